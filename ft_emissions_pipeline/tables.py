@@ -1,0 +1,630 @@
+"""Every table and column of the pipeline, declared once.
+
+Put here: column names, types, units, ranges, allowed values, descriptions, row rules, keys.
+The Arrow schemas, the Great Expectations suites, the row rules behind quarantine, Dagster's
+column schemas and the data dictionary in `docs/` all derive from these declarations.
+Keep out: anything that computes a value of a table, and all reading and writing.
+
+Conventions: instants are UTC timestamps, days are UTC dates, utilisation is a fraction 0..1, and
+units stand in column names (`_kwh _w _s _kgco2e _gco2e _l _ml`). In pandas a missing number is
+NaN, a missing string is NaN, an integer column that may be empty is float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+
+Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "float": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+}
+
+EARLIEST = pd.Timestamp("2015-01-01", tz="UTC")
+"""No fine-tuning run is older; an earlier instant is a wrong unit or a wrong clock."""
+
+BASES = ("measured", "disclosed", "predicted", "default")
+METHODS = ("full", "lora", "qlora", "adapter", "dpo", "continued_pretraining", "distillation")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, unit, bounds and meaning."""
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    above_zero: bool = False
+    allowed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A condition over several columns of a row; `holds` returns True for each row that keeps it."""
+
+    code: str
+    description: str
+    holds: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: what one row is, its columns, its key and, if it has days, the partition column."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: str | None = None
+    row_rules: tuple[RowRule, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """Return the declaration of one column."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def _text(name: str, description: str, **options: object) -> Column:
+    return Column(name, "string", description, **options)  # type: ignore[arg-type]
+
+
+def _number(name: str, unit: str, description: str, **options: object) -> Column:
+    return Column(name, "float", description, unit=unit, **{"minimum": 0.0, **options})  # type: ignore[arg-type]
+
+
+def _instant(name: str, description: str, **options: object) -> Column:
+    return Column(name, "timestamp", description, unit="UTC", **options)  # type: ignore[arg-type]
+
+
+def _day(description: str) -> Column:
+    return Column("date", "date", description, unit="UTC day", required=True)
+
+
+def _share(name: str, description: str) -> Column:
+    return _number(name, "fraction", description, maximum=1.0)
+
+
+def _total(name: str, unit: str, description: str) -> tuple[Column, Column, Column]:
+    return (
+        _number(name, unit, description, required=True),
+        _number(f"{name}_p05", unit, f"5th percentile of {name}.", required=True),
+        _number(f"{name}_p95", unit, f"95th percentile of {name}.", required=True),
+    )
+
+
+# One row of `runs`, as it was logged or disclosed. The order is the order of reading: what was
+# made, from what, when, on what, where, how busy, how much, with which energy, for which use.
+_RUN_FIELDS = (
+    _text("run_id", "Identity of the run, from its log; every log of one run shares it.", required=True),
+    _text("model_name", "Registered model that the run fine-tunes, again and again."),
+    _text("parent_version", "Version that was fine-tuned further; empty where the base model was."),
+    _text("base_model", "Pre-trained model, as named in the log."),
+    _text("method", "How the weights were changed.", allowed=METHODS),
+    _instant("published_at", "When the fine-tuned model was published."),
+    _instant("started_at", "When the hardware was first reserved for the run."),
+    _instant("ended_at", "When the run ended."),
+    _number("reserved_s", "s", "Time for which the hardware was reserved.", above_zero=True, maximum=3.2e8),
+    _number("active_s", "s", "Time in which the hardware computed, at most the reserved time.", maximum=3.2e8),
+    _number(
+        "development_multiplier",
+        "ratio",
+        "All work for the model, intermediate runs included, over the work of the final run.",
+        minimum=1.0,
+        maximum=1e3,
+    ),
+    _text("gpu_model", "Accelerator, as named in the log."),
+    _number("gpu_count", "", "Accelerators used.", maximum=1e6),
+    _text("server_model", "Server, as named in the log."),
+    _number("server_count", "", "Servers used; a share where a server was shared.", maximum=1e6),
+    _text("instance_type", "Cloud instance type."),
+    _text("managed_service", "Managed fine-tuning service, for instance AWS Bedrock."),
+    _text("location", "Where the servers stood, in the words of the log."),
+    _text("cloud_provider", "Cloud provider: aws, gcp, azure or another."),
+    _text("cloud_region", "The provider's own id of the region."),
+    _text("country_iso3", "Country, ISO 3166-1 alpha-3."),
+    _number("pue", "ratio", "Power usage effectiveness of the data centre.", minimum=1.0, maximum=5.0),
+    _number("wue_l_per_kwh", "L/kWh", "On-site water per kWh of computing energy.", maximum=20.0),
+    _number("grid_kgco2e_per_kwh", "kgCO2e/kWh", "Grid carbon intensity, location-based.", maximum=3.0),
+    _number(
+        "electricity_water_l_per_kwh", "L/kWh", "Water consumed in generating the electricity.", maximum=200.0
+    ),
+    _share("gpu_utilization", "Mean GPU utilisation while active."),
+    _share("cpu_utilization", "Mean CPU utilisation while active."),
+    _number("tokens_padded", "token", "Tokens seen in training, padding included, over all epochs.", maximum=1e16),
+    _number("tokens_unpadded", "token", "Tokens seen in training, without padding.", maximum=1e16),
+    _number("epochs", "", "Passes over the training set.", maximum=1e6),
+    _number("samples", "", "Examples in the training set.", maximum=1e12),
+    _number("sequence_length", "token", "Tokens per sequence, or the limit set.", maximum=1e8),
+    _number("micro_batch_size", "", "Sequences per device and forward pass.", maximum=1e6),
+    _number("gradient_accumulation", "", "Forward passes per optimiser step.", maximum=1e6),
+    Column("gradient_checkpointing", "boolean", "Whether activations were recomputed."),
+    _text("precision", "Number format of the arithmetic: fp32, tf32, fp16, bf16, fp8."),
+    _number("lora_rank", "", "Rank of the low-rank adapter.", maximum=1e5),
+    _number("model_parameters", "", "Parameters of the base model.", minimum=1e4, maximum=1e14),
+    _number("train_flop", "FLOP", "Floating-point operations of the training.", maximum=1e28),
+    _number("gpu_energy_kwh", "kWh", "Energy of the accelerators, PUE taken out."),
+    _number("cpu_energy_kwh", "kWh", "Energy of the CPUs, PUE taken out."),
+    _number("ram_energy_kwh", "kWh", "Energy of the memory, PUE taken out."),
+    _number("it_energy_kwh", "kWh", "Energy of the computing hardware, PUE taken out."),
+    _number("meter_energy_kwh", "kWh", "Energy at a physical meter at the server's plug."),
+    _number("expected_use_life_days", "day", "Expected use life of the fine-tuned model.", above_zero=True, maximum=3.7e4),
+    _number("expected_inferences_per_day", "inference/day", "Expected inferences per day.", maximum=1e15),
+)  # fmt: skip
+
+_RUN_SOURCE = (
+    _text("source_format", "Reader that read the record.", required=True),
+    _text("source_uri", "File of the record, relative to the landing folder.", required=True),
+    _text("source_record", "Place of the record in the file.", required=True),
+)
+
+RUN_FIELDS = tuple(column.name for column in _RUN_FIELDS)
+"""Names of what can be known of a run; also the keys of a disclosure given as a mapping."""
+
+
+def _ordered(first: str, second: str) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda frame: ~(frame[first] > frame[second])
+
+
+_RUN_RULES = (
+    RowRule("end_before_start", "ended_at lies before started_at", _ordered("started_at", "ended_at")),
+    RowRule("active_above_reserved", "active_s exceeds reserved_s by more than 1 %",
+            lambda f: ~(f["active_s"] > f["reserved_s"] * 1.01)),
+    RowRule("reserved_above_elapsed", "reserved_s exceeds the time between started_at and ended_at by more than 1 % and a minute",
+            lambda f: ~(f["reserved_s"] > (f["ended_at"] - f["started_at"]).dt.total_seconds() * 1.01 + 60)),
+    RowRule("unpadded_above_padded", "tokens_unpadded exceeds tokens_padded", _ordered("tokens_unpadded", "tokens_padded")),
+)  # fmt: skip
+
+LANDING_INDEX = Table(
+    "landing_index",
+    "what one landed file says of one run, or of one day of usage: where to look for a day",
+    (
+        _text("source_uri", "File, relative to the landing folder.", required=True),
+        _text("content_hash", "SHA-256 of the file's bytes.", required=True),
+        _text("source_format", "Reader that recognised the file; empty if none did."),
+        _text("content", "What the rows of the file are.", required=True,
+              allowed=("runs", "usage", "mapping", "unreadable")),
+        _text("run_id", "Run that the records belong to, after joining."),
+        Column("own_date", "date", "UTC day that the records themselves name.", unit="UTC day"),
+        Column("date", "date", "UTC day to which the joined run or the usage belongs.", unit="UTC day"),
+        Column("records", "integer", "Records read.", required=True, minimum=0),
+        Column("merged", "integer", "Records that joined another record of the same run.", required=True, minimum=0),
+        Column("quarantined", "integer", "Records that were not used.", required=True, minimum=0),
+    ),
+    key=("source_uri", "run_id", "own_date"),
+)  # fmt: skip
+
+RUNS = Table(
+    "runs",
+    "a fine-tuning run as it was logged or disclosed, nothing filled in",
+    (
+        _day("Day to which the run belongs: the day on which it ended, or its stand-in (date_rule)."),
+        _text("date_rule", "What the day rests on.", required=True,
+              allowed=("ended_at", "started_at", "published_at", "base_model_release", "undated_default")),
+        *_RUN_FIELDS,
+        _text("origins", "For a run joined of several records: JSON of field -> [basis, file#record]. "
+              "Empty for a single record, whose format tells the basis."),
+        _text("repairs", "Repairs made in reading, separated by spaces."),
+        *_RUN_SOURCE,
+    ),
+    key=("run_id",),
+    partition="date",
+    row_rules=_RUN_RULES,
+)  # fmt: skip
+
+USAGE = Table(
+    "usage",
+    "the inferences that one model, or one version of it, served on one day",
+    (
+        _day("Day of the inferences."),
+        _text("model_name", "Registered model.", required=True),
+        _text("model_version", "Version that served; empty where only the model is known."),
+        _number("inferences", "inference", "Inferences served.", required=True, maximum=1e15),
+        *_RUN_SOURCE,
+    ),
+    key=("date", "model_name", "model_version"),
+    partition="date",
+    row_rules=(
+        RowRule("fractional_count", "inferences is no whole number", lambda f: ~(f["inferences"] % 1 > 0)),
+    ),
+)  # fmt: skip
+
+QUARANTINE = Table(
+    "quarantine",
+    "a record that was not used, and why",
+    (
+        _text("source_uri", "File, relative to the landing folder.", required=True),
+        _text("source_record", "Place of the record in the file; empty for a whole file."),
+        _text("content_hash", "SHA-256 of the file's bytes."),
+        _text("reason_code", "Why, as a code.", required=True),
+        _text("reason", "Why, and what to do.", required=True),
+        _text("raw", "The record, shortened, secrets removed."),
+    ),
+    key=("source_uri", "source_record", "reason_code"),
+)
+
+_FACTORS = (
+    _text("gpu_id", "Accelerator in the reference table."),
+    _text("server_id", "Server or platform in the reference table."),
+    _text("model_id", "Base model in the reference table."),
+    _number("gpu_max_w", "W", "Power of one accelerator at full load.", required=True),
+    _number("gpu_idle_w", "W", "Power of one accelerator at rest.", required=True),
+    _number("cpu_count", "", "CPUs in all servers of the run.", required=True),
+    _number("cpu_max_w", "W", "Power of one CPU at full load.", required=True),
+    _number("cpu_idle_w", "W", "Power of one CPU at rest.", required=True),
+    _number("host_idle_w", "W", "Power at rest of one server's boards, fans, network and disks.", required=True),
+    _number("memory_w", "W", "Power of one server's memory.", required=True),
+    _number("gpu_embodied_kgco2e", "kgCO2e", "Embodied carbon of one accelerator.", required=True),
+    _number("server_embodied_kgco2e", "kgCO2e", "Embodied carbon of one server.", required=True),
+    _number("gpu_embodied_water_l", "L", "Water used in making one accelerator.", required=True),
+    _number("server_embodied_water_l", "L", "Water used in making one server.", required=True),
+    _number("hardware_use_life_h", "h", "Use life of the hardware.", required=True, above_zero=True),
+    _share("share_reserved", "Share of the use life for which the hardware is reserved."),
+)  # fmt: skip
+
+NEEDED = (
+    "model_name", "started_at", "ended_at", "reserved_s", "active_s", "development_multiplier",
+    "gpu_model", "gpu_count", "server_model", "server_count", "country_iso3", "pue", "wue_l_per_kwh",
+    "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization", "cpu_utilization", "it_energy_kwh",
+    "expected_use_life_days",
+)  # fmt: skip
+"""Fields of a run that normalization fills where they are missing."""
+
+NORMALIZED_RUNS = Table(
+    "normalized_runs",
+    "a run with every needed field filled and every factor looked up",
+    (
+        _day("Day to which the run belongs."),
+        *(
+            Column(**{**vars(column), "required": column.required or column.name in NEEDED})
+            for column in _RUN_FIELDS
+        ),
+        *_FACTORS,
+        _text("energy_route", "What the energy rests on.", required=True,
+              allowed=("meter", "logged_total", "logged_components", "power_model")),
+        _text("repairs", "Repairs made in reading, separated by spaces."),
+        *_RUN_SOURCE,
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+    ),
+    key=("run_id",),
+    partition="date",
+)  # fmt: skip
+
+FIELD_PROVENANCE = Table(
+    "field_provenance",
+    "one field of one run: its value and where it comes from",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Run.", required=True),
+        _text("field", "Column of normalized_runs.", required=True),
+        _text("value", "The value, as text.", required=True),
+        Column("p05", "float", "5th percentile, for numbers."),
+        Column("p95", "float", "95th percentile, for numbers."),
+        _text("basis", "Kind of evidence.", required=True, allowed=BASES),
+        _text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
+        _text("factor_id", "Rows of the reference tables that the value rests on, separated by spaces."),
+        _text("source", "File and record, or the source of the factor."),
+    ),
+    key=("run_id", "field"),
+    partition="date",
+    row_rules=(
+        RowRule("default_without_factor", "a default lacks its factor id",
+                lambda f: (f["basis"] != "default") | f["factor_id"].notna()),
+    ),
+)  # fmt: skip
+
+TOKEN_TIME_MODEL = Table(
+    "token_time_model",
+    "one parameter of the model that turns tokens into time, as in force on a day",
+    (
+        _day("Day on which the parameter was in force."),
+        _text("parameter", "Name of the parameter.", required=True),
+        Column("value", "float", "Value.", required=True),
+        Column("p05", "float", "5th percentile.", required=True),
+        Column("p95", "float", "95th percentile.", required=True),
+        _text("unit", "Unit of the value."),
+        _text("factor_id", "Reference row, or the hash of the training set.", required=True),
+    ),
+    key=("date", "parameter"),
+    partition="date",
+)
+
+RUN_IMPACTS = Table(
+    "run_impacts",
+    "a run's footprint",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Run.", required=True),
+        _text("model_name", "Registered model.", required=True),
+        _text("parent_version", "Version that was fine-tuned further."),
+        _text("base_model", "Pre-trained model."),
+        _instant("ended_at", "When the run ended.", required=True),
+        Column("expected_use_life_days", "float", "Expected use life.", unit="day", required=True),
+        _text("expected_use_life_basis", "Kind of evidence for it.", required=True, allowed=BASES),
+        _number("expected_inferences_per_day", "inference/day", "Expected inferences per day."),
+        _number("it_energy_kwh", "kWh", "Energy of the computing hardware.", required=True),
+        _number("facility_energy_kwh", "kWh", "That energy with cooling and losses of the data centre.", required=True),
+        _number("operational_kgco2e", "kgCO2e", "Carbon of the electricity, location-based.", required=True),
+        _number("embodied_kgco2e", "kgCO2e", "Share of the making of the hardware.", required=True),
+        *_total("total_kgco2e", "kgCO2e", "Operational and embodied carbon."),
+        _number("onsite_water_l", "L", "Water evaporated in cooling the data centre.", required=True),
+        _number("electricity_water_l", "L", "Water consumed in generating the electricity.", required=True),
+        _number("embodied_water_l", "L", "Share of the water used in making the hardware.", required=True),
+        *_total("total_water_l", "L", "On-site, electricity and embodied water."),
+        _text("quality_tier", "A: energy metered; B: energy logged or hardware, time and place known; C: one of these imputed; D: more.",
+              required=True, allowed=("A", "B", "C", "D")),
+        _number("share_imputed", "fraction", "Share of the carbon's uncertainty that rests on imputed fields.",
+                required=True, maximum=1.0),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+    ),
+    key=("run_id",),
+    partition="date",
+    row_rules=(
+        RowRule("interval_misses_carbon", "total_kgco2e lies outside its interval",
+                lambda f: f["total_kgco2e"].between(f["total_kgco2e_p05"], f["total_kgco2e_p95"])),
+        RowRule("interval_misses_water", "total_water_l lies outside its interval",
+                lambda f: f["total_water_l"].between(f["total_water_l_p05"], f["total_water_l_p95"])),
+    ),
+)  # fmt: skip
+
+MODEL_VERSIONS = Table(
+    "model_versions",
+    "a registered model between two fine-tunings",
+    (
+        _text("model_name", "Registered model.", required=True),
+        _text("model_version", "Version: the id of the run that made it.", required=True),
+        _text("parent_version", "Version that was fine-tuned further."),
+        _instant("use_life_start", "When the version was ready to serve.", required=True),
+        _instant("use_life_end", "When its use life ends: the next fine-tuning, or its expectation.", required=True),
+        _text("use_life_rule", "What the end rests on.", required=True,
+              allowed=("superseded", "disclosed", "usual_interval", "default")),
+        _text("status", "open while the end is an expectation.", required=True, allowed=("open", "closed")),
+        _number("inferences", "inference", "Inferences over the use life; empty where none are known."),
+        _text("inferences_basis", "What they rest on; none: the days share the total by time.", required=True,
+              allowed=("actual", "actual_and_expected", "expected", "none")),
+        *(
+            column for column in RUN_IMPACTS.columns
+            if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l", "electricity_water_l",
+                               "embodied_water_l", "methodology", "reference_version", "expected_inferences_per_day"}
+            or column.name.startswith("total_")
+        ),
+    ),
+    key=("model_name", "model_version"),
+    row_rules=(
+        RowRule("life_without_length", "use_life_end lies before use_life_start", _ordered("use_life_start", "use_life_end")),
+    ),
+)  # fmt: skip
+
+INFERENCE_IMPACTS = Table(
+    "inference_impacts",
+    "a version of a model on a day: what each of its inferences carries from the fine-tuning",
+    (
+        _day("Day of the inferences."),
+        _text("model_name", "Registered model.", required=True),
+        _text("model_version", "Version.", required=True),
+        _number("inferences", "inference", "Inferences of the version on the day; empty where none are known."),
+        _text("inferences_basis", "What they rest on.", required=True,
+              allowed=("actual", "expected", "none", "unallocated")),
+        *(
+            _number(f"{metric}_per_inference{suffix}", unit, f"{words} per inference{more}.")
+            for metric, unit, words in (
+                ("gco2e", "gCO2e/inference", "Carbon"),
+                ("operational_gco2e", "gCO2e/inference", "Operational carbon"),
+                ("embodied_gco2e", "gCO2e/inference", "Embodied carbon"),
+                ("water_ml", "mL/inference", "Water"),
+                ("operational_water_ml", "mL/inference", "On-site and electricity water"),
+                ("embodied_water_ml", "mL/inference", "Embodied water"),
+            )
+            for suffix, more in (
+                (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+                if metric in {"gco2e", "water_ml"} else (("", ""),)
+            )
+        ),
+        _number("allocated_kgco2e", "kgCO2e", "Carbon of the run that lands on this day.", required=True),
+        _number("allocated_water_l", "L", "Water of the run that lands on this day.", required=True),
+        _text("status", "final once the use life is closed.", required=True, allowed=("provisional", "final")),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+    ),
+    key=("date", "model_name", "model_version"),
+    partition="date",
+    row_rules=tuple(
+        RowRule(f"interval_misses_{name}", f"{name} lies outside its interval",
+                lambda f, name=name: f[name].isna() | f[name].between(f[f"{name}_p05"], f[f"{name}_p95"]))
+        for name in ("gco2e_per_inference", "water_ml_per_inference")
+    ),
+)  # fmt: skip
+
+RESTATEMENT_CAUSES = (
+    "use life closed", "usage true-up", "factor changed", "methodology changed", "late log",
+)  # fmt: skip
+
+RESTATEMENTS = Table(
+    "restatements",
+    "a reported value that moved",
+    (
+        _day("Day of the reported value."),
+        _text("model_name", "Registered model.", required=True),
+        _text("model_version", "Version.", required=True),
+        _text("column", "Column of inference_impacts that moved.", required=True),
+        Column("old", "float", "Value as reported before; empty where the number was unknown."),
+        Column("new", "float", "Value from now on; empty where the row was withdrawn."),
+        _text("cause", "Why it moved.", required=True, allowed=RESTATEMENT_CAUSES),
+        _text("cause_detail", "What changed."),
+        Column("old_table_version", "integer", "Delta version of inference_impacts with the old value.", required=True, minimum=0),
+        Column("new_table_version", "integer", "Delta version of inference_impacts with the new value.", required=True, minimum=0),
+    ),
+    key=("date", "model_name", "model_version", "column", "old_table_version"),
+    partition="date",
+)  # fmt: skip
+
+PIPELINE_FOOTPRINT = Table(
+    "pipeline_footprint",
+    "one materialisation run of the pipeline itself, measured with CodeCarbon",
+    (
+        _text("pipeline_run_id", "Dagster's id of the run.", required=True),
+        _instant("started_at", "Start of the run.", required=True),
+        _number("duration_s", "s", "Duration up to the report.", required=True),
+        _number("energy_kwh", "kWh", "Energy of CPU, memory and GPU.", required=True),
+        _number("carbon_kgco2e", "kgCO2e", "Carbon of that energy.", required=True),
+        _text("country_iso3", "Country whose grid was assumed.", required=True),
+    ),
+    key=("pipeline_run_id",),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        LANDING_INDEX, RUNS, USAGE, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
+        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PIPELINE_FOOTPRINT,
+    )
+}  # fmt: skip
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a table: types, nullability and, as metadata, unit and description."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                ARROW_TYPES[column.kind],
+                nullable=not column.required,
+                metadata={"unit": column.unit, "description": column.description},
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return the frame with exactly the table's columns, in order and in their pandas types.
+
+    Missing columns become empty ones; columns that the table does not declare are an error.
+
+    Raises
+    ------
+    ValueError
+        If the frame has an undeclared column, or a column cannot be read as its declared type.
+    """
+    extra = [name for name in frame.columns if name not in set(table.names)]
+    if extra:
+        msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables.py"
+        raise ValueError(msg)
+    return pd.DataFrame(
+        {column.name: _typed(frame, column) for column in table.columns},
+        index=frame.index,
+    ).reset_index(drop=True)
+
+
+_PANDAS_TYPES = {
+    "string": "str",
+    "float": "float64",
+    "timestamp": "datetime64[us, UTC]",
+    "date": "datetime64[us]",
+}
+
+
+def _typed(frame: pd.DataFrame, column: Column) -> pd.Series:
+    values = frame.get(column.name)
+    if values is None:
+        values = pd.Series(None, index=frame.index, dtype="object")
+    try:
+        if column.kind == "boolean":
+            return values.astype("boolean")
+        if column.kind == "integer":
+            return values.astype("float64" if values.isna().any() else "int64")
+        if column.kind == "timestamp":
+            return pd.to_datetime(values, utc=True).astype(_PANDAS_TYPES["timestamp"])
+        return values.astype(_PANDAS_TYPES[column.kind])
+    except (TypeError, ValueError) as error:
+        msg = f"{table_and_column(column)} cannot be read as {column.kind}: {error}"
+        raise ValueError(msg) from error
+
+
+def table_and_column(column: Column) -> str:
+    """Return a column's name with the table that declares it, for messages."""
+    owners = [table.name for table in TABLES.values() if column in table.columns]
+    return f"{owners[0]}.{column.name}" if owners else column.name
+
+
+def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
+    """Return the frame as an Arrow table with the declared schema, sorted by the key.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing its declaration, its type or, where required, a value.
+    """
+    conformed = conform(frame, table)
+    ordered = conformed.sort_values(list(table.key), kind="stable", na_position="first")
+    arrow = pa.Table.from_pandas(ordered, schema=arrow_schema(table), preserve_index=False, safe=True)
+    arrow = arrow.replace_schema_metadata(None)
+    empty = [
+        column.name
+        for column in table.columns
+        if column.required and arrow.column(column.name).null_count
+    ]
+    if empty:
+        msg = f"table {table.name}: required column(s) {', '.join(empty)} have empty cells"
+        raise ValueError(msg)
+    return arrow
+
+
+def from_arrow(arrow: pa.Table, table: Table) -> pd.DataFrame:
+    """Return an Arrow table as a DataFrame in the pandas types of the declaration."""
+    return conform(arrow.to_pandas(), table)
+
+
+def empty(table: Table) -> pd.DataFrame:
+    """Return a table without rows."""
+    return conform(pd.DataFrame(columns=table.names), table)
+
+
+def data_dictionary() -> str:
+    """Return the documentation of all tables as Markdown, for `docs/data_dictionary.md`."""
+    lines = ["# Data dictionary", "", "Made from `ft_emissions_pipeline/tables.py`; do not edit by hand.", ""]
+    for table in TABLES.values():
+        lines += [f"## {table.name}", "", f"One row is {table.row}.", ""]
+        lines += [f"Key: {', '.join(f'`{name}`' for name in table.key)}."]
+        if table.partition:
+            lines += [f"Partitioned by `{table.partition}` (UTC day)."]
+        lines += ["", "| column | type | unit | may be empty | range | description |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| `{c.name}` | {c.kind} | {c.unit} | {'no' if c.required else 'yes'} | {_range(c)} | {c.description} |"
+            for c in table.columns
+        ]
+        if table.row_rules:
+            lines += ["", "Refused when: " + "; ".join(f"{r.description} (`{r.code}`)" for r in table.row_rules) + "."]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _range(column: Column) -> str:
+    if column.allowed:
+        return ", ".join(column.allowed)
+    if column.above_zero:
+        return f"> 0{f', <= {column.maximum:g}' if column.maximum is not None else ''}"
+    if column.minimum is None and column.maximum is None:
+        return ""
+    low = "" if column.minimum is None else f"{column.minimum:g}"
+    high = "" if column.maximum is None else f"{column.maximum:g}"
+    return f"{low} .. {high}"
