@@ -30,8 +30,9 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
 }
 
-EARLIEST = pd.Timestamp("2015-01-01", tz="UTC")
-"""No fine-tuning run is older; an earlier instant is a wrong unit or a wrong clock."""
+EARLIEST = pd.Timestamp("2018-01-01", tz="UTC")
+"""First day of the tables, and of the grid intensities. BERT, with which fine-tuning began, is of
+October 2018; an earlier instant is a wrong unit or a wrong clock."""
 
 BASES = ("measured", "disclosed", "predicted", "default")
 METHODS = ("full", "lora", "qlora", "adapter", "dpo", "continued_pretraining", "distillation")
@@ -194,21 +195,28 @@ _RUN_RULES = (
 
 LANDING_INDEX = Table(
     "landing_index",
-    "what one landed file says of one run, or of one day of usage: where to look for a day",
+    "a record of a landed file: where to look for the runs and the usage of a day",
     (
         _text("source_uri", "File, relative to the landing folder.", required=True),
         _text("content_hash", "SHA-256 of the file's bytes.", required=True),
         _text("source_format", "Reader that recognised the file; empty if none did."),
-        _text("content", "What the rows of the file are.", required=True,
+        _text("content", "What the file holds.", required=True,
               allowed=("runs", "usage", "mapping", "unreadable")),
-        _text("run_id", "Run that the records belong to, after joining."),
-        Column("own_date", "date", "UTC day that the records themselves name.", unit="UTC day"),
-        Column("date", "date", "UTC day to which the joined run or the usage belongs.", unit="UTC day"),
-        Column("records", "integer", "Records read.", required=True, minimum=0),
-        Column("merged", "integer", "Records that joined another record of the same run.", required=True, minimum=0),
-        Column("quarantined", "integer", "Records that were not used.", required=True, minimum=0),
+        _text("source_record", "Place of the record in the file."),
+        _text("record_run_id", "Run that the record itself names."),
+        _text("run_id", "Run to which the record belongs after joining."),
+        _text("base_model", "Pre-trained model, as named in the record."),
+        _instant("published_at", "When the fine-tuned model was published."),
+        _instant("started_at", "When the hardware was first reserved."),
+        _instant("ended_at", "When the run ended."),
+        _number("reserved_s", "s", "Time for which the hardware was reserved."),
+        _number("active_s", "s", "Time in which the hardware computed."),
+        Column("date", "date", "UTC day of the joined run, or of the usage.", unit="UTC day"),
+        Column("records", "integer", "Records read from the whole file.", required=True, minimum=0),
+        Column("merged", "integer", "Of these, records that repeat another one in the file.", required=True, minimum=0),
+        Column("quarantined", "integer", "Of these, records that were not used.", required=True, minimum=0),
     ),
-    key=("source_uri", "run_id", "own_date"),
+    key=("source_uri", "source_record", "date"),
 )  # fmt: skip
 
 RUNS = Table(

@@ -1,0 +1,103 @@
+"""How assets are stored and loaded: DataFrames as Delta tables, days as partitions.
+
+Put here: which days of which table an asset's run reads and writes, and what Dagster shows of it.
+Keep out: reading and writing themselves (`ft_emissions_pipeline/store.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+import pandas as pd
+
+from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline.tables import Table
+
+APPENDED = frozenset({tables.RESTATEMENTS.name, tables.PIPELINE_FOOTPRINT.name})
+"""Tables that only grow: what was restated, or measured, once is never taken back."""
+
+PREVIEW_ROWS = 5
+PREVIEW_WIDTH = 24
+
+
+class DeltaIOManager(dg.ConfigurableIOManager):
+    """Stores each asset in the Delta table of its name; a run over a range of days is one commit."""
+
+    warehouse: str
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | None) -> None:
+        """Write the days of this run; an asset that returns None has written nothing."""
+        if obj is None:
+            return
+        table = _table(context.asset_key)
+        days = _output_days(context, table)
+        if table.name in APPENDED:
+            written = store.append(self.warehouse, table, obj)
+        else:
+            written = store.write(self.warehouse, table, obj, days)
+        context.add_output_metadata(
+            {
+                "dagster/row_count": len(obj),
+                "dagster/uri": store.uri(self.warehouse, table),
+                "delta_version": written.version,
+                "changed": written.changed,
+                "preview": dg.MarkdownMetadataValue(preview(obj)),
+                **({"days": f"{days[0]} to {days[1]}"} if days else {}),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the days of the upstream asset that this run needs, in one go."""
+        table = _table(context.asset_key)
+        if table.partition is None or not context.has_asset_partitions:
+            return store.read(self.warehouse, table)
+        keys = context.asset_partition_keys
+        if not keys:
+            return tables.empty(table)
+        if len(keys) == context.asset_partitions_def.get_num_partitions():
+            return store.read(self.warehouse, table)
+        return store.read(self.warehouse, table, _span(keys))
+
+
+def preview(frame: pd.DataFrame) -> str:
+    """Return the first rows as a Markdown table, long cells shortened, empty columns left out."""
+    head = frame.head(PREVIEW_ROWS)
+    head = head.dropna(axis="columns", how="all")
+    if head.empty:
+        return "no rows"
+    rows = [list(head.columns), ["---"] * head.shape[1], *head.to_numpy(dtype=object).tolist()]
+    return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6g}"  # noqa: PLR0124 - NaN
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}" if value == value.normalize() else f"{value:%Y-%m-%d %H:%M:%S}"
+    text = "" if value is None or value is pd.NA else str(value)
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= PREVIEW_WIDTH else text[: PREVIEW_WIDTH - 1] + "…"
+
+
+def _table(key: dg.AssetKey) -> Table:
+    name = key.path[-1]
+    if name not in tables.TABLES:
+        msg = (
+            f"asset {key.to_user_string()} has no table: tables.py declares "
+            f"{', '.join(tables.TABLES)}; declare it there, or give the asset another IO manager"
+        )
+        raise ValueError(msg)
+    return tables.TABLES[name]
+
+
+def _output_days(context: dg.OutputContext, table: Table) -> store.Days | None:
+    if table.partition is None or not context.has_asset_partitions:
+        return None
+    return _span(context.asset_partition_keys)
+
+
+def _span(keys: Sequence[str]) -> store.Days:
+    """Return the first and the last day; keys are contiguous, as a run covers one range."""
+    return date.fromisoformat(min(keys)), date.fromisoformat(max(keys))

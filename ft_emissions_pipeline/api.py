@@ -1,0 +1,197 @@
+"""The friendly layer: read logs, estimate runs, explain them, without Dagster or a warehouse.
+
+Put here: what `import ft_emissions_pipeline as fte` offers. Keep out: computation; every function
+calls the stages that the DAG calls, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ft_emissions_pipeline import equations, landing, methodology, normalize, token_time
+from ft_emissions_pipeline import explain as explanation
+from ft_emissions_pipeline import impacts as impact
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.readers import Settings, files_in, read_file
+from ft_emissions_pipeline.readers.disclosure import FORMAT, from_mapping
+from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
+from ft_emissions_pipeline.tables import QUARANTINE, conform, empty
+
+Paths = str | Path | Sequence[str | Path]
+Disclosure = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused."""
+
+    runs: pd.DataFrame
+    per_inference: pd.DataFrame
+    provenance: pd.DataFrame
+    normalized: pd.DataFrame
+    quarantine: pd.DataFrame
+    reference: ref.Reference
+
+    def explain(self, run_id: str) -> str:
+        """Return each step of a run: formula, values, units, factors, sources.
+
+        Raises
+        ------
+        KeyError
+            If no run has the id.
+        """
+        return explain_row(run_id, self.normalized, self.provenance, self.runs, self.reference)
+
+
+def read_runs(
+    paths: Paths, *, timezone: str = "UTC", reference: ref.Reference | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the runs that files, folders or globs hold.
+
+    Parameters
+    ----------
+    paths : str, Path, or sequence of them
+        Any supported log or disclosure.
+    timezone : str
+        Zone of instants that name none, for instance those of CodeCarbon.
+    reference : Reference, optional
+        Reference tables; those of the package by default.
+
+    Returns
+    -------
+    runs, quarantine : DataFrame
+        Tables `runs` and `quarantine`: every record is in one of them, or joined into a run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path names nothing.
+    """
+    settings = Settings(timezone=timezone)
+    readings, lost = [], []
+    for path, uri in files_in(paths):
+        reading, content_hash, source_format = read_file(path, uri, settings)
+        readings.append((uri, source_format, reading))
+        lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
+    joined = landing.joined_runs(readings, reference or ref.load())
+    runs, refused = normalize.accepted(joined)
+    lost.append(refused)
+    frames = [frame for frame in lost if len(frame)]
+    quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)
+    return runs, quarantine
+
+
+def estimate(
+    runs: pd.DataFrame | Disclosure | Sequence[Disclosure],
+    *,
+    profile: str = "default",
+    reference: ref.Reference | None = None,
+) -> Estimate:
+    """Estimate carbon and water of runs.
+
+    Parameters
+    ----------
+    runs : DataFrame, mapping, or sequence of mappings
+        Runs from `read_runs`, or disclosures: columns of table `runs` or the methodology's own
+        labels ("Total reserved time") as keys.
+    profile : str
+        Profile of the methodology.
+    reference : Reference, optional
+        Reference tables; those of the package by default.
+
+    Returns
+    -------
+    Estimate
+        Its tables, and `explain(run_id)`.
+
+    Raises
+    ------
+    ValueError
+        If the profile is unknown, a disclosure has an unknown key or an unreadable value, or
+        nothing could be computed from it.
+    """
+    chosen = methodology.profile(profile)
+    factors = reference or ref.load()
+    disclosed = not isinstance(runs, pd.DataFrame)
+    frame = _of_disclosures(runs, factors) if disclosed else runs
+    valid, refused = normalize.accepted(frame)
+    if disclosed and len(refused):
+        msg = "; ".join(refused["reason"])
+        raise ValueError(msg)
+    days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
+    model = token_time.parameters(factors, days)
+    normalized, provenance = normalize.normalize(valid, factors, chosen, model)
+    impacts = impact.run_impacts(normalized, provenance, chosen, factors)
+    return Estimate(
+        impacts, expected_per_inference(impacts), provenance, normalized, refused, factors
+    )
+
+
+def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
+    given = [runs] if isinstance(runs, Mapping) else list(runs)
+    rows = []
+    for number, mapping in enumerate(given, start=1):
+        fields = from_mapping(mapping, f"disclosure {number}")
+        rows.append(
+            {"run_id": f"disclosure-{number}", **fields, "source_record": str(number), "repairs": ""}
+        )
+    reading: Reading = reading_of_runs(rows, [])
+    return landing.joined_runs([("disclosure", FORMAT, reading)], reference)
+
+
+def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
+    """Share each run over the inferences that were expected of it.
+
+    Parameters
+    ----------
+    impacts : DataFrame
+        Table `run_impacts`.
+
+    Returns
+    -------
+    DataFrame
+        run_id, model_name, inferences (expected over the use life), gco2e_per_inference and
+        water_ml_per_inference with p05 and p95; empty where no inferences were disclosed.
+    """
+    inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
+    served = inferences.where(inferences > 0)
+    frame = impacts[["run_id", "model_name"]].assign(inferences=served)
+    for name, total, factor in (
+        ("gco2e_per_inference", "total_kgco2e", equations.GRAMS_PER_KG),
+        ("water_ml_per_inference", "total_water_l", equations.MILLILITRES_PER_LITRE),
+    ):
+        for suffix in ("", "_p05", "_p95"):
+            frame[name + suffix] = equations.per_inference(impacts[total + suffix] * factor, served)
+    return frame
+
+
+def explain_row(
+    run_id: str,
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    impacts: pd.DataFrame,
+    reference: ref.Reference,
+) -> str:
+    """Return the explanation of one run out of whole tables.
+
+    Raises
+    ------
+    KeyError
+        If no run has the id; the message names runs that there are.
+    """
+    at = normalized["run_id"] == run_id
+    if not at.any():
+        known = ", ".join(normalized["run_id"].head(10))
+        msg = f"no run {run_id!r}; there are {len(normalized)}, for instance {known}"
+        raise KeyError(msg)
+    return explanation.explain(
+        normalized[at].iloc[0],
+        provenance[provenance["run_id"] == run_id],
+        impacts[impacts["run_id"] == run_id].iloc[0],
+        reference,
+    )

@@ -1,0 +1,236 @@
+"""A run's figures, step by step, so that each can be followed with a pocket calculator.
+
+Put here: the steps as text, with their numbers, and where each number comes from. Keep out: any
+computing of its own; values come from the normalized run and from `impacts.footprint`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ft_emissions_pipeline import equations, methodology
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.impacts import INPUTS, footprint
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import RULES
+from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
+
+POWER_STEPS = (
+    ("idle_power_w", "W",
+     "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {gpu_count} x {gpu_idle_w}"),
+    ("memory_power_w", "W", "{server_count} x {memory_w}"),
+    ("power_w", "W",
+     "{idle_power_w} + {memory_power_w}"
+     " + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"
+     " + {gpu_count} x ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization}"),
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+    ("it_energy_kwh", "kWh",
+     "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - {active_h}))"
+     " / 1000 x {development_multiplier}"),
+)  # fmt: skip
+
+FLAT_STEPS = (
+    ("active_h", "h", "{active_s} / 3600"),
+    ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
+    ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
+)
+
+LOGGED_STEPS = (("it_energy_kwh", "kWh", "{logged_it_energy_kwh} x {development_multiplier}"),)
+
+FACILITY_STEPS = (("facility_energy_kwh", "kWh", "{it_energy_kwh} x {pue}"),)
+
+FLAT_FACILITY_STEPS = (
+    ("facility_kwh_per_gpu_hour", "kWh", "{flat_gpu_power_w} / 1000 x {pue}"),
+    ("facility_energy_kwh", "kWh", "{facility_kwh_per_gpu_hour} x {gpu_hours}"),
+)
+
+IMPACT_STEPS = (
+    ("operational_kgco2e", "kgCO2e", "{facility_energy_kwh} x {grid_kgco2e_per_kwh}"),
+    ("embodied_kgco2e_per_h", "kgCO2e/h",
+     "({gpu_count} x {gpu_embodied_kgco2e} + {server_count} x {server_embodied_kgco2e})"
+     " / ({hardware_use_life_h} x {share_reserved})"),
+    ("reserved_h", "h", "{reserved_s} / 3600 x {development_multiplier}"),
+    ("embodied_kgco2e", "kgCO2e", "{embodied_kgco2e_per_h} x {reserved_h}"),
+    ("total_kgco2e", "kgCO2e", "{operational_kgco2e} + {embodied_kgco2e}"),
+    ("onsite_water_l", "L", "{it_energy_kwh} x {wue_l_per_kwh}"),
+    ("electricity_water_l", "L", "{generated_kwh} x {electricity_water_l_per_kwh}"),
+    ("embodied_water_l_per_h", "L/h",
+     "({gpu_count} x {gpu_embodied_water_l} + {server_count} x {server_embodied_water_l})"
+     " / ({hardware_use_life_h} x {share_reserved})"),
+    ("embodied_water_l", "L", "{embodied_water_l_per_h} x {water_reserved_h}"),
+    ("total_water_l", "L", "{onsite_water_l} + {electricity_water_l} + {embodied_water_l}"),
+)  # fmt: skip
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def explain(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    impacts: pd.Series,
+    reference: ref.Reference,
+) -> str:
+    """Return the text that explains one run.
+
+    Parameters
+    ----------
+    normalized, impacts : Series
+        The run's rows of `normalized_runs` and `run_impacts`.
+    provenance : DataFrame
+        The run's rows of `field_provenance`.
+    reference : Reference
+        Reference tables, for the sources of factors.
+    """
+    profile = methodology.profile(str(normalized["methodology"]))
+    values = _values(normalized, reference, profile)
+    steps = _steps(normalized, profile)
+    lines = [
+        f"Run {normalized['run_id']} of model {normalized['model_name']}",
+        f"  profile {profile.name}, reference tables {impacts['reference_version']}, "
+        f"quality tier {impacts['quality_tier']}, "
+        f"{impacts['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields",
+        "",
+        "Steps",
+    ]
+    used: set[str] = set()
+    for name, unit, template in steps:
+        lines += _step(name, unit, template, values)
+        used |= set(_PLACEHOLDER.findall(template))
+    lines += ["", "Interval (5th to 95th percentile)"]
+    lines += [
+        f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
+        f"{_number(impacts[f'{name}_p95'])}) {unit}"
+        for name, unit in (("total_kgco2e", "kgCO2e"), ("total_water_l", "L"))
+    ]
+    lines += _amortisation(impacts)
+    for name, reason in methodology.switches(profile).items():
+        lines += ["", f"Quirk {name} of the profile: {reason}"]
+    lines += ["", "Where the values come from"]
+    lines += list(_origins(provenance, used, reference))
+    return "\n".join(lines)
+
+
+def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:
+    inputs = {name: float(row[name]) for name in INPUTS}
+    flat = flat_gpu_power_w(reference)
+    modelled = row["energy_route"] == "power_model"
+    parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
+    values: dict[str, Any] = {**inputs, **{name: float(part) for name, part in parts.items()}}
+    idle = equations.idle_power(
+        inputs["host_idle_w"],
+        server_count=inputs["server_count"],
+        cpu_count=inputs["cpu_count"],
+        cpu_idle_power=inputs["cpu_idle_w"],
+        gpu_count=inputs["gpu_count"],
+        gpu_idle_power=inputs["gpu_idle_w"],
+    )
+    memory = inputs["server_count"] * inputs["memory_w"]
+    values |= {
+        "flat_gpu_power_w": flat,
+        "logged_it_energy_kwh": inputs["it_energy_kwh"],
+        "idle_power_w": idle,
+        "memory_power_w": memory,
+        "power_w": equations.power(
+            idle,
+            memory,
+            cpu_count=inputs["cpu_count"],
+            cpu_max_power=inputs["cpu_max_w"],
+            cpu_idle_power=inputs["cpu_idle_w"],
+            cpu_utilization=inputs["cpu_utilization"],
+            gpu_count=inputs["gpu_count"],
+            gpu_max_power=inputs["gpu_max_w"],
+            gpu_idle_power=inputs["gpu_idle_w"],
+            gpu_utilization=inputs["gpu_utilization"],
+        ),
+        "active_h": inputs["active_s"] / equations.SECONDS_PER_HOUR,
+        "reservation_h": inputs["reserved_s"] / equations.SECONDS_PER_HOUR,
+        "generated_kwh": values["it_energy_kwh"]
+        if profile.electricity_water_without_pue
+        else values["facility_energy_kwh"],
+        "water_reserved_h": inputs["reserved_s"] / equations.SECONDS_PER_HOUR
+        if profile.embodied_water_of_final_run_only
+        else values["reserved_h"],
+    }
+    values["gpu_hours"] = values["it_energy_kwh"] / flat * equations.WATT_HOURS_PER_KWH
+    values["facility_kwh_per_gpu_hour"] = values["facility_energy_kwh"] / values["gpu_hours"]
+    if profile.embodied_water_of_gpus_only:
+        values["server_embodied_water_l"] = 0.0
+    return values
+
+
+def _steps(row: pd.Series, profile: Profile) -> tuple[tuple[str, str, str], ...]:
+    if row["energy_route"] != "power_model":
+        return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    if profile.flat_gpu_power:
+        return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
+    return POWER_STEPS + FACILITY_STEPS + IMPACT_STEPS
+
+
+def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:
+    formula = _PLACEHOLDER.sub(r"\1", template)
+    numbers = _PLACEHOLDER.sub(lambda match: _number(values[match[1]]), template)
+    exact, carried = _evaluated(template, values), float(values[name])
+    lines = [f"  {name} = {formula}", f"    = {numbers} = {_number(exact)} {unit}"]
+    if not math.isclose(exact, carried, rel_tol=1e-9):
+        lines += [f"    carried on rounded, as the profile does: {_number(carried)} {unit}"]
+    return lines
+
+
+def _evaluated(template: str, values: Mapping[str, Any]) -> float:
+    """Work the printed formula out, so that what is printed is what was done."""
+    expression = _PLACEHOLDER.sub(r"\1", template).replace(" x ", " * ")
+    return float(eval(expression, {"__builtins__": {}}, dict(values)))  # noqa: S307 - own constants
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):.7g}"
+
+
+def _amortisation(impacts: pd.Series) -> list[str]:
+    per_day, days = impacts["expected_inferences_per_day"], impacts["expected_use_life_days"]
+    if pd.isna(per_day) or per_day <= 0:
+        return ["", "Per inference: unknown until inferences are disclosed or counted"]
+    grams = impacts["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
+    water = impacts["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
+    life = f"({_number(per_day)} x {_number(days)}) x 1000"
+    return [
+        "",
+        "Per inference, by expected inferences per day and use life in days",
+        f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} gCO2e",
+        f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = {_number(water)} mL",
+    ]
+
+
+def _origins(
+    provenance: pd.DataFrame, used: set[str], reference: ref.Reference
+) -> Iterator[str]:
+    described = {rule.name: rule.description for rule in RULES}
+    keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
+            "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip
+    for row in provenance.itertuples(index=False):
+        if row.field not in used | keys:
+            continue
+        yield f"  {row.field} = {_shown(row)}"
+        rule = "as logged" if row.rule == "as_logged" else described[row.rule]
+        yield f"    {row.basis}: {rule}" + (f"; {row.source}" if pd.notna(row.source) else "")
+        for factor_id in [] if pd.isna(row.factor_id) else str(row.factor_id).split():
+            yield f"    {factor_id}" + _source_of(factor_id, reference)
+
+
+def _shown(row: Any) -> str:
+    if pd.isna(row.p05) or row.p05 == row.p95:
+        return str(row.value)
+    return f"{row.value} ({_number(row.p05)} to {_number(row.p95)})"
+
+
+def _source_of(factor_id: str, reference: ref.Reference) -> str:
+    if factor_id.startswith("methodology/"):
+        return ": convention of the methodology, see docs/methodology.md"
+    row = ref.describe(reference, factor_id)
+    return f": {row['source']}, {row['source_year']} ({row['verification']})"

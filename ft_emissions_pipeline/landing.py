@@ -1,0 +1,380 @@
+"""Which files of the landing folder hold which days, and the runs and usage of a day.
+
+Put here: the index over the landed files, the day to which a run belongs, and the reading of just
+the files that a day needs. Keep out: formats (`readers/`) and the merging of records (`join.py`).
+
+Logs grow in place, so days follow the records, never the files. A file whose bytes are as the index
+knows them is not read again to index it; one that came late or changed re-runs exactly its days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.join import join
+from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.tables import (
+    LANDING_INDEX,
+    QUARANTINE,
+    RUNS,
+    USAGE,
+    conform,
+    empty,
+)
+
+Pairs = tuple[tuple[str, str], ...]
+"""Explicit mapping: (run id, pattern of file or record)."""
+
+_RUN_COLUMNS = (
+    "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
+)  # fmt: skip
+"""What the index keeps of a record of a run: just enough to tell its day."""
+
+
+def scan(
+    folder: Path, reference: ref.Reference, settings: Settings, previous: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the index over a landing folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Landing folder.
+    reference : Reference
+        Reference tables, for runs that are dated by their base model.
+    settings : Settings
+        Time zone and present time for the readers.
+    previous : DataFrame
+        The index as it was; files whose bytes it knows are not read again.
+
+    Returns
+    -------
+    DataFrame
+        Table `landing_index`.
+    """
+    known = set(zip(previous["source_uri"], previous["content_hash"], strict=True))
+    mapped = set(previous.loc[previous["content"] == "mapping", "source_uri"])
+    kept, pieces, pairs = [], [], []
+    for path, uri in files_in([folder]):
+        if uri not in mapped and (uri, _content_hash(path)) in known:
+            kept.append(uri)
+            continue
+        reading, content_hash, source_format = read_file(path, uri, settings)
+        pieces.append(_index_rows(reading, uri, content_hash, source_format))
+        pairs += reading.mapping
+    unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id"])
+    frames = [frame for frame in (unchanged, *pieces) if len(frame)]
+    if not frames:
+        return empty(LANDING_INDEX)
+    return _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
+
+
+def _content_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _index_rows(
+    reading: Reading, uri: str, content_hash: str, source_format: str | None
+) -> pd.DataFrame:
+    if len(reading.runs):
+        rows = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
+        rows = rows.rename(columns={"run_id": "record_run_id"})
+    elif len(reading.usage):
+        rows = reading.usage[["date"]].drop_duplicates()
+    else:
+        rows = pd.DataFrame(index=[0])
+    counts = {
+        "records": reading.records,
+        "merged": reading.merged,
+        "quarantined": len(reading.quarantine),
+    }
+    return rows.assign(
+        source_uri=uri,
+        content_hash=content_hash,
+        source_format=source_format,
+        content=reading.content,
+        **counts,
+    )
+
+
+def _dated(rows: pd.DataFrame, pairs: Pairs, reference: ref.Reference) -> pd.DataFrame:
+    """Fill in the joined run of each record, and its day."""
+    index = conform(rows, LANDING_INDEX)
+    of_runs = index["record_run_id"].notna()
+    records = index[of_runs]
+    if len(records):
+        joined, merged = join(_as_runs(records.drop(columns="run_id")), pairs)
+        joined = conform(joined, RUNS)
+        joined["date"], _ = run_day(joined, reference)
+        place = ["source_uri", "source_record"]
+        owner = pd.concat([joined[[*place, "run_id"]], merged[[*place, "run_id"]]])
+        owner = owner.set_index(place)["run_id"]
+        at = pd.MultiIndex.from_frame(records[place])
+        index.loc[of_runs, "run_id"] = owner.reindex(at).to_numpy()
+        days = joined.set_index("run_id")["date"]
+        index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
+    return conform(index, LANDING_INDEX)
+
+
+def _as_runs(records: pd.DataFrame) -> pd.DataFrame:
+    names = ["run_id", *_RUN_COLUMNS, "source_format", "source_uri", "source_record"]
+    return records.rename(columns={"record_run_id": "run_id"})[names].reset_index(drop=True)
+
+
+def run_day(runs: pd.DataFrame, reference: ref.Reference) -> tuple[pd.Series, pd.Series]:
+    """Return the UTC day to which each run belongs, and what it rests on.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Joined runs.
+    reference : Reference
+        Reference tables: release dates of base models, and the stand-in for undated runs.
+
+    Returns
+    -------
+    date, date_rule : Series
+        The day on which the run ended; else on which it would have, counted from its start; else
+        of publication; else the base model's release, before which the run cannot lie; else the
+        last day of the default year.
+    """
+    length = pd.to_timedelta(runs["reserved_s"].fillna(runs["active_s"]).fillna(0.0), unit="s")
+    model = ref.resolve(reference, "models", runs["base_model"])["id"]
+    released = ref.take(reference, "models", model, ["release_date"])["release_date"]
+    year = int(ref.default(reference, "undated_run_year").value)
+    candidates = {
+        "ended_at": runs["ended_at"],
+        "started_at": runs["started_at"] + length.dt.floor("us"),
+        "published_at": runs["published_at"],
+        "base_model_release": pd.to_datetime(released, format="mixed", utc=True).dt.as_unit("us"),
+    }
+    day = pd.Series(pd.Timestamp(f"{year}-12-31", tz="UTC"), index=runs.index).dt.as_unit("us")
+    rule = pd.Series("undated_default", index=runs.index, dtype="str")
+    for name, instants in reversed(candidates.items()):
+        day = instants.where(instants.notna(), day)
+        rule = rule.where(instants.isna(), name)
+    return day.dt.floor("D").dt.tz_localize(None), rule
+
+
+def runs_of(
+    folder: Path,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    reference: ref.Reference,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the runs of the days from `first` to `last`, reading only the files that hold them.
+
+    Parameters
+    ----------
+    folder : Path
+        Landing folder.
+    index : DataFrame
+        Table `landing_index`.
+    first, last : Timestamp
+        UTC days, both included.
+    reference : Reference
+        Reference tables.
+    settings : Settings
+        Time zone and present time for the readers.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    wanted = index[index["date"].between(first, last) & index["run_id"].notna()]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"]
+    readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
+    runs = joined_runs(readings, reference)
+    return runs[runs["date"].between(first, last)].reset_index(drop=True)
+
+
+def joined_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: ref.Reference
+) -> pd.DataFrame:
+    """Return the runs that the records of some files make up, with their day.
+
+    Parameters
+    ----------
+    readings : iterable of (uri, format, Reading)
+        What the files said.
+    reference : Reference
+        Reference tables.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    frames, pairs = [], []
+    for uri, source_format, reading in readings:
+        pairs += reading.mapping
+        if len(reading.runs):
+            frames.append(reading.runs.assign(source_uri=uri, source_format=source_format))
+    if not frames:
+        return empty(RUNS)
+    joined, _ = join(pd.concat(frames, ignore_index=True), tuple(pairs))
+    joined = conform(joined, RUNS)
+    joined["date"], joined["date_rule"] = run_day(joined, reference)
+    return conform(joined.sort_values("run_id"), RUNS)
+
+
+def _read(folder: Path, uris: set[str], settings: Settings) -> Iterable[tuple[str, str | None, Reading]]:
+    for path, uri in files_in([folder]):
+        if uri in uris:
+            reading, _, source_format = read_file(path, uri, settings)
+            yield uri, source_format, reading
+
+
+def usage_of(
+    folder: Path,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the usage of the days from `first` to `last`.
+
+    Where several records count the same model and version on the same day, the one in the file
+    that comes last by name stands: a corrected export supersedes the earlier one.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included.
+
+    Returns
+    -------
+    DataFrame
+        Table `usage`.
+    """
+    wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
+    frames = [
+        reading.usage.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, set(wanted["source_uri"]), settings)
+    ]
+    if not frames:
+        return empty(USAGE)
+    usage = conform(pd.concat(frames, ignore_index=True), USAGE)
+    usage = usage[usage["date"].between(first, last)]
+    ordered = usage.sort_values(["source_uri", "source_record"], kind="stable")
+    return ordered.drop_duplicates(list(USAGE.key), keep="last").reset_index(drop=True)
+
+
+def rejected(
+    folder: Path, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    """Return the records that reading put into quarantine.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    previous : DataFrame
+        Table `quarantine` as it was: rows of files that did not change are taken from it.
+
+    Returns
+    -------
+    DataFrame
+        Table `quarantine`.
+    """
+    bad = index.loc[index["quarantined"] > 0, ["source_uri", "content_hash"]].drop_duplicates()
+    known = previous.dropna(subset=["content_hash"]).merge(bad, on=["source_uri", "content_hash"])
+    new = set(bad["source_uri"]) - set(known["source_uri"])
+    hashes = bad.set_index("source_uri")["content_hash"]
+    frames = [known] + [
+        reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri])
+        for uri, _, reading in _read(folder, new, settings)
+    ]
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return empty(QUARANTINE)
+    return conform(pd.concat(frames, ignore_index=True), QUARANTINE)
+
+
+def days_to_run(
+    old: pd.DataFrame, new: pd.DataFrame, versions: pd.DataFrame, up_to: pd.Timestamp
+) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the first and last day that what landed since touches, None if nothing did.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Table `landing_index` before and now.
+    versions : DataFrame
+        Table `model_versions` as last reported.
+    up_to : Timestamp
+        Last day to run at all.
+
+    Notes
+    -----
+    A day whose records changed is touched, and so are all days of the use lives that are still
+    open or reach into the touched days, because a count or a successor there moves their shares.
+    """
+    marks = ["source_uri", "content_hash", "source_record", "run_id", "date"]
+    sides = old[marks].merge(new[marks], how="outer", indicator="side")
+    touched = sides.loc[(sides["side"] != "both") & sides["date"].notna(), "date"]
+    touched = touched[touched <= up_to]
+    if touched.empty:
+        return None
+    first = touched.min()
+    starts = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
+    reaching = (versions["status"] == "open") | (
+        versions["use_life_end"].dt.tz_localize(None) >= first
+    )
+    return min([first, *starts[reaching]]), max(touched.max(), _last_reported(versions, up_to))
+
+
+def _last_reported(versions: pd.DataFrame, up_to: pd.Timestamp) -> pd.Timestamp:
+    ends = versions["use_life_end"].dt.floor("D").dt.tz_localize(None)
+    known = ends[ends <= up_to]
+    return known.max() if len(known) else pd.Timestamp.min
+
+
+def last_day(index: pd.DataFrame) -> pd.Timestamp | None:
+    """Return the last day of which any landed record tells."""
+    days = index["date"].dropna()
+    return days.max() if len(days) else None
+
+
+def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    """Return how many records of each file became runs or usage, were merged, or were not used.
+
+    Parameters
+    ----------
+    index : DataFrame
+        Table `landing_index`.
+    refused : DataFrame
+        Joined runs that were refused: `source_uri` of their first record.
+
+    Returns
+    -------
+    DataFrame
+        `source_uri`, `records`, `used`, `merged`, `quarantined`; in each row records = used +
+        merged + quarantined (invariant 4).
+    """
+    files = index.drop_duplicates("source_uri").set_index("source_uri")
+    later = index[index["run_id"].notna()].sort_values(["run_id", "source_uri", "source_record"])
+    joined_away = later[later.duplicated("run_id")].groupby("source_uri").size()
+    lost = refused.groupby("source_uri").size()
+    counts = files[["records", "merged", "quarantined"]].astype("int64")
+    counts["merged"] += joined_away.reindex(counts.index, fill_value=0)
+    counts["quarantined"] += lost.reindex(counts.index, fill_value=0)
+    counts["used"] = counts["records"] - counts["merged"] - counts["quarantined"]
+    return counts.reset_index()[["source_uri", "records", "used", "merged", "quarantined"]].astype(
+        {name: np.int64 for name in ("records", "used", "merged", "quarantined")}
+    )

@@ -1,0 +1,96 @@
+"""Profiles of the methodology: which choice each contested step takes, and why.
+
+Put here: named switches and the profiles that set them. Keep out: the arithmetic
+(`equations.py`) and the factors (`reference_data/`).
+
+`default` is this project's reading of the methodology with its errors mended; `scope3-2024`
+reproduces the published worked examples, quirks included.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A choice for each contested step; every switch is off in `default`."""
+
+    name: str
+    flat_gpu_power: bool = False
+    instance_embodied_as_gpu: bool = False
+    electricity_water_without_pue: bool = False
+    embodied_water_of_final_run_only: bool = False
+    embodied_water_of_gpus_only: bool = False
+    significant_digits: int | None = None
+
+
+REASONS: dict[str, str] = {
+    "flat_gpu_power": (
+        "Energy is GPU hours x 0.428 kW for every accelerator (an A100's share of a p4d instance), "
+        "whatever the hardware and its utilisation. Off: idle, memory, CPU and GPU power apart, and "
+        "reserved hours that were not active count."
+    ),
+    "instance_embodied_as_gpu": (
+        "318 kgCO2e per GPU, which is one eighth of a whole instance, is used beside a server of its "
+        "own, so the host counts twice. Off: the card alone, and the server without cards."
+    ),
+    "electricity_water_without_pue": (
+        "Electricity water is taken from the computing energy. Off: from the facility's, because "
+        "cooling draws electricity too (the published page names this as its own open point)."
+    ),
+    "embodied_water_of_final_run_only": (
+        "Embodied water counts the hours of the final run although energy and embodied carbon count "
+        "intermediate runs too. Off: the same hours everywhere."
+    ),
+    "embodied_water_of_gpus_only": (
+        "Embodied water counts the accelerators alone although the formula names CPUs and memory. "
+        "Off: the servers' chips count too."
+    ),
+    "significant_digits": (
+        "The published example carries per-hour figures on with three digits (0.471 kWh, 7.27 kg, "
+        "4.75 L), and whole days and GPU hours. Off: nothing is rounded before the end."
+    ),
+}
+"""What each switch does when on, and what `default` does instead."""
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("default"),
+        Profile(
+            "scope3-2024",
+            flat_gpu_power=True,
+            instance_embodied_as_gpu=True,
+            electricity_water_without_pue=True,
+            embodied_water_of_final_run_only=True,
+            embodied_water_of_gpus_only=True,
+            significant_digits=3,
+        ),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """Return a profile by name.
+
+    Raises
+    ------
+    ValueError
+        If no profile has the name.
+    """
+    if name not in PROFILES:
+        near = difflib.get_close_matches(name, PROFILES, n=1, cutoff=0.0)
+        msg = f"no profile {name!r}; there are {', '.join(PROFILES)} (did you mean {near[0]!r}?)"
+        raise ValueError(msg)
+    return PROFILES[name]
+
+
+def switches(chosen: Profile) -> dict[str, str]:
+    """Return the switches that are on in a profile, with what each does."""
+    return {
+        field.name: REASONS[field.name]
+        for field in fields(chosen)
+        if field.name != "name" and getattr(chosen, field.name)
+    }

@@ -1,0 +1,214 @@
+"""One rule per missing data point: from runs as logged to runs with every needed field filled.
+
+Put here: the order of the rules, what is refused, and what follows from an imputed identity. Keep
+out: the rules (one module per subject beside this one) and the impacts.
+
+The order follows the dependencies: the model before the managed service's profile, the hardware
+before the time that tokens take on it, the time before the energy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import row_rules, uncertainty
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import energy, hardware, place, time
+from ft_emissions_pipeline.normalize.engine import Context, Rule, apply
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUNS,
+    conform,
+    empty,
+)
+
+RULES: tuple[Rule, ...] = (
+    *time.MODEL,
+    *place.LOCATION,
+    *hardware.IDENTITY,
+    *time.WORK,
+    *time.DURATION,
+    *hardware.FACTORS,
+    *place.FACTORS,
+    *energy.RULES,
+)
+
+IDENTITY_OF = {
+    **dict.fromkeys(
+        ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l"), "gpu_id"
+    ),
+    **dict.fromkeys(
+        (
+            "cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "memory_w",
+            "server_embodied_kgco2e", "server_embodied_water_l",
+        ),
+        "server_id",
+    ),
+    **dict.fromkeys(("grid_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"),
+}  # fmt: skip
+"""Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
+
+IMPUTED = ("predicted", "default")
+
+
+def normalize(
+    runs: pd.DataFrame, reference: ref.Reference, profile: Profile, token_time: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fill every needed field of the runs, and write down where each value comes from.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs` that `accepted` lets pass.
+    reference : Reference
+        Reference tables.
+    profile : Profile
+        Choices of the methodology.
+    token_time : DataFrame
+        Rows of table `token_time_model`.
+
+    Returns
+    -------
+    normalized, provenance : DataFrame
+        Tables `normalized_runs` and `field_provenance`.
+    """
+    context = Context(reference, profile, token_time)
+    routes = energy.route(runs.reset_index(drop=True))
+    frame, provenance = apply(_meter_first(runs), RULES, context)
+    provenance = _guessed_identities(provenance, reference)
+    frame["energy_route"] = routes.to_numpy()
+    frame["methodology"] = profile.name
+    frame["reference_version"] = reference.version
+    declared = [name for name in NORMALIZED_RUNS.names if name in frame]
+    return conform(frame[declared], NORMALIZED_RUNS), conform(provenance, FIELD_PROVENANCE)
+
+
+def _meter_first(runs: pd.DataFrame) -> pd.DataFrame:
+    """Let a physical meter stand before a logged total, which then stays visible as components."""
+    return runs.assign(it_energy_kwh=runs["it_energy_kwh"].where(runs["meter_energy_kwh"].isna()))
+
+
+def accepted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the runs that can be computed from those that cannot.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs`: joined records, each of which was checked when it was read.
+
+    Returns
+    -------
+    accepted, quarantine : DataFrame
+        Tables `runs` and `quarantine`: what breaks a row rule after joining, or leaves nothing to
+        compute from.
+    """
+    whole, problems = row_rules.split(runs, RUNS)
+    broken = runs.loc[problems.index, ["source_uri", "source_record"]].assign(
+        reason_code=problems["reason_code"], reason=problems["reason"]
+    )
+    empty_handed = _refusals(whole)
+    kept = whole[~whole["run_id"].isin(empty_handed["run_id"])].reset_index(drop=True)
+    refused = [frame for frame in (broken, empty_handed.drop(columns="run_id")) if len(frame)]
+    return kept, conform(pd.concat(refused), QUARANTINE) if refused else empty(QUARANTINE)
+
+
+def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs from which nothing can be computed, and why.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs`.
+
+    Returns
+    -------
+    DataFrame
+        `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
+    """
+    timed = runs["reserved_s"].notna() | (runs["active_s"] > 0)
+    dated = runs["started_at"].notna() & (runs["ended_at"] > runs["started_at"])
+    counted = (
+        runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1)
+        | runs[["samples", "sequence_length"]].notna().all(axis=1)
+    )
+    refused = runs[~(timed | dated | counted)]
+    return pd.DataFrame(
+        {
+            "run_id": refused["run_id"],
+            "source_uri": refused["source_uri"],
+            "source_record": refused["source_record"],
+            "reason_code": "no_time_no_tokens",
+            "reason": "run "
+            + refused["run_id"].astype("str")
+            + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
+            "(tokens_padded, tokens_unpadded, train_flop, or samples and sequence_length) are "
+            "known; disclose one of them, or map another log of the run to it in runs.yaml",
+        }
+    )
+
+
+def _guessed_identities(provenance: pd.DataFrame, reference: ref.Reference) -> pd.DataFrame:
+    """Widen factors by what is open about the identity by which they were looked up.
+
+    A guessed accelerator, server or country could be any, so the spread over all of them comes on
+    top; a name that covers several variants (PCIe or SXM) adds the spread over these.
+    """
+    changed = provenance.copy()
+    for field, identity in IDENTITY_OF.items():
+        of = changed[changed["field"] == identity].set_index("run_id")
+        rows = changed.index[(changed["field"] == field) & (changed["rule"] != "as_logged")]
+        run_id = changed.loc[rows, "run_id"]
+        guessed = run_id.map(of["basis"]).isin(IMPUTED).to_numpy()
+        vague = run_id.map(of["rule"]).astype("str").str.endswith("_name_ambiguous").to_numpy(dtype=bool)
+        if not (guessed | vague).any():
+            continue
+        wide, of_variants = _spreads_over(reference, field)
+        variant = run_id.map(of["value"]).map(_variant_family).map(of_variants).fillna(0.0)
+        extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
+        low, high = changed.loc[rows, "p05"], changed.loc[rows, "p95"]
+        log_sd = np.hypot(uncertainty.log_sd_of_interval(low, high), extra)
+        middle = np.sqrt((low * high).to_numpy(dtype=float))
+        changed.loc[rows, "p05"], changed.loc[rows, "p95"] = uncertainty.interval(middle, log_sd)
+        changed.loc[rows[guessed], "basis"] = "default"
+    return changed
+
+
+def _variant_family(identity: str) -> str:
+    """Return what the variants of a device share: `A100` of `A100-SXM4-80GB`."""
+    return str(identity).split("-", maxsplit=1)[0]
+
+
+_COLUMN_OF = {
+    "gpu_max_w": ("gpus", "tdp_w"),
+    "gpu_idle_w": ("gpus", "idle_w"),
+    "gpu_embodied_kgco2e": ("gpu_embodied", "embodied_kgco2e"),
+    "gpu_embodied_water_l": ("gpu_water", "embodied_water_l"),
+    "cpu_count": ("servers", "cpu_count"),
+    "cpu_max_w": ("servers", "cpu_max_w"),
+    "cpu_idle_w": ("servers", "cpu_idle_w"),
+    "host_idle_w": ("servers", "host_idle_w"),
+    "memory_w": ("servers", "memory_w"),
+    "server_embodied_kgco2e": ("servers", "embodied_kgco2e"),
+    "server_embodied_water_l": ("servers", "embodied_water_l"),
+    "grid_kgco2e_per_kwh": ("grid_intensity", "gco2e_per_kwh"),
+    "electricity_water_l_per_kwh": ("electricity_water", "l_per_kwh"),
+}
+
+
+def _spreads_over(reference: ref.Reference, field: str) -> tuple[float, pd.Series]:
+    """Return a factor's log standard deviation over all devices or places, and by family."""
+    table, column = _COLUMN_OF[field]
+    rows = reference.tables[table]
+    if "zone_type" in rows:
+        rows = rows[rows["zone_type"] == "country"]
+    if "year" in rows:
+        rows = rows[rows["year"] == rows["year"].max()]
+    if "rank" in rows:
+        rows = rows[rows["rank"] == 1]
+    logs = np.log(rows[column].where(rows[column] > 0))
+    family = rows.iloc[:, 0].map(_variant_family)
+    return float(logs.std()), logs.groupby(family).std()

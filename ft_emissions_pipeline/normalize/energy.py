@@ -1,0 +1,116 @@
+"""Rules for the energy of the computing hardware: the best route that the log allows.
+
+Put here: meter, logged energy, power times time. Keep out: the data centre's overhead and all
+that follows from energy (`impacts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import equations, uncertainty
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+
+POWER_INPUTS = (
+    "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",
+    "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s", "reserved_s",
+)  # fmt: skip
+
+
+def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_power_w: float) -> Any:
+    """Return the energy that power and time make, where nothing was measured.
+
+    Parameters
+    ----------
+    values : mapping
+        Arrays named as in `POWER_INPUTS`.
+    profile : Profile
+        Chooses between component power and a flat power per GPU.
+    flat_gpu_power_w : float
+        That flat power. [W]
+
+    Returns
+    -------
+    array
+        Energy at the servers' plugs. [kWh]
+    """
+    active = values["active_s"] / equations.SECONDS_PER_HOUR
+    if profile.flat_gpu_power:
+        kilowatts = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
+        return equations.gpu_hours_energy(kilowatts, values["gpu_count"] * active)
+    reserved = np.maximum(values["reserved_s"] / equations.SECONDS_PER_HOUR, active)
+    memory = values["server_count"] * values["memory_w"]
+    idle = equations.idle_power(
+        values["host_idle_w"],
+        server_count=values["server_count"],
+        cpu_count=values["cpu_count"],
+        cpu_idle_power=values["cpu_idle_w"],
+        gpu_count=values["gpu_count"],
+        gpu_idle_power=values["gpu_idle_w"],
+    )
+    busy = equations.power(
+        idle,
+        memory,
+        cpu_count=values["cpu_count"],
+        cpu_max_power=values["cpu_max_w"],
+        cpu_idle_power=values["cpu_idle_w"],
+        cpu_utilization=np.minimum(values["cpu_utilization"], 1.0),
+        gpu_count=values["gpu_count"],
+        gpu_max_power=values["gpu_max_w"],
+        gpu_idle_power=values["gpu_idle_w"],
+        gpu_utilization=np.minimum(values["gpu_utilization"], 1.0),
+    )
+    energy = equations.it_energy(busy, active, idle_power=idle + memory, reserved_time=reserved)
+    return energy / equations.WATT_HOURS_PER_KWH
+
+
+def flat_gpu_power_w(reference: ref.Reference) -> float:
+    """Return the published profile's power per GPU. [W]"""
+    return ref.default(reference, "scope3_gpu_power_w").value
+
+
+def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
+    values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
+    spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
+    flat = flat_gpu_power_w(context.reference)
+
+    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"it_energy_kwh": modelled_it_energy(inputs, context.profile, flat)}
+
+    parts = uncertainty.propagate(energy, values, spreads).get("it_energy_kwh", {})
+    return Offer(
+        pd.Series(energy(values)["it_energy_kwh"], index=frame.index),
+        log_sd=uncertainty.combine(parts, (len(frame),)),
+    )
+
+
+def _components(frame: pd.DataFrame, _: Context) -> Offer:
+    parts = frame[["gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"]]
+    return Offer(parts.sum(axis=1, min_count=3))
+
+
+def route(frame: pd.DataFrame) -> pd.Series:
+    """Return what each run's energy rests on, judged before the gaps are filled."""
+    components = frame[["gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"]].notna().all(axis=1)
+    chosen = np.select(
+        [frame["meter_energy_kwh"].notna(), frame["it_energy_kwh"].notna(), components],
+        ["meter", "logged_total", "logged_components"],
+        default="power_model",
+    )
+    return pd.Series(chosen, index=frame.index, dtype="str")
+
+
+RULES = (
+    Rule("it_energy_kwh", "energy_of_meter", "measured", "the physical meter at the plug",
+         lambda frame, _: Offer(frame["meter_energy_kwh"])),
+    Rule("it_energy_kwh", "energy_of_components", "measured", "GPU + CPU + memory energy", _components),
+    Rule("it_energy_kwh", "energy_of_power", "predicted", "power x active time + idle power x the rest of the reservation",
+         _modelled),
+)  # fmt: skip
+"""Routes to the energy, best first; a logged total stands before all but the meter."""

@@ -1,0 +1,231 @@
+"""How rules fill a run's gaps, and how every value's origin is written down.
+
+Put here: what a rule is and how a list of them is applied. Keep out: the rules themselves, which
+stand beside this module by subject (hardware, place, time, energy).
+
+A rule only ever sees rows in which its field is missing; therefore no logged value can be
+overwritten by an imputed one (invariant 5).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rules may look at beside the runs; `log_sd` grows as fields are filled."""
+
+    reference: ref.Reference
+    profile: Profile
+    token_time: pd.DataFrame
+    log_sd: dict[str, pd.Series] = field(default_factory=dict)
+
+    def spread(self, name: str, index: pd.Index) -> np.ndarray:
+        """Return the log standard deviation of a field filled before; 0 where it is certain."""
+        if name not in self.log_sd:
+            return np.zeros(len(index))
+        return self.log_sd[name].reindex(index).to_numpy(dtype=float)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a rule offers for rows with a gap: a value where it can tell, missing elsewhere.
+
+    `factor_id` names the reference rows behind the value; without any, the rule itself, as a
+    convention of the methodology, is the factor.
+    """
+
+    values: pd.Series
+    factor_id: pd.Series | str | None = None
+    log_sd: pd.Series | np.ndarray | float = 0.0
+    note: pd.Series | str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to fill one field; `description` is what `explain` and the docs print."""
+
+    field: str
+    name: str
+    basis: str
+    description: str
+    offer: Callable[[pd.DataFrame, Context], Offer]
+
+
+LOGGED_SPREAD = {
+    "meter_energy_kwh": ("gsd_meter", "gsd_disclosed"),
+    "it_energy_kwh": ("gsd_software_measured", "gsd_disclosed"),
+    "gpu_energy_kwh": ("gsd_measured", "gsd_disclosed"),
+    "cpu_energy_kwh": ("gsd_software_measured", "gsd_disclosed"),
+    "ram_energy_kwh": ("gsd_software_measured", "gsd_software_measured"),
+    "gpu_utilization": ("gsd_measured", "gsd_disclosed"),
+    "cpu_utilization": ("gsd_measured", "gsd_disclosed"),
+    "pue": ("gsd_measured", "gsd_disclosed"),
+    "wue_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
+    "grid_kgco2e_per_kwh": ("gsd_measured", "gsd_disclosed"),
+    "electricity_water_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
+    "expected_inferences_per_day": ("gsd_disclosed", "gsd_disclosed"),
+}
+"""Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
+
+PROVENANCE_PARTS = ("run_id", "field", "value", "p05", "p95", "basis", "rule", "factor_id", "source")
+
+
+def apply(
+    runs: pd.DataFrame, rules: tuple[Rule, ...], context: Context
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs with gaps filled, and the provenance of every field.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs`.
+    rules : tuple of Rule
+        In order: of two rules for one field the first that has an answer wins.
+    context : Context
+        Reference tables, profile, token-time model.
+
+    Returns
+    -------
+    frame, provenance : DataFrame
+        `frame` may still hold gaps that no rule could fill; provenance has the columns of table
+        `field_provenance` and names a value only where there is one.
+    """
+    frame = runs.reset_index(drop=True).copy()
+    pieces = _as_logged(frame, context)
+    for rule in rules:
+        if rule.field not in frame:
+            frame[rule.field] = pd.Series(np.nan, index=frame.index, dtype="object")
+        gaps = frame.index[frame[rule.field].isna()]
+        if gaps.empty:
+            continue
+        offer = rule.offer(frame.loc[gaps], context)
+        answered = offer.values.notna()
+        if not answered.any():
+            continue
+        taken = gaps[answered.to_numpy()]
+        values = offer.values[answered]
+        column = frame[rule.field]
+        if column.isna().all():
+            column = pd.Series(index=frame.index, dtype=values.dtype)
+        column.loc[taken] = values.to_numpy()
+        frame[rule.field] = column
+        _remember(context, rule.field, frame.index, taken, _part(offer.log_sd, answered))
+        pieces.append(_piece(frame, rule, offer, taken, answered))
+    provenance = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
+    return frame, provenance.reindex(columns=["date", *PROVENANCE_PARTS])
+
+
+def _piece(
+    frame: pd.DataFrame, rule: Rule, offer: Offer, taken: pd.Index, answered: pd.Series
+) -> pd.DataFrame:
+    values = frame.loc[taken, rule.field]
+    low, high = _interval(values, _part(offer.log_sd, answered))
+    factor: object = f"methodology/{rule.name}"
+    if offer.factor_id is not None:
+        factor = _part(offer.factor_id, answered)
+    return pd.DataFrame(
+        {
+            "date": frame.loc[taken, "date"].to_numpy(),
+            "run_id": frame.loc[taken, "run_id"].to_numpy(),
+            "field": rule.field,
+            "value": _as_text(values).to_numpy(),
+            "p05": low,
+            "p95": high,
+            "basis": rule.basis,
+            "rule": rule.name,
+            "factor_id": factor,
+            "source": _part(offer.note, answered),
+        }
+    )
+
+
+def _part(value: object, answered: pd.Series) -> object:
+    """Return what belongs to the rows for which a rule had an answer."""
+    if isinstance(value, pd.Series):
+        return value[answered].to_numpy()
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value[answered.to_numpy()]
+    return value
+
+
+def _remember(
+    context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object
+) -> None:
+    spread = context.log_sd.setdefault(name, pd.Series(0.0, index=index))
+    spread.loc[rows] = log_sd
+
+
+def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
+    default = {
+        gsd: float(np.log(ref.default(context.reference, gsd).value))
+        for gsd in {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
+    }
+    source = frame["source_uri"].astype("str") + "#" + frame["source_record"].astype("str")
+    origins = frame["origins"].map(json.loads, na_action="ignore").astype("object")
+    joined = origins.notna()
+    pieces = []
+    for name in RUN_FIELDS:
+        if name == "run_id":
+            continue
+        present = frame.index[frame[name].notna()]
+        if present.empty:
+            continue
+        formats = frame.loc[present, "source_format"]
+        basis = formats.map({each: basis_of(each, name) for each in formats.unique()})
+        sources = source.loc[present].copy()
+        for row in present[joined.loc[present].to_numpy()]:
+            basis.loc[row], sources.loc[row] = origins.loc[row][name]
+        spread = LOGGED_SPREAD.get(name)
+        log_sd = (
+            np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
+        )
+        values = frame.loc[present, name]
+        _remember(context, name, frame.index, present, log_sd)
+        low, high = _interval(values, log_sd)
+        pieces.append(
+            pd.DataFrame(
+                {
+                    "date": frame.loc[present, "date"].to_numpy(),
+                    "run_id": frame.loc[present, "run_id"].to_numpy(),
+                    "field": name,
+                    "value": _as_text(values).to_numpy(),
+                    "p05": low,
+                    "p95": high,
+                    "basis": basis.to_numpy(),
+                    "rule": "as_logged",
+                    "factor_id": None,
+                    "source": sources.to_numpy(),
+                }
+            )
+        )
+    return pieces
+
+
+def _interval(values: pd.Series, log_sd: object) -> tuple[object, object]:
+    """Return the percentiles of numbers, kept within what the column's declaration allows."""
+    if not pd.api.types.is_float_dtype(values):
+        return np.nan, np.nan
+    low, high = uncertainty.interval(values.to_numpy(), np.asarray(log_sd, dtype=float))
+    column = NORMALIZED_RUNS.column(str(values.name))
+    return np.clip(low, column.minimum, None), np.clip(high, None, column.maximum)
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.map(lambda instant: instant.isoformat()).astype("str")
+    if pd.api.types.is_float_dtype(values):
+        return values.map("{:.12g}".format).astype("str")
+    return values.astype("str")

@@ -1,0 +1,290 @@
+"""Rules for what the run computed on: accelerator, server, counts, and their factors.
+
+Put here: GPU and server identity and number, their power, their making. Keep out: how busy they
+were and for how long (`time.py`), energy (`energy.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+
+NO_GPU = "none"
+"""Stands in `gpu_id` where a log says that the run used no accelerator."""
+
+
+def _named(kind: str, column: str, *, ambiguous: bool):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = ref.resolve(context.reference, kind, frame[column])
+        wanted = found["id"].notna() & (found["assumed"] == ambiguous)
+        return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
+
+    return offer
+
+
+def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
+    found = ref.resolve(context.reference, "instances", frame["instance_type"])
+    row = ref.take(context.reference, "instances", found["id"], [column])
+    return Offer(row[column], factor_id=row["factor_id"])
+
+
+def _of_instance(column: str):  # noqa: ANN202 - a rule's offer
+    return lambda frame, context: _instance(frame, context, column)
+
+
+_MANAGED = (
+    "gpu_id", "gpu_count", "gpu_count_p05", "gpu_count_p95", "server_id",
+    "startup_s", "startup_s_p05", "startup_s_p95",
+)  # fmt: skip
+
+
+def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Return the execution profile of each run's managed service and model size.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Runs, with `managed_service` and `model_parameters`.
+    context : Context
+        Holds the reference tables.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `managed_services`, aligned; missing where no service is named. A service that the
+        table does not know takes the profile `generic-managed`.
+    """
+    named = frame["managed_service"].notna()
+    found = ref.resolve(context.reference, "managed_services", frame["managed_service"])["id"]
+    service = found.where(found.notna() | ~named, "generic-managed")
+    return ref.managed_service(
+        context.reference, service, frame["model_parameters"].astype("float64"), _MANAGED
+    )
+
+
+def _of_managed(column: str):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = managed_rows(frame, context)
+        spread: object = 0.0
+        if f"{column}_p05" in row:
+            spread = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
+
+    return offer
+
+
+def _of_server(column: str):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = ref.resolve(context.reference, "servers", frame["server_model"])
+        row = ref.take(context.reference, "servers", found["id"], [column])
+        return Offer(row[column], factor_id=row["factor_id"])
+
+    return offer
+
+
+def _common(column: str):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = ref.at_year(
+            context.reference, "common_hardware", None, frame["date"].dt.year, column
+        )
+        name_column = {"gpu_id": "gpu_model", "server_id": "server_model"}[column]
+        return Offer(
+            found["value"],
+            factor_id=found["factor_id"],
+            note=_unknown_names(frame[name_column], name_column, context),
+        )
+
+    return offer
+
+
+def _unknown_names(names: pd.Series, column: str, context: Context) -> pd.Series:
+    kind = {"gpu_model": "gpus", "server_model": "servers"}[column]
+    messages = {
+        name: (
+            f"{column} {name!r} is not in reference_data/{kind}.csv; nearest: "
+            f"{', '.join(ref.nearest(context.reference, kind, name))}"
+        )
+        for name in names.dropna().unique()
+    }
+    return names.map(messages)
+
+
+def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take the first server in the table that is built for the accelerator."""
+    housing = context.reference.tables["servers"].drop_duplicates("gpu_id")
+    at = pd.Index(housing["gpu_id"]).get_indexer(frame["gpu_id"])
+    row = housing.reset_index(drop=True).reindex(at).set_axis(frame.index)
+    unnamed = frame["server_model"].isna()
+    return Offer(row["server_id"].where(unnamed), factor_id=row["factor_id"])
+
+
+def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:
+    none = pd.Series(NO_GPU, index=frame.index, dtype="str")
+    return Offer(none.where(frame["gpu_count"] == 0))
+
+
+def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+    row = ref.take(context.reference, "servers", frame["server_id"], ["gpu_count"])
+    return row.set_axis(["slots", "factor_id"], axis=1)
+
+
+def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
+    row = _slots(frame, context)
+    slots = row["slots"].where(row["slots"] > 0, 1.0)
+    return Offer(frame["server_count"].fillna(1.0) * slots, factor_id=row["factor_id"])
+
+
+def _one_server(frame: pd.DataFrame, context: Context) -> Offer:
+    slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
+    return Offer((frame["gpu_count"] <= slots).map({True: 1.0}).astype("float64"))
+
+
+def _servers_for_gpus(frame: pd.DataFrame, context: Context) -> Offer:
+    row = _slots(frame, context)
+    slots = row["slots"].where(row["slots"] > 0, 1.0)
+    return Offer(np.ceil(frame["gpu_count"] / slots), factor_id=row["factor_id"])
+
+
+def _managed_share(frame: pd.DataFrame, context: Context) -> Offer:
+    row = _slots(frame, context)
+    managed = frame["managed_service"].notna() & (row["slots"] > 0)
+    return Offer((frame["gpu_count"] / row["slots"]).where(managed), factor_id=row["factor_id"])
+
+
+def _name_from(column: str):  # noqa: ANN202 - a rule's offer
+    return lambda frame, _: Offer(frame[column])
+
+
+def _gpu_factor(column: str, target: str, table: str = "gpus"):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = ref.take(context.reference, table, frame["gpu_id"], [column])
+        power = ref.default(context.reference, "gsd_hardware_power")
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=np.log(power.value))
+
+    return Rule(
+        target, f"{target}_of_gpu", "disclosed", f"{column} of the accelerator in {table}.csv", offer
+    )
+
+
+def _making(table: str, id_column: str, value: str, low: str, high: str):  # noqa: ANN202
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = ref.take(context.reference, table, frame[id_column], [value, low, high])
+        spread = uncertainty.log_sd_of_interval(row[low], row[high])
+        return Offer(row[value], factor_id=row["factor_id"], log_sd=spread)
+
+    return offer
+
+
+def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
+    row = ref.take(
+        context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
+        where={"method": "instance_share"},
+    )  # fmt: skip
+    spread = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
+    wanted = context.profile.instance_embodied_as_gpu
+    values = row["embodied_kgco2e"] if wanted else row["embodied_kgco2e"] * np.nan
+    return Offer(values, factor_id=row["factor_id"], log_sd=spread)
+
+
+def _server_factor(column: str, target: str, per_server: bool = True):  # noqa: ANN202, FBT
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = ref.take(context.reference, "servers", frame["server_id"], [column])
+        power = ref.default(context.reference, "gsd_hardware_power")
+        values = row[column] if per_server else row[column] * frame["server_count"]
+        spread = 0.0 if column == "cpu_count" else np.log(power.value)
+        return Offer(values, factor_id=row["factor_id"], log_sd=spread)
+
+    return Rule(
+        target, f"{target}_of_server", "disclosed", f"{column} of the server in servers.csv", offer
+    )
+
+
+def _without_gpu(target: str) -> Rule:
+    return Rule(
+        target,
+        "no_gpu",
+        "measured",
+        "the log says that no accelerator was used",
+        lambda frame, _: Offer((frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64")),
+    )
+
+
+def _constant(parameter: str):  # noqa: ANN202 - a rule's offer
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = ref.default(context.reference, parameter)
+        spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
+        return Offer(
+            pd.Series(row.value, index=frame.index), factor_id=row.factor_id, log_sd=float(spread)
+        )
+
+    return offer
+
+
+IDENTITY = (
+    Rule("gpu_id", "no_gpu", "measured", "the log says that no accelerator was used", _no_gpu),
+    Rule("gpu_id", "gpu_named", "disclosed", "the name means one accelerator",
+         _named("gpus", "gpu_model", ambiguous=False)),
+    Rule("gpu_id", "gpu_of_instance", "disclosed", "the accelerator of the instance type", _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_name_ambiguous", "disclosed", "the name means several variants; the usual one is taken",
+         _named("gpus", "gpu_model", ambiguous=True)),
+    Rule("gpu_id", "gpu_of_managed_service", "default", "the accelerator of the service's execution profile",
+         _of_managed("gpu_id")),
+    Rule("gpu_id", "gpu_of_server", "default", "the accelerator that the named server usually holds",
+         _of_server("gpu_id")),
+    Rule("gpu_id", "gpu_common_in_year", "default", "the most common accelerator of the year (fine-tuning page)",
+         _common("gpu_id")),
+    Rule("gpu_model", "gpu_model_of_id", "default", "named after the accelerator taken", _name_from("gpu_id")),
+    Rule("server_id", "server_named", "disclosed", "the name means one server",
+         _named("servers", "server_model", ambiguous=False)),
+    Rule("server_id", "server_name_ambiguous", "disclosed", "the name means several variants; the usual one is taken",
+         _named("servers", "server_model", ambiguous=True)),
+    Rule("server_id", "server_of_instance", "disclosed", "the platform of the instance type", _of_instance("server_id")),
+    Rule("server_id", "server_of_managed_service", "default", "the server of the service's execution profile",
+         _of_managed("server_id")),
+    Rule("server_id", "server_of_gpu", "default", "a server built for the accelerator", _server_of_gpu),
+    Rule("server_id", "server_common_in_year", "default", "the most common server of the year (fine-tuning page)",
+         _common("server_id")),
+    Rule("server_model", "server_model_of_id", "default", "named after the server taken", _name_from("server_id")),
+    Rule("gpu_count", "gpu_count_of_instance", "disclosed", "accelerators of the instance type", _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_of_managed_service", "default", "accelerators of the service's execution profile",
+         _of_managed("gpu_count")),
+    Rule("gpu_count", "gpus_fill_servers", "default", "the servers are used whole; 1 server if none is named",
+         _gpus_fill_servers),
+    Rule("server_count", "server_share_of_instance", "disclosed", "the instance's share of its platform",
+         _of_instance("server_share")),
+    Rule("server_count", "server_share_of_managed_service", "default", "the accelerators' share of the server",
+         _managed_share),
+    Rule("server_count", "one_server", "default", "1 server for fine-tuning (fine-tuning page)", _one_server),
+    Rule("server_count", "servers_for_gpus", "default", "as many servers as hold the accelerators", _servers_for_gpus),
+)  # fmt: skip
+"""Which accelerators and servers, and how many."""
+
+FACTORS = (
+    *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
+    _gpu_factor("tdp_w", "gpu_max_w"),
+    _gpu_factor("idle_w", "gpu_idle_w"),
+    _server_factor("cpu_count", "cpu_count", per_server=False),
+    _server_factor("cpu_max_w", "cpu_max_w"),
+    _server_factor("cpu_idle_w", "cpu_idle_w"),
+    _server_factor("host_idle_w", "host_idle_w"),
+    _server_factor("memory_w", "memory_w"),
+    Rule("gpu_embodied_kgco2e", "instance_share", "disclosed", "one accelerator's share of a whole instance (published profile)",
+         _instance_share),
+    Rule("gpu_embodied_kgco2e", "gpu_embodied", "disclosed", "making of one accelerator, by precedence of the sources",
+         _making("gpu_embodied", "gpu_id", "embodied_kgco2e", "p05", "p95")),
+    Rule("gpu_embodied_water_l", "gpu_embodied_water", "disclosed", "water used in making one accelerator",
+         _making("gpu_water", "gpu_id", "embodied_water_l", "p05", "p95")),
+    Rule("server_embodied_kgco2e", "server_embodied", "disclosed", "making of one server without accelerators",
+         _making("servers", "server_id", "embodied_kgco2e", "embodied_p05", "embodied_p95")),
+    Rule("server_embodied_water_l", "server_embodied_water", "disclosed", "water used in making one server's chips",
+         _making("servers", "server_id", "embodied_water_l", "water_p05", "water_p95")),
+    Rule("hardware_use_life_h", "hardware_use_life", "default", "use life of AI hardware (cluster page)",
+         _constant("hardware_use_life_h")),
+    Rule("share_reserved", "share_reserved", "default", "share of the use life that is reserved (cluster page)",
+         _constant("share_reserved")),
+)  # fmt: skip
+"""Power and making of the hardware."""

@@ -1,0 +1,408 @@
+"""Checks of a table's content against its declaration, run with Great Expectations.
+
+Put here: how a declaration becomes expectations, and how a failed one is reported.
+Keep out: the declarations themselves (`tables.py`), what happens with bad records, and anything
+that knows of Dagster (`assets/quality_checks.py`).
+
+Great Expectations takes about 4 s to import and 3.5 ms for each expectation, whatever the number of
+rows. So it is imported when a check runs, and a check has two steps. First it is asked for one
+expectation per kind: every row keeps all its ranges, and so on. Only where that fails is it asked,
+in full, for the expectations that are behind it. Both steps must agree; otherwise the check has
+crashed, which says nothing about the data.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.tables import Column, RowRule, Table
+
+Expectation = tuple[str, dict[str, Any]]
+"""Type of a Great Expectations expectation, and its arguments."""
+
+EXAMPLES = 5
+FINITE = sys.float_info.max
+
+COLUMN_SET = "expect_table_columns_to_match_set"
+NOT_NULL = "expect_column_values_to_not_be_null"
+BETWEEN = "expect_column_values_to_be_between"
+IN_SET = "expect_column_values_to_be_in_set"
+UNIQUE = "expect_column_values_to_be_unique"
+UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
+
+RULE_PREFIX = "keeps:"
+"""A row rule is checked through a column of this name and the rule's code, True where it holds."""
+
+
+class CheckCrashed(RuntimeError):
+    """A check could not be carried out; nothing is known about the data."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Outcome of checking a table.
+
+    Attributes
+    ----------
+    passed : bool
+        Whether every expectation holds.
+    failed : list of dict
+        One entry for each that does not: `expectation`, `column`, `expected` in words, `bad_rows`,
+        `examples` (values) and `keys` (of rows).
+    evaluated : int
+        Number of expectations that were decided.
+    """
+
+    passed: bool
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    evaluated: int = 0
+
+
+def expectations(table: Table) -> list[Expectation]:
+    """Return what a table's declaration asks of its content, as Great Expectations words it.
+
+    Row rules compare columns, which the tool has no words for; each one is an expectation on a
+    column of truth values that `validate` adds, named `keeps:` and the rule's code.
+    """
+    rules = [RULE_PREFIX + rule.code for rule in table.row_rules]
+    found: list[Expectation] = [(COLUMN_SET, {"column_set": [*table.names, *rules]})]
+    found += [(NOT_NULL, {"column": column.name}) for column in table.columns if column.required]
+    bounds = [_bounds(column, table) for column in table.columns]
+    found += [(BETWEEN, bound) for bound in bounds if bound is not None]
+    found += [
+        (IN_SET, {"column": column.name, "value_set": list(column.allowed)})
+        for column in table.columns
+        if column.allowed is not None
+    ]
+    found += [(IN_SET, {"column": rule, "value_set": [True]}) for rule in rules]
+    return [*found, _unique(table)]
+
+
+def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> CheckResult:
+    """Check a frame against its table's declaration.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Content of the table, or of some of its days.
+    table : Table
+        Its declaration.
+    in_full : bool
+        Ask Great Expectations for every single expectation at once, without the first step. Slower,
+        with the same outcome; the tests compare the two.
+
+    Returns
+    -------
+    CheckResult
+        A table without rows passes if it has the declared columns.
+
+    Raises
+    ------
+    CheckCrashed
+        If an expectation could not be evaluated.
+    """
+    declared = expectations(table)
+    wrong = _wrong_columns(frame, table)
+    if wrong is not None:
+        return CheckResult(False, [wrong], 1)
+    try:
+        frame = tables.conform(frame, table)
+    except ValueError as error:
+        wrong = _entry("declared_type", str(error).split(" ")[0], str(error), len(frame))
+        return CheckResult(False, [wrong], 1)
+    with _Crash(table):
+        rules = pd.DataFrame(
+            {RULE_PREFIX + rule.code: _held(frame, rule) for rule in table.row_rules},
+            index=frame.index,
+        )
+        whole = pd.concat([frame, rules], axis=1)
+        held = [(e, _holds(whole, *e)) for e in declared if e[0] != COLUMN_SET]
+        doubtful = declared if in_full else [declared[0], *_doubtful(frame, table, held)]
+        if len(doubtful) == 1:
+            return CheckResult(True, [], len(declared))
+        verdicts = _ask(whole, f"{table.name} in full", doubtful, "BOOLEAN_ONLY")
+        bad = [e for e, good in zip(doubtful, verdicts, strict=True) if not good["success"]]
+        details = _ask(whole, f"{table.name} in detail", bad, "SUMMARY") if bad else []
+    masks = {_identity(e): mask for e, mask in held}
+    for expectation in doubtful[1:]:
+        if masks[_identity(expectation)].all() == (expectation in bad):
+            msg = (
+                f"check of {table.name} crashed: Great Expectations and the package differ on "
+                f"{expectation[0]} of {_column(expectation)}; the data were not judged"
+            )
+            raise CheckCrashed(msg)
+    failed = [
+        _failure(frame, table, expectation, detail["result"], masks[_identity(expectation)])
+        for expectation, detail in zip(bad, details, strict=True)
+    ]
+    return CheckResult(not failed, failed, len(declared))
+
+
+def _doubtful(
+    frame: pd.DataFrame, table: Table, held: list[tuple[Expectation, pd.Series]]
+) -> list[Expectation]:
+    """Return the expectations behind each kind of which Great Expectations finds a bad row."""
+    kinds: dict[str, list[pd.Series]] = {}
+    for (name, _), mask in held:
+        if name not in {UNIQUE, UNIQUE_TOGETHER}:
+            kinds.setdefault(f"every {name}", []).append(mask)
+    summary = pd.DataFrame(
+        {kind: functools.reduce(lambda a, b: a & b, masks) for kind, masks in kinds.items()},
+        index=frame.index,
+    )
+    asked: list[Expectation] = [
+        (COLUMN_SET, {"column_set": [*table.names, *kinds]}),
+        *((IN_SET, {"column": kind, "value_set": [True]}) for kind in kinds),
+        _unique(table),
+    ]
+    whole = pd.concat([frame, summary], axis=1)
+    verdicts = _ask(whole, f"{table.name} by kind", asked, "BOOLEAN_ONLY")
+    good = {_column(e): v["success"] for e, v in zip(asked, verdicts, strict=True)}
+    return [
+        (name, options)
+        for (name, options), mask in held
+        if not good[_column((name, options)) if "unique" in name else f"every {name}"]
+        and ("unique" in name or not mask.all())
+    ]
+
+
+def _bounds(column: Column, table: Table) -> dict[str, Any] | None:
+    earliest = tables.EARLIEST.to_pydatetime()
+    if column.kind == "timestamp":
+        return {"column": column.name, "min_value": earliest}
+    if column.name == table.partition:
+        return {"column": column.name, "min_value": earliest.replace(tzinfo=None)}
+    if column.kind not in {"float", "integer"}:
+        return None
+    # A number without a declared bound must still be finite.
+    bounds = {
+        "column": column.name,
+        "min_value": -FINITE if column.minimum is None else column.minimum,
+        "max_value": FINITE if column.maximum is None else column.maximum,
+    }
+    return {**bounds, "min_value": 0.0, "strict_min": True} if column.above_zero else bounds
+
+
+def _unique(table: Table) -> Expectation:
+    if len(table.key) == 1:
+        return UNIQUE, {"column": table.key[0]}
+    return UNIQUE_TOGETHER, {"column_list": list(table.key), "ignore_row_if": "never"}
+
+
+def _wrong_columns(frame: pd.DataFrame, table: Table) -> dict[str, Any] | None:
+    """Return what is wrong with the frame's columns; nothing else can be checked before."""
+    names = list(frame.columns)
+    missing = [name for name in table.names if name not in names]
+    extra = [str(name) for name in names if name not in table.names]
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    said = [
+        f"{word} {', '.join(which)}"
+        for word, which in (("missing", missing), ("not declared", extra), ("twice", twice))
+        if which
+    ]
+    if not said:
+        return None
+    columns = ", ".join([*missing, *extra, *twice])
+    return _entry(COLUMN_SET, columns, f"the declared columns; {'; '.join(said)}", len(frame))
+
+
+def _entry(expectation: str, column: str, expected: str, bad_rows: int) -> dict[str, Any]:
+    return {
+        "expectation": expectation,
+        "column": column,
+        "expected": expected,
+        "bad_rows": bad_rows,
+        "examples": [],
+        "keys": [],
+    }
+
+
+def _held(frame: pd.DataFrame, rule: RowRule) -> pd.Series:
+    return rule.holds(frame).astype(bool)
+
+
+def _holds(frame: pd.DataFrame, name: str, options: dict[str, Any]) -> pd.Series:
+    """Return for each row whether it keeps an expectation; an empty cell keeps all but one kind."""
+    if name == UNIQUE_TOGETHER:
+        return ~frame.duplicated(options["column_list"], keep=False)
+    values = frame[options["column"]]
+    if name == NOT_NULL:
+        return values.notna()
+    if name == UNIQUE:
+        return values.isna() | ~values.duplicated(keep=False)
+    if name == IN_SET:
+        return values.isna() | values.isin(options["value_set"])
+    low, high = options["min_value"], options.get("max_value")
+    good = ~((values <= low) if options.get("strict_min") else (values < low))
+    return good if high is None else good & ~(values > high)
+
+
+def _column(expectation: Expectation) -> str:
+    options = expectation[1]
+    return str(options.get("column") or ", ".join(options.get("column_list", [])))
+
+
+def _identity(expectation: Expectation) -> tuple[str, str]:
+    return expectation[0], _column(expectation)
+
+
+def _failure(
+    frame: pd.DataFrame,
+    table: Table,
+    expectation: Expectation,
+    result: dict[str, Any],
+    mask: pd.Series,
+) -> dict[str, Any]:
+    name, options = expectation
+    column = _column(expectation)
+    examples = [_plain(value) for value in result.get("partial_unexpected_list", [])][:EXAMPLES]
+    if column.startswith(RULE_PREFIX):
+        # The values are all False; the keys and the words say more.
+        column, examples = column.removeprefix(RULE_PREFIX), []
+    # With the day, so that one sees which partitions are bad.
+    place = [name for name in dict.fromkeys([table.partition, *table.key]) if name is not None]
+    keys = frame.loc[~mask, place].head(EXAMPLES)
+    return {
+        "expectation": name if column in table.names or "unique" in name else "row_rule",
+        "column": column,
+        "expected": _in_words(table, name, column, options),
+        "bad_rows": int(result.get("unexpected_count", (~mask).sum())),
+        "examples": examples,
+        "keys": [
+            {str(part): _plain(value) for part, value in row.items()}
+            for row in keys.to_dict("records")
+        ],
+    }
+
+
+def _in_words(table: Table, name: str, column: str, options: dict[str, Any]) -> str:
+    if name == NOT_NULL:
+        return "a value in every row"
+    if name in {UNIQUE, UNIQUE_TOGETHER}:
+        return "one row for each key"
+    if name == BETWEEN:
+        return _range_in_words(options)
+    for rule in table.row_rules:
+        if rule.code == column:
+            return f"no row where {rule.description}"
+    return f"one of {', '.join(options['value_set'])}"
+
+
+def _range_in_words(options: dict[str, Any]) -> str:
+    low, high = options["min_value"], options.get("max_value")
+    words = []
+    if low != -FINITE:
+        words.append(f"{'above' if options.get('strict_min') else 'at least'} {_plain(low)}")
+    words.append("a finite number" if high == FINITE else f"at most {high}")
+    return " and ".join(words if high is not None else words[:1])
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON can hold."""
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if value is None or value is pd.NaT or value != value:  # noqa: PLR0124 - NaN of any type
+        return None
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return f"{value:%Y-%m-%d}"
+    return str(value)
+
+
+class _Crash:
+    """Turn what goes wrong inside a check into `CheckCrashed`."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, CheckCrashed):
+            msg = (
+                f"check of {self.table.name} crashed: {type(error).__name__}: {error}; "
+                "the data were not judged"
+            )
+            raise CheckCrashed(msg) from error
+
+
+def _ask(
+    frame: pd.DataFrame, title: str, asked: list[Expectation], result_format: str
+) -> list[dict[str, Any]]:
+    """Return Great Expectations' verdict on each expectation, in the order asked."""
+    gx, batches = _great_expectations()
+    # An identity ties each verdict to its question: results come back in an order of their own.
+    suite = gx.ExpectationSuite(
+        name=title,
+        expectations=[
+            _class(gx, name)(**options, meta={"number": number})
+            for number, (name, options) in enumerate(asked)
+        ],
+    )
+    batch = batches.get_batch({"dataframe": frame})
+    outcome = batch.validate(suite, result_format=result_format)
+    verdicts: dict[int, dict[str, Any]] = {}
+    for result in outcome.results:
+        for cause in _exceptions(result.exception_info):
+            msg = f"check of {title} crashed: {cause}; the data were not judged"
+            raise CheckCrashed(msg)
+        verdicts[result.expectation_config.meta["number"]] = {
+            "success": bool(result.success),
+            "result": result.result,
+        }
+    if len(verdicts) != len(asked):
+        msg = f"check of {title} crashed: {len(asked) - len(verdicts)} expectations gave no verdict"
+        raise CheckCrashed(msg)
+    return [verdicts[number] for number in range(len(asked))]
+
+
+def _class(gx: Any, name: str) -> Callable[..., Any]:
+    made: Callable[..., Any] = getattr(
+        gx.expectations, "".join(part.capitalize() for part in name.split("_"))
+    )
+    return made
+
+
+def _exceptions(info: dict[str, Any] | None) -> list[str]:
+    """Return messages of the exceptions that Great Expectations has turned into a failed check."""
+    if not info:
+        return []
+    parts = [info] if "raised_exception" in info else list(info.values())
+    return [
+        str(part.get("exception_message") or "unknown exception")
+        for part in parts
+        if isinstance(part, dict) and part.get("raised_exception")
+    ]
+
+
+@functools.cache
+def _great_expectations() -> tuple[Any, Any]:
+    """Import Great Expectations and set it up, once per process: in memory, silent, offline."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        # It imports two modules that Python 3.11 deprecates (1.24; drop once it does not).
+        warnings.filterwarnings("ignore", "module 'sre_(constants|parse)' is deprecated")
+        import great_expectations as gx
+
+        # Its import sends all warnings of the process into a log.
+        logging.captureWarnings(False)
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    source = context.data_sources.add_pandas("memory")
+    return gx, source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")

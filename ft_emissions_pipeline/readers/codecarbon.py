@@ -1,0 +1,250 @@
+"""Read CodeCarbon's emissions.csv, every column set from v1.0 to v3.2, matched by column name.
+
+CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that
+PUE is applied once, later. Its `emissions` and `water_consumed` are not read: the pipeline computes
+both from energy with its own, traceable factors.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import row_rules
+from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheet_of
+from ft_emissions_pipeline.readers.reading import (
+    RUN_COLUMNS,
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    instants,
+    no_usage,
+    numbers,
+    problems,
+    quarantine_rows,
+    typed,
+)
+from ft_emissions_pipeline.tables import RUNS
+
+FORMAT = "codecarbon"
+CONTENT: Content = "runs"
+PROGRESS = "active_s"
+BASIS = {
+    "*": "disclosed",
+    "started_at": "measured",
+    "ended_at": "measured",
+    "active_s": "measured",
+    # The tracker sees its own process, not the reservation around it.
+    "reserved_s": "predicted",
+    "gpu_model": "measured",
+    "gpu_count": "measured",
+    "gpu_utilization": "measured",
+    "cpu_utilization": "measured",
+    "gpu_energy_kwh": "measured",
+    "cpu_energy_kwh": "measured",
+    "it_energy_kwh": "measured",
+    # CodeCarbon has no sensor for memory: watts per module or gigabyte.
+    "ram_energy_kwh": "predicted",
+}
+
+_MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
+_TEXTS = (
+    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code",
+    "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name",
+)  # fmt: skip
+_ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
+_NUMBERS = (
+    "duration", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent", "gpu_utilization_percent",
+)  # fmt: skip
+_NO_KEY = {"", "none", "nan", "null"}
+_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the header is that of a CodeCarbon file; the file's name does not matter."""
+    return not name.endswith((".json", ".jsonl", ".parquet")) and set(header_of(head)[0]) >= _MARKS
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read emissions.csv, cumulative rows of one run taken together."""
+    sheet = sheet_of(data, (*_TEXTS, *_NUMBERS, "emissions"))
+    if not sheet.header or not set(sheet.header) >= _MARKS:
+        msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
+        raise RefusalError(msg, "missing_columns")
+    cells, repairs = _cleaned(sheet)
+    values, not_numbers = _numbers(cells)
+    ended, bad_time = instants(cells["timestamp"], settings.timezone)
+    refused = _problems(sheet, cells, values, not_numbers, bad_time)
+    kept = np.ones(len(cells), dtype=bool)
+    kept[cells.index.get_indexer([int(record) for record, *_ in refused])] = False
+    refused += [_misfit(misfit, len(sheet.header)) for misfit in sheet.misfits]
+    runs = _runs(cells[kept], values[kept], ended[kept], repairs[kept], uri)
+    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
+    refused += [
+        (row.source_record, row.reason_code, row.reason, sheet.lines[int(row.source_record) - 1])
+        for row in broken.itertuples()
+    ]
+    tasks = cells["task_name"].reindex(good["source_record"].astype("int64")).notna().any()
+    collapsed = _summed_tasks(good) if tasks else _latest(good)
+    return Reading(
+        CONTENT,
+        typed(collapsed, RUNS, RUN_COLUMNS),
+        no_usage(),
+        quarantine_rows(refused),
+        records=len(cells) + len(sheet.misfits),
+        merged=len(good) - len(collapsed),
+    )
+
+
+def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, pd.Series]:
+    """Return every known column, padding stripped and blanks empty, and the repairs of each row."""
+    padded = np.zeros(len(sheet.frame), dtype=bool)
+    columns = {}
+    for name in (*_TEXTS, *_NUMBERS, "emissions"):
+        if name not in sheet.frame:
+            columns[name] = pd.Series(np.nan, index=sheet.frame.index, dtype="str")
+            continue
+        cells = sheet.frame[name].str.strip()
+        if sheet.delimiter == ";" and name not in _TEXTS:
+            # A spreadsheet that separates by semicolons does so because its decimals are commas.
+            cells = cells.str.replace(",", ".", regex=False)
+        # A lone blank is how CodeCarbon writes an unknown region; it is no padding.
+        padded |= ((sheet.frame[name].str.len() != cells.str.len()) & (cells != "")).to_numpy()
+        columns[name] = cells.mask(cells == "")
+    repairs = pd.Series(
+        np.where(padded, "space_padding ", ""), index=sheet.frame.index, dtype="str"
+    )
+    return pd.DataFrame(columns, index=sheet.frame.index), repairs
+
+
+def _numbers(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    read = {name: numbers(cells[name]) for name in _NUMBERS}
+    values = pd.DataFrame({name: column for name, (column, _) in read.items()}, index=cells.index)
+    return values, {name: bad for name, (_, bad) in read.items()}
+
+
+def _problems(
+    sheet: Sheet,
+    cells: pd.DataFrame,
+    values: pd.DataFrame,
+    not_numbers: dict[str, np.ndarray],
+    bad_time: np.ndarray,
+) -> list[Refused]:
+    bare = cells[["duration", "emissions", "energy_consumed"]].isna().all(axis=1).to_numpy()
+    repeated = (cells["timestamp"] == "timestamp").to_numpy(dtype=bool)
+    untimed = cells["timestamp"].isna().to_numpy()
+    checks: list[row_rules.Check] = [
+        (bare | repeated, "junk_row", lambda _: "holds no duration, energy or emissions: no record of a run"),
+        (bad_time & not_numbers["duration"], "shifted_row",
+         lambda _: "neither timestamp nor duration stand under their headers; write the row again"),
+        (bad_time, "bad_timestamp",
+         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, must be like 2024-07-06T17:01:00"),
+        (untimed, "missing_value", lambda _: "timestamp is empty; without it the run has no day"),
+        *(
+            (bad, "not_a_number",
+             lambda i, name=name: f"{name} is {cells[name].iloc[i]!r}, no finite number; correct it or empty the cell")
+            for name, bad in not_numbers.items()
+        ),
+        (values["duration"].isna().to_numpy(), "missing_value", lambda _: "duration is empty; state it in seconds"),
+        (~values["duration"].between(0, 1e10).to_numpy(), "out_of_range",
+         lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most 3.2e8; correct it"),
+    ]  # fmt: skip
+    lines = cells.index.to_numpy()
+    return problems(
+        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+    )
+
+
+def _misfit(misfit: Misfit, width: int) -> Refused:
+    filled = sum(bool(cell.strip()) for cell in re.split("[,;\t]", misfit.text))
+    if filled <= 1:
+        reason = "holds no record of a run; remove the line"
+        return (str(misfit.line), "junk_row", reason, misfit.text)
+    reason = (
+        f"has {misfit.cells} cells under a header of {width}, so cells stand under wrong headers "
+        "(CodeCarbon 3.2.9 drops empty columns when it appends); write the row again"
+    )
+    return (str(misfit.line), "shifted_row", reason, misfit.text)
+
+
+def _runs(
+    cells: pd.DataFrame, values: pd.DataFrame, ended: pd.Series, repairs: pd.Series, uri: str
+) -> pd.DataFrame:
+    lines = pd.Series(cells.index.astype("str"), index=cells.index, dtype="str")
+    key = cells["run_id"] if cells["run_id"].notna().any() else cells["experiment_id"]
+    keyless = key.isna() | key.str.lower().isin(_NO_KEY)
+    gpu_model, gpu_count = counted_gpus(cells["gpu_model"])
+    scale = values["pue"].where(values["pue"] > 0, 1.0)
+    energy = {name: values[name] / scale for name in _ENERGIES}
+    unread = (values["gpu_energy"] == 0) & gpu_model.notna()
+    iso3 = cells["country_iso_code"].str.fullmatch("[A-Z]{3}", na=False)
+    other_code = cells["country_iso_code"].notna() & ~iso3
+    place = cells["country_iso_code"].where(other_code, cells["country_name"])
+    lasted = pd.Series(
+        (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
+    )
+    utilisation = {
+        name: values[f"{name}_percent"].where(values[f"{name}_percent"] > 0) / 100
+        for name in ("gpu_utilization", "cpu_utilization")
+    }
+    for flag, repair in ((unread, "gpu_energy_unread "), (other_code, "country_iso2 ")):
+        repairs = repairs + pd.Series(np.where(flag, repair, ""), index=repairs.index, dtype="str")
+    return pd.DataFrame(
+        {
+            "run_id": key.mask(keyless, f"{uri}#" + lines),
+            "model_name": cells["project_name"].mask(cells["project_name"] == "codecarbon"),
+            "started_at": ended - lasted,
+            "ended_at": ended,
+            "reserved_s": values["duration"],
+            "active_s": values["duration"],
+            "gpu_model": gpu_model,
+            "gpu_count": gpu_count.fillna(values["gpu_count"]),
+            "location": place.mask(iso3),
+            "cloud_provider": cells["cloud_provider"],
+            "cloud_region": cells["cloud_region"],
+            "country_iso3": cells["country_iso_code"].where(iso3),
+            # 1.0 is CodeCarbon's default, which says "not set".
+            "pue": values["pue"].where((values["pue"] != 1) & (values["pue"] != 0)),
+            "wue_l_per_kwh": values["wue"].where(values["wue"] != 0),
+            **utilisation,
+            "gpu_energy_kwh": energy["gpu_energy"].mask(unread),
+            "cpu_energy_kwh": energy["cpu_energy"],
+            "ram_energy_kwh": energy["ram_energy"],
+            "it_energy_kwh": energy["energy_consumed"].mask(unread),
+            "repairs": repairs.str.strip(),
+            "source_record": lines,
+        }
+    ).reset_index(drop=True)
+
+
+def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return model and count of cells like "4 x NVIDIA A100"; a mix of models stays as it is."""
+    parts = models.str.extract(r"^(\d{1,6})\s*[x×]\s+(.+)$")  # noqa: RUF001
+    mixed = parts[1].str.contains(r"\d\s*x\s", na=False)
+    counted = parts[1].notna() & ~mixed
+    return models.mask(counted, parts[1]), parts[0].where(counted).astype("float64")
+
+
+def _latest(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each run the row with the longest duration: rows written by flush are cumulative."""
+    order = runs.sort_values("active_s", ascending=False, kind="stable")
+    return order.drop_duplicates("run_id").sort_index().reset_index(drop=True)
+
+
+def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add up the tasks of each run: unlike flushes, task rows stand side by side."""
+    added = ["reserved_s", "active_s", *(name for name in runs if name.endswith("_energy_kwh"))]
+    groups = runs.groupby("run_id", sort=False)
+    whole = _latest(runs).set_index("run_id")
+    for name in added:
+        # A part that is missing leaves the sum unknown, not smaller.
+        total = groups[name].sum().where(groups[name].count() == groups.size())
+        whole[name] = total.reindex(whole.index)
+    whole["started_at"] = groups["started_at"].min().reindex(whole.index)
+    whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)
+    whole["repairs"] = (whole["repairs"] + " tasks_summed").str.strip()
+    return whole.reset_index()

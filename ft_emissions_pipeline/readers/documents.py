@@ -1,0 +1,275 @@
+"""Open text, JSON, YAML and CSV safely, whatever their writer did to them.
+
+Put here: decoding, parsing, and the guards against documents made to hurt. Keep out: the meaning of
+what is parsed; it lives in the module of the format.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import yaml
+
+from ft_emissions_pipeline.readers.reading import RefusalError
+
+_MAX_DEPTH = 60
+"""Nesting beyond which a YAML document is refused; a disclosure needs four levels."""
+
+
+def text_of(data: bytes) -> str:
+    """Return a file's text with Unix line ends; UTF-8, else Windows-1252, which never fails."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One record of a JSON or YAML file: its place, its value, or why it has none."""
+
+    record: str
+    value: object
+    problem: str = ""
+    raw: str = ""
+    code: str = "broken_json"
+    """Reason code of the problem, if there is one."""
+
+
+def json_items(data: bytes) -> tuple[list[Item], bool]:
+    """Return the records of a JSON object, a JSON list, or JSON lines; and whether it was one object.
+
+    A record's place is its number in a list, or its line number in JSON lines, from 1 on.
+
+    Raises
+    ------
+    RefusalError
+        If the file is none of these.
+    """
+    text = text_of(data)
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        lines = [item for item in _json_lines(text) if item.raw or item.value is not None]
+        if len(lines) < 2 or all(item.problem for item in lines):
+            msg = f"no valid JSON at line {error.lineno}: {error.msg}; write the file again"
+            raise RefusalError(msg, "broken_json") from error
+        return lines, False
+    if isinstance(document, list):
+        return [Item(str(n), value) for n, value in enumerate(document, 1)], False
+    return [Item("1", document)], True
+
+
+def _json_lines(text: str) -> Iterator[Item]:
+    for n, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield Item(str(n), None, f"no valid JSON: {error}; correct or remove the line", line)
+        else:
+            yield Item(str(n), value, raw=line)
+
+
+def yaml_documents(data: bytes) -> list[object]:
+    """Return the documents of a YAML file, every scalar as text.
+
+    Text is what readers want: YAML itself would turn `NO` into False and `3:20:00` into 12000.
+    Aliases (which can blow a small file up) and keys that stand twice (of which one would be lost)
+    are refused.
+
+    Raises
+    ------
+    RefusalError
+        If the file is no YAML, or uses what is refused.
+    """
+    text = text_of(data)
+    try:
+        _guard_yaml(text)
+        return [document for document in yaml.load_all(text, Loader=_TextLoader) if document]
+    except yaml.YAMLError as error:
+        msg = f"no valid YAML: {' '.join(str(error).split())}; correct the file"
+        raise RefusalError(msg, "broken_yaml") from error
+
+
+def _guard_yaml(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = "" if event.start_mark is None else f"line {event.start_mark.line + 1} "
+            msg = f"{line}uses a YAML alias; write the value out"
+            raise RefusalError(msg, "broken_yaml")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            msg = f"nested more than {_MAX_DEPTH} levels deep; a log or disclosure never is"
+            raise RefusalError(msg, "too_deep")
+
+
+class _TextLoader(yaml.CBaseLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in keys if keys.count(key) > 1}) if len(keys) < 10_000 else []
+        if twice:
+            msg = f"{twice[0]!r} stands twice; only one of them can count"
+            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A line of a CSV file with another number of cells than the header."""
+
+    line: int
+    cells: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A CSV file: its cells as text, indexed by line number, and the lines that did not fit."""
+
+    header: list[str]
+    delimiter: str
+    frame: pd.DataFrame
+    misfits: list[Misfit]
+    lines: list[str]
+    """Text of each line; `lines[n - 1]` is line n."""
+
+
+DELIMITERS = (",", ";", "\t")
+
+
+def header_of(head: bytes) -> tuple[list[str], str]:
+    """Return the column names in the first line that is not blank, and their delimiter."""
+    for line in text_of(head[:65536]).split("\n"):
+        if line.strip():
+            delimiter = max(DELIMITERS, key=line.count)
+            return _names(line, delimiter), delimiter
+    return [], ","
+
+
+def _names(line: str, delimiter: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
+
+
+def sheet_of(data: bytes, wanted: Sequence[str] | None = None) -> Sheet:
+    """Read a CSV file by column name; blank lines are nothing, misfit lines are set apart.
+
+    Parameters
+    ----------
+    data : bytes
+        The file. Its delimiter is that of the header.
+    wanted : sequence of str, optional
+        Columns to return; those that the header lacks are left out.
+
+    Raises
+    ------
+    RefusalError
+        If a column name that is wanted stands twice.
+    """
+    lines = text_of(data).split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    header, delimiter = header_of("\n".join(lines[first : first + 1]).encode()[:65536])
+    chosen = [name for name in dict.fromkeys(header) if name and (wanted is None or name in wanted)]
+    twice = [name for name in chosen if header.count(name) > 1]
+    if twice:
+        msg = f"column {twice[0]!r} stands twice in the header; remove or rename one of them"
+        raise RefusalError(msg, "duplicated_header")
+    body = lines[first + 1 :]
+    places = [header.index(name) for name in chosen]
+    columns, rows, misfits = _cells(body, len(header), places, delimiter)
+    offset = first + 2
+    frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, dtype="str")
+    return Sheet(
+        header,
+        delimiter,
+        frame,
+        [Misfit(line + offset, cells, text) for line, cells, text in misfits],
+        lines,
+    )
+
+
+_Parsed = tuple[list[object], np.ndarray, list[tuple[int, int, str]]]
+
+
+def _cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed:
+    """Return the chosen columns, the lines (from 0) that they stand on, and the misfits."""
+    fast = _arrow_cells(body, width, places, delimiter) if body else None
+    return _plain_cells(body, width, places, delimiter) if fast is None else fast
+
+
+def _arrow_cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed | None:
+    """Parse at once with Arrow; None where a quote runs over lines, so that lines must be read singly."""
+    invalid: list[tuple[int, int, str]] = []
+
+    def note(row: arrow_csv.InvalidRow) -> str:
+        if row.text.strip():
+            invalid.append((row.number - 1, row.actual_columns, row.text))
+        seen.append(row.number - 1)
+        return "skip"
+
+    seen: list[int] = []
+    names = [str(n) for n in range(width)]
+    wanted = [names[n] for n in places]
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader("\n".join([*body, ""]).encode()),
+            # One thread, because only then does Arrow number the rows that do not fit.
+            read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter, invalid_row_handler=note, ignore_empty_lines=False
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), include_columns=wanted,
+                strings_can_be_null=False,
+            ),
+        )  # fmt: skip
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows + len(seen) != len(body):
+        return None
+    keep = np.ones(len(body), dtype=bool)
+    keep[seen] = False
+    rows = np.flatnonzero(keep)
+    filled = np.array([body[row] != "" for row in rows], dtype=bool) if "" in body else None
+    columns = [table.column(name).to_pandas().astype("str") for name in wanted]
+    if filled is not None:
+        columns = [column[filled] for column in columns]
+        rows = rows[filled]
+    return [column.array for column in columns], rows, invalid
+
+
+def _plain_cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed:
+    good: list[list[str]] = []
+    rows: list[int] = []
+    misfits: list[tuple[int, int, str]] = []
+    for n, line in enumerate(body):
+        if not line.strip():
+            continue
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error:
+            cells = []
+        if len(cells) == width:
+            good.append([cells[place] for place in places])
+            rows.append(n)
+        else:
+            misfits.append((n, len(cells), line))
+    index = np.array(rows, dtype="int64")
+    columns: list[object] = [[row[n] for row in good] for n in range(len(places))]
+    return columns, index, misfits

@@ -1,0 +1,306 @@
+"""What every reader returns, and the small conversions that readers share.
+
+Put here: `Reading`, `Settings`, the reason codes, and the reading of numbers and instants that
+machines wrote. Keep out: anything that knows one format (its own module), values that people wrote
+(`labels.py`), and opening, recognising and validating files (`readers/__init__.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_emissions_pipeline import row_rules
+from ft_emissions_pipeline.readers.scrubbing import raw_text
+from ft_emissions_pipeline.tables import QUARANTINE, RUN_FIELDS, RUNS, USAGE, Table, conform
+
+Content = Literal["runs", "usage", "mapping", "unreadable"]
+
+RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
+USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "source_record")
+QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
+
+REASONS: dict[str, str] = {
+    **row_rules.CODES,
+    "bad_timestamp": "a timestamp is not of the form that the format writes",
+    "bad_value": "a disclosed value cannot be understood",
+    "binary_file": "the file is binary and of no known binary format",
+    "broken_json": "the text is not valid JSON",
+    "broken_parquet": "the file is not valid Parquet",
+    "broken_yaml": "the text is not valid YAML, or uses what the readers refuse",
+    "cannot_open": "the file cannot be opened",
+    "date_in_future": "the day lies in the future",
+    "duplicated_header": "a column name stands twice in the header",
+    "duplicated_label": "a label stands twice in one disclosure",
+    "empty_file": "the file is empty",
+    "ended_in_future": "the run ended in the future: a wrong clock or time zone",
+    "failed_job": "the job failed and made no model",
+    "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
+    "junk_row": "the row holds no record",
+    "missing_columns": "columns that the format needs are missing",
+    "no_training": "the file tells of evaluation only",
+    "not_a_file": "the path is neither a file nor a folder",
+    "not_a_fine_tuning": "the job imported a model and trained nothing",
+    "not_finished": "the job is still going on",
+    "reader_failed": "the reader stumbled over the content",
+    "shifted_row": "the row's cells do not stand under their headers",
+    "too_deep": "the document is nested too deeply",
+    "too_large": "the file is larger than the limit",
+    "unrecognised": "no reader knows the file's format",
+    "wrong_shape": "the document is valid but not built as the format prescribes",
+}
+"""Reason code -> explanation. Quarantine rows use no other codes."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader must be told, because no log says it."""
+
+    timezone: str = "UTC"
+    """Zone of timestamps that name none, as an IANA name."""
+    now: pd.Timestamp = field(default_factory=lambda: pd.Timestamp.now("UTC"))
+    """A record that ended more than a day after this instant is refused."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one file said; `records == len(runs) + len(usage) + merged + len(quarantine)`.
+
+    In a mapping each run of `runs.yaml` is one record, whether or not it discloses anything.
+    """
+
+    content: Content
+    runs: pd.DataFrame
+    usage: pd.DataFrame
+    quarantine: pd.DataFrame
+    records: int
+    merged: int = 0
+    mapping: tuple[tuple[str, str], ...] = ()
+
+
+class Reader(Protocol):
+    """A module of this package that reads one log format."""
+
+    @property
+    def FORMAT(self) -> str:
+        """Name of the format, as `source_format` carries it."""
+
+    @property
+    def CONTENT(self) -> Content:
+        """What the rows of its files are."""
+
+    @property
+    def BASIS(self) -> Mapping[str, str]:
+        """Field -> measured, disclosed or predicted; "*" for all others."""
+
+    @property
+    def PROGRESS(self) -> str | None:
+        """Field that grows while a run goes on, by which `join` tells earlier states of a run, or None."""
+
+    def recognises(self, name: str, head: bytes) -> bool:
+        """Say from file name and first 64 KiB, as UTF-8, whether this module reads the file."""
+
+    def read(self, data: bytes, uri: str, settings: Settings) -> Reading:
+        """Read a whole file; raise `RefusalError` if none of it can be used."""
+
+
+class RefusalError(ValueError):
+    """A record or file that cannot be used: a reason code of `REASONS`, and what to do."""
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+Refused = tuple[str, str, str, str]
+"""source_record, reason code, reason, raw text: one row of quarantine in the making."""
+
+
+def reading_of_runs(
+    rows: Sequence[Mapping[str, object]], refused: Sequence[Refused], content: Content = "runs"
+) -> Reading:
+    """Return the reading of a format whose records are few enough to be read one by one."""
+    runs = typed(pd.DataFrame(rows, columns=_used(rows)), RUNS, RUN_COLUMNS)
+    return Reading(
+        content, runs, no_usage(), quarantine_rows(refused), records=len(rows) + len(refused)
+    )
+
+
+def _used(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    named = {name for row in rows for name in row} | {"run_id", "repairs", "source_record"}
+    return [name for name in RUN_COLUMNS if name in named]
+
+
+def unreadable(code: str, reason: str, raw: str = "") -> Reading:
+    """Return the reading of a file of which nothing can be used: one record, in quarantine."""
+    return Reading(
+        "unreadable", no_runs(), no_usage(), quarantine_rows([("", code, reason, raw)]), records=1
+    )
+
+
+def no_runs() -> pd.DataFrame:
+    """Return a runs frame without rows."""
+    return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
+
+
+def no_usage() -> pd.DataFrame:
+    """Return a usage frame without rows."""
+    return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+
+
+def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
+    """Return refused records as rows of quarantine, secrets removed and texts shortened."""
+    rows = [
+        (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
+    ]
+    frame = pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS))
+    return typed(frame, QUARANTINE, QUARANTINE_COLUMNS)
+
+
+def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:
+    """Return those named columns that the frame has, in order and in their declared pandas types."""
+    present = tuple(c for c in table.columns if c.name in frame and c.name in names)
+    return conform(
+        frame[[column.name for column in present]], Table(table.name, table.row, present, key=())
+    )
+
+
+def numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Return a column's numbers, and which cells hold something that is none.
+
+    Blank cells are missing numbers; text, nan and infinities are none. Text columns are read at
+    once, columns of mixed objects (from JSON) cell by cell.
+    """
+    if pd.api.types.is_bool_dtype(cells):
+        return pd.Series(np.nan, index=cells.index), cells.notna().to_numpy()
+    if pd.api.types.is_numeric_dtype(cells):
+        values = cells.astype("float64")
+        return values, np.isinf(values.to_numpy())
+    if pd.api.types.is_string_dtype(cells) and cells.dtype != object:
+        return _text_numbers(cells)
+    read = [_number_or_none(cell) for cell in cells]
+    values = pd.Series([value for value, _ in read], index=cells.index, dtype="float64")
+    return values, np.array([bad for _, bad in read], dtype=bool)
+
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def _text_numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    text = pc.utf8_trim_whitespace(pa.array(cells, type=pa.large_string(), from_pandas=True))
+    text = pc.if_else(pc.equal(text, ""), None, text)
+    try:
+        values = pc.cast(text, pa.float64())
+        good = pc.is_finite(values)
+    except pa.ArrowInvalid:
+        good = pc.match_substring_regex(text, _NUMBER)
+        values = pc.cast(pc.if_else(good, text, None), pa.float64())
+        good = pc.and_(good, pc.is_finite(values))
+    bad = pc.fill_null(pc.invert(good), False).to_numpy(zero_copy_only=False)
+    read = pd.Series(values.to_numpy(zero_copy_only=False), index=cells.index)
+    return read.mask(bad), bad
+
+
+def _number_or_none(cell: object) -> tuple[float, bool]:
+    try:
+        value = number(cell)
+    except RefusalError:
+        return math.nan, True
+    return (math.nan if value is None else value), False
+
+
+def number(value: object, name: str = "value") -> float | None:
+    """Return one number of a JSON document, None if it is missing.
+
+    Raises
+    ------
+    RefusalError
+        With code `not_a_number`, if there is something that is no finite number.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    msg = f"{name} is {str(value)[:40]!r}, no finite number; correct it or leave it out"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, np.number)):
+        raise RefusalError(msg, "not_a_number")
+    try:
+        read = float(value) if not isinstance(value, str) or "_" not in value else math.nan
+    except (ValueError, OverflowError):
+        read = math.nan
+    if not math.isfinite(read):
+        raise RefusalError(msg, "not_a_number")
+    return read
+
+
+def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
+    """Return a column of ISO 8601 text as UTC instants, and which cells hold something else.
+
+    Cells that name no zone are taken in `timezone`; in the hour that repeats when summer time
+    ends, they are taken in standard time.
+    """
+    text = cells.astype("str").str.strip()
+    filled = text.notna() & (text != "")
+    iso = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)
+    zoned = (
+        iso & text.str.contains(r"\d(?:Z|[+-]\d{2}:?\d{0,2})$", na=False) & (text.str.len() > 10)
+    )
+    found = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us, UTC]")
+    if zoned.any():
+        read = pd.to_datetime(text[zoned], format="ISO8601", errors="coerce", utc=True)
+        found[zoned] = read.astype("datetime64[us, UTC]")
+    naive = iso & ~zoned
+    if naive.any():
+        read = pd.to_datetime(text[naive], format="ISO8601", errors="coerce")
+        found[naive] = localized(read, timezone)
+    return found, (filled & found.isna()).to_numpy()
+
+
+def localized(naive: pd.Series, timezone: str) -> pd.Series:
+    """Return naive wall-clock times of a zone as UTC instants."""
+    winter = np.zeros(len(naive), dtype=bool)
+    local = naive.dt.tz_localize(timezone, ambiguous=winter, nonexistent="shift_forward")
+    return local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+
+
+def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | None:
+    """Return one instant of a JSON document, ISO 8601 or Unix seconds, None if it is missing.
+
+    Raises
+    ------
+    RefusalError
+        With code `bad_timestamp`, if it is neither.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # Years 1970 to 2286; anything beyond is milliseconds or nonsense.
+        if math.isfinite(value) and 0 <= value < 1e10:
+            return pd.Timestamp(value, unit="s", tz="UTC")
+    elif isinstance(value, str):
+        found, bad = instants(pd.Series([value], dtype="str"), timezone)
+        if not bad[0]:
+            return found.iloc[0]
+    msg = f"{name} is {str(value)[:40]!r}; write it as 2024-07-06T17:01:00Z or in Unix seconds"
+    raise RefusalError(msg, "bad_timestamp")
+
+
+def problems(
+    rows: int,
+    checks: Sequence[row_rules.Check],
+    record: Callable[[int], str],
+    raw: Callable[[int], str],
+) -> list[Refused]:
+    """Return the first problem of each row that breaks a check, as refused records."""
+    found = row_rules.first_problems(rows, checks)
+    return [
+        (record(position), code, reason, raw(position))
+        for position, code, reason in zip(
+            found.index, found["reason_code"], found["reason"], strict=True
+        )
+    ]

@@ -1,0 +1,82 @@
+"""Take secrets out of text before it is stored or shown.
+
+Put here: what counts as a secret in a log. Keep out: where such text comes from and goes to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+RAW_LENGTH = 500
+"""Characters of a refused record that quarantine keeps."""
+
+_LOOKED_AT = 4000
+"""Characters looked at before shortening: enough that a secret cut off by it lies beyond `RAW_LENGTH`."""
+
+_NAMED = r"password|passwd|secret|(?:api|access)[_-]?key|(?:access|auth)[_-]?token"
+_SECRETS = (
+    # The query of a URL: signatures of presigned links live there.
+    r"([A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'?|<>]{1,1000}\?)[^\s\"'|<>]+",
+    # User and password in a URL.
+    r"([A-Za-z][A-Za-z0-9+.-]{1,15}://)[^\s/@\"']{1,200}@",
+    # The account id in an ARN.
+    r"(arn:aws[a-z-]{0,12}:[a-z0-9-]{0,40}:[a-z0-9-]{0,30}:)\d{12}",
+    # Emails end in a name, unlike model@1.2.
+    r"()[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}",
+    # Keys of OpenAI and others, Hugging Face, GitHub, GitLab, Slack, AWS, Google.
+    r"()\bsk-[A-Za-z0-9_-]{16,}",
+    r"()\b(?:hf|gh[opusr])_[A-Za-z0-9]{16,}",
+    r"()\bgithub_pat_\w{16,}",
+    r"()\b(?:glpat|xox[abprs])-[A-Za-z0-9_-]{10,}",
+    r"()\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}",
+    r"()\bAIza[A-Za-z0-9_-]{20,}",
+    # JSON web tokens, bearer tokens, and whatever is called a password.
+    r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
+    r"((?i:\bbearer)\s+)[A-Za-z0-9._~+/=-]+",
+    rf"((?i:{_NAMED})[A-Za-z_-]{{0,20}}[\"']?\s{{0,5}}[:=]\s{{0,5}}[\"']?)[^\s\"',;|}}]+",
+)
+"""What is a secret: all behind the first group. Repetitions are bounded, so that long junk stays linear;
+the patterns mean the same to Python and to RE2, which Arrow uses."""
+
+_PATTERNS = tuple(re.compile(pattern) for pattern in _SECRETS)
+_ANY = "|".join(_SECRETS)
+
+
+def scrubbed(text: str) -> str:
+    """Return text without account ids, signed queries, emails, keys and tokens.
+
+    Four hexadecimal digits of the secret's hash stay, so that two names which differ in nothing
+    else do not become one; they are too few to find the secret by trying.
+    """
+    for pattern in _PATTERNS:
+        text = pattern.sub(_removed, text)
+    return text
+
+
+def _removed(match: re.Match[str]) -> str:
+    kept = match.group(1)
+    secret = match.group()[len(kept) :]
+    return f"{kept}[removed {hashlib.sha256(secret.encode()).hexdigest()[:4]}]"
+
+
+def raw_text(text: str) -> str:
+    """Return a record's text as quarantine keeps it: without secrets, on one line, shortened."""
+    clean = " ".join(scrubbed(text[:_LOOKED_AT]).replace("\0", "").split())
+    return clean if len(clean) <= RAW_LENGTH else f"{clean[: RAW_LENGTH - 1]}…"
+
+
+def scrubbed_cells(cells: pd.Series) -> pd.Series:
+    """Return a column of text with secrets removed; cells without any are not touched."""
+    values = pa.array(cells, type=pa.large_string(), from_pandas=True)
+    suspects = pc.fill_null(pc.match_substring_regex(values, _ANY), False)
+    hits = suspects.to_numpy(zero_copy_only=False)
+    if not hits.any():
+        return cells
+    clean = cells.copy()
+    clean[hits] = [scrubbed(text) for text in cells[hits]]
+    return clean

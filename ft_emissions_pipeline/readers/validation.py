@@ -1,0 +1,90 @@
+"""Check what a reader read: bounds, row rules, time; move what breaks them to quarantine.
+
+Put here: what holds for the rows of every format. Keep out: what one format's cells must look like.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+
+from ft_emissions_pipeline import row_rules
+from ft_emissions_pipeline.readers.reading import (
+    QUARANTINE_COLUMNS,
+    Reading,
+    Refused,
+    Settings,
+    quarantine_rows,
+    typed,
+)
+from ft_emissions_pipeline.readers.scrubbing import scrubbed, scrubbed_cells
+from ft_emissions_pipeline.tables import QUARANTINE, RUNS, USAGE, Table
+
+_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
+_TOLERANCE = pd.Timedelta(days=1)
+"""A day in the future is a time zone; more is a wrong clock."""
+
+
+def validated(reading: Reading, settings: Settings) -> Reading:
+    """Return a reading without secrets, and with every row that breaks its table's rules in quarantine."""
+    latest = settings.now + _TOLERANCE
+    runs, bad_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
+    usage, bad_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
+    found = [*bad_runs, *bad_usage]
+    quarantine = _clean(reading.quarantine)
+    if found:
+        both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
+        quarantine = typed(both, QUARANTINE, QUARANTINE_COLUMNS)
+    mapping = tuple((scrubbed(run_id), scrubbed(pattern)) for run_id, pattern in reading.mapping)
+    return replace(reading, runs=runs, usage=usage, quarantine=quarantine, mapping=mapping)
+
+
+def _clean(frame: pd.DataFrame) -> pd.DataFrame:
+    """Remove secrets from every text column: one may stand in a model's name as well as in junk.
+
+    An empty text becomes a missing one, as everywhere in the tables.
+    """
+    clean = {}
+    for name in frame:
+        if pd.api.types.is_string_dtype(frame[name]):
+            cells = scrubbed_cells(frame[name])
+            clean[name] = cells if name == "source_record" else cells.mask(cells == "")
+    return frame.assign(**clean)
+
+
+def _checked(
+    frame: pd.DataFrame, table: Table, ignore: tuple[str, ...], latest: pd.Timestamp
+) -> tuple[pd.DataFrame, list[Refused]]:
+    good, broken = row_rules.split(frame, table, ignore)
+    refused = [
+        (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
+        for row in broken.itertuples()
+    ]
+    late, code = _in_future(good, latest)
+    for _, row in good[late].iterrows():
+        reason = (
+            f"the record is of {_when(row)}, after {latest}: a wrong clock or time zone; "
+            "correct it, or set the time zone of the logs"
+        )
+        refused.append((row["source_record"], code, reason, _raw(row)))
+    return good[~late].reset_index(drop=True), refused
+
+
+def _in_future(frame: pd.DataFrame, latest: pd.Timestamp) -> tuple[pd.Series, str]:
+    if "date" in frame:
+        return frame["date"] > latest.tz_localize(None), "date_in_future"
+    late = pd.Series(False, index=frame.index)
+    for name in ("ended_at", "started_at"):
+        if name in frame:
+            late |= frame[name] > latest
+    return late, "ended_in_future"
+
+
+def _when(row: pd.Series) -> object:
+    return next(row[name] for name in ("date", "ended_at", "started_at") if pd.notna(row.get(name)))
+
+
+def _raw(row: pd.Series) -> str:
+    return json.dumps(row.dropna().to_dict(), default=str, ensure_ascii=False)

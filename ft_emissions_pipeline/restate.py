@@ -1,0 +1,85 @@
+"""What moved between two reports of the same days, and why.
+
+Put here: the comparison of stored with newly computed rows, and which days an event touches. Keep
+out: the computation of the rows (`amortize.py`) and their storage (`store.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, conform, empty
+
+REPORTED = (
+    "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e", "allocated_water_l",
+)  # fmt: skip
+"""Columns of `inference_impacts` whose movement is a restatement."""
+
+KEY = list(INFERENCE_IMPACTS.key)
+SAME = 1e-12
+"""Relative difference below which a value has not moved: the noise of adding in another order."""
+
+
+def restatements(
+    old: pd.DataFrame, new: pd.DataFrame, old_table_version: int | None
+) -> pd.DataFrame:
+    """Return a row for every reported value that moved.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Rows of `inference_impacts` for the same days, as stored and as computed now.
+    old_table_version : int or None
+        Delta version that holds the old rows; None where nothing was stored yet.
+
+    Returns
+    -------
+    DataFrame
+        Table `restatements`. Rows that are new are first reports, not restatements.
+    """
+    if old_table_version is None or old.empty:
+        return empty(RESTATEMENTS)
+    both = old.merge(new, on=KEY, how="left", suffixes=("_old", "_new"), indicator="_side")
+    withdrawn = both["_side"] == "left_only"
+    cause, detail = _cause(both, withdrawn)
+    pieces = []
+    for column in REPORTED:
+        before, after = both[f"{column}_old"], both[f"{column}_new"]
+        same = np.isclose(before, after, rtol=SAME, atol=0.0, equal_nan=True)
+        moved = both.loc[~same, KEY].assign(
+            column=column,
+            old=before[~same],
+            new=after[~same],
+            cause=cause[~same],
+            cause_detail=detail[~same],
+        )
+        pieces.append(moved)
+    frame = pd.concat(pieces, ignore_index=True).assign(
+        old_table_version=old_table_version, new_table_version=old_table_version + 1
+    )
+    return conform(frame, RESTATEMENTS) if len(frame) else empty(RESTATEMENTS)
+
+
+def _cause(both: pd.DataFrame, withdrawn: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Name the first cause that the two rows show; what none of them explains is a late log."""
+
+    def differs(column: str) -> pd.Series:
+        return both[f"{column}_old"].ne(both[f"{column}_new"]) & ~withdrawn
+
+    def words(column: str) -> pd.Series:
+        return column + " " + both[f"{column}_old"] + " -> " + both[f"{column}_new"].astype("str")
+
+    counts = ~np.isclose(both["inferences_old"], both["inferences_new"], rtol=SAME, equal_nan=True)
+    rules = (
+        ("factor changed", differs("reference_version"), words("reference_version")),
+        ("methodology changed", differs("methodology"), words("methodology")),
+        ("use life closed", differs("status"), words("status")),
+        ("usage true-up", pd.Series(counts, index=both.index) & ~withdrawn, words("inferences_basis")),
+    )
+    cause = pd.Series("late log", index=both.index, dtype="str")
+    detail = pd.Series("a run or a count of another day changed", index=both.index, dtype="str")
+    detail = detail.where(~withdrawn, "the version no longer serves on this day")
+    for name, applies, text in reversed(rules):
+        cause, detail = cause.where(~applies, name), detail.where(~applies, text)
+    return cause, detail

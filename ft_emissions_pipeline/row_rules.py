@@ -1,0 +1,186 @@
+"""Check rows against their table's declaration and say what is wrong with those that break it.
+
+Put here: the vectorised check of bounds, allowed values, required cells and row rules, for any table.
+Keep out: the declarations themselves (`tables.py`), and what happens to a refused row (quarantine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.tables import EARLIEST, TABLES, Column, Table
+
+CODES: dict[str, str] = {
+    "missing_value": "a required cell is empty",
+    "not_a_number": "a cell that should hold a number holds text, nan or an infinity",
+    "out_of_range": "a value lies outside the range that tables.py declares for its column",
+    "not_allowed": "a value is none of those that tables.py allows for its column",
+    **{rule.code: rule.description for table in TABLES.values() for rule in table.row_rules},
+}
+"""Reason code -> explanation, for every problem that `split` can find."""
+
+Check = tuple[np.ndarray, str, Callable[[int], str]]
+"""Rows that break it, reason code, and the reason for one of those rows by its position."""
+
+
+def split(
+    frame: pd.DataFrame, table: Table, ignore: Collection[str] = ()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the rows that keep a table's declaration from those that break it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows, columns in the pandas types of `tables.conform`. Columns may be missing; a row rule
+        over a missing column counts as kept.
+    table : Table
+        Declaration to check against.
+    ignore : collection of str
+        Columns and row-rule codes that are not checked, for instance columns filled in later.
+
+    Returns
+    -------
+    good : pandas.DataFrame
+        The rows without a problem, unchanged.
+    problems : pandas.DataFrame
+        source_record, reason_code, reason: one row per refused row, its first problem, with the
+        refused row's index label. Without a source_record column the table's key stands in.
+
+    Raises
+    ------
+    ValueError
+        If a required column is missing and not ignored.
+    """
+    absent = [
+        column.name
+        for column in table.columns
+        if column.required and column.name not in frame and column.name not in ignore
+    ]
+    if absent:
+        msg = f"table {table.name} needs column(s) {', '.join(absent)}; give them or ignore them"
+        raise ValueError(msg)
+    found = first_problems(len(frame), _checks(frame, table, ignore))
+    if found.empty:
+        return frame, found.assign(source_record=pd.Series(dtype="str"))[_COLUMNS]
+    positions = found.index.to_numpy()
+    refused = frame.iloc[positions]
+    found.index = refused.index
+    found["source_record"] = _places(refused, table)
+    return frame.drop(index=refused.index), found[_COLUMNS]
+
+
+_COLUMNS = ["source_record", "reason_code", "reason"]
+
+
+def first_problems(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
+    """Return reason_code and reason of each row that breaks a check, by position; the first one wins."""
+    taken = np.zeros(rows, dtype=bool)
+    positions: list[int] = []
+    codes: list[str] = []
+    reasons: list[str] = []
+    for broken, code, reason in checks:
+        fresh = np.flatnonzero(broken & ~taken)
+        taken[fresh] = True
+        positions += fresh.tolist()
+        codes += [code] * len(fresh)
+        reasons += [reason(position) for position in fresh.tolist()]
+    found = pd.DataFrame(
+        {"reason_code": codes, "reason": reasons}, index=positions, dtype="str"
+    )  # an empty list would else become a column of floats
+    return found.sort_index()
+
+
+def _checks(frame: pd.DataFrame, table: Table, ignore: Collection[str]) -> Iterator[Check]:
+    for column in table.columns:
+        if column.name in frame and column.name not in ignore:
+            yield from _column_checks(frame[column.name], column)
+    for rule in table.row_rules:
+        if rule.code not in ignore:
+            holds = _held(frame, table, rule.holds)
+            reason = f"{rule.description}; correct the log, or state the right values in runs.yaml"
+            yield ~holds, rule.code, _constant(reason)
+
+
+def _constant(reason: str) -> Callable[[int], str]:
+    return lambda _: reason
+
+
+def _held(
+    frame: pd.DataFrame, table: Table, holds: Callable[[pd.DataFrame], pd.Series]
+) -> np.ndarray:
+    try:
+        return np.asarray(holds(frame).fillna(True), dtype=bool)
+    except KeyError as missing:
+        if missing.args[0] not in table.names:
+            raise
+        return np.ones(len(frame), dtype=bool)
+
+
+def _column_checks(values: pd.Series, column: Column) -> Iterator[Check]:
+    given = values.notna().to_numpy()
+    if column.required:
+        yield (
+            ~given,
+            "missing_value",
+            lambda _: f"{column.name} is empty; every row needs it: add it to the log",
+        )
+    if column.kind in {"float", "integer"}:
+        yield from _number_checks(values, given, column)
+    elif column.kind in {"timestamp", "date"}:
+        earliest = EARLIEST if column.kind == "timestamp" else EARLIEST.tz_localize(None)
+        yield (
+            (values < earliest).to_numpy(),
+            "out_of_range",
+            lambda i: (
+                f"{column.name} is {values.iloc[i]}, before {EARLIEST.date()}: "
+                "a wrong clock or a wrong unit; correct it"
+            ),
+        )
+    elif column.allowed:
+        options = ", ".join(column.allowed)
+        yield (
+            given & ~values.isin(column.allowed).to_numpy(),
+            "not_allowed",
+            lambda i: f"{column.name} is {values.iloc[i]!r}; use one of {options}",
+        )
+
+
+def _number_checks(values: pd.Series, given: np.ndarray, column: Column) -> Iterator[Check]:
+    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+    yield (
+        np.isinf(numbers),
+        "not_a_number",
+        lambda i: f"{column.name} is {numbers[i]}; write a finite number or leave it empty",
+    )
+    low = -np.inf if column.minimum is None else column.minimum
+    high = np.inf if column.maximum is None else column.maximum
+    outside = (numbers < low) | (numbers > high)
+    if column.above_zero:
+        outside |= numbers <= 0
+    yield (
+        given & outside,
+        "out_of_range",
+        lambda i: (
+            f"{column.name} is {numbers[i]:g}, must be {_bounds(column)}; "
+            "correct the unit or the value, or leave it empty"
+        ),
+    )
+
+
+def _bounds(column: Column) -> str:
+    low = "above 0" if column.above_zero else ""
+    if not low and column.minimum is not None:
+        low = f"at least {column.minimum:g}"
+    high = "" if column.maximum is None else f"at most {column.maximum:g}"
+    words = " and ".join(word for word in (low, high) if word)
+    return f"{words} {column.unit}".strip()
+
+
+def _places(refused: pd.DataFrame, table: Table) -> pd.Series:
+    if "source_record" in refused:
+        return refused["source_record"]
+    keys = [name for name in table.key if name in refused]
+    return refused[keys].astype("str").agg("/".join, axis=1) if keys else refused.index.astype(str)

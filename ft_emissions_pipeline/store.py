@@ -1,0 +1,385 @@
+"""Delta tables: the only place where tables are read from disk or written to it.
+
+Put here: where a table lies, how a range of days is replaced, how old versions are read.
+Keep out: what a table contains (`tables.py`), checks of its content (`quality.py`), and anything
+that knows of Dagster (`assets/io_manager.py`).
+
+A warehouse is a local folder or the URL of an object store; each table is one Delta table in it.
+Credentials of an object store come from the environment (`AWS_...`, `AZURE_...`, `GOOGLE_...`).
+Three rules hold for every table:
+
+- A range of days, or a whole table, is replaced in one atomic commit: readers see all of it or none.
+- Content that is already there is not written again, so a repeated run changes no byte.
+- Old versions stay readable for good, because what was once reported must be shown again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+
+from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.tables import Table
+
+Days = tuple[date, date]
+"""First and last day of a range, both inside it."""
+
+SchemaMode = Literal["merge", "overwrite"] | None
+
+APPEND_ATTEMPTS = 10
+
+# Delta forgets log entries after 30 days by default, and with them the versions that they describe.
+_KEEP_HISTORY = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+_ONCE = CommitProperties(max_commit_retries=0)
+
+
+class StoreBusy(RuntimeError):
+    """Another process changed the same rows at the same time; nothing of this write was kept."""
+
+
+class StoreOutdated(ValueError):
+    """A stored table has columns that this version of the package cannot extend."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Outcome of a write: the table's version after it, whether it changed, and its rows."""
+
+    version: int
+    changed: bool
+    rows: int
+
+
+def read(
+    warehouse: str | Path,
+    table: Table,
+    days: Days | None = None,
+    columns: Sequence[str] | None = None,
+    version: int | None = None,
+) -> pd.DataFrame:
+    """Read a table, or a range of its days.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    table : Table
+        Which table.
+    days : (date, date), optional
+        First and last day, both included; only for tables with a partition column.
+    columns : sequence of str, optional
+        Columns to read, in this order; all by default.
+    version : int, optional
+        Version of the table; the newest by default.
+
+    Returns
+    -------
+    DataFrame
+        Rows sorted by the table's key, in the types of `tables.from_arrow`. A table that was never
+        written has no rows.
+
+    Raises
+    ------
+    ValueError
+        If a column is not declared, the days are impossible, or there is no such version.
+    """
+    names = list(columns) if columns is not None else table.names
+    unknown = [name for name in names if name not in table.names]
+    if unknown:
+        msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
+        raise ValueError(msg)
+    predicate = _predicate(table, days)
+    delta = _open(warehouse, table, version)
+    if delta is None:
+        if version is not None:
+            msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
+            raise ValueError(msg)
+        return tables.empty(table)[names]
+    rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
+    return tables.from_arrow(rows, table)[names]
+
+
+def write(
+    warehouse: str | Path, table: Table, frame: pd.DataFrame, days: Days | None = None
+) -> Written:
+    """Replace a range of days, or a whole table, in one commit.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    table : Table
+        Which table.
+    frame : DataFrame
+        All rows of the range; none of them empties it.
+    days : (date, date), optional
+        First and last day to replace, both included; the whole table by default.
+
+    Returns
+    -------
+    Written
+        `changed` is False, and no version is added, where the range already held these rows.
+
+    Raises
+    ------
+    ValueError
+        If the frame does not fit the declaration, or has rows outside `days`.
+    StoreBusy
+        If another process changed the same range at the same time.
+    StoreOutdated
+        If the stored table cannot take the declared columns.
+    """
+    predicate = _predicate(table, days)
+    rows = _canonical(tables.to_arrow(frame, table), table)
+    if days is not None:
+        _refuse_rows_outside(rows, table, days)
+    delta, created = _open_or_create(warehouse, table)
+    complete = set(table.names) == _stored_names(delta)
+    if complete and _scan_sorted(delta, table, predicate).equals(rows):
+        return Written(delta.version(), created, rows.num_rows)
+    # A range can only add a column to the table; the whole table can lose one, too.
+    mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
+    with _clear_errors(warehouse, table):
+        write_deltalake(
+            delta,
+            rows,
+            mode="overwrite",
+            predicate=predicate,
+            schema_mode=mode,
+            # Ranges that do not touch may be written side by side. A whole table may not: rows that
+            # another process appends meanwhile would outlive the replacement.
+            commit_properties=None if predicate else _ONCE,
+        )
+    return Written(delta.version(), True, rows.num_rows)
+
+
+def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
+    """Add the rows whose key is not in the table yet.
+
+    A row whose key is already there is left as it is, so appending twice adds nothing.
+
+    Returns
+    -------
+    Written
+        `rows` counts the rows that were added.
+
+    Raises
+    ------
+    StoreBusy
+        If other processes kept changing the table.
+    StoreOutdated
+        If the stored table cannot take the declared columns.
+    """
+    fresh = tables.from_arrow(tables.to_arrow(frame, table), table)
+    days = _span(fresh, table)
+    for _ in range(APPEND_ATTEMPTS):
+        delta, created = _open_or_create(warehouse, table)
+        held = _scan(delta, table, set(table.key), _predicate(table, days))
+        new = tables.to_arrow(_without(fresh, held, table), table)
+        if not new.num_rows:
+            return Written(delta.version(), created, 0)
+        # Delta lets two appends pass side by side, even of the same key. Without its own retries
+        # the second one fails, reads what the first one added, and adds the rest.
+        mode: SchemaMode = None if set(table.names) == _stored_names(delta) else "merge"
+        try:
+            with _clear_errors(warehouse, table):
+                write_deltalake(
+                    delta, new, mode="append", schema_mode=mode, commit_properties=_ONCE
+                )
+        except StoreBusy:
+            continue
+        return Written(delta.version(), True, new.num_rows)
+    raise StoreBusy(_busy(warehouse, table))
+
+
+def version(warehouse: str | Path, table: Table) -> int | None:
+    """Return the newest version of a table; None if it was never written."""
+    delta = _open(warehouse, table)
+    return None if delta is None else delta.version()
+
+
+def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
+    """Return each version of a table with the instant of its commit, oldest first."""
+    delta = _open(warehouse, table)
+    commits = [] if delta is None else delta.history()
+    return (
+        pd.DataFrame(
+            {
+                "version": pd.Series([commit["version"] for commit in commits], dtype="int64"),
+                "timestamp": pd.to_datetime(
+                    pd.Series([commit["timestamp"] for commit in commits], dtype="int64"),
+                    unit="ms",
+                    utc=True,
+                ),
+            }
+        )
+        .sort_values("version")
+        .reset_index(drop=True)
+    )
+
+
+def uri(warehouse: str | Path, table: Table) -> str:
+    """Return where a table lies, as a URL."""
+    if "://" in str(warehouse):
+        return f"{str(warehouse).rstrip('/')}/{table.name}"
+    folder = Path(warehouse).absolute()
+    # deltalake 1.6 reads a local path as if it were a URL: it decodes percent signs once too often,
+    # and loses the history behind the other two.
+    if any(mark in str(folder) for mark in "%#?"):
+        msg = (
+            f"the warehouse {folder} has %, # or ? in its path, which Delta cannot keep; rename it"
+        )
+        raise ValueError(msg)
+    return (folder / table.name).as_uri()
+
+
+def _open(warehouse: str | Path, table: Table, at_version: int | None = None) -> DeltaTable | None:
+    place = uri(warehouse, table)
+    if not DeltaTable.is_deltatable(place):
+        return None
+    if at_version is None:
+        return DeltaTable(place)
+    newest = DeltaTable(place).version()
+    if not 0 <= at_version <= newest:
+        msg = f"table {table.name} in {warehouse} has versions 0 to {newest}, not {at_version}"
+        raise ValueError(msg)
+    return DeltaTable(place, version=at_version)
+
+
+def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bool]:
+    delta = _open(warehouse, table)
+    if delta is not None:
+        return delta, False
+    place = uri(warehouse, table)
+    try:
+        DeltaTable.create(
+            place,
+            schema=_schema(table),
+            mode="error",
+            partition_by=[table.partition] if table.partition else None,
+            description=f"One row is {table.row}.",
+            configuration=_KEEP_HISTORY,
+        )
+    except DeltaError:
+        # Another process was quicker; what it made is what this one was about to make.
+        delta = _open(warehouse, table)
+        if delta is None:
+            raise
+        return delta, False
+    return DeltaTable(place), True
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([field.remove_metadata() for field in tables.arrow_schema(table)])
+
+
+def _stored_names(delta: DeltaTable) -> set[str]:
+    return {field.name for field in delta.schema().fields}
+
+
+def _scan(delta: DeltaTable, table: Table, names: set[str], predicate: str | None) -> pa.Table:
+    """Read columns in the declared types; a column that an older version lacks is left out."""
+    stored = _stored_names(delta)
+    fields = [f for f in _schema(table) if f.name in names and f.name in stored]
+    rows = pa.table(delta.scan(columns=[field.name for field in fields], predicate=predicate))
+    # A stored column may allow nulls where today's declaration no longer does.
+    loose = pa.schema([field.with_nullable(True) for field in fields])
+    return rows.select(loose.names).cast(loose)
+
+
+def _scan_sorted(delta: DeltaTable, table: Table, predicate: str | None) -> pa.Table:
+    rows = _canonical(_scan(delta, table, set(table.names), predicate), table)
+    return rows.select(table.names)
+
+
+def _canonical(rows: pa.Table, table: Table) -> pa.Table:
+    """Sort by the key, empty cells first, then by the other columns: one order for one content."""
+    names = [*table.key, *(name for name in rows.column_names if name not in table.key)]
+    # The sort's own option for empty cells changed between Arrow releases; a column for them did not.
+    sparse = [name for name in names if name in rows.column_names and rows[name].null_count]
+    keyed = rows
+    for name in sparse:
+        keyed = keyed.append_column(f"{name} is there", pc.is_valid(rows[name]))
+    order: list[tuple[str, str]] = []
+    for name in names:
+        if name in sparse:
+            order.append((f"{name} is there", "ascending"))
+        if name in rows.column_names:
+            order.append((name, "ascending"))
+    schema = pa.schema([field.with_nullable(True) for field in rows.schema])
+    return rows.cast(schema).take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
+
+
+def _predicate(table: Table, days: Days | None) -> str | None:
+    if days is None:
+        return None
+    if table.partition is None:
+        msg = f"table {table.name} has no partition column, so no range of days can be taken of it"
+        raise ValueError(msg)
+    first, last = days
+    if first > last:
+        msg = f"table {table.name}: the range of days ends ({last}) before it starts ({first})"
+        raise ValueError(msg)
+    return f"{table.partition} >= '{first:%Y-%m-%d}' AND {table.partition} <= '{last:%Y-%m-%d}'"
+
+
+def _refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
+    if not rows.num_rows:
+        return
+    held = pc.min_max(rows[table.partition]).as_py()
+    if held["min"] < days[0] or held["max"] > days[1]:
+        msg = (
+            f"table {table.name}: rows from {held['min']} to {held['max']} do not fit into the days "
+            f"{days[0]} to {days[1]} that are being written; write them with their own days"
+        )
+        raise ValueError(msg)
+
+
+def _span(frame: pd.DataFrame, table: Table) -> Days | None:
+    """Return the days in which keys of the frame can be found; None for all of them."""
+    if table.partition is None or table.partition not in table.key or frame.empty:
+        return None
+    return frame[table.partition].min().date(), frame[table.partition].max().date()
+
+
+def _without(frame: pd.DataFrame, held: pa.Table, table: Table) -> pd.DataFrame:
+    key = list(table.key)
+    before = tables.from_arrow(held, table)[key]
+    repeated = pd.concat([before, frame[key]], ignore_index=True).duplicated()
+    return frame[~repeated.iloc[len(before) :].to_numpy()]
+
+
+def _busy(warehouse: str | Path, table: Table) -> str:
+    return (
+        f"table {table.name} in {warehouse} is being changed by another process; "
+        "nothing was written: run it again when the other one has ended"
+    )
+
+
+@contextmanager
+def _clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError as error:
+        raise StoreBusy(_busy(warehouse, table)) from error
+    except SchemaMismatchError as error:
+        msg = (
+            f"table {table.name} in {warehouse} was written with other columns ({error}); "
+            "write the whole table again, or start with an empty warehouse"
+        )
+        raise StoreOutdated(msg) from error

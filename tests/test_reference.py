@@ -1,0 +1,533 @@
+"""The factor tables are complete, sourced and as published; bad ones are refused; look-ups agree with loops."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ft_emissions_pipeline import reference as ref
+
+TABLES = sorted(ref.TABLES)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ref.Reference:
+    return ref.load()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ref.default_folder(), tmp_path / "reference_data"))
+
+
+def names(*values: str | float | None) -> pd.Series:
+    return pd.Series(values, dtype="str")
+
+
+# ---- values as published -------------------------------------------------------------------
+
+OWID = "OWID/Ember 2026-04"
+SPOT_CHECKS = [
+    (OWID, "grid_intensity/country/USA/2024", "gco2e_per_kwh", 383.78),
+    (OWID, "grid_intensity/country/FRA/2024", "gco2e_per_kwh", 40.48),
+    (OWID, "grid_intensity/country/DEU/2023", "gco2e_per_kwh", 362.92),
+    (OWID, "grid_intensity/country/IND/2022", "gco2e_per_kwh", 705.75),
+    (OWID, "grid_intensity/country/SWE/2024", "gco2e_per_kwh", 34.91),
+    (OWID, "grid_intensity/world/WORLD/2024", "gco2e_per_kwh", 471.08),
+    ("EPA eGRID2022", "grid_intensity/egrid_subregion/NWPP/2022", "gco2e_per_kwh", 274.775),
+    ("EPA eGRID2022", "grid_intensity/egrid_subregion/NWPP/2022", "emissions_basis", "direct"),
+    ("EPA eGRID2023", "grid_intensity/us_state/OR/2023", "gco2e_per_kwh", 165.544),
+    ("EPA eGRID2023", "grid_intensity/us_state/OR/2023", "emissions_basis", "direct"),
+    ("Google 2024", "grid_intensity/cloud_region/gcp:us-west1/2024", "gco2e_per_kwh", 79.23),
+    ("Google 2024", "grid_intensity/cloud_region/gcp:europe-north1/2024", "gco2e_per_kwh", 39.32),
+    ("Google 2024", "cloud_regions/gcp/europe-north1", "country_iso3", "FIN"),
+    ("AWS 2024", "datacenter/region/aws:us-west-2/pue/2024", "value", 1.12),
+    ("AWS 2024", "datacenter/region/aws:us-west-2/wue_l_per_kwh/2024", "value", 0.16),
+    ("EPA map", "cloud_regions/aws/us-west-2", "egrid_subregion", "NWPP"),
+    ("WRI 2020", "electricity_water/egrid_subregion/NWPP/1", "l_per_kwh", 9.48),
+    ("WRI 2020", "electricity_water/country/FRA/1", "l_per_kwh", 3.67),
+    ("WRI 2020", "electricity_water/country/USA/1", "l_per_kwh", 3.13),
+    ("Epoch", "gpus/A100-SXM4-80GB", "tdp_w", 400),
+    ("lightning-fabric", "gpus/A100-SXM4-80GB", "peak_16bit_tflops", 312),
+    ("Epoch", "gpus/H100-SXM5-80GB", "tdp_w", 700),
+    ("lightning-fabric", "gpus/H100-SXM5-80GB", "peak_16bit_tflops", 989.4),
+    ("Epoch", "gpus/H100-PCIE-80GB", "tdp_w", 350),
+    ("Epoch", "gpus/H100-PCIE-80GB", "peak_16bit_tflops", 756),
+    ("spec tables", "gpus/RTX-4090", "tdp_w", 450),
+    ("spec tables", "gpus/RTX-4090", "peak_16bit_tflops", 165.2),
+    ("lightning-fabric", "gpus/T4", "peak_16bit_tflops", 65),
+    ("mlco2", "gpus/T4", "tdp_w", 70),
+    ("lightning-fabric", "gpus/L4", "peak_16bit_tflops", 121),
+    ("mlco2", "gpus/L4", "tdp_w", 72),
+    ("Scope3 A100 page", "gpu_water/A100-SXM4-80GB", "embodied_water_l", 411.9),
+    ("litgpt", "models/llama-2-7b", "parameters", 6.74e9),
+    ("litgpt", "models/llama-2-7b", "layers", 32),
+    ("litgpt", "models/llama-2-7b", "hidden_size", 4096),
+    ("litgpt", "models/llama-2-7b", "heads", 32),
+    ("Uptime Update 221", "datacenter/world/WORLD/pue/2023", "value", 1.58),
+    ("NVIDIA PCF 1312/8", "gpu_embodied/H100-SXM5-80GB/vendor_pcf", "embodied_kgco2e", 164),
+    ("Scope3 A100 page", "gpu_embodied/A100-SXM4-80GB/instance_share", "embodied_kgco2e", 318),
+    ("Scope3 training", "servers/hpe-apollo-6500-gen10-plus", "embodied_kgco2e", 2500),
+    ("Scope3 training", "datacenter/country/USA/wue_l_per_kwh/2016", "value", 1.8),
+    ("Scope3 A100 page", "defaults/scope3_gpu_power_w", "value", 428),
+    ("Scope3 training", "defaults/share_reserved", "value", 0.95),
+    ("Scope3 cluster", "defaults/hardware_use_life_h", "value", 4 * 8760),
+]
+
+
+@pytest.mark.parametrize(
+    ("factor_id", "column", "expected"),
+    [check[1:] for check in SPOT_CHECKS],
+    ids=[f"{source}: {factor_id} {column}" for source, factor_id, column, _ in SPOT_CHECKS],
+)
+def test_value_is_as_published(reference, factor_id, column, expected):
+    value = ref.describe(reference, factor_id)[column]
+    assert value == (expected if isinstance(expected, str) else pytest.approx(expected, rel=2e-6))
+
+
+def test_water_of_an_a100_follows_from_wafer_layers_and_dies(reference):
+    assert ref.describe(reference, "gpu_water/A100-SXM4-80GB")["embodied_water_l"] == pytest.approx(
+        137.3 * 87 / 29, rel=1e-3
+    )
+
+
+# ---- completeness --------------------------------------------------------------------------
+
+
+def test_tables_that_come_with_the_package_have_no_problem():
+    assert ref.check() == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_says_where_it_comes_from(reference, table):
+    frame = reference.tables[table]
+    assert len(frame)
+    assert frame[["source", "source_year", "licence", "verification"]].notna().all(axis=None)
+    assert frame.loc[frame["verification"] == "read_in_source", "source_url"].notna().all()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_ids_are_unique_and_have_no_spaces(reference, table):
+    ids = reference.tables[table]["factor_id"]
+    assert ids.is_unique
+    assert not ids.str.contains(r"\s").any()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_files_are_sorted_and_end_lines_with_lf(table):
+    text = (ref.default_folder() / f"{table}.csv").read_bytes()
+    assert b"\r" not in text
+    assert text.endswith(b"\n")
+
+
+def test_every_accelerator_has_power_carbon_and_water(reference):
+    gpus = reference.tables["gpus"]
+    ids = gpus["gpu_id"]
+    assert gpus[["tdp_w", "idle_w"]].notna().all(axis=None)
+    assert (gpus["idle_w"] < 0.5 * gpus["tdp_w"]).all()
+    embodied = ref.take(reference, "gpu_embodied", ids, ["rank", "p05", "embodied_kgco2e", "p95"])
+    assert (embodied["rank"] == 1).all()
+    assert ref.take(reference, "gpu_water", ids, ["embodied_water_l"]).notna().all(axis=None)
+
+
+def test_peak_of_a_dense_matrix_unit_is_never_a_sparse_one(reference):
+    frame = reference.tables["gpus"].set_index("gpu_id")["peak_16bit_tflops"]
+    assert frame["A100-SXM4-80GB"] == 312  # sparse: 624
+    assert frame["H100-SXM5-80GB"] < 1000  # sparse: 1979
+
+
+def test_no_data_under_a_share_alike_licence_are_shipped(reference):
+    for name, frame in reference.tables.items():
+        assert not frame["licence"].str.contains("ODbL|BY-SA").any(), name
+    with_agpl = {
+        name
+        for name, frame in reference.tables.items()
+        if frame["licence"].str.contains("AGPL").any()
+    }
+    assert with_agpl <= {"gpu_embodied"}  # single computed figures, no copy of the package's data
+
+
+def test_a_world_value_stands_behind_every_factor_of_a_site(reference):
+    grid, overhead = reference.tables["grid_intensity"], reference.tables["datacenter"]
+    assert (grid["zone_type"] == "world").sum() >= 5
+    world = overhead[overhead["scope"] == "world"]
+    assert (world["metric"] == "pue").sum() >= 5
+    assert (world["metric"] == "wue_l_per_kwh").any()
+    assert "electricity_water/world/WORLD/1" in set(
+        reference.tables["electricity_water"]["factor_id"]
+    )
+
+
+def test_bands_of_managed_services_cover_every_size_once(reference):
+    for _, bands in reference.tables["managed_services"].groupby("service_id"):
+        low, high = bands["model_parameters_min"], bands["model_parameters_max"]
+        assert low.iloc[0] == 0
+        assert high.iloc[-1] == np.inf
+        assert (high.to_numpy()[:-1] == low.to_numpy()[1:]).all()
+
+
+def test_share_of_a_server_is_its_part_of_the_slots(reference):
+    instances = reference.tables["instances"]
+    slots = ref.take(reference, "servers", instances["server_id"], ["gpu_count"])["gpu_count"]
+    assert np.allclose(instances["server_share"], instances["gpu_count"] / slots, atol=1e-4)
+
+
+def test_common_hardware_covers_2016_to_2025(reference):
+    assert set(reference.tables["common_hardware"]["year"]) == set(range(2016, 2026))
+
+
+# ---- names ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "identity", "assumed"),
+    [
+        ("gpus", "A100", "A100-SXM4-80GB", True),
+        ("gpus", "Nvidia A100 80GB", "A100-SXM4-80GB", True),
+        ("gpus", "NVIDIA A100-SXM4-80GB", "A100-SXM4-80GB", False),
+        ("gpus", "NVIDIA A100 80GB PCIe", "A100-PCIE-80GB", False),
+        ("gpus", "a100_sxm4_40gb", "A100-SXM4-40GB", False),
+        ("gpus", "NVIDIA H100 80GB HBM3", "H100-SXM5-80GB", False),
+        ("gpus", "H100", "H100-SXM5-80GB", True),
+        ("gpus", "V100", "V100-SXM2-16GB", True),
+        ("gpus", "Tesla T4", "T4", False),
+        ("gpus", "NVIDIA A10G", "A10G", False),
+        ("gpus", "A10", "A10", False),
+        ("gpus", "RTX 6000", "Quadro-RTX-6000", True),
+        ("gpus", "NVIDIA RTX 6000 Ada Generation", "RTX-6000-Ada", False),
+        ("gpus", "NVIDIA GeForce RTX 4090", "RTX-4090", False),
+        ("gpus", "AMD Instinct MI250X", "MI250X-GCD", True),
+        ("models", "Llama 2", "llama-2-7b", True),
+        ("models", "meta-llama/Llama-2-7b-hf", "llama-2-7b", False),
+        ("models", "Llama 2 70B", "llama-2-70b", False),
+        ("models", "Qwen2.5", "qwen2.5-7b", True),
+        ("models", "bert-base-uncased", "bert-base", False),
+        ("models", "BERT", "bert-base", True),
+        ("cloud_regions", "AWS US West (Oregon)", "aws:us-west-2", False),
+        ("cloud_regions", "US West (Oregon)", "aws:us-west-2", False),
+        ("cloud_regions", "Amazon Web Services us-east-1", "aws:us-east-1", False),
+        ("cloud_regions", "us-west-2", "aws:us-west-2", False),
+        ("cloud_regions", "West US 2", "azure:westus2", False),
+        ("cloud_regions", "Google Cloud Oregon", "gcp:us-west1", False),
+        ("instances", "p4d.24xlarge", "aws:p4d.24xlarge", False),
+        ("instances", "ml.p4d.24xlarge", "aws:p4d.24xlarge", False),
+        ("countries", "United States", "USA", False),
+        ("countries", "US", "USA", False),
+        ("countries", "USA", "USA", False),
+        ("countries", "France", "FRA", False),
+        ("countries", "UK", "GBR", False),
+        ("countries", "Türkiye", "TUR", False),
+        ("managed_services", "AWS Bedrock", "aws-bedrock", False),
+        ("providers", "Amazon Web Services", "aws", False),
+        ("providers", "Google Cloud", "gcp", False),
+        ("servers", "HPE Apollo 6500 Gen10 Plus", "hpe-apollo-6500-gen10-plus", False),
+    ],
+)
+def test_name_stands_for(reference, kind, name, identity, assumed):
+    found = ref.resolve(reference, kind, names(name)).iloc[0]
+    assert found["id"] == identity
+    assert bool(found["assumed"]) is assumed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+        "NVIDIA A100-SXM4-80GB MIG 3g.20gb",
+        "A100X",
+        "H100 something",
+        "v3-8",
+        "",
+        None,
+    ],
+)
+def test_part_of_a_name_is_no_name(reference, name):
+    found = ref.resolve(reference, "gpus", names(name))
+    assert found["id"].isna().all()
+    assert not found["assumed"].any()
+
+
+@pytest.mark.parametrize("place", ["Oregon", "Netherlands", "Tokyo", "Dallas", "Georgia"])
+def test_place_is_a_region_only_where_the_provider_is_known(reference, place):
+    assert ref.resolve(reference, "cloud_regions", names(place))["id"].isna().all()
+    google = ref.resolve(reference, "cloud_regions", names(place), names("gcp"))
+    assert google["id"].str.startswith("gcp:").all()
+    assert not google["assumed"].any()
+
+
+def test_provider_decides_between_regions_of_one_place(reference):
+    found = ref.resolve(
+        reference,
+        "cloud_regions",
+        names("Oregon", "Oregon", "us-west-2"),
+        names("aws", "gcp", "gcp"),
+    )
+    assert found["id"].tolist()[:2] == ["aws:us-west-2", "gcp:us-west1"]
+    assert pd.isna(found["id"].iloc[2])
+
+
+def test_every_alias_and_every_id_resolves_to_itself(reference):
+    for kind, rows in reference.tables["aliases"].groupby("kind"):
+        owner = rows["id"].str.split(":").str[0] if kind in ref.PROVIDER_KINDS else None
+        found = ref.resolve(reference, kind, rows["alias"], owner)
+        assert (found["id"] == rows["id"]).all(), kind
+    gpus = reference.tables["gpus"]["gpu_id"]
+    found = ref.resolve(reference, "gpus", gpus)
+    assert (found["id"] == gpus).all()
+    assert not found["assumed"].any()
+
+
+def test_every_country_of_the_grid_table_has_a_name(reference):
+    grid, aliases = reference.tables["grid_intensity"], reference.tables["aliases"]
+    countries = set(grid.loc[grid["zone_type"] == "country", "zone"])
+    assert countries == set(aliases.loc[aliases["kind"] == "countries", "id"])
+
+
+def test_names_keep_their_index_and_repeat(reference):
+    given_names = pd.Series(["A100", None, "A100"], index=[7, 3, 9], dtype="str")
+    found = ref.resolve(reference, "gpus", given_names)
+    assert found.index.tolist() == [7, 3, 9]
+    assert found["assumed"].tolist() == [True, False, True]
+    assert found["alias_factor_id"].iloc[0] == "aliases/gpus/A100/A100-SXM4-80GB"
+
+
+def test_nearest_names_are_offered(reference):
+    assert "A100-SXM4-80GB" in ref.nearest(reference, "gpus", "A100 SXM5 80GB")
+
+
+# ---- look-ups ------------------------------------------------------------------------------
+
+
+def test_take_gives_aligned_rows_and_nan_for_the_unknown(reference):
+    ids = pd.Series(["T4", "no such", None], index=[5, 1, 8], dtype="str")
+    found = ref.take(reference, "gpus", ids, ["tdp_w"])
+    assert found.index.tolist() == [5, 1, 8]
+    assert found["tdp_w"].iloc[0] == 70
+    assert found.iloc[1:].isna().all(axis=None)
+    assert found["factor_id"].iloc[0] == "gpus/T4"
+
+
+def test_take_prefers_rank_1_and_follows_a_condition(reference):
+    ids = names("A100-SXM4-80GB")
+    preferred = ref.take(reference, "gpu_embodied", ids, ["method", "rank"])
+    published = ref.take(
+        reference, "gpu_embodied", ids, ["embodied_kgco2e"], where={"method": "instance_share"}
+    )
+    assert preferred["rank"].iloc[0] == 1
+    assert published["embodied_kgco2e"].iloc[0] == 318
+
+
+def test_take_reads_ids_of_regions_and_columns_of_keys(reference):
+    region = ref.take(reference, "cloud_regions", names("aws:us-west-2"), ["us_state"])
+    assert region["us_state"].iloc[0] == "OR"
+    keys = pd.DataFrame({"zone_type": ["country", "egrid_subregion"], "zone": ["USA", "NWPP"]})
+    water = ref.take(reference, "electricity_water", keys, ["l_per_kwh"])
+    assert water["l_per_kwh"].tolist() == [3.13, 9.48]
+
+
+def test_take_refuses_a_key_that_leaves_several_rows(reference):
+    with pytest.raises(ValueError, match="several rows per zone"):
+        ref.take(reference, "grid_intensity", names("FRA"), ["gco2e_per_kwh"], key="zone")
+
+
+def slow_at_year(frame: pd.DataFrame, zone_type: str, zone: str, year: float):
+    rows = frame[(frame["zone_type"] == zone_type) & (frame["zone"] == zone)].sort_values("year")
+    if rows.empty or np.isnan(year):
+        return None, "missing"
+    earlier = rows[rows["year"] <= year]
+    if earlier.empty:
+        return rows.iloc[0], "later_year"
+    row = earlier.iloc[-1]
+    return row, "same_year" if row["year"] == year else "earlier_year"
+
+
+ZONES = [
+    ("country", "USA"),
+    ("country", "ESH"),
+    ("country", "nowhere"),
+    ("us_state", "OR"),
+    ("egrid_subregion", "NWPP"),
+    ("cloud_region", "gcp:us-west1"),
+    ("cloud_region", "gcp:northamerica-northeast1"),
+    ("world", "WORLD"),
+]
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ZONES), st.one_of(st.integers(2005, 2035), st.just(np.nan))),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_at_year_equals_a_slow_loop(reference, wanted):
+    frame = reference.tables["grid_intensity"]
+    keys = pd.DataFrame([zone for zone, _ in wanted], columns=["zone_type", "zone"], dtype="str")
+    years = pd.Series([float(year) for _, year in wanted])
+    found = ref.at_year(reference, "grid_intensity", keys, years, "gco2e_per_kwh")
+    for (zone, year), row in zip(wanted, found.itertuples(), strict=True):
+        expected, match = slow_at_year(frame, *zone, year)
+        assert row.match == match
+        assert row.exact == (match == "same_year")
+        if expected is None:
+            assert np.isnan(row.value)
+            assert pd.isna(row.factor_id)
+        else:
+            assert (row.value, row.year) == (expected["gco2e_per_kwh"], expected["year"])
+            assert row.factor_id == expected["factor_id"]
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(2000, 2040))
+def test_nearest_earlier_year_serves(reference, year):
+    found = ref.at_year(reference, "common_hardware", None, pd.Series([year]), "gpu_id").iloc[0]
+    assert found["year"] == min(max(year, 2016), 2025)
+    assert found["exact"] == (2016 <= year <= 2025)
+
+
+def test_managed_service_is_found_by_size(reference):
+    services = names("aws-bedrock", "aws-bedrock", "aws-bedrock", "no such")
+    sizes = pd.Series([6.74e9, 3e9, np.nan, 1e9])
+    found = ref.managed_service(reference, services, sizes, ["gpu_count", "model_parameters_min"])
+    assert found["model_parameters_min"].iloc[:2].tolist() == [3e9, 3e9]
+    assert found["gpu_count"].iloc[2:].isna().all()
+
+
+def test_default_has_value_interval_and_row(reference):
+    life = ref.default(reference, "hardware_use_life_h")
+    assert life.p05 <= life.value <= life.p95
+    assert (life.unit, life.factor_id) == ("h", "defaults/hardware_use_life_h")
+    with pytest.raises(KeyError, match="startup_s"):
+        ref.default(reference, "start_up_s")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["gpu_utilization", "cpu_utilization", "model_flop_utilization", "startup_s", "reserved_per_active",
+     "hardware_use_life_h", "share_reserved", "expected_use_life_days", "tokens_padded_per_unpadded",
+     "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w", "flop_factor_full", "flop_factor_lora",
+     "flop_factor_qlora", "time_factor_qlora", "gsd_meter", "gsd_measured", "gsd_software_measured",
+     "gsd_disclosed", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
+     "gsd_grid_country_for_region", "gsd_pue_region", "gsd_pue_provider", "gsd_pue_world",
+     "gsd_wue_region", "gsd_wue_provider", "gsd_wue_world", "gsd_electricity_water",
+     "gsd_electricity_water_world", "gsd_hardware_power"],
+)  # fmt: skip
+def test_default_exists(reference, parameter):
+    default = ref.default(reference, parameter)
+    if parameter.startswith("gsd_"):
+        assert 1 < default.value < 4
+
+
+def test_unknown_factor_id_names_the_nearest(reference):
+    with pytest.raises(KeyError, match="gpus/T4"):
+        ref.describe(reference, "gpus/T4x")
+
+
+# ---- refusals ------------------------------------------------------------------------------
+
+
+def rewrite(folder: Path, table: str, change) -> None:
+    """Change a table's raw text cells and state its new hash."""
+    path = folder / f"{table}.csv"
+    frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+    change(frame).to_csv(path, index=False, lineterminator="\n")
+    ref.write_datapackage(folder)
+
+
+def put(row: int, **cells: str):
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        for column, text in cells.items():
+            frame.loc[row, column] = text
+        return frame
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "problem"),
+    [
+        ("grid_intensity", put(10, gco2e_per_kwh="-3"), "grid_intensity.csv line 12: gco2e_per_kwh -3 is below 1"),
+        ("grid_intensity", put(0, gco2e_per_kwh="many"), "line 2: gco2e_per_kwh many is no number"),
+        ("grid_intensity", put(0, year="2024.5"), "year 2024.5 is no whole number"),
+        ("gpus", put(3, source=""), "gpus.csv line 5: source is empty"),
+        ("gpus", put(3, licence=""), "gpus.csv line 5: licence is empty"),
+        ("gpus", put(3, source_year=""), "gpus.csv line 5: source_year is empty"),
+        ("gpus", put(3, verification="sure"), "verification sure is none of read_in_source"),
+        ("gpus", put(0, tdp_w="90000"), "gpus.csv line 2: tdp_w 90000 is above 3000"),
+        ("datacenter", put(0, metric="pue", value="0.9"), "datacenter.csv line 2: value 0.9 is below 1"),
+        ("defaults", put(0, p05="1e9"), "defaults.csv line 2: value lies outside p05..p95"),
+        ("aliases", put(0, id="nowhere"), "aliases.csv line 2: nowhere is no id of"),
+        ("instances", put(0, gpu_id="A99"), "instances.csv line 2: gpu_id A99 is not in gpus.csv"),
+        ("gpus", put(0, valid_from="soon"), "gpus.csv line 2: valid_from soon is no date"),
+        ("gpus", lambda f: pd.concat([f, f.tail(1)]), "key .* is there twice for the same time"),
+        ("aliases", lambda f: pd.concat([f, f.tail(1)]), "is there twice"),
+        ("gpus", lambda f: f.drop(columns="tdp_w"), "gpus.csv line 1: column tdp_w is missing"),
+        ("gpus", lambda f: f.assign(price="1"), "gpus.csv line 1: column price is not declared"),
+        ("gpu_embodied", lambda f: f[f["gpu_id"] != "T4"], "T4 needs one row of rank 1"),
+        ("gpu_water", lambda f: f[f["gpu_id"] != "T4"], "T4 has no row in gpu_water.csv"),
+    ],
+)  # fmt: skip
+def test_broken_row_is_refused_with_file_line_and_reason(folder, table, change, problem):
+    rewrite(folder, table, change)
+    with pytest.raises(ref.ReferenceRefused, match=problem.replace("(", r"\(")):
+        ref.load(folder)
+
+
+def test_edit_without_a_stated_hash_is_refused(folder):
+    path = folder / "defaults.csv"
+    path.write_text(path.read_text("utf-8").replace("0.95", "0.96", 1), encoding="utf-8")
+    with pytest.raises(ref.ReferenceRefused, match="defaults.csv differs from its hash"):
+        ref.load(folder)
+
+
+def test_missing_table_is_refused(folder):
+    (folder / "gpus.csv").unlink()
+    with pytest.raises(ref.ReferenceRefused, match=r"gpus.csv is missing"):
+        ref.load(folder)
+
+
+def test_package_description_is_up_to_date(folder):
+    stated = (folder / "datapackage.json").read_text("utf-8")
+    assert ref.write_datapackage(folder).read_text("utf-8") == stated
+
+
+def test_changed_row_changes_its_hash_and_the_version_only(folder, reference):
+    rewrite(folder, "defaults", put(0, notes="changed"))
+    changed = ref.load(folder)
+    assert changed.version != reference.version
+    before, after = reference.tables["defaults"], changed.tables["defaults"]
+    assert (before["row_hash"] != after["row_hash"]).tolist() == [True] + [False] * (len(after) - 1)
+    assert (before["factor_id"] == after["factor_id"]).all()
+
+
+def test_row_may_follow_another_in_time(folder):
+    def follow(frame: pd.DataFrame) -> pd.DataFrame:
+        new = frame[frame["server_id"] == "aws-p5"].assign(
+            valid_from="2026-01-01", host_idle_w="900"
+        )
+        frame.loc[frame["server_id"] == "aws-p5", "valid_to"] = "2025-12-31"
+        return pd.concat([frame, new])
+
+    rewrite(folder, "servers", follow)
+    reference = ref.load(folder)
+    assert reference.tables["servers"]["factor_id"].is_unique
+    latest = ref.take(reference, "servers", names("aws-p5"), ["host_idle_w"]).iloc[0]
+    assert (latest["host_idle_w"], latest["factor_id"]) == (900, "servers/aws-p5/2026-01-01")
+
+
+def test_tables_are_read_once_and_again_after_a_change(folder):
+    first = ref.load(folder)
+    assert ref.load(folder) is first
+    rewrite(folder, "defaults", put(0, notes="changed"))
+    assert ref.load(folder) is not first
