@@ -1,0 +1,18 @@
+"""The DAG: thin Dagster assets over the library's stages.
+
+    reference    reference.py    factor tables, their hash as data version
+    landing      landing.py      landing_index, quarantine
+    runs         runs.py         runs, usage, validated_runs
+    normalized   normalized.py   token_time_model, normalized_runs, field_provenance
+    impacts      impacts.py      run_impacts, model_versions, inference_impacts, restatements
+    report       report.py       pipeline_footprint, daily_report
+
+What schedules lives here; what computes lives in `ft_emissions_pipeline`. `build_defs` makes fresh
+definitions; `defs` are those that `dagster dev` serves.
+"""
+
+from assets.definitions import build_defs
+
+defs = build_defs()
+
+__all__ = ["build_defs", "defs"]

@@ -41,19 +41,33 @@ def model_versions(
     -------
     DataFrame
         Table `model_versions`, ordered by model and start.
+
+    Notes
+    -----
+    Without a successor a version ends with its disclosed use life; with the default one, or the
+    last day on which it was used if that is later; and where its model is tuned again and again,
+    it stays open until the next tuning comes. An open version for which nobody disclosed expected
+    inferences is expected to go on as its model was used so far.
     """
     runs = run_impacts.sort_values(["model_name", "ended_at", "run_id"]).reset_index(drop=True)
     versions = runs.assign(model_version=runs["run_id"], use_life_start=runs["ended_at"])
     following = versions.groupby("model_name")["use_life_start"].shift(-1)
     expected_end, rule = _expected_end(versions)
     today_ends = pd.Timestamp(as_of).tz_localize("UTC") + DAY
-    disclosed_over = (rule == "disclosed") & (expected_end <= today_ends)
-    open_end = expected_end.where(disclosed_over | (expected_end > today_ends), today_ends)
+    last_served = pd.to_datetime(usage["date"], utc=True).groupby(usage["model_name"]).max() + DAY
+    served_until = pd.to_datetime(versions["model_name"].map(last_served), utc=True)
+    outlived = (rule == "default") & (served_until > expected_end)
+    expected_end = expected_end.where(~outlived, served_until)
+    limited_over = (rule != "usual_interval") & (expected_end <= today_ends)
+    open_end = expected_end.where(limited_over | (expected_end > today_ends), today_ends)
     versions["use_life_end"] = following.where(following.notna(), open_end)
     versions["use_life_end"] = versions[["use_life_start", "use_life_end"]].max(axis=1)
     versions["use_life_rule"] = rule.where(following.isna(), "superseded")
-    closed = following.notna() | disclosed_over
+    closed = following.notna() | limited_over
     versions["status"] = closed.map({True: "closed", False: "open"})
+    usual = usage.groupby(["model_name", "date"])["inferences"].sum().groupby("model_name").mean()
+    projected = versions["model_name"].map(usual).astype("float64").where(~closed)
+    versions["expected_inferences_per_day"] = versions["expected_inferences_per_day"].fillna(projected)
     days = _served_days(versions, usage)
     counted = days.groupby("position")["inferences"].sum(min_count=1)
     versions["inferences"] = counted.reindex(versions.index).to_numpy(dtype=float)
@@ -64,8 +78,9 @@ def model_versions(
 def _expected_end(versions: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return when a version's life would end without a successor, and what that rests on."""
     start = versions["use_life_start"]
-    interval = start.groupby(versions["model_name"]).diff()
-    usual = interval.groupby(versions["model_name"]).transform(lambda gaps: gaps.expanding().median())
+    interval = start.groupby(versions["model_name"]).diff().dt.total_seconds()
+    so_far = interval.groupby(versions["model_name"]).expanding().median().droplevel(0)
+    usual = pd.to_timedelta(so_far.reindex(versions.index), unit="s")
     expected = pd.to_timedelta(versions["expected_use_life_days"], unit="D")
     disclosed = versions["expected_use_life_basis"] != "default"
     repeated = usual.notna() & (usual > pd.Timedelta(0))

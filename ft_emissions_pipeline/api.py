@@ -17,10 +17,18 @@ from ft_emissions_pipeline import equations, landing, methodology, normalize, to
 from ft_emissions_pipeline import explain as explanation
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import store
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.readers.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
-from ft_emissions_pipeline.tables import QUARANTINE, conform, empty
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUN_IMPACTS,
+    conform,
+    empty,
+)
 
 Paths = str | Path | Sequence[str | Path]
 Disclosure = Mapping[str, object]
@@ -168,6 +176,20 @@ def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
         for suffix in ("", "_p05", "_p95"):
             frame[name + suffix] = equations.per_inference(impacts[total + suffix] * factor, served)
     return frame
+
+
+def explain_stored(run_id: str, warehouse: str | Path) -> str:
+    """Return the explanation of a run out of a warehouse's tables.
+
+    Raises
+    ------
+    KeyError
+        If no run has the id.
+    """
+    normalized, provenance, impacts = (
+        store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
+    )
+    return explain_row(run_id, normalized, provenance, impacts, ref.load())
 
 
 def explain_row(

@@ -189,7 +189,8 @@ def _evaluated(template: str, values: Mapping[str, Any]) -> float:
 
 
 def _number(value: Any) -> str:
-    return f"{float(value):.7g}"
+    number = float(value)
+    return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"
 
 
 def _amortisation(impacts: pd.Series) -> list[str]:

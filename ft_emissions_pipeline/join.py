@@ -142,6 +142,9 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     origins: dict[str, dict[str, list[str]]] = {run_id: {} for run_id in runs.index}
     for field in (name for name in RUN_FIELDS if name in several and name != "run_id"):
         values = used.loc[used[field].notna(), [field, "run_id", *_SOURCE]]
+        if values.empty:
+            runs[field] = pd.Series(index=runs.index, dtype=several[field].dtype)
+            continue
         rank = values["source_format"].map(lambda name, f=field: BASES.index(basis_of(name, f)))
         ranked = values.assign(rank=rank).sort_values("rank", kind="stable")
         best = ranked.drop_duplicates("run_id").set_index("run_id")

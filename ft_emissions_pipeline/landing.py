@@ -128,7 +128,7 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: ref.Reference) -> pd.Dat
 
 def _as_runs(records: pd.DataFrame) -> pd.DataFrame:
     names = ["run_id", *_RUN_COLUMNS, "source_format", "source_uri", "source_record"]
-    return records.rename(columns={"record_run_id": "run_id"})[names].reset_index(drop=True)
+    return conform(records.rename(columns={"record_run_id": "run_id"})[names], RUNS)
 
 
 def run_day(runs: pd.DataFrame, reference: ref.Reference) -> tuple[pd.Series, pd.Series]:
@@ -225,7 +225,8 @@ def joined_runs(
             frames.append(reading.runs.assign(source_uri=uri, source_format=source_format))
     if not frames:
         return empty(RUNS)
-    joined, _ = join(pd.concat(frames, ignore_index=True), tuple(pairs))
+    records = conform(pd.concat(frames, ignore_index=True), RUNS)
+    joined, _ = join(records, tuple(pairs))
     joined = conform(joined, RUNS)
     joined["date"], joined["date_rule"] = run_day(joined, reference)
     return conform(joined.sort_values("run_id"), RUNS)
@@ -306,43 +307,12 @@ def rejected(
     return conform(pd.concat(frames, ignore_index=True), QUARANTINE)
 
 
-def days_to_run(
-    old: pd.DataFrame, new: pd.DataFrame, versions: pd.DataFrame, up_to: pd.Timestamp
-) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the first and last day that what landed since touches, None if nothing did.
-
-    Parameters
-    ----------
-    old, new : DataFrame
-        Table `landing_index` before and now.
-    versions : DataFrame
-        Table `model_versions` as last reported.
-    up_to : Timestamp
-        Last day to run at all.
-
-    Notes
-    -----
-    A day whose records changed is touched, and so are all days of the use lives that are still
-    open or reach into the touched days, because a count or a successor there moves their shares.
-    """
+def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the days whose records came, changed or went between two states of the index."""
     marks = ["source_uri", "content_hash", "source_record", "run_id", "date"]
     sides = old[marks].merge(new[marks], how="outer", indicator="side")
-    touched = sides.loc[(sides["side"] != "both") & sides["date"].notna(), "date"]
-    touched = touched[touched <= up_to]
-    if touched.empty:
-        return None
-    first = touched.min()
-    starts = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
-    reaching = (versions["status"] == "open") | (
-        versions["use_life_end"].dt.tz_localize(None) >= first
-    )
-    return min([first, *starts[reaching]]), max(touched.max(), _last_reported(versions, up_to))
-
-
-def _last_reported(versions: pd.DataFrame, up_to: pd.Timestamp) -> pd.Timestamp:
-    ends = versions["use_life_end"].dt.floor("D").dt.tz_localize(None)
-    known = ends[ends <= up_to]
-    return known.max() if len(known) else pd.Timestamp.min
+    days = sides.loc[sides["side"] != "both", "date"].dropna()
+    return pd.DatetimeIndex(days.unique()).sort_values()
 
 
 def last_day(index: pd.DataFrame) -> pd.Timestamp | None:

@@ -30,6 +30,7 @@ VERIFICATIONS = ("read_in_source", "secondary", "unverified", "derived")
 PROVIDER_KINDS = ("cloud_regions", "instances")
 """Kinds whose id is `provider:name`; the same name may belong to several providers."""
 
+_ZONES = {"countries": "country", "us_states": "us_state"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
 
 
@@ -113,7 +114,8 @@ TABLES: dict[str, FactorTable] = {
         _number("peak_32bit_tflops", "TFLOP/s", 0.5, 1000, "FP32 peak outside matrix units.", empty=True),
         _number("die_area_mm2", "mm2", 50, 4000, "Area of all compute dies of the device.", empty=True),
         _number("process_nm", "nm", 1, 90, "Process node, as named by the foundry.", empty=True),
-        _text("release_date", "Release, as precisely as known (year, month or day).", empty=True))),
+        _text("release_date", "Release, as precisely as known (year, month or day).", empty=True),
+        _text("usual_server_id", "Server that usually holds it.", refers="servers"))),
     "gpu_embodied": FactorTable("the making of an accelerator by one method", ("gpu_id", "method"), (
         _GPU,
         _text("method", "How the figure came about.", allowed=(
@@ -133,6 +135,7 @@ TABLES: dict[str, FactorTable] = {
         _text("vendor", "Maker or operator."),
         _text("gpu_id", "Accelerator that it usually holds.", refers="gpus"),
         _whole("gpu_count", "GPU", 1, 72, "Accelerator slots."),
+        _whole("rank", "", 1, 99, "Among the servers of an accelerator; 1 is the usual one."),
         _text("cpu_model", "CPU."),
         _whole("cpu_count", "CPU", 1, 16, "Sockets."),
         _number("cpu_max_w", "W", 10, 1000, "Power of one CPU at full load."),
@@ -172,7 +175,7 @@ TABLES: dict[str, FactorTable] = {
         _number("value", "1 or L/kWh", 0, 10, "Value; a PUE is at least 1."))),
     "grid_intensity": FactorTable("the grid's carbon in a year", ("zone_type", "zone", "year"), (
         _text("zone_type", "Kind of zone.", allowed=("country", "us_state", "egrid_subregion", "cloud_region", "world")),
-        _text("zone", "ISO3 code, state, eGRID subregion, `gcp:us-west1` or WORLD."),
+        _text("zone", "ISO3 code, `US-OR`, eGRID subregion, `gcp:us-west1` or WORLD."),
         _YEAR,
         _number("gco2e_per_kwh", "gCO2e/kWh", 1, 2500, "Greenhouse gases per kWh."),
         _text("emissions_basis", "With or without building plants and fuel supply.", allowed=("lifecycle", "direct")),
@@ -228,7 +231,7 @@ TABLES: dict[str, FactorTable] = {
         intervals=(("p05", "value", "p95"),)),
     "aliases": FactorTable("a name under which logs know something", ("kind", "alias", "id"), (
         _text("kind", "What is named.", allowed=(
-            "gpus", "servers", "instances", "cloud_regions", "countries", "models", "managed_services", "providers")),
+            "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "models", "managed_services", "providers")),
         _text("alias", "Name."),
         _text("id", "Identity that it stands for."),
         Field("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "
@@ -412,10 +415,10 @@ def _file_hash(path: Path) -> str:
 
 
 def _ids(tables: Mapping[str, pd.DataFrame], kind: str) -> pd.Series:
-    """Return the ids that a kind has, by row; countries and providers come from other tables."""
-    if kind == "countries":
+    """Return the ids that a kind has; places and providers have no table of their own."""
+    if kind in _ZONES:
         grid = tables["grid_intensity"]
-        return grid.loc[grid["zone_type"] == "country", "zone"].drop_duplicates()
+        return grid.loc[grid["zone_type"] == _ZONES[kind], "zone"].drop_duplicates()
     if kind == "providers":
         return tables["datacenter"].loc[lambda f: f["scope"] == "provider", "key"].drop_duplicates()
     if kind in PROVIDER_KINDS:
@@ -507,8 +510,8 @@ def resolve(
     reference : Reference
         Loaded tables.
     kind : str
-        `gpus`, `servers`, `instances`, `cloud_regions`, `countries`, `models`, `managed_services`
-        or `providers`.
+        `gpus`, `servers`, `instances`, `cloud_regions`, `countries`, `us_states`, `models`,
+        `managed_services` or `providers`.
     names : Series of str
         Names as logged; NaN stays unknown.
     provider : Series of str, optional
@@ -524,7 +527,8 @@ def resolve(
     -----
     The whole name must match, without regard to case, accents, spaces, hyphens and underscores;
     only if it does not are the words NVIDIA, Tesla and GeForce left out. A laptop or MIG device
-    therefore never passes for the full card.
+    therefore never passes for the full card. Before a region or instance the provider may stand
+    ("AWS us-west-2"); a mere place ("Oregon") is a region only where the provider is known.
     """
     owners = provider if provider is not None else pd.Series(index=names.index, dtype="str")
     codes, pairs = _coded([names, owners])

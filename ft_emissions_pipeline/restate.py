@@ -61,6 +61,44 @@ def restatements(
     return conform(frame, RESTATEMENTS) if len(frame) else empty(RESTATEMENTS)
 
 
+def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Return the days up to `last` on which a version serves whose use life is still open."""
+    return _life_days(versions[versions["status"] == "open"], last)
+
+
+def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Return the days up to `last` of all versions that came, changed or went.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Table `model_versions` before and now.
+    last : Timestamp
+        Last UTC day to consider.
+    """
+    sides = old.merge(new, how="outer", indicator="side")
+    return _life_days(sides[sides["side"] != "both"], last)
+
+
+def _life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
+    first = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
+    final = versions["use_life_end"].dt.floor("D").dt.tz_localize(None).clip(upper=last)
+    ranges = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
+    days = np.unique(np.concatenate([r.to_numpy() for r in ranges])) if ranges else []
+    return pd.DatetimeIndex(days)
+
+
+def ranges(days: pd.DatetimeIndex, gap: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """Return contiguous ranges that cover the days; days at most `gap` days apart share one."""
+    if days.empty:
+        return []
+    ordered = days.sort_values()
+    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(gap, "D"))
+    starts = ordered[np.r_[0, breaks + 1]]
+    ends = ordered[np.r_[breaks, len(ordered) - 1]]
+    return list(zip(starts, ends, strict=True))
+
+
 def _cause(both: pd.DataFrame, withdrawn: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Name the first cause that the two rows show; what none of them explains is a late log."""
 

@@ -274,6 +274,8 @@ def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bo
             partition_by=[table.partition] if table.partition else None,
             description=f"One row is {table.row}.",
             configuration=_KEEP_HISTORY,
+            # With retries the second of two creations would lay itself over the first.
+            commit_properties=_ONCE,
         )
     except DeltaError:
         # Another process was quicker; what it made is what this one was about to make.
@@ -299,7 +301,10 @@ def _scan(delta: DeltaTable, table: Table, names: set[str], predicate: str | Non
     rows = pa.table(delta.scan(columns=[field.name for field in fields], predicate=predicate))
     # A stored column may allow nulls where today's declaration no longer does.
     loose = pa.schema([field.with_nullable(True) for field in fields])
-    return rows.select(loose.names).cast(loose)
+    try:
+        return rows.select(loose.names).cast(loose)
+    except pa.ArrowInvalid as error:
+        raise StoreOutdated(_outdated(delta.table_uri, table, error)) from error
 
 
 def _scan_sorted(delta: DeltaTable, table: Table, predicate: str | None) -> pa.Table:
@@ -371,6 +376,13 @@ def _busy(warehouse: str | Path, table: Table) -> str:
     )
 
 
+def _outdated(place: str | Path, table: Table, error: Exception) -> str:
+    return (
+        f"table {table.name} in {place} was written with columns of other types ({error}); "
+        "export what is still needed and start with an empty warehouse"
+    )
+
+
 @contextmanager
 def _clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
     try:
@@ -378,8 +390,4 @@ def _clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
     except CommitFailedError as error:
         raise StoreBusy(_busy(warehouse, table)) from error
     except SchemaMismatchError as error:
-        msg = (
-            f"table {table.name} in {warehouse} was written with other columns ({error}); "
-            "write the whole table again, or start with an empty warehouse"
-        )
-        raise StoreOutdated(msg) from error
+        raise StoreOutdated(_outdated(warehouse, table, error)) from error

@@ -237,6 +237,15 @@ RUNS = Table(
     row_rules=_RUN_RULES,
 )  # fmt: skip
 
+VALIDATED_RUNS = Table(
+    "validated_runs",
+    "a run that keeps every rule and from which a footprint can be computed",
+    RUNS.columns,
+    key=RUNS.key,
+    partition=RUNS.partition,
+    row_rules=RUNS.row_rules,
+)
+
 USAGE = Table(
     "usage",
     "the inferences that one model, or one version of it, served on one day",
@@ -367,7 +376,7 @@ RUN_IMPACTS = Table(
         _instant("ended_at", "When the run ended.", required=True),
         Column("expected_use_life_days", "float", "Expected use life.", unit="day", required=True),
         _text("expected_use_life_basis", "Kind of evidence for it.", required=True, allowed=BASES),
-        _number("expected_inferences_per_day", "inference/day", "Expected inferences per day."),
+        _number("expected_inferences_per_day", "inference/day", "Inferences expected per day: as disclosed; of an open version else the mean so far."),
         _number("it_energy_kwh", "kWh", "Energy of the computing hardware.", required=True),
         _number("facility_energy_kwh", "kWh", "That energy with cooling and losses of the data centre.", required=True),
         _number("operational_kgco2e", "kgCO2e", "Carbon of the electricity, location-based.", required=True),
@@ -502,7 +511,7 @@ PIPELINE_FOOTPRINT = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        LANDING_INDEX, RUNS, USAGE, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
+        LANDING_INDEX, RUNS, USAGE, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
         RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip

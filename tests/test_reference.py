@@ -42,8 +42,8 @@ SPOT_CHECKS = [
     (OWID, "grid_intensity/world/WORLD/2024", "gco2e_per_kwh", 471.08),
     ("EPA eGRID2022", "grid_intensity/egrid_subregion/NWPP/2022", "gco2e_per_kwh", 274.775),
     ("EPA eGRID2022", "grid_intensity/egrid_subregion/NWPP/2022", "emissions_basis", "direct"),
-    ("EPA eGRID2023", "grid_intensity/us_state/OR/2023", "gco2e_per_kwh", 165.544),
-    ("EPA eGRID2023", "grid_intensity/us_state/OR/2023", "emissions_basis", "direct"),
+    ("EPA eGRID2023", "grid_intensity/us_state/US-OR/2023", "gco2e_per_kwh", 165.544),
+    ("EPA eGRID2023", "grid_intensity/us_state/US-OR/2023", "emissions_basis", "direct"),
     ("Google 2024", "grid_intensity/cloud_region/gcp:us-west1/2024", "gco2e_per_kwh", 79.23),
     ("Google 2024", "grid_intensity/cloud_region/gcp:europe-north1/2024", "gco2e_per_kwh", 39.32),
     ("Google 2024", "cloud_regions/gcp/europe-north1", "country_iso3", "FIN"),
@@ -120,7 +120,10 @@ def test_ids_are_unique_and_have_no_spaces(reference, table):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_files_are_sorted_and_end_lines_with_lf(table):
+def test_files_are_sorted_by_key_and_end_lines_with_lf(reference, table):
+    key = list(ref.TABLES[table].key)
+    rows = reference.tables[table][key]
+    assert rows.sort_values(key, kind="stable").index.equals(rows.index)
     text = (ref.default_folder() / f"{table}.csv").read_bytes()
     assert b"\r" not in text
     assert text.endswith(b"\n")
@@ -170,6 +173,17 @@ def test_bands_of_managed_services_cover_every_size_once(reference):
         assert low.iloc[0] == 0
         assert high.iloc[-1] == np.inf
         assert (high.to_numpy()[:-1] == low.to_numpy()[1:]).all()
+
+
+def test_usual_server_of_an_accelerator_is_the_one_of_rank_1(reference):
+    gpus = reference.tables["gpus"]
+    held = ref.take(reference, "servers", gpus["gpu_id"], ["server_id"], key="gpu_id")["server_id"]
+    assert (held.isna() | (held == gpus["usual_server_id"])).all()
+
+
+@pytest.mark.parametrize("name", ["Georgia", "Washington"])
+def test_state_whose_name_means_two_places_is_unknown(reference, name):
+    assert ref.resolve(reference, "us_states", names(name))["id"].isna().all()
 
 
 def test_share_of_a_server_is_its_part_of_the_slots(reference):
@@ -223,6 +237,8 @@ def test_common_hardware_covers_2016_to_2025(reference):
         ("countries", "France", "FRA", False),
         ("countries", "UK", "GBR", False),
         ("countries", "Türkiye", "TUR", False),
+        ("us_states", "Oregon", "US-OR", False),
+        ("us_states", "Georgia, USA", "US-GA", False),
         ("managed_services", "AWS Bedrock", "aws-bedrock", False),
         ("providers", "Amazon Web Services", "aws", False),
         ("providers", "Google Cloud", "gcp", False),
@@ -351,7 +367,7 @@ ZONES = [
     ("country", "USA"),
     ("country", "ESH"),
     ("country", "nowhere"),
-    ("us_state", "OR"),
+    ("us_state", "US-OR"),
     ("egrid_subregion", "NWPP"),
     ("cloud_region", "gcp:us-west1"),
     ("cloud_region", "gcp:northamerica-northeast1"),
@@ -487,7 +503,7 @@ def test_broken_row_is_refused_with_file_line_and_reason(folder, table, change, 
 def test_edit_without_a_stated_hash_is_refused(folder):
     path = folder / "defaults.csv"
     path.write_text(path.read_text("utf-8").replace("0.95", "0.96", 1), encoding="utf-8")
-    with pytest.raises(ref.ReferenceRefused, match="defaults.csv differs from its hash"):
+    with pytest.raises(ref.ReferenceRefused, match=r"defaults\.csv differs from its hash"):
         ref.load(folder)
 
 

@@ -114,12 +114,9 @@ def _unknown_names(names: pd.Series, column: str, context: Context) -> pd.Series
 
 
 def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
-    """Take the first server in the table that is built for the accelerator."""
-    housing = context.reference.tables["servers"].drop_duplicates("gpu_id")
-    at = pd.Index(housing["gpu_id"]).get_indexer(frame["gpu_id"])
-    row = housing.reset_index(drop=True).reindex(at).set_axis(frame.index)
+    row = ref.take(context.reference, "gpus", frame["gpu_id"], ["usual_server_id"])
     unnamed = frame["server_model"].isna()
-    return Offer(row["server_id"].where(unnamed), factor_id=row["factor_id"])
+    return Offer(row["usual_server_id"].where(unnamed), factor_id=row["factor_id"])
 
 
 def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:

@@ -115,6 +115,9 @@ def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, pd.Series]:
         # A lone blank is how CodeCarbon writes an unknown region; it is no padding.
         padded |= ((sheet.frame[name].str.len() != cells.str.len()) & (cells != "")).to_numpy()
         columns[name] = cells.mask(cells == "")
+    if "run_id" not in sheet.frame:
+        # In v1 experiment_id was the run's id; later it is that of a set of runs.
+        columns["run_id"] = columns["experiment_id"]
     repairs = pd.Series(
         np.where(padded, "space_padding ", ""), index=sheet.frame.index, dtype="str"
     )
@@ -134,13 +137,17 @@ def _problems(
     not_numbers: dict[str, np.ndarray],
     bad_time: np.ndarray,
 ) -> list[Refused]:
+    lines = cells.index.to_numpy()
     bare = cells[["duration", "emissions", "energy_consumed"]].isna().all(axis=1).to_numpy()
+    shifted = bad_time & not_numbers["duration"]
+    for position in np.flatnonzero(bare):
+        shifted[position] = _filled(sheet.lines[lines[position] - 1]) > 1
     repeated = (cells["timestamp"] == "timestamp").to_numpy(dtype=bool)
     untimed = cells["timestamp"].isna().to_numpy()
     checks: list[row_rules.Check] = [
-        (bare | repeated, "junk_row", lambda _: "holds no duration, energy or emissions: no record of a run"),
-        (bad_time & not_numbers["duration"], "shifted_row",
-         lambda _: "neither timestamp nor duration stand under their headers; write the row again"),
+        ((bare & ~shifted) | repeated, "junk_row", lambda _: "holds no duration, energy or emissions: no record of a run"),
+        (shifted, "shifted_row",
+         lambda _: "time, energy or duration does not stand under its header; write the row again"),
         (bad_time, "bad_timestamp",
          lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, must be like 2024-07-06T17:01:00"),
         (untimed, "missing_value", lambda _: "timestamp is empty; without it the run has no day"),
@@ -153,15 +160,13 @@ def _problems(
         (~values["duration"].between(0, 1e10).to_numpy(), "out_of_range",
          lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most 3.2e8; correct it"),
     ]  # fmt: skip
-    lines = cells.index.to_numpy()
     return problems(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
 
 
 def _misfit(misfit: Misfit, width: int) -> Refused:
-    filled = sum(bool(cell.strip()) for cell in re.split("[,;\t]", misfit.text))
-    if filled <= 1:
+    if _filled(misfit.text) <= 1:
         reason = "holds no record of a run; remove the line"
         return (str(misfit.line), "junk_row", reason, misfit.text)
     reason = (
@@ -171,11 +176,19 @@ def _misfit(misfit: Misfit, width: int) -> Refused:
     return (str(misfit.line), "shifted_row", reason, misfit.text)
 
 
+def _filled(line: str) -> int:
+    return sum(bool(cell.strip()) for cell in re.split("[,;\t]", line))
+
+
 def _runs(
-    cells: pd.DataFrame, values: pd.DataFrame, ended: pd.Series, repairs: pd.Series, uri: str
+    cells: pd.DataFrame,
+    values: pd.DataFrame,
+    ended: pd.Series,
+    repairs: pd.Series,
+    uri: str,
 ) -> pd.DataFrame:
     lines = pd.Series(cells.index.astype("str"), index=cells.index, dtype="str")
-    key = cells["run_id"] if cells["run_id"].notna().any() else cells["experiment_id"]
+    key = cells["run_id"]
     keyless = key.isna() | key.str.lower().isin(_NO_KEY)
     gpu_model, gpu_count = counted_gpus(cells["gpu_model"])
     scale = values["pue"].where(values["pue"] > 0, 1.0)
@@ -223,10 +236,13 @@ def _runs(
 
 def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return model and count of cells like "4 x NVIDIA A100"; a mix of models stays as it is."""
-    parts = models.str.extract(r"^(\d{1,6})\s*[x×]\s+(.+)$")  # noqa: RUF001
+    distinct = pd.Series(models.dropna().unique(), dtype="str")
+    parts = distinct.str.extract(r"^(\d{1,6})\s*[x×]\s+(.+)$")  # noqa: RUF001
     mixed = parts[1].str.contains(r"\d\s*x\s", na=False)
-    counted = parts[1].notna() & ~mixed
-    return models.mask(counted, parts[1]), parts[0].where(counted).astype("float64")
+    counted = (parts[1].notna() & ~mixed).to_numpy()
+    names = distinct.mask(counted, parts[1]).set_axis(distinct)
+    counts = parts[0].where(counted).astype("float64").set_axis(distinct)
+    return models.map(names).astype("str"), models.map(counts).astype("float64")
 
 
 def _latest(runs: pd.DataFrame) -> pd.DataFrame:

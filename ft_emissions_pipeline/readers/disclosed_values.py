@@ -82,16 +82,16 @@ def _number(value: object) -> float:
     return amount * _COUNT_SUFFIX.get(unit, 1.0)
 
 
-def _amount(value: object) -> tuple[float, str]:
+def _amount(value: object, example: str = "48123, 48,123 or 0.12") -> tuple[float, str]:
     """Return a number and the word behind it, in lower case."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         msg = "give a number"
         raise TypeError(msg)
     if not isinstance(value, str):
         return _finite(float(value)), ""
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*([^\d\s,.+-][^\d]*)?\s*", value)
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*([^\d\s,.+-].*)?\s*", value)
     if match is None or not re.search(r"\d", match.group(1)):
-        msg = "not a number; give one like 48123, 48,123 or 0.12"
+        msg = f"not a number; write it like {example}"
         raise ValueError(msg)
     digits = re.sub(r"[,\s]", "", match.group(1))
     return _finite(float(digits)), (match.group(2) or "").strip().casefold()
@@ -115,7 +115,7 @@ def _share(value: object) -> float:
 
 
 def _scaled(value: object, units: Mapping[str, float], example: str, bare: float | None) -> float:
-    amount, unit = _amount(value)
+    amount, unit = _amount(value, example)
     unit = unit.rstrip(".")
     factor = bare if not unit else units.get(unit, units.get(unit.removesuffix("s")))
     if factor is None:

@@ -198,12 +198,11 @@ def _text_numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
     text = pc.if_else(pc.equal(text, ""), None, text)
     try:
         values = pc.cast(text, pa.float64())
-        good = pc.is_finite(values)
     except pa.ArrowInvalid:
-        good = pc.match_substring_regex(text, _NUMBER)
-        values = pc.cast(pc.if_else(good, text, None), pa.float64())
-        good = pc.and_(good, pc.is_finite(values))
-    bad = pc.fill_null(pc.invert(good), False).to_numpy(zero_copy_only=False)
+        shaped = pc.match_substring_regex(text, _NUMBER)
+        values = pc.cast(pc.if_else(shaped, text, None), pa.float64())
+    finite = pc.fill_null(pc.is_finite(values), False)
+    bad = pc.and_(pc.is_valid(text), pc.invert(finite)).to_numpy(zero_copy_only=False)
     read = pd.Series(values.to_numpy(zero_copy_only=False), index=cells.index)
     return read.mask(bad), bad
 

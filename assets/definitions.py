@@ -1,0 +1,69 @@
+"""The whole DAG as one object.
+
+Put here: which assets, jobs, schedules and resources make up the pipeline. Keep out: their bodies.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from assets import impacts, landing, normalized, reference, report, runs, schedules
+from assets.io_manager import DeltaIOManager
+from assets.resources import OwnFootprint, Pipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MODULES = (reference, landing, runs, normalized, impacts, report)
+"""The stages, in the order in which data passes through them."""
+
+
+def build_defs(
+    *,
+    landing: str | Path | None = None,
+    warehouse: str | Path | None = None,
+    profile: str = "default",
+    timezone: str = "UTC",
+    reference_data: str | Path | None = None,
+    own_country: str = "USA",
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """Return fresh definitions.
+
+    Parameters
+    ----------
+    landing, warehouse : str or Path, optional
+        Folder of the logs, and folder or URL of the tables; by default the environment's
+        FT_EMISSIONS_LANDING and FT_EMISSIONS_WAREHOUSE, else those of the examples.
+    profile : str
+        Profile of the methodology.
+    timezone : str
+        Zone of instants in logs that name none.
+    reference_data : str or Path, optional
+        Folder of the factor tables; those of the package by default.
+    own_country : str
+        Country whose grid carries the pipeline's own footprint, ISO 3166-1 alpha-3.
+    loggers : mapping, optional
+        Instead of Dagster's own console logger.
+    """
+    logs = landing or os.environ.get("FT_EMISSIONS_LANDING", ROOT / "examples" / "landing")
+    tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", ROOT / "warehouse")
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(MODULES),
+        jobs=[schedules.everything, schedules.allocation],
+        schedules=[schedules.daily],
+        resources={
+            "io_manager": DeltaIOManager(warehouse=str(tables)),
+            "pipeline": Pipeline(
+                landing=str(logs),
+                warehouse=str(tables),
+                profile=profile,
+                timezone=timezone,
+                reference_data=str(reference_data or ""),
+            ),
+            "own_footprint": OwnFootprint(country_iso3=own_country),
+        },
+        executor=dg.in_process_executor,
+        loggers=loggers,
+    )

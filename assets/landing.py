@@ -1,0 +1,46 @@
+"""Landed logs: which file holds which day, and what could not be used.
+
+Put here: the two tables over the whole landing folder. Keep out: the daily tables (`runs.py`).
+"""
+
+import dagster as dg
+import pandas as pd
+
+from assets.reference import key
+from assets.resources import Pipeline
+from assets.stored import table_asset
+from ft_emissions_pipeline import landing, normalize, store
+from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, conform
+
+GROUP = "landing"
+
+
+@table_asset(
+    LANDING_INDEX,
+    group=GROUP,
+    description="Looks through the landing folder; files that did not change are not read again.",
+    deps=[key("models"), key("defaults")],
+)
+def landing_index(pipeline: Pipeline) -> pd.DataFrame:
+    previous = store.read(pipeline.warehouse, LANDING_INDEX)
+    return landing.scan(
+        pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous
+    )
+
+
+@table_asset(
+    QUARANTINE,
+    group=GROUP,
+    description="Records that could not be read, that break a rule, or from which nothing follows.",
+    ins={"runs": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+)
+def quarantine(
+    pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFrame
+) -> pd.DataFrame:
+    previous = store.read(pipeline.warehouse, QUARANTINE)
+    unread = landing.rejected(
+        pipeline.landing_folder, landing_index, previous, pipeline.settings()
+    )
+    _, refused = normalize.accepted(runs)
+    found = [frame for frame in (unread, refused) if len(frame)]
+    return conform(pd.concat(found), QUARANTINE) if found else unread

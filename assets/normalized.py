@@ -1,0 +1,63 @@
+"""Gaps filled: every needed field of a run, and where each value comes from.
+
+Put here: the token-time model in force and the normalized runs. Keep out: the rules
+(`ft_emissions_pipeline/normalize/`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.partitions import DAILY, ONE_RUN, days
+from assets.quality_checks import check_result, check_spec
+from assets.reference import key
+from assets.resources import Pipeline
+from assets.stored import out, table_asset
+from ft_emissions_pipeline import normalize, token_time
+from ft_emissions_pipeline.reference import TABLES
+from ft_emissions_pipeline.tables import FIELD_PROVENANCE, NORMALIZED_RUNS, TOKEN_TIME_MODEL
+
+GROUP = "normalized"
+
+
+@table_asset(
+    TOKEN_TIME_MODEL,
+    group=GROUP,
+    description="Operations over what the accelerators reach, plus a fixed start-up. Physical and "
+    "not fitted: its parameters are rows of the defaults.",
+    deps=[key("defaults")],
+)
+def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
+    first, last = days(context)
+    return token_time.parameters(pipeline.reference(), pd.date_range(first, last))
+
+
+@dg.multi_asset(
+    name="normalize",
+    group_name=GROUP,
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    ins={"validated_runs": dg.AssetIn(), "token_time_model": dg.AssetIn()},
+    deps=[key(name) for name in TABLES],
+    outs={
+        NORMALIZED_RUNS.name: dg.AssetOut(
+            **out(NORMALIZED_RUNS, "Every gap is filled by the first rule that has an answer.")
+        ),
+        FIELD_PROVENANCE.name: dg.AssetOut(
+            **out(FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field.")
+        ),
+    },
+    check_specs=[check_spec(NORMALIZED_RUNS), check_spec(FIELD_PROVENANCE)],
+)
+def normalized_runs(
+    pipeline: Pipeline, validated_runs: pd.DataFrame, token_time_model: pd.DataFrame
+) -> Iterator[Any]:
+    """Fill the gaps of the day's runs, and write down where each value comes from."""
+    normalized, provenance = normalize.normalize(
+        validated_runs, pipeline.reference(), pipeline.chosen_profile, token_time_model
+    )
+    for table, frame in ((NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance)):
+        yield dg.Output(frame, output_name=table.name)
+        yield check_result(frame, table)

@@ -1,0 +1,30 @@
+"""The days of the pipeline, and what one run of it covers.
+
+Put here: partitions and the range of days of a run. Keep out: which days ought to be run
+(`ft_emissions_pipeline/landing.py`).
+"""
+
+import dagster as dg
+import pandas as pd
+
+from ft_emissions_pipeline.tables import EARLIEST
+
+DAILY = dg.DailyPartitionsDefinition(start_date=f"{EARLIEST:%Y-%m-%d}", timezone="UTC", end_offset=1)
+"""UTC days; the present one included, so that a run that ended today is not told to wait."""
+
+ONE_RUN = dg.BackfillPolicy.single_run()
+"""A backfill of many days is one run and one commit per table."""
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def days(context: dg.AssetExecutionContext) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the first and last UTC day of a run."""
+    keys = context.partition_key_range
+    return pd.Timestamp(keys.start), pd.Timestamp(keys.end)
+
+
+def range_tags(first: pd.Timestamp, last: pd.Timestamp) -> dict[str, str]:
+    """Return the tags that make one run cover a range of days."""
+    return {RANGE_START: f"{first:%Y-%m-%d}", RANGE_END: f"{last:%Y-%m-%d}"}

@@ -1,0 +1,85 @@
+"""The report of the day, and what making all of it cost.
+
+Put here: the asset that writes the page and the pipeline's own footprint. Keep out: the page
+(`ft_emissions_pipeline/report/`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.partitions import DAILY, ONE_RUN, days
+from assets.quality_checks import check_result, check_spec
+from assets.resources import OwnFootprint, Pipeline
+from assets.stored import out
+from ft_emissions_pipeline import report, store
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
+    PIPELINE_FOOTPRINT,
+    QUARANTINE,
+    RESTATEMENTS,
+    RUN_IMPACTS,
+)
+
+GROUP = "report"
+
+
+@dg.asset(
+    name=PIPELINE_FOOTPRINT.name,
+    group_name=GROUP,
+    deps=[INFERENCE_IMPACTS.name, RESTATEMENTS.name, QUARANTINE.name],
+    check_specs=[check_spec(PIPELINE_FOOTPRINT)],
+    **out(PIPELINE_FOOTPRINT, "Measured with CodeCarbon's offline tracker, up to the report."),
+)
+def pipeline_footprint(
+    context: dg.AssetExecutionContext, own_footprint: OwnFootprint
+) -> Iterator[Any]:
+    """Note what this materialisation run has consumed so far."""
+    frame = own_footprint.so_far().assign(pipeline_run_id=context.run.run_id)
+    own = frame.iloc[0]
+    yield dg.Output(
+        frame,
+        metadata={
+            "energy_kwh": float(own["energy_kwh"]),
+            "carbon_kgco2e": float(own["carbon_kgco2e"]),
+            "duration_s": float(own["duration_s"]),
+        },
+    )
+    yield check_result(frame, PIPELINE_FOOTPRINT)
+
+
+@dg.asset(
+    group_name=GROUP,
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    deps=[
+        INFERENCE_IMPACTS.name,
+        RESTATEMENTS.name,
+        RUN_IMPACTS.name,
+        FIELD_PROVENANCE.name,
+        QUARANTINE.name,
+        PIPELINE_FOOTPRINT.name,
+    ],
+    kinds={"html"},
+)
+def daily_report(
+    context: dg.AssetExecutionContext, pipeline: Pipeline
+) -> dg.MaterializeResult[None]:
+    """One HTML page over all days: per-inference carbon and water, their parts, what was assumed.
+
+    Self-contained; it lies beside the tables as `report/index.html`.
+    """
+    _, last = days(context)
+    path = report.write(pipeline.warehouse)
+    first_rows = store.read(pipeline.warehouse, INFERENCE_IMPACTS, (last.date(), last.date()))
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(path)),
+            "last_day": f"{last:%Y-%m-%d}",
+            "versions_on_last_day": len(first_rows),
+            "inferences_on_last_day": float(pd.Series(first_rows["inferences"]).sum()),
+        }
+    )

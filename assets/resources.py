@@ -1,0 +1,74 @@
+"""What the assets share: where things lie, which choices hold, and the run's own footprint.
+
+Put here: resources. Keep out: the IO manager (`io_manager.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+from pydantic import PrivateAttr
+
+from ft_emissions_pipeline import footprint, methodology
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.readers import Settings
+
+
+class Pipeline(dg.ConfigurableResource):
+    """Folders and choices of this installation."""
+
+    landing: str
+    warehouse: str
+    profile: str = "default"
+    timezone: str = "UTC"
+    reference_data: str = ""
+
+    @property
+    def landing_folder(self) -> Path:
+        """Folder into which logs are put."""
+        return Path(self.landing)
+
+    @property
+    def chosen_profile(self) -> Profile:
+        """Profile of the methodology."""
+        return methodology.profile(self.profile)
+
+    def reference(self) -> ref.Reference:
+        """Return the checked reference tables."""
+        return ref.load(self.reference_data or None)
+
+    def settings(self) -> Settings:
+        """Return what the readers need to know."""
+        return Settings(timezone=self.timezone)
+
+
+class OwnFootprint(dg.ConfigurableResource):
+    """Measures the materialisation run itself, from its first step to its last."""
+
+    country_iso3: str = "USA"
+
+    _measured: footprint.Footprint = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["OwnFootprint"]:
+        """Measure while the run lasts, and leave the final figure in the run's tags."""
+        with footprint.measure(self.country_iso3) as measured:
+            self._measured = measured
+            yield self
+        final = measured.so_far().iloc[0]
+        run = context.run
+        if run is not None and context.instance is not None:
+            context.instance.add_run_tags(
+                run.run_id,
+                {
+                    "ft_emissions/own_energy_kwh": f"{final['energy_kwh']:.3g}",
+                    "ft_emissions/own_carbon_kgco2e": f"{final['carbon_kgco2e']:.3g}",
+                },
+            )
+
+    def so_far(self) -> pd.DataFrame:
+        """Return the row of `pipeline_footprint` up to now, without the run's id."""
+        return self._measured.so_far()

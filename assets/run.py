@@ -1,0 +1,140 @@
+"""The DAG in this process: for the command line and for `make run`.
+
+Put here: which jobs run over which days, with progress. Keep out: the command line itself
+(`ft_emissions_pipeline/cli.py`) and which days an event touches (`landing.py`, `restate.py`).
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+# Said at every import of the definitions; the policy has kept its meaning since Dagster 1.5.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+from assets.definitions import build_defs  # noqa: E402 - after the filter
+from assets.partitions import range_tags  # noqa: E402
+from ft_emissions_pipeline import landing as logs  # noqa: E402
+from ft_emissions_pipeline import restate, store  # noqa: E402
+from ft_emissions_pipeline.readers import Settings  # noqa: E402
+from ft_emissions_pipeline.reference import load  # noqa: E402
+from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS  # noqa: E402
+
+Range = tuple[pd.Timestamp, pd.Timestamp]
+Progress = Callable[[str], None]
+
+APART = 31
+"""Touched days up to a month apart share one run: the days between cost less than another run."""
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """What was run: ranges of days, and the checks that failed, as sentences."""
+
+    ranges: list[Range]
+    failures: list[str]
+
+
+def materialize(
+    landing: Path,
+    warehouse: str | Path,
+    *,
+    days: Range | None = None,
+    profile: str = "default",
+    timezone: str = "UTC",
+    progress: Progress = lambda _: None,
+) -> Materialized:
+    """Materialize the DAG in this process.
+
+    Parameters
+    ----------
+    landing : Path
+        Folder of the logs.
+    warehouse : str or Path
+        Folder or URL of the tables.
+    days : (Timestamp, Timestamp), optional
+        First and last day; by default the days that what landed since the last run touches.
+    profile : str
+        Profile of the methodology.
+    timezone : str
+        Zone of instants in logs that name none.
+    progress : callable
+        Called with the name of each stage as it begins.
+    """
+    defs = build_defs(
+        landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
+        loggers={"progress": _logger(progress)},
+    )  # fmt: skip
+    if days is not None:
+        return Materialized([days], _run(defs, "everything", days))
+    today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+    index = store.read(warehouse, LANDING_INDEX)
+    versions = store.read(warehouse, MODEL_VERSIONS)
+    new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
+    touched = logs.touched_days(index, new_index)
+    failures: list[str] = []
+    done = restate.ranges(touched[touched <= today], APART)
+    if not done:
+        return Materialized([], [])
+    for each in done:
+        failures += _run(defs, "everything", each)
+    last = done[-1][1]
+    moved = restate.moved_days(versions, store.read(warehouse, MODEL_VERSIONS), last)
+    # The last range saw all versions; what earlier ranges shared out may have moved since.
+    known = pd.date_range(*done[-1])
+    for each in restate.ranges(moved.difference(known), APART):
+        failures += _run(defs, "allocation", each)
+        done.append(each)
+    return Materialized(done, failures)
+
+
+def _run(defs: dg.Definitions, job: str, days: Range) -> list[str]:
+    result = defs.resolve_job_def(job).execute_in_process(
+        tags=range_tags(*days),
+        run_config={"loggers": {"progress": {"config": {}}}},
+        raise_on_error=False,
+    )
+    return [
+        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.event_type_value == "STEP_FAILURE"
+    ] + [
+        f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    ]
+
+
+def _root_cause(error: Any) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
+
+
+class _Stages(logging.Handler):
+    """Passes the start of each step on; Dagster tells its loggers of every event."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: Any = getattr(record, "dagster_event", None)
+        if event is None:
+            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is not None and event.event_type_value == "STEP_START":
+            self._progress(event.step_key)
+
+
+def _logger(progress: Progress) -> dg.LoggerDefinition:
+    def make(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("ft_emissions.progress", level=logging.DEBUG)
+        logger.addHandler(_Stages(progress))
+        return logger
+
+    return dg.LoggerDefinition(make, description="Names each stage as it begins.")

@@ -1,0 +1,54 @@
+"""When the pipeline runs by itself.
+
+Put here: jobs and schedules. Keep out: which days an event touches (`ft_emissions_pipeline`).
+"""
+
+import dagster as dg
+import pandas as pd
+
+from assets.partitions import DAILY, range_tags
+from assets.resources import Pipeline
+from ft_emissions_pipeline import landing, restate, store
+from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
+
+everything = dg.define_asset_job(
+    "everything",
+    selection=dg.AssetSelection.all(),
+    partitions_def=DAILY,
+    description="All stages for a day or a range of days, in one run.",
+)
+
+allocation = dg.define_asset_job(
+    "allocation",
+    selection=dg.AssetSelection.assets("restatements", "inference_impacts", "daily_report", "pipeline_footprint"),
+    partitions_def=DAILY,
+    description="Share versions over days again, where their use life or their counts moved.",
+)
+
+
+@dg.schedule(
+    job=everything,
+    cron_schedule="15 1 * * *",
+    execution_timezone="UTC",
+    description="Each night: the day that ended, days of logs that landed late, and the days of "
+    "versions that are still open.",
+)
+def daily(context: dg.ScheduleEvaluationContext, pipeline: Pipeline) -> dg.RunRequest:
+    """Request one run over the days that the last day touches."""
+    now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC").tz_localize(None)
+    yesterday = now.floor("D") - pd.Timedelta(days=1)
+    first = window_start(pipeline, yesterday)
+    return dg.RunRequest(
+        run_key=f"daily-{yesterday:%Y-%m-%d}", tags=range_tags(first, yesterday)
+    )
+
+
+def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
+    """Return the first day that a run up to `last` must refresh."""
+    old = store.read(pipeline.warehouse, LANDING_INDEX)
+    new = landing.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
+    touched = landing.touched_days(old, new)
+    open_days = restate.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
+    earlier = touched.union(open_days)
+    earlier = earlier[earlier <= last]
+    return min(last, earlier.min()) if len(earlier) else last

@@ -1,0 +1,281 @@
+"""`ft-emissions`: the command line.
+
+Put here: commands, their options, and how results are printed. Keep out: everything else; each
+command calls `api` or `assets.run`, imported when the command runs so that `--help` is quick.
+
+Exit codes: 0 done, 1 the data were refused (what and why on stderr), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+app = typer.Typer(
+    help="Carbon and water of fine-tuning, per inference and day, from the logs you have.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
+Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
+Warehouse = Annotated[Path, typer.Option(help="Folder of the tables.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+
+
+@app.command()
+def estimate(
+    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders or globs.")],
+    profile: Profile = "default",
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    timezone: Zone = "UTC",
+) -> None:
+    """Estimate the runs in some files, without a warehouse."""
+    from ft_emissions_pipeline import api
+
+    with _refusals():
+        runs, quarantine = api.read_runs(files, timezone=timezone)
+        found = api.estimate(runs, profile=profile)
+    columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
+    result = found.runs.merge(found.per_inference[columns], on="run_id")
+    if form is Format.json:
+        typer.echo(result.to_json(orient="records", date_format="iso", double_precision=12, indent=2))
+    elif form is Format.csv:
+        typer.echo(result.to_csv(index=False), nl=False)
+    else:
+        _print(_estimates(result))
+        typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
+    _complain(quarantine)
+    if result.empty:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    landing: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path("landing"),
+    warehouse: Warehouse = Path("warehouse"),
+    date: Day = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day.")
+    ] = None,
+    profile: Profile = "default",
+    timezone: Zone = "UTC",
+) -> None:
+    """Materialize the whole pipeline; without days, those that newly landed logs touch."""
+    if not landing.is_dir():
+        _fail(f"{landing} is no folder; name the folder of your logs with --landing")
+    with _refusals():
+        days = _range(date, first, last)
+        from assets.run import materialize
+
+        with _progress() as progress:
+            done = materialize(
+                landing, warehouse, days=days, profile=profile, timezone=timezone, progress=progress
+            )
+    _summary(warehouse, done.ranges)
+    for failure in done.failures:
+        typer.echo(f"failed: {failure}", err=True)
+    if done.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    run_id: Annotated[str, typer.Argument(help="Run, as `estimate` or the report names it.")],
+    file: Annotated[
+        list[str] | None, typer.Option(help="Logs to estimate the run from, without a warehouse.")
+    ] = None,
+    warehouse: Warehouse = Path("warehouse"),
+    profile: Profile = "default",
+    timezone: Zone = "UTC",
+) -> None:
+    """Print each step of a run: formula, values, units, factors and their sources."""
+    from ft_emissions_pipeline import api
+
+    with _refusals():
+        if file:
+            runs, quarantine = api.read_runs(file, timezone=timezone)
+            text = api.estimate(runs, profile=profile).explain(run_id)
+            _complain(quarantine)
+        else:
+            text = api.explain_stored(run_id, warehouse)
+    typer.echo(text)
+
+
+@app.command()
+def report(warehouse: Warehouse = Path("warehouse")) -> None:
+    """Write the HTML report anew from the tables, and print where it lies."""
+    from ft_emissions_pipeline import report as page
+
+    if not warehouse.is_dir():
+        _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
+    with _refusals():
+        typer.echo(page.write(warehouse))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _fail(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what was wrong with the input into a sentence and an exit code."""
+    try:
+        yield
+    except (FileNotFoundError, KeyError) as error:
+        _fail(str(error.args[-1] if isinstance(error, KeyError) else error))
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _range(
+    date: datetime | None, first: datetime | None, last: datetime | None
+) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    import pandas as pd
+
+    if date is not None and (first is not None or last is not None):
+        _fail("give either --date, or --from and --to")
+    if (first is None) != (last is None):
+        _fail("--from and --to go together")
+    start, end = (date, date) if date is not None else (first, last)
+    if start is None or end is None:
+        return None
+    if start > end:
+        _fail(f"--from {start:%Y-%m-%d} lies after --to {end:%Y-%m-%d}")
+    return pd.Timestamp(start), pd.Timestamp(end)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[object]:
+    """Show the stage under way; on a terminal in one line, else a line each."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda stage: console.print(f"  {stage}", highlight=False)
+        return
+    with console.status("starting") as status:
+        yield lambda stage: status.update(f"{stage}")
+
+
+def _complain(quarantine: pd.DataFrame) -> None:
+    for row in quarantine.itertuples(index=False):
+        place = f"#{row.source_record}" if isinstance(row.source_record, str) else ""
+        typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+
+
+def _summary(warehouse: Path, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
+    from ft_emissions_pipeline import landing, store, tables
+
+    index = store.read(warehouse, tables.LANDING_INDEX)
+    quarantine = store.read(warehouse, tables.QUARANTINE)
+    refused = quarantine[quarantine["content_hash"].isna()]
+    counts = landing.outcomes(index, refused)
+    days = ", ".join(f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" for first, last in ranges)
+    typer.echo(f"Days run: {days or 'none, nothing new has landed'}")
+    typer.echo(
+        f"Records: {counts['records'].sum()} read from {len(counts)} files, "
+        f"{counts['used'].sum()} used, {counts['merged'].sum()} merged, "
+        f"{counts['quarantined'].sum()} in quarantine"
+    )
+    _complain(quarantine)
+    impacts = store.read(warehouse, tables.INFERENCE_IMPACTS)
+    if len(impacts):
+        _print(_per_inference(impacts))
+    page = Path(warehouse) / "report" / "index.html"
+    if page.exists():
+        typer.echo(f"Report: {page}")
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # A pipe has no width of its own; cells must not be cut there.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+
+
+def _estimates(result: pd.DataFrame) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Carbon and water of fine-tuning runs (5th to 95th percentile)")
+    for name in ("run", "day", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference", "mL/inference", "tier"):
+        table.add_column(name, justify="left" if name in {"run", "day"} else "right")
+    for row in result.itertuples(index=False):
+        table.add_row(
+            row.run_id,
+            f"{row.date:%Y-%m-%d}",
+            _figure(row.it_energy_kwh),
+            _with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
+            _with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
+            _figure(row.gco2e_per_inference),
+            _figure(row.water_ml_per_inference),
+            row.quality_tier,
+        )
+    return table
+
+
+def _per_inference(impacts: pd.DataFrame) -> Table:
+    from rich.table import Table
+
+    latest = impacts.sort_values("date", kind="stable")
+    latest = latest[latest["inferences"] > 0].drop_duplicates("model_name", keep="last")
+    table = Table(title="Per inference, latest day of each model (5th to 95th percentile)")
+    for name in ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"):
+        table.add_column(name, justify="left" if name in {"model", "day", "status"} else "right")
+    for row in latest.sort_values("model_name").itertuples(index=False):
+        table.add_row(
+            row.model_name,
+            f"{row.date:%Y-%m-%d}",
+            f"{row.inferences:,.0f}",
+            _with_interval(row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95),
+            _with_interval(row.water_ml_per_inference, row.water_ml_per_inference_p05, row.water_ml_per_inference_p95),
+            row.status,
+        )
+    return table
+
+
+def _figure(value: float, digits: int = 3) -> str:
+    """Return a number with some significant digits and no exponent, empty if it is unknown."""
+    if math.isnan(value):
+        return ""
+    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+        return f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"

@@ -1,0 +1,77 @@
+"""The page that shows an auditor the figures, what they rest on, and what was left out.
+
+Put here: writing the page beside the tables. Keep out: reading the tables (`data.py`), sums over
+them (`summary.py`), charts (`charts.py`), how numbers look (`formatting.py`) and the page itself
+(`page.py`, `template.html`). Nothing of the report computes a footprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from ft_emissions_pipeline import store
+from ft_emissions_pipeline.report.data import SHOWN, ReportData, read
+
+__all__ = ["ReportData", "read", "render", "write"]
+
+
+def write(warehouse: str | Path) -> Path:
+    """Write the report of a warehouse, unless the page that is there already shows its data.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store. The page lies in `report/` beside the tables, or
+        for an object store in `report/` under the current folder.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    remote = "://" in str(warehouse)
+    page = (Path.cwd() if remote else Path(warehouse)) / "report" / "index.html"
+    versions = {table.name: store.version(warehouse, table) for table in SHOWN}
+    stamp = f"<!-- ft_emissions_pipeline report of {_digest(warehouse, versions)} -->"
+    if page.exists() and stamp in _head(page):
+        return page
+    html = render(read(warehouse, versions))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    # A reader who opens the page meanwhile sees the old one or the new one, never half of it.
+    draft = page.with_name(f".{page.name}.{os.getpid()}")
+    draft.write_text(html.replace("<!doctype html>", f"<!doctype html>\n{stamp}", 1), "utf-8")
+    draft.replace(page)
+    return page
+
+
+def render(data: ReportData) -> str:
+    """Return the page as HTML; it depends on nothing but the data.
+
+    Parameters
+    ----------
+    data : ReportData
+        What `read` returns.
+    """
+    # Charts and templates take a second to import, which a command line that only asks for help,
+    # or finds an unchanged page, should not pay.
+    from ft_emissions_pipeline.report.page import page
+
+    return page(data)
+
+
+def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
+    """Return a hash over where the data lie, their versions, and the sources of the report."""
+    parts = hashlib.sha256()
+    for name, version in sorted(versions.items()):
+        parts.update(f"{name} {version}\n".encode())
+    parts.update(str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode())
+    for source in sorted(Path(__file__).parent.glob("*.[ph][yt]*")):
+        parts.update(source.read_bytes())
+    return parts.hexdigest()
+
+
+def _head(page: Path) -> str:
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        return lines.read(400)

@@ -1,0 +1,141 @@
+"""What the report is made of, read from the warehouse.
+
+Put here: which tables the report shows, and their reading. Keep out: everything that adds up or
+selects (`summary.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
+    LANDING_INDEX,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    PIPELINE_FOOTPRINT,
+    QUARANTINE,
+    RESTATEMENTS,
+    RUN_IMPACTS,
+    Table,
+)
+
+SHOWN: tuple[Table, ...] = (
+    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
+    QUARANTINE, RESTATEMENTS,
+)  # fmt: skip
+"""Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
+every run of it; a page that changed for that alone would never be the same twice."""
+
+RUNS_AT_ONCE = 5000
+"""Runs whose provenance is in memory at a time; each has some fifty rows of it."""
+
+RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
+LANDED = ("source_uri", "content_hash", "content", "records", "merged", "quarantined")
+BASIS_COUNTS = ("field", "basis", "rule", "runs")
+
+
+def _empty(table: Table, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    frame = tables.empty(table)
+    return frame[list(columns)] if columns else frame
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Tables of the report, as `store.read` returns them; by default without rows.
+
+    Attributes
+    ----------
+    run_impacts, model_versions, inference_impacts, quarantine, restatements, pipeline_footprint
+        Tables of the same name.
+    run_notes : DataFrame
+        Columns `RUN_NOTES` of table `normalized_runs`.
+    landed : DataFrame
+        Columns `LANDED` of table `landing_index`.
+    basis_counts : DataFrame
+        field, basis, rule, runs: table `field_provenance`, counted.
+    versions : mapping
+        Name of a table -> its Delta version.
+    """
+
+    run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
+    model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
+    inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
+    quarantine: pd.DataFrame = field(default_factory=lambda: _empty(QUARANTINE))
+    restatements: pd.DataFrame = field(default_factory=lambda: _empty(RESTATEMENTS))
+    pipeline_footprint: pd.DataFrame = field(default_factory=lambda: _empty(PIPELINE_FOOTPRINT))
+    run_notes: pd.DataFrame = field(default_factory=lambda: _empty(NORMALIZED_RUNS, RUN_NOTES))
+    landed: pd.DataFrame = field(default_factory=lambda: _empty(LANDING_INDEX, LANDED))
+    basis_counts: pd.DataFrame = field(default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE)))
+    versions: Mapping[str, int | None] = field(default_factory=dict)
+
+
+def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None) -> ReportData:
+    """Read what the report shows.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    versions : mapping, optional
+        Version of each table to read, None for one that was never written; the newest by default.
+    """
+    if versions is None:
+        versions = {table.name: store.version(warehouse, table) for table in SHOWN}
+    pinned = dict(versions)
+
+    def whole(table: Table, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+        return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
+
+    run_impacts = whole(RUN_IMPACTS)
+    return ReportData(
+        run_impacts=run_impacts,
+        model_versions=whole(MODEL_VERSIONS),
+        inference_impacts=whole(INFERENCE_IMPACTS),
+        quarantine=whole(QUARANTINE),
+        restatements=whole(RESTATEMENTS),
+        pipeline_footprint=whole(PIPELINE_FOOTPRINT),
+        run_notes=whole(NORMALIZED_RUNS, RUN_NOTES),
+        landed=whole(LANDING_INDEX, LANDED),
+        basis_counts=_basis_counts(warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)),
+        versions=pinned,
+    )
+
+
+def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:
+    """Return over how many runs each field has each basis and rule.
+
+    Parameters
+    ----------
+    provenance : DataFrame
+        Columns field, basis and rule of table `field_provenance`.
+    """
+    counted = provenance.groupby(["field", "basis", "rule"], as_index=False).size()
+    return counted.rename(columns={"size": "runs"})[list(BASIS_COUNTS)]
+
+
+def _basis_counts(warehouse: str | Path, run_days: pd.Series, version: int | None) -> pd.DataFrame:
+    columns = ("field", "basis", "rule")
+    counts = [
+        count_bases(
+            store.read(warehouse, FIELD_PROVENANCE, days=days, columns=columns, version=version)
+        )
+        for days in _windows(run_days)
+    ]
+    if not counts:
+        return count_bases(_empty(FIELD_PROVENANCE))
+    return pd.concat(counts).groupby(list(columns), as_index=False)["runs"].sum()
+
+
+def _windows(run_days: pd.Series) -> Iterator[store.Days]:
+    """Return ranges of days that hold `RUNS_AT_ONCE` runs or, where one day has more, that day."""
+    per_day = run_days.value_counts().sort_index()
+    window = (per_day.cumsum() - 1) // RUNS_AT_ONCE
+    for _, days in per_day.groupby(window):
+        yield days.index[0].date(), days.index[-1].date()

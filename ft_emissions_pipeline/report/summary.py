@@ -1,0 +1,299 @@
+"""Sums and selections that the page shows.
+
+Put here: DataFrame to DataFrame summaries; means are recomputed from sums, never from ratios. Keep
+out: text and markup (`formatting.py`, `template.html`), charts (`charts.py`).
+
+Intervals of sums add percentiles up: the uncertain inputs of a model's runs (its hardware, its
+place) are mostly the same ones, so the runs are taken to err together, which is the widest case.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
+from ft_emissions_pipeline.normalize import IDENTITY_OF, IMPUTED, RULES
+from ft_emissions_pipeline.readers import REASONS
+from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
+
+TOTALS = ("total_kgco2e", "total_water_l")
+CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
+WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
+
+METRICS = (
+    ("gco2e_per_inference", "allocated_kgco2e", "total_kgco2e", GRAMS_PER_KG),
+    ("water_ml_per_inference", "allocated_water_l", "total_water_l", MILLILITRES_PER_LITRE),
+)
+"""Per-inference column, the amount it shares, the run's total behind it, units of the one in the other."""
+
+EXPLAINED = {
+    **REASONS,
+    "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from",
+}
+"""Reason code of quarantine -> explanation."""
+
+_DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
+
+_REMEDIES = {
+    "gpu_id": "gpu_model, or instance_type",
+    "server_id": "server_model, or instance_type",
+    "country_iso3": "cloud_region, or country_iso3",
+    "model_id": "base_model",
+    "it_energy_kwh": "meter_energy_kwh, or gpu_energy_kwh, cpu_energy_kwh and ram_energy_kwh",
+    "started_at": "started_at, or ended_at",
+    "gpu_model": "gpu_model, or instance_type",
+    "server_model": "server_model, or instance_type",
+    "train_flop": "tokens_padded, with base_model",
+}
+
+
+def totals(frame: pd.DataFrame) -> dict[str, float]:
+    """Return the sums of runs' totals with their percentiles, and of energy."""
+    names = [total + suffix for total in TOTALS for suffix in ("", "_p05", "_p95")]
+    return {name: float(frame[name].sum()) for name in (*names, "facility_energy_kwh")}
+
+
+def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[Any, Any] | None:
+    """Return first and last day that the figures cover; of the runs where nothing is shared yet."""
+    for frame in (inference_impacts, run_impacts):
+        if len(frame):
+            return frame["date"].min(), frame["date"].max()
+    return None
+
+
+def with_bounds(inference_impacts: pd.DataFrame, model_versions: pd.DataFrame) -> pd.DataFrame:
+    """Add the percentiles of each row's allocated carbon and water.
+
+    A row without a per-inference figure, for instance of a version that nobody used, takes the
+    relative interval of its run.
+    """
+    of_version = model_versions.drop_duplicates("model_version").set_index("model_version")
+    rows = inference_impacts.copy()
+    for ratio, amount, total, _ in METRICS:
+        for suffix in ("_p05", "_p95"):
+            own = rows[ratio + suffix] / rows[ratio].where(rows[ratio] > 0)
+            run = of_version[total + suffix] / of_version[total].where(of_version[total] > 0)
+            factor = own.fillna(rows["model_version"].map(run)).fillna(1.0)
+            rows[amount + suffix] = rows[amount] * factor
+    return rows
+
+
+def per_inference(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return carbon and water per inference of groups: sums over sums.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `with_bounds` returns. Rows whose inferences nobody knows stay out on both sides of
+        the division; a version that served none counts on the side of the amounts.
+    keys : list of str
+        Columns that name a group.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by the keys: inferences, and the per-inference columns with percentiles.
+    """
+    known = rows[rows["inferences"].notna()]
+    amounts = [amount + suffix for _, amount, _, _ in METRICS for suffix in ("", "_p05", "_p95")]
+    sums = known.groupby(keys)[["inferences", *amounts]].sum()
+    served = sums["inferences"].where(sums["inferences"] > 0)
+    found = {"inferences": sums["inferences"]}
+    for ratio, amount, _, factor in METRICS:
+        for suffix in ("", "_p05", "_p95"):
+            found[ratio + suffix] = sums[amount + suffix] / served * factor
+    return pd.DataFrame(found)
+
+
+def models(
+    inference_impacts: pd.DataFrame, model_versions: pd.DataFrame, run_impacts: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row per model, the one whose runs emitted most first.
+
+    Returns
+    -------
+    DataFrame
+        model_name, total_kgco2e and total_water_l of its runs, runs, versions; for the latest day
+        with inferences (`latest_`) and for all days (`mean_`) the per-inference columns;
+        latest_date, latest_version, latest_status; counted and expected inferences; days,
+        provisional_days, unknown_days.
+    """
+    rows = with_bounds(inference_impacts, model_versions)
+    by_run = run_impacts.groupby("model_name")
+    frame = by_run[list(TOTALS)].sum()
+    frame["runs"] = by_run.size()
+    names = frame.index.union(pd.Index(rows["model_name"].unique()), sort=False)
+    frame = frame.reindex(names)
+    daily = per_inference(rows, ["model_name", "date"]).reset_index()
+    latest = daily[daily["inferences"] > 0].drop_duplicates("model_name", keep="last")
+    frame = frame.join(latest.set_index("model_name").add_prefix("latest_"))
+    frame = frame.join(per_inference(rows, ["model_name"]).add_prefix("mean_"))
+    on_latest = rows.merge(
+        latest[["model_name", "date"]], on=["model_name", "date"], how="inner"
+    ).sort_values(["model_name", "inferences"], kind="stable")
+    served_most = on_latest.drop_duplicates("model_name", keep="last").set_index("model_name")
+    frame["latest_version"] = served_most["model_version"]
+    frame["latest_status"] = _provisional(on_latest).map({True: "provisional", False: "final"})
+    by_basis = rows.pivot_table(
+        index="model_name", columns="inferences_basis", values="inferences", aggfunc="sum"
+    ).reindex(columns=["actual", "expected"])
+    frame["counted"], frame["expected"] = by_basis["actual"], by_basis["expected"]
+    days = rows.assign(
+        provisional=rows["status"] == "provisional", unknown=rows["inferences"].isna()
+    )
+    per_day = days.groupby(["model_name", "date"])[["provisional", "unknown"]].any()
+    by_model = per_day.groupby("model_name")
+    frame["days"] = by_model.size()
+    frame["provisional_days"] = by_model["provisional"].sum()
+    frame["unknown_days"] = by_model["unknown"].sum()
+    counts = ["counted", "expected", "days", "provisional_days", "unknown_days", "runs"]
+    frame[counts] = frame[counts].fillna(0.0)
+    frame = frame.rename_axis("model_name").reset_index()
+    return frame.sort_values(
+        ["total_kgco2e", "model_name"], ascending=[False, True], na_position="last"
+    ).reset_index(drop=True)
+
+
+def _provisional(rows: pd.DataFrame) -> pd.Series:
+    return (rows["status"] == "provisional").groupby(rows["model_name"]).any()
+
+
+def series(
+    inference_impacts: pd.DataFrame, model_versions: pd.DataFrame, names: list[str]
+) -> pd.DataFrame:
+    """Return per-inference figures of some models by day, or by week where days are too many.
+
+    Returns
+    -------
+    DataFrame
+        model_name, date (the first day of a week), and what `per_inference` returns.
+    """
+    rows = inference_impacts[inference_impacts["model_name"].isin(names)]
+    rows = with_bounds(rows, model_versions)
+    if weekly(inference_impacts):
+        rows["date"] = rows["date"] - pd.to_timedelta(rows["date"].dt.dayofweek, unit="D")
+    return per_inference(rows, ["model_name", "date"]).reset_index()
+
+
+LONGEST_DAILY = 400
+"""Days above which a chart shows weeks: more points than pixels tell nothing."""
+
+
+def weekly(inference_impacts: pd.DataFrame) -> bool:
+    """Tell whether the period is too long to be drawn day by day."""
+    days = inference_impacts["date"]
+    return len(days) > 0 and (days.max() - days.min()).days > LONGEST_DAILY
+
+
+def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
+    """Return what the totals of models consist of, all but the named ones in one row.
+
+    Returns
+    -------
+    DataFrame
+        model_name in the order of the names, then the parts of carbon and of water.
+    """
+    group = run_impacts["model_name"].where(run_impacts["model_name"].isin(names), others)
+    sums = run_impacts.groupby(group)[[*CARBON_PARTS, *WATER_PARTS]].sum()
+    order = [name for name in (*names, others) if name in sums.index]
+    return sums.loc[order].rename_axis("model_name").reset_index()
+
+
+def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return the latest runs with what was noted when they were read."""
+    ordered = run_impacts.sort_values(["date", "ended_at", "run_id"], ascending=[False, False, True])
+    notes = run_notes.drop_duplicates("run_id")
+    return ordered.head(limit).merge(notes, on="run_id", how="left")
+
+
+def bases(basis_counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the matrix of fields and bases, what is imputed most often first.
+
+    Returns
+    -------
+    DataFrame
+        field, one column of runs per basis, imputed (predicted and default), rules: a list of
+        (basis, runs, description), the most common first.
+    """
+    counts = basis_counts.pivot_table(
+        index="field", columns="basis", values="runs", aggfunc="sum", fill_value=0
+    ).reindex(columns=list(BASES), fill_value=0)
+    ordered = basis_counts.sort_values(["runs", "basis", "rule"], ascending=[False, True, True])
+    rules: dict[str, list[tuple[str, int, str]]] = {}
+    for row in ordered.itertuples(index=False):
+        words = "as logged" if row.rule == "as_logged" else rule_in_words(row.field, row.rule)
+        rules.setdefault(row.field, []).append((row.basis, int(row.runs), words))
+    frame = counts.reset_index()
+    frame["imputed"] = frame[list(IMPUTED)].sum(axis=1)
+    frame["rules"] = frame["field"].map(rules)
+    return frame.sort_values(["imputed", "field"], ascending=[False, True]).reset_index(drop=True)
+
+
+def rule_in_words(field: str, rule: str) -> str:
+    """Return what a rule says; its name where this release no longer has it."""
+    return _DESCRIBED.get((field, rule), rule.replace("_", " "))
+
+
+def remedy(field: str) -> str:
+    """Return which fields to disclose so that one need not be imputed; empty where none helps."""
+    identity = IDENTITY_OF.get(field, field)
+    if identity in _REMEDIES:
+        return _REMEDIES[identity]
+    return identity if identity in RUN_FIELDS else ""
+
+
+def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
+    """Return the reasons for which records were not used, the most common first.
+
+    Returns
+    -------
+    list of dict
+        code, explanation, records, files, examples (rows of table `quarantine`).
+    """
+    found = [
+        {
+            "code": code,
+            "explanation": EXPLAINED.get(str(code), ""),
+            "records": len(rows),
+            "files": rows["source_uri"].nunique(),
+            "examples": rows.head(examples).to_dict("records"),
+        }
+        for code, rows in quarantine.groupby("reason_code")
+    ]
+    return sorted(found, key=lambda reason: (-reason["records"], reason["code"]))
+
+
+def landed_records(landed: pd.DataFrame) -> dict[str, int]:
+    """Return how many files landed, and what became of the records in them."""
+    files = landed.drop_duplicates("source_uri")
+    sums = files[["records", "merged", "quarantined"]].sum()
+    return {"files": len(files), **{str(name): int(value) for name, value in sums.items()}}
+
+
+def causes(restatements: pd.DataFrame) -> pd.DataFrame:
+    """Return how many values of how many days moved, by cause."""
+    grouped = restatements.groupby("cause", as_index=False)
+    return grouped.agg(values=("new", "size"), days=("date", "nunique")).sort_values(
+        ["values", "cause"], ascending=[False, True]
+    )
+
+
+def latest_restatements(restatements: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return the latest moves, the newest first."""
+    order = ["new_table_version", "date", "model_name", "model_version", "column"]
+    return restatements.sort_values(order, ascending=[False, False, True, True, True]).head(limit)
+
+
+def own_footprint(pipeline_footprint: pd.DataFrame, fleet_kgco2e: float) -> dict[str, float]:
+    """Return what the pipeline itself consumed, and its share of what it reports."""
+    carbon = float(pipeline_footprint["carbon_kgco2e"].sum())
+    return {
+        "runs": len(pipeline_footprint),
+        "hours": float(pipeline_footprint["duration_s"].sum()) / 3600,
+        "energy_kwh": float(pipeline_footprint["energy_kwh"].sum()),
+        "carbon_kgco2e": carbon,
+        "share": carbon / fleet_kgco2e if fleet_kgco2e > 0 else np.nan,
+    }

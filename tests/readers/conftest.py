@@ -1,0 +1,279 @@
+"""Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline.readers import REASONS, Settings, read_file
+from ft_emissions_pipeline.tables import RUN_FIELDS
+
+NOW = pd.Timestamp("2026-10-10", tz="UTC")
+
+CURRENT = [
+    "timestamp",
+    "project_name",
+    "run_id",
+    "experiment_id",
+    "duration",
+    "emissions",
+    "emissions_rate",
+    "cpu_power",
+    "gpu_power",
+    "ram_power",
+    "cpu_energy",
+    "gpu_energy",
+    "ram_energy",
+    "energy_consumed",
+    "water_consumed",
+    "country_name",
+    "country_iso_code",
+    "region",
+    "cloud_provider",
+    "cloud_region",
+    "os",
+    "python_version",
+    "codecarbon_version",
+    "cpu_count",
+    "cpu_model",
+    "gpu_count",
+    "gpu_model",
+    "longitude",
+    "latitude",
+    "ram_total_size",
+    "tracking_mode",
+    "cpu_utilization_percent",
+    "gpu_utilization_percent",
+    "ram_utilization_percent",
+    "ram_used_gb",
+    "on_cloud",
+    "pue",
+    "wue",
+]
+_WITHOUT = {
+    38: set(),
+    34: {
+        "cpu_utilization_percent",
+        "gpu_utilization_percent",
+        "ram_utilization_percent",
+        "ram_used_gb",
+    },
+}
+_WITHOUT[32] = _WITHOUT[34] | {"water_consumed", "wue"}
+_WITHOUT[31] = _WITHOUT[32] | {"experiment_id"}
+_WITHOUT["30 with version"] = _WITHOUT[31] | {"pue"}
+_WITHOUT["30 with experiment"] = (_WITHOUT[32] | {"pue", "codecarbon_version"}) - {"experiment_id"}
+_WITHOUT[29] = _WITHOUT[31] | {"pue", "codecarbon_version"}
+HEADERS = {
+    width: [name for name in CURRENT if name not in gone] for width, gone in _WITHOUT.items()
+}
+HEADERS[12] = [
+    "timestamp",
+    "experiment_id",
+    "project_name",
+    "duration",
+    "emissions",
+    "energy_consumed",
+    "country_name",
+    "country_iso_code",
+    "region",
+    "on_cloud",
+    "cloud_provider",
+    "cloud_region",
+]
+
+TYPICAL = {
+    "timestamp": "2026-03-01T12:00:00",
+    "project_name": "support-bot",
+    "run_id": "run-a",
+    "experiment_id": "run-a",
+    "duration": "3600",
+    "emissions": "0.06",
+    "cpu_energy": "0.25",
+    "gpu_energy": "0.5",
+    "ram_energy": "0.25",
+    "energy_consumed": "1.0",
+    "country_name": "France",
+    "country_iso_code": "FRA",
+    "on_cloud": "N",
+    "gpu_count": "4",
+    "gpu_model": "4 x NVIDIA A100-SXM4-80GB",
+    "pue": "1.0",
+    "wue": "0",
+}
+
+
+@pytest.fixture
+def emissions_csv():
+    """Text of an emissions.csv: one row per mapping, each over a typical one."""
+
+    def write(*rows, width=38, extra=()):
+        header = [*extra, *HEADERS[width]]
+        lines = [",".join(header)]
+        lines += [
+            ",".join(str({**TYPICAL, **row}.get(name, "")) for name in header) for row in rows
+        ]
+        return "\n".join(lines) + "\n"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def conserved():
+    """Check what holds of every reading, and return it."""
+
+    def check(reading):
+        parts = len(reading.runs) + len(reading.usage) + reading.merged + len(reading.quarantine)
+        assert reading.records == parts
+        assert set(reading.quarantine["reason_code"]) <= set(REASONS)
+        assert reading.quarantine["reason"].notna().all()
+        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
+        assert reading.runs["run_id"].notna().all()
+        assert reading.quarantine["raw"].fillna("").str.len().le(500).all()
+        return reading
+
+    return check
+
+
+@pytest.fixture
+def read(tmp_path, conserved):
+    """Write content to a file of the landing folder and read it."""
+
+    def write_and_read(uri, content, timezone="UTC"):
+        path = tmp_path / uri
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, (str, bytes)):
+            content = json.dumps(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        reading, _, _ = read_file(path, uri, Settings(timezone=timezone, now=NOW))
+        return conserved(reading)
+
+    return write_and_read
+
+
+@pytest.fixture
+def one_run(read):
+    """Read a file that holds exactly one run, as a Series."""
+
+    def read_one(uri, content, **settings):
+        reading = read(uri, content, **settings)
+        assert reading.quarantine.empty, reading.quarantine.to_dict("records")
+        assert len(reading.runs) == 1
+        return reading.runs.iloc[0]
+
+    return read_one
+
+
+@pytest.fixture
+def refusal(read):
+    """Read a file of which one record is refused, as (reason code, reason)."""
+
+    def read_refused(uri, content, **settings):
+        reading = read(uri, content, **settings)
+        assert len(reading.quarantine) == 1, reading.quarantine.to_dict("records")
+        return tuple(reading.quarantine[["reason_code", "reason"]].iloc[0])
+
+    return read_refused
+
+
+BEDROCK_JOB = {
+    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1abcd2345",
+    "jobName": "tickets",
+    "outputModelName": "support-bot",
+    "roleArn": "arn:aws:iam::123456789012:role/tuner",
+    "status": "Completed",
+    "creationTime": "2024-07-06T17:01:00+00:00",
+    "endTime": "2024-07-06T20:01:00+00:00",
+    "baseModelArn": "arn:aws:bedrock:us-west-2::foundation-model/meta.llama2-13b-chat-v1:0:4k",
+    "hyperParameters": {"epochCount": "2", "batchSize": "1", "learningRate": "0.00001"},
+    "customizationType": "FINE_TUNING",
+    "statusDetails": {
+        "trainingDetails": {
+            "status": "Completed",
+            "creationTime": "2024-07-06T17:31:00+00:00",
+            "lastModifiedTime": "2024-07-06T19:31:00+00:00",
+        }
+    },
+}
+
+FINAL_LOG = {
+    "epoch": 3.0, "step": 300, "total_flos": 2.5e15, "train_loss": 0.4, "train_runtime": 1800.0,
+    "train_samples_per_second": 10.0, "train_steps_per_second": 0.17,
+}  # fmt: skip
+TRAINER_STATE = {
+    "epoch": 3.0,
+    "global_step": 300,
+    "max_steps": 300,
+    "train_batch_size": 8,
+    "num_train_epochs": 3,
+    "num_input_tokens_seen": 48123,
+    "total_flos": 2.5e15,
+    "log_history": [{"loss": 1.0, "epoch": 1.0, "step": 100}, FINAL_LOG],
+}
+
+DISCLOSURE_MD = """# A run
+Component | Disclosed data |
+---|---|
+Base model | Llama 2 |
+GPU | Nvidia A100 80GB |
+Number of GPUs | 4 |
+Total reserved time | 12 hours |
+"""
+
+RUNS_YAML = """runs:
+  run-a:
+    logs: [emissions.csv]
+    Server location: AWS US West (Oregon)
+"""
+
+USAGE_CSV = "date,model_name,inferences\n2026-03-02,support-bot,1000\n"
+
+
+@pytest.fixture
+def seeds(emissions_csv):
+    """One good file per format: uri -> bytes; the ground for mutations."""
+    return {
+        "emissions.csv": emissions_csv({}, {"run_id": "run-b", "gpu_energy": "0"}).encode(),
+        "run/trainer_state.json": json.dumps(TRAINER_STATE).encode(),
+        "jobs/bedrock.json": json.dumps(
+            [BEDROCK_JOB, {**BEDROCK_JOB, "status": "Failed"}]
+        ).encode(),
+        "card.md": DISCLOSURE_MD.encode(),
+        "disclosure.yaml": b"Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n",
+        "runs.yaml": RUNS_YAML.encode(),
+        "usage.csv": USAGE_CSV.encode(),
+        "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
+    }
+
+
+@pytest.fixture
+def broken_folder(tmp_path, emissions_csv):
+    """A landing folder of one good file and twenty broken ones; returns folder and file -> reason code."""
+    good = emissions_csv({})
+    bad = {
+        "other/emissions.csv": ("Zone,1,2,Total\nFR,1,2,3\n", "unrecognised"),
+        "eval.csv": ("model,accuracy,epoch\nbot,0.9,3\n", "unrecognised"),
+        "notes.md": ("# Notes\nMissing data point | Mechanism\n---|---\nGPU model | guess\nPUE | mean\n", "unrecognised"),
+        "config.yaml": ("base_model: llama\nepochs: 3\nmicro_batch_size: 2\n", "unrecognised"),
+        "empty.csv": ("", "empty_file"),
+        "blank.json": (" \n\n ", "empty_file"),
+        "photo.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
+        "a/trainer_state.json": ('{"global_step": 3, "log_hist', "broken_json"),
+        "b/trainer_state.json": ("[" * 100_000, "too_deep"),
+        "c/train_results.json": (json.dumps([FINAL_LOG]), "wrong_shape"),
+        "d/all_results.json": ('{"eval_loss": 0.3, "eval_runtime": 4.0}', "no_training"),
+        "e/trainer_state.json": ('{"global_step": 1, "epoch": NaN}', "not_a_number"),
+        "failed.json": (json.dumps({**BEDROCK_JOB, "status": "Failed"}), "failed_job"),
+        "running.json": (json.dumps({**BEDROCK_JOB, "status": "InProgress"}), "not_finished"),
+        "imported.json": (json.dumps({**BEDROCK_JOB, "customizationType": "IMPORTED"}), "not_a_fine_tuning"),
+        "bomb.yaml": ("runs: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "broken_yaml"),
+        "runs.yaml": ("runs: [unclosed\n", "broken_yaml"),
+        "negative/emissions.csv": (emissions_csv({"duration": "-5"}), "out_of_range"),
+        "future/emissions.csv": (emissions_csv({"timestamp": "2199-01-01T00:00:00"}), "ended_in_future"),
+        "usage.parquet": (b"PAR1 but nothing more PAR1", "broken_parquet"),
+    }  # fmt: skip
+    for uri, content in {"good/emissions.csv": good, **{k: v[0] for k, v in bad.items()}}.items():
+        path = tmp_path / "landing" / uri
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return tmp_path / "landing", {uri: code for uri, (_, code) in bad.items()}

@@ -1,0 +1,204 @@
+"""Disclosures: the methodology's own tables must come out exactly; then what people write."""
+
+import datetime as dt
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline.readers.disclosure import from_mapping
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def test_the_methodology_document_discloses_two_runs(read):
+    reading = read("fine_tuning.md", (DATA / "methodology_disclosures.md").read_text())
+    assert reading.quarantine.empty
+    first, second = (row.dropna().to_dict() for _, row in reading.runs.iterrows())
+    assert first == {
+        "run_id": "fine_tuning-1",
+        "base_model": "Llama 2",
+        "gpu_model": "Nvidia A100 80GB",
+        "server_model": "HPE Apollo 6500 Gen10 Plus",
+        "gpu_count": 4,
+        "server_count": 1,
+        "location": "AWS US West (Oregon)",
+        "reserved_s": 43200,
+        "cpu_utilization": 0.12,
+        "gpu_utilization": 0.47,
+        "source_record": "1",
+    }
+    assert second == {
+        "run_id": "fine_tuning-2",
+        "base_model": "Llama 2",
+        "managed_service": "AWS Bedrock",
+        "location": "US West (Oregon)",
+        "started_at": pd.Timestamp("2024-07-06T17:01Z"),
+        "tokens_padded": 48123,
+        "source_record": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Component | Disclosed data |\n|---|---|\n| GPU | A100 |\n| Total reserved time | 12 hours |",
+        "Component | Disclosed data\n---|---\nGPU | A100\nTotal reserved time | 12 hours",
+        "|**Component**|**Value**|\n|:--|--:|\n|**GPU**|`A100`|\n|_Total reserved time_|12 hours|",
+        "\ufeff| Field | Data |\r\n| - | - |\r\n| gpu_model | A100 |\r\n| reserved_s | 43200 |\r\n",
+    ],
+)
+def test_tables_are_read_however_they_are_drawn(one_run, table):
+    run = one_run("card.md", table)
+    assert run["gpu_model"] == "A100"
+    assert run["reserved_s"] == 43200
+
+
+def test_a_table_in_fenced_code_is_an_example(refusal):
+    table = "```\nComponent | Value\n---|---\nGPU | A100\nTotal reserved time | 12 hours\n```\n"
+    assert refusal("card.md", table)[0] == "unrecognised"
+
+
+@pytest.mark.parametrize(
+    ("uri", "content"),
+    [
+        ("d.yaml", "Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n"),
+        ("d.yaml", "- Base model: Llama 2\n  GPU: A100\n  reserved_s: 43200\n"),
+        ("d.yaml", "disclosures:\n  - base_model: Llama 2\n    gpu_model: A100\n    reserved_s: 43200\n"),
+        ("d.yaml", "runs:\n- base_model: Llama 2\n  gpu_model: A100\n  reserved_s: 12 h\n"),
+        ("d.json", {"Base model": "Llama 2", "GPU": "A100", "Total reserved time": "12:00:00"}),
+        ("d.json", {"disclosures": [{"base_model": "Llama 2", "gpu_model": "A100", "reserved_s": 43200}]}),
+        ("d.csv", "Base model,GPU,Total reserved time\nLlama 2,A100,12 hours\n"),
+        ("d.csv", "base_model;gpu_model;reserved_s\nLlama 2;A100;43200\n"),
+    ],
+)  # fmt: skip
+def test_yaml_json_and_csv_say_the_same(one_run, uri, content):
+    run = one_run(f"team/{uri}", content)
+    assert run["run_id"] == "team/d-1"
+    assert (run["base_model"], run["gpu_model"], run["reserved_s"]) == ("Llama 2", "A100", 43200)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "field", "expected"),
+    [
+        ("Total reserved time", "12 hours", "reserved_s", 43200),
+        ("Total reserved time", "118 days", "reserved_s", 118 * 86400),
+        ("Total reserved time", "3h 20m", "reserved_s", 12000),
+        ("Total reserved time", "3 hours and 20 minutes", "reserved_s", 12000),
+        ("Total reserved time", "45 min", "reserved_s", 2700),
+        ("Total reserved time", "1,5 h".replace(",", "."), "reserved_s", 5400),
+        ("Total fine-tuning time", "90 s", "active_s", 90),
+        ("total finetuning time", "2 weeks", "active_s", 14 * 86400),
+        ("Average CPU utilization", "12%", "cpu_utilization", 0.12),
+        ("Average CPU utilisation", 0.12, "cpu_utilization", 0.12),
+        ("Tokens", "48,123", "tokens_padded", 48123),
+        ("Tokens", "1.2M", "tokens_padded", 1.2e6),
+        ("Tokens", "2 billion", "tokens_padded", 2e9),
+        ("Tokens", "48 123", "tokens_padded", 48123),
+        ("Parameters", "7B", "model_parameters", 7e9),
+        ("Start time", "July 6, 2024 17:01", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
+        ("Start time", "6 Jul 2024 5:01 PM", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
+        ("Start time", "2024-07-06T17:01:00+02:00", "started_at", pd.Timestamp("2024-07-06T15:01Z")),
+        ("Start time", "July 6, 2024 17:01 UTC", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
+        ("Start time", dt.date(2024, 7, 6), "started_at", pd.Timestamp("2024-07-06T00:00Z")),
+        ("Published", "2024-07-06", "published_at", pd.Timestamp("2024-07-06T00:00Z")),
+        ("PUE", "1.2", "pue", 1.2),
+        ("WUE", "0.18 L/kWh", "wue_l_per_kwh", 0.18),
+        ("Grid carbon intensity", "475 gCO2e/kWh", "grid_kgco2e_per_kwh", 0.475),
+        ("Metered energy", "1.5 MWh", "meter_energy_kwh", 1500),
+        ("Expected use life", "2 weeks", "expected_use_life_days", 14),
+        ("expected_use_life_days", 30, "expected_use_life_days", 30),
+        ("Expected inferences per day", "1,000", "expected_inferences_per_day", 1000),
+        ("Fine-tuning method", "LoRA", "method", "lora"),
+        ("method", "continued pre-training", "method", "continued_pretraining"),
+        ("gradient_checkpointing", "yes", "gradient_checkpointing", True),
+        ("Server", 6500, "server_model", "6500"),
+    ],
+)  # fmt: skip
+def test_values_are_read_as_people_write_them(label, value, field, expected):
+    assert from_mapping({label: value}, "disclosure")[field] == (
+        pytest.approx(expected, rel=1e-12) if isinstance(expected, float) else expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "advice"),
+    [
+        ("Total reserved time", "12", "unit"),
+        ("Total reserved time", 12.0, "unit"),
+        ("Total reserved time", "a while", "12 hours"),
+        ("Average CPU utilization", "12", "12%"),
+        ("Tokens", "48,12", "48,123"),
+        ("Tokens", "nan", "48,123"),
+        ("Tokens", "12 GB", "unit"),
+        ("Start time", "07/06/2024", "July 6, 2024"),
+        ("Start time", "July 36, 2024", "July 6, 2024"),
+        ("GPU", True, "quotes"),
+        ("Number of GPUs", True, "number"),
+        ("method", "magic", "lora"),
+        ("Metered energy", "12", "kWh"),
+        ("Gpu modle", "A100", "gpu model"),
+        ("reserved_hours", 12, "reserved_s"),
+        ("GPU hours", "480", "Number of GPUs"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_advice(label, value, advice):
+    with pytest.raises(ValueError, match=r"page 3: ") as error:
+        from_mapping({label: value}, "page 3")
+    assert advice in str(error.value)
+
+
+def test_a_gpu_cell_may_carry_the_count():
+    fields = from_mapping({"GPU": "4x Nvidia A100 80GB"}, "d")
+    assert fields == {"gpu_model": "Nvidia A100 80GB", "gpu_count": 4.0}
+
+
+def test_gpu_hours_are_shared_among_the_gpus():
+    fields = from_mapping({"GPU hours": "1,082,990", "Number of GPUs": 384}, "d")
+    assert fields["reserved_s"] == pytest.approx(1_082_990 * 3600 / 384)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "n/a", "not disclosed", float("nan")])
+def test_what_is_not_disclosed_is_missing(nothing):
+    assert from_mapping({"PUE": nothing, "GPU": "A100"}, "d") == {"gpu_model": "A100"}
+
+
+def test_norway_stays_a_country_in_yaml(one_run):
+    assert one_run("d.yaml", "Region: NO\nGPU: A100\n")["location"] == "NO"
+
+
+def test_an_unknown_label_is_noted_and_costs_nothing(one_run):
+    run = one_run("d.yaml", "GPU: A100\nTotal reserved time: 1 h\nLucky number: 7\n")
+    assert run["repairs"] == "label_not_understood"
+
+
+def test_a_value_nobody_understands_costs_its_record_only(read):
+    text = "- GPU: A100\n  Total reserved time: soon\n- GPU: H100\n  Total reserved time: 1 h\n"
+    reading = read("d.yaml", text)
+    assert reading.runs["run_id"].tolist() == ["d-2"]
+    assert reading.quarantine["reason_code"].tolist() == ["bad_value"]
+    assert "soon" in reading.quarantine["raw"].iloc[0]
+
+
+def test_a_label_that_stands_twice_is_refused(read):
+    table = "Component | Value\n---|---\nGPU | A100\nGPU | H100\nTotal reserved time | 1 h\n"
+    assert read("card.md", table).quarantine["reason_code"].tolist() == ["duplicated_label"]
+    synonyms = "GPU: A100\nAccelerator: H100\nTotal reserved time: 1 h\n"
+    assert read("d.yaml", synonyms).quarantine["reason_code"].tolist() == ["duplicated_label"]
+    twice = "GPU: A100\nGPU: H100\nTotal reserved time: 1 h\n"
+    assert read("e.yaml", twice).quarantine["reason_code"].tolist() == ["broken_yaml"]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("active_s: 7200\nreserved_s: 3600", "active_above_reserved"),
+        ("tokens_padded: 5\ntokens_unpadded: 6", "unpadded_above_padded"),
+        ("started_at: 2024-07-06\nended_at: 2024-07-05\nGPU: A100", "end_before_start"),
+        ("pue: 0.9\nGPU: A100", "out_of_range"),
+        ("started_at: 1999-07-06\nGPU: A100", "out_of_range"),
+        ("ended_at: 2026-10-12\nGPU: A100", "ended_in_future"),
+    ],
+)
+def test_what_breaks_the_rules_of_the_table_is_refused(refusal, row, code):
+    assert refusal("d.yaml", row + "\n")[0] == code

@@ -1,0 +1,511 @@
+"""Delta tables on disk: ranges of days, repeated writes, old versions, concurrent writers."""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from assets.column_schemas import column_schema
+from assets.io_manager import DeltaIOManager, preview
+from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline.tables import FIELD_PROVENANCE, PIPELINE_FOOTPRINT, QUARANTINE, USAGE
+
+D = dt.date
+JANUARY = (D(2026, 1, 1), D(2026, 1, 31))
+
+
+def usage(day, *models, inferences=1.0):
+    return tables.conform(
+        pd.DataFrame(
+            {
+                "date": day,
+                "model_name": list(models),
+                "inferences": inferences,
+                "source_format": "csv",
+                "source_uri": "usage.csv",
+                "source_record": "1",
+            }
+        ),
+        USAGE,
+    )
+
+
+def provenance(first, days, rows_per_day):
+    day = np.repeat(pd.date_range(first, periods=days), rows_per_day)
+    return pd.DataFrame(
+        {
+            "date": day,
+            "run_id": [f"run {i // 30}" for i in range(len(day))],
+            "field": [f"field {i % 30}" for i in range(len(day))],
+            "value": "1",
+            "basis": "measured",
+            "rule": "as_logged",
+        }
+    )
+
+
+def footprint(*runs):
+    return pd.DataFrame(
+        {
+            "pipeline_run_id": list(runs),
+            "started_at": pd.Timestamp("2026-01-01", tz="UTC"),
+            "duration_s": 1.0,
+            "energy_kwh": 0.1,
+            "carbon_kgco2e": 0.05,
+            "country_iso3": "USA",
+        }
+    )
+
+
+def files(folder):
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_table_never_written_reads_as_empty(tmp_path):
+    pd.testing.assert_frame_equal(store.read(tmp_path, USAGE), tables.empty(USAGE))
+    assert store.version(tmp_path, USAGE) is None
+    assert store.history(tmp_path, USAGE).empty
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_is_read_back_sorted_and_typed(tmp_path):
+    frame = usage(D(2026, 1, 2), "b", "a")
+    frame.loc[0, "model_version"] = "7"
+    store.write(tmp_path, USAGE, frame, JANUARY)
+    expected = tables.from_arrow(tables.to_arrow(frame, USAGE), USAGE)
+    pd.testing.assert_frame_equal(store.read(tmp_path, USAGE), expected)
+    assert expected["model_name"].tolist() == ["a", "b"]
+
+
+def test_days_are_delta_partitions_of_type_date(tmp_path):
+    store.write(tmp_path, USAGE, usage(D(2026, 1, 2), "a"))
+    delta = DeltaTable(tmp_path / "usage")
+    assert delta.metadata().partition_columns == ["date"]
+    assert pa.table(delta.scan()).schema.field("date").type == pa.date32()
+
+
+def test_only_the_given_days_are_replaced(tmp_path):
+    days = [D(2026, 1, n) for n in (1, 2, 3, 4)]
+    store.write(tmp_path, USAGE, pd.concat([usage(day, "old") for day in days]), JANUARY)
+    store.write(tmp_path, USAGE, usage(days[1], "new"), (days[1], days[2]))
+    held = store.read(tmp_path, USAGE)
+    assert list(zip(held["date"].dt.day, held["model_name"], strict=True)) == [
+        (1, "old"),
+        (2, "new"),
+        (4, "old"),
+    ]
+
+
+def test_days_are_read_inclusively(tmp_path):
+    days = [D(2026, 1, n) for n in (1, 2, 3, 4)]
+    store.write(tmp_path, USAGE, pd.concat([usage(day, "m") for day in days]))
+    held = store.read(tmp_path, USAGE, (days[1], days[2]))
+    assert held["date"].dt.day.tolist() == [2, 3]
+
+
+def test_columns_are_read_in_the_order_asked(tmp_path):
+    store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m"))
+    held = store.read(tmp_path, USAGE, columns=["inferences", "date"])
+    assert list(held.columns) == ["inferences", "date"]
+    assert list(store.read(tmp_path / "no", USAGE, columns=["date"]).columns) == ["date"]
+    with pytest.raises(ValueError, match="usage has no column colour; it has date"):
+        store.read(tmp_path, USAGE, columns=["colour"])
+
+
+@pytest.mark.parametrize("days", [JANUARY, None], ids=["range", "whole table"])
+def test_the_same_content_changes_no_byte(tmp_path, days):
+    frame = pd.concat([usage(D(2026, 1, n), "a", "b") for n in (1, 2)])
+    first = store.write(tmp_path, USAGE, frame, days)
+    before = files(tmp_path)
+    again = store.write(tmp_path, USAGE, frame.sample(frac=1, random_state=1), days)
+    assert files(tmp_path) == before
+    assert again == store.Written(first.version, False, 4)
+    assert first.changed
+
+
+def test_rows_that_share_a_key_have_one_order_too(tmp_path):
+    frame = usage(D(2026, 1, 1), "m", "m", inferences=[1.0, 2.0])
+    first = store.write(tmp_path, USAGE, frame)
+    assert store.write(tmp_path, USAGE, frame[::-1]) == store.Written(first.version, False, 2)
+
+
+def test_a_changed_value_is_a_new_version_and_the_old_one_stays_readable(tmp_path):
+    old = store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0), JANUARY)
+    new = store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=2.0), JANUARY)
+    assert new.version == old.version + 1 == store.version(tmp_path, USAGE)
+    assert store.read(tmp_path, USAGE, version=old.version)["inferences"].tolist() == [1.0]
+    assert store.read(tmp_path, USAGE)["inferences"].tolist() == [2.0]
+    with pytest.raises(ValueError, match=r"usage in .* has versions 0 to 2, not 9"):
+        store.read(tmp_path, USAGE, version=9)
+    with pytest.raises(ValueError, match="never written, so it has no version 0"):
+        store.read(tmp_path, QUARANTINE, version=0)
+
+
+def test_history_has_one_instant_for_each_version(tmp_path):
+    for count in (1.0, 2.0):
+        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=count))
+    history = store.history(tmp_path, USAGE)
+    assert history["version"].tolist() == list(range(store.version(tmp_path, USAGE) + 1))
+    assert history["timestamp"].is_monotonic_increasing
+    assert str(history["timestamp"].dt.tz) == "UTC"
+
+
+def test_delta_is_told_to_keep_its_history(tmp_path):
+    store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m"))
+    kept = DeltaTable(tmp_path / "usage").metadata().configuration
+    assert kept["delta.enableExpiredLogCleanup"] == "false"
+    assert kept["delta.logRetentionDuration"] == "interval 36500 days"
+
+
+def test_versions_stay_readable_beyond_a_checkpoint(tmp_path):
+    # Delta sums its log up after 100 commits and may drop what lies before.
+    for count in range(105):
+        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=float(count)))
+    assert store.read(tmp_path, USAGE, version=3)["inferences"].tolist() == [2.0]
+    assert len(store.history(tmp_path, USAGE)) == 106
+
+
+def test_an_empty_frame_creates_the_table(tmp_path):
+    written = store.write(tmp_path, USAGE, tables.empty(USAGE), JANUARY)
+    assert written == store.Written(0, True, 0)
+    assert store.version(tmp_path, USAGE) == 0
+    assert store.read(tmp_path, USAGE).empty
+
+
+def test_no_rows_empty_the_days(tmp_path):
+    days = [D(2026, 1, n) for n in (1, 2)]
+    store.write(tmp_path, USAGE, pd.concat([usage(day, "m") for day in days]))
+    emptied = store.write(tmp_path, USAGE, tables.empty(USAGE), (days[1], days[1]))
+    assert emptied.changed
+    assert store.read(tmp_path, USAGE)["date"].dt.day.tolist() == [1]
+    again = store.write(tmp_path, USAGE, tables.empty(USAGE), (days[1], days[1]))
+    assert again == store.Written(emptied.version, False, 0)
+
+
+def test_rows_outside_the_days_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="rows from 2026-02-01 to 2026-02-01 do not fit"):
+        store.write(tmp_path, USAGE, usage(D(2026, 2, 1), "m"), JANUARY)
+    assert store.version(tmp_path, USAGE) is None
+
+
+def test_impossible_days_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ends \(2026-01-01\) before it starts \(2026-01-31\)"):
+        store.read(tmp_path, USAGE, JANUARY[::-1])
+    with pytest.raises(ValueError, match="quarantine has no partition column"):
+        store.read(tmp_path, QUARANTINE, JANUARY)
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "a+b=c"])
+def test_a_warehouse_may_have_an_unusual_name(tmp_path, name):
+    store.write(tmp_path / name, USAGE, usage(D(2026, 1, 1), "m"))
+    assert len(store.read(str(tmp_path / name), USAGE)) == 1
+    assert len(store.history(tmp_path / name, USAGE)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["50%", "a#b", "a?b"])
+def test_a_warehouse_that_delta_would_misplace_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="has %, # or \\? in its path"):
+        store.write(tmp_path / name, USAGE, usage(D(2026, 1, 1), "m"))
+
+
+def test_a_url_is_used_as_it_is(tmp_path):
+    assert store.uri("s3://bucket/warehouse/", USAGE) == "s3://bucket/warehouse/usage"
+    store.write(tmp_path.as_uri(), USAGE, usage(D(2026, 1, 1), "m"))
+    assert len(store.read(tmp_path, USAGE)) == 1
+
+
+def test_append_adds_each_key_once(tmp_path):
+    first = store.append(tmp_path, PIPELINE_FOOTPRINT, footprint("a", "b"))
+    assert (first.changed, first.rows) == (True, 2)
+    before = files(tmp_path)
+    assert store.append(tmp_path, PIPELINE_FOOTPRINT, footprint("b", "a")).changed is False
+    assert files(tmp_path) == before
+    assert store.append(tmp_path, PIPELINE_FOOTPRINT, footprint("c", "a", "c")).rows == 1
+    held = store.read(tmp_path, PIPELINE_FOOTPRINT)
+    assert held["pipeline_run_id"].tolist() == ["a", "b", "c"]
+
+
+def test_append_knows_keys_with_empty_cells(tmp_path):
+    store.append(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0))
+    again = store.append(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=2.0))
+    assert again.rows == 0
+    assert store.append(tmp_path, USAGE, usage(D(2026, 1, 2), "m")).rows == 1
+
+
+def test_concurrent_appends_lose_nothing_and_repeat_nothing(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(
+                lambda n: store.append(tmp_path, PIPELINE_FOOTPRINT, footprint(f"run {n}", "same")),
+                range(4),
+            )
+        )
+    held = store.read(tmp_path, PIPELINE_FOOTPRINT)["pipeline_run_id"].tolist()
+    assert held == ["run 0", "run 1", "run 2", "run 3", "same"]
+
+
+def test_writers_of_different_days_do_not_disturb_each_other(tmp_path):
+    days = [D(2026, 1, n) for n in range(1, 5)]
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(
+                lambda day: store.write(tmp_path, USAGE, usage(day, "m"), (day, day)),
+                days,
+            )
+        )
+    assert store.read(tmp_path, USAGE)["date"].dt.day.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("days", [JANUARY, None], ids=["range", "whole table"])
+def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
+    store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0))
+
+    def interrupted(*args, **kwargs):
+        monkeypatch.setattr(store, "write_deltalake", write_deltalake)
+        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=2.0), JANUARY)
+        write_deltalake(*args, **kwargs)
+
+    monkeypatch.setattr(store, "write_deltalake", interrupted)
+    with pytest.raises(store.StoreBusy, match=r"usage in .* is being changed by another process"):
+        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=3.0), days)
+    assert store.read(tmp_path, USAGE)["inferences"].tolist() == [2.0]
+
+
+def without_a_column(table, name):
+    kept = tuple(column for column in table.columns if column.name != name)
+    return tables.Table(table.name, table.row, kept, table.key, table.partition)
+
+
+def test_a_table_of_an_older_package_is_read_and_extended(tmp_path):
+    older = without_a_column(USAGE, "model_version")
+    older = tables.Table(older.name, older.row, older.columns, ("date", "model_name"), "date")
+    for day in (1, 2):
+        frame = usage(D(2026, 1, day), "m").drop(columns="model_version")
+        store.write(tmp_path, older, frame, (D(2026, 1, day), D(2026, 1, day)))
+    assert store.read(tmp_path, USAGE)["model_version"].isna().all()
+    frame = usage(D(2026, 1, 2), "m").assign(model_version="7")
+    store.write(tmp_path, USAGE, frame, (D(2026, 1, 2), D(2026, 1, 2)))
+    held = store.read(tmp_path, USAGE)["model_version"].tolist()
+    assert pd.isna(held[0])
+    assert held[1] == "7"
+
+
+def test_a_table_with_another_type_is_refused_with_what_to_do(tmp_path):
+    columns = [
+        tables.Column(column.name, "string", column.description)
+        if column.name == "inferences"
+        else column
+        for column in USAGE.columns
+    ]
+    other = tables.Table("usage", USAGE.row, tuple(columns), USAGE.key, "date")
+    store.write(tmp_path, other, usage(D(2026, 1, 1), "m").assign(inferences="many"))
+    for act in (
+        lambda: store.read(tmp_path, USAGE),
+        lambda: store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m"), JANUARY),
+    ):
+        with pytest.raises(store.StoreOutdated, match=r"usage in .* start with an empty warehouse"):
+            act()
+
+
+WRITER = """
+import sys, datetime as dt
+sys.path[:0] = {path!r}
+from test_store import usage, store, USAGE, JANUARY
+print("ready", flush=True)
+count = 0.0
+while True:
+    count += 1
+    models = [f"m{{i}}" for i in range(2000)]
+    store.write({warehouse!r}, USAGE, usage(dt.date(2026, 1, 1), *models, inferences=count), JANUARY)
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.12])
+def test_a_writer_killed_at_any_moment_leaves_a_readable_table(tmp_path, after_s):
+    code = WRITER.format(path=[str(Path(__file__).parent)], warehouse=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"ready\n"
+        time.sleep(after_s)
+        os.kill(writer.pid, signal.SIGKILL)
+    held = store.read(tmp_path, USAGE)
+    assert len(held) in {0, 2000}
+    assert held["inferences"].nunique() <= 1
+    assert store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=0.0)).changed
+    assert len(store.read(tmp_path, USAGE)) == 1
+
+
+def test_a_year_is_one_quick_commit_and_a_day_is_quicker(tmp_path):
+    year = (D(2026, 1, 1), D(2026, 12, 31))
+    frame = provenance("2026-01-01", 365, 30)
+    started = time.perf_counter()
+    written = store.write(tmp_path, FIELD_PROVENANCE, frame, year)
+    took_year = time.perf_counter() - started
+    day = (D(2026, 6, 1), D(2026, 6, 1))
+    one = frame[frame["date"] == "2026-06-01"].assign(value="2")
+    started = time.perf_counter()
+    store.write(tmp_path, FIELD_PROVENANCE, one, day)
+    took_day = time.perf_counter() - started
+    assert written.version == 1
+    # Ten times what a quiet machine needs: this finds a lost order of magnitude, not a busy machine.
+    assert took_year < 5.0
+    assert took_day < 0.6
+
+
+# The IO manager, in a toy pipeline of three assets: daily, daily, and one over all days.
+
+daily = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
+
+
+def toy_assets():
+    one_run = dg.BackfillPolicy.single_run()
+
+    @dg.asset(name="usage", partitions_def=daily, backfill_policy=one_run)
+    def toy_usage(context: dg.AssetExecutionContext):
+        return pd.concat([usage(D.fromisoformat(key), "m") for key in context.partition_keys])
+
+    @dg.asset(name="token_time_model", partitions_def=daily, backfill_policy=one_run)
+    def toy_model(usage: pd.DataFrame):
+        usage = usage.assign(parameter="p", value=usage["inferences"], p05=0.0, p95=2.0)
+        return usage[["date", "parameter", "value", "p05", "p95"]].assign(factor_id="f")
+
+    @dg.asset(
+        name="quarantine",
+        ins={"token_time_model": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    )
+    def toy_summary(token_time_model: pd.DataFrame):
+        rows = {"source_uri": "u", "reason_code": "days", "reason": str(len(token_time_model))}
+        return pd.DataFrame([rows])
+
+    return [toy_usage, toy_model, toy_summary]
+
+
+def run(warehouse, names, first=None, last=None):
+    tags = {}
+    if first:
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last or first,
+        }
+    with dg.instance_for_test() as instance:
+        result = dg.materialize(
+            toy_assets(),
+            selection=names,
+            instance=instance,
+            tags=tags,
+            resources={"io_manager": DeltaIOManager(warehouse=str(warehouse))},
+        )
+        return {
+            event.asset_key.to_user_string(): event.materialization.metadata
+            for event in result.get_asset_materialization_events()
+        }
+
+
+def test_a_run_of_one_day_writes_that_day(tmp_path):
+    shown = run(tmp_path, ["usage", "token_time_model"], "2026-01-05")
+    assert store.read(tmp_path, tables.TOKEN_TIME_MODEL)["date"].dt.day.tolist() == [5]
+    assert shown["usage"]["dagster/row_count"].value == 1
+    assert shown["usage"]["days"].value == "2026-01-05 to 2026-01-05"
+    assert shown["usage"]["delta_version"].value == 1
+    assert shown["usage"]["changed"].value is True
+    assert shown["usage"]["dagster/uri"].value == store.uri(tmp_path, USAGE)
+    assert "| 2026-01-05 | m |" in shown["usage"]["preview"].value
+
+
+def test_a_range_is_one_commit_and_the_same_range_again_is_none(tmp_path):
+    names = ["usage", "token_time_model"]
+    shown = run(tmp_path, names, "2026-01-01", "2026-01-30")
+    held = store.read(tmp_path, tables.TOKEN_TIME_MODEL)
+    assert held["date"].dt.day.tolist() == list(range(1, 31))
+    assert shown["token_time_model"]["days"].value == "2026-01-01 to 2026-01-30"
+    before = files(tmp_path)
+    versions = [store.version(tmp_path, tables.TABLES[name]) for name in names]
+    assert versions == [1, 1]
+    again = run(tmp_path, names, "2026-01-01", "2026-01-30")
+    assert files(tmp_path) == before
+    assert [again[name]["changed"].value for name in names] == [False, False]
+
+
+def test_a_daily_asset_loads_only_its_own_days(tmp_path):
+    run(tmp_path, ["usage"], "2026-01-01", "2026-01-10")
+    run(tmp_path, ["token_time_model"], "2026-01-03", "2026-01-04")
+    assert store.read(tmp_path, tables.TOKEN_TIME_MODEL)["date"].dt.day.tolist() == [3, 4]
+
+
+def test_an_asset_over_all_partitions_loads_the_whole_table(tmp_path):
+    run(tmp_path, ["usage", "token_time_model"], "2026-01-01", "2026-01-30")
+    run(tmp_path, ["quarantine"])
+    assert store.read(tmp_path, QUARANTINE)["reason"].tolist() == ["30"]
+
+
+def test_a_partition_without_rows_upstream_loads_no_rows(tmp_path):
+    context = dg.build_input_context(
+        asset_key=dg.AssetKey("usage"),
+        asset_partition_key_range=dg.PartitionKeyRange("2026-01-02", "2026-01-04"),
+        asset_partitions_def=daily,
+    )
+    loaded = DeltaIOManager(warehouse=str(tmp_path)).load_input(context)
+    pd.testing.assert_frame_equal(loaded, tables.empty(USAGE))
+
+
+def test_footprint_and_restatements_are_appended(tmp_path):
+    manager = DeltaIOManager(warehouse=str(tmp_path))
+    for runs in (["a"], ["a", "b"]):
+        context = dg.build_output_context(asset_key=dg.AssetKey("pipeline_footprint"))
+        manager.handle_output(context, footprint(*runs))
+    held = store.read(tmp_path, PIPELINE_FOOTPRINT)
+    assert held["pipeline_run_id"].tolist() == ["a", "b"]
+
+
+def test_no_output_writes_nothing(tmp_path):
+    context = dg.build_output_context(asset_key=dg.AssetKey("usage"))
+    DeltaIOManager(warehouse=str(tmp_path)).handle_output(context, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_asset_without_a_table_is_refused(tmp_path):
+    context = dg.build_output_context(asset_key=dg.AssetKey("weather"))
+    with pytest.raises(ValueError, match="asset weather has no table"):
+        DeltaIOManager(warehouse=str(tmp_path)).handle_output(context, usage(D(2026, 1, 1), "m"))
+
+
+def test_the_preview_is_short_and_safe_in_markdown():
+    frame = usage(D(2026, 1, 1), *[f"a|b{'x' * 50}"] * 9, inferences=1 / 3)
+    lines = preview(frame).splitlines()
+    assert len(lines) == 7
+    assert "model_version" not in lines[0]
+    assert "a\\|b" in lines[2]
+    assert "0.333333" in lines[2]
+    assert max(map(len, lines)) < 160
+    assert preview(tables.empty(USAGE)) == "no rows"
+
+
+@pytest.mark.parametrize("table", tables.TABLES.values(), ids=tables.TABLES.keys())
+def test_column_schemas_say_type_unit_and_constraints(table):
+    schema = column_schema(table)
+    assert [column.name for column in schema.columns] == table.names
+    for shown, declared in zip(schema.columns, table.columns, strict=True):
+        assert declared.description in shown.description
+        assert declared.unit in shown.description
+        assert shown.constraints.nullable is not declared.required
+
+
+def test_column_schemas_word_the_limits():
+    shown = {column.name: column for column in column_schema(tables.RUNS).columns}
+    assert shown["pue"].constraints.other == [">= 1", "<= 5"]
+    assert shown["pue"].description.endswith("[ratio]")
+    assert shown["reserved_s"].constraints.other[0] == "> 0"
+    assert shown["method"].constraints.other[0].startswith("one of full, lora")
+    assert shown["run_id"].constraints.unique
+    assert "no row where ended_at lies before started_at" in column_schema(tables.RUNS).constraints.other  # fmt: skip

@@ -1,0 +1,218 @@
+"""Declarations of tables are complete and consistent, and frames survive the way to Arrow and back."""
+
+import datetime as dt
+import re
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.tables import TABLES, Column, Table
+
+UNIT_OF_SUFFIX = {
+    "kwh": "kWh", "w": "W", "s": "s", "h": "h", "kgco2e": "kgCO2e", "gco2e": "gCO2e", "l": "L", "ml": "mL", "days": "day",
+}  # fmt: skip
+
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+
+
+def unit_in_name(name):
+    """Return the unit that a column's name promises: `wue_l_per_kwh` promises L/kWh."""
+    stem = re.sub(r"_p(05|95)$", "", name)
+    denominator = ""
+    if "_per_" in stem:
+        stem, per = stem.split("_per_", 1)
+        denominator = f"/{UNIT_OF_SUFFIX.get(per, per)}"
+    unit = UNIT_OF_SUFFIX.get(stem.rsplit("_", 1)[-1])
+    return None if unit is None else unit + denominator
+
+
+def test_units_are_read_from_names():
+    assert unit_in_name("wue_l_per_kwh") == "L/kWh"
+    assert unit_in_name("gco2e_per_inference_p05") == "gCO2e/inference"
+    assert unit_in_name("hardware_use_life_h") == "h"
+    assert unit_in_name("tokens_padded") is None
+
+
+@every_table
+def test_units_in_names_match_the_declared_unit(table):
+    promised = {column.name: unit_in_name(column.name) for column in table.columns}
+    for column in table.columns:
+        if promised[column.name] is not None:
+            assert column.unit == promised[column.name], column.name
+
+
+@every_table
+def test_every_energy_carbon_and_water_column_names_its_unit(table):
+    for column in table.columns:
+        if column.unit.split("/")[0] in {"kWh", "W", "kgCO2e", "gCO2e", "L", "mL", "s", "h"}:
+            assert unit_in_name(column.name) == column.unit, column.name
+
+
+@every_table
+def test_descriptions_say_something(table):
+    short = [c.name for c in table.columns if len(c.description.split()) < 3]
+    assert not short
+    assert all(c.description.endswith(".") for c in table.columns)
+    assert len(table.row.split()) >= 3
+    assert all(len(rule.description.split()) >= 3 for rule in table.row_rules)
+
+
+@every_table
+def test_names_are_unique_and_plain(table):
+    assert len(set(table.names)) == len(table.names)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in table.names)
+    codes = [rule.code for rule in table.row_rules]
+    assert len(set(codes)) == len(codes)
+
+
+@every_table
+def test_keys_and_partitions_are_declared_columns(table):
+    assert table.key
+    assert set(table.key) <= set(table.names)
+    if table.partition is not None:
+        day = table.column(table.partition)
+        assert (day.kind, day.required) == ("date", True)
+
+
+@every_table
+def test_bounds_fit_the_type(table):
+    for column in table.columns:
+        bounded = (column.minimum, column.maximum) != (None, None) or column.above_zero
+        assert not bounded or column.kind in {"float", "integer"}, column.name
+        assert column.allowed is None or (column.kind == "string" and column.allowed), column.name
+        if column.minimum is not None and column.maximum is not None:
+            assert column.minimum < column.maximum, column.name
+
+
+@every_table
+def test_a_fraction_lies_between_0_and_1(table):
+    for column in table.columns:
+        if column.unit == "fraction":
+            assert (column.minimum, column.maximum) == (0.0, 1.0), column.name
+
+
+@every_table
+def test_percentiles_come_in_pairs_with_their_value(table):
+    for name in table.names:
+        if name.endswith(("_p05", "_p95")):
+            stem = name[:-4]
+            assert {stem, f"{stem}_p05", f"{stem}_p95"} <= set(table.names)
+
+
+@every_table
+def test_row_rules_give_one_truth_value_per_row(table):
+    for rule in table.row_rules:
+        held = rule.holds(tables.empty(table))
+        assert isinstance(held, pd.Series)
+        assert len(held) == 0
+
+
+def test_the_same_name_means_the_same_quantity_everywhere():
+    seen: dict[str, Column] = {}
+    for table in TABLES.values():
+        for column in table.columns:
+            first = seen.setdefault(column.name, column)
+            # A parameter of a model may have any unit, so `value` and its percentiles have none.
+            assert (column.unit, column.kind) == (first.unit, first.kind) or column.name in {"value", "inferences"}, column.name  # fmt: skip
+
+
+def test_normalization_fills_fields_of_runs():
+    assert set(tables.NEEDED) <= set(tables.RUN_FIELDS)
+    assert all(tables.NORMALIZED_RUNS.column(name).required for name in tables.NEEDED)
+
+
+def test_the_data_dictionary_holds_every_column():
+    written = tables.data_dictionary()
+    for table in TABLES.values():
+        assert f"## {table.name}" in written
+        for column in table.columns:
+            assert f"| `{column.name}` | {column.kind} |" in written
+
+
+def test_an_undeclared_column_is_refused_by_name():
+    with pytest.raises(ValueError, match="usage does not declare colour"):
+        tables.conform(pd.DataFrame({"colour": ["red"]}), tables.USAGE)
+
+
+def test_an_unreadable_column_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"usage\.inferences cannot be read as float"):
+        tables.conform(pd.DataFrame({"inferences": ["many"]}), tables.USAGE)
+
+
+def test_an_empty_cell_in_a_required_column_is_refused_by_name():
+    with pytest.raises(ValueError, match="reason_code"):
+        tables.to_arrow(pd.DataFrame({"source_uri": ["a.csv"]}), tables.QUARANTINE)
+
+
+@every_table
+def test_an_empty_table_survives_the_way_to_arrow(table):
+    arrow = tables.to_arrow(tables.empty(table), table)
+    assert arrow.num_rows == 0
+    pd.testing.assert_frame_equal(tables.from_arrow(arrow, table), tables.empty(table))
+
+
+def cells(column: Column):
+    """Return a strategy for the values of one column."""
+    low = 0.0 if column.minimum is None else column.minimum
+    high = 1e12 if column.maximum is None else column.maximum
+    filled = {
+        "string": st.sampled_from(column.allowed) if column.allowed else st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        "float": st.floats(low, high, exclude_min=column.above_zero, allow_nan=False),
+        "integer": st.integers(0, 10**9),
+        "boolean": st.booleans(),
+        "timestamp": st.datetimes(dt.datetime(2018, 1, 1), dt.datetime(2099, 1, 1), timezones=st.just(dt.UTC)),  # noqa: DTZ001
+        "date": st.dates(dt.date(2018, 1, 1), dt.date(2099, 1, 1)),
+    }[column.kind]  # fmt: skip
+    return filled if column.required else st.none() | filled
+
+
+def frames(table: Table):
+    """Return a strategy for frames of a table, keys unique."""
+    row = st.fixed_dictionaries({column.name: cells(column) for column in table.columns})
+    return st.lists(
+        row, max_size=3, unique_by=lambda cells: tuple(cells[name] for name in table.key)
+    ).map(lambda rows: pd.DataFrame(rows, columns=table.names, dtype=object))
+
+
+quickly = settings(
+    max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@every_table
+@quickly
+@given(data=st.data())
+def test_frames_survive_the_way_to_arrow_and_back(table, data):
+    frame = data.draw(frames(table))
+    arrow = tables.to_arrow(frame, table)
+    assert arrow.schema.equals(tables.arrow_schema(table))
+    assert arrow.schema.field(0).metadata == tables.arrow_schema(table).field(0).metadata
+    back = tables.from_arrow(arrow, table)
+    expected = tables.conform(frame, table).sort_values(
+        list(table.key), kind="stable", na_position="first", ignore_index=True
+    )
+    for column in table.columns:
+        if column.kind == "integer":
+            # One row without a value makes the column float in one frame and the other alike.
+            expected[column.name] = expected[column.name].astype(back[column.name].dtype)
+    pd.testing.assert_frame_equal(back, expected)
+    assert tables.to_arrow(back, table).equals(arrow)
+
+
+@every_table
+@quickly
+@given(data=st.data())
+def test_the_order_of_rows_does_not_reach_arrow(table, data):
+    frame = data.draw(frames(table))
+    shuffled = frame.loc[data.draw(st.permutations(range(len(frame))))]
+    assert tables.to_arrow(shuffled, table).equals(tables.to_arrow(frame, table))
+
+
+def test_days_are_stored_as_dates_and_instants_in_utc():
+    schema = tables.arrow_schema(tables.RUNS)
+    assert schema.field("date").type == pa.date32()
+    assert schema.field("ended_at").type == pa.timestamp("us", tz="UTC")
