@@ -33,12 +33,12 @@ ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
 @table_asset(
     RUN_IMPACTS,
     group=GROUP,
-    description="Energy, carbon and water of each run, with the interval that its inputs make.",
     deps=[key("defaults")],
 )
 def run_impacts(
     pipeline: Pipeline, normalized_runs: pd.DataFrame, field_provenance: pd.DataFrame
 ) -> pd.DataFrame:
+    """Energy, carbon and water of each run, with the interval that its inputs make."""
     return impact.run_impacts(
         normalized_runs, field_provenance, pipeline.chosen_profile, pipeline.reference()
     )
@@ -47,8 +47,6 @@ def run_impacts(
 @table_asset(
     MODEL_VERSIONS,
     group=GROUP,
-    description="A version serves until the next fine-tuning of its model; while there is none, "
-    "until its expected end.",
     ins={"run_impacts": ALL_DAYS, "usage": ALL_DAYS},
 )
 def model_versions(
@@ -58,6 +56,11 @@ def model_versions(
     usage: pd.DataFrame,
     landing_index: pd.DataFrame,
 ) -> pd.DataFrame:
+    """Find out which version serves when, and over how many inferences.
+
+    A version serves until the next fine-tuning of its model; while there is none, until its
+    expected end.
+    """
     reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
     known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
     if RANGE_END in context.run_tags:

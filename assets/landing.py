@@ -18,10 +18,10 @@ GROUP = "landing"
 @table_asset(
     LANDING_INDEX,
     group=GROUP,
-    description="Looks through the landing folder; files that did not change are not read again.",
     deps=[key("models"), key("defaults")],
 )
 def landing_index(pipeline: Pipeline) -> pd.DataFrame:
+    """Look through the landing folder; files that did not change are not read again."""
     previous = store.read(pipeline.warehouse, LANDING_INDEX)
     return landing.scan(
         pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous
@@ -31,16 +31,12 @@ def landing_index(pipeline: Pipeline) -> pd.DataFrame:
 @table_asset(
     QUARANTINE,
     group=GROUP,
-    description="Records that could not be read, that break a rule, or from which nothing follows.",
     ins={"runs": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
 )
-def quarantine(
-    pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFrame
-) -> pd.DataFrame:
+def quarantine(pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Collect the records that could not be read, that break a rule, or that say too little."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
-    unread = landing.rejected(
-        pipeline.landing_folder, landing_index, previous, pipeline.settings()
-    )
+    unread = landing.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     _, refused = normalize.accepted(runs)
     found = [frame for frame in (unread, refused) if len(frame)]
     return conform(pd.concat(found), QUARANTINE) if found else unread

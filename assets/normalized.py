@@ -25,11 +25,14 @@ GROUP = "normalized"
 @table_asset(
     TOKEN_TIME_MODEL,
     group=GROUP,
-    description="Operations over what the accelerators reach, plus a fixed start-up. Physical and "
-    "not fitted: its parameters are rows of the defaults.",
     deps=[key("defaults")],
 )
 def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
+    """Put the model in force that turns tokens into time.
+
+    Operations over what the accelerators reach, plus a fixed start-up: physical and not fitted, its
+    parameters are rows of the defaults.
+    """
     first, last = days(context)
     return token_time.parameters(pipeline.reference(), pd.date_range(first, last))
 
@@ -46,7 +49,9 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
             **out(NORMALIZED_RUNS, "Every gap is filled by the first rule that has an answer.")
         ),
         FIELD_PROVENANCE.name: dg.AssetOut(
-            **out(FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field.")
+            **out(
+                FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field."
+            )
         ),
     },
     check_specs=[check_spec(NORMALIZED_RUNS), check_spec(FIELD_PROVENANCE)],

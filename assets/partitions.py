@@ -9,7 +9,9 @@ import pandas as pd
 
 from ft_emissions_pipeline.tables import EARLIEST
 
-DAILY = dg.DailyPartitionsDefinition(start_date=f"{EARLIEST:%Y-%m-%d}", timezone="UTC", end_offset=1)
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=f"{EARLIEST:%Y-%m-%d}", timezone="UTC", end_offset=1
+)
 """UTC days; the present one included, so that a run that ended today is not told to wait."""
 
 ONE_RUN = dg.BackfillPolicy.single_run()

@@ -15,6 +15,7 @@ from assets.quality_checks import check_result, check_spec
 from assets.resources import OwnFootprint, Pipeline
 from assets.stored import out
 from ft_emissions_pipeline import report, store
+from ft_emissions_pipeline.footprint import FootprintFailed
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -22,6 +23,7 @@ from ft_emissions_pipeline.tables import (
     QUARANTINE,
     RESTATEMENTS,
     RUN_IMPACTS,
+    empty,
 )
 
 GROUP = "report"
@@ -37,17 +39,20 @@ GROUP = "report"
 def pipeline_footprint(
     context: dg.AssetExecutionContext, own_footprint: OwnFootprint
 ) -> Iterator[Any]:
-    """Note what this materialisation run has consumed so far."""
-    frame = own_footprint.so_far().assign(pipeline_run_id=context.run.run_id)
-    own = frame.iloc[0]
-    yield dg.Output(
-        frame,
-        metadata={
-            "energy_kwh": float(own["energy_kwh"]),
-            "carbon_kgco2e": float(own["carbon_kgco2e"]),
-            "duration_s": float(own["duration_s"]),
-        },
-    )
+    """Note what this materialisation run has consumed so far.
+
+    Where the machine cannot be measured, the run goes on and the metadata say why there is no row.
+    """
+    try:
+        frame = own_footprint.so_far().assign(pipeline_run_id=context.run.run_id)
+        own = frame.iloc[0]
+        metadata = {
+            name: float(own[name]) for name in ("energy_kwh", "carbon_kgco2e", "duration_s")
+        }
+    except FootprintFailed as error:
+        context.log.warning("%s", error)
+        frame, metadata = empty(PIPELINE_FOOTPRINT), {"not_measured": str(error)}
+    yield dg.Output(frame, metadata=metadata)
     yield check_result(frame, PIPELINE_FOOTPRINT)
 
 

@@ -55,20 +55,23 @@ class OwnFootprint(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["OwnFootprint"]:
         """Measure while the run lasts, and leave the final figure in the run's tags."""
-        with footprint.measure(self.country_iso3) as measured:
-            self._measured = measured
-            yield self
-        final = measured.so_far().iloc[0]
-        run = context.run
-        if run is not None and context.instance is not None:
-            context.instance.add_run_tags(
-                run.run_id,
-                {
-                    "ft_emissions/own_energy_kwh": f"{final['energy_kwh']:.3g}",
-                    "ft_emissions/own_carbon_kgco2e": f"{final['carbon_kgco2e']:.3g}",
-                },
-            )
+        try:
+            with footprint.measure(self.country_iso3) as measured:
+                self._measured = measured
+                yield self
+        except footprint.FootprintFailed as error:
+            # What cannot be measured is said, and costs the figure, never the run.
+            _tag(context, {"ft_emissions/own_footprint": str(error)})
+        else:
+            final = measured.so_far().iloc[0]
+            names = ("energy_kwh", "carbon_kgco2e")
+            _tag(context, {f"ft_emissions/own_{name}": f"{final[name]:.3g}" for name in names})
 
     def so_far(self) -> pd.DataFrame:
         """Return the row of `pipeline_footprint` up to now, without the run's id."""
         return self._measured.so_far()
+
+
+def _tag(context: dg.InitResourceContext, tags: dict[str, str]) -> None:
+    if context.run is not None and context.instance is not None:
+        context.instance.add_run_tags(context.run.run_id, tags)

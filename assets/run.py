@@ -17,13 +17,13 @@ import pandas as pd
 # Said at every import of the definitions; the policy has kept its meaning since Dagster 1.5.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
-from assets.definitions import build_defs  # noqa: E402 - after the filter
-from assets.partitions import range_tags  # noqa: E402
-from ft_emissions_pipeline import landing as logs  # noqa: E402
-from ft_emissions_pipeline import restate, store  # noqa: E402
-from ft_emissions_pipeline.readers import Settings  # noqa: E402
-from ft_emissions_pipeline.reference import load  # noqa: E402
-from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS  # noqa: E402
+from assets.definitions import build_defs
+from assets.partitions import range_tags
+from ft_emissions_pipeline import landing as logs
+from ft_emissions_pipeline import restate, store
+from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.reference import load
+from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
@@ -133,7 +133,10 @@ class _Stages(logging.Handler):
 
 def _logger(progress: Progress) -> dg.LoggerDefinition:
     def make(_: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("ft_emissions.progress", level=logging.DEBUG)
+        logger = logging.getLogger("ft_emissions.progress")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.handlers.clear()
         logger.addHandler(_Stages(progress))
         return logger
 

@@ -20,27 +20,34 @@ GROUP = "runs"
 @table_asset(
     RUNS,
     group=GROUP,
-    description="Reads just the files that hold the day, and joins the records of one run: "
-    "measured goes before disclosed.",
     deps=[key("models"), key("defaults")],
 )
 def runs(
     context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
 ) -> pd.DataFrame:
+    """Read just the files that hold the day, and join the records of one run.
+
+    Of several records of one field the measured one goes before the disclosed one.
+    """
     first, last = days(context)
     return landing.runs_of(
-        pipeline.landing_folder, landing_index, first, last, pipeline.reference(), pipeline.settings()
+        pipeline.landing_folder,
+        landing_index,
+        first,
+        last,
+        pipeline.reference(),
+        pipeline.settings(),
     )
 
 
 @table_asset(
     USAGE,
     group=GROUP,
-    description="Counts of inferences; of several counts of one day the file last by name stands.",
 )
 def usage(
     context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
 ) -> pd.DataFrame:
+    """Read the day's counts; of several for one model the file last by name stands."""
     first, last = days(context)
     return landing.usage_of(
         pipeline.landing_folder, landing_index, first, last, pipeline.settings()
@@ -50,9 +57,11 @@ def usage(
 @table_asset(
     VALIDATED_RUNS,
     group=GROUP,
-    description="Leaves out what breaks a rule after joining, or holds neither time nor tokens; "
-    "`quarantine` says what and why.",
 )
 def validated_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what breaks a rule after joining, or holds neither time nor tokens.
+
+    `quarantine` says what was left out, and why.
+    """
     accepted, _ = normalize.accepted(runs)
     return accepted

@@ -6,7 +6,7 @@ Put here: jobs and schedules. Keep out: which days an event touches (`ft_emissio
 import dagster as dg
 import pandas as pd
 
-from assets.partitions import DAILY, range_tags
+from assets.partitions import range_tags
 from assets.resources import Pipeline
 from ft_emissions_pipeline import landing, restate, store
 from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
@@ -14,14 +14,14 @@ from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
 everything = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all(),
-    partitions_def=DAILY,
     description="All stages for a day or a range of days, in one run.",
 )
 
 allocation = dg.define_asset_job(
     "allocation",
-    selection=dg.AssetSelection.assets("restatements", "inference_impacts", "daily_report", "pipeline_footprint"),
-    partitions_def=DAILY,
+    selection=dg.AssetSelection.assets(
+        "restatements", "inference_impacts", "daily_report", "pipeline_footprint"
+    ),
     description="Share versions over days again, where their use life or their counts moved.",
 )
 
@@ -38,9 +38,7 @@ def daily(context: dg.ScheduleEvaluationContext, pipeline: Pipeline) -> dg.RunRe
     now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC").tz_localize(None)
     yesterday = now.floor("D") - pd.Timedelta(days=1)
     first = window_start(pipeline, yesterday)
-    return dg.RunRequest(
-        run_key=f"daily-{yesterday:%Y-%m-%d}", tags=range_tags(first, yesterday)
-    )
+    return dg.RunRequest(run_key=f"daily-{yesterday:%Y-%m-%d}", tags=range_tags(first, yesterday))
 
 
 def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:

@@ -29,8 +29,10 @@ def out(table: Table, description: str) -> dict[str, Any]:
     }
 
 
-def table_asset(table: Table, *, group: str, description: str, **options: Any) -> Callable[..., Any]:
+def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., Any]:
     """Declare an asset that makes one table; its function returns the rows, which are then checked.
+
+    The function's docstring is what the lineage page shows.
 
     Parameters
     ----------
@@ -38,8 +40,6 @@ def table_asset(table: Table, *, group: str, description: str, **options: Any) -
         Declaration of the table; its partition column makes the asset daily.
     group : str
         Stage of the pipeline.
-    description : str
-        What happens here, for the reader of the lineage page.
     **options
         Passed on to `dagster.asset`.
     """
@@ -63,9 +63,8 @@ def table_asset(table: Table, *, group: str, description: str, **options: Any) -
             name=table.name,
             group_name=group,
             check_specs=[check_spec(table)],
-            **out(table, description),
+            **out(table, inspect.getdoc(function) or ""),
             **options,
         )(body)
 
     return decorate
-

@@ -55,7 +55,9 @@ def model_versions(
     expected_end, rule = _expected_end(versions)
     today_ends = pd.Timestamp(as_of).tz_localize("UTC") + DAY
     last_served = pd.to_datetime(usage["date"], utc=True).groupby(usage["model_name"]).max() + DAY
-    served_until = pd.to_datetime(versions["model_name"].map(last_served), utc=True)
+    served_until = pd.Series(
+        last_served.reindex(versions["model_name"]).array, index=versions.index
+    )
     outlived = (rule == "default") & (served_until > expected_end)
     expected_end = expected_end.where(~outlived, served_until)
     limited_over = (rule != "usual_interval") & (expected_end <= today_ends)
@@ -66,8 +68,12 @@ def model_versions(
     closed = following.notna() | limited_over
     versions["status"] = closed.map({True: "closed", False: "open"})
     usual = usage.groupby(["model_name", "date"])["inferences"].sum().groupby("model_name").mean()
-    projected = versions["model_name"].map(usual).astype("float64").where(~closed)
-    versions["expected_inferences_per_day"] = versions["expected_inferences_per_day"].fillna(projected)
+    projected = pd.Series(
+        usual.reindex(versions["model_name"]).to_numpy(dtype=float), index=versions.index
+    ).where(~closed)
+    versions["expected_inferences_per_day"] = versions["expected_inferences_per_day"].fillna(
+        projected
+    )
     days = _served_days(versions, usage)
     counted = days.groupby("position")["inferences"].sum(min_count=1)
     versions["inferences"] = counted.reindex(versions.index).to_numpy(dtype=float)
@@ -105,7 +111,7 @@ def _served_days(
         last_day = last_day.clip(upper=last)
     count = ((last_day - first_day).dt.days + 1).clip(lower=0).where(start < end, 0)
     position = np.repeat(np.arange(len(versions)), count)
-    within = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count).to_numpy()
+    within = np.arange(len(position)) - np.asarray(np.repeat(np.cumsum(count) - count, count))
     days = pd.DataFrame({"position": position})
     days["date"] = first_day.to_numpy()[position] + within * np.timedelta64(1, "D")
     for name in ("model_name", "model_version"):
@@ -132,7 +138,9 @@ def _actual_inferences(days: pd.DataFrame, usage: pd.DataFrame) -> np.ndarray:
     A count of a version is that version's; a count of the model is shared by the versions that
     served on the day, by their time in service.
     """
-    of_model = usage[usage["model_version"].isna()].groupby(["model_name", "date"])["inferences"].sum()
+    of_model = (
+        usage[usage["model_version"].isna()].groupby(["model_name", "date"])["inferences"].sum()
+    )
     of_version = (
         usage.dropna(subset=["model_version"])
         .groupby(["model_name", "date", "model_version"])["inferences"]

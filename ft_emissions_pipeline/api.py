@@ -13,11 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline import equations, landing, methodology, normalize, token_time
+from ft_emissions_pipeline import equations, landing, methodology, normalize, store, token_time
 from ft_emissions_pipeline import explain as explanation
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline import store
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.readers.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
@@ -146,7 +145,12 @@ def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
     for number, mapping in enumerate(given, start=1):
         fields = from_mapping(mapping, f"disclosure {number}")
         rows.append(
-            {"run_id": f"disclosure-{number}", **fields, "source_record": str(number), "repairs": ""}
+            {
+                "run_id": f"disclosure-{number}",
+                **fields,
+                "source_record": str(number),
+                "repairs": "",
+            }
         )
     reading: Reading = reading_of_runs(rows, [])
     return landing.joined_runs([("disclosure", FORMAT, reading)], reference)

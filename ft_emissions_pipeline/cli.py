@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -62,7 +62,9 @@ def estimate(
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
     result = found.runs.merge(found.per_inference[columns], on="run_id")
     if form is Format.json:
-        typer.echo(result.to_json(orient="records", date_format="iso", double_precision=12, indent=2))
+        typer.echo(
+            result.to_json(orient="records", date_format="iso", double_precision=12, indent=2)
+        )
     elif form is Format.csv:
         typer.echo(result.to_csv(index=False), nl=False)
     else:
@@ -179,7 +181,7 @@ def _range(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[object]:
+def _progress() -> Iterator[Callable[[str], None]]:
     """Show the stage under way; on a terminal in one line, else a line each."""
     from rich.console import Console
 
@@ -232,7 +234,16 @@ def _estimates(result: pd.DataFrame) -> Table:
     from rich.table import Table
 
     table = Table(title="Carbon and water of fine-tuning runs (5th to 95th percentile)")
-    for name in ("run", "day", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference", "mL/inference", "tier"):
+    for name in (
+        "run",
+        "day",
+        "energy kWh",
+        "carbon kgCO2e",
+        "water L",
+        "gCO2e/inference",
+        "mL/inference",
+        "tier",
+    ):
         table.add_column(name, justify="left" if name in {"run", "day"} else "right")
     for row in result.itertuples(index=False):
         table.add_row(
@@ -261,8 +272,14 @@ def _per_inference(impacts: pd.DataFrame) -> Table:
             row.model_name,
             f"{row.date:%Y-%m-%d}",
             f"{row.inferences:,.0f}",
-            _with_interval(row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95),
-            _with_interval(row.water_ml_per_inference, row.water_ml_per_inference_p05, row.water_ml_per_inference_p95),
+            _with_interval(
+                row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
+            ),
+            _with_interval(
+                row.water_ml_per_inference,
+                row.water_ml_per_inference_p05,
+                row.water_ml_per_inference_p95,
+            ),
             row.status,
         )
     return table
@@ -278,4 +295,6 @@ def _figure(value: float, digits: int = 3) -> str:
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    return "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"
+    return (
+        "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"
+    )

@@ -185,7 +185,7 @@ def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> lis
 def _evaluated(template: str, values: Mapping[str, Any]) -> float:
     """Work the printed formula out, so that what is printed is what was done."""
     expression = _PLACEHOLDER.sub(r"\1", template).replace(" x ", " * ")
-    return float(eval(expression, {"__builtins__": {}}, dict(values)))  # noqa: S307 - own constants
+    return float(eval(expression, {"__builtins__": {}}, dict(values)))
 
 
 def _number(value: Any) -> str:
@@ -208,9 +208,7 @@ def _amortisation(impacts: pd.Series) -> list[str]:
     ]
 
 
-def _origins(
-    provenance: pd.DataFrame, used: set[str], reference: ref.Reference
-) -> Iterator[str]:
+def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
     described = {rule.name: rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
             "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip

@@ -139,13 +139,15 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     used = several[~_earlier_states(several)]
     first = several.drop_duplicates("run_id").set_index("run_id")
     runs = first[_SOURCE].copy()
+    formats = several["source_format"].unique()
     origins: dict[str, dict[str, list[str]]] = {run_id: {} for run_id in runs.index}
     for field in (name for name in RUN_FIELDS if name in several and name != "run_id"):
         values = used.loc[used[field].notna(), [field, "run_id", *_SOURCE]]
         if values.empty:
             runs[field] = pd.Series(index=runs.index, dtype=several[field].dtype)
             continue
-        rank = values["source_format"].map(lambda name, f=field: BASES.index(basis_of(name, f)))
+        ranks = {name: BASES.index(basis_of(name, field)) for name in formats}
+        rank = values["source_format"].map(ranks)
         ranked = values.assign(rank=rank).sort_values("rank", kind="stable")
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
@@ -168,7 +170,9 @@ def _words(notes: list[tuple[str, str]], run_ids: pd.Index) -> pd.Series:
     words: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
     for run_id, word in notes:
         words[run_id].add(word)
-    return pd.Series([" ".join(sorted(words[i])) for i in run_ids], index=run_ids, dtype="str")
+    return pd.Series(
+        [" ".join(sorted(words[i])) or np.nan for i in run_ids], index=run_ids, dtype="str"
+    )
 
 
 def _earlier_states(several: pd.DataFrame) -> pd.Series:

@@ -60,7 +60,8 @@ def scan(
     """
     known = set(zip(previous["source_uri"], previous["content_hash"], strict=True))
     mapped = set(previous.loc[previous["content"] == "mapping", "source_uri"])
-    kept, pieces, pairs = [], [], []
+    kept, pieces = [], []
+    pairs: list[tuple[str, str]] = []
     for path, uri in files_in([folder]):
         if uri not in mapped and (uri, _content_hash(path)) in known:
             kept.append(uri)
@@ -218,7 +219,8 @@ def joined_runs(
     DataFrame
         Table `runs`.
     """
-    frames, pairs = [], []
+    frames = []
+    pairs: list[tuple[str, str]] = []
     for uri, source_format, reading in readings:
         pairs += reading.mapping
         if len(reading.runs):
@@ -232,7 +234,9 @@ def joined_runs(
     return conform(joined.sort_values("run_id"), RUNS)
 
 
-def _read(folder: Path, uris: set[str], settings: Settings) -> Iterable[tuple[str, str | None, Reading]]:
+def _read(
+    folder: Path, uris: set[str], settings: Settings
+) -> Iterable[tuple[str, str | None, Reading]]:
     for path, uri in files_in([folder]):
         if uri in uris:
             reading, _, source_format = read_file(path, uri, settings)
@@ -346,5 +350,5 @@ def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
     counts["quarantined"] += lost.reindex(counts.index, fill_value=0)
     counts["used"] = counts["records"] - counts["merged"] - counts["quarantined"]
     return counts.reset_index()[["source_uri", "records", "used", "merged", "quarantined"]].astype(
-        {name: np.int64 for name in ("records", "used", "merged", "quarantined")}
+        dict.fromkeys(("records", "used", "merged", "quarantined"), np.int64)
     )

@@ -83,9 +83,12 @@ def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.D
 def _life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     first = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
     final = versions["use_life_end"].dt.floor("D").dt.tz_localize(None).clip(upper=last)
-    ranges = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
-    days = np.unique(np.concatenate([r.to_numpy() for r in ranges])) if ranges else []
-    return pd.DatetimeIndex(days)
+    lives = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
+    return (
+        pd.DatetimeIndex(np.unique(np.concatenate([life.to_numpy() for life in lives])))
+        if lives
+        else pd.DatetimeIndex([])
+    )
 
 
 def ranges(days: pd.DatetimeIndex, gap: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
@@ -113,7 +116,11 @@ def _cause(both: pd.DataFrame, withdrawn: pd.Series) -> tuple[pd.Series, pd.Seri
         ("factor changed", differs("reference_version"), words("reference_version")),
         ("methodology changed", differs("methodology"), words("methodology")),
         ("use life closed", differs("status"), words("status")),
-        ("usage true-up", pd.Series(counts, index=both.index) & ~withdrawn, words("inferences_basis")),
+        (
+            "usage true-up",
+            pd.Series(counts, index=both.index) & ~withdrawn,
+            words("inferences_basis"),
+        ),
     )
     cause = pd.Series("late log", index=both.index, dtype="str")
     detail = pd.Series("a run or a count of another day changed", index=both.index, dtype="str")

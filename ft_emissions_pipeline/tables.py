@@ -132,7 +132,7 @@ _RUN_FIELDS = (
         maximum=1e3,
     ),
     _text("gpu_model", "Accelerator, as named in the log."),
-    _number("gpu_count", "", "Accelerators used.", maximum=1e6),
+    _number("gpu_count", "", "Accelerators that the run used.", maximum=1e6),
     _text("server_model", "Server, as named in the log."),
     _number("server_count", "", "Servers used; a share where a server was shared.", maximum=1e6),
     _text("instance_type", "Cloud instance type."),
@@ -182,6 +182,12 @@ RUN_FIELDS = tuple(column.name for column in _RUN_FIELDS)
 
 def _ordered(first: str, second: str) -> Callable[[pd.DataFrame], pd.Series]:
     return lambda frame: ~(frame[first] > frame[second])
+
+
+def _within_interval(name: str) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda frame: (
+        frame[name].isna() | frame[name].between(frame[f"{name}_p05"], frame[f"{name}_p95"])
+    )
 
 
 _RUN_RULES = (
@@ -251,9 +257,9 @@ USAGE = Table(
     "the inferences that one model, or one version of it, served on one day",
     (
         _day("Day of the inferences."),
-        _text("model_name", "Registered model.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
         _text("model_version", "Version that served; empty where only the model is known."),
-        _number("inferences", "inference", "Inferences served.", required=True, maximum=1e15),
+        _number("inferences", "inference", "Inferences served on the day.", required=True, maximum=1e15),
         *_RUN_SOURCE,
     ),
     key=("date", "model_name", "model_version"),
@@ -330,7 +336,7 @@ FIELD_PROVENANCE = Table(
     "one field of one run: its value and where it comes from",
     (
         _day("Day to which the run belongs."),
-        _text("run_id", "Run.", required=True),
+        _text("run_id", "Identity of the run.", required=True),
         _text("field", "Column of normalized_runs.", required=True),
         _text("value", "The value, as text.", required=True),
         Column("p05", "float", "5th percentile, for numbers."),
@@ -354,9 +360,9 @@ TOKEN_TIME_MODEL = Table(
     (
         _day("Day on which the parameter was in force."),
         _text("parameter", "Name of the parameter.", required=True),
-        Column("value", "float", "Value.", required=True),
-        Column("p05", "float", "5th percentile.", required=True),
-        Column("p95", "float", "95th percentile.", required=True),
+        Column("value", "float", "Value of the parameter.", required=True),
+        Column("p05", "float", "5th percentile of the parameter.", required=True),
+        Column("p95", "float", "95th percentile of the parameter.", required=True),
         _text("unit", "Unit of the value."),
         _text("factor_id", "Reference row, or the hash of the training set.", required=True),
     ),
@@ -369,10 +375,10 @@ RUN_IMPACTS = Table(
     "a run's footprint",
     (
         _day("Day to which the run belongs."),
-        _text("run_id", "Run.", required=True),
-        _text("model_name", "Registered model.", required=True),
+        _text("run_id", "Identity of the run.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
         _text("parent_version", "Version that was fine-tuned further."),
-        _text("base_model", "Pre-trained model."),
+        _text("base_model", "Pre-trained model, as logged."),
         _instant("ended_at", "When the run ended.", required=True),
         Column("expected_use_life_days", "float", "Expected use life.", unit="day", required=True),
         _text("expected_use_life_basis", "Kind of evidence for it.", required=True, allowed=BASES),
@@ -397,9 +403,9 @@ RUN_IMPACTS = Table(
     partition="date",
     row_rules=(
         RowRule("interval_misses_carbon", "total_kgco2e lies outside its interval",
-                lambda f: f["total_kgco2e"].between(f["total_kgco2e_p05"], f["total_kgco2e_p95"])),
+                _within_interval("total_kgco2e")),
         RowRule("interval_misses_water", "total_water_l lies outside its interval",
-                lambda f: f["total_water_l"].between(f["total_water_l_p05"], f["total_water_l_p95"])),
+                _within_interval("total_water_l")),
     ),
 )  # fmt: skip
 
@@ -407,7 +413,7 @@ MODEL_VERSIONS = Table(
     "model_versions",
     "a registered model between two fine-tunings",
     (
-        _text("model_name", "Registered model.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
         _text("model_version", "Version: the id of the run that made it.", required=True),
         _text("parent_version", "Version that was fine-tuned further."),
         _instant("use_life_start", "When the version was ready to serve.", required=True),
@@ -436,8 +442,8 @@ INFERENCE_IMPACTS = Table(
     "a version of a model on a day: what each of its inferences carries from the fine-tuning",
     (
         _day("Day of the inferences."),
-        _text("model_name", "Registered model.", required=True),
-        _text("model_version", "Version.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("model_version", "Version of the model.", required=True),
         _number("inferences", "inference", "Inferences of the version on the day; empty where none are known."),
         _text("inferences_basis", "What they rest on.", required=True,
               allowed=("actual", "expected", "none", "unallocated")),
@@ -464,10 +470,11 @@ INFERENCE_IMPACTS = Table(
     ),
     key=("date", "model_name", "model_version"),
     partition="date",
-    row_rules=tuple(
-        RowRule(f"interval_misses_{name}", f"{name} lies outside its interval",
-                lambda f, name=name: f[name].isna() | f[name].between(f[f"{name}_p05"], f[f"{name}_p95"]))
-        for name in ("gco2e_per_inference", "water_ml_per_inference")
+    row_rules=(
+        RowRule("interval_misses_gco2e_per_inference", "gco2e_per_inference lies outside its interval",
+                _within_interval("gco2e_per_inference")),
+        RowRule("interval_misses_water_ml_per_inference", "water_ml_per_inference lies outside its interval",
+                _within_interval("water_ml_per_inference")),
     ),
 )  # fmt: skip
 
@@ -480,13 +487,13 @@ RESTATEMENTS = Table(
     "a reported value that moved",
     (
         _day("Day of the reported value."),
-        _text("model_name", "Registered model.", required=True),
-        _text("model_version", "Version.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("model_version", "Version of the model.", required=True),
         _text("column", "Column of inference_impacts that moved.", required=True),
         Column("old", "float", "Value as reported before; empty where the number was unknown."),
         Column("new", "float", "Value from now on; empty where the row was withdrawn."),
         _text("cause", "Why it moved.", required=True, allowed=RESTATEMENT_CAUSES),
-        _text("cause_detail", "What changed."),
+        _text("cause_detail", "What changed, from and to."),
         Column("old_table_version", "integer", "Delta version of inference_impacts with the old value.", required=True, minimum=0),
         Column("new_table_version", "integer", "Delta version of inference_impacts with the new value.", required=True, minimum=0),
     ),
@@ -593,17 +600,14 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
     """
     conformed = conform(frame, table)
     ordered = conformed.sort_values(list(table.key), kind="stable", na_position="first")
-    arrow = pa.Table.from_pandas(ordered, schema=arrow_schema(table), preserve_index=False, safe=True)
-    arrow = arrow.replace_schema_metadata(None)
-    empty = [
-        column.name
-        for column in table.columns
-        if column.required and arrow.column(column.name).null_count
-    ]
-    if empty:
-        msg = f"table {table.name}: required column(s) {', '.join(empty)} have empty cells"
+    unfilled = [c.name for c in table.columns if c.required and ordered[c.name].isna().any()]
+    if unfilled:
+        msg = f"table {table.name}: required column(s) {', '.join(unfilled)} have empty cells"
         raise ValueError(msg)
-    return arrow
+    arrow = pa.Table.from_pandas(
+        ordered, schema=arrow_schema(table), preserve_index=False, safe=True
+    )
+    return arrow.replace_schema_metadata(None)
 
 
 def from_arrow(arrow: pa.Table, table: Table) -> pd.DataFrame:
@@ -618,19 +622,33 @@ def empty(table: Table) -> pd.DataFrame:
 
 def data_dictionary() -> str:
     """Return the documentation of all tables as Markdown, for `docs/data_dictionary.md`."""
-    lines = ["# Data dictionary", "", "Made from `ft_emissions_pipeline/tables.py`; do not edit by hand.", ""]
+    lines = [
+        "# Data dictionary",
+        "",
+        "Made from `ft_emissions_pipeline/tables.py`; do not edit by hand.",
+        "",
+    ]
     for table in TABLES.values():
         lines += [f"## {table.name}", "", f"One row is {table.row}.", ""]
         lines += [f"Key: {', '.join(f'`{name}`' for name in table.key)}."]
         if table.partition:
             lines += [f"Partitioned by `{table.partition}` (UTC day)."]
-        lines += ["", "| column | type | unit | may be empty | range | description |", "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| column | type | unit | may be empty | range | description |",
+            "|---|---|---|---|---|---|",
+        ]
         lines += [
             f"| `{c.name}` | {c.kind} | {c.unit} | {'no' if c.required else 'yes'} | {_range(c)} | {c.description} |"
             for c in table.columns
         ]
         if table.row_rules:
-            lines += ["", "Refused when: " + "; ".join(f"{r.description} (`{r.code}`)" for r in table.row_rules) + "."]
+            lines += [
+                "",
+                "Refused when: "
+                + "; ".join(f"{r.description} (`{r.code}`)" for r in table.row_rules)
+                + ".",
+            ]
         lines += [""]
     return "\n".join(lines)
 

@@ -64,14 +64,6 @@ def test_an_empty_block_has_figures_too():
     assert (measured.so_far()[FIGURES] > 0).all(axis=None)
 
 
-def test_starting_does_not_hold_the_pipeline_up():
-    with footprint.measure("USA"):
-        pass  # the first measurement of a process imports CodeCarbon
-    started = time.perf_counter()
-    with footprint.measure("USA"):
-        assert time.perf_counter() - started < 0.3
-
-
 def test_an_unknown_country_is_refused():
     with (
         pytest.raises(ValueError, match="no grid for the country 'XXX'; give an ISO 3166-1"),

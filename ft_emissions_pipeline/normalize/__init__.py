@@ -131,10 +131,9 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     """
     timed = runs["reserved_s"].notna() | (runs["active_s"] > 0)
     dated = runs["started_at"].notna() & (runs["ended_at"] > runs["started_at"])
-    counted = (
-        runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1)
-        | runs[["samples", "sequence_length"]].notna().all(axis=1)
-    )
+    counted = runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1) | runs[
+        ["samples", "sequence_length"]
+    ].notna().all(axis=1)
     refused = runs[~(timed | dated | counted)]
     return pd.DataFrame(
         {
@@ -163,7 +162,12 @@ def _guessed_identities(provenance: pd.DataFrame, reference: ref.Reference) -> p
         rows = changed.index[(changed["field"] == field) & (changed["rule"] != "as_logged")]
         run_id = changed.loc[rows, "run_id"]
         guessed = run_id.map(of["basis"]).isin(IMPUTED).to_numpy()
-        vague = run_id.map(of["rule"]).astype("str").str.endswith("_name_ambiguous").to_numpy(dtype=bool)
+        vague = (
+            run_id.map(of["rule"])
+            .astype("str")
+            .str.endswith("_name_ambiguous")
+            .to_numpy(dtype=bool)
+        )
         if not (guessed | vague).any():
             continue
         wide, of_variants = _spreads_over(reference, field)

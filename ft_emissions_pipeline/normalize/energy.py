@@ -71,7 +71,7 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
 
 
 def flat_gpu_power_w(reference: ref.Reference) -> float:
-    """Return the published profile's power per GPU. [W]"""
+    """Return the published profile's power per GPU, in watts."""
     return ref.default(reference, "scope3_gpu_power_w").value
 
 

@@ -36,7 +36,7 @@ class Context:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
         if name not in self.log_sd:
             return np.zeros(len(index))
-        return self.log_sd[name].reindex(index).to_numpy(dtype=float)
+        return np.asarray(self.log_sd[name].reindex(index), dtype=float)
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class Offer:
     note: pd.Series | str | None = None
 
 
+Answer = Callable[[pd.DataFrame, Context], Offer]
+"""How a rule answers: from the rows that miss its field to what it offers for them."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One way to fill one field; `description` is what `explain` and the docs print."""
@@ -61,7 +65,7 @@ class Rule:
     name: str
     basis: str
     description: str
-    offer: Callable[[pd.DataFrame, Context], Offer]
+    offer: Answer
 
 
 LOGGED_SPREAD = {
@@ -80,7 +84,17 @@ LOGGED_SPREAD = {
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
-PROVENANCE_PARTS = ("run_id", "field", "value", "p05", "p95", "basis", "rule", "factor_id", "source")
+PROVENANCE_PARTS = (
+    "run_id",
+    "field",
+    "value",
+    "p05",
+    "p95",
+    "basis",
+    "rule",
+    "factor_id",
+    "source",
+)
 
 
 def apply(
@@ -161,9 +175,7 @@ def _part(value: object, answered: pd.Series) -> object:
     return value
 
 
-def _remember(
-    context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object
-) -> None:
+def _remember(context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object) -> None:
     spread = context.log_sd.setdefault(name, pd.Series(0.0, index=index))
     spread.loc[rows] = log_sd
 

@@ -11,13 +11,13 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
 
 NO_GPU = "none"
 """Stands in `gpu_id` where a log says that the run used no accelerator."""
 
 
-def _named(kind: str, column: str, *, ambiguous: bool):  # noqa: ANN202 - a rule's offer
+def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = ref.resolve(context.reference, kind, frame[column])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
@@ -32,7 +32,7 @@ def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
     return Offer(row[column], factor_id=row["factor_id"])
 
 
-def _of_instance(column: str):  # noqa: ANN202 - a rule's offer
+def _of_instance(column: str) -> Answer:
     return lambda frame, context: _instance(frame, context, column)
 
 
@@ -66,7 +66,7 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     )
 
 
-def _of_managed(column: str):  # noqa: ANN202 - a rule's offer
+def _of_managed(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = managed_rows(frame, context)
         spread: object = 0.0
@@ -77,7 +77,7 @@ def _of_managed(column: str):  # noqa: ANN202 - a rule's offer
     return offer
 
 
-def _of_server(column: str):  # noqa: ANN202 - a rule's offer
+def _of_server(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = ref.resolve(context.reference, "servers", frame["server_model"])
         row = ref.take(context.reference, "servers", found["id"], [column])
@@ -86,7 +86,7 @@ def _of_server(column: str):  # noqa: ANN202 - a rule's offer
     return offer
 
 
-def _common(column: str):  # noqa: ANN202 - a rule's offer
+def _common(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = ref.at_year(
             context.reference, "common_hardware", None, frame["date"].dt.year, column
@@ -152,22 +152,22 @@ def _managed_share(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer((frame["gpu_count"] / row["slots"]).where(managed), factor_id=row["factor_id"])
 
 
-def _name_from(column: str):  # noqa: ANN202 - a rule's offer
+def _name_from(column: str) -> Answer:
     return lambda frame, _: Offer(frame[column])
 
 
-def _gpu_factor(column: str, target: str, table: str = "gpus"):  # noqa: ANN202 - a rule's offer
+def _gpu_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, table, frame["gpu_id"], [column])
+        row = ref.take(context.reference, "gpus", frame["gpu_id"], [column])
         power = ref.default(context.reference, "gsd_hardware_power")
         return Offer(row[column], factor_id=row["factor_id"], log_sd=np.log(power.value))
 
     return Rule(
-        target, f"{target}_of_gpu", "disclosed", f"{column} of the accelerator in {table}.csv", offer
+        target, f"{target}_of_gpu", "disclosed", f"{column} of the accelerator in gpus.csv", offer
     )
 
 
-def _making(table: str, id_column: str, value: str, low: str, high: str):  # noqa: ANN202
+def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = ref.take(context.reference, table, frame[id_column], [value, low, high])
         spread = uncertainty.log_sd_of_interval(row[low], row[high])
@@ -187,11 +187,11 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(values, factor_id=row["factor_id"], log_sd=spread)
 
 
-def _server_factor(column: str, target: str, per_server: bool = True):  # noqa: ANN202, FBT
+def _server_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = ref.take(context.reference, "servers", frame["server_id"], [column])
         power = ref.default(context.reference, "gsd_hardware_power")
-        values = row[column] if per_server else row[column] * frame["server_count"]
+        values = row[column] * frame["server_count"] if column == "cpu_count" else row[column]
         spread = 0.0 if column == "cpu_count" else np.log(power.value)
         return Offer(values, factor_id=row["factor_id"], log_sd=spread)
 
@@ -210,7 +210,7 @@ def _without_gpu(target: str) -> Rule:
     )
 
 
-def _constant(parameter: str):  # noqa: ANN202 - a rule's offer
+def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = ref.default(context.reference, parameter)
         spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
@@ -264,7 +264,7 @@ FACTORS = (
     *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
     _gpu_factor("tdp_w", "gpu_max_w"),
     _gpu_factor("idle_w", "gpu_idle_w"),
-    _server_factor("cpu_count", "cpu_count", per_server=False),
+    _server_factor("cpu_count", "cpu_count"),
     _server_factor("cpu_max_w", "cpu_max_w"),
     _server_factor("cpu_idle_w", "cpu_idle_w"),
     _server_factor("host_idle_w", "host_idle_w"),

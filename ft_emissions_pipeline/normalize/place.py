@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -39,7 +39,7 @@ def _provider_words(frame: pd.DataFrame) -> pd.Series:
     return frame["cloud_provider"].fillna(service)
 
 
-def _of_region(column: str):  # noqa: ANN202 - a rule's offer
+def _of_region(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = _region(frame, context)
         row = ref.take(context.reference, "cloud_regions", found["id"], [column])
@@ -54,9 +54,11 @@ def _country_named(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _country_of_state(frame: pd.DataFrame, context: Context) -> Offer:
-    """A US state by name, as CodeCarbon and disclosures write it, means the USA."""
+    """Take a US state, as CodeCarbon and disclosures name it, for a place in the USA."""
     found = ref.resolve(context.reference, "us_states", frame["location"])
-    return Offer(found["id"].map(lambda _: "USA", na_action="ignore"), factor_id=found["alias_factor_id"])
+    return Offer(
+        found["id"].map(lambda _: "USA", na_action="ignore"), factor_id=found["alias_factor_id"]
+    )
 
 
 def _default_country(frame: pd.DataFrame, context: Context) -> Offer:
@@ -79,7 +81,9 @@ def _country(frame: pd.DataFrame, _: Context) -> pd.Series:
 
 def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
     found = region_id(frame, context)
-    return ref.take(context.reference, "cloud_regions", found, ["egrid_subregion"])["egrid_subregion"]
+    return ref.take(context.reference, "cloud_regions", found, ["egrid_subregion"])[
+        "egrid_subregion"
+    ]
 
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
@@ -87,8 +91,7 @@ def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
     of_region = ref.take(context.reference, "cloud_regions", found, ["us_state"])["us_state"]
     of_region = "US-" + of_region
     named = ref.resolve(context.reference, "us_states", frame["location"])["id"]
-    state = of_region.where(of_region.notna(), named)
-    return state
+    return of_region.where(of_region.notna(), named)
 
 
 def _world(frame: pd.DataFrame, _: Context) -> pd.Series:
@@ -103,14 +106,15 @@ def _log_gsd(context: Context, name: str) -> float:
     return float(np.log(ref.default(context.reference, name).value))
 
 
-def _datacenter(metric: str, scope: str, keys: Keys, gsd: str):  # noqa: ANN202 - a rule's offer
+def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
-        found = ref.at_year(
-            context.reference, "datacenter", wanted, frame["date"].dt.year, "value"
-        )
+        found = ref.at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
         return Offer(
-            found["value"], factor_id=found["factor_id"], log_sd=_log_gsd(context, gsd), note=_match(found)
+            found["value"],
+            factor_id=found["factor_id"],
+            log_sd=_log_gsd(context, gsd),
+            note=_match(found),
         )
 
     return offer
@@ -118,14 +122,16 @@ def _datacenter(metric: str, scope: str, keys: Keys, gsd: str):  # noqa: ANN202 
 
 def _match(found: pd.DataFrame) -> pd.Series:
     """Say so where another year's factor had to serve."""
-    words = found["match"].map(
-        {"earlier_year": "nearest earlier year", "later_year": "nearest later year"}
-    ).astype("str")
+    words = (
+        found["match"]
+        .map({"earlier_year": "nearest earlier year", "later_year": "nearest later year"})
+        .astype("str")
+    )
     year = found["year"].map("{:.0f}".format, na_action="ignore").astype("str")
     return words + ", " + year
 
 
-def _grid(zone_type: str, keys: Keys, gsd: str):  # noqa: ANN202 - a rule's offer
+def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         found = ref.at_year(
@@ -140,7 +146,7 @@ def _grid(zone_type: str, keys: Keys, gsd: str):  # noqa: ANN202 - a rule's offe
     return offer
 
 
-def _electricity_water(zone_type: str, keys: Keys, gsd: str):  # noqa: ANN202 - a rule's offer
+def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         row = ref.take(context.reference, "electricity_water", wanted, ["l_per_kwh"])

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline import token_time, uncertainty
+from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_flop
-from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.token_time.flops import flop_factor_names
+from ft_emissions_pipeline.token_time.model import Prediction, predict
 
 FLOP_PER_TFLOP = 1e12
 THIRTY_TWO_BIT = ("fp32", "tf32")
 
 
-def _default(parameter: str):  # noqa: ANN202 - a rule's offer
+def _default(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = ref.default(context.reference, parameter)
         spread = float(uncertainty.log_sd_of_interval(row.p05, row.p95))
@@ -29,7 +30,7 @@ def _default(parameter: str):  # noqa: ANN202 - a rule's offer
     return offer
 
 
-def _model_named(*, ambiguous: bool):  # noqa: ANN202 - a rule's offer
+def _model_named(*, ambiguous: bool) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = ref.resolve(context.reference, "models", frame["base_model"])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
@@ -110,7 +111,7 @@ def _peak_flop_rate(frame: pd.DataFrame, context: Context) -> pd.Series:
     return row["peak_32bit_tflops"].where(wide, narrow) * FLOP_PER_TFLOP
 
 
-def _predicted(frame: pd.DataFrame, context: Context) -> token_time.Prediction:
+def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
     model = _in_force(context)
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
@@ -127,7 +128,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> token_time.Prediction:
         + _hardware_spread(frame, context) ** 2
     )
     shape = np.ones(len(frame))
-    return token_time.predict(
+    return predict(
         frame["train_flop"].to_numpy(dtype=float) * slowed,
         work,
         gpu_count=frame["gpu_count"].to_numpy(dtype=float),
@@ -146,7 +147,7 @@ def _hardware_spread(frame: pd.DataFrame, context: Context) -> np.ndarray:
                     peaks.std(), 0.0)  # fmt: skip
 
 
-def _time(part: str):  # noqa: ANN202 - a rule's offer
+def _time(part: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         times = _predicted(frame, context)
         values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)

@@ -23,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 FORMAT = "bedrock"
 CONTENT: Content = "runs"
@@ -70,7 +71,8 @@ def _run(item: Item, uri: str, settings: Settings) -> dict[str, object]:
         msg = f"a {type(job).__name__}, not a customization job; write the job as a JSON object"
         raise RefusalError(msg, "wrong_shape")
     _refuse_unfinished(job)
-    arn = _text(job.get("jobArn"))
+    # Scrubbed whole: of a part of it one could not tell any more what is secret.
+    arn = scrubbed(_text(job.get("jobArn")))
     settings_given = job.get("hyperParameters")
     chosen = settings_given if isinstance(settings_given, dict) else {}
     return {

@@ -22,6 +22,9 @@ FAR_APART = 20.0
 WIDE = 50.0
 """Ratio within one model above which its scale is logarithmic."""
 MARKED_POINTS = 62
+FONTS = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""All of one width: the renderer measures labels with the first, a reader may have any of them."""
+NUMBERS = ".6~g"
 
 _OPENING_TAG = re.compile(r"<svg\b[^>]*?(viewBox=\"[^\"]*\")[^>]*>")
 _NOISE = re.compile(r' (?:aria-[a-z]+|role|pointer-events|class)="[^"]*"')
@@ -115,7 +118,7 @@ def over_time(
             axis=alt.Axis(title=None, tickCount=4, format=_day_format(span), grid=False),
         )
     )
-    axis = alt.Axis(title=title, tickCount=4, format="~g")
+    axis = alt.Axis(title=title, tickCount=4, format=NUMBERS)
     line = base.mark_line(
         color=metric.colour,
         strokeWidth=1.6,
@@ -165,14 +168,14 @@ def parts(frame: pd.DataFrame, columns: dict[str, tuple[str, str]], unit: str, t
                 stack="normalize" if as_shares else "zero",
                 axis=alt.Axis(
                     title="share of the total" if as_shares else unit,
-                    format=".0%" if as_shares else "~g",
+                    format=".0%" if as_shares else NUMBERS,
                     tickCount=4,
                 ),
             ),
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=labels, range=[colour for _, colour in columns.values()]),
-                legend=alt.Legend(title=None, orient="top", symbolType="square"),
+                legend=alt.Legend(title=None, orient="top", symbolType="square", columnPadding=16),
             ),
             order="order:Q",
         )
@@ -204,7 +207,7 @@ def _day_format(span: tuple[Any, Any]) -> str:
 
 def _svg(chart: Any, title: str, description: str) -> str:
     styled = (
-        chart.configure(background="transparent", aria=False, font="system-ui, sans-serif", padding=2)
+        chart.configure(background="transparent", aria=False, font=FONTS, padding={"left": 4, "right": 8, "top": 4, "bottom": 2})
         .configure_view(stroke=None)
         .configure_axis(
             labelColor="currentColor",

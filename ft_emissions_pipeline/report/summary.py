@@ -163,29 +163,42 @@ def _provisional(rows: pd.DataFrame) -> pd.Series:
 
 def series(
     inference_impacts: pd.DataFrame, model_versions: pd.DataFrame, names: list[str]
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, int]:
     """Return per-inference figures of some models by day, or by week where days are too many.
 
     Returns
     -------
-    DataFrame
-        model_name, date (the first day of a week), and what `per_inference` returns.
+    points : DataFrame
+        model_name, date (the Monday of a week), and what `per_inference` returns.
+    step_days : int
+        1 for days, 7 for weeks.
     """
     rows = inference_impacts[inference_impacts["model_name"].isin(names)]
     rows = with_bounds(rows, model_versions)
-    if weekly(inference_impacts):
+    longest = rows.groupby("model_name")["date"].nunique().max()
+    step_days = 7 if longest > LONGEST_DAILY else 1
+    if step_days == 7:
         rows["date"] = rows["date"] - pd.to_timedelta(rows["date"].dt.dayofweek, unit="D")
-    return per_inference(rows, ["model_name", "date"]).reset_index()
+    return per_inference(rows, ["model_name", "date"]).reset_index(), step_days
 
 
 LONGEST_DAILY = 400
-"""Days above which a chart shows weeks: more points than pixels tell nothing."""
+"""Days of one model above which charts show weeks: more points than pixels tell nothing."""
 
 
-def weekly(inference_impacts: pd.DataFrame) -> bool:
-    """Tell whether the period is too long to be drawn day by day."""
-    days = inference_impacts["date"]
-    return len(days) > 0 and (days.max() - days.min()).days > LONGEST_DAILY
+def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
+    """Return first and last day of each model's chart, and whether these are its own.
+
+    Models share the days unless one of them would fill less than a fifth of its chart.
+    """
+    by_model = points.groupby("model_name")["date"]
+    first, last = by_model.min(), by_model.max()
+    whole = last.max() - first.min() if len(first) else pd.Timedelta(0)
+    own = bool(((last - first) < whole / 5).any())
+    every = (first.min(), last.max())
+    return {
+        str(name): (first[name], last[name]) if own else every for name in first.index
+    }, own
 
 
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def test_a_broken_line_costs_one_record(read):
 
 
 def test_account_ids_appear_nowhere(read):
-    refused = {**JOB, "status": "Failed", "roleArn": "arn:aws:iam::123456789012:role/tuner"}
+    refused = {"roleArn": "arn:aws:iam::123456789012:role/tuner", **JOB, "status": "Failed"}
     reading = read("jobs.json", [JOB, refused])
     said = reading.runs.to_csv() + reading.quarantine.to_csv()
     assert "123456789012" not in said

@@ -87,7 +87,7 @@ def test_short_and_shifted_rows_are_refused(read, emissions_csv):
     short = ",".join(emissions_csv({}).splitlines()[1].split(",")[:35])
     tail = "38,machine,N,0f9b5c1e"
     padded = tail + 34 * ","
-    reading = read("emissions.csv", emissions_csv({}) + "\n".join([short, tail, padded, ""]))
+    reading = read("emissions.csv", emissions_csv({}) + f"{short}\n{tail}\n{padded}\n")
     assert len(reading.runs) == 1
     assert reading.quarantine["reason_code"].tolist() == 3 * ["shifted_row"]
     assert "38" in reading.quarantine["reason"].iloc[1]

@@ -113,7 +113,7 @@ def test_planted_secrets_get_out_of_no_file(seeds, tmp_path, kind):
         words = [
             "support-bot",
             "Llama 2",
-            "2345",
+            "kbz1abcd2345",
             "tickets",
             '"bot"',
             "run-a",
@@ -121,7 +121,7 @@ def test_planted_secrets_get_out_of_no_file(seeds, tmp_path, kind):
             "12 hours",
             "1000",
         ]
-        for word in words:
+        for word in (word for word in words if word in text):
             quoted = f'"{planted}"' if word.startswith('"') else planted
             path = tmp_path / "file"
             path.write_text(text.replace(word, quoted))
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path, monkeypatch):
 
 def test_a_reader_that_stumbles_costs_its_file_only(tmp_path, monkeypatch, seeds):
     def stumble(*_args):
-        raise KeyError("unforeseen")
+        return {}["unforeseen"]
 
     monkeypatch.setattr(readers.codecarbon, "read", stumble)
     path = tmp_path / "a.csv"

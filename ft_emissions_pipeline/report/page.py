@@ -1,0 +1,160 @@
+"""From the report's data to its HTML.
+
+Put here: what of the summaries goes into the template, and how much of it. Keep out: sums
+(`summary.py`), charts (`charts.py`) and markup (`template.html`).
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from ft_emissions_pipeline import methodology
+from ft_emissions_pipeline.report import charts, formatting, summary
+from ft_emissions_pipeline.report.data import ReportData
+from ft_emissions_pipeline.tables import BASES
+
+MODELS_IN_TABLE = 100
+MODELS_IN_CHARTS = 12
+RUNS_SHOWN = 200
+MOVES_SHOWN = 50
+REASON_EXAMPLES = 3
+FIELDS_TO_DISCLOSE = 10
+
+PARTS = {
+    "carbon": {
+        "operational_kgco2e": ("operational", charts.BLUE),
+        "embodied_kgco2e": ("embodied", charts.ORANGE),
+    },
+    "water": {
+        "onsite_water_l": ("on-site", charts.GREEN),
+        "electricity_water_l": ("electricity", charts.BLUE),
+        "embodied_water_l": ("embodied", charts.ORANGE),
+    },
+}
+
+
+def page(data: ReportData) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    data : ReportData
+        What `data.read` returns.
+    """
+    models = summary.models(data.inference_impacts, data.model_versions, data.run_impacts)
+    drawn = [str(name) for name in models["model_name"].head(MODELS_IN_CHARTS)]
+    points, step_days = summary.series(data.inference_impacts, data.model_versions, drawn)
+    spans, own_days = summary.spans(points)
+    runs = summary.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
+    moves = summary.latest_restatements(data.restatements, MOVES_SHOWN)
+    fields = summary.bases(data.basis_counts)
+    fleet = summary.totals(data.run_impacts)
+    profiles = sorted(data.run_impacts["methodology"].unique())
+    return _template().render(
+        data=data,
+        period=summary.period(data.inference_impacts, data.run_impacts),
+        profiles=profiles,
+        reference_versions=sorted(data.run_impacts["reference_version"].unique()),
+        fleet=fleet,
+        shared=data.inference_impacts[["allocated_kgco2e", "allocated_water_l"]].sum().to_dict(),
+        inferences=_by_basis(data.inference_impacts),
+        models=models.head(MODELS_IN_TABLE).to_dict("records"),
+        all_models=len(models),
+        drawn=len(drawn),
+        over_time=_over_time(points, step_days, drawn, spans),
+        own_days=own_days,
+        compositions=_compositions(data, drawn, len(models)),
+        weekly=step_days > 1,
+        runs=runs.to_dict("records"),
+        shown_runs=set(runs["run_id"]),
+        fields=fields[fields["imputed"] > 0].to_dict("records"),
+        known_fields=fields.loc[fields["imputed"] == 0, "field"].tolist(),
+        disclosures=_disclosures(fields),
+        bases=BASES,
+        refusals=summary.refusals(data.quarantine, REASON_EXAMPLES),
+        landed=summary.landed_records(data.landed),
+        causes=summary.causes(data.restatements).to_dict("records"),
+        moves=moves.to_dict("records"),
+        switches={name: _switches(name) for name in profiles},
+        own=summary.own_footprint(data.pipeline_footprint, fleet["total_kgco2e"]),
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "sig": formatting.significant,
+        "count": formatting.count,
+        "percent": formatting.percent,
+        "day": formatting.day,
+        "anchor": formatting.anchor,
+        "short": formatting.shortened,
+    }
+    environment.globals |= {
+        "interval": formatting.interval,
+        "change": formatting.change,
+        "known": formatting.known,
+        "UNKNOWN": formatting.UNKNOWN,
+    }
+    source = files("ft_emissions_pipeline.report").joinpath("template.html").read_text("utf-8")
+    return environment.from_string(source)
+
+
+def _by_basis(inference_impacts: pd.DataFrame) -> dict[str, float]:
+    sums = inference_impacts.groupby("inferences_basis")["inferences"].sum()
+    return {name: float(sums.get(name, 0.0)) for name in ("actual", "expected")}
+
+
+def _over_time(
+    points: pd.DataFrame, step_days: int, drawn: list[str], spans: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the two groups of panels, one panel per model that has anything to draw."""
+    groups = []
+    for metric in (charts.CARBON, charts.WATER):
+        scales, shared = charts.scales(points, metric)
+        panels = [
+            {
+                "model": name,
+                "note": scales[name].note,
+                "svg": Markup(charts.over_time(rows, metric, scales[name], spans[name], step_days)),
+            }
+            for name in drawn
+            for rows in [points[points["model_name"] == name]]
+            if rows[metric.column].notna().any()
+        ]
+        groups.append({"words": metric.words, "shared": shared, "panels": panels})
+    return [group for group in groups if group["panels"]]
+
+
+def _compositions(data: ReportData, drawn: list[str], models: int) -> list[dict[str, Any]]:
+    if data.run_impacts.empty:
+        return []
+    others = f"{models - len(drawn)} other models"
+    frame = summary.composition(data.run_impacts, drawn, others)
+    found = []
+    for what, unit in (("carbon", "kgCO2e"), ("water", "L")):
+        title = f"What {what} consists of"
+        svg, as_shares = charts.parts(frame, PARTS[what], unit, title)
+        found.append({"title": title, "svg": Markup(svg), "as_shares": as_shares})
+    return found
+
+
+def _disclosures(fields: pd.DataFrame) -> list[dict[str, Any]]:
+    imputed = fields[fields["imputed"] > 0].head(FIELDS_TO_DISCLOSE)
+    return [
+        {"field": row.field, "runs": int(row.imputed), "remedy": summary.remedy(row.field)}
+        for row in imputed.itertuples(index=False)
+    ]
+
+
+def _switches(profile: str) -> dict[str, str]:
+    """Return the quirks of a profile; of one that this release no longer has, nothing is known."""
+    known = methodology.PROFILES.get(profile)
+    return methodology.switches(known) if known else {}
