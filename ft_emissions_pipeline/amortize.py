@@ -233,7 +233,8 @@ def _share_of_total(rows: pd.DataFrame, of: pd.DataFrame) -> pd.Series:
     """Return which share of its version's total each row carries."""
     life = (of["use_life_end"] - of["use_life_start"]).dt.total_seconds()
     by_time = rows["seconds"] / life.where(life > 0)
-    by_count = rows["inferences"].fillna(0.0) / of["inferences"].where(of["inferences"] > 0)
+    served = of["inferences"].where(of["inferences"] > 0)
+    by_count = (rows["inferences"] / served).fillna(0.0)
     share = by_count.where(of["inferences_basis"] != "none", by_time)
     return share.where(rows["inferences_basis"] != "unallocated", 1.0)
 

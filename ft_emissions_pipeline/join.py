@@ -140,19 +140,20 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     first = several.drop_duplicates("run_id").set_index("run_id")
     runs = first[_SOURCE].copy()
     formats = several["source_format"].unique()
+    places = (several["source_uri"] + "#" + several["source_record"]).astype("object")
     origins: dict[str, dict[str, list[str]]] = {run_id: {} for run_id in runs.index}
     for field in (name for name in RUN_FIELDS if name in several and name != "run_id"):
-        values = used.loc[used[field].notna(), [field, "run_id", *_SOURCE]]
+        values = used.loc[used[field].notna(), [field, "run_id", "source_format"]]
         if values.empty:
             runs[field] = pd.Series(index=runs.index, dtype=several[field].dtype)
             continue
         ranks = {name: BASES.index(basis_of(name, field)) for name in formats}
         rank = values["source_format"].map(ranks)
-        ranked = values.assign(rank=rank).sort_values("rank", kind="stable")
+        ranked = values.assign(rank=rank, at=values.index).sort_values("rank", kind="stable")
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
-        for run_id, n, uri, record in best[["rank", "source_uri", "source_record"]].itertuples():
-            origins[run_id][field] = [BASES[n], f"{uri}#{record}"]
+        for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
+            origins[run_id][field] = [BASES[n], place]
         differs = _differs(ranked[field], ranked["run_id"].map(best[field]))
         notes += [
             (run_id, f"conflict:{field}") for run_id in ranked.loc[differs, "run_id"].unique()

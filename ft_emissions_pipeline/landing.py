@@ -237,10 +237,9 @@ def joined_runs(
 def _read(
     folder: Path, uris: set[str], settings: Settings
 ) -> Iterable[tuple[str, str | None, Reading]]:
-    for path, uri in files_in([folder]):
-        if uri in uris:
-            reading, _, source_format = read_file(path, uri, settings)
-            yield uri, source_format, reading
+    for uri in sorted(uris):
+        reading, _, source_format = read_file(folder / uri, uri, settings)
+        yield uri, source_format, reading
 
 
 def usage_of(

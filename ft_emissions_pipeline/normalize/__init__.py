@@ -16,7 +16,7 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import row_rules, uncertainty
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import energy, hardware, place, time
-from ft_emissions_pipeline.normalize.engine import Context, Rule, apply
+from ft_emissions_pipeline.normalize.engine import IMPUTED, Context, Rule, apply
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
@@ -51,9 +51,6 @@ IDENTITY_OF = {
     **dict.fromkeys(("grid_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"),
 }  # fmt: skip
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
-
-IMPUTED = ("predicted", "default")
-
 
 def normalize(
     runs: pd.DataFrame, reference: ref.Reference, profile: Profile, token_time: pd.DataFrame
@@ -129,12 +126,12 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    timed = runs["reserved_s"].notna() | (runs["active_s"] > 0)
-    dated = runs["started_at"].notna() & (runs["ended_at"] > runs["started_at"])
-    counted = runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1) | runs[
-        ["samples", "sequence_length"]
-    ].notna().all(axis=1)
-    refused = runs[~(timed | dated | counted)]
+    counted = (
+        runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1)
+        | runs[["samples", "sequence_length"]].notna().all(axis=1)
+    )
+    # Tokens tell the time by an accelerator's peak; a run without one has none.
+    refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],
@@ -144,8 +141,9 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, or samples and sequence_length) are "
-            "known; disclose one of them, or map another log of the run to it in runs.yaml",
+            "(tokens_padded, tokens_unpadded, train_flop, or samples and sequence_length; they "
+            "tell the time of runs on accelerators only) are known; disclose one of them, or map "
+            "another log of the run to it in runs.yaml",
         }
     )
 

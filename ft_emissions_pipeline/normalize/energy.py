@@ -22,6 +22,8 @@ POWER_INPUTS = (
     "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s", "reserved_s",
 )  # fmt: skip
 
+COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
+
 
 def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_power_w: float) -> Any:
     """Return the energy that power and time make, where nothing was measured.
@@ -90,14 +92,28 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
-def _components(frame: pd.DataFrame, _: Context) -> Offer:
-    parts = frame[["gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"]]
-    return Offer(parts.sum(axis=1, min_count=3))
+def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
+    found = _modelled(frame, context)
+    values = found.values if context.profile.flat_gpu_power else found.values * np.nan
+    return Offer(values, "defaults/scope3_gpu_power_w", found.log_sd)
+
+
+def _metered(frame: pd.DataFrame, context: Context) -> Offer:
+    return Offer(
+        frame["meter_energy_kwh"], log_sd=context.spread("meter_energy_kwh", frame.index)
+    )
+
+
+def _components(frame: pd.DataFrame, context: Context) -> Offer:
+    energy = frame[list(COMPONENTS)].sum(axis=1, min_count=len(COMPONENTS))
+    errors = [frame[name] * context.spread(name, frame.index) for name in COMPONENTS]
+    squares = sum(error**2 for error in errors)
+    return Offer(energy, log_sd=(np.sqrt(squares) / energy.where(energy > 0)).fillna(0.0))
 
 
 def route(frame: pd.DataFrame) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    components = frame[["gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"]].notna().all(axis=1)
+    components = frame[list(COMPONENTS)].notna().all(axis=1)
     chosen = np.select(
         [frame["meter_energy_kwh"].notna(), frame["it_energy_kwh"].notna(), components],
         ["meter", "logged_total", "logged_components"],
@@ -107,9 +123,10 @@ def route(frame: pd.DataFrame) -> pd.Series:
 
 
 RULES = (
-    Rule("it_energy_kwh", "energy_of_meter", "measured", "the physical meter at the plug",
-         lambda frame, _: Offer(frame["meter_energy_kwh"])),
+    Rule("it_energy_kwh", "energy_of_meter", "measured", "the physical meter at the plug", _metered),
     Rule("it_energy_kwh", "energy_of_components", "measured", "GPU + CPU + memory energy", _components),
+    Rule("it_energy_kwh", "energy_of_gpu_hours", "predicted", "GPU hours x a flat power per GPU (published profile)",
+         _of_gpu_hours),
     Rule("it_energy_kwh", "energy_of_power", "predicted", "power x active time + idle power x the rest of the reservation",
          _modelled),
 )  # fmt: skip

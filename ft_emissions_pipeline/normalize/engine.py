@@ -23,20 +23,30 @@ from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
 
 
+IMPUTED = ("predicted", "default")
+
+
 @dataclass(frozen=True)
 class Context:
-    """What rules may look at beside the runs; `log_sd` grows as fields are filled."""
+    """What rules may look at beside the runs; `log_sd` and `basis` grow as fields are filled."""
 
     reference: ref.Reference
     profile: Profile
     token_time: pd.DataFrame
     log_sd: dict[str, pd.Series] = field(default_factory=dict)
+    basis: dict[str, pd.Series] = field(default_factory=dict)
 
     def spread(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
         if name not in self.log_sd:
             return np.zeros(len(index))
         return np.asarray(self.log_sd[name].reindex(index), dtype=float)
+
+    def imputed(self, name: str, index: pd.Index) -> np.ndarray:
+        """Return where a field filled before was predicted or taken from a default."""
+        if name not in self.basis:
+            return np.zeros(len(index), dtype=bool)
+        return self.basis[name].reindex(index).isin(IMPUTED).to_numpy()
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,28 @@ class Rule:
     basis: str
     description: str
     offer: Answer
+
+
+def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
+    """Return a note for each name that a reference table does not know, with the nearest known.
+
+    Parameters
+    ----------
+    names : Series of str
+        Names as logged that were looked up in vain; missing where there is nothing to say.
+    kind : str
+        As in `reference.resolve`.
+    context : Context
+        Holds the reference tables.
+    """
+    column = str(names.name)
+    notes = {}
+    for name in names.dropna().unique():
+        near = ", ".join(ref.nearest(context.reference, kind, name)) or "none"
+        notes[name] = (
+            f"{column} {name!r} is not known in reference_data/{kind}.csv; nearest: {near}"
+        )
+    return names.map(notes).astype("str")
 
 
 LOGGED_SPREAD = {
@@ -136,7 +168,8 @@ def apply(
             column = pd.Series(index=frame.index, dtype=values.dtype)
         column.loc[taken] = values.to_numpy()
         frame[rule.field] = column
-        _remember(context, rule.field, frame.index, taken, _part(offer.log_sd, answered))
+        spread = _part(offer.log_sd, answered)
+        _remember(context, rule.field, frame.index, taken, spread, rule.basis)
         pieces.append(_piece(frame, rule, offer, taken, answered))
     provenance = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
     return frame, provenance.reindex(columns=["date", *PROVENANCE_PARTS])
@@ -175,9 +208,13 @@ def _part(value: object, answered: pd.Series) -> object:
     return value
 
 
-def _remember(context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object) -> None:
+def _remember(
+    context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object, basis: object
+) -> None:
     spread = context.log_sd.setdefault(name, pd.Series(0.0, index=index))
     spread.loc[rows] = log_sd
+    kind = context.basis.setdefault(name, pd.Series(np.nan, index=index, dtype="str"))
+    kind.loc[rows] = basis
 
 
 def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
@@ -205,7 +242,7 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
             np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
         )
         values = frame.loc[present, name]
-        _remember(context, name, frame.index, present, log_sd)
+        _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)
         pieces.append(
             pd.DataFrame(

@@ -11,7 +11,13 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    unknown_names,
+)
 
 NO_GPU = "none"
 """Stands in `gpu_id` where a log says that the run used no accelerator."""
@@ -72,18 +78,17 @@ def _of_managed(column: str) -> Answer:
         spread: object = 0.0
         if f"{column}_p05" in row:
             spread = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
+        note = None if column == "gpu_count" else _unknown_hardware(column, frame, context)
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread, note=note)
 
     return offer
 
 
-def _of_server(column: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        found = ref.resolve(context.reference, "servers", frame["server_model"])
-        row = ref.take(context.reference, "servers", found["id"], [column])
-        return Offer(row[column], factor_id=row["factor_id"])
-
-    return offer
+def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
+    found = ref.resolve(context.reference, "servers", frame["server_model"])
+    row = ref.take(context.reference, "servers", found["id"], ["gpu_id"])
+    note = _unknown_hardware("gpu_id", frame, context)
+    return Offer(row["gpu_id"], factor_id=row["factor_id"], note=note)
 
 
 def _common(column: str) -> Answer:
@@ -91,32 +96,25 @@ def _common(column: str) -> Answer:
         found = ref.at_year(
             context.reference, "common_hardware", None, frame["date"].dt.year, column
         )
-        name_column = {"gpu_id": "gpu_model", "server_id": "server_model"}[column]
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
-            note=_unknown_names(frame[name_column], name_column, context),
+            note=_unknown_hardware(column, frame, context),
         )
 
     return offer
 
 
-def _unknown_names(names: pd.Series, column: str, context: Context) -> pd.Series:
-    kind = {"gpu_model": "gpus", "server_model": "servers"}[column]
-    messages = {
-        name: (
-            f"{column} {name!r} is not in reference_data/{kind}.csv; nearest: "
-            f"{', '.join(ref.nearest(context.reference, kind, name))}"
-        )
-        for name in names.dropna().unique()
-    }
-    return names.map(messages)
+def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
+    """Say so where hardware was named, but by a name that nothing stands for."""
+    name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
+    return unknown_names(frame[name], kind, context)
 
 
 def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
     row = ref.take(context.reference, "gpus", frame["gpu_id"], ["usual_server_id"])
-    unnamed = frame["server_model"].isna()
-    return Offer(row["usual_server_id"].where(unnamed), factor_id=row["factor_id"])
+    note = _unknown_hardware("server_id", frame, context)
+    return Offer(row["usual_server_id"], factor_id=row["factor_id"], note=note)
 
 
 def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:
@@ -231,7 +229,7 @@ IDENTITY = (
     Rule("gpu_id", "gpu_of_managed_service", "default", "the accelerator of the service's execution profile",
          _of_managed("gpu_id")),
     Rule("gpu_id", "gpu_of_server", "default", "the accelerator that the named server usually holds",
-         _of_server("gpu_id")),
+         _gpu_of_server),
     Rule("gpu_id", "gpu_common_in_year", "default", "the most common accelerator of the year (fine-tuning page)",
          _common("gpu_id")),
     Rule("gpu_model", "gpu_model_of_id", "default", "named after the accelerator taken", _name_from("gpu_id")),

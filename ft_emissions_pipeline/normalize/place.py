@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    unknown_names,
+)
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -62,16 +68,12 @@ def _country_of_state(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _default_country(frame: pd.DataFrame, context: Context) -> Offer:
-    unknown = {
-        place: (
-            f"location {place!r} is neither a known region nor a country; nearest: "
-            f"{', '.join(ref.nearest(context.reference, 'cloud_regions', place))}"
-        )
-        for place in frame["location"].dropna().unique()
-    }
+    notes = [
+        unknown_names(frame[name], "cloud_regions", context)
+        for name in ("cloud_region", "location")
+    ]
     return Offer(
-        pd.Series(DEFAULT_COUNTRY, index=frame.index, dtype="str"),
-        note=frame["location"].map(unknown),
+        pd.Series(DEFAULT_COUNTRY, index=frame.index, dtype="str"), note=notes[0].fillna(notes[1])
     )
 
 

@@ -12,13 +12,25 @@ import pandas as pd
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_flop
-from ft_emissions_pipeline.normalize.engine import Answer, Context, Offer, Rule
+from ft_emissions_pipeline.normalize.engine import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    unknown_names,
+)
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.token_time.flops import flop_factor_names
 from ft_emissions_pipeline.token_time.model import Prediction, predict
 
 FLOP_PER_TFLOP = 1e12
 THIRTY_TWO_BIT = ("fp32", "tf32")
+
+
+def is_timed(frame: pd.DataFrame) -> pd.Series:
+    """Say which runs log how long they took, so that nothing need be predicted from tokens."""
+    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
+    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
 
 
 def _default(parameter: str) -> Answer:
@@ -55,18 +67,9 @@ def _spread_of_family(context: Context) -> pd.Series:
 def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     """Fill only where the size decides something: a time to predict, or a service's hardware."""
     offer = _default("model_parameters")(frame, context)
-    untimed = frame[["active_s", "reserved_s", "ended_at"]].isna().all(axis=1)
-    needed = untimed | frame["managed_service"].notna()
-    notes = {
-        name: (
-            f"base_model {name!r} is not in reference_data/models.csv; nearest: "
-            f"{', '.join(ref.nearest(context.reference, 'models', name))}"
-        )
-        for name in frame["base_model"].dropna().unique()
-    }
-    return Offer(
-        offer.values.where(needed), offer.factor_id, offer.log_sd, frame["base_model"].map(notes)
-    )
+    needed = ~is_timed(frame) | frame["managed_service"].notna()
+    note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
+    return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
 
 
 def _padded_from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
@@ -84,8 +87,12 @@ def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
     model = _in_force(context)
     names = flop_factor_names(frame["method"])
     factor = names.map(model["value"])
-    active = ref.take(context.reference, "models", frame["model_id"], ["active_parameters"])
-    parameters = active["active_parameters"].fillna(frame["model_parameters"])
+    model_row = ref.take(
+        context.reference, "models", frame["model_id"], ["active_parameters", "parameters"]
+    )
+    # A mixture of experts passes a token through a share of its parameters.
+    active_share = (model_row["active_parameters"] / model_row["parameters"]).fillna(1.0)
+    parameters = frame["model_parameters"] * active_share
     spread = np.sqrt(
         names.map(model["log_sd"]) ** 2
         + context.spread("tokens_padded", frame.index) ** 2
@@ -108,7 +115,8 @@ def _peak_flop_rate(frame: pd.DataFrame, context: Context) -> pd.Series:
     )
     wide = frame["precision"].isin(THIRTY_TWO_BIT)
     narrow = row["peak_16bit_tflops"].fillna(row["peak_32bit_tflops"])
-    return row["peak_32bit_tflops"].where(wide, narrow) * FLOP_PER_TFLOP
+    full = row["peak_32bit_tflops"].fillna(row["peak_16bit_tflops"])
+    return full.where(wide, narrow) * FLOP_PER_TFLOP
 
 
 def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
@@ -143,8 +151,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
 def _hardware_spread(frame: pd.DataFrame, context: Context) -> np.ndarray:
     """Return how far the peak of an accelerator that nobody named may be off: that of all."""
     peaks = np.log(context.reference.tables["gpus"]["peak_16bit_tflops"].dropna())
-    return np.where(frame["gpu_model"].isna() | (frame["gpu_model"] == frame["gpu_id"]),
-                    peaks.std(), 0.0)  # fmt: skip
+    return np.where(context.imputed("gpu_id", frame.index), peaks.std(), 0.0)
 
 
 def _time(part: str) -> Answer:
@@ -152,14 +159,20 @@ def _time(part: str) -> Answer:
         times = _predicted(frame, context)
         values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)
         spread = getattr(times, f"{part}_log_sd")
-        usable = values.notna() & np.isfinite(values)
-        return Offer(
-            values.where(usable),
-            factor_id="defaults/model_flop_utilization defaults/startup_s",
-            log_sd=spread,
-        )
+        factor_id = _factors_of_time(frame, context, startup=part == "reserved")
+        return Offer(values.where(np.isfinite(values)), factor_id, spread)
 
     return offer
+
+
+def _factors_of_time(frame: pd.DataFrame, context: Context, *, startup: bool) -> pd.Series:
+    """Name the rows behind a predicted time; a managed service has a start-up of its own."""
+    of = _in_force(context)["factor_id"]
+    used = pd.Series(of["model_flop_utilization"], index=frame.index, dtype="str")
+    used = used.where(frame["method"] != "qlora", used + " " + of["time_factor_qlora"])
+    if not startup:
+        return used
+    return used + " " + managed_rows(frame, context)["factor_id"].fillna(of["startup_s"])
 
 
 def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
@@ -211,7 +224,12 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     available = frame["gpu_count"] * _peak_flop_rate(frame, context) * frame["active_s"]
     reached = frame["train_flop"] / available.where(available > 0)
     share = reached / model.loc["model_flop_utilization", "value"]
-    spread = float(uncertainty.log_sd_of_interval(typical.p05, typical.p95))
+    # A time predicted from the same operations cancels their spread; a logged one does not.
+    predicted = context.imputed("active_s", frame.index)
+    spread = np.hypot(
+        uncertainty.log_sd_of_interval(typical.p05, typical.p95),
+        np.where(predicted, 0.0, context.spread("train_flop", frame.index)),
+    )
     return Offer(np.minimum(share * typical.value, 1.0), typical.factor_id, spread)
 
 

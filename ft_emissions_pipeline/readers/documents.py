@@ -56,11 +56,11 @@ def json_items(data: bytes) -> tuple[list[Item], bool]:
     """
     text = text_of(data)
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        lines = [item for item in _json_lines(text) if item.raw or item.value is not None]
+        document = _loaded(text)
+    except ValueError as error:
+        lines = list(_json_lines(text))
         if len(lines) < 2 or all(item.problem for item in lines):
-            msg = f"no valid JSON at line {error.lineno}: {error.msg}; write the file again"
+            msg = f"no valid JSON: {error}; write the file again"
             raise RefusalError(msg, "broken_json") from error
         return lines, False
     if isinstance(document, list):
@@ -73,11 +73,20 @@ def _json_lines(text: str) -> Iterator[Item]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = _loaded(line)
         except (ValueError, RecursionError) as error:
             yield Item(str(n), None, f"no valid JSON: {error}; correct or remove the line", line)
         else:
             yield Item(str(n), value, raw=line)
+
+
+def _loaded(text: str) -> object:
+    document = json.loads(text)
+    if "\\ud" in text or "\\uD" in text:
+        # Half of a surrogate pair is valid in JSON, but no text that can be stored.
+        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", errors="replace")
+        document = json.loads(whole)
+    return document
 
 
 def yaml_documents(data: bytes) -> list[object]:

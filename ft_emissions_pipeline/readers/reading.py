@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,16 @@ class Settings:
     """Zone of timestamps that name none, as an IANA name."""
     now: pd.Timestamp = field(default_factory=lambda: pd.Timestamp.now("UTC"))
     """A record that ended more than a day after this instant is refused."""
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            msg = f"{self.timezone!r} is no time zone; use an IANA name like UTC or Europe/Paris"
+            raise ValueError(msg) from error
+        if self.now.tzinfo is None:
+            msg = f"now is {self.now}, which names no time zone; give it in UTC"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True)

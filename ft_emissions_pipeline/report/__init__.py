@@ -66,9 +66,12 @@ def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
     parts = hashlib.sha256()
     for name, version in sorted(versions.items()):
         parts.update(f"{name} {version}\n".encode())
-    parts.update(str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode())
-    for source in sorted(Path(__file__).parent.glob("*.[ph][yt]*")):
-        parts.update(source.read_bytes())
+    parts.update(
+        str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode()
+    )
+    for source in sorted(Path(__file__).parent.iterdir()):
+        if source.suffix in {".py", ".html"}:
+            parts.update(source.read_bytes())
     return parts.hexdigest()
 
 

@@ -7,7 +7,6 @@ colour of the page around them.
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from html import escape
@@ -15,6 +14,7 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
+import vl_convert
 
 BLUE, ORANGE, GREEN = "#3b7dd8", "#d97f24", "#2a9d78"
 FAR_APART = 20.0
@@ -26,6 +26,7 @@ FONTS = "Liberation Sans, Arial, Helvetica, sans-serif"
 """All of one width: the renderer measures labels with the first, a reader may have any of them."""
 NUMBERS = ".6~g"
 
+_POINTS = alt.NamedData(name="points")
 _OPENING_TAG = re.compile(r"<svg\b[^>]*?(viewBox=\"[^\"]*\")[^>]*>")
 _NOISE = re.compile(r' (?:aria-[a-z]+|role|pointer-events|class)="[^"]*"')
 
@@ -111,7 +112,7 @@ def over_time(
         **({"type": "log"} if scale.logarithmic else {"zero": True}),
         **({"domain": [0, scale.top]} if scale.top else {}),
     )
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_POINTS).encode(
         x=alt.X(
             "day:T",
             scale=alt.Scale(type="utc", domain=[_milliseconds(at) for at in _widened(span)]),
@@ -128,10 +129,12 @@ def over_time(
         y=alt.Y("low:Q", scale=vertical, axis=axis), y2="high:Q"
     )
     description = f"{metric.words} over time; the band is the 5th to 95th percentile."
-    return _svg((band + line).properties(width=300, height=130), metric.words, description)
+    return _svg((band + line).properties(width=330, height=160), rows, metric.words, description)
 
 
-def parts(frame: pd.DataFrame, columns: dict[str, tuple[str, str]], unit: str, title: str) -> tuple[str, bool]:
+def parts(
+    frame: pd.DataFrame, columns: dict[str, tuple[str, str]], unit: str, title: str
+) -> tuple[str, bool]:
     """Return what totals consist of as stacked bars, and whether these show shares.
 
     Parameters
@@ -155,7 +158,7 @@ def parts(frame: pd.DataFrame, columns: dict[str, tuple[str, str]], unit: str, t
     ]
     labels = [label for label, _ in columns.values()]
     chart = (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_POINTS)
         .mark_bar()
         .encode(
             y=alt.Y(
@@ -179,10 +182,10 @@ def parts(frame: pd.DataFrame, columns: dict[str, tuple[str, str]], unit: str, t
             ),
             order="order:Q",
         )
-        .properties(width=300, height={"step": 22})
+        .properties(width=440, height={"step": 22})
     )
     description = f"Stacked bars per model: {', '.join(labels)}, in {unit}."
-    return _svg(chart, title, description), as_shares
+    return _svg(chart, rows, title, description, fit="fit-x"), as_shares
 
 
 def _drawn(value: Any, scale: Scale) -> float | None:
@@ -198,16 +201,28 @@ def _milliseconds(at: Any) -> float:
 def _widened(span: tuple[Any, Any]) -> tuple[Any, Any]:
     """Give a period of one day some room, so that its point stands in the middle."""
     first, last = span
-    return (first, last) if first < last else (first - pd.Timedelta(days=1), last + pd.Timedelta(days=1))
+    return (
+        (first, last)
+        if first < last
+        else (first - pd.Timedelta(days=1), last + pd.Timedelta(days=1))
+    )
 
 
 def _day_format(span: tuple[Any, Any]) -> str:
     return "%d %b" if (span[1] - span[0]).days < 300 else "%b %Y"
 
 
-def _svg(chart: Any, title: str, description: str) -> str:
+def _svg(
+    chart: Any, rows: list[dict[str, Any]], title: str, description: str, fit: str = "fit"
+) -> str:
     styled = (
-        chart.configure(background="transparent", aria=False, font=FONTS, padding={"left": 4, "right": 8, "top": 4, "bottom": 2})
+        chart.configure(
+            autosize=alt.AutoSizeParams(type=fit, contains="padding"),
+            background="transparent",
+            aria=False,
+            font=FONTS,
+            padding={"left": 4, "right": 8, "top": 4, "bottom": 2},
+        )
         .configure_view(stroke=None)
         .configure_axis(
             labelColor="currentColor",
@@ -225,9 +240,11 @@ def _svg(chart: Any, title: str, description: str) -> str:
         )
         .configure_legend(labelColor="currentColor", labelFontSize=11, labelLimit=200)
     )
-    drawing = io.StringIO()
-    styled.save(drawing, format="svg")
-    return _inline(drawing.getvalue(), title, description)
+    # Altair would check every part and point against the grammar's schema, which takes longer than
+    # drawing; the renderer refuses what it cannot draw.
+    drawing = {**styled.to_dict(validate=False), "datasets": {_POINTS.name: rows}}
+    grammar = "_".join(alt.SCHEMA_VERSION.split(".")[:2])
+    return _inline(vl_convert.vegalite_to_svg(drawing, vl_version=grammar), title, description)
 
 
 def _inline(svg: str, title: str, description: str) -> str:

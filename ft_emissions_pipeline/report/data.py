@@ -72,7 +72,9 @@ class ReportData:
     pipeline_footprint: pd.DataFrame = field(default_factory=lambda: _empty(PIPELINE_FOOTPRINT))
     run_notes: pd.DataFrame = field(default_factory=lambda: _empty(NORMALIZED_RUNS, RUN_NOTES))
     landed: pd.DataFrame = field(default_factory=lambda: _empty(LANDING_INDEX, LANDED))
-    basis_counts: pd.DataFrame = field(default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE)))
+    basis_counts: pd.DataFrame = field(
+        default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
+    )
     versions: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -103,7 +105,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         pipeline_footprint=whole(PIPELINE_FOOTPRINT),
         run_notes=whole(NORMALIZED_RUNS, RUN_NOTES),
         landed=whole(LANDING_INDEX, LANDED),
-        basis_counts=_basis_counts(warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)),
+        basis_counts=_basis_counts(
+            warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
+        ),
         versions=pinned,
     )
 

@@ -23,7 +23,7 @@ MODELS_IN_CHARTS = 12
 RUNS_SHOWN = 200
 MOVES_SHOWN = 50
 REASON_EXAMPLES = 3
-FIELDS_TO_DISCLOSE = 10
+REMEDIES_SHOWN = 10
 
 PARTS = {
     "carbon": {
@@ -46,13 +46,15 @@ def page(data: ReportData) -> str:
     data : ReportData
         What `data.read` returns.
     """
-    models = summary.models(data.inference_impacts, data.model_versions, data.run_impacts)
+    rows = summary.with_bounds(data.inference_impacts, data.model_versions)
+    models = summary.models(rows, data.run_impacts)
     drawn = [str(name) for name in models["model_name"].head(MODELS_IN_CHARTS)]
-    points, step_days = summary.series(data.inference_impacts, data.model_versions, drawn)
+    points, step_days = summary.series(rows, drawn)
     spans, own_days = summary.spans(points)
     runs = summary.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
     moves = summary.latest_restatements(data.restatements, MOVES_SHOWN)
     fields = summary.bases(data.basis_counts)
+    remedies, conventions = summary.remedies(fields)
     fleet = summary.totals(data.run_impacts)
     profiles = sorted(data.run_impacts["methodology"].unique())
     return _template().render(
@@ -74,7 +76,9 @@ def page(data: ReportData) -> str:
         shown_runs=set(runs["run_id"]),
         fields=fields[fields["imputed"] > 0].to_dict("records"),
         known_fields=fields.loc[fields["imputed"] == 0, "field"].tolist(),
-        disclosures=_disclosures(fields),
+        remedies=remedies[:REMEDIES_SHOWN],
+        all_remedies=len(remedies),
+        conventions=conventions,
         bases=BASES,
         refusals=summary.refusals(data.quarantine, REASON_EXAMPLES),
         landed=summary.landed_records(data.landed),
@@ -144,14 +148,6 @@ def _compositions(data: ReportData, drawn: list[str], models: int) -> list[dict[
         svg, as_shares = charts.parts(frame, PARTS[what], unit, title)
         found.append({"title": title, "svg": Markup(svg), "as_shares": as_shares})
     return found
-
-
-def _disclosures(fields: pd.DataFrame) -> list[dict[str, Any]]:
-    imputed = fields[fields["imputed"] > 0].head(FIELDS_TO_DISCLOSE)
-    return [
-        {"field": row.field, "runs": int(row.imputed), "remedy": summary.remedy(row.field)}
-        for row in imputed.itertuples(index=False)
-    ]
 
 
 def _switches(profile: str) -> dict[str, str]:

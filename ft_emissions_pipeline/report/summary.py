@@ -47,7 +47,9 @@ _REMEDIES = {
     "gpu_model": "gpu_model, or instance_type",
     "server_model": "server_model, or instance_type",
     "train_flop": "tokens_padded, with base_model",
+    **dict.fromkeys(("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"), "meter_energy_kwh"),
 }
+"""Imputed field -> what to disclose instead, where that is not the field itself."""
 
 
 def totals(frame: pd.DataFrame) -> dict[str, float]:
@@ -108,20 +110,24 @@ def per_inference(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def models(
-    inference_impacts: pd.DataFrame, model_versions: pd.DataFrame, run_impacts: pd.DataFrame
-) -> pd.DataFrame:
+def models(rows: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
     """Return one row per model, the one whose runs emitted most first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `with_bounds` returns.
+    run_impacts : DataFrame
+        Table `run_impacts`.
 
     Returns
     -------
     DataFrame
-        model_name, total_kgco2e and total_water_l of its runs, runs, versions; for the latest day
+        model_name, total_kgco2e and total_water_l of its runs, runs; for the latest day
         with inferences (`latest_`) and for all days (`mean_`) the per-inference columns;
         latest_date, latest_version, latest_status; counted and expected inferences; days,
         provisional_days, unknown_days.
     """
-    rows = with_bounds(inference_impacts, model_versions)
     by_run = run_impacts.groupby("model_name")
     frame = by_run[list(TOTALS)].sum()
     frame["runs"] = by_run.size()
@@ -161,10 +167,15 @@ def _provisional(rows: pd.DataFrame) -> pd.Series:
     return (rows["status"] == "provisional").groupby(rows["model_name"]).any()
 
 
-def series(
-    inference_impacts: pd.DataFrame, model_versions: pd.DataFrame, names: list[str]
-) -> tuple[pd.DataFrame, int]:
+def series(bounded: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, int]:
     """Return per-inference figures of some models by day, or by week where days are too many.
+
+    Parameters
+    ----------
+    bounded : DataFrame
+        What `with_bounds` returns.
+    names : list of str
+        Models.
 
     Returns
     -------
@@ -173,12 +184,12 @@ def series(
     step_days : int
         1 for days, 7 for weeks.
     """
-    rows = inference_impacts[inference_impacts["model_name"].isin(names)]
-    rows = with_bounds(rows, model_versions)
+    rows = bounded[bounded["model_name"].isin(names)]
     longest = rows.groupby("model_name")["date"].nunique().max()
     step_days = 7 if longest > LONGEST_DAILY else 1
     if step_days == 7:
-        rows["date"] = rows["date"] - pd.to_timedelta(rows["date"].dt.dayofweek, unit="D")
+        monday = rows["date"] - pd.to_timedelta(rows["date"].dt.dayofweek, unit="D")
+        rows = rows.assign(date=monday)
     return per_inference(rows, ["model_name", "date"]).reset_index(), step_days
 
 
@@ -196,9 +207,7 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
     whole = last.max() - first.min() if len(first) else pd.Timedelta(0)
     own = bool(((last - first) < whole / 5).any())
     every = (first.min(), last.max())
-    return {
-        str(name): (first[name], last[name]) if own else every for name in first.index
-    }, own
+    return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
 
 
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
@@ -217,7 +226,9 @@ def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.
 
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:
     """Return the latest runs with what was noted when they were read."""
-    ordered = run_impacts.sort_values(["date", "ended_at", "run_id"], ascending=[False, False, True])
+    # A cut by day first: sorting a year of many models by their ids takes seconds.
+    recent = run_impacts[run_impacts["date"] >= run_impacts["date"].nlargest(limit).min()]
+    ordered = recent.sort_values(["date", "ended_at", "run_id"], ascending=[False, False, True])
     notes = run_notes.drop_duplicates("run_id")
     return ordered.head(limit).merge(notes, on="run_id", how="left")
 
@@ -228,25 +239,28 @@ def bases(basis_counts: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        field, one column of runs per basis, imputed (predicted and default), rules: a list of
-        (basis, runs, description), the most common first.
+        field, one column of runs per basis, imputed (predicted and default), rules: rule in words
+        -> basis -> runs, the most common first.
     """
     counts = basis_counts.pivot_table(
         index="field", columns="basis", values="runs", aggfunc="sum", fill_value=0
     ).reindex(columns=list(BASES), fill_value=0)
     ordered = basis_counts.sort_values(["runs", "basis", "rule"], ascending=[False, True, True])
-    rules: dict[str, list[tuple[str, int, str]]] = {}
+    rules: dict[str, dict[str, dict[str, int]]] = {}
     for row in ordered.itertuples(index=False):
-        words = "as logged" if row.rule == "as_logged" else rule_in_words(row.field, row.rule)
-        rules.setdefault(row.field, []).append((row.basis, int(row.runs), words))
+        words = rule_in_words(row.field, row.rule, row.basis)
+        by_basis = rules.setdefault(row.field, {}).setdefault(words, {})
+        by_basis[row.basis] = by_basis.get(row.basis, 0) + int(row.runs)
     frame = counts.reset_index()
     frame["imputed"] = frame[list(IMPUTED)].sum(axis=1)
     frame["rules"] = frame["field"].map(rules)
     return frame.sort_values(["imputed", "field"], ascending=[False, True]).reset_index(drop=True)
 
 
-def rule_in_words(field: str, rule: str) -> str:
+def rule_in_words(field: str, rule: str, basis: str) -> str:
     """Return what a rule says; its name where this release no longer has it."""
+    if rule == "as_logged":
+        return "the log's own estimate" if basis in IMPUTED else "as logged"
     return _DESCRIBED.get((field, rule), rule.replace("_", " "))
 
 
@@ -256,6 +270,33 @@ def remedy(field: str) -> str:
     if identity in _REMEDIES:
         return _REMEDIES[identity]
     return identity if identity in RUN_FIELDS else ""
+
+
+def remedies(fields: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what to disclose so that less need be imputed.
+
+    Parameters
+    ----------
+    fields : DataFrame
+        What `bases` returns.
+
+    Returns
+    -------
+    found : list of dict
+        remedy, fields (that it replaces), runs (in which the most imputed of them is imputed); the
+        one that helps most runs, and in these most fields, first.
+    conventions : list of str
+        Imputed fields that nothing replaces.
+    """
+    imputed = fields[fields["imputed"] > 0]
+    by_remedy = imputed.groupby(imputed["field"].map(remedy), sort=True)
+    found = [
+        {"remedy": words, "fields": rows["field"].tolist(), "runs": int(rows["imputed"].max())}
+        for words, rows in by_remedy
+        if words
+    ]
+    found.sort(key=lambda each: (-each["runs"], -len(each["fields"]), each["remedy"]))
+    return found, imputed.loc[imputed["field"].map(remedy) == "", "field"].tolist()
 
 
 def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
@@ -297,7 +338,9 @@ def causes(restatements: pd.DataFrame) -> pd.DataFrame:
 def latest_restatements(restatements: pd.DataFrame, limit: int) -> pd.DataFrame:
     """Return the latest moves, the newest first."""
     order = ["new_table_version", "date", "model_name", "model_version", "column"]
-    return restatements.sort_values(order, ascending=[False, False, True, True, True]).head(limit)
+    versions = restatements["new_table_version"]
+    recent = restatements[versions >= versions.nlargest(limit).min()]
+    return recent.sort_values(order, ascending=[False, False, True, True, True]).head(limit)
 
 
 def own_footprint(pipeline_footprint: pd.DataFrame, fleet_kgco2e: float) -> dict[str, float]:
@@ -305,7 +348,7 @@ def own_footprint(pipeline_footprint: pd.DataFrame, fleet_kgco2e: float) -> dict
     carbon = float(pipeline_footprint["carbon_kgco2e"].sum())
     return {
         "runs": len(pipeline_footprint),
-        "hours": float(pipeline_footprint["duration_s"].sum()) / 3600,
+        "duration_s": float(pipeline_footprint["duration_s"].sum()),
         "energy_kwh": float(pipeline_footprint["energy_kwh"].sum()),
         "carbon_kgco2e": carbon,
         "share": carbon / fleet_kgco2e if fleet_kgco2e > 0 else np.nan,

@@ -220,6 +220,25 @@ def test_basis_tells_measured_from_modelled():
         basis_of("wandb", "pue")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"timezone": "Mars/Olympus"}, {"now": pd.Timestamp("2026-10-10")}]
+)
+def test_settings_need_a_zone(wrong):
+    with pytest.raises(ValueError, match="time zone"):
+        Settings(**wrong)
+
+
+def test_half_a_surrogate_pair_can_be_stored(read):
+    reading = read("out/d.json", b'{"GPU": "A100 \\ud83d", "Region": "\\ud83c\\uddf3", "PUE": 1.2}')
+    assert reading.runs["gpu_model"].tolist() == ["A100 ?"]
+    assert reading.runs["location"].tolist() == ["\U0001f1f3"]
+
+
+def test_a_number_of_five_thousand_digits_is_refused(refusal):
+    code, _ = refusal("out/train_results.json", b'{"train_runtime": ' + b"9" * 5000 + b"}")
+    assert code == "broken_json"
+
+
 def _touch(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,199 @@
+"""The index knows which files hold which days, and no record gets lost on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline import landing, normalize
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
+
+HEADER = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code"
+SETTINGS = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
+
+
+def codecarbon(*rows: tuple[str, str]) -> str:
+    """Return an emissions.csv with an hour's run per (end, run id)."""
+    lines = [f"{end},m,{run_id},3600,0.1,0.4,USA" for end, run_id in rows]
+    return "\n".join([HEADER, *lines, ""])
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_csv", ".csv").replace("_json", ".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def scan(folder: Path, previous: pd.DataFrame | None = None) -> pd.DataFrame:
+    return landing.scan(
+        folder, ref.load(), SETTINGS, empty(LANDING_INDEX) if previous is None else previous
+    )
+
+
+def days_of(index: pd.DataFrame) -> list[str]:
+    return [f"{day:%Y-%m-%d}" for day in sorted(index["date"].dropna().unique())]
+
+
+def test_one_file_that_grew_for_days_holds_each_of_them(tmp_path: Path) -> None:
+    write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"), ("2026-02-01T05:00:00", "r2")))
+    index = scan(tmp_path)
+    assert days_of(index) == ["2026-01-01", "2026-02-01"]
+    day = pd.Timestamp("2026-02-01")
+    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    assert runs["run_id"].tolist() == ["r2"]
+
+
+def test_a_run_over_midnight_belongs_to_the_day_on_which_it_ended(tmp_path: Path) -> None:
+    write(tmp_path, a_csv=codecarbon(("2026-01-02T00:30:00", "r1")))
+    assert days_of(scan(tmp_path)) == ["2026-01-02"]
+
+
+def test_a_file_that_came_late_touches_exactly_its_days(tmp_path: Path) -> None:
+    before = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
+    after = scan(write(tmp_path, b_csv=codecarbon(("2025-12-24T05:00:00", "r0"))), before)
+    assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, after)] == ["2025-12-24"]
+    assert landing.touched_days(after, scan(tmp_path, after)).empty
+
+
+def test_unchanged_files_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
+    read = []
+    original = landing.read_file
+
+    def watched(path: Path, uri: str, settings: Settings) -> object:
+        read.append(uri)
+        return original(path, uri, settings)
+
+    monkeypatch.setattr(landing, "read_file", watched)
+    write(tmp_path, b_csv=codecarbon(("2026-01-02T05:00:00", "r2")))
+    after = scan(tmp_path, before)
+    assert read == ["b.csv"]
+    pd.testing.assert_frame_equal(
+        after[after["source_uri"] == "a.csv"].reset_index(drop=True), before
+    )
+
+
+def test_only_files_that_hold_a_day_are_opened_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        a_csv=codecarbon(("2026-01-01T05:00:00", "r1")),
+        b_csv=codecarbon(("2026-01-02T05:00:00", "r2")),
+    )
+    index = scan(tmp_path)
+    read = []
+    original = landing.read_file
+
+    def watched(path: Path, uri: str, settings: Settings) -> object:
+        read.append(uri)
+        return original(path, uri, settings)
+
+    monkeypatch.setattr(landing, "read_file", watched)
+    day = pd.Timestamp("2026-01-02")
+    landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    assert read == ["b.csv"]
+
+
+def test_a_log_without_a_date_takes_the_day_of_the_run_that_it_joins(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a_csv=codecarbon(("2026-01-01T05:00:00", "r1")),
+        hf__trainer_state_json=json.dumps(
+            {"global_step": 1, "log_history": [{"train_runtime": 3000.0, "step": 1}], "epoch": 1.0,
+             "max_steps": 1, "is_world_process_zero": True}
+        ),
+    )  # fmt: skip
+    (tmp_path / "runs.yaml").write_text("runs:\n  r1:\n    logs: [hf]\n    method: lora\n")
+    index = scan(tmp_path)
+    assert set(index["run_id"].dropna()) == {"r1"}
+    assert days_of(index) == ["2026-01-01"]
+    day = pd.Timestamp("2026-01-01")
+    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    assert runs[["run_id", "method"]].to_numpy().tolist() == [["r1", "lora"]]
+
+
+@pytest.mark.parametrize(
+    ("run", "day", "rule"),
+    [
+        ({"ended_at": "2026-03-05T23:59:59Z"}, "2026-03-05", "ended_at"),
+        (
+            {"started_at": "2026-03-05T20:00:00Z", "reserved_s": 6 * 3600.0},
+            "2026-03-06",
+            "started_at",
+        ),
+        (
+            {"started_at": "2026-03-05T20:00:00Z", "active_s": 6 * 3600.0},
+            "2026-03-06",
+            "started_at",
+        ),
+        ({"published_at": "2026-03-07T00:00:00Z"}, "2026-03-07", "published_at"),
+        ({"base_model": "Llama 2 7B"}, "2023-07-18", "base_model_release"),
+        ({}, "2024-12-31", "undated_default"),
+    ],
+)
+def test_a_run_is_dated_by_the_best_that_it_says(
+    run: dict[str, object], day: str, rule: str
+) -> None:
+    names = ("ended_at", "started_at", "published_at")
+    row = {"base_model": None, "reserved_s": None, "active_s": None, **dict.fromkeys(names), **run}
+    frame = pd.DataFrame([row])
+    for name in names:
+        frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
+    frame = frame.astype({"base_model": "str", "reserved_s": float, "active_s": float})
+    date, rules = landing.run_day(frame, ref.load())
+    assert f"{date[0]:%Y-%m-%d}" == day
+    assert rules[0] == rule
+
+
+def test_the_usage_file_last_by_name_corrects_the_earlier(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        usage_1_csv="date,model_name,inferences\n2026-01-01,m,10\n2026-01-02,m,20\n",
+        usage_2_csv="date,model_name,inferences\n2026-01-01,m,11\n",
+    )
+    first, last = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-02")
+    usage = landing.usage_of(tmp_path, scan(tmp_path), first, last, SETTINGS)
+    assert usage.sort_values("date")["inferences"].tolist() == [11.0, 20.0]
+
+
+def test_no_record_disappears_and_quarantine_of_unchanged_files_is_kept(tmp_path: Path) -> None:
+    """Invariant 4: records read = used + merged + quarantined, by file."""
+    flushes = codecarbon(*[("2026-01-01T05:00:00", "r1")] * 3, ("2026-01-01T06:00:00", "r2"))
+    write(
+        tmp_path,
+        a_csv=flushes + "2026-01-01T07:00:00,m,r3,-5,0.1,0.4,USA\n",
+        b_csv="Zone,1,2,Total\n",
+        c_csv=codecarbon(("2026-01-01T05:00:00", "r2")),
+    )
+    index = scan(tmp_path)
+    bad = landing.rejected(tmp_path, index, empty(QUARANTINE), SETTINGS)
+    counts = landing.outcomes(index, empty(QUARANTINE)).set_index("source_uri")
+    assert counts.loc["a.csv"].to_dict() == {"records": 5, "used": 2, "merged": 2, "quarantined": 1}
+    assert counts.loc["b.csv"].to_dict() == {"records": 1, "used": 0, "merged": 0, "quarantined": 1}
+    assert counts.loc["c.csv"].to_dict() == {"records": 1, "used": 0, "merged": 1, "quarantined": 0}
+    assert bad["source_uri"].tolist() == ["a.csv", "b.csv"]
+    kept = landing.rejected(tmp_path / "gone", index, bad, SETTINGS)
+    pd.testing.assert_frame_equal(kept, bad)
+
+
+def test_a_run_with_neither_time_nor_tokens_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text("Base model: Llama 2\nGPU: A100\nNumber of GPUs: 4\n")
+    index = scan(tmp_path)
+    day = index["date"][0]
+    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    accepted, refused = normalize.accepted(runs)
+    assert accepted.empty
+    assert refused["reason_code"].tolist() == ["no_time_no_tokens"]
+    assert "disclose one of them" in refused["reason"][0]
+    counts = landing.outcomes(index, refused)
+    assert counts[["used", "quarantined"]].to_numpy().tolist() == [[0, 1]]
