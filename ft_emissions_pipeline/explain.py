@@ -18,7 +18,7 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
-from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
+from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w
 
 POWER_STEPS = (
     ("idle_power_w", "W",
@@ -35,10 +35,20 @@ POWER_STEPS = (
      " / 1000 x {development_multiplier}"),
 )  # fmt: skip
 
+OVERRUN_STEPS = tuple(
+    (name, unit, "{active_s} / 3600" if name == "reservation_h" else template)
+    for name, unit, template in POWER_STEPS
+)
+"""Clocks that disagree by up to 1 % make a run active for longer than it was reserved."""
+
 FLAT_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
     ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
+)
+
+COMPONENT_STEPS = (
+    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {cpu_energy_kwh} + {ram_energy_kwh}"),
 )
 
 LOGGED_STEPS = (("it_energy_kwh", "kWh", "{logged_it_energy_kwh} x {development_multiplier}"),)
@@ -134,6 +144,7 @@ def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[
     values |= {
         "flat_gpu_power_w": flat,
         "logged_it_energy_kwh": inputs["it_energy_kwh"],
+        **{name: float(row[name]) for name in COMPONENTS},
         "idle_power_w": idle,
         "memory_power_w": memory,
         "power_w": equations.power(
@@ -149,7 +160,7 @@ def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[
             gpu_utilization=inputs["gpu_utilization"],
         ),
         "active_h": inputs["active_s"] / equations.SECONDS_PER_HOUR,
-        "reservation_h": inputs["reserved_s"] / equations.SECONDS_PER_HOUR,
+        "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / equations.SECONDS_PER_HOUR,
         "generated_kwh": values["it_energy_kwh"]
         if profile.electricity_water_without_pue
         else values["facility_energy_kwh"],
@@ -157,18 +168,20 @@ def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[
         if profile.embodied_water_of_final_run_only
         else values["reserved_h"],
     }
-    values["gpu_hours"] = values["it_energy_kwh"] / flat * equations.WATT_HOURS_PER_KWH
-    values["facility_kwh_per_gpu_hour"] = values["facility_energy_kwh"] / values["gpu_hours"]
     if profile.embodied_water_of_gpus_only:
         values["server_embodied_water_l"] = 0.0
     return values
 
 
 def _steps(row: pd.Series, profile: Profile) -> tuple[tuple[str, str, str], ...]:
+    if row["energy_route"] == "logged_components":
+        return COMPONENT_STEPS + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if row["energy_route"] != "power_model":
         return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if profile.flat_gpu_power:
         return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
+    if row["active_s"] > row["reserved_s"]:
+        return OVERRUN_STEPS + FACILITY_STEPS + IMPACT_STEPS
     return POWER_STEPS + FACILITY_STEPS + IMPACT_STEPS
 
 
@@ -209,14 +222,14 @@ def _amortisation(impacts: pd.Series) -> list[str]:
 
 
 def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
-    described = {rule.name: rule.description for rule in RULES}
+    described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
             "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip
     for row in provenance.itertuples(index=False):
         if row.field not in used | keys:
             continue
         yield f"  {row.field} = {_shown(row)}"
-        rule = "as logged" if row.rule == "as_logged" else described[row.rule]
+        rule = "as logged" if row.rule == "as_logged" else described[row.field, row.rule]
         yield f"    {row.basis}: {rule}" + (f"; {row.source}" if pd.notna(row.source) else "")
         for factor_id in [] if pd.isna(row.factor_id) else str(row.factor_id).split():
             yield f"    {factor_id}" + _source_of(factor_id, reference)
@@ -230,6 +243,6 @@ def _shown(row: Any) -> str:
 
 def _source_of(factor_id: str, reference: ref.Reference) -> str:
     if factor_id.startswith("methodology/"):
-        return ": convention of the methodology, see docs/methodology.md"
+        return ": convention of the methodology, see docs/rules.md"
     row = ref.describe(reference, factor_id)
     return f": {row['source']}, {row['source_year']} ({row['verification']})"

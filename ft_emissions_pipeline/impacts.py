@@ -35,7 +35,9 @@ INPUTS = (
 Values = Mapping[str, Any]
 
 
-def footprint(values: Values, profile: Profile, *, flat_gpu_power_w: float, modelled: Any) -> dict[str, Any]:
+def footprint(
+    values: Values, profile: Profile, *, flat_gpu_power_w: float, modelled: Any
+) -> dict[str, Any]:
     """Return the footprint of runs, part by part.
 
     Parameters
@@ -52,8 +54,9 @@ def footprint(values: Values, profile: Profile, *, flat_gpu_power_w: float, mode
     Returns
     -------
     dict
-        Columns of `run_impacts`, and `embodied_kgco2e_per_h`, `embodied_water_l_per_h`,
-        `reserved_h` for `explain`.
+        Columns of `run_impacts`, and for `explain` what stands between: `gpu_hours`,
+        `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`, `embodied_water_l_per_h`,
+        `reserved_h`.
     """
     multiplier = values["development_multiplier"]
     it_energy = multiplier * np.where(
@@ -66,11 +69,11 @@ def footprint(values: Values, profile: Profile, *, flat_gpu_power_w: float, mode
         gpu_hours = _whole_if_scaled(gpu_hours, multiplier)
         reserved_days = reserved_h / equations.HOURS_PER_DAY
         reserved_h = _whole_if_scaled(reserved_days, multiplier) * equations.HOURS_PER_DAY
+    per_gpu_hour = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
+    rate = _rounded(equations.facility_energy(per_gpu_hour, values["pue"]), profile)
     if profile.flat_gpu_power:
-        per_gpu_hour = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
         flat = equations.gpu_hours_energy(per_gpu_hour, gpu_hours)
         it_energy = np.where(modelled, flat, it_energy)
-        rate = _rounded(equations.facility_energy(per_gpu_hour, values["pue"]), profile)
         facility_energy = np.where(modelled, rate * gpu_hours, facility_energy)
     carbon_per_h = _embodied_per_hour(values, "kgco2e", profile)
     water_per_h = _embodied_per_hour(values, "water_l", profile)
@@ -90,6 +93,8 @@ def footprint(values: Values, profile: Profile, *, flat_gpu_power_w: float, mode
             generated, values["electricity_water_l_per_kwh"]
         ),
         "embodied_water_l": equations.embodied(water_per_h, water_h),
+        "gpu_hours": gpu_hours,
+        "facility_kwh_per_gpu_hour": rate,
         "embodied_kgco2e_per_h": carbon_per_h,
         "embodied_water_l_per_h": water_per_h,
         "reserved_h": reserved_h,
@@ -160,11 +165,14 @@ def run_impacts(
     flat = flat_gpu_power_w(reference)
 
     def parts(inputs: Values) -> dict[str, Any]:
-        return footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
+        times = {name: inputs[name] * inputs["pace"] for name in ("active_s", "reserved_s")}
+        return footprint({**inputs, **times}, profile, flat_gpu_power_w=flat, modelled=modelled)
 
-    found = parts(values)
     log_sd, imputed = _spreads(normalized["run_id"], provenance)
     log_sd["it_energy_kwh"] = np.where(modelled, 0.0, log_sd["it_energy_kwh"])
+    values["pace"], log_sd["pace"] = np.ones(len(normalized)), _take_pace_out(log_sd)
+    imputed["pace"] = imputed["reserved_s"]
+    found = parts(values)
     contributions = uncertainty.propagate(parts, values, log_sd)
     frame = normalized[
         ["date", "run_id", "model_name", "parent_version", "base_model", "ended_at",
@@ -182,6 +190,17 @@ def run_impacts(
     frame["expected_use_life_basis"] = basis.to_numpy()
     frame["quality_tier"] = _quality_tier(normalized, provenance)
     return conform(frame, RUN_IMPACTS)
+
+
+def _take_pace_out(log_sd: dict[str, np.ndarray]) -> np.ndarray:
+    """Part what active and reserved time have in common from their own spreads, and return it.
+
+    Where both are predicted, it is from the same tokens on the same hardware: they err together.
+    """
+    pace: np.ndarray = np.minimum(log_sd["active_s"], log_sd["reserved_s"])
+    for name in ("active_s", "reserved_s"):
+        log_sd[name] = np.sqrt(log_sd[name] ** 2 - pace**2)
+    return pace
 
 
 def _by_run(run_id: pd.Series, provenance: pd.DataFrame, field: str, column: str) -> pd.Series:
@@ -207,7 +226,9 @@ def _spreads(
 
 
 def _share_imputed(
-    contributions: Mapping[str, np.ndarray], imputed: Mapping[str, np.ndarray], shape: tuple[int, ...]
+    contributions: Mapping[str, np.ndarray],
+    imputed: Mapping[str, np.ndarray],
+    shape: tuple[int, ...],
 ) -> np.ndarray:
     everything = sum((part**2 for part in contributions.values()), np.zeros(shape))
     guessed = sum(

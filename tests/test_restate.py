@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -112,6 +114,6 @@ def test_ranges_cover_all_days_and_join_only_near_ones(numbers: list[int], gap: 
     found = restate.ranges(days, gap)
     for day in days:
         assert sum(first <= day <= last for first, last in found) == 1
-    for (_, last), (first, _) in zip(found, found[1:], strict=False):
+    for (_, last), (first, _) in itertools.pairwise(found):
         assert (first - last).days > gap
     assert all(first in days and last in days for first, last in found)

@@ -16,7 +16,8 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import row_rules, uncertainty
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import energy, hardware, place, time
-from ft_emissions_pipeline.normalize.engine import IMPUTED, Context, Rule, apply
+from ft_emissions_pipeline.normalize.engine import IMPUTED as IMPUTED
+from ft_emissions_pipeline.normalize.engine import Context, Rule, apply
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
@@ -25,6 +26,8 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+
+__all__ = ["IDENTITY_OF", "IMPUTED", "RULES", "UNCOMPUTABLE", "accepted", "normalize"]
 
 RULES: tuple[Rule, ...] = (
     *time.MODEL,
@@ -51,6 +54,12 @@ IDENTITY_OF = {
     **dict.fromkeys(("grid_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"),
 }  # fmt: skip
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
+
+UNCOMPUTABLE = {
+    "no_time_no_tokens": "neither a time nor tokens are known, so nothing can be computed"
+}
+"""Reason code -> explanation, for runs that `accepted` refuses although no rule is broken."""
+
 
 def normalize(
     runs: pd.DataFrame, reference: ref.Reference, profile: Profile, token_time: pd.DataFrame
@@ -126,10 +135,9 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = (
-        runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1)
-        | runs[["samples", "sequence_length"]].notna().all(axis=1)
-    )
+    counted = runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1) | runs[
+        ["samples", "sequence_length"]
+    ].notna().all(axis=1)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
     refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
@@ -137,7 +145,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "run_id": refused["run_id"],
             "source_uri": refused["source_uri"],
             "source_record": refused["source_record"],
-            "reason_code": "no_time_no_tokens",
+            "reason_code": next(iter(UNCOMPUTABLE)),
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "

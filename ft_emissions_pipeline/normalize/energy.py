@@ -99,9 +99,7 @@ def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _metered(frame: pd.DataFrame, context: Context) -> Offer:
-    return Offer(
-        frame["meter_energy_kwh"], log_sd=context.spread("meter_energy_kwh", frame.index)
-    )
+    return Offer(frame["meter_energy_kwh"], log_sd=context.spread("meter_energy_kwh", frame.index))
 
 
 def _components(frame: pd.DataFrame, context: Context) -> Offer:

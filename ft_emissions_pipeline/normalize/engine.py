@@ -22,7 +22,6 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
 
-
 IMPUTED = ("predicted", "default")
 
 
@@ -46,7 +45,7 @@ class Context:
         """Return where a field filled before was predicted or taken from a default."""
         if name not in self.basis:
             return np.zeros(len(index), dtype=bool)
-        return self.basis[name].reindex(index).isin(IMPUTED).to_numpy()
+        return np.asarray(self.basis[name].reindex(index).isin(IMPUTED), dtype=bool)
 
 
 @dataclass(frozen=True)

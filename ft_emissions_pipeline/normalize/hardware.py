@@ -78,7 +78,7 @@ def _of_managed(column: str) -> Answer:
         spread: object = 0.0
         if f"{column}_p05" in row:
             spread = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
-        note = None if column == "gpu_count" else _unknown_hardware(column, frame, context)
+        note = None if column == "gpu_count" else _unknown_on_service(column, frame, context)
         return Offer(row[column], factor_id=row["factor_id"], log_sd=spread, note=note)
 
     return offer
@@ -109,6 +109,13 @@ def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.
     """Say so where hardware was named, but by a name that nothing stands for."""
     name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
     return unknown_names(frame[name], kind, context)
+
+
+def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
+    found = ref.resolve(context.reference, "managed_services", frame["managed_service"])["id"]
+    service = frame["managed_service"].where(found.isna())
+    hardware = _unknown_hardware(column, frame, context)
+    return hardware.fillna(unknown_names(service, "managed_services", context))
 
 
 def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:

@@ -16,6 +16,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from ft_emissions_pipeline.report.formatting import known
+
 BLUE, ORANGE, GREEN = "#3b7dd8", "#d97f24", "#2a9d78"
 FAR_APART = 20.0
 """Ratio of the largest to the smallest model above which each model has its own scale."""
@@ -108,10 +110,9 @@ def over_time(
         for at, row in zip(days, filled.to_dict("records"), strict=True)
     ]
     title = f"{metric.unit}, log scale" if scale.logarithmic else metric.unit
-    vertical = alt.Scale(
-        **({"type": "log"} if scale.logarithmic else {"zero": True}),
-        **({"domain": [0, scale.top]} if scale.top else {}),
-    )
+    vertical = alt.Scale(type="log") if scale.logarithmic else alt.Scale(zero=True)
+    if scale.top:
+        vertical.domain = [0, scale.top]
     base = alt.Chart(_POINTS).encode(
         x=alt.X(
             "day:T",
@@ -189,7 +190,7 @@ def parts(
 
 
 def _drawn(value: Any, scale: Scale) -> float | None:
-    if value != value or (scale.logarithmic and value <= 0):
+    if not known(value) or (scale.logarithmic and value <= 0):
         return None
     return float(value)
 
@@ -213,7 +214,7 @@ def _day_format(span: tuple[Any, Any]) -> str:
 
 
 def _svg(
-    chart: Any, rows: list[dict[str, Any]], title: str, description: str, fit: str = "fit"
+    chart: Any, rows: list[dict[str, Any]], title: str, description: str, fit: Any = "fit"
 ) -> str:
     styled = (
         chart.configure(

@@ -10,7 +10,8 @@ import math
 from typing import Any
 from urllib.parse import quote
 
-UNKNOWN = "–"
+UNKNOWN = "unknown"
+_TIMES, _MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -24,8 +25,8 @@ def significant(value: Any, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> significant(12.8), significant(121659.0), significant(0.00004712)
-    ('12.8', '122,000', '4.71×10⁻⁵')
+    >>> significant(12.8), significant(121659.0), significant(0.004712)
+    ('12.8', '122,000', '0.00471')
     """
     if not known(value):
         return UNKNOWN
@@ -36,7 +37,7 @@ def significant(value: Any, digits: int = 3) -> str:
     exponent = int(exponent_text)
     if -4 <= exponent < 9:
         return f"{float(f'{mantissa}e{exponent}'):,.{max(0, digits - 1 - exponent)}f}"
-    return f"{mantissa}×10{str(exponent).translate(_SUPERSCRIPT)}"
+    return f"{mantissa}{_TIMES}10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def interval(low: Any, high: Any) -> str:
@@ -65,11 +66,11 @@ def percent(value: Any) -> str:
 
 
 def change(old: Any, new: Any) -> str:
-    """Return a relative change, signed."""
+    """Return a relative change, signed; empty where there is none to tell."""
     if not (known(old) and known(new)) or old == 0:
-        return UNKNOWN
+        return ""
     moved = float(new) / float(old) - 1
-    sign = "−" if moved < 0 else "+"
+    sign = _MINUS if moved < 0 else "+"
     return f"{sign}{percent(abs(moved))}"
 
 

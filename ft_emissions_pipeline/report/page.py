@@ -105,7 +105,6 @@ def _template() -> jinja2.Template:
         "interval": formatting.interval,
         "change": formatting.change,
         "known": formatting.known,
-        "UNKNOWN": formatting.UNKNOWN,
     }
     source = files("ft_emissions_pipeline.report").joinpath("template.html").read_text("utf-8")
     return environment.from_string(source)

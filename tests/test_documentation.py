@@ -1,0 +1,29 @@
+"""Pages made from the code are as committed, and links in the written ones lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ft_emissions_pipeline import documentation
+
+ROOT = Path(__file__).resolve().parent.parent
+WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", sorted(documentation.pages()))
+def test_a_made_page_is_as_committed(name: str) -> None:
+    committed = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert committed == documentation.pages()[name], (
+        "run `python -m ft_emissions_pipeline.documentation` and commit what it changes"
+    )
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [target for target in targets if not target.startswith(("http", "mailto"))]
+    missing = [target for target in local if not (page.parent / target).exists()]
+    assert not missing
