@@ -11,7 +11,8 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets.partitions import DAILY, ONE_RUN, RANGE_END, days
+from assets import pending
+from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days
 from assets.quality_checks import check_result, check_spec
 from assets.reference import key
 from assets.resources import Pipeline
@@ -63,11 +64,16 @@ def model_versions(
     """
     reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
     known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
-    if RANGE_END in context.run_tags:
-        known.append(pd.Timestamp(context.run_tags[RANGE_END]))
+    known += [
+        pd.Timestamp(context.run_tags[tag]) for tag in LAST_DAY_TAGS if tag in context.run_tags
+    ]
     days_known = [day for day in known if day is not None]
     as_of = max(days_known) if days_known else pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-    return amortize.model_versions(run_impacts, usage, as_of)
+    versions = amortize.model_versions(run_impacts, usage, as_of)
+    previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
+    unshared = pending.unshared_days(previous, versions, reported, as_of)
+    pending.note(pipeline.warehouse, pending.ALLOCATION, unshared)
+    return versions
 
 
 @dg.multi_asset(

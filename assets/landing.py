@@ -6,6 +6,7 @@ Put here: the two tables over the whole landing folder. Keep out: the daily tabl
 import dagster as dg
 import pandas as pd
 
+from assets import pending
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import table_asset
@@ -23,9 +24,11 @@ GROUP = "landing"
 def landing_index(pipeline: Pipeline) -> pd.DataFrame:
     """Look through the landing folder; files that did not change are not read again."""
     previous = store.read(pipeline.warehouse, LANDING_INDEX)
-    return landing.scan(
+    index = landing.scan(
         pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous
     )
+    pending.note(pipeline.warehouse, pending.EVERYTHING, landing.touched_days(previous, index))
+    return index
 
 
 @table_asset(

@@ -19,6 +19,8 @@ ONE_RUN = dg.BackfillPolicy.single_run()
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+LAST_DAY_TAGS = (RANGE_END, "dagster/partition")
+"""Tags that name the last day of a run over a range, and the day of a run over one."""
 
 
 def days(context: dg.AssetExecutionContext) -> tuple[pd.Timestamp, pd.Timestamp]:

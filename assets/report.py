@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from assets import pending
 from assets.partitions import DAILY, ONE_RUN, days
 from assets.quality_checks import check_result, check_spec
 from assets.resources import OwnFootprint, Pipeline
@@ -77,9 +78,10 @@ def daily_report(
 
     Self-contained; it lies beside the tables as `report/index.html`.
     """
-    _, last = days(context)
+    first, last = days(context)
     path = report.write(pipeline.warehouse)
     first_rows = store.read(pipeline.warehouse, INFERENCE_IMPACTS, (last.date(), last.date()))
+    pending.settle(pipeline.warehouse, context.run.job_name, first, last)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(path)),

@@ -17,13 +17,14 @@ import pandas as pd
 # Said at every import of the definitions; the policy has kept its meaning since Dagster 1.5.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
+from assets import pending
 from assets.definitions import build_defs
 from assets.partitions import range_tags
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import restate, store
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import load
-from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
+from ft_emissions_pipeline.tables import LANDING_INDEX
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
@@ -71,26 +72,23 @@ def materialize(
         loggers={"progress": _logger(progress)},
     )  # fmt: skip
     if days is not None:
-        return Materialized([days], _run(defs, "everything", days))
+        return Materialized([days], _run(defs, pending.EVERYTHING, days))
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
-    versions = store.read(warehouse, MODEL_VERSIONS)
     new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
     touched = logs.touched_days(index, new_index)
-    failures: list[str] = []
-    done = restate.ranges(touched[touched <= today], APART)
-    if not done:
-        return Materialized([], [])
-    for each in done:
-        failures += _run(defs, "everything", each)
-    last = done[-1][1]
-    moved = restate.moved_days(versions, store.read(warehouse, MODEL_VERSIONS), last)
-    # The last range saw all versions; what earlier ranges shared out may have moved since.
-    known = pd.date_range(*done[-1])
-    for each in restate.ranges(moved.difference(known), APART):
-        failures += _run(defs, "allocation", each)
-        done.append(each)
-    return Materialized(done, failures)
+    done: list[Range] = []
+    # What a version moves on other days is known once all runs are.
+    for job, new in ((pending.EVERYTHING, touched), (pending.ALLOCATION, None)):
+        due = (
+            pending.days(warehouse, job) if new is None else pending.days(warehouse, job).union(new)
+        )
+        for each in restate.ranges(due[due <= today], APART):
+            done.append(each)
+            failures = _run(defs, job, each)
+            if failures:
+                return Materialized(done, failures)
+    return Materialized(done, [])
 
 
 def _run(defs: dg.Definitions, job: str, days: Range) -> list[str]:

@@ -6,19 +6,20 @@ Put here: jobs and schedules. Keep out: which days an event touches (`ft_emissio
 import dagster as dg
 import pandas as pd
 
+from assets import pending
 from assets.partitions import range_tags
 from assets.resources import Pipeline
 from ft_emissions_pipeline import landing, restate, store
 from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
 
 everything = dg.define_asset_job(
-    "everything",
+    pending.EVERYTHING,
     selection=dg.AssetSelection.all(),
     description="All stages for a day or a range of days, in one run.",
 )
 
 allocation = dg.define_asset_job(
-    "allocation",
+    pending.ALLOCATION,
     selection=dg.AssetSelection.assets(
         "restatements", "inference_impacts", "daily_report", "pipeline_footprint"
     ),
@@ -47,6 +48,7 @@ def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
     new = landing.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
     touched = landing.touched_days(old, new)
     open_days = restate.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
-    earlier = touched.union(open_days)
+    due = [pending.days(pipeline.warehouse, job) for job in pending.SETTLES]
+    earlier = touched.union(open_days).union(due[0]).union(due[1])
     earlier = earlier[earlier <= last]
     return min(last, earlier.min()) if len(earlier) else last

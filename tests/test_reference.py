@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import reference
+from ft_emissions_pipeline.reference.names import ids as ref
 
 TABLES = sorted(ref.TABLES)
 

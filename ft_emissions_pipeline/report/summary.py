@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
-from ft_emissions_pipeline.normalize import IDENTITY_OF, IMPUTED, RULES
+from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
+from ft_emissions_pipeline.normalize.engine import IMPUTED
 from ft_emissions_pipeline.readers import REASONS
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 

@@ -1,0 +1,245 @@
+"""What a reference table must look like: columns, units, bounds, keys.
+
+Put here: the declaration of every table, from which checks and `datapackage.json` derive. Keep out:
+the factors themselves (CSV files in `reference_data/`) and whatever reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+VERIFICATIONS = ("read_in_source", "secondary", "unverified", "derived")
+PROVIDER_KINDS = ("cloud_regions", "instances")
+"""Kinds whose id is `provider:name`; the same name may belong to several providers."""
+
+
+class ReferenceRefused(ValueError):
+    """The reference tables break a rule; the message lists file, line and reason."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column: meaning, type, unit, bounds, and the table whose ids it holds."""
+
+    name: str
+    description: str
+    kind: str = "string"
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    empty: bool = False
+    allowed: tuple[str, ...] | None = None
+    refers: str | None = None
+
+
+@dataclass(frozen=True)
+class FactorTable:
+    """One reference table: what a row is, its key, its columns, and its (low, value, high) triples."""
+
+    row: str
+    key: tuple[str, ...]
+    own: tuple[Field, ...]
+    intervals: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Own columns, then those that every table has."""
+        return self.own + _COMMON
+
+
+def _text(name: str, description: str, **more: Any) -> Field:
+    return Field(name, description, **more)
+
+
+def _number(name: str, unit: str, low: float, high: float, description: str, **more: Any) -> Field:
+    return Field(name, description, "number", unit, low, high, **more)
+
+
+def _whole(name: str, unit: str, low: float, high: float, description: str, **more: Any) -> Field:
+    return Field(name, description, "integer", unit, low, high, **more)
+
+
+def _interval(unit: str, high: float, prefix: str = "") -> tuple[Field, Field]:
+    return (
+        _number(f"{prefix}p05", unit, 0, high, "5th percentile."),
+        _number(f"{prefix}p95", unit, 0, high, "95th percentile."),
+    )
+
+
+_COMMON = (
+    _text("source", "Document, edition and place in it."),
+    _text("source_url", "Its page, where there is one.", empty=True),
+    _whole("source_year", "year", 1990, 2100, "Year of the document or of its reading."),
+    _text("licence", "Licence or legal basis of the row."),
+    _text("verification", "How the value was checked.", allowed=VERIFICATIONS),
+    Field("valid_from", "First day; empty where unbounded.", "date", empty=True),
+    Field("valid_to", "Last day; empty where unbounded.", "date", empty=True),
+    _text("notes", "Method of derivation, caveats.", empty=True),
+)
+_GPU = _text("gpu_id", "Accelerator.", refers="gpus")
+_SERVER = _text("server_id", "Server.", refers="servers")
+_YEAR = _whole("year", "year", 2000, 2100, "Year that the value describes.")
+
+# fmt: off
+TABLES: dict[str, FactorTable] = {
+    "gpus": FactorTable("an accelerator as tools count it: one device", ("gpu_id",), (
+        _text("gpu_id", "Identity."),
+        _text("vendor", "Maker."),
+        _number("memory_gb", "GB", 1, 2000, "Memory of the device.", empty=True),
+        _number("tdp_w", "W", 10, 3000, "Power at full load: thermal design power or power limit."),
+        _number("idle_w", "W", 1, 500, "Power without a load."),
+        _text("idle_w_basis", "Kind of evidence.", allowed=("measured", "modelled", "derived")),
+        _number("peak_16bit_tflops", "TFLOP/s", 0.05, 10000, "Dense matrix peak, FP16 or BF16, FP32 accumulation.", empty=True),
+        _number("peak_32bit_tflops", "TFLOP/s", 0.5, 1000, "FP32 peak outside matrix units.", empty=True),
+        _number("die_area_mm2", "mm2", 50, 4000, "Area of all compute dies of the device.", empty=True),
+        _number("process_nm", "nm", 1, 90, "Process node, as named by the foundry.", empty=True),
+        _text("release_date", "Release, as precisely as known (year, month or day).", empty=True),
+        _text("usual_server_id", "Server that usually holds it.", refers="servers"))),
+    "gpu_embodied": FactorTable("the making of an accelerator by one method", ("gpu_id", "method"), (
+        _GPU,
+        _text("method", "How the figure came about.", allowed=(
+            "vendor_pcf", "lca", "literature", "chip_area", "instance_share", "parametric_lca")),
+        _whole("rank", "", 1, 99, "1 is preferred; 98 upper bound; 99 only for the published profile."),
+        _number("embodied_kgco2e", "kgCO2e", 5, 5000, "Carbon of making one device."),
+        *_interval("kgCO2e", 8000)),
+        intervals=(("p05", "embodied_kgco2e", "p95"),)),
+    "gpu_water": FactorTable("water used in making an accelerator", ("gpu_id",), (
+        _GPU,
+        _number("embodied_water_l", "L", 10, 5000, "Water of making the logic dies."),
+        *_interval("L", 20000)),
+        intervals=(("p05", "embodied_water_l", "p95"),)),
+    "servers": FactorTable("a server; its GPUs are counted apart", ("server_id",), (
+        _text("server_id", "Identity."),
+        _text("name", "Name."),
+        _text("vendor", "Maker or operator."),
+        _text("gpu_id", "Accelerator that it usually holds.", refers="gpus"),
+        _whole("gpu_count", "GPU", 1, 72, "Accelerator slots."),
+        _whole("rank", "", 1, 99, "Among the servers of an accelerator; 1 is the usual one."),
+        _text("cpu_model", "CPU."),
+        _whole("cpu_count", "CPU", 1, 16, "Sockets."),
+        _number("cpu_max_w", "W", 10, 1000, "Power of one CPU at full load."),
+        _number("cpu_idle_w", "W", 1, 400, "Power of one CPU at rest."),
+        _number("host_idle_w", "W", 5, 5000, "Boards, fans, network and disks at rest, without CPU, memory and GPU."),
+        _number("memory_gb", "GB", 4, 20000, "Main memory."),
+        _number("memory_w", "W", 0.5, 5000, "Power of the main memory."),
+        _number("embodied_kgco2e", "kgCO2e", 50, 20000, "Carbon of making it, without GPUs."),
+        *_interval("kgCO2e", 40000, "embodied_"),
+        _number("embodied_water_l", "L", 10, 20000, "Water of making its CPUs."),
+        *_interval("L", 60000, "water_")),
+        intervals=(("embodied_p05", "embodied_kgco2e", "embodied_p95"),
+                   ("water_p05", "embodied_water_l", "water_p95"))),
+    "instances": FactorTable("a type of cloud instance", ("provider", "instance_type"), (
+        _text("provider", "Cloud provider."),
+        _text("instance_type", "Name at the provider."),
+        _GPU,
+        _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance."),
+        _SERVER,
+        _number("server_share", "fraction", 0.001, 1, "Share of the server: its GPUs over the slots."),
+        _whole("vcpus", "vCPU", 1, 1000, "Virtual CPUs."),
+        _number("memory_gib", "GiB", 1, 20000, "Main memory."))),
+    "cloud_regions": FactorTable("a region of a cloud provider", ("provider", "region_id"), (
+        _text("provider", "Cloud provider."),
+        _text("region_id", "Name at the provider."),
+        _text("region_name", "Display name."),
+        _text("country_iso3", "Country, ISO 3166-1 alpha-3."),
+        _text("us_state", "State of the USA, two letters.", empty=True),
+        _text("egrid_subregion", "eGRID subregion in the USA.", empty=True),
+        _number("latitude", "degree", -90, 90, "Latitude.", empty=True),
+        _number("longitude", "degree", -180, 180, "Longitude.", empty=True))),
+    "datacenter": FactorTable("overhead of data centres in a year", ("scope", "key", "metric", "year"), (
+        _text("scope", "How far the value reaches.", allowed=("region", "provider", "country", "world")),
+        _text("key", "`aws:us-west-2`, `aws`, `USA` or `WORLD`."),
+        _text("metric", "PUE, or WUE in litres per kWh of IT energy.", allowed=("pue", "wue_l_per_kwh")),
+        _YEAR,
+        _number("value", "1 or L/kWh", 0, 10, "Value; a PUE is at least 1."))),
+    "grid_intensity": FactorTable("the grid's carbon in a year", ("zone_type", "zone", "year"), (
+        _text("zone_type", "Kind of zone.", allowed=("country", "us_state", "egrid_subregion", "cloud_region", "world")),
+        _text("zone", "ISO3 code, `US-OR`, eGRID subregion, `gcp:us-west1` or WORLD."),
+        _YEAR,
+        _number("gco2e_per_kwh", "gCO2e/kWh", 1, 2500, "Greenhouse gases per kWh."),
+        _text("emissions_basis", "With or without building plants and fuel supply.", allowed=("lifecycle", "direct")),
+        _text("accounting", "What the average runs over."))),
+    "electricity_water": FactorTable("water consumed in generation", ("zone_type", "zone", "rank"), (
+        _text("zone_type", "Kind of zone.", allowed=("country", "egrid_subregion", "world")),
+        _text("zone", "ISO3 code, eGRID subregion or WORLD."),
+        _whole("rank", "", 1, 99, "1 is preferred."),
+        _number("l_per_kwh", "L/kWh", 0.05, 60, "Water consumed per kWh."),
+        Field("hydropower_included", "Whether reservoirs' evaporation is in it.", "boolean"))),
+    "models": FactorTable("a base model", ("model_id",), (
+        _text("model_id", "Identity."),
+        _text("name", "Name."),
+        _text("family", "Family."),
+        _text("provider", "Maker."),
+        _text("architecture", "Kind of network.", allowed=(
+            "dense_encoder", "dense_decoder", "dense_encoder_decoder", "moe_decoder", "undisclosed")),
+        _number("parameters", "parameter", 1e6, 1e13, "Parameters; empty where the maker keeps them.", empty=True),
+        _number("active_parameters", "parameter", 1e6, 1e13, "Parameters that a token passes.", empty=True),
+        _whole("layers", "layer", 1, 500, "Layers; of the encoder where there are two stacks.", empty=True),
+        _whole("hidden_size", "", 32, 100000, "Width.", empty=True),
+        _whole("heads", "head", 1, 1000, "Attention heads.", empty=True),
+        _whole("context_length", "token", 128, 1e8, "Context length.", empty=True),
+        _text("release_date", "Release, as precisely as known.", empty=True))),
+    "common_hardware": FactorTable("the commonest hardware from a year on", ("year",), (
+        _YEAR, _GPU, _SERVER)),
+    "managed_services": FactorTable(
+        "how a managed service presumably runs a job", ("service_id", "model_parameters_min"), (
+        _text("service_id", "Identity."),
+        _text("name", "Name."),
+        _text("provider", "Cloud on which it runs; empty where unknown.", empty=True),
+        _number("model_parameters_min", "parameter", 0, 1e13, "From this size on."),
+        _number("model_parameters_max", "parameter", 1, np.inf, "Below this size."),
+        _GPU,
+        _whole("gpu_count", "GPU", 1, 1000, "Accelerators of a job."),
+        *_interval("GPU", 1000, "gpu_count_"),
+        _SERVER,
+        _number("startup_s", "s", 0, 86400, "Reserved before the first step and after the last."),
+        *_interval("s", 86400, "startup_s_"),
+        _text("reasoning", "Why.")),
+        intervals=(("gpu_count_p05", "gpu_count", "gpu_count_p95"),
+                   ("startup_s_p05", "startup_s", "startup_s_p95"))),
+    "embodied_components": FactorTable("the making of a component", ("component", "spec"), (
+        _text("component", "Component."),
+        _text("spec", "Which."),
+        _number("value", "see unit", 0, 10000, "Value."),
+        _text("unit", "Unit of the value."))),
+    "defaults": FactorTable("a value for what a log does not say", ("parameter",), (
+        _text("parameter", "Name."),
+        _number("value", "see unit", 0, 1e13, "Value."),
+        *_interval("see unit", 1e13),
+        _text("unit", "Unit of the value.")),
+        intervals=(("p05", "value", "p95"),)),
+    "aliases": FactorTable("a name under which logs know something", ("kind", "alias", "id"), (
+        _text("kind", "What is named.", allowed=(
+            "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "models", "managed_services", "providers")),
+        _text("alias", "Name."),
+        _text("id", "Identity that it stands for."),
+        Field("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "
+              "marked so counts only where the provider is known.", "boolean"),
+        _text("note", "Why.", empty=True))),
+}
+# fmt: on
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows."""
+
+    tables: Mapping[str, pd.DataFrame]
+    version: str
+    folder: Path
+
+
+class Default(NamedTuple):
+    """A default value with its interval, unit and row."""
+
+    value: float
+    p05: float
+    p95: float
+    unit: str
+    factor_id: str

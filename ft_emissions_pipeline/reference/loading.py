@@ -1,0 +1,274 @@
+"""Reading the tables, and the checks that refuse a bad one.
+
+Put here: load, check, hashes, the data package. Keep out: declarations (`declaration.py`) and
+look-ups (`lookup.py`).
+
+A maintainer who edits a CSV file runs `write_datapackage()` afterwards, so that an edit by accident
+is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.reference.declaration import (
+    PROVIDER_KINDS,
+    TABLES,
+    Field,
+    Reference,
+    ReferenceRefused,
+)
+from ft_emissions_pipeline.reference.names import ids, plain, strings
+
+
+def default_folder() -> Path:
+    """Return the folder of the tables that come with the package."""
+    return Path(__file__).resolve().parents[2] / "reference_data"
+
+
+def load(folder: Path | str | None = None) -> Reference:
+    """Return the checked tables of a folder; read once until a file changes.
+
+    Raises
+    ------
+    ReferenceRefused
+        If `check` finds a problem.
+    """
+    path = Path(folder) if folder is not None else default_folder()
+    stamps = (path / f"{name}.csv" for name in TABLES)
+    stamp = tuple((s.stat().st_mtime_ns, s.stat().st_size) if s.exists() else () for s in stamps)
+    return _load(path.resolve(), stamp)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, stamp: tuple[object, ...]) -> Reference:  # noqa: ARG001 - part of the key
+    tables, problems = _read(folder)
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+        msg = f"the reference tables in {folder} were refused:\n  {shown}{more}"
+        raise ReferenceRefused(msg)
+    hashes = "".join(h for name in sorted(tables) for h in tables[name]["row_hash"])
+    return Reference(tables, hashlib.sha256(hashes.encode()).hexdigest()[:12], folder)
+
+
+def check(folder: Path | str | None = None) -> list[str]:
+    """Return what is wrong with the tables of a folder, one sentence with file and line each."""
+    return _read(Path(folder) if folder is not None else default_folder())[1]
+
+
+def _read(folder: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    tables: dict[str, pd.DataFrame] = {}
+    problems = _package_problems(folder)
+    for name, table in TABLES.items():
+        path = folder / f"{name}.csv"
+        if not path.is_file():
+            problems.append(f"{path.name} is missing; restore it or copy it from the package")
+            continue
+        raw = pd.read_csv(path, dtype="object", keep_default_na=False, encoding="utf-8")
+        missing = [f.name for f in table.fields if f.name not in raw.columns]
+        extra = [column for column in raw.columns if column not in {f.name for f in table.fields}]
+        if missing or extra:
+            problems += [f"{path.name} line 1: column {column} is missing" for column in missing]
+            problems += [f"{path.name} line 1: column {column} is not declared" for column in extra]
+            continue
+        frame, found = _typed(name, raw)
+        tables[name] = frame
+        problems += found
+    if len(tables) == len(TABLES):
+        problems += [*_reference_problems(tables), *_alias_problems(tables)]
+    return tables, problems
+
+
+def _typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table in its types with ids and hashes, and the problems of its cells and keys."""
+    table, problems, columns = TABLES[name], [], {}
+    cells = {field.name: raw[field.name].to_numpy(dtype="object") for field in table.fields}
+    for field in table.fields:
+        columns[field.name], found = _column(field, cells[field.name])
+        problems += [f"{name}.csv line {row + 2}: {text}" for row, text in found]
+    frame = pd.DataFrame(columns)
+    for low, value, high in table.intervals:
+        inside = (frame[low] <= frame[value]) & (frame[value] <= frame[high])
+        problems += [
+            f"{name}.csv line {row + 2}: {value} lies outside {low}..{high}"
+            for row in _where(~inside)
+        ]
+    keys = zip(*(cells[column] for column in table.key), strict=True)
+    ids = pd.Series(["/".join(key).replace(" ", "_") for key in keys], dtype="str")
+    repeated = ids.duplicated(keep=False)
+    if repeated.any():
+        problems += _period_problems(name, frame.assign(_id=ids)[repeated])
+        ids = ids.where(~repeated, ids + "/" + raw["valid_from"])
+    frame["factor_id"] = f"{name}/" + ids
+    rows = zip(*cells.values(), strict=True)
+    frame["row_hash"] = strings([_short_hash("\x1f".join(row)) for row in rows])
+    return frame, problems
+
+
+def _where(condition: Any) -> list[int]:
+    return np.flatnonzero(condition).tolist()
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _column(field: Field, text: np.ndarray) -> tuple[Any, list[tuple[int, str]]]:
+    """Return one column in its type, and (row, problem) pairs."""
+    blank = text == ""
+    problems = [] if field.empty else [(i, f"{field.name} is empty") for i in _where(blank)]
+
+    def refuse(bad: np.ndarray, reason: str) -> None:
+        problems.extend((i, f"{field.name} {text[i]} {reason}") for i in _where(bad & ~blank))
+
+    if field.kind == "string":
+        if field.allowed:
+            refuse(~np.isin(text, field.allowed), f"is none of {', '.join(field.allowed)}")
+        return strings(np.where(blank, np.nan, text)), problems
+    if field.kind == "boolean":
+        refuse(~np.isin(text, ("true", "false")), "is neither true nor false")
+        return text == "true", problems
+    if field.kind == "date":
+        codes, days = pd.factorize(text)
+        dates = pd.to_datetime(days, format="%Y-%m-%d", errors="coerce").take(codes)
+        refuse(np.asarray(dates.isna()), "is no date of the form 2024-12-31")
+        return dates, problems
+    values = np.asarray(pd.to_numeric(np.where(blank, np.nan, text), errors="coerce"), "float64")
+    refuse(np.isnan(values), "is no number")
+    low = -np.inf if field.low is None else field.low
+    high = np.inf if field.high is None else field.high
+    refuse(values < low, f"is below {low:g}")
+    refuse(values > high, f"is above {high:g}")
+    if field.kind == "integer":
+        refuse(values % 1 != 0, "is no whole number")
+        return (values if blank.any() or problems else values.astype("int64")), problems
+    return values, problems
+
+
+def _period_problems(name: str, rows: pd.DataFrame) -> Iterator[str]:
+    """Yield where rows of one key overlap in validity; each key may have one row at a time."""
+    ends = rows["valid_to"].fillna(pd.Timestamp.max.floor("D"))
+    starts = rows["valid_from"].fillna(pd.Timestamp.min.ceil("D"))
+    ordered = rows.assign(_start=starts, _end=ends).sort_values(["_id", "_start"], kind="stable")
+    same = ordered["_id"].eq(ordered["_id"].shift())
+    overlap = same & (ordered["_start"] <= ordered["_end"].shift())
+    for row, key in ordered.loc[overlap, "_id"].items():
+        yield f"{name}.csv line {row + 2}: key {key} is there twice for the same time"
+
+
+def _package_problems(folder: Path) -> list[str]:
+    path = folder / "datapackage.json"
+    if not path.is_file():
+        return ["datapackage.json is missing; reference.write_datapackage(folder) makes it"]
+    stated = {r["path"]: r["hash"] for r in json.loads(path.read_text("utf-8"))["resources"]}
+    return [
+        f"{name}.csv differs from its hash in datapackage.json; undo the edit or, if it is meant, "
+        "run reference.write_datapackage(folder)"
+        for name in TABLES
+        if (folder / f"{name}.csv").is_file()
+        and stated.get(f"{name}.csv") != _file_hash(folder / f"{name}.csv")
+    ]
+
+
+def _file_hash(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """Yield ids that no row has, accelerators without embodied rows, and absurd PUEs."""
+    for name, table in TABLES.items():
+        for field in table.own:
+            if field.refers:
+                cells = tables[name][field.name]
+                for row in _where(~cells.isin(ids(tables, field.refers))):
+                    yield (
+                        f"{name}.csv line {row + 2}: {field.name} {cells.iloc[row]} "
+                        f"is not in {field.refers}.csv"
+                    )
+    embodied, water = tables["gpu_embodied"], set(tables["gpu_water"]["gpu_id"])
+    ranked = embodied.loc[embodied["rank"] == 1, "gpu_id"].value_counts()
+    for row, gpu in tables["gpus"]["gpu_id"].items():
+        if ranked.get(gpu, 0) != 1:
+            yield f"gpus.csv line {row + 2}: {gpu} needs one row of rank 1 in gpu_embodied.csv"
+        if gpu not in water:
+            yield f"gpus.csv line {row + 2}: {gpu} has no row in gpu_water.csv"
+    overhead = tables["datacenter"]
+    for row in _where((overhead["metric"] == "pue") & (overhead["value"] < 1)):
+        yield f"datacenter.csv line {row + 2}: value {overhead['value'].iloc[row]:g} is below 1"
+
+
+def _alias_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """Yield aliases of unknown ids, and names that stand for two things."""
+    aliases = tables["aliases"]
+    for kind, rows in aliases.groupby("kind"):
+        for row, name in rows.loc[~rows["id"].isin(ids(tables, str(kind))), "id"].items():
+            yield f"aliases.csv line {row + 2}: {name} is no id of {kind}"
+        names = rows["alias"].map(plain)
+        owner = rows["id"].str.split(":").str[0] if kind in PROVIDER_KINDS else ""
+        # The same name may stand for a region of each provider, never for two things of one owner.
+        group = pd.DataFrame({"name": names, "owner": owner, "id": rows["id"]})
+        twice = group.duplicated(["name", "owner"])
+        for row, alias in rows.loc[twice, "alias"].items():
+            yield f"aliases.csv line {row + 2}: {alias} is there twice for {kind}"
+
+
+def write_datapackage(folder: Path | str | None = None) -> Path:
+    """Write the tables' schemas, sizes and hashes to `datapackage.json` and return its path.
+
+    Maintainers run it after every intended edit of a table. Title, licences and sources, which
+    are written by hand, stay as they are.
+    """
+    path = (Path(folder) if folder is not None else default_folder()) / "datapackage.json"
+    package = json.loads(path.read_text("utf-8")) if path.is_file() else {"name": "reference-data"}
+    package["resources"] = [_resource(name, path.parent) for name in TABLES]
+    text = json.dumps(package, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def _resource(name: str, folder: Path) -> dict[str, Any]:
+    table, path = TABLES[name], folder / f"{name}.csv"
+    references = [
+        {
+            "fields": f.name,
+            "reference": {
+                "resource": f.refers.replace("_", "-"),
+                "fields": TABLES[f.refers].key[0],
+            },
+        }
+        for f in table.own
+        if f.refers and f.refers != name
+    ]
+    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": list(table.key)}
+    return {
+        "name": name.replace("_", "-"),
+        "path": path.name,
+        "description": f"One row is {table.row}.",
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "bytes": path.stat().st_size,
+        "hash": _file_hash(path),
+        "schema": {**schema, "foreignKeys": references, "missingValues": [""]},
+    }
+
+
+def _schema(field: Field) -> dict[str, Any]:
+    bounds = {"minimum": field.low, "maximum": field.high, "enum": field.allowed}
+    limits = {k: v for k, v in bounds.items() if v is not None and v != np.inf}
+    return {
+        "name": field.name,
+        "type": field.kind,
+        "description": field.description,
+        **({"unit": field.unit} if field.unit else {}),
+        "constraints": {"required": not field.empty, **limits},
+    }
