@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import reference
-from ft_emissions_pipeline.reference.names import ids as ref
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS
 
 TABLES = sorted(ref.TABLES)
 
@@ -291,7 +291,7 @@ def test_provider_decides_between_regions_of_one_place(reference):
 
 def test_every_alias_and_every_id_resolves_to_itself(reference):
     for kind, rows in reference.tables["aliases"].groupby("kind"):
-        owner = rows["id"].str.split(":").str[0] if kind in ref.PROVIDER_KINDS else None
+        owner = rows["id"].str.split(":").str[0] if kind in PROVIDER_KINDS else None
         found = ref.resolve(reference, kind, rows["alias"], owner)
         assert (found["id"] == rows["id"]).all(), kind
     gpus = reference.tables["gpus"]["gpu_id"]

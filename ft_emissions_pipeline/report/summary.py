@@ -189,7 +189,7 @@ def series(bounded: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, int]:
     longest = rows.groupby("model_name")["date"].nunique().max()
     step_days = 7 if longest > LONGEST_DAILY else 1
     if step_days == 7:
-        monday = rows["date"] - pd.to_timedelta(rows["date"].dt.dayofweek, unit="D")
+        monday = rows["date"] - pd.to_timedelta(rows["date"].dt.day_of_week, unit="D")
         rows = rows.assign(date=monday)
     return per_inference(rows, ["model_name", "date"]).reset_index(), step_days
 
