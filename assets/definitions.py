@@ -51,7 +51,7 @@ def build_defs(
     tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", ROOT / "warehouse")
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
-        jobs=[schedules.everything, schedules.allocation],
+        jobs=[schedules.everything, schedules.allocation, schedules.intake],
         schedules=[schedules.daily],
         resources={
             "io_manager": DeltaIOManager(warehouse=str(tables)),

@@ -6,7 +6,6 @@ Keep out: reading and writing themselves (`ft_emissions_pipeline/store.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
@@ -53,12 +52,14 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         table = _table(context.asset_key)
         if table.partition is None or not context.has_asset_partitions:
             return store.read(self.warehouse, table)
-        keys = context.asset_partition_keys
-        if not keys:
-            return tables.empty(table)
-        if len(keys) == context.asset_partitions_def.get_num_partitions():
+        # A range, not its keys: of all days there are thousands.
+        wanted, all_days = context.asset_partition_key_range, context.asset_partitions_def
+        if (wanted.start, wanted.end) == (
+            all_days.get_first_partition_key(),
+            all_days.get_last_partition_key(),
+        ):
             return store.read(self.warehouse, table)
-        return store.read(self.warehouse, table, _span(keys))
+        return store.read(self.warehouse, table, _span(wanted))
 
 
 def preview(frame: pd.DataFrame) -> str:
@@ -95,9 +96,8 @@ def _table(key: dg.AssetKey) -> Table:
 def _output_days(context: dg.OutputContext, table: Table) -> store.Days | None:
     if table.partition is None or not context.has_asset_partitions:
         return None
-    return _span(context.asset_partition_keys)
+    return _span(context.asset_partition_key_range)
 
 
-def _span(keys: Sequence[str]) -> store.Days:
-    """Return the first and the last day; keys are contiguous, as a run covers one range."""
-    return date.fromisoformat(min(keys)), date.fromisoformat(max(keys))
+def _span(keys: dg.PartitionKeyRange) -> store.Days:
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)

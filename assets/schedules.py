@@ -18,6 +18,12 @@ everything = dg.define_asset_job(
     description="All stages for a day or a range of days, in one run.",
 )
 
+intake = dg.define_asset_job(
+    "intake",
+    selection=dg.AssetSelection.assets("landing_index", "quarantine"),
+    description="Index the landed files and collect what could not be read, without any day.",
+)
+
 allocation = dg.define_asset_job(
     pending.ALLOCATION,
     selection=dg.AssetSelection.assets(

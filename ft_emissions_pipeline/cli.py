@@ -207,7 +207,7 @@ def _summary(warehouse: Path, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -
     refused = quarantine[quarantine["content_hash"].isna()]
     counts = landing.outcomes(index, refused)
     days = ", ".join(f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" for first, last in ranges)
-    typer.echo(f"Days run: {days or 'none, nothing new has landed'}")
+    typer.echo(f"Days run: {days or 'none, no new log tells of one'}")
     typer.echo(
         f"Records: {counts['records'].sum()} read from {len(counts)} files, "
         f"{counts['used'].sum()} used, {counts['merged'].sum()} merged, "

@@ -213,6 +213,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag not in {"a", "code", "strong"}:
+            self.handle_data(" ")
         if tag == "tr":
             self.rows.append([])
         if tag in {"td", "th"}:
@@ -220,7 +222,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if tag in {"td", "th"}:
-            self.rows[-1].append(" ".join(" ".join(self._cell).split()))
+            self.rows[-1].append(" ".join("".join(self._cell).split()))
             self._cell = None
 
     def handle_data(self, data):
@@ -230,7 +232,7 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return " ".join(" ".join(self.texts).split())
+        return " ".join("".join(self.texts).split())
 
     def row(self, start, cells):
         """Return the only row of so many cells whose first one starts so."""
@@ -372,14 +374,14 @@ def test_every_link_leads_to_an_id_of_the_page(page):
 def test_imputed_fields_and_what_to_disclose(page):
     assert page.row("country_iso3", 6) == [
         "country_iso3", "0", "1", "0", "1",
-        "the US, as a relatively high-carbon country (fine-tuning page) ( 1 default );"
-        " the country of the cloud region ( 1 disclosed )".replace("( ", "(").replace(" )", ")"),
+        "the US, as a relatively high-carbon country (fine-tuning page) (1 default);"
+        " the country of the cloud region (1 disclosed)",
     ]  # fmt: skip
     assert page.row("server_model, or instance_type", 3) == [
-        "server_model, or instance_type", "2", "cpu_count , server_id",
+        "server_model, or instance_type", "2", "cpu_count, server_id",
     ]  # fmt: skip
-    assert "which no log replaces: hardware_use_life_h ." in page.text
-    assert "Never imputed: model_name ." in page.text
+    assert "which no log replaces: hardware_use_life_h." in page.text
+    assert "Never imputed: model_name." in page.text
 
 
 def test_what_was_not_used(page):
@@ -486,7 +488,7 @@ def test_hostile_text_stays_text(hostile):
     assert {tag for tag, _ in found.tags} <= {tag for tag, _ in Page(report.render(FULL)).tags}
     assert not any(name.startswith("on") for _, attrs in found.tags for name in attrs)
     assert not any("javascript:" in (attrs.get("href") or "") for _, attrs in found.tags)
-    assert hostile in " ".join(found.texts)
+    assert hostile in "".join(found.texts)
 
 
 def test_empty_tables_make_a_page():
@@ -515,7 +517,7 @@ def test_zero_carbon_makes_a_page():
     runs = run_impacts(("run-a", "router", "2026-01-05", 0.0, 0.0))
     days = inference_impacts(("2026-01-05", "router", "run-a", 100.0, 0.0, "actual", "final"))
     data = ReportData(run_impacts=runs, model_versions=versions(runs), inference_impacts=days)
-    assert Page(report.render(data)).row("router 2026-01-05")[1] == "0"
+    assert Page(report.render(data)).row("router 2026-01-05", 8)[1] == "0"
 
 
 def test_many_models_and_runs_are_cut_and_it_is_said():
@@ -591,7 +593,7 @@ def test_logarithmic_axis_is_labelled():
         ("2026-01-06", "router", "run-a", 1000.0, 0.3, "actual", "final"),
     )
     text = Page(report.render(replace(FULL, inference_impacts=days))).text
-    assert "router , log scale" in text.replace(" , ", ", ").replace("router,", "router ,")
+    assert "router, log scale" in text
     assert "gCO2e per inference, log scale" in text
 
 
