@@ -173,7 +173,7 @@ def run_impacts(
     values["pace"], log_sd["pace"] = np.ones(len(normalized)), _take_pace_out(log_sd)
     imputed["pace"] = imputed["reserved_s"]
     found = parts(values)
-    contributions = uncertainty.propagate(parts, values, log_sd)
+    spreads = uncertainty.propagate(parts, values, log_sd)
     frame = normalized[
         ["date", "run_id", "model_name", "parent_version", "base_model", "ended_at",
          "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]
@@ -183,9 +183,8 @@ def run_impacts(
             frame[name] = found[name]
     shape = (len(frame),)
     for name in ("total_kgco2e", "total_water_l"):
-        spread = uncertainty.combine(contributions.get(name, {}), shape)
-        frame[f"{name}_p05"], frame[f"{name}_p95"] = uncertainty.interval(found[name], spread)
-    frame["share_imputed"] = _share_imputed(contributions.get("total_kgco2e", {}), imputed, shape)
+        frame[f"{name}_p05"], frame[f"{name}_p95"] = spreads[name].interval(found[name])
+    frame["share_imputed"] = _share_imputed(spreads["total_kgco2e"].contributions, imputed, shape)
     basis = _by_run(normalized["run_id"], provenance, "expected_use_life_days", "basis")
     frame["expected_use_life_basis"] = basis.to_numpy()
     frame["quality_tier"] = _quality_tier(normalized, provenance)

@@ -10,6 +10,7 @@ lie a common factor below and above it. A value of 0 has no spread.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,9 @@ Floats = NDArray[np.float64]
 
 Z_95 = 1.6448536269514722
 """95th percentile of the standard normal distribution."""
+
+_STEP = float(np.sqrt(3.0))
+"""Outer points of three-point Gauss-Hermite quadrature, in standard deviations."""
 
 
 def log_sd_of_interval(p05: ArrayLike, p95: ArrayLike) -> Floats:
@@ -50,49 +54,79 @@ def interval(value: ArrayLike, log_sd: ArrayLike) -> tuple[Floats, Floats]:
     return median / factor, median * factor
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How far an output scatters: each input's signed share in it, and where its middle lies.
+
+    `shift` is the logarithm of the output's median over its value at the inputs' medians: a sum of
+    skewed parts has a larger median than the sum of their medians.
+    """
+
+    contributions: Mapping[str, Floats]
+    shift: Floats
+
+    @property
+    def log_sd(self) -> Floats:
+        """Standard deviation of the output's logarithm: the inputs are independent."""
+        squares = (part**2 for part in self.contributions.values())
+        return np.sqrt(sum(squares, np.zeros_like(self.shift)))
+
+    def interval(self, value: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the 5th and 95th percentile of an output; its value is never left outside."""
+        median = np.asarray(value, dtype=float)
+        low, high = interval(median * np.exp(self.shift), self.log_sd)
+        return np.minimum(low, median), np.maximum(high, median)
+
+
 def propagate(
     function: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
     inputs: Mapping[str, Floats],
     log_sds: Mapping[str, Floats],
-) -> dict[str, dict[str, Floats]]:
-    r"""Return what each uncertain input contributes to the spread of each output.
+) -> dict[str, Spread]:
+    r"""Return how the spread of uncertain inputs makes each output scatter.
 
     Parameters
     ----------
     function : callable
         From named inputs to named outputs, element by element.
     inputs : mapping
-        Values of the inputs.
+        Values of the inputs: their medians.
     log_sds : mapping
         Standard deviations of the logarithm of the uncertain inputs, taken as independent.
 
     Returns
     -------
-    contributions : dict
-        Output name -> input name -> contribution to the output's log standard deviation, signed.
-        The output's own is the root of the sum of their squares (`combine`).
+    spreads : dict of str to Spread
+        By output, each with a contribution of every input that is uncertain at all.
 
     Notes
     -----
-    .. math:: c_i = \tfrac12 \left[\ln f(x_i e^{\sigma_i}) - \ln f(x_i e^{-\sigma_i})\right]
+    With :math:`g = \ln f` and :math:`h_i^\pm = g(x_i e^{\pm\sqrt3\sigma_i})`, the three points of
+    Gauss-Hermite quadrature, which are exact up to fifth powers of each input's logarithm:
 
-    For products and powers this is exact; for sums it is the first-order term, and an input shared
-    by several terms of a sum counts once, with its full weight.
+    .. math:: c_i = \frac{h_i^+ - h_i^-}{2\sqrt3}, \quad s = \sum_i \frac{h_i^+ + h_i^- - 2 g}{6}
+
+    For products and powers both are exact. An input shared by several terms of a sum counts once,
+    with its full weight. An output that is 0 has no spread.
     """
-    contributions: dict[str, dict[str, Floats]] = {}
+    middle = function(inputs)
+    parts: dict[str, dict[str, Floats]] = {output: {} for output in middle}
+    shifts = {output: np.zeros_like(value, dtype=float) for output, value in middle.items()}
     for name, log_sd in log_sds.items():
         if not np.any(log_sd > 0):
             continue
-        factor = np.exp(log_sd)
+        factor = np.exp(_STEP * log_sd)
         high = function({**inputs, name: inputs[name] * factor})
         low = function({**inputs, name: inputs[name] / factor})
-        for output in high:
-            positive = (high[output] > 0) & (low[output] > 0)
-            ratio = np.divide(high[output], low[output], out=np.ones_like(factor), where=positive)
-            contributions.setdefault(output, {})[name] = 0.5 * np.log(ratio)
-    return contributions
+        for output, value in middle.items():
+            up, down = _log_ratio(high[output], value), _log_ratio(value, low[output])
+            parts[output][name] = (up + down) / (2 * _STEP)
+            shifts[output] = shifts[output] + (up - down) / (2 * _STEP**2)
+    return {output: Spread(parts[output], shifts[output]) for output in middle}
 
 
-def combine(contributions: Mapping[str, Floats], shape: tuple[int, ...]) -> Floats:
-    """Return the log standard deviation that independent contributions add up to."""
-    return np.sqrt(sum((part**2 for part in contributions.values()), np.zeros(shape)))
+def _log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:
+    """Return the logarithm of a ratio, 0 where one of the two is 0."""
+    over, under = np.broadcast_arrays(np.asarray(high, dtype=float), np.asarray(low, dtype=float))
+    ratio = np.divide(over, under, out=np.ones(over.shape), where=(over > 0) & (under > 0))
+    return np.asarray(np.log(ratio))

@@ -85,10 +85,10 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"it_energy_kwh": modelled_it_energy(inputs, context.profile, flat)}
 
-    parts = uncertainty.propagate(energy, values, spreads).get("it_energy_kwh", {})
+    spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
     return Offer(
         pd.Series(energy(values)["it_energy_kwh"], index=frame.index),
-        log_sd=uncertainty.combine(parts, (len(frame),)),
+        log_sd=spread.log_sd,
     )
 
 

@@ -194,6 +194,8 @@ def _runs(
     scale = values["pue"].where(values["pue"] > 0, 1.0)
     energy = {name: values[name] / scale for name in _ENERGIES}
     unread = (values["gpu_energy"] == 0) & gpu_model.notna()
+    # Beside an energy of 0, a count left empty says that CodeCarbon found no accelerator.
+    without_gpu = (values["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
     iso3 = cells["country_iso_code"].str.fullmatch("[A-Z]{3}", na=False)
     other_code = cells["country_iso_code"].notna() & ~iso3
     place = cells["country_iso_code"].where(other_code, cells["country_name"])
@@ -215,7 +217,7 @@ def _runs(
             "reserved_s": values["duration"],
             "active_s": values["duration"],
             "gpu_model": gpu_model,
-            "gpu_count": gpu_count.fillna(values["gpu_count"]),
+            "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
             "location": place.mask(iso3),
             "cloud_provider": cells["cloud_provider"],
             "cloud_region": cells["cloud_region"],

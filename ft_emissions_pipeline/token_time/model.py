@@ -101,10 +101,10 @@ def predict(
         "flop": flop_log_sd, "utilization": flop_utilization_log_sd, "startup": startup_log_sd,
     }  # fmt: skip
     found = times(inputs)
-    parts = uncertainty.propagate(times, inputs, spreads)
+    spread = uncertainty.propagate(times, inputs, spreads)
     return Prediction(
         active_s=found["active"],
         reserved_s=found["reserved"],
-        active_log_sd=uncertainty.combine(parts.get("active", {}), flop.shape),
-        reserved_log_sd=uncertainty.combine(parts.get("reserved", {}), flop.shape),
+        active_log_sd=spread["active"].log_sd,
+        reserved_log_sd=spread["reserved"].log_sd,
     )

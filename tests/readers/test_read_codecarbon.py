@@ -30,6 +30,17 @@ def test_a_default_pue_of_one_says_not_set(one_run, emissions_csv):
     assert pd.isna(one_run("emissions.csv", emissions_csv({"pue": "1.0"}))["pue"])
 
 
+def test_no_accelerator_listed_beside_no_gpu_energy_means_none_was_used(one_run, emissions_csv):
+    row = {"gpu_energy": "0.0", "gpu_model": "", "gpu_count": "", "energy_consumed": "0.2"}
+    run = one_run("emissions.csv", emissions_csv(row))
+    assert run["gpu_count"] == 0
+    assert run["it_energy_kwh"] == 0.2
+
+
+def test_before_gpus_were_listed_nothing_is_said_of_them(one_run, emissions_csv):
+    assert pd.isna(one_run("emissions.csv", emissions_csv({}, width=12))["gpu_count"])
+
+
 def test_pue_may_differ_between_rows(read, emissions_csv):
     rows = [{"run_id": "a", "pue": "1.0"}, {"run_id": "b", "pue": "1.25"}]
     runs = read("emissions.csv", emissions_csv(*rows)).runs.set_index("run_id")
