@@ -64,9 +64,8 @@ def model_versions(
     """
     reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
     known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
-    known += [
-        pd.Timestamp(context.run_tags[tag]) for tag in LAST_DAY_TAGS if tag in context.run_tags
-    ]
+    tags = context.run.tags
+    known += [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
     days_known = [day for day in known if day is not None]
     as_of = max(days_known) if days_known else pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     versions = amortize.model_versions(run_impacts, usage, as_of)

@@ -5,7 +5,6 @@ Put here: which jobs run over which days, with progress. Keep out: the command l
 """
 
 import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,6 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-
-# Said at every import of the definitions; the policy has kept its meaning since Dagster 1.5.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
 from assets import pending
 from assets.definitions import build_defs

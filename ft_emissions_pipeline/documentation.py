@@ -23,6 +23,7 @@ def pages() -> dict[str, str]:
     return {
         "data_dictionary.md": _page("Data dictionary", _dictionary()),
         "rules.md": _page("Rules for missing data, and profiles", _rules()),
+        "formats.md": _page("Formats that are read", _formats()),
         "quarantine.md": _page("Why a record is not used", _reasons()),
     }
 
@@ -84,9 +85,15 @@ def _rules() -> Iterator[str]:
     yield from (f"- `{name}`: {reason}" for name, reason in methodology.REASONS.items())
 
 
-def _reasons() -> Iterator[str]:
-    yield f"Formats that are read: {', '.join(f'`{reader.FORMAT}`' for reader in READERS)}."
+def _formats() -> Iterator[str]:
+    yield "A file is read by the first reader that recognises it, whatever its name and folder."
     yield ""
+    yield "| log | `source_format` | what it tells | what must come from elsewhere |"
+    yield "|---|---|---|---|"
+    yield from (f"| {r.LOG} | `{r.FORMAT}` | {r.TELLS} | {r.LACKS} |" for r in READERS)
+
+
+def _reasons() -> Iterator[str]:
     yield "| code | meaning |"
     yield "|---|---|"
     codes = {**REASONS, **row_rules.CODES, **UNCOMPUTABLE}

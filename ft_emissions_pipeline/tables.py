@@ -115,6 +115,8 @@ def _total(name: str, unit: str, description: str) -> tuple[Column, Column, Colu
 # made, from what, when, on what, where, how busy, how much, with which energy, for which use.
 _RUN_FIELDS = (
     _text("run_id", "Identity of the run, from its log; every log of one run shares it.", required=True),
+    _text("job_id", "The scheduler's id of the job, by which logs of one run may be joined."),
+    _text("host", "Machine of the run, as a hash: its name is not kept."),
     _text("model_name", "Registered model that the run fine-tunes, again and again."),
     _text("parent_version", "Version that was fine-tuned further; empty where the base model was."),
     _text("base_model", "Pre-trained model, as named in the log."),

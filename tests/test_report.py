@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -418,6 +419,11 @@ def test_two_reference_versions_are_said_to_be_two():
     assert "more than one profile or version" in report.render(replace(FULL, run_impacts=runs))
 
 
+def test_composition_states_the_totals(page):
+    assert "router 0.600 kgCO2e, summariser 0.300 kgCO2e." in page.text
+    assert "router 6.00 L, summariser 3.00 L." in page.text
+
+
 def test_weak_points_are_stated(page):
     for words in ("not an SCI for AI consumer score", "NWPP", "log-normal", "the widest case"):
         assert words in page.text
@@ -613,6 +619,17 @@ def test_long_periods_are_drawn_by_week_from_sums():
     assert found["gco2e_per_inference"].to_numpy() == pytest.approx(1.0, rel=1e-12)
 
 
+def test_charts_of_far_apart_years_name_their_days():
+    later = inference_impacts(
+        ("2028-01-05", "summariser", "run-b", 100.0, 0.2, "actual", "final"),
+        ("2028-01-06", "summariser", "run-b", 100.0, 0.2, "actual", "final"),
+    )
+    days = pd.concat([DAYS[DAYS["model_name"] == "router"], later], ignore_index=True)
+    text = Page(report.render(replace(FULL, inference_impacts=days))).text
+    assert "router, 2026-01-05 to 2026-01-06" in text
+    assert "summariser, 2028-01-05 to 2028-01-06" in text
+
+
 def test_models_of_far_apart_years_have_their_own_days():
     near = pd.DataFrame(
         {
@@ -790,7 +807,7 @@ def console_of(browser, page, profile):
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-@pytest.mark.parametrize("browser", BROWSERS)
+@pytest.mark.parametrize("browser", BROWSERS, ids=lambda path: Path(path).name)
 def test_browser_shows_the_page_without_complaint(browser, html, tmp_path):
     shown = tmp_path / "index.html"
     shown.write_text(html, "utf-8")

@@ -139,8 +139,9 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
         found = ref.at_year(
             context.reference, "grid_intensity", wanted, frame["date"].dt.year, "gco2e_per_kwh"
         )
-        same = found["match"] == "same_year"
-        spread = np.where(same, _log_gsd(context, gsd), _log_gsd(context, "gsd_grid_earlier_year"))
+        # What another year adds comes on top of what the width of the zone leaves open.
+        another_year = (found["match"] != "same_year") * _log_gsd(context, "gsd_grid_earlier_year")
+        spread = np.hypot(_log_gsd(context, gsd), another_year)
         return Offer(
             found["value"] / 1000.0, factor_id=found["factor_id"], log_sd=spread, note=_match(found)
         )
@@ -176,7 +177,7 @@ FACTORS = (
         for scope, words, keys, spread in (
             ("region", "cloud region", region_id, "region"),
             ("provider", "cloud provider", _provider, "provider"),
-            ("country", "country", _country, "world"),
+            ("country", "country", _country, "country"),
             ("world", "world", _world, "world"),
         )
     ),
@@ -189,7 +190,7 @@ FACTORS = (
     Rule("grid_kgco2e_per_kwh", "grid_of_country", "disclosed", "the country's production mix",
          _grid("country", _country, "gsd_grid_country_for_region")),
     Rule("grid_kgco2e_per_kwh", "grid_of_world", "default", "the world's mean, where the country has no figure",
-         _grid("world", _world, "gsd_grid_country_for_region")),
+         _grid("world", _world, "gsd_grid_world")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", "disclosed",
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),

@@ -26,6 +26,9 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 FORMAT = "bedrock"
+LOG = "AWS Bedrock `GetModelCustomizationJob`"
+TELLS = "times of the phases by the service's clock; region, base model"
+LACKS = "hardware and tokens, which the service keeps; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {

@@ -31,6 +31,9 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.tables import RUNS
 
 FORMAT = "codecarbon"
+LOG = "CodeCarbon `emissions.csv`, of every version"
+TELLS = "measured energy of GPU and CPU, modelled energy of memory; time, hardware, country"
+LACKS = "base model, tokens, usage"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
 BASIS = {

@@ -31,6 +31,9 @@ from ft_emissions_pipeline.readers.reading import (
 )
 
 FORMAT = "disclosure"
+LOG = "disclosure as Markdown table, YAML, JSON or CSV"
+TELLS = "whatever it states"
+LACKS = "whatever it leaves out"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {"*": "disclosed"}

@@ -21,6 +21,9 @@ from ft_emissions_pipeline.readers.reading import (
 )
 
 FORMAT = "hugging_face"
+LOG = "Hugging Face Trainer `trainer_state.json`, `train_results.json`, `all_results.json`"
+TELLS = "measured training time; steps, FLOP, and tokens where they were tracked"
+LACKS = "hardware, place, date, energy, usage"
 CONTENT: Content = "runs"
 PROGRESS = "epochs"
 BASIS = {

@@ -104,6 +104,18 @@ class Reader(Protocol):
         """Name of the format, as `source_format` carries it."""
 
     @property
+    def LOG(self) -> str:
+        """What people call such a log, and its usual file names."""
+
+    @property
+    def TELLS(self) -> str:
+        """What it tells, and how: for the table of formats in the documentation."""
+
+    @property
+    def LACKS(self) -> str:
+        """What must come from elsewhere."""
+
+    @property
     def CONTENT(self) -> Content:
         """What the rows of its files are."""
 

@@ -30,6 +30,9 @@ from ft_emissions_pipeline.readers.reading import (
 )
 
 FORMAT = "run_mapping"
+LOG = "`runs.yaml`"
+TELLS = "which logs are of one run, and what somebody states of it"
+LACKS = "everything else"
 CONTENT: Content = "mapping"
 PROGRESS = None
 BASIS = {"*": "disclosed"}

@@ -31,6 +31,9 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.tables import USAGE
 
 FORMAT = "usage"
+LOG = "usage as CSV, JSON lines or Parquet: `date`, `model_name`, `inferences`, optional `model_version`"
+TELLS = "counted inferences per model and day"
+LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
 BASIS = {"*": "measured"}

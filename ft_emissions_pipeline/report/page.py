@@ -126,6 +126,7 @@ def _over_time(
             {
                 "model": name,
                 "note": scales[name].note,
+                "span": spans[name],
                 "svg": Markup(charts.over_time(rows, metric, scales[name], spans[name], step_days)),
             }
             for name in drawn
@@ -145,7 +146,20 @@ def _compositions(data: ReportData, drawn: list[str], models: int) -> list[dict[
     for what, unit in (("carbon", "kgCO2e"), ("water", "L")):
         title = f"What {what} consists of"
         svg, as_shares = charts.parts(frame, PARTS[what], unit, title)
-        found.append({"title": title, "svg": Markup(svg), "as_shares": as_shares})
+        sums = frame[list(PARTS[what])].sum(axis=1)
+        totals = [
+            {"model": name, "total": total}
+            for name, total in zip(frame["model_name"], sums, strict=True)
+        ]
+        found.append(
+            {
+                "title": title,
+                "svg": Markup(svg),
+                "as_shares": as_shares,
+                "unit": unit,
+                "totals": totals,
+            }
+        )
     return found
 
 

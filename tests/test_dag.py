@@ -1,0 +1,672 @@
+"""The DAG as users run it: Dagster in this process, Delta tables on disk, nothing mocked.
+
+`python tests/test_dag.py` writes the golden graph anew, for a change of the graph made on purpose.
+"""
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+import yaml
+
+from assets import build_defs, pending, schedules
+from assets.partitions import RANGE_END, RANGE_START, range_tags
+from assets.resources import Pipeline
+from assets.run import materialize
+from ft_emissions_pipeline import landing as logs
+from ft_emissions_pipeline import reference, store, tables
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
+    LANDING_INDEX,
+    MODEL_VERSIONS,
+    PIPELINE_FOOTPRINT,
+    QUARANTINE,
+    RESTATEMENTS,
+    RUN_IMPACTS,
+    RUNS,
+    TABLES,
+    USAGE,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden" / "graph.json"
+EXAMPLES = ROOT / "examples" / "landing"
+START = pd.Timestamp("2026-01-05")
+GRID_ROW = "grid_intensity/egrid_subregion/NWPP/2022"
+"""Row of the grid on which the nights of `support-bot` rest; those in France do not."""
+
+
+def day(number: int) -> pd.Timestamp:
+    """Return a day of January 2026."""
+    return pd.Timestamp(year=2026, month=1, day=number)
+
+
+def write_nights(path: Path, *nights: tuple[str, int], abroad: bool = False) -> None:
+    """Write a CodeCarbon file with a run per (model, day of January 2026), cut from the examples."""
+    with (EXAMPLES / "support-bot" / "emissions.csv").open(newline="") as file:
+        template = next(csv.DictReader(file))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, template)
+        writer.writeheader()
+        for model, number in nights:
+            row = {
+                **template,
+                "timestamp": f"2026-01-{number:02d}T03:00:00",
+                "project_name": model,
+                "run_id": f"{model}-{number:02d}",
+            }
+            if abroad:
+                row |= {"country_name": "France", "country_iso_code": "FRA", "on_cloud": "N"}
+                row |= dict.fromkeys(("region", "cloud_provider", "cloud_region"), "")
+            writer.writerow(row)
+
+
+def write_usage(path: Path, counts: dict[int, int], model: str = "support-bot") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"2026-01-{number:02d},{model},{count}" for number, count in counts.items()]
+    path.write_text("\n".join(["date,model_name,inferences", *rows, ""]))
+
+
+@dataclass
+class Team:
+    """A team's folder of logs and its warehouse."""
+
+    landing: Path
+    warehouse: Path
+    options: dict = field(default_factory=dict)
+
+    def defs(self) -> dg.Definitions:
+        return build_defs(landing=self.landing, warehouse=self.warehouse, **self.options)
+
+    def run(
+        self,
+        first: pd.Timestamp,
+        last: pd.Timestamp,
+        selection: dg.AssetSelection | None = None,
+        instance: dg.DagsterInstance | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run the stages over some days; of all, the report and the footprint are left out."""
+        defs = self.defs()
+        chosen = selection or dg.AssetSelection.all() - dg.AssetSelection.groups("report")
+        keys = chosen.resolve(defs.resolve_asset_graph())
+        return defs.resolve_job_def("everything").execute_in_process(
+            tags=range_tags(first, last), asset_selection=sorted(keys), instance=instance
+        )
+
+    def read(self, table: tables.Table, **options: object) -> pd.DataFrame:
+        return store.read(self.warehouse, table, **options)
+
+    def versions(self) -> dict[str, int | None]:
+        return {name: store.version(self.warehouse, table) for name, table in TABLES.items()}
+
+    def data_files(self) -> dict[str, str]:
+        """Return the hash of each data file, and of the list of those that make up each table."""
+        return {
+            str(path.relative_to(self.warehouse)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.warehouse.rglob("*"))
+            if path.is_file() and not path.is_relative_to(self.warehouse / PIPELINE_FOOTPRINT.name)
+        }
+
+    def copy(self, to: Path) -> "Team":
+        return Team(
+            shutil.copytree(self.landing, to / "landing"),
+            shutil.copytree(self.warehouse, to / "warehouse"),
+            dict(self.options),
+        )
+
+
+def small_landing(folder: Path) -> Path:
+    """Write the logs of two models: one tuned every other night, one abroad and once."""
+    write_nights(folder / "a.csv", *[("support-bot", number) for number in (5, 7, 9)])
+    write_nights(folder / "b.csv", ("chef", 6), abroad=True)
+    write_usage(folder / "usage.csv", dict.fromkeys(range(5, 10), 1000))
+    write_usage(folder / "usage_chef.csv", dict.fromkeys(range(6, 10), 10), "chef")
+    return folder
+
+
+@dataclass
+class Started:
+    """A team after its first run: what ran, on which instance, and where it tried to connect."""
+
+    team: Team
+    result: dg.ExecuteInProcessResult
+    instance: dg.DagsterInstance
+    connections: list
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    folder = tmp_path_factory.mktemp("started")
+    team = Team(small_landing(folder / "landing"), folder / "warehouse")
+    connections = []
+
+    def refuse(_: socket.socket, address: object) -> None:
+        connections.append(address)
+        msg = f"no network in tests: {address}"
+        raise OSError(msg)
+
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(socket.socket, "connect", refuse)
+        result = team.run(day(5), day(9), dg.AssetSelection.all(), instance)
+        yield Started(team, result, instance, connections)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Team:
+    team = Team(EXAMPLES, tmp_path_factory.mktemp("examples"))
+    done = materialize(team.landing, team.warehouse)
+    assert done.failures == []
+    return team
+
+
+# The graph
+
+
+def graph() -> dict:
+    """Return what of the definitions a reviewer would want to see change."""
+    defs = build_defs(landing="landing", warehouse="warehouse")
+    assets = defs.resolve_asset_graph()
+    checks = {key.asset_key: key.name for key in assets.asset_check_keys}
+    return {
+        "assets": {
+            key.to_user_string(): {
+                "group": assets.get(key).group_name,
+                "deps": sorted(parent.to_user_string() for parent in assets.get(key).parent_keys),
+                "partitions": "daily" if assets.get(key).partitions_def else "none",
+                "blocking_check": checks.get(key),
+            }
+            for key in sorted(assets.get_all_asset_keys())
+        },
+        "jobs": {
+            job.name: (
+                "every asset"
+                if (selected := job.selection.resolve(assets)) == assets.get_all_asset_keys()
+                else sorted(key.to_user_string() for key in selected)
+            )
+            for job in defs.jobs
+        },
+        "schedules": {
+            schedule.name: {
+                "job": schedule.job_name,
+                "cron": schedule.cron_schedule,
+                "timezone": schedule.execution_timezone,
+                "on_by_default": schedule.default_status is dg.DefaultScheduleStatus.RUNNING,
+            }
+            for schedule in defs.schedules
+        },
+    }
+
+
+def as_text(found: dict) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def test_graph_is_as_reviewed():
+    assert as_text(graph()) == GOLDEN.read_text(), (
+        "the graph moved; if on purpose, run `python tests/test_dag.py` and have the change of "
+        "tests/golden/graph.json reviewed"
+    )
+
+
+@pytest.fixture(scope="module")
+def specs() -> dict[str, dg.AssetSpec]:
+    defs = build_defs(landing="landing", warehouse="warehouse")
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_every_asset_says_what_it_is(specs):
+    for name, spec in specs.items():
+        assert len((spec.description or "").split()) > 6, name
+        assert spec.group_name != "default", name
+        assert spec.kinds, name
+
+
+def test_every_table_is_an_asset_with_columns_and_a_blocking_check(specs):
+    defs = build_defs(landing="landing", warehouse="warehouse")
+    checks = {
+        spec.asset_key.to_user_string(): spec
+        for checked in defs.resolve_asset_graph().assets_defs
+        for spec in checked.check_specs
+    }
+    for name, table in TABLES.items():
+        columns = specs[name].metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == table.names
+        assert checks[name].blocking
+
+
+# One run over a few days
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    found = {}
+    for event in result.get_asset_materialization_events():
+        found[event.asset_key.to_user_string()] = event.materialization
+    return found
+
+
+def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
+    # Version 0 is the creation of the table, version 1 its first content.
+    without_rows = {QUARANTINE.name, RESTATEMENTS.name}
+    assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
+
+
+def test_materialisations_say_rows_place_version_and_show_some(started):
+    found = materializations(started.result)
+    for name, table in TABLES.items():
+        metadata = found[name].metadata
+        rows = started.team.read(table)
+        assert metadata["dagster/row_count"].value == len(rows), name
+        assert metadata["delta_version"].value == store.version(started.team.warehouse, table)
+        assert metadata["dagster/uri"].value == store.uri(started.team.warehouse, table)
+        preview = metadata["preview"].value
+        assert (table.key[0] in preview) if len(rows) else preview == "no rows"
+
+
+def test_run_records_its_own_footprint(started):
+    own = started.team.read(PIPELINE_FOOTPRINT)
+    assert list(own["pipeline_run_id"]) == [started.result.run_id]
+    assert own["energy_kwh"].item() > 0
+    metadata = materializations(started.result)[PIPELINE_FOOTPRINT.name].metadata
+    assert metadata["energy_kwh"].value == pytest.approx(own["energy_kwh"].item(), rel=1e-12)
+    tags = started.instance.get_run_by_id(started.result.run_id).tags
+    # The tags hold the whole run, the row what came before the report; three digits are kept.
+    assert float(tags["ft_emissions/own_energy_kwh"]) >= own["energy_kwh"].item() * 0.995
+    assert float(tags["ft_emissions/own_carbon_kgco2e"]) > 0
+
+
+def test_nothing_calls_the_network(started):
+    assert started.connections == []
+    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert settings["telemetry"] == {"enabled": False}
+
+
+def test_repeated_run_changes_no_byte_and_restates_nothing(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    before, versions = team.data_files(), team.versions()
+    again = team.run(
+        day(5), day(9), dg.AssetSelection.all() - dg.AssetSelection.assets("daily_report")
+    )
+    assert team.data_files() == before
+    assert team.versions() == {**versions, PIPELINE_FOOTPRINT.name: 2}
+    assert not any(
+        made.metadata["changed"].value
+        for name, made in materializations(again).items()
+        if name in TABLES and name != PIPELINE_FOOTPRINT.name
+    )
+    assert data_versions(again) == data_versions(started.result)
+
+
+def data_versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        name: made.tags["dagster/data_version"]
+        for name, made in materializations(result).items()
+        if name.startswith("reference/")
+    }
+
+
+def test_data_version_of_reference_tables_is_the_hash_of_their_rows(started):
+    found = data_versions(started.result)
+    assert set(found) == {f"reference/{name}" for name in reference.TABLES}
+    for name, frame in reference.load().tables.items():
+        rows = "".join(frame["row_hash"]).encode()
+        assert hashlib.sha256(rows).hexdigest().startswith(found[f"reference/{name}"])
+
+
+def test_thirty_days_add_one_commit_and_thirty_again_none(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    first_reported = team.read(INFERENCE_IMPACTS)
+    before = team.versions()
+    team.run(START, START + timedelta(days=29))
+    grown = {"token_time_model", "model_versions", "inference_impacts", "restatements"}
+    assert team.versions() == {name: before[name] + (name in grown) for name in TABLES}
+    closed = first_reported[first_reported["status"] == "final"].reset_index(drop=True)
+    now = team.read(INFERENCE_IMPACTS)
+    kept = now.merge(closed[list(INFERENCE_IMPACTS.key)]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, closed)
+    after, files = team.versions(), team.data_files()
+    team.run(START, START + timedelta(days=29))
+    assert (team.versions(), team.data_files()) == (after, files)
+
+
+def test_an_empty_day_adds_only_what_open_versions_serve(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    team.run(day(12), day(12))
+    assert team.read(RUNS, days=(day(12).date(), day(12).date())).empty
+    served = team.read(INFERENCE_IMPACTS, days=(day(12).date(), day(12).date()))
+    assert set(served["model_version"]) == {"support-bot-09", "chef-06"}
+
+
+def test_a_single_day_of_many_is_run_alone(tmp_path):
+    team = Team(small_landing(tmp_path / "landing"), tmp_path / "warehouse")
+    team.run(day(6), day(6))
+    assert list(team.read(RUNS)["run_id"]) == ["chef-06"]
+    assert set(team.read(USAGE)["model_name"]) == {"support-bot", "chef"}
+    assert set(team.read(INFERENCE_IMPACTS)["date"]) == {day(6)}
+
+
+def test_an_empty_landing_folder_gives_empty_tables(tmp_path):
+    (tmp_path / "landing").mkdir()
+    team = Team(tmp_path / "landing", tmp_path / "warehouse")
+    result = team.run(day(5), day(5))
+    assert result.success
+    filled = {name for name, table in TABLES.items() if len(team.read(table))}
+    assert filled == {"token_time_model"}
+
+
+# The examples
+
+
+def test_examples_give_every_version_of_the_nightly_model(examples):
+    versions = examples.read(MODEL_VERSIONS)
+    nightly = versions[versions["model_name"] == "support-bot"].sort_values("use_life_start")
+    assert len(nightly) == 35
+    assert list(nightly["status"]) == ["closed"] * 34 + ["open"]
+    assert set(versions["model_name"]) == {
+        "support-bot",
+        "ticket-router",
+        "contract-summariser",
+        "intent-classifier",
+    }
+
+
+def assert_allocated_once(team: Team) -> None:
+    """Assert invariant 1: what the days of a closed version carry sums to its run's total."""
+    versions = team.read(MODEL_VERSIONS).set_index(["model_name", "model_version"])
+    closed = versions[versions["status"] == "closed"]
+    assert len(closed)
+    impacts = team.read(INFERENCE_IMPACTS).groupby(["model_name", "model_version"])
+    for allocated, total in (
+        ("allocated_kgco2e", "total_kgco2e"),
+        ("allocated_water_l", "total_water_l"),
+    ):
+        sums = impacts[allocated].sum().reindex(closed.index)
+        assert sums.to_numpy() == pytest.approx(closed[total].to_numpy(), rel=1e-9)
+
+
+def test_every_gram_of_a_closed_version_is_allocated_once(examples):
+    assert_allocated_once(examples)
+    totals = examples.read(RUN_IMPACTS).set_index("run_id")["total_kgco2e"]
+    versions = examples.read(MODEL_VERSIONS).set_index("model_version")["total_kgco2e"]
+    assert versions.to_dict() == totals.to_dict()
+
+
+def test_quarantine_holds_the_broken_records_of_the_examples(examples):
+    quarantine = examples.read(QUARANTINE)
+    found = dict(zip(quarantine["source_uri"], quarantine["reason_code"], strict=True))
+    assert found == {
+        "broken/emissions.csv": "unrecognised",
+        "broken/half_written_job.json": "broken_json",
+        "broken/negative_duration.csv": "out_of_range",
+    }
+    assert quarantine["reason"].str.split().str.len().min() > 3
+
+
+def test_no_record_of_the_examples_disappears(examples):
+    index = examples.read(LANDING_INDEX)
+    counts = logs.outcomes(index, examples.read(QUARANTINE).query("content_hash.isna()"))
+    files = [path for path in EXAMPLES.rglob("*") if path.is_file()]
+    assert len(counts) == len(files)
+    together = counts[["used", "merged", "quarantined"]].sum(axis=1)
+    assert list(together) == list(counts["records"])
+    by_file = counts.set_index("source_uri")["records"]
+    assert by_file["support-bot/emissions.csv"] == 35
+    assert counts["used"].sum() == len(examples.read(RUNS)) + len(examples.read(USAGE))
+
+
+def test_order_and_names_of_files_change_nothing(examples, tmp_path):
+    landing = shutil.copytree(EXAMPLES, tmp_path / "landing")
+    for old, new in (
+        ("support-bot/emissions.csv", "zz/first.csv"),
+        ("support-bot/usage.csv", "00/counts.csv"),
+        ("ticket-router/bedrock_job.json", "00/job.json"),
+        ("disclosures/contract_summariser.md", "zz/page.md"),
+    ):
+        (landing / new).parent.mkdir(exist_ok=True)
+        (landing / old).rename(landing / new)
+    renamed = Team(landing, tmp_path / "warehouse")
+    renamed.run(day(5), day(31), dg.AssetSelection.assets(RUN_IMPACTS.name).upstream())
+    span = (day(5).date(), day(31).date())
+    there, here = renamed.read(RUN_IMPACTS), examples.read(RUN_IMPACTS, days=span)
+    assert len(here) > 20
+    pd.testing.assert_frame_equal(there, here, check_exact=True)
+
+
+# What moves, and why
+
+
+@dataclass(frozen=True)
+class Step:
+    """State after one event of the story."""
+
+    days: list[tuple[pd.Timestamp, pd.Timestamp]]
+    version: int
+    table: pd.DataFrame
+    moved: pd.DataFrame
+    partitions: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def story(started, tmp_path_factory) -> dict[str, Step]:
+    """A late log, a corrected count, a successor and a changed factor, one after the other."""
+    folder = tmp_path_factory.mktemp("story")
+    team = started.team.copy(folder)
+    steps = {}
+
+    def note(name: str, days: list) -> None:
+        known = pd.concat([step.moved for step in steps.values()]) if steps else None
+        moved = team.read(RESTATEMENTS)
+        if known is not None:
+            moved = moved[~moved.set_index(KEY).index.isin(known.set_index(KEY).index)]
+        runs = team.read(RUN_IMPACTS)
+        version = store.version(team.warehouse, INFERENCE_IMPACTS)
+        partitions = {str(each.date()): rows.to_csv() for each, rows in runs.groupby("date")}
+        steps[name] = Step(days, version, team.read(INFERENCE_IMPACTS), moved, partitions)
+
+    note("first report", [])
+    write_nights(team.landing / "late.csv", ("support-bot", 8))
+    note("late log", materialize(team.landing, team.warehouse).ranges)
+    write_usage(team.landing / "usage_corrected.csv", {6: 3000})
+    note("usage true-up", materialize(team.landing, team.warehouse).ranges)
+    write_nights(team.landing / "next.csv", ("support-bot", 11))
+    note("use life closed", materialize(team.landing, team.warehouse).ranges)
+    team.options["reference_data"] = changed_reference(folder)
+    team.run(day(5), day(11))
+    note("factor changed", [(day(5), day(11))])
+    steps["team"] = team
+    return steps
+
+
+KEY = list(RESTATEMENTS.key)
+
+
+def changed_reference(folder: Path) -> Path:
+    """Copy the reference tables, the grid of one region doubled."""
+    copy = shutil.copytree(reference.default_folder(), folder / "reference")
+    path = copy / "grid_intensity.csv"
+    lines = path.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("egrid_subregion,NWPP,2022,"))
+    cells = lines[at].split(",", 4)
+    lines[at] = ",".join([*cells[:3], str(2 * float(cells[3])), cells[4]])
+    path.write_text("\n".join([*lines, ""]))
+    reference.write_datapackage(copy)
+    return copy
+
+
+def causes(moved: pd.DataFrame, number: int, model: str = "support-bot") -> set[str]:
+    rows = moved[(moved["date"] == day(number)) & (moved["model_name"] == model)]
+    return set(rows["cause"])
+
+
+def test_a_late_log_runs_just_its_day_and_the_days_that_it_moves(story):
+    step = story["late log"]
+    # The run lands on the 8th; it cuts short the version of the 7th, which served until the 9th.
+    assert step.days == [(day(8), day(8)), (day(7), day(9))]
+    before = story["first report"].partitions
+    assert {name: text for name, text in step.partitions.items() if name != "2026-01-08"} == before
+    assert set(step.moved["date"]) == {day(7), day(8), day(9)}
+    assert causes(step.moved, 7) == causes(step.moved, 9) == {"late log"}
+
+
+def test_a_corrected_count_is_a_true_up(story):
+    step = story["usage true-up"]
+    assert causes(step.moved, 6) >= {"usage true-up"}
+    assert set(step.moved["date"]) == {day(5), day(6), day(7)}
+    count = step.moved.query("column == 'inferences' and date == '2026-01-06'")
+    assert (count["old"].item(), count["new"].item()) == (1000.0, 3000.0)
+
+
+def test_a_successor_closes_the_use_life(story):
+    step = story["use life closed"]
+    moved = step.moved[step.moved["model_version"] == "support-bot-09"]
+    assert set(moved["cause"]) == {"use life closed"}
+    ended = step.table.query("model_version == 'support-bot-09'")
+    assert set(ended["status"]) == {"final"}
+
+
+def test_a_changed_factor_moves_only_runs_that_rest_on_it(story):
+    step = story["factor changed"]
+    assert set(step.moved["cause"]) == {"factor changed"}
+    assert set(step.moved["model_name"]) == {"support-bot"}
+    assert set(step.moved["column"]) == {"gco2e_per_inference", "allocated_kgco2e"}
+    assert (step.moved["new"] > step.moved["old"]).all()
+    provenance = story["team"].read(FIELD_PROVENANCE)
+    rest = provenance[provenance["factor_id"].fillna("").str.contains(GRID_ROW, regex=False)]
+    assert set(rest["run_id"].str.rsplit("-", n=1).str[0]) == {"support-bot"}
+
+
+def test_what_was_reported_once_stays_readable(story):
+    team = story["team"]
+    for name in ("first report", "late log", "usage true-up", "use life closed", "factor changed"):
+        step = story[name]
+        as_reported = team.read(INFERENCE_IMPACTS, version=step.version)
+        pd.testing.assert_frame_equal(as_reported, step.table)
+
+
+def test_restatements_lead_from_the_first_reports_to_the_present_table(story):
+    team = story["team"]
+    restated = team.read(RESTATEMENTS)
+    columns = sorted(set(restated["column"]))
+    key = list(INFERENCE_IMPACTS.key)
+    state: dict[tuple, dict[str, float]] = {}
+    for version in range(store.version(team.warehouse, INFERENCE_IMPACTS) + 1):
+        for row in restated[restated["new_table_version"] == version].to_dict("records"):
+            reported = state[tuple(row[name] for name in key)]
+            assert reported[row["column"]] == pytest.approx(row["old"], rel=1e-12, nan_ok=True)
+            reported[row["column"]] = row["new"]
+        state = {of: values for of, values in state.items() if values["allocated_kgco2e"] >= 0}
+        rows = team.read(INFERENCE_IMPACTS, version=version).set_index(key)
+        for of, row in rows.iterrows():
+            state.setdefault(of, row[columns].to_dict())
+    now = team.read(INFERENCE_IMPACTS).set_index(key)
+    assert set(state) == set(now.index)
+    replayed = pd.DataFrame.from_dict(state, orient="index").reindex(now.index)[columns]
+    pd.testing.assert_frame_equal(
+        replayed.astype(float), now[columns].astype(float), rtol=1e-12, check_names=False
+    )
+
+
+def test_every_gram_stays_allocated_once_through_the_story(story):
+    assert_allocated_once(story["team"])
+
+
+def test_days_without_logs_between_two_runs_are_reported(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    write_usage(team.landing / "usage_2.csv", {20: 500})
+    materialize(team.landing, team.warehouse)
+    served = team.read(INFERENCE_IMPACTS).query("model_version == 'chef-06'")
+    assert set(served["date"]) == set(pd.date_range(day(6), day(20)))
+
+
+def test_logs_beside_a_day_that_was_run_alone_are_not_forgotten(tmp_path, started):
+    team = Team(started.team.landing, tmp_path / "warehouse")
+    materialize(team.landing, team.warehouse, days=(day(9), day(9)))
+    done = materialize(team.landing, team.warehouse)
+    assert done.ranges[0] == (day(5), day(8))
+    assert_same_tables(team, started.team)
+    assert materialize(team.landing, team.warehouse).ranges == []
+
+
+def assert_same_tables(one: Team, other: Team) -> None:
+    """Assert that two warehouses report the same; how they came to it may differ."""
+    for table in TABLES.values():
+        if table not in (PIPELINE_FOOTPRINT, RESTATEMENTS):
+            pd.testing.assert_frame_equal(one.read(table), other.read(table), obj=table.name)
+
+
+# What goes wrong
+
+
+def killed_at(stage: str, landing: Path, warehouse: Path) -> None:
+    """Run everything, and die without a word as a stage begins."""
+
+    def die(begun: str) -> None:
+        if begun == stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    materialize(landing, warehouse, progress=die)
+
+
+def test_a_killed_run_leaves_readable_tables_and_a_rerun_completes_them(tmp_path, started):
+    team = Team(started.team.landing, tmp_path / "warehouse")
+    # A fork server imports Dagster once for all three processes.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["assets.run", "great_expectations", "codecarbon"])
+    for stage in ("runs", "model_versions", "daily_report"):
+        process = processes.Process(target=killed_at, args=(stage, team.landing, team.warehouse))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, stage
+        for table in TABLES.values():
+            team.read(table)
+    done = materialize(team.landing, team.warehouse)
+    assert done.failures == []
+    assert_same_tables(team, started.team)
+    assert pending.days(team.warehouse, pending.EVERYTHING).empty
+
+
+def test_a_file_without_days_still_reaches_quarantine(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    (team.landing / "broken.json").write_text('{"jobArn": ')
+    assert materialize(team.landing, team.warehouse).ranges == []
+    assert list(team.read(QUARANTINE)["source_uri"]) == ["broken.json"]
+
+
+# By itself
+
+
+def test_schedule_is_off_until_switched_on():
+    assert schedules.daily.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_schedule_asks_for_the_days_of_open_versions_up_to_yesterday(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 1, 13, 1, 15, tzinfo=UTC),
+        resources={"pipeline": Pipeline(landing=str(team.landing), warehouse=str(team.warehouse))},
+    )
+    request = schedules.daily(context)
+    # The version that came last of all still serves, and so does the model abroad since the 6th.
+    assert request.tags[RANGE_START] == "2026-01-06"
+    assert request.tags[RANGE_END] == "2026-01-12"
+    assert request.run_key == "daily-2026-01-12"
+    assert team.run(day(6), day(12)).success
+    assert team.read(INFERENCE_IMPACTS)["date"].max().date() == date(2026, 1, 12)
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(as_text(graph()))
