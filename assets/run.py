@@ -6,6 +6,7 @@ Put here: which jobs run over which days, with progress. Keep out: the command l
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def materialize(
     days: Range | None = None,
     profile: str = "default",
     timezone: str = "UTC",
+    home: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> Materialized:
     """Materialize the DAG in this process.
@@ -60,6 +62,9 @@ def materialize(
         Profile of the methodology.
     timezone : str
         Zone of instants in logs that name none.
+    home : Path, optional
+        Dagster's home, where its web page finds the runs; by default they leave no trace. It must
+        hold a dagster.yaml, as Dagster would otherwise send telemetry.
     progress : callable
         Called with the name of each stage as it begins.
     """
@@ -67,8 +72,20 @@ def materialize(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
         loggers={"progress": _logger(progress)},
     )  # fmt: skip
-    if days is not None:
-        return Materialized([days], _run(defs, pending.EVERYTHING, days))
+    with _instance(home) as instance:
+        if days is not None:
+            failures = _run(defs, instance, pending.EVERYTHING, days)
+            return Materialized([days], failures)
+        return _run_what_is_due(defs, instance, landing, warehouse, timezone)
+
+
+def _run_what_is_due(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    landing: Path,
+    warehouse: str | Path,
+    timezone: str,
+) -> Materialized:
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
     new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
@@ -79,12 +96,12 @@ def materialize(
         due = pending.days(warehouse, job)
         for each in restate.ranges(due[due <= today], APART):
             done.append(each)
-            failures = _run(defs, job, each)
+            failures = _run(defs, instance, job, each)
             if failures:
                 return Materialized(done, failures)
     if not done and _files(index) != _files(new_index):
         # Files without a day: broken ones, whose records quarantine must show all the same.
-        return Materialized([], _run(defs, "intake"))
+        return Materialized([], _run(defs, instance, "intake"))
     return Materialized(done, [])
 
 
@@ -92,11 +109,20 @@ def _files(index: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(index["source_uri"], index["content_hash"], strict=True))
 
 
-def _run(defs: dg.Definitions, job: str, days: Range | None = None) -> list[str]:
+def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
+    if home is None or not (home / "dagster.yaml").is_file():
+        return dg.DagsterInstance.ephemeral()
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def _run(
+    defs: dg.Definitions, instance: dg.DagsterInstance, job: str, days: Range | None = None
+) -> list[str]:
     result = defs.resolve_job_def(job).execute_in_process(
         tags=range_tags(*days) if days else None,
         run_config={"loggers": {"progress": {"config": {}}}},
         raise_on_error=False,
+        instance=instance,
     )
     return [
         f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -97,8 +98,15 @@ def run(
         from assets.run import materialize
 
         with _progress() as progress:
+            home = os.environ.get("DAGSTER_HOME")
             done = materialize(
-                landing, warehouse, days=days, profile=profile, timezone=timezone, progress=progress
+                landing,
+                warehouse,
+                days=days,
+                profile=profile,
+                timezone=timezone,
+                home=Path(home) if home else None,
+                progress=progress,
             )
     _summary(warehouse, done.ranges)
     for failure in done.failures:
@@ -195,7 +203,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _complain(quarantine: pd.DataFrame) -> None:
     for row in quarantine.itertuples(index=False):
-        place = f"#{row.source_record}" if isinstance(row.source_record, str) and row.source_record else ""
+        place = (
+            f"#{row.source_record}"
+            if isinstance(row.source_record, str) and row.source_record
+            else ""
+        )
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
 
 

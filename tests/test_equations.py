@@ -247,11 +247,15 @@ def test_published_embodied_share_of_bloom_comes_out(gpu, server, printed):
 def test_result_is_linear_in(case, name):
     """Linear in each factor, or in its reciprocal where it divides: a factor twice is neither."""
     values = {
-        t: case({**case.numbers(), name: case.numbers()[name] * (1 / t if name in case.inverse else t)})
+        t: case(
+            {**case.numbers(), name: case.numbers()[name] * (1 / t if name in case.inverse else t)}
+        )
         for t in (1.0, 2.0, 3.0)
     }
     rounding = 1e-12 * max(abs(value) for value in values.values())
-    assert values[3.0] - values[2.0] == pytest.approx(values[2.0] - values[1.0], rel=1e-12, abs=rounding)
+    assert values[3.0] - values[2.0] == pytest.approx(
+        values[2.0] - values[1.0], rel=1e-12, abs=rounding
+    )
     assert values[2.0] != pytest.approx(values[1.0], rel=1e-14, abs=0)
 
 
@@ -319,7 +323,9 @@ def test_a_matrix_of_runs_by_draws_mixes_with_single_values(case):
     assert result.shape == (2, 3)
     for i, run in enumerate(runs[:, 0]):
         for j, draw in enumerate(draws):
-            one = {n: x * (run * draw if k % 2 else run) for k, (n, x) in enumerate(numbers.items())}
+            one = {
+                n: x * (run * draw if k % 2 else run) for k, (n, x) in enumerate(numbers.items())
+            }
             assert result[i, j] == pytest.approx(case(one), rel=1e-12)
 
 

@@ -3,6 +3,7 @@
 Factors named here are rows of `reference_data/`; where a test repeats a number, it says of which row.
 """
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,35 @@ CASES = {
     "meter": {**HOUR, "meter_energy_kwh": 5, "it_energy_kwh": 7},
     "total": {**HOUR, "it_energy_kwh": 7},
     "components": {**HOUR, "gpu_energy_kwh": 4, "cpu_energy_kwh": 2, "ram_energy_kwh": 1},
+    # Names that nothing stands for.
+    "odd gpu": {**HOUR, "gpu_model": "A1000 80GB"},
+    "odd gpu in a server": {**HOUR, "gpu_model": "A1000 80GB", "server_model": "DGX-1"},
+    "odd gpu at a service": {**HOUR, "gpu_model": "A1000 80GB", "managed_service": "AWS Bedrock"},
+    "odd server": {**HOUR, "server_model": "DGX A1000"},
+    "odd region": {**HOUR, "cloud_region": "us-west-9"},
+    "odd place": {**HOUR, "location": "Netherland"},
+    "place like no other": {**HOUR, "location": "Xq"},
+    "odd model": {**HOUR, "base_model": "Lama-2-7b", "managed_service": "AWS Bedrock"},
+    "odd service": {**HOUR, "managed_service": "Bedrok"},
+    "desktop": {**HOUR, "gpu_model": "RTX 4090", "server_model": "under my desk"},
+    # Tokens of an unknown model, beside what seems to be a time or leaves no peak.
+    "tokens, end": {"tokens_padded": 1e6, "ended_at": "2024-03-01T00:00:00Z"},
+    "tokens, start": {"tokens_padded": 1e6, "started_at": "2024-03-01T00:00:00Z"},
+    "tokens, no time": {"tokens_padded": 1e6, "started_at": "2024-03-01T00:00:00Z",
+                        "ended_at": "2024-03-01T00:00:00Z"},
+    "tokens, not active": {"tokens_padded": 1e6, "active_s": 0},
+    # gpus.csv knows no 32-bit peak of the one and no 16-bit peak of the other.
+    "tokens, fp32": {"tokens_padded": 1e6, "precision": "fp32", "gpu_model": "H100-NVL-94GB"},
+    "tokens, fp16": {"tokens_padded": 1e6, "precision": "fp16", "gpu_model": "K80"},
+    # One disclosure with the accelerator's id, with another name of it, and without.
+    "gpu by id": {"tokens_padded": 1e9, "base_model": "Llama 2 7B", "gpu_model": "A100-SXM4-80GB"},
+    "gpu by alias": {"tokens_padded": 1e9, "base_model": "Llama 2 7B",
+                     "gpu_model": "NVIDIA A100-SXM4-80GB"},
+    "gpu guessed": {"tokens_padded": 1e9, "base_model": "Llama 2 7B"},
+    "size disclosed": {"base_model": "Llama 2", "model_parameters": 13e9, "tokens_padded": 1e6},
+    "experts": {"base_model": "mixtral-8x7b", "tokens_padded": 1e6},
+    "grid of the year": {**HOUR, "country_iso3": "USA", "ended_at": "2024-03-01T00:00:00Z"},
+    "grid of another year": {**HOUR, "country_iso3": "USA", "ended_at": "2026-03-01T00:00:00Z"},
 }  # fmt: skip
 
 
@@ -124,7 +154,9 @@ def test_every_factor_can_be_looked_up(default):
     assert len(ids) > 60
     for factor_id in ids:
         table, rest = factor_id.split("/", 1)
-        assert (table == "methodology" and rest in rules) or ref.describe(default.reference, factor_id)
+        assert (table == "methodology" and rest in rules) or ref.describe(
+            default.reference, factor_id
+        )
 
 
 # The fine-tuning page's table of missing data points, row by row: case, field, value, rule.
@@ -165,8 +197,11 @@ def test_time_from_tokens_is_operations_over_reached_peak_plus_start_up(filled):
 
 
 def test_qlora_is_slowed_and_counts_padding(filled):
-    """1.3 x 1e9 padded tokens at 4 FLOP for 13.02e9 parameters, 1.5 times slower, on 8 H100."""
-    active = 1.5 * 4 * 13.02e9 * 1.3e9 / (8 * 989.4e12 * 0.3)
+    """1.3 x 1e9 padded tokens at 4 FLOP for 13.02e9 parameters, 1.5 times slower, on 8 A100.
+
+    The run has no date; its base model is of 2023, when the A100 was the most common accelerator.
+    """
+    active = 1.5 * 4 * 13.02e9 * 1.3e9 / (8 * 312e12 * 0.3)
     assert filled.loc["model by name", "active_s"] == pytest.approx(active, rel=1e-9)
 
 
@@ -175,9 +210,16 @@ def test_samples_count_every_sequence_at_its_limit(filled):
 
 
 def test_utilisation_follows_from_the_share_of_the_peak_that_was_reached(filled):
-    """6 x 6.74e9 x 1e7 FLOP in an hour on one H100 at 989.4e12; 0.6 belongs to 0.3 of the peak."""
-    share = 6 * 6.74e9 * 1e7 / (989.4e12 * 3600) / 0.3
-    assert filled.loc["time and tokens", "gpu_utilization"] == pytest.approx(0.6 * share, rel=1e-9)
+    """6 x 6.74e9 x 1e7 FLOP in an hour on one A100 at 312e12; 0.6 belongs to 0.3 of the peak."""
+    reached = 6 * 6.74e9 * 1e7 / (312e12 * 3600)
+    expected = 0.6 * reached / 0.3
+    assert filled.loc["time and tokens", "gpu_utilization"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("case", ["service", "unknown model", "model by name", "samples"])
+def test_a_predicted_time_goes_with_the_typical_utilisation(filled, case):
+    """Whatever the method: the time was predicted from the typical share of the peak."""
+    assert filled.loc[case, "gpu_utilization"] == pytest.approx(0.6, rel=1e-9)  # defaults.csv
 
 
 @pytest.mark.parametrize(
@@ -224,10 +266,11 @@ def test_energy_is_taken_from_the_best_record(default, origins, filled, case, en
     assert filled.loc[case, "energy_route"] == route
     run = default.runs.set_index("run_id").loc[case]
     assert run["it_energy_kwh"] == energy
-    row = origins.loc[(case, "it_energy_kwh")]
-    log_sd = np.log(row["p95"] / row["p05"]) / (2 * 1.6448536)
+    log_sd = log_sd_of(origins.loc[(case, "it_energy_kwh")])
     if gsd is None:  # errors of parts add up as squares: 4 and 2 kWh at 1.1, 1 kWh at 1.15
-        log_sd_of_sum = np.sqrt((4 * np.log(1.1)) ** 2 + (2 * np.log(1.1)) ** 2 + np.log(1.15) ** 2) / 7
+        log_sd_of_sum = (
+            np.sqrt((4 * np.log(1.1)) ** 2 + (2 * np.log(1.1)) ** 2 + np.log(1.15) ** 2) / 7
+        )
         assert log_sd == pytest.approx(log_sd_of_sum, rel=1e-6)
     else:
         assert log_sd == pytest.approx(np.log(gsd), rel=1e-6)
@@ -244,87 +287,74 @@ def test_a_run_without_accelerators_has_neither_power_nor_making_of_any(default,
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "note"),
+    ("case", "field", "note"),
     [
-        ({"gpu_model": "A1000 80GB"}, "gpu_id", "gpu_model 'A1000 80GB' .*gpus.csv; nearest: .*A100"),
-        ({"gpu_model": "A1000 80GB", "server_model": "DGX-1"}, "gpu_id", "gpu_model 'A1000 80GB' .*A100"),
-        ({"gpu_model": "A1000 80GB", "managed_service": "AWS Bedrock"}, "gpu_id", "'A1000 80GB' .*A100"),
-        ({"server_model": "DGX A1000"}, "server_id", "server_model 'DGX A1000' .*servers.csv; nearest: .*DGX"),
-        ({"cloud_region": "us-west-9"}, "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
-        ({"location": "Ore gone"}, "country_iso3", "location 'Ore gone' .*nearest: .*"),
-        ({"location": "Xq"}, "country_iso3", "location 'Xq' .*nearest: none"),
-        ({"base_model": "Lama-2-7b", "managed_service": "AWS Bedrock"}, "model_parameters",
-         "base_model 'Lama-2-7b' .*models.csv; nearest: .*[Ll]lama"),
-        ({"managed_service": "Bedrok"}, "gpu_id", "managed_service 'Bedrok' .*nearest: .*Bedrock"),
+        ("odd gpu", "gpu_id", "gpu_model 'A1000 80GB' .*gpus.csv; nearest: .*A100"),
+        ("odd gpu in a server", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
+        ("odd gpu at a service", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
+        ("odd server", "server_id", "server_model 'DGX A1000' .*servers.csv; nearest: .*DGX A100"),
+        ("desktop", "server_id", "server_model 'under my desk' .*servers.csv; nearest: "),
+        ("odd region", "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
+        ("odd place", "country_iso3", "location 'Netherland' .*nearest: .*Netherlands"),
+        ("place like no other", "country_iso3", "location 'Xq' .*nearest: none"),
+        ("odd model", "model_parameters", "base_model 'Lama-2-7b' .*models.csv; nearest: .*[Ll]lama-2"),
+        ("odd service", "gpu_id", "managed_service 'Bedrok' .*nearest: .*[Bb]edrock"),
     ],
 )  # fmt: skip
-def test_an_unknown_name_falls_back_with_a_note_of_the_nearest(fields, field, note):
-    estimate = fte.estimate({**HOUR, **fields})
-    row = estimate.provenance.set_index("field").loc[field]
+def test_an_unknown_name_falls_back_with_a_note_of_the_nearest(origins, case, field, note):
+    row = origins.loc[(case, field)]
     assert row["basis"] == "default"
-    assert pd.Series([row["source"]]).str.contains(note).all(), row["source"]
+    assert re.search(note, row["source"]), row["source"]
 
 
 def test_a_desktop_of_unknown_name_is_no_cluster(filled):
     """A known accelerator in an unknown server: the server that usually holds it, not the year's."""
-    run = fte.estimate({**HOUR, "gpu_model": "RTX 4090", "server_model": "under my desk"}).normalized
-    assert run["server_id"].tolist() == ["generic-workstation"]
+    assert filled.loc["desktop", "server_id"] == "generic-workstation"
 
 
-def test_a_gpu_disclosed_by_its_id_is_not_taken_for_a_guess():
+def test_a_gpu_disclosed_by_its_id_is_not_taken_for_a_guess(origins):
     """The id is also what a guess is named after; only a guess may be any accelerator."""
-    tokens = {"tokens_padded": 1e9, "base_model": "Llama 2 7B", "gpu_count": 8}
     by_id, by_alias, guessed = (
-        fte.estimate({**tokens, **gpu}).provenance.set_index("field").loc["active_s"]
-        for gpu in ({"gpu_model": "H100-SXM5-80GB"}, {"gpu_model": "NVIDIA H100-SXM5-80GB"}, {})
+        origins.loc[(f"gpu {how}", "active_s")] for how in ("by id", "by alias", "guessed")
     )
+    assert by_id["value"] == by_alias["value"] == guessed["value"]
     assert by_id["p95"] == by_alias["p95"]
     assert by_id["p95"] < guessed["p95"]
 
 
-def test_disclosed_parameters_count_and_not_those_of_a_vague_name():
-    run = {"base_model": "Llama 2", "model_parameters": 13e9, "tokens_padded": 1e6}
-    assert fte.estimate(run).normalized["train_flop"].tolist() == [6 * 13e9 * 1e6]
+def test_disclosed_parameters_count_and_not_those_of_a_vague_name(filled):
+    assert filled.loc["size disclosed", "train_flop"] == pytest.approx(6 * 13e9 * 1e6, rel=1e-12)
 
 
-def test_a_mixture_of_experts_computes_with_its_active_parameters():
-    run = {"base_model": "mixtral-8x7b", "tokens_padded": 1e6}
-    flop = fte.estimate(run).normalized["train_flop"]
-    assert flop.tolist() == pytest.approx([6 * 12.9e9 * 1e6])  # models.csv
+def test_a_mixture_of_experts_computes_with_its_active_parameters(filled):
+    assert filled.loc["experts", "train_flop"] == pytest.approx(6 * 12.9e9 * 1e6)  # models.csv
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"ended_at": "2024-03-01T00:00:00Z"},
-        {"started_at": "2024-03-01T00:00:00Z"},
-        {"started_at": "2024-03-01T00:00:00Z", "ended_at": "2024-03-01T00:00:00Z"},
-        {"active_s": 0},
-        {"precision": "fp32", "gpu_model": "H100-NVL-94GB"},  # gpus.csv knows no 32-bit peak of it
-        {"precision": "fp16", "gpu_model": "K80"},  # and no 16-bit peak of this one
-    ],
-    ids=str,
-)
-def test_tokens_of_an_unknown_model_tell_the_time_whatever_else_is_known(fields):
-    run = fte.estimate({"tokens_padded": 1e6, **fields}).runs.iloc[0]
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("tokens, ")])
+def test_tokens_of_an_unknown_model_tell_the_time_whatever_else_is_known(default, case):
+    run = default.runs.set_index("run_id").loc[case]
     assert 0 < run["total_kgco2e_p05"] <= run["total_kgco2e"] <= run["total_kgco2e_p95"]
 
 
-def test_another_year_of_a_country_leaves_more_open_than_the_same(default):
-    """Grid rows of the USA: 2024 has one; 2026 must take an earlier one, on top of the zone's width."""
-    widths = {}
-    for year in (2024, 2026):
-        run = {**HOUR, "country_iso3": "USA", "ended_at": f"{year}-03-01T00:00:00Z"}
-        row = fte.estimate(run).provenance.set_index("field").loc["grid_kgco2e_per_kwh"]
-        widths[year] = np.log(row["p95"] / row["p05"]) / (2 * 1.6448536)
-    assert widths[2024] == pytest.approx(np.log(1.3), rel=1e-6)  # gsd_grid_country_for_region
-    assert widths[2026] == pytest.approx(np.hypot(np.log(1.3), np.log(1.15)), rel=1e-6)
+def log_sd_of(row):
+    return np.log(row["p95"] / row["p05"]) / (2 * 1.6448536)
+
+
+def test_another_year_of_a_country_leaves_more_open_than_the_same(origins):
+    """Grid rows of the USA end before 2026: what that adds comes on top of the zone's width."""
+    same, another = (
+        origins.loc[(f"grid of {year}", "grid_kgco2e_per_kwh")]
+        for year in ("the year", "another year")
+    )
+    assert log_sd_of(same) == pytest.approx(np.log(1.3), rel=1e-6)  # gsd_grid_country_for_region
+    both = np.hypot(np.log(1.3), np.log(1.15))  # and gsd_grid_earlier_year
+    assert log_sd_of(another) == pytest.approx(both, rel=1e-6)
 
 
 def test_the_world_is_the_widest_place(origins):
     row = origins.loc[("nowhere", "grid_kgco2e_per_kwh")]
     assert row["rule"] == "grid_of_world"
-    assert np.log(row["p95"] / row["p05"]) / (2 * 1.6448536) >= np.log(1.6)  # gsd_grid_world
+    assert log_sd_of(row) >= np.log(1.6) - 1e-9  # gsd_grid_world
 
 
 def test_a_start_up_of_a_managed_service_names_the_services_row(origins):
@@ -361,8 +391,8 @@ def text_of(value):
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-@settings(max_examples=8)
-@given(st.lists(subsets(), min_size=20, max_size=20))
+@settings(max_examples=6)
+@given(st.lists(subsets(), min_size=25, max_size=25))
 def test_whatever_is_missing_is_filled_and_whatever_is_disclosed_stays(disclosures):
     runs = [{**fields, "run_id": f"run-{n:02}"} for n, fields in enumerate(disclosures)]
     estimate = fte.estimate(runs)
@@ -400,27 +430,25 @@ def test_whatever_is_missing_is_filled_and_whatever_is_disclosed_stays(disclosur
     assert of_value.between(numbers["p05"] - rounding, numbers["p95"] + rounding).all()
 
 
-@settings(max_examples=5)
-@given(st.permutations(range(len(CASES))))
-def test_the_order_of_runs_does_not_matter(default, order):
+@pytest.mark.parametrize("seed", range(2))
+def test_the_order_of_runs_does_not_matter(default, seed):
     """Invariant 7, for runs; what joins files to runs has its own tests."""
-    disclosures = [{**fields, "run_id": name} for name, fields in CASES.items()]
-    shuffled = fte.estimate([disclosures[n] for n in order])
+    names = np.random.default_rng(seed).permutation(list(CASES))
+    shuffled = fte.estimate([{**CASES[name], "run_id": name} for name in names])
     pd.testing.assert_frame_equal(shuffled.runs, default.runs, check_exact=True)
-    keys = ["run_id", "field"]
+    keys, place = ["run_id", "field"], ["source"]  # as logged: the number of the disclosure
     pd.testing.assert_frame_equal(
-        shuffled.provenance.sort_values(keys, ignore_index=True),
-        default.provenance.sort_values(keys, ignore_index=True),
+        shuffled.provenance.sort_values(keys, ignore_index=True).drop(columns=place),
+        default.provenance.sort_values(keys, ignore_index=True).drop(columns=place),
         check_exact=True,
     )
 
 
 def test_a_run_alone_comes_out_as_among_others(default):
     """No rule looks at other runs."""
-    for name in ("service", "no gpu", "components"):
-        alone = fte.estimate({**CASES[name], "run_id": name})
-        among = default.runs[default.runs["run_id"] == name].reset_index(drop=True)
-        pd.testing.assert_frame_equal(alone.runs, among, check_exact=True)
+    alone = fte.estimate({**CASES["service"], "run_id": "service"})
+    among = default.runs[default.runs["run_id"] == "service"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone.runs, among, check_exact=True)
 
 
 def test_no_runs_give_empty_tables():

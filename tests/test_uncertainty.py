@@ -100,7 +100,7 @@ FULL = {
     "grid_kgco2e_per_kwh": 0.3, "electricity_water_l_per_kwh": 3.0, "tokens_padded": 2e9,
     "started_at": "2024-07-06T17:01:00Z",
 }  # fmt: skip
-RUNS, DRAWS = 300, 2000
+RUNS, DRAWS = 200, 2000
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,9 @@ def monte_carlo(random_runs):
 
 @pytest.mark.parametrize("total", ["total_kgco2e", "total_water_l"])
 @pytest.mark.parametrize("percentile", [5, 95])
-def test_intervals_of_the_footprint_agree_with_monte_carlo(random_runs, monte_carlo, total, percentile):
+def test_intervals_of_the_footprint_agree_with_monte_carlo(
+    random_runs, monte_carlo, total, percentile
+):
     """Within 10 % for nine runs in ten, and within 25 % for every one.
 
     An interval is itself an estimate: its inputs' spreads are known to one digit, so 10 % at its ends
@@ -167,11 +169,10 @@ def test_nine_tenths_of_the_draws_lie_within_the_interval(random_runs, monte_car
     assert inside == pytest.approx(0.90, abs=0.02)
 
 
-def test_a_matrix_of_runs_by_draws_has_the_footprint_of_each_run(random_runs, monte_carlo):
-    """Each total is the sum of its parts in every draw, of no other."""
+def test_a_matrix_of_runs_by_draws_has_a_footprint_in_each_cell(monte_carlo):
     parts = monte_carlo["operational_kgco2e"] + monte_carlo["embodied_kgco2e"]
-    assert monte_carlo["total_kgco2e"].shape == (RUNS, DRAWS)
-    assert monte_carlo["total_kgco2e"] == pytest.approx(parts, rel=1e-12)
+    assert parts.shape == (RUNS, DRAWS)
+    np.testing.assert_allclose(monte_carlo["total_kgco2e"], parts, rtol=1e-12)
 
 
 @settings(max_examples=30)

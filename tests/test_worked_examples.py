@@ -183,7 +183,9 @@ def test_nothing_that_llama_2_discloses_is_imputed(disclosed, profile):
 
 def test_llama_2_in_the_published_profile_without_rounding(disclosed, monkeypatch):
     """Facts 1.9, computed by hand: 4 x 0.428 kW x 12 h; (4 x 318 + 2500) / 33288 x 12 h."""
-    profile = replace(methodology.PROFILES["scope3-2024"], name="unrounded", significant_digits=None)
+    profile = replace(
+        methodology.PROFILES["scope3-2024"], name="unrounded", significant_digits=None
+    )
     monkeypatch.setitem(methodology.PROFILES, "unrounded", profile)
     run = fte.estimate(disclosed, profile="unrounded").runs.iloc[0]
     assert run["it_energy_kwh"] == pytest.approx(20.544, abs=0.0005)
@@ -244,7 +246,9 @@ def test_bedrock_is_reserved_for_longer_than_it_computes(bedrock):
     """So few tokens take seconds; start-up is what a reservation of this size consists of."""
     run = bedrock[0].normalized.iloc[0]
     assert run["active_s"] < 60
-    assert run["reserved_s"] - run["active_s"] == pytest.approx(900, rel=1e-9)  # managed_services.csv
+    assert run["reserved_s"] - run["active_s"] == pytest.approx(
+        900, rel=1e-9
+    )  # managed_services.csv
 
 
 def test_amortisation_of_the_fine_tuning_page_comes_out():

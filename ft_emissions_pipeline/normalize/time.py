@@ -129,7 +129,6 @@ def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
         uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
         model.loc["startup_s", "log_sd"],
     )
-    slowed = np.where(frame["method"] == "qlora", model.loc["time_factor_qlora", "value"], 1.0)
     work = np.sqrt(
         context.spread("train_flop", frame.index) ** 2
         + context.spread("gpu_count", frame.index) ** 2
@@ -137,7 +136,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
     )
     shape = np.ones(len(frame))
     return predict(
-        frame["train_flop"].to_numpy(dtype=float) * slowed,
+        _busy_flop(frame, model).to_numpy(dtype=float),
         work,
         gpu_count=frame["gpu_count"].to_numpy(dtype=float),
         peak_flop_rate=_peak_flop_rate(frame, context).to_numpy(dtype=float),
@@ -146,6 +145,12 @@ def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
         startup_s=startup.to_numpy(dtype=float),
         startup_log_sd=startup_spread,
     )
+
+
+def _busy_flop(frame: pd.DataFrame, model: pd.DataFrame) -> pd.Series:
+    """Return operations, with what keeps accelerators as busy: QLoRA unpacks weights of 4 bits."""
+    slower = model.loc["time_factor_qlora", "value"]
+    return frame["train_flop"].astype("float64") * np.where(frame["method"] == "qlora", slower, 1.0)
 
 
 def _hardware_spread(frame: pd.DataFrame, context: Context) -> np.ndarray:
@@ -222,7 +227,7 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     typical = ref.default(context.reference, "gpu_utilization")
     model = _in_force(context)
     available = frame["gpu_count"] * _peak_flop_rate(frame, context) * frame["active_s"]
-    reached = frame["train_flop"] / available.where(available > 0)
+    reached = _busy_flop(frame, model) / available.where(available > 0)
     share = reached / model.loc["model_flop_utilization", "value"]
     # A time predicted from the same operations cancels their spread; a logged one does not.
     predicted = context.imputed("active_s", frame.index)

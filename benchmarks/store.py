@@ -1,0 +1,58 @@
+"""One commit of a year of days, against pandas writing the same rows to one Parquet file."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.timing import best_of, table
+from ft_emissions_pipeline import store
+from ft_emissions_pipeline.tables import USAGE, conform
+
+DAYS, MODELS = 365, 300
+
+
+def year() -> pd.DataFrame:
+    """Return usage of some models over a year."""
+    days = pd.date_range("2025-01-01", periods=DAYS)
+    rows = DAYS * MODELS
+    frame = pd.DataFrame(
+        {
+            "date": np.repeat(days, MODELS),
+            "model_name": np.tile([f"model-{number}" for number in range(MODELS)], DAYS),
+            "inferences": np.arange(rows, dtype=float),
+            "source_format": "usage",
+            "source_uri": "usage.csv",
+            "source_record": [str(number) for number in range(rows)],
+        }
+    )
+    return conform(frame, USAGE)
+
+
+def main() -> None:
+    frame = year()
+    span = (frame["date"].min().date(), frame["date"].max().date())
+    with tempfile.TemporaryDirectory() as folder:
+        plain = best_of(3, lambda: frame.to_parquet(Path(folder) / "usage.parquet")).wall_s
+        first = best_of(1, lambda: store.write(folder, USAGE, frame, span)).wall_s
+        again = best_of(3, lambda: store.write(folder, USAGE, frame, span)).wall_s
+        moved = frame.assign(inferences=frame["inferences"] + 1)
+        replaced = best_of(1, lambda: store.write(folder, USAGE, moved, span)).wall_s
+        whole = best_of(3, lambda: store.read(folder, USAGE)).wall_s
+        day = best_of(3, lambda: store.read(folder, USAGE, (span[1], span[1]))).wall_s
+    rows = [("", "s", "x plain")]
+    for name, spent in (
+        ("pandas.to_parquet, one file", plain),
+        (f"first commit of {DAYS} days", first),
+        ("the same rows again: no commit", again),
+        ("every row changed: one commit", replaced),
+        ("read all days", whole),
+        ("read one day", day),
+    ):
+        rows.append((name, f"{spent:.3f}", f"{spent / plain:.1f}"))
+    table(f"{len(frame):,} rows on {DAYS} days", rows)
+
+
+if __name__ == "__main__":
+    main()

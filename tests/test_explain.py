@@ -1,0 +1,197 @@
+"""Explanations, followed with a pocket calculator: what is printed must add up as printed."""
+
+import ast
+import operator
+import re
+
+import pytest
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import methodology
+
+HOUR = {"reserved_s": 3600}
+USE = {"expected_inferences_per_day": 700, "expected_use_life_days": 3}
+CASES = {
+    "disclosed": {"gpu_model": "A100 80GB", "gpu_count": 4, "active_s": 40_000, "reserved_s": 43_200,
+                  "location": "AWS US West (Oregon)", "gpu_utilization": 0.47, **USE},
+    "bloom": {"gpu_model": "A100 80GB", "gpu_count": 384, "server_count": 48, "country_iso3": "FRA",
+              "reserved_s": 118 * 86_400, "active_s": 1_082_990 / 384 * 3600, "pue": 1.1,
+              "development_multiplier": 2.45},
+    "service": {"managed_service": "AWS Bedrock", "base_model": "Llama 2", "tokens_padded": 48_123,
+                **USE},
+    "overrun": {"active_s": 3630, "reserved_s": 3600, "location": "Germany"},
+    "no gpu": {**HOUR, "gpu_count": 0},
+    "meter": {**HOUR, "meter_energy_kwh": 5.2, "development_multiplier": 1.4},
+    "total": {**HOUR, "it_energy_kwh": 7.1},
+    "nothing used": {**HOUR, "it_energy_kwh": 0},
+    "components": {**HOUR, "gpu_energy_kwh": 4.3, "cpu_energy_kwh": 2.2, "ram_energy_kwh": 1.1},
+}  # fmt: skip
+TEXTS = [(profile, name) for profile in methodology.PROFILES for name in CASES]
+each_text = pytest.mark.parametrize(("profile", "name"), TEXTS)
+
+
+@pytest.fixture(scope="module")
+def estimates():
+    disclosures = [{**fields, "run_id": name} for name, fields in CASES.items()]
+    return {name: fte.estimate(disclosures, profile=name) for name in methodology.PROFILES}
+
+
+@pytest.fixture(scope="module")
+def texts(estimates):
+    return {(profile, name): estimates[profile].explain(name) for profile, name in TEXTS}
+
+
+def calculated(text):
+    """Work a printed sum out by the rules that every pocket calculator knows."""
+    signs = {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+    }
+
+    def work(node):
+        if isinstance(node, ast.BinOp):
+            return signs[type(node.op)](work(node.left), work(node.right))
+        return float(ast.literal_eval(node))
+
+    return work(ast.parse(text.replace(" x ", " * "), mode="eval").body)
+
+
+def steps(text):
+    """Yield (name, formula, printed sum, printed result, unit, result carried on) of each step."""
+    lines = text.split("\nSteps\n")[1].split("\n\n")[0].split("\n")
+    for n, line in enumerate(lines):
+        if re.match(r"^  \w", line):
+            name, formula = line.strip().split(" = ")
+            _, printed, result = lines[n + 1].split(" = ")
+            number, unit = result.split()
+            carried = number
+            if n + 2 < len(lines) and "carried on rounded" in lines[n + 2]:
+                carried = lines[n + 2].rsplit(": ", 1)[1].split()[0]
+            yield name, formula, printed.strip(), float(number), unit, float(carried)
+
+
+@each_text
+def test_every_step_adds_up_from_the_printed_numbers(texts, profile, name):
+    found = list(steps(texts[profile, name]))
+    assert len(found) >= 11
+    for step, _, printed, result, *_ in found:
+        assert calculated(printed) == pytest.approx(result, rel=1e-5), step
+
+
+@each_text
+def test_every_step_starts_from_values_that_were_printed_before(texts, profile, name):
+    """A later step takes what an earlier one carried on; only the published profile rounds."""
+    known = {}
+    for step, formula, printed, result, _, carried in steps(texts[profile, name]):
+        terms = zip(
+            re.findall(r"\w+", formula), re.findall(r"[\w.]+(?:e[+-]\d+)?", printed), strict=True
+        )
+        for term, number in terms:
+            if term in known:
+                assert float(number) == pytest.approx(known[term], rel=1e-6), (step, term)
+        assert profile == "scope3-2024" or carried == result
+        known[step] = carried
+
+
+@each_text
+def test_last_values_are_those_of_the_table(texts, estimates, profile, name):
+    run = estimates[profile].runs.set_index("run_id").loc[name]
+    printed = {step: carried for step, _, _, _, _, carried in steps(texts[profile, name])}
+    results = [column for column in run.index if column in printed]
+    assert {"total_kgco2e", "total_water_l", "it_energy_kwh", "facility_energy_kwh"} <= set(results)
+    for column in results:
+        assert printed[column] == pytest.approx(run[column], rel=1e-6)
+
+
+@each_text
+def test_every_factor_that_is_printed_says_where_it_comes_from(texts, profile, name):
+    text = texts[profile, name]
+    origins = text.split("\nWhere the values come from\n")[1]
+    stated = set(re.findall(r"^  (\w+) = ", origins, re.MULTILINE))
+    made = {step for step, *_ in steps(text)}
+    # Other names for a stated value: of the profile's own rows, or for the time it refers to.
+    stands_for = {
+        "flat_gpu_power_w": "defaults/scope3_gpu_power_w",
+        "logged_it_energy_kwh": "it_energy_kwh = ",
+        "generated_kwh": "it_energy_kwh = ",
+        "water_reserved_h": "reserved_s = ",
+    }
+    for step, formula, *_ in steps(text):
+        for factor in re.findall(r"[a-z]\w+", formula):
+            if factor in stands_for:
+                assert stands_for[factor] in origins, (step, factor)
+            else:
+                assert factor in stated | made or factor == "x", (step, factor)
+    for line in re.findall(r"^    \w+/.*$", origins, re.MULTILINE):
+        factor_id, source = line.split(": ", 1)
+        assert len(source.split()) > 2, factor_id
+
+
+@each_text
+def test_units_of_the_steps_are_those_of_the_columns(texts, profile, name):
+    suffixes = {"kWh": "_kwh", "kgCO2e": "_kgco2e", "L": "_l", "W": "_w", "h": ("_h", "hours"),
+                "kgCO2e/h": "_kgco2e_per_h", "L/h": "_l_per_h"}  # fmt: skip
+    for step, *_, unit, _ in steps(texts[profile, name]):
+        assert step.endswith(suffixes[unit]) or (unit, step) == ("kWh", "facility_kwh_per_gpu_hour")
+
+
+@pytest.mark.parametrize("name", ["disclosed", "service"])
+def test_the_share_of_one_inference_adds_up(texts, estimates, name):
+    text = texts["default", name]
+    shared = estimates["default"].per_inference.set_index("run_id").loc[name]
+    lines = re.findall(r"^  (\w+_per_inference) = (.*) = (\S+) (\w+)$", text, re.MULTILINE)
+    assert [line[0] for line in lines] == ["gco2e_per_inference", "water_ml_per_inference"]
+    for quantity, printed, result, _ in lines:
+        assert calculated(printed) == pytest.approx(float(result), rel=1e-5)
+        assert float(result) == pytest.approx(shared[quantity], rel=1e-6)
+
+
+def test_without_expected_inferences_the_share_is_said_to_be_unknown(texts):
+    assert "Per inference: unknown until" in texts["default", "total"]
+
+
+@each_text
+def test_the_interval_is_that_of_the_table(texts, estimates, profile, name):
+    run = estimates[profile].runs.set_index("run_id").loc[name]
+    for total in ("total_kgco2e", "total_water_l"):
+        printed = re.search(
+            rf"^  {total} = (\S+) \((\S+) to (\S+)\)", texts[profile, name], re.MULTILINE
+        )
+        ours = [run[total], run[f"{total}_p05"], run[f"{total}_p95"]]
+        assert [float(number) for number in printed.groups()] == pytest.approx(ours, rel=1e-6)
+
+
+def test_every_quirk_of_the_profile_is_explained_and_none_by_default(texts):
+    for quirk in methodology.switches(methodology.PROFILES["scope3-2024"]):
+        assert f"Quirk {quirk} of the profile: " in texts["scope3-2024", "bloom"]
+    assert "Quirk" not in texts["default", "bloom"]
+
+
+def test_rules_of_one_name_keep_their_own_words(texts):
+    """Active time has no start-up in it; the reservation has."""
+    text = texts["default", "service"]
+    of = {
+        field: re.search(rf"^  {field} = .*\n    (.*)$", text, re.MULTILINE).group(1)
+        for field in ("active_s", "reserved_s")
+    }
+    assert "start-up" not in of["active_s"]
+    assert "start-up" in of["reserved_s"]
+
+
+def test_a_flat_power_is_not_called_a_power_model(texts):
+    assert "GPU hours x a flat power" in texts["scope3-2024", "bloom"]
+    assert "power x active time" not in texts["scope3-2024", "bloom"]
+
+
+def test_an_unknown_run_is_refused_with_runs_that_there_are(estimates):
+    with pytest.raises(
+        KeyError, match="no run 'blom'; there are 9, for instance bloom, components"
+    ):
+        estimates["default"].explain("blom")
+
+
+def test_the_calculator_knows_brackets_and_precedence():
+    assert calculated("2 x (3 + 4) - 10 / 5") == 12.0
+    assert calculated("1.5e-05 x 2") == pytest.approx(3e-5)

@@ -1,0 +1,136 @@
+"""The lineage page as a user sees it: Dagster's web server in a process, a browser that opens it.
+
+Runs once for each browser that the machine has.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = [
+    path
+    for name in ("chromium", "chromium-browser", "google-chrome")
+    if (path := shutil.which(name)) is not None
+][:1]
+START_LIMIT_S = 90
+PAGES = {
+    "asset-groups": {"reference", "landing", "runs", "normalized", "impacts", "report"},
+    "locations/assets/asset-groups/impacts/lineage": {
+        "run_impacts",
+        "model_versions",
+        "inference_impacts",
+        "restatements",
+        # Where the group is entered and left.
+        "normalized_runs",
+        "field_provenance",
+        "usage",
+        "daily_report",
+    },
+    "assets/inference_impacts?view=overview": {
+        "The table to report: every gram and litre lands on one day.",
+        "gco2e_per_inference",
+    },
+}
+
+
+@contextmanager
+def ended_in_any_case(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
+    """End the process with all that it started, whatever happens meanwhile."""
+    try:
+        yield process
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=10)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+def wait_until_up(url: str, server: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    pytest.fail(f"the web server did not come up: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("home")
+    shutil.copy(ROOT / "dagster.yaml", home)
+    log, port = home / "log.txt", free_port()
+    command = [sys.executable, "-m", "dagster_webserver", "-w", str(ROOT / "workspace.yaml")]
+    settings = {
+        "DAGSTER_HOME": str(home),
+        "FT_EMISSIONS_LANDING": str(home / "landing"),
+        "FT_EMISSIONS_WAREHOUSE": str(home / "warehouse"),
+    }
+    with (
+        log.open("w") as output,
+        ended_in_any_case(
+            subprocess.Popen(
+                [*command, "-h", "127.0.0.1", "-p", str(port)],
+                env=os.environ | settings,
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        ) as server,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_until_up(f"{url}/server_info", server, log)
+        yield url
+
+
+def shown(browser: str, url: str, profile: Path) -> str:
+    """Return the page as the browser has it once its scripts have run."""
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=2000,1200"]
+    command += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+    command += [f"--user-data-dir={profile}", "--virtual-time-budget=20000", "--dump-dom", url]
+    with ended_in_any_case(
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    ) as process:
+        return process.communicate(timeout=60)[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_page_names_stages_assets_and_what_they_are(browser, page, address, tmp_path):
+    text = shown(browser, f"{address}/{page}", tmp_path)
+    assert {name for name in PAGES[page] if name not in text} == set()
+    assert "Join the Dagster community" not in text
+    # Dagster loads this script from the network where telemetry is on.
+    assert "oss-telemetry" not in text
