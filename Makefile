@@ -5,19 +5,21 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export DAGSTER_HOME := $(CURDIR)/.dagster
-export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test ui lint setup clean
 
-run: $(READY)
+run: $(READY) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
 
 test: $(READY)
 	@$(BIN)/python -m pytest
 
-ui: $(READY)
-	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+# From within its home, as Dagster would otherwise warn that it does not use the dagster.yaml here.
+ui: $(READY) $(DAGSTER_HOME)/dagster.yaml
+	@cd $(DAGSTER_HOME) && $(CURDIR)/$(BIN)/dagster dev -w $(CURDIR)/workspace.yaml --host 127.0.0.1 --port 3000
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	@mkdir -p $(DAGSTER_HOME) && cp $< $@
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

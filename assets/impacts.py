@@ -11,16 +11,16 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from assets import pending
 from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days
 from assets.quality_checks import check_result, check_spec
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import out, table_asset
-from ft_emissions_pipeline import amortize, landing, restate, store
+from ft_emissions_pipeline import amortize, landing, pending, restate, store
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.tables import (
+    ALLOCATION,
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
@@ -71,7 +71,7 @@ def model_versions(
     versions = amortize.model_versions(run_impacts, usage, as_of)
     previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
     unshared = pending.unshared_days(previous, versions, reported, as_of)
-    pending.note(pipeline.warehouse, pending.ALLOCATION, unshared)
+    pending.note(pipeline.warehouse, ALLOCATION, unshared)
     return versions
 
 

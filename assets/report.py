@@ -10,12 +10,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets import pending
 from assets.partitions import DAILY, ONE_RUN, days
 from assets.quality_checks import check_result, check_spec
 from assets.resources import OwnFootprint, Pipeline
 from assets.stored import out
-from ft_emissions_pipeline import report, store
+from ft_emissions_pipeline import pending, report, store
 from ft_emissions_pipeline.footprint import FootprintFailed
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,

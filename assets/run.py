@@ -14,14 +14,13 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets import pending
 from assets.definitions import build_defs
 from assets.partitions import range_tags
 from ft_emissions_pipeline import landing as logs
-from ft_emissions_pipeline import restate, store
+from ft_emissions_pipeline import pending, restate, store
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import load
-from ft_emissions_pipeline.tables import LANDING_INDEX
+from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
@@ -74,7 +73,7 @@ def materialize(
     )  # fmt: skip
     with _instance(home) as instance:
         if days is not None:
-            failures = _run(defs, instance, pending.EVERYTHING, days)
+            failures = _run(defs, instance, EVERYTHING, days)
             return Materialized([days], failures)
         return _run_what_is_due(defs, instance, landing, warehouse, timezone)
 
@@ -89,7 +88,7 @@ def _run_what_is_due(
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
     new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
-    pending.note(warehouse, pending.EVERYTHING, logs.touched_days(index, new_index))
+    pending.note(warehouse, EVERYTHING, logs.touched_days(index, new_index))
     done: list[Range] = []
     for job in pending.SETTLES:
         # Which days the versions move on is known once all runs are, so it is asked for only then.

@@ -1,6 +1,6 @@
-"""Runs and usage of a day, as logged; and the runs that the rules let pass.
+"""Runs and usage of a day, as logged; the runs that the rules let pass, and what was not used.
 
-Put here: the daily tables before anything is filled in. Keep out: the files' index (`landing.py`)
+Put here: the tables before anything is filled in. Keep out: the files' index (`landing.py`)
 and imputation (`normalized.py`).
 """
 
@@ -11,8 +11,8 @@ from assets.partitions import days
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import table_asset
-from ft_emissions_pipeline import landing, normalize
-from ft_emissions_pipeline.tables import RUNS, USAGE, VALIDATED_RUNS
+from ft_emissions_pipeline import landing, normalize, store
+from ft_emissions_pipeline.tables import QUARANTINE, RUNS, USAGE, VALIDATED_RUNS, conform
 
 GROUP = "runs"
 
@@ -65,3 +65,17 @@ def validated_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """
     accepted, _ = normalize.accepted(runs)
     return accepted
+
+
+@table_asset(
+    QUARANTINE,
+    group=GROUP,
+    ins={"runs": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+)
+def quarantine(pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Collect the records that could not be read, that break a rule, or that say too little."""
+    previous = store.read(pipeline.warehouse, QUARANTINE)
+    unread = landing.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
+    _, refused = normalize.accepted(runs)
+    found = [frame for frame in (unread, refused) if len(frame)]
+    return conform(pd.concat(found), QUARANTINE) if found else unread

@@ -6,14 +6,13 @@ Put here: jobs and schedules. Keep out: which days an event touches (`ft_emissio
 import dagster as dg
 import pandas as pd
 
-from assets import pending
 from assets.partitions import range_tags
 from assets.resources import Pipeline
-from ft_emissions_pipeline import landing, restate, store
-from ft_emissions_pipeline.tables import LANDING_INDEX, MODEL_VERSIONS
+from ft_emissions_pipeline import landing, pending, restate, store
+from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, LANDING_INDEX, MODEL_VERSIONS
 
 everything = dg.define_asset_job(
-    pending.EVERYTHING,
+    EVERYTHING,
     selection=dg.AssetSelection.all(),
     description="All stages for a day or a range of days, in one run.",
 )
@@ -25,7 +24,7 @@ intake = dg.define_asset_job(
 )
 
 allocation = dg.define_asset_job(
-    pending.ALLOCATION,
+    ALLOCATION,
     selection=dg.AssetSelection.assets(
         "restatements", "inference_impacts", "daily_report", "pipeline_footprint"
     ),

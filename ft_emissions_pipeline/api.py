@@ -33,6 +33,10 @@ Paths = str | Path | Sequence[str | Path]
 Disclosure = Mapping[str, object]
 
 
+class UnknownRun(KeyError):
+    """No run has the id; the message names runs that there are."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused."""
@@ -49,7 +53,7 @@ class Estimate:
 
         Raises
         ------
-        KeyError
+        UnknownRun
             If no run has the id.
         """
         return explain_row(run_id, self.normalized, self.provenance, self.runs, self.reference)
@@ -187,7 +191,7 @@ def explain_stored(run_id: str, warehouse: str | Path) -> str:
 
     Raises
     ------
-    KeyError
+    UnknownRun
         If no run has the id.
     """
     normalized, provenance, impacts = (
@@ -207,14 +211,14 @@ def explain_row(
 
     Raises
     ------
-    KeyError
-        If no run has the id; the message names runs that there are.
+    UnknownRun
+        If no run has the id.
     """
     at = normalized["run_id"] == run_id
     if not at.any():
         known = ", ".join(normalized["run_id"].head(10))
         msg = f"no run {run_id!r}; there are {len(normalized)}, for instance {known}"
-        raise KeyError(msg)
+        raise UnknownRun(msg)
     return explanation.explain(
         normalized[at].iloc[0],
         provenance[provenance["run_id"] == run_id],

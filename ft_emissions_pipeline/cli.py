@@ -43,7 +43,7 @@ class Format(StrEnum):
 
 Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
-Warehouse = Annotated[Path, typer.Option(help="Folder of the tables.")]
+Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
 
 
@@ -79,7 +79,7 @@ def estimate(
 @app.command()
 def run(
     landing: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path("landing"),
-    warehouse: Warehouse = Path("warehouse"),
+    warehouse: Warehouse = "warehouse",
     date: Day = None,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
@@ -121,7 +121,7 @@ def explain(
     file: Annotated[
         list[str] | None, typer.Option(help="Logs to estimate the run from, without a warehouse.")
     ] = None,
-    warehouse: Warehouse = Path("warehouse"),
+    warehouse: Warehouse = "warehouse",
     profile: Profile = "default",
     timezone: Zone = "UTC",
 ) -> None:
@@ -129,21 +129,24 @@ def explain(
     from ft_emissions_pipeline import api
 
     with _refusals():
-        if file:
-            runs, quarantine = api.read_runs(file, timezone=timezone)
-            text = api.estimate(runs, profile=profile).explain(run_id)
-            _complain(quarantine)
-        else:
-            text = api.explain_stored(run_id, warehouse)
+        try:
+            if file:
+                runs, quarantine = api.read_runs(file, timezone=timezone)
+                text = api.estimate(runs, profile=profile).explain(run_id)
+                _complain(quarantine)
+            else:
+                text = api.explain_stored(run_id, warehouse)
+        except api.UnknownRun as error:
+            _fail(str(error.args[0]))
     typer.echo(text)
 
 
 @app.command()
-def report(warehouse: Warehouse = Path("warehouse")) -> None:
+def report(warehouse: Warehouse = "warehouse") -> None:
     """Write the HTML report anew from the tables, and print where it lies."""
     from ft_emissions_pipeline import report as page
 
-    if not warehouse.is_dir():
+    if "://" not in warehouse and not Path(warehouse).is_dir():
         _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
     with _refusals():
         typer.echo(page.write(warehouse))
@@ -164,8 +167,8 @@ def _refusals() -> Iterator[None]:
     """Turn what was wrong with the input into a sentence and an exit code."""
     try:
         yield
-    except (FileNotFoundError, KeyError) as error:
-        _fail(str(error.args[-1] if isinstance(error, KeyError) else error))
+    except FileNotFoundError as error:
+        _fail(str(error))
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -211,7 +214,7 @@ def _complain(quarantine: pd.DataFrame) -> None:
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
 
 
-def _summary(warehouse: Path, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
+def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
     from ft_emissions_pipeline import landing, store, tables
 
     index = store.read(warehouse, tables.LANDING_INDEX)

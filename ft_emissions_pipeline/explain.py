@@ -19,6 +19,7 @@ from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w
+from ft_emissions_pipeline.tables import NORMALIZED_RUNS
 
 POWER_STEPS = (
     ("idle_power_w", "W",
@@ -225,7 +226,8 @@ def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference)
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
             "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip
-    for row in provenance.itertuples(index=False):
+    order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
+    for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:
             continue
         yield f"  {row.field} = {_shown(row)}"

@@ -169,7 +169,6 @@ def run_impacts(
         return footprint({**inputs, **times}, profile, flat_gpu_power_w=flat, modelled=modelled)
 
     log_sd, imputed = _spreads(normalized["run_id"], provenance)
-    log_sd["it_energy_kwh"] = np.where(modelled, 0.0, log_sd["it_energy_kwh"])
     values["pace"], log_sd["pace"] = np.ones(len(normalized)), _take_pace_out(log_sd)
     imputed["pace"] = imputed["reserved_s"]
     found = parts(values)

@@ -14,7 +14,7 @@ from fnmatch import translate
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers import Reading, basis_of, progress_of, run_mapping
+from ft_emissions_pipeline.readers import READERS, Reading, basis_of, progress_of, run_mapping
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
@@ -25,6 +25,7 @@ _CLOCKS = pd.Timedelta(minutes=1)
 """Difference of instants up to which two logs agree."""
 _STATE = 0.99
 """Share of the furthest progress from which on a record of the same format is no earlier state."""
+_TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
 _SOURCE = ["source_format", "source_uri", "source_record"]
 
 
@@ -54,8 +55,8 @@ def join(
     Returns
     -------
     runs : pandas.DataFrame
-        One row per run. Per field measured goes before disclosed before predicted, then the first
-        in order of source_uri and source_record. A run of several records has its `origins`: JSON of
+        One row per run. Per field measured goes before disclosed before predicted, then the format
+        that is registered first, then the first in order of source_uri and source_record. A run of several records has its `origins`: JSON of
         field -> [basis, uri#record]; its source is its first record.
     merged : pandas.DataFrame
         source_uri, source_record, run_id of every record that joined another one.
@@ -148,8 +149,12 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
             runs[field] = pd.Series(index=runs.index, dtype=several[field].dtype)
             continue
         ranks = {name: BASES.index(basis_of(name, field)) for name in formats}
-        rank = values["source_format"].map(ranks)
-        ranked = values.assign(rank=rank, at=values.index).sort_values("rank", kind="stable")
+        ranked = values.assign(
+            rank=values["source_format"].map(ranks),
+            # Of two instruments the reader registered first decides, whatever the files are called.
+            turn=values["source_format"].map(_TURNS),
+            at=values.index,
+        ).sort_values(["rank", "turn"], kind="stable")
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):

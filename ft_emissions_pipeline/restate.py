@@ -42,7 +42,8 @@ def restatements(
         return empty(RESTATEMENTS)
     both = old.merge(new, on=KEY, how="left", suffixes=("_old", "_new"), indicator="_side")
     withdrawn = both["_side"] == "left_only"
-    cause, detail = _cause(both, withdrawn)
+    recounted, recount = _recounted(both, old, new)
+    cause, detail = _cause(both, withdrawn, recounted, recount)
     pieces = []
     for column in REPORTED:
         before, after = both[f"{column}_old"], both[f"{column}_new"]
@@ -59,6 +60,30 @@ def restatements(
         old_table_version=old_table_version, new_table_version=old_table_version + 1
     )
     return conform(frame, RESTATEMENTS) if len(frame) else empty(RESTATEMENTS)
+
+
+def _recounted(
+    both: pd.DataFrame, old: pd.DataFrame, new: pd.DataFrame
+) -> tuple[pd.Series, pd.Series]:
+    """Say of which versions a day's count was corrected, and how much of it.
+
+    A day that is only shared differently between versions keeps its sum over them: that is the work
+    of a run that came late, and no correction of the count.
+    """
+    day = ["date", "model_name"]
+    keys = pd.MultiIndex.from_frame(both[day])
+    before, after = (
+        frame.groupby(day)["inferences"].sum().reindex(keys).to_numpy(dtype=float)
+        for frame in (old, new)
+    )
+    moved = pd.Series(~np.isclose(before, after, rtol=SAME, equal_nan=True), index=both.index)
+    text = pd.Series(
+        [f"{was:.12g} -> {now:.12g} inferences on {date:%Y-%m-%d}" if changed else None
+         for was, now, date, changed in zip(before, after, both["date"], moved, strict=True)],
+        index=both.index, dtype="str",
+    )  # fmt: skip
+    version = [both["model_name"], both["model_version"]]
+    return moved.groupby(version).transform("any"), text.groupby(version).transform("first")
 
 
 def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
@@ -102,7 +127,9 @@ def ranges(days: pd.DatetimeIndex, gap: int) -> list[tuple[pd.Timestamp, pd.Time
     return list(zip(starts, ends, strict=True))
 
 
-def _cause(both: pd.DataFrame, withdrawn: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _cause(
+    both: pd.DataFrame, withdrawn: pd.Series, recounted: pd.Series, recount: pd.Series
+) -> tuple[pd.Series, pd.Series]:
     """Name the first cause that the two rows show; what none of them explains is a late log."""
 
     def differs(column: str) -> pd.Series:
@@ -111,16 +138,11 @@ def _cause(both: pd.DataFrame, withdrawn: pd.Series) -> tuple[pd.Series, pd.Seri
     def words(column: str) -> pd.Series:
         return column + " " + both[f"{column}_old"] + " -> " + both[f"{column}_new"].astype("str")
 
-    counts = ~np.isclose(both["inferences_old"], both["inferences_new"], rtol=SAME, equal_nan=True)
     rules = (
         ("factor changed", differs("reference_version"), words("reference_version")),
         ("methodology changed", differs("methodology"), words("methodology")),
         ("use life closed", differs("status"), words("status")),
-        (
-            "usage true-up",
-            pd.Series(counts, index=both.index) & ~withdrawn,
-            words("inferences_basis"),
-        ),
+        ("usage true-up", recounted & ~withdrawn, recount),
     )
     cause = pd.Series("late log", index=both.index, dtype="str")
     detail = pd.Series("a run or a count of another day changed", index=both.index, dtype="str")

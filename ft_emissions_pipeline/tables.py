@@ -517,11 +517,25 @@ PIPELINE_FOOTPRINT = Table(
     key=("pipeline_run_id",),
 )
 
+EVERYTHING = "everything"
+ALLOCATION = "allocation"
+"""Jobs: all stages of some days, or only the sharing over versions and days."""
+
+PENDING_DAYS = Table(
+    "pending_days",
+    "a day that a job has yet to refresh",
+    (
+        _day("Day that is due."),
+        _text("job", "Job that is to refresh it.", required=True, allowed=(EVERYTHING, ALLOCATION)),
+    ),
+    key=("date", "job"),
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LANDING_INDEX, RUNS, USAGE, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
-        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PIPELINE_FOOTPRINT,
+        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
 
@@ -573,6 +587,8 @@ def _typed(frame: pd.DataFrame, column: Column) -> pd.Series:
     values = frame.get(column.name)
     if values is None:
         values = pd.Series(None, index=frame.index, dtype="object")
+    if str(values.dtype) == _PANDAS_TYPES.get(column.kind):
+        return values
     try:
         if column.kind == "boolean":
             return values.astype("boolean")

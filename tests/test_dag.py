@@ -21,12 +21,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from assets import build_defs, pending, schedules
+from assets import build_defs, schedules
 from assets.partitions import RANGE_END, RANGE_START, range_tags
 from assets.resources import Pipeline
 from assets.run import materialize
 from ft_emissions_pipeline import landing as logs
-from ft_emissions_pipeline import reference, store, tables
+from ft_emissions_pipeline import pending, reference, store, tables
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -640,7 +640,7 @@ def test_a_killed_run_leaves_readable_tables_and_a_rerun_completes_them(tmp_path
     done = materialize(team.landing, team.warehouse)
     assert done.failures == []
     assert_same_tables(team, started.team)
-    assert pending.days(team.warehouse, pending.EVERYTHING).empty
+    assert pending.days(team.warehouse, tables.EVERYTHING).empty
 
 
 def test_a_file_without_days_still_reaches_quarantine(started, tmp_path):
@@ -648,6 +648,20 @@ def test_a_file_without_days_still_reaches_quarantine(started, tmp_path):
     (team.landing / "broken.json").write_text('{"jobArn": ')
     assert materialize(team.landing, team.warehouse).ranges == []
     assert list(team.read(QUARANTINE)["source_uri"]) == ["broken.json"]
+
+
+def test_runs_are_on_record_where_dagster_has_a_home(tmp_path):
+    home, landing = tmp_path / "home", tmp_path / "landing"
+    home.mkdir()
+    landing.mkdir()
+    (landing / "broken.json").write_text("{")
+    # Without its settings, which switch telemetry off, the home is left alone.
+    materialize(landing, tmp_path / "first", home=home)
+    assert list(home.iterdir()) == []
+    shutil.copy(ROOT / "dagster.yaml", home)
+    materialize(landing, tmp_path / "second", home=home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert [run.job_name for run in instance.get_runs()] == ["intake"]
 
 
 # By itself

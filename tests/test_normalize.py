@@ -351,6 +351,45 @@ def test_another_year_of_a_country_leaves_more_open_than_the_same(origins):
     assert log_sd_of(another) == pytest.approx(both, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("field", "cell", "per_cell"),
+    [
+        ("grid_kgco2e_per_kwh", "gco2e_per_kwh", 1000),
+        ("electricity_water_l_per_kwh", "l_per_kwh", 1),
+        ("pue", "value", 1),
+        ("gpu_max_w", "tdp_w", 1),
+        ("gpu_embodied_water_l", "embodied_water_l", 1),
+        ("server_embodied_kgco2e", "embodied_kgco2e", 1),
+    ],
+)
+def test_a_factor_is_the_cell_of_its_row_in_the_unit_of_the_column(
+    default, origins, filled, field, cell, per_cell
+):
+    for case in ("grid of the year", "instance", "google"):
+        row = ref.describe(default.reference, origins.loc[(case, field), "factor_id"])
+        assert filled.loc[case, field] == pytest.approx(row[cell] / per_cell, rel=1e-12)
+
+
+def test_grid_carbon_is_in_kilograms(filled):
+    """Ember and Our World in Data print 350 to 400 g/kWh for the USA of these years."""
+    assert 0.35 < filled.loc["grid of the year", "grid_kgco2e_per_kwh"] < 0.4
+
+
+def test_a_guessed_device_may_be_any_and_a_vague_name_any_of_its_variants(default, origins):
+    named, vague, guessed = (
+        log_sd_of(origins.loc[(case, "gpu_max_w")])
+        for case in ("gpu by id", "gpu by vague name", "gpu guessed")
+    )
+    gpus = default.reference.tables["gpus"].set_index("gpu_id")
+    watts = np.log(gpus["tdp_w"])
+    of_a100 = watts[watts.index.str.startswith("A100-")]
+    part = np.log(1.15)  # gsd_hardware_power
+    assert named == pytest.approx(part, rel=1e-6)
+    assert vague == pytest.approx(np.hypot(part, of_a100.std()), rel=1e-6)
+    assert guessed == pytest.approx(np.hypot(part, watts.std()), rel=1e-6)
+    assert guessed > vague > named
+
+
 def test_the_world_is_the_widest_place(origins):
     row = origins.loc[("nowhere", "grid_kgco2e_per_kwh")]
     assert row["rule"] == "grid_of_world"

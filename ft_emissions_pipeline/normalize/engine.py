@@ -233,9 +233,14 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
             continue
         formats = frame.loc[present, "source_format"]
         basis = formats.map({each: basis_of(each, name) for each in formats.unique()})
-        sources = source.loc[present].copy()
-        for row in present[joined.loc[present].to_numpy()]:
-            basis.loc[row], sources.loc[row] = origins.loc[row][name]
+        sources = source.loc[present]
+        several = joined.loc[present].to_numpy()
+        if several.any():
+            own = [origins_of_run[name] for origins_of_run in origins.loc[present[several]]]
+            basis, sources = (
+                _with(column, several, [pair[place] for pair in own])
+                for place, column in enumerate((basis, sources))
+            )
         spread = LOGGED_SPREAD.get(name)
         log_sd = (
             np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
@@ -260,6 +265,13 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
             )
         )
     return pieces
+
+
+def _with(column: pd.Series, rows: np.ndarray, values: list[str]) -> pd.Series:
+    """Return the column with other values in some rows, set at once: one by one would be quadratic."""
+    cells = column.to_numpy(dtype="object", copy=True)
+    cells[rows] = values
+    return pd.Series(cells, index=column.index, dtype="str")
 
 
 def _interval(values: pd.Series, log_sd: object) -> tuple[object, object]:

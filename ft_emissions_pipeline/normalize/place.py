@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.equations import GRAMS_PER_KG
 from ft_emissions_pipeline.normalize.engine import (
     Answer,
     Context,
@@ -143,7 +144,10 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
         another_year = (found["match"] != "same_year") * _log_gsd(context, "gsd_grid_earlier_year")
         spread = np.hypot(_log_gsd(context, gsd), another_year)
         return Offer(
-            found["value"] / 1000.0, factor_id=found["factor_id"], log_sd=spread, note=_match(found)
+            found["value"] / GRAMS_PER_KG,
+            factor_id=found["factor_id"],
+            log_sd=spread,
+            note=_match(found),
         )
 
     return offer

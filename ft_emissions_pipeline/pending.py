@@ -1,32 +1,21 @@
 """Days that are due: touched by a log or by a version, and not refreshed by a run since.
 
-Put here: noting and settling such days. Keep out: which days an event touches
-(`ft_emissions_pipeline/landing.py`, `restate.py`).
+Put here: noting and settling such days. Keep out: which days an event touches (`landing.py`,
+`restate.py`) and the jobs themselves (`assets/schedules.py`).
 
 A run first writes its index over the logs. Were it to end there, killed or refused by a check, the
 next run would find nothing new in the landing folder; what is due is therefore noted before, and
 settled by the last step of a run.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pandas as pd
 
 from ft_emissions_pipeline import restate, store
-from ft_emissions_pipeline.tables import Column, Table, conform
-
-EVERYTHING = "everything"
-ALLOCATION = "allocation"
-
-PENDING_DAYS = Table(
-    "pending_days",
-    "a day that a job has yet to refresh",
-    (
-        Column("date", "date", "Day.", required=True),
-        Column("job", "string", "Job.", required=True, allowed=(EVERYTHING, ALLOCATION)),
-    ),
-    key=("date", "job"),
-)
+from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, PENDING_DAYS, conform
 
 SETTLES = {EVERYTHING: (EVERYTHING, ALLOCATION), ALLOCATION: (ALLOCATION,)}
 """Which jobs' days a job settles; runs of hand-picked assets settle none."""
