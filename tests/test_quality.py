@@ -20,7 +20,9 @@ from assets.quality_checks import check_result, check_spec
 from ft_emissions_pipeline import quality, store, tables
 from ft_emissions_pipeline.tables import RUNS, TABLES, USAGE, Table
 
-every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+# A note of which days are due is no asset, so it is never checked.
+CHECKED = {name: table for name, table in TABLES.items() if name != "pending_days"}
+every_table = pytest.mark.parametrize("table", CHECKED.values(), ids=CHECKED.keys())
 
 
 def good(table: Table, rows=3):
@@ -246,7 +248,10 @@ class Closed(socket.socket):
 socket.socket, socket.getaddrinfo = Closed, refuse
 from ft_emissions_pipeline import quality, tables
 assert not {"great_expectations", "dagster"} & set(sys.modules)
-assert quality.validate(tables.empty(tables.USAGE), tables.USAGE).passed
+row = {"date": "2026-01-02", "model_name": "m", "inferences": 1.0, "source_format": "usage"}
+row |= {"source_uri": "usage.csv", "source_record": "2"}
+frame = tables.conform(tables.pd.DataFrame([row]), tables.USAGE)
+assert quality.validate(frame, tables.USAGE).passed
 assert "great_expectations" in sys.modules
 """
 
