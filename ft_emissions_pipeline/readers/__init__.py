@@ -21,9 +21,15 @@ from ft_emissions_pipeline.readers import (
     bedrock,
     codecarbon,
     disclosure,
+    fireworks,
     hugging_face,
+    mistral,
+    openai_jobs,
     run_mapping,
+    sagemaker,
+    together,
     usage,
+    vertex,
 )
 from ft_emissions_pipeline.readers.files import files_in
 from ft_emissions_pipeline.readers.reading import (
@@ -52,6 +58,12 @@ READERS: tuple[Reader, ...] = (
     codecarbon,
     hugging_face,
     bedrock,
+    sagemaker,
+    openai_jobs,
+    vertex,
+    fireworks,
+    mistral,
+    together,
     usage,
     run_mapping,
     disclosure,

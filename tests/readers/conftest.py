@@ -1,6 +1,7 @@
 """Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -229,6 +230,19 @@ RUNS_YAML = """runs:
 USAGE_CSV = "date,model_name,inferences\n2026-03-02,support-bot,1000\n"
 
 
+MANAGED_SERVICES = Path(__file__).parent.parent / "data" / "managed_services"
+
+
+@pytest.fixture(scope="session")
+def service_file():
+    """Return the text of a file of a managed service, by its name without ending."""
+
+    def text(name):
+        return (MANAGED_SERVICES / f"{name}.json").read_text(encoding="utf-8")
+
+    return text
+
+
 @pytest.fixture
 def seeds(emissions_csv):
     """One good file per format: uri -> bytes; the ground for mutations."""
@@ -243,6 +257,9 @@ def seeds(emissions_csv):
         "runs.yaml": RUNS_YAML.encode(),
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
+        **{
+            f"jobs/{path.name}": path.read_bytes() for path in MANAGED_SERVICES.glob("*_job_*.json")
+        },
     }
 
 
