@@ -4,11 +4,11 @@ The SDKs are the dependency group `sdks`; what is not installed is not collected
 every field and its type; the others' are asked to read the fixture, and which fields they lack.
 """
 
-import datetime
+import datetime as dt
+import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ if AWS_CASES:
             for inner in value:
                 yield from _breaches(inner, shape.member, f"{place}[]")
         elif shape.type_name == "timestamp" and isinstance(value, str):
-            datetime.datetime.fromisoformat(value)
+            dt.datetime.fromisoformat(value)
         else:
             types = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float}
             if not isinstance(value, types.get(shape.type_name, ())):
