@@ -402,3 +402,25 @@ def test_owners_in_names_are_removed_once_and_for_all(text, secret):
         scrubbed("accounts/fireworks/models/llama-v3p1-8b")
         == "accounts/fireworks/models/llama-v3p1-8b"
     )
+
+
+UNDISCLOSED = ("gemini-", "amazon.")
+
+
+def test_the_reference_tables_know_every_service_and_every_public_model(seeds, read, service_file):
+    names = [name for name in seeds if name.startswith("jobs/")]
+    contents = [
+        *(seeds[name] for name in names),
+        service_file("bedrock_list_with_and_without_phases"),
+    ]
+    runs = pd.concat([read("j.json", content).runs for content in contents])
+    snowflake = read("snowflake.csv", seeds["snowflake.csv"]).runs
+    runs = pd.concat([runs, snowflake], ignore_index=True)
+    tables = reference.load()
+    services = runs["managed_service"].dropna()
+    assert reference.resolve(tables, "managed_services", services)["id"].notna().all()
+    assert services.nunique() == 9
+    models = runs["base_model"].dropna()
+    public = models[~models.str.startswith(UNDISCLOSED)]
+    found = reference.resolve(tables, "models", public)["id"]
+    assert public[found.isna()].tolist() == []
