@@ -32,6 +32,10 @@ CASES = {
     "instance": {**HOUR, "instance_type": "p4d.24xlarge", "cloud_region": "eu-west-1"},
     "part of a server": {**HOUR, "instance_type": "g5.xlarge", "location": "AWS US West (Oregon)"},
     "service": {"managed_service": "AWS Bedrock", "base_model": "Llama 2", "tokens_padded": 48123},
+    "service, two servers": {
+        "managed_service": "Fireworks AI", "base_model": "Llama 2 7B", "tokens_padded": 48123,
+        "server_count": 2,
+    },
     "service, part of a server": {
         "managed_service": "AWS Bedrock", "gpu_count": 2, "gpu_model": "A100-SXM4-40GB",
         "tokens_padded": 48123,
@@ -232,6 +236,7 @@ def test_a_predicted_time_goes_with_the_typical_utilisation(filled, case):
         ("part of a server", 1, 1 / 8),  # instances.csv: g5.xlarge
         ("service", 8, 1),
         ("service, part of a server", 2, 2 / 8),
+        ("service, two servers", 16, 2),  # the service's profile is of 8 accelerators
         ("no gpu", 0, 1),
     ],
 )

@@ -84,6 +84,14 @@ def _of_managed(column: str) -> Answer:
     return offer
 
 
+def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
+    """Leave runs alone that name several servers: the profile is of one job whose size nobody told."""
+    offer = _of_managed("gpu_count")(frame, context)
+    return Offer(
+        offer.values.where(~(frame["server_count"] > 1)), offer.factor_id, offer.log_sd, offer.note
+    )
+
+
 def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
     found = ref.resolve(context.reference, "servers", frame["server_model"])
     row = ref.take(context.reference, "servers", found["id"], ["gpu_id"])
@@ -253,7 +261,7 @@ IDENTITY = (
     Rule("server_model", "server_model_of_id", "default", "named after the server taken", _name_from("server_id")),
     Rule("gpu_count", "gpu_count_of_instance", "disclosed", "accelerators of the instance type", _of_instance("gpu_count")),
     Rule("gpu_count", "gpu_count_of_managed_service", "default", "accelerators of the service's execution profile",
-         _of_managed("gpu_count")),
+         _gpus_of_managed),
     Rule("gpu_count", "gpus_fill_servers", "default", "the servers are used whole; 1 server if none is named",
          _gpus_fill_servers),
     Rule("server_count", "server_share_of_instance", "disclosed", "the instance's share of its platform",

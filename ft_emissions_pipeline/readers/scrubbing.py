@@ -19,13 +19,29 @@ _LOOKED_AT = 4000
 """Characters looked at before shortening: enough that a secret cut off by it lies beyond `RAW_LENGTH`."""
 
 _NAMED = r"password|passwd|secret|(?:api|access)[_-]?key|(?:access|auth)[_-]?token"
+_IDENTITIES = (
+    r"organi[sz]ation_?id|user_?id|owner_address|tenant_?id|wandb_?(?:entity|key)|created_?by"
+)
 _SECRETS = (
+    # Whoever owns a job, and signed addresses as a whole, before their query is.
+    rf"((?i:{_IDENTITIES}|signed_?url)[\"']?\s{{0,5}}[:=]\s{{0,5}}[\"']?)[^\s\"',;|}}\[\]]+",
     # The query of a URL: signatures of presigned links live there.
     r"([A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'?|<>]{1,1000}\?)[^\s\"'|<>]+",
     # User and password in a URL.
     r"([A-Za-z][A-Za-z0-9+.-]{1,15}://)[^\s/@\"']{1,200}@",
     # The account id in an ARN.
     r"(arn:aws[a-z-]{0,12}:[a-z0-9-]{0,40}:[a-z0-9-]{0,30}:)\d{12}",
+    # The account id in the name of a bucket or of a container registry.
+    r"(\bs3://[a-z0-9.-]{1,50}-)\d{12}\b",
+    r"()\b\d{12}(?=\.dkr\.ecr\.)",
+    # The project in a Google Cloud name, the subscription in an Azure one, the account in one of Fireworks.
+    r"(\bprojects/)[^/\s\"'\[\]]{1,64}(?=/locations/)",
+    r"(?i:(\bsubscriptions/))[0-9A-Fa-f-]{36}",
+    r"(\baccounts/)(?!fireworks/)[^/\s\"'\[\]]{1,64}"
+    r"(?=/(?:models|datasets|deploy\w{1,20}|users|secrets|supervisedFineTuningJobs)\b)",
+    # The organisation in the name of a model that OpenAI or Mistral fine-tuned, and as an id.
+    r"(\bft:[A-Za-z0-9._-]{1,80}:)[^:\s\"',\[\]]{1,80}(?=:)",
+    r"()\b(?:org|user)-[A-Za-z0-9]{16,}",
     # Emails end in a name, unlike model@1.2.
     r"()[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}",
     # Keys of OpenAI and others, Hugging Face, GitHub, GitLab, Slack, AWS, Google.
@@ -35,6 +51,8 @@ _SECRETS = (
     r"()\b(?:glpat|xox[abprs])-[A-Za-z0-9_-]{10,}",
     r"()\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}",
     r"()\bAIza[A-Za-z0-9_-]{20,}",
+    # The owner before the name of a model that Together made.
+    r"((?:output|object)_name[\"']?\s{0,5}[:=]\s{0,5}[\"']?)[^/\s\"',\[\]]{1,80}(?=/)",
     # JSON web tokens, bearer tokens, and whatever is called a password.
     r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?",
     r"((?i:\bbearer)\s+)[A-Za-z0-9._~+/=-]+",
@@ -45,7 +63,8 @@ _SECRETS = (
 
 _HINT = (
     r"@|://|arn:aws|sk-|hf_|gh[opusr]_|github_pat_|glpat-|xox|AKIA|ASIA|AROA|AIDA|AIza|eyJ"
-    r"|(?i:bearer|passw|secret|key|token)"
+    r"|projects/|accounts/|ft:|org-|user-|dkr|_name"
+    r"|(?i:bearer|passw|secret|key|token|subscriptions/|_?id\W|address|entity|createdby|created_by|signed)"
 )
 """Cheap enough to be looked for in a million cells; only cells that have it are searched for secrets."""
 

@@ -1,6 +1,7 @@
 """Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -229,6 +230,25 @@ RUNS_YAML = """runs:
 USAGE_CSV = "date,model_name,inferences\n2026-03-02,support-bot,1000\n"
 
 
+SNOWFLAKE_CSV = """START_TIME,END_TIME,MODEL_NAME,TOKEN_CREDITS,TOKENS
+2024-07-06 09:00:00.000 -0700,2024-07-06 10:00:00.000 -0700,mistral-7b,1.5,3000000
+2024-07-06 11:00:00.000 -0700,2024-07-06 12:00:00.000 -0700,llama3.1-8b,0.5,1000000
+2024-07-07 11:00:00.000 -0700,2024-07-07 12:00:00.000 -0700,,0,0
+"""
+
+MANAGED_SERVICES = Path(__file__).parent.parent / "data" / "managed_services"
+
+
+@pytest.fixture(scope="session")
+def service_file():
+    """Return the text of a file of a managed service, by its name without ending."""
+
+    def text(name):
+        return (MANAGED_SERVICES / f"{name}.json").read_text(encoding="utf-8")
+
+    return text
+
+
 @pytest.fixture
 def seeds(emissions_csv):
     """One good file per format: uri -> bytes; the ground for mutations."""
@@ -243,6 +263,10 @@ def seeds(emissions_csv):
         "runs.yaml": RUNS_YAML.encode(),
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
+        "snowflake.csv": SNOWFLAKE_CSV.encode(),
+        **{
+            f"jobs/{path.name}": path.read_bytes() for path in MANAGED_SERVICES.glob("*_job_*.json")
+        },
     }
 
 

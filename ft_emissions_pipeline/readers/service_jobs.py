@@ -1,0 +1,183 @@
+"""What the readers of managed services' jobs share: pages, statuses, times and names.
+
+Put here: how a service's API hands out jobs, one or a page at a time, and what every service says in
+nearly the same words. Keep out: the fields of one service (its own module). This module reads no
+format itself and is not registered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import Item, json_items
+from ft_emissions_pipeline.readers.reading import (
+    Reading,
+    RefusalError,
+    Refused,
+    instant,
+    number,
+    reading_of_runs,
+)
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
+
+Job = Mapping[str, object]
+
+QUEUEING = "queueing_included"
+"""Repair of a time that runs from the creation of a job: an upper bound, waiting included."""
+
+_CHOSEN_BY_SERVICE = {"auto", "max"}
+
+
+def is_json(name: str) -> bool:
+    """Say whether a file's name is that of JSON or JSON lines."""
+    return name.endswith((".json", ".jsonl", ".ndjson"))
+
+
+def reading_of_jobs(
+    data: bytes, uri: str, pages: Collection[str], run: Callable[[Job], dict[str, object]]
+) -> Reading:
+    """Read the jobs of a file: one job, a list, a job a line, or pages as the API and its SDK give them.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    uri : str
+        What to call it; names runs that have no id.
+    pages : collection of str
+        Keys under which a page holds its jobs.
+    run : callable
+        Returns the fields of one job's run, or raises `RefusalError`.
+    """
+    rows: list[dict[str, object]] = []
+    refused: list[Refused] = []
+    for item in _jobs(data, pages):
+        try:
+            fields = run(_job(item))
+            named = {**fields, "run_id": fields["run_id"] or f"{uri}#{item.record}"}
+            rows.append({**named, "source_record": item.record})
+        except RefusalError as error:
+            refused.append((item.record, error.code, str(error), item.raw or repr(item.value)))
+    return reading_of_runs(rows, refused)
+
+
+def _jobs(data: bytes, pages: Collection[str]) -> Iterator[Item]:
+    items, single = json_items(data)
+    for item in items:
+        listed = _listed(item.value, pages)
+        if listed is None:
+            yield item
+        else:
+            place = "" if single else f"{item.record}."
+            yield from (Item(f"{place}{n}", job) for n, job in enumerate(listed, 1))
+
+
+def _listed(value: object, pages: Collection[str]) -> list[object] | None:
+    """Return the jobs of a page; None if the record is a job itself."""
+    if not isinstance(value, dict):
+        return None
+    lists = [value[key] for key in pages if isinstance(value.get(key), list)]
+    return lists[0] if lists else None
+
+
+def _job(item: Item) -> Job:
+    if item.problem:
+        raise RefusalError(item.problem, item.code)
+    if not isinstance(item.value, dict):
+        msg = f"a {type(item.value).__name__}, not a job; write each job as a JSON object"
+        raise RefusalError(msg, "wrong_shape")
+    return item.value
+
+
+def refuse_unfinished(status: str, finished: Collection[str], failed: Collection[str]) -> None:
+    """Refuse a job that made no model, or has not made one yet.
+
+    Raises
+    ------
+    RefusalError
+        With code `failed_job` or `not_finished`.
+    """
+    if status in failed:
+        msg = f"status is {status}: no model came of it; disclose its energy by hand if it counts"
+        raise RefusalError(msg, "failed_job")
+    if status not in finished:
+        wanted = " or ".join(sorted(finished))
+        msg = f"status is {status or 'missing'}; fetch the job again when it is {wanted}"
+        raise RefusalError(msg, "not_finished")
+
+
+def moment(job: Job, key: str) -> pd.Timestamp | None:
+    """Return a time that the service writes: Unix seconds, or ISO 8601 in UTC where no zone stands."""
+    return instant(job.get(key), "UTC", key)
+
+
+def span(started: pd.Timestamp | None, ended: pd.Timestamp | None) -> dict[str, object]:
+    """Return start, end and, if both are known, the time between them as the reservation."""
+    times: dict[str, object] = {"started_at": started, "ended_at": ended}
+    if started is not None and ended is not None:
+        times["reserved_s"] = (ended - started).total_seconds()
+    return times
+
+
+def chosen(settings: Job, key: str) -> float | None:
+    """Return a hyperparameter's number; None where the service was left to choose."""
+    value = settings.get(key)
+    if isinstance(value, str) and value.strip().casefold() in _CHOSEN_BY_SERVICE:
+        return None
+    return number(value, key)
+
+
+def count(job: Job, key: str) -> float | None:
+    """Return a count; None where it is 0, by which services say that they did not count."""
+    return number(job.get(key), key) or None
+
+
+def part(job: Job, *keys: str) -> Job:
+    """Return the object at the end of a path of keys; an empty one if there is none."""
+    for key in keys:
+        inner = job.get(key)
+        job = inner if isinstance(inner, dict) else {}
+    return job
+
+
+def objects(job: Job, key: str) -> list[Job]:
+    """Return the objects of a list; other things in it are left out."""
+    listed = job.get(key)
+    return (
+        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    )
+
+
+def text(job: Job, key: str) -> str:
+    """Return a text; an empty one if there is none."""
+    value = job.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def last_part(name: str) -> str | None:
+    """Return the last part of a resource name; what comes before it names accounts.
+
+    Scrubbed whole: of a part of it one could not tell any more what is secret.
+    """
+    return scrubbed(name).rsplit("/", 1)[-1] or None
+
+
+def words(*repairs: str) -> str | None:
+    """Return repairs as the column holds them."""
+    return " ".join(repair for repair in repairs if repair) or None
+
+
+def camel_keys(value: object) -> object:
+    """Return a document whose keys are written as in the API's JSON; SDKs in Python write snake_case."""
+    if isinstance(value, dict):
+        return {_camel(str(key)): camel_keys(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [camel_keys(inner) for inner in value]
+    return value
+
+
+def _camel(key: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found.group(1).upper(), key)
