@@ -19,9 +19,13 @@ import yaml
 
 from ft_emissions_pipeline.readers import (
     bedrock,
+    boamps,
     codecarbon,
     disclosure,
+    eco2ai,
     hugging_face,
+    llama_factory,
+    model_card,
     run_mapping,
     usage,
 )
@@ -50,11 +54,15 @@ __all__ = [
 
 READERS: tuple[Reader, ...] = (
     codecarbon,
+    eco2ai,
     hugging_face,
+    llama_factory,
+    boamps,
     bedrock,
     usage,
     run_mapping,
     disclosure,
+    model_card,
 )
 """In order of asking: the first reader that recognises a file reads it."""
 
