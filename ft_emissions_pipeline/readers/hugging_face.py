@@ -145,7 +145,7 @@ def _seconds(
     clock = [number(row["train_runtime"], "train_runtime") or 0.0 for row in timed]
     ends = [
         seconds
-        for row, seconds, later in zip(timed, clock, [*clock[1:], -1.0], strict=True)
+        for row, seconds, later in zip(timed, clock, [*clock, -1.0][1:], strict=True)
         if _is_final(row) or later < seconds
     ]
     return (sum(ends), len(ends)) if ends else (None, 0)

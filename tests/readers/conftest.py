@@ -1,5 +1,6 @@
 """Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
 
+import importlib.util
 import json
 
 import pandas as pd
@@ -7,6 +8,12 @@ import pytest
 
 from ft_emissions_pipeline.readers import REASONS, Settings, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
+
+collect_ignore = (
+    []
+    if all(map(importlib.util.find_spec, ("torch", "transformers", "accelerate")))
+    else ["test_read_live_trainer.py"]
+)
 
 NOW = pd.Timestamp("2026-10-10", tz="UTC")
 
@@ -313,3 +320,14 @@ def broken_folder(tmp_path, emissions_csv):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return tmp_path / "landing", {uri: code for uri, (_, code) in bad.items()}
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A home of its own without network, so that no tool finds a configuration or asks a service."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

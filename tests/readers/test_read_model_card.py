@@ -19,7 +19,7 @@ FULL = """
 def test_a_mapping_tells_carbon_in_grams_hardware_and_place(one_run):
     run = one_run("bot/README.md", card(FULL, "base_model: meta-llama/Llama-2-7b-hf\n"))
     assert run["run_id"] == "bot"
-    assert run["disclosed_kgco2e"] == 149.2
+    assert run["disclosed_kgco2e"] == pytest.approx(149.2)
     assert (run["gpu_model"], run["gpu_count"], run["location"]) == ("A100", 8, "East US2")
     assert run["base_model"] == "meta-llama/Llama-2-7b-hf"
     assert pd.isna(run["method"])
