@@ -156,8 +156,8 @@ def _runs(cells: pd.DataFrame, values: pd.DataFrame, started: pd.Series, uri: st
     )
     gpu = cells["GPU_name"].str.extract(r"^(.*?)\s*(\d{1,6}) device\(s\)", expand=True)
     count = gpu[1].astype("float64")
-    place = cells["region/country"].str.split("/", n=1, expand=True).reindex(columns=[0, 1])
-    of_state = (place[0] == "US") & place[1].notna()
+    place = cells["region/country"].str.extract(r"^([^/]*)/?(.*)$", expand=True)
+    of_state = (place[0] == "US") & (place[1] != "") & place[1].notna()
     energy = values[_ENERGY[0]].fillna(values[_ENERGY[1]])
     return pd.DataFrame(
         {

@@ -209,5 +209,6 @@ def _tokens(
 def _known(row: Mapping[str, object], name: str) -> float:
     """Return a number that only helps to judge another: nan, with which nothing compares, without it."""
     value = row.get(name)
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if usable and abs(value) < 1e300 else math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
+        return math.nan
+    return float(value)

@@ -77,6 +77,20 @@ def test_a_machine_without_accelerator_has_none(one_run):
 
 
 @pytest.mark.parametrize(
+    ("place", "location"),
+    [
+        ("FR", "FR"),
+        ("Russia", "Russia"),
+        ("CH/Ticino", "CH"),
+        ("US/Texas", "Texas, USA"),
+        ("US", "US"),
+    ],
+)
+def test_a_place_is_its_country_and_in_the_usa_its_state(one_run, place, location):
+    assert one_run("emission.csv", sheet(row(place=place)))["location"] == location
+
+
+@pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"seconds": "long"}, "not_a_number"),
