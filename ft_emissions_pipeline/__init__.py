@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ft_emissions_pipeline.api import Estimate, estimate, read_runs
+    from ft_emissions_pipeline.tokens import expected_padded_tokens
 
-__all__ = ["Estimate", "estimate", "read_runs"]
+__all__ = ["Estimate", "estimate", "expected_padded_tokens", "read_runs"]
+
+_ELSEWHERE = {"expected_padded_tokens": "ft_emissions_pipeline.tokens"}
+"""Public names that do not live in `api`."""
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("ft_emissions_pipeline.api"), name)
+        module = _ELSEWHERE.get(name, "ft_emissions_pipeline.api")
+        return getattr(import_module(module), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -26,6 +26,7 @@ _CLOCKS = pd.Timedelta(minutes=1)
 _STATE = 0.99
 """Share of the furthest progress from which on a record of the same format is no earlier state."""
 _TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+_TIMES = ("active_s", "reserved_s")
 _SOURCE = ["source_format", "source_uri", "source_record"]
 
 
@@ -154,7 +155,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
             # Of two instruments the reader registered first decides, whatever the files are called.
             turn=values["source_format"].map(_TURNS),
             at=values.index,
-        ).sort_values(["rank", "turn"], kind="stable")
+        )
+        ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
@@ -170,6 +172,25 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     runs["origins"] = [json.dumps(origins[run_id], ensure_ascii=False) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Order times of one run in one format by length, where its files tell of sessions.
+
+    The results of a resumed run hold its last session, the state beside them all. Which format
+    comes first stays as it is, and so do trackers, of which the longest is no better than another.
+    """
+    if field not in _TIMES:
+        return values
+    of_sessions = [
+        name for name in values["source_format"].unique() if progress_of(name) not in (None, field)
+    ]
+    place = values.groupby(["run_id", "source_format"])["at"].transform("min")
+    shortness = (-values[field]).where(values["source_format"].isin(of_sessions), 0.0)
+    order = pd.DataFrame({"place": place, "shortness": shortness}).sort_values(
+        ["place", "shortness"], kind="stable"
+    )
+    return values.loc[order.index]
 
 
 def _words(notes: list[tuple[str, str]], run_ids: pd.Index) -> pd.Series:

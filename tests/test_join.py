@@ -243,3 +243,13 @@ def test_order_changes_nothing_and_no_record_disappears(rows, pairs, seed):
     assert runs["run_id"].is_unique
     assert len(runs) + len(merged) == len(placed)
     assert (runs["origins"].notna() == runs["run_id"].isin(merged["run_id"])).all()
+
+
+def test_the_state_of_a_resumed_run_goes_before_results_of_its_last_session():
+    rows = [
+        (HF, "out/train_results.json#1", "r", {"active_s": 60.0, "epochs": 3.0}),
+        (HF, "out/trainer_state.json#1", "r", {"active_s": 3600.0, "epochs": 3.0}),
+    ]
+    runs, _ = join(records(*rows))
+    assert runs["active_s"].tolist() == [3600]
+    assert "conflict:active_s" in runs["repairs"].iloc[0]

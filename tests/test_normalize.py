@@ -44,6 +44,9 @@ CASES = {
     "unknown model": {"base_model": "Lama-2-7b", "tokens_padded": 1e9},
     "model by name": {"base_model": "Llama-2-13b", "tokens_unpadded": 1e9, "method": "qlora"},
     "samples": {"base_model": "Llama 2 7B", "samples": 1000, "sequence_length": 512, "epochs": 3},
+    "trainer": {"base_model": "Llama 2 7B", "train_flop": 1e18},
+    "steps": {"base_model": "Llama 2 7B", "steps": 100, "micro_batch_size": 4, "gradient_accumulation": 2,
+              "world_size": 8, "sequence_length": 512},
     "active": {"active_s": 3000, "gpu_model": "T4"},
     "time and tokens": {**HOUR, "base_model": "Llama 2 7B", "tokens_padded": 1e7, "gpu_count": 1},
     "dates": {"started_at": "2024-03-01T10:00:00Z", "ended_at": "2024-03-01T12:00:00Z"},
@@ -211,6 +214,54 @@ def test_qlora_is_slowed_and_counts_padding(filled):
 
 def test_samples_count_every_sequence_at_its_limit(filled):
     assert filled.loc["samples", "tokens_padded"] == 1000 * 512 * 3
+
+
+def test_steps_count_every_sequence_of_every_device_at_its_limit(filled):
+    assert filled.loc["steps", "tokens_padded"] == 100 * 4 * 2 * 8 * 512
+
+
+def test_the_trainers_operations_tell_tokens_by_parameters_without_embeddings(filled):
+    """1e18 / (6 x 6.74e9 parameters), of which the usual 0.08 are embeddings: defaults.csv."""
+    tokens = 1e18 / (6 * 6.74e9 * (1 - 0.08))
+    assert filled.loc["trainer", "tokens_padded"] == pytest.approx(tokens, rel=1e-9)
+
+
+def tokens_of(**fields):
+    run = {"base_model": "Llama 2 7B", **fields}
+    rows = fte.estimate(run).provenance.set_index("field")
+    return (
+        tuple(rows.loc["tokens_padded", ["rule", "value"]])
+        if "tokens_padded" in rows.index
+        else None
+    )
+
+
+STEPS = {
+    "steps": 100.0,
+    "micro_batch_size": 4.0,
+    "gradient_accumulation": 2.0,
+    "sequence_length": 512.0,
+}
+
+
+def test_a_tracked_count_goes_before_every_route():
+    rule, value = tokens_of(tokens_padded=5e6, train_flop=1e18, **STEPS, world_size=8.0)
+    assert (rule, value) == ("as_logged", "5000000")
+
+
+def test_devices_are_the_accelerators_that_were_logged_but_no_guess():
+    assert tokens_of(**STEPS, gpu_count=2.0) == ("padded_from_steps", str(100 * 4 * 2 * 2 * 512))
+    assert tokens_of(**STEPS, reserved_s=3600.0) is None
+
+
+def test_operations_tell_no_tokens_of_a_model_that_nobody_names():
+    rows = fte.estimate({"train_flop": 1e18, "gpu_count": 1}).provenance
+    assert "tokens_padded" not in set(rows["field"])
+
+
+def test_tokens_with_padding_are_no_fewer_than_without():
+    rule, value = tokens_of(tokens_unpadded=9e9, train_flop=1e18)
+    assert (rule, float(value)) == ("padded_from_flop", 9e9)
 
 
 def test_utilisation_follows_from_the_share_of_the_peak_that_was_reached(filled):

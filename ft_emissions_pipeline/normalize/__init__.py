@@ -15,7 +15,7 @@ import pandas as pd
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import row_rules, uncertainty
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import energy, hardware, place, time
+from ft_emissions_pipeline.normalize import energy, hardware, place, time, work
 from ft_emissions_pipeline.normalize.engine import IMPUTED as IMPUTED
 from ft_emissions_pipeline.normalize.engine import Context, Rule, apply
 from ft_emissions_pipeline.tables import (
@@ -135,9 +135,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = runs[["tokens_padded", "tokens_unpadded", "train_flop"]].notna().any(axis=1) | runs[
-        ["samples", "sequence_length"]
-    ].notna().all(axis=1)
+    counted = runs["train_flop"].notna() | work.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
     refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
@@ -149,7 +147,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, or samples and sequence_length; they "
+            "(tokens_padded, tokens_unpadded, train_flop, or sequence_length with samples or with "
+            "steps, micro_batch_size, gradient_accumulation and world_size; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "
             "another log of the run to it in runs.yaml",
         }

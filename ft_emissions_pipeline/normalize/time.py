@@ -1,7 +1,7 @@
 """Rules for how long the run took, how busy the hardware was, and when.
 
-Put here: model size, tokens, reserved and active time, utilisation, start and end. Keep out: what
-the time means in energy (`energy.py`).
+Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out: how
+many tokens were computed (`work.py`), and what the time means in energy (`energy.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ft_emissions_pipeline.normalize.engine import (
     unknown_names,
 )
 from ft_emissions_pipeline.normalize.hardware import managed_rows
+from ft_emissions_pipeline.normalize.work import TOKENS
 from ft_emissions_pipeline.token_time.flops import flop_factor_names
 from ft_emissions_pipeline.token_time.model import Prediction, predict
 
@@ -70,17 +71,6 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     needed = ~is_timed(frame) | frame["managed_service"].notna()
     note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
     return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
-
-
-def _padded_from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.default(context.reference, "tokens_padded_per_unpadded")
-    spread = float(uncertainty.log_sd_of_interval(row.p05, row.p95))
-    return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, spread)
-
-
-def _padded_from_samples(frame: pd.DataFrame, _: Context) -> Offer:
-    """Count every sequence at the limit set: an upper bound, as with padding to a fixed length."""
-    return Offer(frame["samples"] * frame["sequence_length"] * frame["epochs"].fillna(1.0))
 
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
@@ -256,8 +246,7 @@ MODEL = (
 """The models before and after."""
 
 WORK = (
-    Rule("tokens_padded", "padded_from_unpadded", "predicted", "unpadded tokens x the usual padding", _padded_from_unpadded),
-    Rule("tokens_padded", "padded_from_samples", "predicted", "samples x epochs x sequence length", _padded_from_samples),
+    *TOKENS,
     Rule("train_flop", "flop_from_tokens", "predicted", "operations per token and parameter x parameters x tokens",
          _flop_from_tokens),
 )  # fmt: skip

@@ -19,11 +19,15 @@ import yaml
 
 from ft_emissions_pipeline.readers import (
     bedrock,
+    boamps,
     codecarbon,
     disclosure,
+    eco2ai,
     fireworks,
     hugging_face,
+    llama_factory,
     mistral,
+    model_card,
     openai_jobs,
     run_mapping,
     sagemaker,
@@ -57,7 +61,10 @@ __all__ = [
 
 READERS: tuple[Reader, ...] = (
     codecarbon,
+    eco2ai,
     hugging_face,
+    llama_factory,
+    boamps,
     bedrock,
     sagemaker,
     openai_jobs,
@@ -69,6 +76,7 @@ READERS: tuple[Reader, ...] = (
     usage,
     run_mapping,
     disclosure,
+    model_card,
 )
 """In order of asking: the first reader that recognises a file reads it."""
 

@@ -1,8 +1,8 @@
 """Read CodeCarbon's emissions.csv, every column set from v1.0 to v3.2, matched by column name.
 
 CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that
-PUE is applied once, later. Its `emissions` and `water_consumed` are not read: the pipeline computes
-both from energy with its own, traceable factors.
+PUE is applied once, later. Its `emissions` are kept for comparison only, and `water_consumed` is not read:
+the pipeline computes both from energy with its own, traceable factors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ft_emissions_pipeline.tables import RUNS
 
 FORMAT = "codecarbon"
 LOG = "CodeCarbon `emissions.csv`, of every version"
-TELLS = "measured energy of GPU and CPU, modelled energy of memory; time, hardware, country"
+TELLS = "measured energy of GPU and CPU, modelled energy of memory; time, hardware, country; carbon as stated"
 LACKS = "base model, tokens, usage"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
@@ -61,7 +61,7 @@ _TEXTS = (
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
 _NUMBERS = (
-    "duration", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent", "gpu_utilization_percent",
+    "duration", "emissions", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent", "gpu_utilization_percent",
 )  # fmt: skip
 _NO_KEY = {"", "none", "nan", "null"}
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
@@ -74,7 +74,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read emissions.csv, cumulative rows of one run taken together."""
-    sheet = sheet_of(data, (*_TEXTS, *_NUMBERS, "emissions"))
+    sheet = sheet_of(data, (*_TEXTS, *_NUMBERS))
     if not sheet.header or not set(sheet.header) >= _MARKS:
         msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
         raise RefusalError(msg, "missing_columns")
@@ -107,7 +107,7 @@ def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, pd.Series]:
     """Return every known column, padding stripped and blanks empty, and the repairs of each row."""
     padded = np.zeros(len(sheet.frame), dtype=bool)
     columns = {}
-    for name in (*_TEXTS, *_NUMBERS, "emissions"):
+    for name in (*_TEXTS, *_NUMBERS):
         if name not in sheet.frame:
             columns[name] = pd.Series(np.nan, index=sheet.frame.index, dtype="str")
             continue
@@ -233,6 +233,7 @@ def _runs(
             "cpu_energy_kwh": energy["cpu_energy"],
             "ram_energy_kwh": energy["ram_energy"],
             "it_energy_kwh": energy["energy_consumed"].mask(unread),
+            "disclosed_kgco2e": values["emissions"],
             "repairs": repairs.str.strip(),
             "source_record": lines,
         }
@@ -258,7 +259,8 @@ def _latest(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """Add up the tasks of each run: unlike flushes, task rows stand side by side."""
-    added = ["reserved_s", "active_s", *(name for name in runs if name.endswith("_energy_kwh"))]
+    energies = [name for name in runs if name.endswith("_energy_kwh")]
+    added = ["reserved_s", "active_s", *energies, "disclosed_kgco2e"]
     groups = runs.groupby("run_id", sort=False)
     whole = _latest(runs).set_index("run_id")
     for name in added:

@@ -1,13 +1,21 @@
-"""Read what the Hugging Face Trainer leaves in a run's folder: trainer_state.json and its results.
+"""Read what the Hugging Face Trainer and TRL leave in a run's folder: trainer_state.json and its results.
 
 The files name no hardware, place or date: they give time, tokens and FLOP of a run, to be joined
 with a disclosure or another log of the same run. The folder is the run; `checkpoint-N` is a state of it.
+
+What the files mean was read in transformers 5.23 and TRL 0.2x: a run that was resumed has the time of
+its last session only, but tokens, steps and FLOP of all; `num_input_tokens_seen` counts elements of
+the model's main input, which is text for a language model, but samples of sound or pixels elsewhere;
+TRL's `num_tokens` sums the attention mask, and starts anew with each session. Where tokens are tracked,
+every row of the log has the session's clock as `train_runtime`, so the sessions can be told apart.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from ft_emissions_pipeline.readers.documents import json_items
@@ -21,9 +29,12 @@ from ft_emissions_pipeline.readers.reading import (
 )
 
 FORMAT = "hugging_face"
-LOG = "Hugging Face Trainer `trainer_state.json`, `train_results.json`, `all_results.json`"
-TELLS = "measured training time; steps, FLOP, and tokens where they were tracked"
-LACKS = "hardware, place, date, energy, usage"
+LOG = "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`"
+TELLS = (
+    "measured training time, left out where it is that of the last session of a resumed run; "
+    "steps, FLOP, and tokens where they were tracked"
+)
+LACKS = "hardware, place, date, energy, usage; number of devices and accumulation of gradients"
 CONTENT: Content = "runs"
 PROGRESS = "epochs"
 BASIS = {
@@ -38,6 +49,10 @@ _NAMES = ("trainer_state.json", "train_results.json", "all_results.json")
 _MARKS = ("train_runtime", "global_step", "log_history")
 _FOLDERLESS = "root"
 """Run id of files that lie in the landing folder itself."""
+_NOT_TEXT = re.compile(r"^(?:eval_|predict_|test_)?(?:wer|cer)$")
+"""Error rates of words and characters: the model hears or sees, so its input is no text."""
+_SESSION_LOSS = 0.95
+"""Share of the logged losses' sum below which the final mean loss tells of fewer steps."""
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -74,25 +89,126 @@ def run_folder(uri: str) -> str:
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:
-    final = {**_final_log(state), **{k: v for k, v in state.items() if v is not None}}
-    seconds = number(final.get("train_runtime"), "train_runtime")
+    rows = _log_rows(state)
+    final = {**_last(rows), **{k: v for k, v in state.items() if v is not None}}
+    seconds, sessions = _seconds(state, rows)
+    finished = "train_runtime" in state or any(_is_final(row) for row in rows)
+    partly = seconds is not None and _is_of_last_session(state, rows, final)
+    tokens, open_points = _tokens(final, rows)
+    no_text = "no_text_tokens" in open_points
+    words = {
+        "sessions_summed": sessions > 1 and not partly,
+        "time_of_last_session_left_out": partly,
+        "before_last_step": not finished and _known(state, "global_step") < _known(state, "max_steps"),
+    }  # fmt: skip
     return {
-        "reserved_s": seconds,
-        "active_s": seconds,
-        # 0 says "not tracked", in both.
-        "tokens_padded": number(final.get("num_input_tokens_seen"), "num_input_tokens_seen")
-        or None,
-        "train_flop": number(final.get("total_flos"), "total_flos") or None,
+        "reserved_s": None if partly else seconds,
+        "active_s": None if partly else seconds,
+        **tokens,
+        # 0 says "not tracked"; FLOP of an input that is no text count its samples as tokens.
+        "train_flop": None if no_text else number(final.get("total_flos"), "total_flos") or None,
+        "steps": number(state.get("global_step"), "global_step") or None,
         "epochs": number(final.get("epoch"), "epoch"),
         "samples": number(final.get("train_samples"), "train_samples"),
-        "micro_batch_size": number(final.get("train_batch_size"), "train_batch_size"),
+        "micro_batch_size": number(final.get("train_batch_size"), "train_batch_size") or None,
+        "repairs": " ".join([*(word for word, holds in words.items() if holds), *open_points]),
     }
 
 
-def _final_log(state: Mapping[str, object]) -> dict[str, object]:
-    """Return the summary that the trainer logs once training is over; empty before that."""
+def _log_rows(state: Mapping[str, object]) -> list[Mapping[str, object]]:
     history = state.get("log_history")
-    rows = history if isinstance(history, list) else []
-    ends = [row for row in rows if isinstance(row, dict) and "train_runtime" in row]
-    wanted = ("train_runtime", "total_flos", "epoch")
+    return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []
+
+
+def _is_final(row: Mapping[str, object]) -> bool:
+    """Say whether a row is the summary of a session; where tokens are tracked, all rows have a clock."""
+    return "train_runtime" in row and ("train_loss" in row or "total_flos" in row)
+
+
+def _last(rows: list[Mapping[str, object]]) -> dict[str, object]:
+    ends = [row for row in rows if _is_final(row)]
+    wanted = ("train_runtime", "total_flos", "epoch", "train_loss", "train_steps_per_second")
     return {key: ends[-1][key] for key in wanted if key in ends[-1]} if ends else {}
+
+
+def _seconds(
+    state: Mapping[str, object], rows: list[Mapping[str, object]]
+) -> tuple[float | None, int]:
+    """Return the time of training and in how many sessions; that of evaluation is none of it.
+
+    A session ends with its summary, or where the clock falls because the next one began.
+    """
+    whole = number(state.get("train_runtime"), "train_runtime")
+    if whole is not None:
+        return whole, 1
+    timed = [row for row in rows if "train_runtime" in row]
+    clock = [number(row["train_runtime"], "train_runtime") or 0.0 for row in timed]
+    ends = [
+        seconds
+        for row, seconds, later in zip(timed, clock, [*clock, -1.0][1:], strict=True)
+        if _is_final(row) or later < seconds
+    ]
+    return (sum(ends), len(ends)) if ends else (None, 0)
+
+
+def _is_of_last_session(
+    state: Mapping[str, object], rows: list[Mapping[str, object]], final: Mapping[str, object]
+) -> bool:
+    """Say whether the time is surely that of a part of the run only, as after a resumption.
+
+    Later versions give the session's own steps and samples per second; earlier ones divide the
+    session's losses by the steps of all sessions. A run that was not resumed reaches the whole by
+    each of them, up to rounding, so nothing is left out by mistake. A clock in every row tells all.
+    """
+    if any("train_runtime" in row and not _is_final(row) for row in rows):
+        return False
+    ends = [row for row in rows if _is_final(row)] or [final]
+    all_samples = _known(final, "train_samples") * _known(final, "epoch")
+    for rate, whole in (
+        ("train_steps_per_second", _known(state, "global_step")),
+        ("train_samples_per_second", all_samples),
+    ):
+        # Rates are rounded to 3 digits behind the point.
+        done = sum((_known(row, rate) + 0.0005) * _known(row, "train_runtime") for row in ends)
+        if done + max(1.0, 0.01 * whole) < whole:
+            return True
+    return len(ends) == 1 and _losses_are_missing(state, rows, final)
+
+
+def _losses_are_missing(
+    state: Mapping[str, object], rows: list[Mapping[str, object]], final: Mapping[str, object]
+) -> bool:
+    logged = [(_known(row, "step"), _known(row, "loss")) for row in rows if "loss" in row]
+    lengths = [b - a for a, b in pairwise([0.0, *(step for step, _ in logged)])]
+    losses = [loss for _, loss in logged]
+    if not logged or min(lengths) < 0 or not all(loss >= 0 for loss in losses):
+        return False
+    total = sum(length * loss for length, loss in zip(lengths, losses, strict=True))
+    return _known(final, "train_loss") * _known(state, "global_step") < _SESSION_LOSS * total
+
+
+def _tokens(
+    final: Mapping[str, object], rows: list[Mapping[str, object]]
+) -> tuple[dict[str, object], list[str]]:
+    """Return tokens with and without padding, and what is open about them."""
+    if any(_NOT_TEXT.match(str(key)) for row in (final, *rows) for key in row):
+        return {}, ["no_text_tokens"]
+    seen = number(final.get("num_input_tokens_seen"), "num_input_tokens_seen") or None
+    counts = [number(row["num_tokens"], "num_tokens") or 0.0 for row in rows if "num_tokens" in row]
+    # A counter that falls started anew in the next session.
+    unpadded = sum(a for a, b in pairwise([*counts, -1.0]) if b < a)
+    if not unpadded:
+        return {"tokens_padded": seen}, ["padding_not_stated"] if seen else []
+    generated = any(str(key).startswith("completions/") for row in rows for key in row)
+    # Trainers by reward count with the mask into both; then nothing is known of padding.
+    padded = seen if seen is not None and seen > unpadded else None
+    words = ["generated_tokens_included"] if generated else []
+    return {"tokens_padded": padded, "tokens_unpadded": unpadded}, words
+
+
+def _known(row: Mapping[str, object], name: str) -> float:
+    """Return a number that only helps to judge another: nan, with which nothing compares, without it."""
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
+        return math.nan
+    return float(value)

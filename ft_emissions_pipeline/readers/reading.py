@@ -48,7 +48,7 @@ REASONS: dict[str, str] = {
     "missing_columns": "columns that the format needs are missing",
     "no_training": "the file tells of evaluation only",
     "not_a_file": "the path is neither a file nor a folder",
-    "not_a_fine_tuning": "the job imported a model and trained nothing",
+    "not_a_fine_tuning": "nothing was fine-tuned: the model was imported, or made from nothing",
     "not_finished": "the job is still going on",
     "reader_failed": "the reader stumbled over the content",
     "shifted_row": "the row's cells do not stand under their headers",

@@ -1,5 +1,6 @@
 """Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 
 from ft_emissions_pipeline.readers import REASONS, Settings, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
+
+collect_ignore = (
+    []
+    if all(map(importlib.util.find_spec, ("torch", "transformers", "accelerate")))
+    else ["test_read_live_trainer.py"]
+)
 
 NOW = pd.Timestamp("2026-10-10", tz="UTC")
 
@@ -221,6 +228,38 @@ Number of GPUs | 4 |
 Total reserved time | 12 hours |
 """
 
+ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),CPU_name,GPU_name,OS,region/country
+run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+"""
+
+LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, "elapsed_time": "0:10:00", "total_tokens": 1000}
+{"current_steps": 20, "total_steps": 20, "loss": 0.5, "epoch": 2.0, "elapsed_time": "1 day, 0:20:00", "total_tokens": 2000}
+"""
+
+BOAMPS_REPORT = {
+    "task": {
+        "taskStage": "finetuning",
+        "algorithms": [{"foundationModelName": "Llama 2", "parametersNumber": 13, "epochsNumber": 2}],
+        "dataset": [{"dataUsage": "input", "dataType": "token", "dataQuantity": 1000}],
+    },
+    "measures": [{"measurementMethod": "codecarbon", "powerConsumption": 1.5, "measurementDuration": 3600}],
+    "infrastructure": {"components": [{"componentName": "2 x V100", "componentType": "gpu", "nbComponent": 2}]},
+    "environment": {"country": "france"},
+}  # fmt: skip
+
+MODEL_CARD = """---
+model_name: support-bot
+base_model: Llama 2
+co2_eq_emissions:
+  emissions: 1000
+  training_type: fine-tuning
+  geographical_location: France
+  hardware_used: 4 x A100
+---
+# A model
+"""
+
 RUNS_YAML = """runs:
   run-a:
     logs: [emissions.csv]
@@ -258,6 +297,10 @@ def seeds(emissions_csv):
         "jobs/bedrock.json": json.dumps(
             [BEDROCK_JOB, {**BEDROCK_JOB, "status": "Failed"}]
         ).encode(),
+        "emission.csv": ECO2AI_CSV.encode(),
+        "run/trainer_log.jsonl": LLAMA_FACTORY_LOG.encode(),
+        "boamps_report.json": json.dumps(BOAMPS_REPORT).encode(),
+        "model/README.md": MODEL_CARD.encode(),
         "card.md": DISCLOSURE_MD.encode(),
         "disclosure.yaml": b"Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n",
         "runs.yaml": RUNS_YAML.encode(),
@@ -301,3 +344,14 @@ def broken_folder(tmp_path, emissions_csv):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return tmp_path / "landing", {uri: code for uri, (_, code) in bad.items()}
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A home of its own without network, so that no tool finds a configuration or asks a service."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
