@@ -101,18 +101,22 @@ def read_file(path: Path, uri: str, settings: Settings) -> tuple[Reading, str, s
         return unreadable(error.code, str(error)), _stand_in(path, error.code), None
     content_hash = hashlib.sha256(data).hexdigest()
     data = _as_utf8(data)
+    start = _start(data)
     reader: Reader | None = None
     try:
         reader = _reader(uri, data)
-        reading = validated(reader.read(data, uri, settings), settings)
+        # Handed over and not kept, so that a reader of large files can let go of the bytes.
+        only = [data]
+        del data
+        reading = validated(reader.read(only.pop(), uri, settings), settings)
     except RefusalError as error:
-        reading = unreadable(error.code, str(error), _start(data))
+        reading = unreadable(error.code, str(error), start)
     except RecursionError:
         msg = "nested too deeply to be a log; write the file again"
-        reading = unreadable("too_deep", msg, _start(data))
+        reading = unreadable("too_deep", msg, start)
     except _BAD_CONTENT as error:
         msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
-        reading = unreadable("reader_failed", msg, _start(data))
+        reading = unreadable("reader_failed", msg, start)
     return reading, content_hash, None if reader is None else reader.FORMAT
 
 
@@ -159,7 +163,7 @@ def _bytes(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         msg = f"larger than {limit >> 20} MiB; split the file"
         raise RefusalError(msg, "too_large")
-    if not data.strip():
+    if not data or data.isspace():
         msg = "the file is empty; was it still being written?"
         raise RefusalError(msg, "empty_file")
     return data

@@ -50,8 +50,10 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
     for name in frame:
         if pd.api.types.is_string_dtype(frame[name]):
             cells = scrubbed_cells(frame[name])
-            clean[name] = cells if name == "source_record" else cells.mask(cells == "")
-    return frame.assign(**clean)
+            blank = cells == ""
+            clean[name] = cells if name == "source_record" or not blank.any() else cells.mask(blank)
+    changed = {name: cells for name, cells in clean.items() if cells is not frame[name]}
+    return frame.assign(**changed)
 
 
 def _checked(
@@ -63,6 +65,8 @@ def _checked(
         for row in broken.itertuples()
     ]
     late, code = _in_future(good, latest)
+    if not late.any():
+        return good.reset_index(drop=True), refused
     for _, row in good[late].iterrows():
         reason = (
             f"the record is of {_when(row)}, after {latest}: a wrong clock or time zone; "
