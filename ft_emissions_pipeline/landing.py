@@ -19,6 +19,7 @@ import pandas as pd
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.join import join
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.usage_days import whole_days
 from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
     QUARANTINE,
@@ -251,8 +252,9 @@ def usage_of(
 ) -> pd.DataFrame:
     """Return the usage of the days from `first` to `last`.
 
-    Where several records count the same model and version on the same day, the one in the file
-    that comes last by name stands: a corrected export supersedes the earlier one.
+    Where several records count the same model and version on the same hours, the one in the file
+    that comes last by name stands: a corrected export supersedes the earlier one. Counts of
+    different hours and of different replicas add up.
 
     Parameters
     ----------
@@ -273,10 +275,8 @@ def usage_of(
     ]
     if not frames:
         return empty(USAGE)
-    usage = conform(pd.concat(frames, ignore_index=True), USAGE)
-    usage = usage[usage["date"].between(first, last)]
-    ordered = usage.sort_values(["source_uri", "source_record"], kind="stable")
-    return ordered.drop_duplicates(list(USAGE.key), keep="last").reset_index(drop=True)
+    usage = pd.concat(frames, ignore_index=True)
+    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
 
 
 def rejected(

@@ -19,11 +19,15 @@ import yaml
 
 from ft_emissions_pipeline.readers import (
     bedrock,
+    bedrock_usage,
     codecarbon,
     disclosure,
     hugging_face,
+    litellm,
+    openai_usage,
     run_mapping,
     usage,
+    vllm,
 )
 from ft_emissions_pipeline.readers.files import files_in
 from ft_emissions_pipeline.readers.reading import (
@@ -52,6 +56,10 @@ READERS: tuple[Reader, ...] = (
     codecarbon,
     hugging_face,
     bedrock,
+    openai_usage,
+    bedrock_usage,
+    litellm,
+    vllm,
     usage,
     run_mapping,
     disclosure,

@@ -215,7 +215,7 @@ def sheets_of(
 
     A file without rows is one piece.
     """
-    start, header, delimiter, piece = 1, [], ",", b""
+    start, piece = 1, b""
     pieces = _pieces(data, block)
     for piece in pieces:
         blank = len(piece) - len(piece.lstrip(b" \t\n\v\f"))

@@ -25,7 +25,9 @@ from ft_emissions_pipeline.tables import QUARANTINE, RUN_FIELDS, RUNS, USAGE, Ta
 Content = Literal["runs", "usage", "mapping", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
-USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "source_record")
+USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
+SPAN_COLUMNS = ("series", "covers_from", "covers_to")
+"""Columns that usage has besides where the format knows them: what of the day its row counts."""
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
 
 REASONS: dict[str, str] = {

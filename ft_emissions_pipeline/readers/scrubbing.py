@@ -26,6 +26,9 @@ _SECRETS = (
     r"([A-Za-z][A-Za-z0-9+.-]{1,15}://)[^\s/@\"']{1,200}@",
     # The account id in an ARN.
     r"(arn:aws[a-z-]{0,12}:[a-z0-9-]{0,40}:[a-z0-9-]{0,30}:)\d{12}",
+    # The organisation in the name of a model that OpenAI or Mistral fine-tuned, and as an id.
+    r"(\bft:[A-Za-z0-9._-]{1,80}:)[^:\s\"',\[\]]{1,80}(?=:)",
+    r"()\b(?:org|user)-[A-Za-z0-9]{16,}",
     # Emails end in a name, unlike model@1.2.
     r"()[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}",
     # Keys of OpenAI and others, Hugging Face, GitHub, GitLab, Slack, AWS, Google.
@@ -44,7 +47,7 @@ _SECRETS = (
 `_HINT` must occur in whatever one of them matches."""
 
 _HINT = (
-    r"@|://|arn:aws|sk-|hf_|gh[opusr]_|github_pat_|glpat-|xox|AKIA|ASIA|AROA|AIDA|AIza|eyJ"
+    r"@|://|arn:aws|sk-|hf_|gh[opusr]_|github_pat_|glpat-|xox|AKIA|ASIA|AROA|AIDA|AIza|eyJ|ft:|org-|user-"
     r"|(?i:bearer|passw|secret|key|token)"
 )
 """Cheap enough to be looked for in a million cells; only cells that have it are searched for secrets."""
