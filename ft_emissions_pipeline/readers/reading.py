@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "bad_timestamp": "a timestamp is not of the form that the format writes",
     "bad_value": "a disclosed value cannot be understood",
     "binary_file": "the file is binary and of no known binary format",
+    "broken_compression": "the compressed file is cut off or damaged",
     "broken_json": "the text is not valid JSON",
     "broken_parquet": "the file is not valid Parquet",
     "broken_yaml": "the text is not valid YAML, or uses what the readers refuse",

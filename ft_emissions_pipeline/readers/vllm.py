@@ -170,8 +170,8 @@ def _stamp(text: str) -> pd.Timestamp | None:
 
 def _matrix(
     data: bytes,
-    settings: Settings,
-    refused: list[Refused],  # noqa: ARG001 (times are Unix time)
+    settings: Settings,  # noqa: ARG001 (times are Unix time)
+    refused: list[Refused],
 ) -> Iterator[tuple[object, ...]]:
     items, _ = json_items(data)
     for item in items:
