@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -173,16 +174,28 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
 
 def no_runs() -> pd.DataFrame:
     """Return a runs frame without rows."""
+    return _none_of("runs").copy(deep=False)
+
+
+@cache
+def _none_of(what: Literal["runs", "usage", "quarantine"]) -> pd.DataFrame:
+    """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
+    if what == "usage":
+        return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    if what == "quarantine":
+        return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
     return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
 
 
 def no_usage() -> pd.DataFrame:
     """Return a usage frame without rows."""
-    return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    return _none_of("usage").copy(deep=False)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
     """Return refused records as rows of quarantine, secrets removed and texts shortened."""
+    if not refused:
+        return _none_of("quarantine").copy(deep=False)
     rows = [
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]

@@ -46,6 +46,8 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
 
     An empty text becomes a missing one, as everywhere in the tables.
     """
+    if frame.empty:
+        return frame
     clean = {}
     for name in frame:
         if pd.api.types.is_string_dtype(frame[name]):
@@ -59,6 +61,8 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
 def _checked(
     frame: pd.DataFrame, table: Table, ignore: tuple[str, ...], latest: pd.Timestamp
 ) -> tuple[pd.DataFrame, list[Refused]]:
+    if frame.empty:
+        return frame, []
     good, broken = row_rules.split(frame, table, ignore)
     refused = [
         (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
