@@ -1,48 +1,134 @@
-"""Reading a long CodeCarbon file, against pandas' fastest reader of the same bytes."""
+"""Read a million CodeCarbon rows and ten thousand trainer states; compare with only parsing them.
+
+Each case runs in a process of its own, so that its peak of memory is its own. The floor is
+`pandas.read_csv(engine="pyarrow")` of the same bytes, and `json.loads` of each state: neither knows
+units, repairs, or what is wrong. Target: at most three times the floor, at most 1 GB for the rows.
+"""
+
+from __future__ import annotations
 
 import io
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.timing import best_of, table
-from ft_emissions_pipeline.readers import Settings, codecarbon
+from benchmarks.timing import table
+from ft_emissions_pipeline.readers import Settings, files_in, read_file
 
-EXAMPLE = (
-    Path(__file__).resolve().parent.parent
-    / "examples" / "landing" / "support-bot" / "emissions.csv"
-)  # fmt: skip
-ROWS = 100_000
-
-
-def long_file() -> bytes:
-    """Return the nights of the examples, again and again under new ids."""
-    header, *nights = EXAMPLE.read_text().splitlines()
-    at = header.split(",").index("run_id")
-    lines = [header]
-    for number in range(ROWS):
-        cells = nights[number % len(nights)].split(",")
-        cells[at] = f"run-{number}"
-        lines.append(",".join(cells))
-    return ("\n".join(lines) + "\n").encode()
+NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
+_ROW = {
+    "timestamp": "", "project_name": "support-bot", "run_id": "", "experiment_id": "", "duration": "",
+    "emissions": "0.06", "emissions_rate": "0.00001", "cpu_power": "42.5", "gpu_power": "300.0",
+    "ram_power": "10.0", "cpu_energy": "0.25", "gpu_energy": "", "ram_energy": "0.25",
+    "energy_consumed": "", "water_consumed": "0.0", "country_name": "France", "country_iso_code": "FRA",
+    "region": "ile-de-france", "cloud_provider": "", "cloud_region": "",
+    "os": "Linux-5.15.0-1051-aws-x86_64-with-glibc2.31", "python_version": "3.11.9",
+    "codecarbon_version": "3.2.1", "cpu_count": "64",
+    "cpu_model": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "gpu_count": "4",
+    "gpu_model": "4 x NVIDIA A100-SXM4-80GB", "longitude": "2.3387", "latitude": "48.8582",
+    "ram_total_size": "503.5", "tracking_mode": "machine", "cpu_utilization_percent": "12.5",
+    "gpu_utilization_percent": "80.1", "ram_utilization_percent": "10.5", "ram_used_gb": "50.2",
+    "on_cloud": "N", "pue": "1.0", "wue": "0",
+}  # fmt: skip
 
 
-def main() -> None:
-    data = long_file()
-    settings = Settings(timezone="UTC")
-    plain = best_of(3, lambda: pd.read_csv(io.BytesIO(data), engine="pyarrow")).wall_s
-    python = best_of(2, lambda: pd.read_csv(io.BytesIO(data))).wall_s
-    reader = best_of(2, lambda: codecarbon.read(data, "emissions.csv", settings)).wall_s
-    assert len(codecarbon.read(data, "emissions.csv", settings).runs) == ROWS
-    rows = [("", "s", "rows/s", "x pyarrow")]
-    for name, spent in (
-        ('pandas.read_csv(engine="pyarrow")', plain),
-        ("pandas.read_csv", python),
-        ("readers.codecarbon, checked and typed", reader),
-    ):
-        rows.append((name, f"{spent:.2f}", f"{ROWS / spent:,.0f}", f"{spent / plain:.1f}"))
-    table(f"{ROWS:,} rows of CodeCarbon, {len(data) / 1e6:.0f} MB", rows)
+def write_rows(path: Path, rows: int) -> None:
+    """Write an emissions.csv of different runs, in the shape of CodeCarbon 3.2."""
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(",".join(_ROW) + "\n")
+        for n in range(rows):
+            row = {
+                **_ROW,
+                "timestamp": f"2026-03-{1 + n % 28:02d}T12:{n % 60:02d}:{n * 7 % 60:02d}",
+                "run_id": f"{n:08x}-aaaa-bbbb-cccc-1234567890ab",
+                "duration": f"{3600 + n % 100}.{n % 1000:03d}",
+                "gpu_energy": f"0.{500 + n % 400}",
+                "energy_consumed": f"1.{n % 977:03d}",
+            }
+            stream.write(",".join(row.values()) + "\n")
+
+
+def write_states(folder: Path, states: int) -> None:
+    """Write trainer states of some 30 logged steps each."""
+    for n in range(states):
+        log = [
+            {"loss": 2.0 / (step + 1), "grad_norm": 1.1, "learning_rate": 1e-5, "epoch": step / 30, "step": step}
+            for step in range(30)
+        ]  # fmt: skip
+        end = {"epoch": 3.0, "step": 300, "total_flos": 2.5e15, "train_runtime": 1800.0 + n}
+        state = {
+            "epoch": 3.0, "global_step": 300, "max_steps": 300, "train_batch_size": 8,
+            "num_input_tokens_seen": 48_000 + n, "total_flos": 2.5e15, "log_history": [*log, end],
+        }  # fmt: skip
+        run = folder / f"run-{n:05d}"
+        run.mkdir()
+        (run / "trainer_state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+
+
+def read_rows(path: Path) -> int:
+    return len(read_file(path, path.name, NOW)[0].runs)
+
+
+def parse_rows(path: Path) -> int:
+    return len(pd.read_csv(io.BytesIO(path.read_bytes()), engine="pyarrow"))
+
+
+def read_states(folder: Path) -> int:
+    return sum(len(read_file(file, uri, NOW)[0].runs) for file, uri in files_in(folder))
+
+
+def parse_states(folder: Path) -> int:
+    return sum(bool(json.loads(path.read_bytes())) for path in folder.rglob("*.json"))
+
+
+def _measured(case: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
+    started = time.perf_counter()
+    count = case(path)
+    seconds = time.perf_counter() - started
+    # In kB on Linux, in bytes on macOS.
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    return count, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def alone(case: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
+    """Return count, seconds and peak memory in GB of a case that runs in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (case, path))
+
+
+def main(rows: int = 1_000_000, states: int = 10_000) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_rows(folder / "emissions.csv", rows)
+        (folder / "states").mkdir()
+        write_states(folder / "states", states)
+        cases = (
+            ("CodeCarbon rows", folder / "emissions.csv", read_rows, parse_rows),
+            ("trainer states", folder / "states", read_states, parse_states),
+        )
+        lines = [("", "s", "GB at most", "x parsing")]
+        for what, path, reader, floor in cases:
+            count, seconds, peak = alone(reader, path)
+            parsed, least, floor_peak = alone(floor, path)
+            assert count == parsed, f"{count} of {parsed} {what} were read"
+            lines.append(
+                (
+                    f"{what} read, checked, typed",
+                    f"{seconds:.2f}",
+                    f"{peak:.2f}",
+                    f"{seconds / least:.1f}",
+                )
+            )
+            lines.append((f"{what} only parsed", f"{least:.2f}", f"{floor_peak:.2f}", "1.0"))
+        table(f"{rows:,} CodeCarbon rows, {states:,} trainer states", lines)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -18,7 +18,10 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.join import join
-from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers import LIMIT, Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.files import File
+from ft_emissions_pipeline.readers.remote import RemoteFile
+from ft_emissions_pipeline.readers.usage_days import whole_days
 from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
     QUARANTINE,
@@ -28,6 +31,7 @@ from ft_emissions_pipeline.tables import (
     empty,
 )
 
+Folder = str | Path
 Pairs = tuple[tuple[str, str], ...]
 """Explicit mapping: (run id, pattern of file or record)."""
 
@@ -38,14 +42,14 @@ _RUN_COLUMNS = (
 
 
 def scan(
-    folder: Path, reference: ref.Reference, settings: Settings, previous: pd.DataFrame
+    folder: Folder, reference: ref.Reference, settings: Settings, previous: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the index over a landing folder.
 
     Parameters
     ----------
-    folder : Path
-        Landing folder.
+    folder : Path or str
+        Landing folder; as a text also a URL, see `readers.files_in`.
     reference : Reference
         Reference tables, for runs that are dated by their base model.
     settings : Settings
@@ -76,8 +80,11 @@ def scan(
     return _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
 
 
-def _content_hash(path: Path) -> str:
+def _content_hash(path: File) -> str:
     try:
+        # A file that is no regular one would be waited on for ever.
+        if isinstance(path, RemoteFile) or not path.is_file() or path.stat().st_size > LIMIT:
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -168,7 +175,7 @@ def run_day(runs: pd.DataFrame, reference: ref.Reference) -> tuple[pd.Series, pd
 
 
 def runs_of(
-    folder: Path,
+    folder: Folder,
     index: pd.DataFrame,
     first: pd.Timestamp,
     last: pd.Timestamp,
@@ -179,8 +186,8 @@ def runs_of(
 
     Parameters
     ----------
-    folder : Path
-        Landing folder.
+    folder : Path or str
+        Landing folder, as for `scan`.
     index : DataFrame
         Table `landing_index`.
     first, last : Timestamp
@@ -235,15 +242,18 @@ def joined_runs(
 
 
 def _read(
-    folder: Path, uris: set[str], settings: Settings
+    folder: Folder, uris: set[str], settings: Settings
 ) -> Iterable[tuple[str, str | None, Reading]]:
+    # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
+    located = {uri: path for path, uri in files_in([folder])} if uris else {}
     for uri in sorted(uris):
-        reading, _, source_format = read_file(folder / uri, uri, settings)
+        gone = Path(uri)
+        reading, _, source_format = read_file(located.get(uri, gone), uri, settings)
         yield uri, source_format, reading
 
 
 def usage_of(
-    folder: Path,
+    folder: Folder,
     index: pd.DataFrame,
     first: pd.Timestamp,
     last: pd.Timestamp,
@@ -251,8 +261,9 @@ def usage_of(
 ) -> pd.DataFrame:
     """Return the usage of the days from `first` to `last`.
 
-    Where several records count the same model and version on the same day, the one in the file
-    that comes last by name stands: a corrected export supersedes the earlier one.
+    Where several records count the same model and version on the same hours, the one in the file
+    that comes last by name stands: a corrected export supersedes the earlier one. Counts of
+    different hours and of different replicas add up.
 
     Parameters
     ----------
@@ -273,14 +284,12 @@ def usage_of(
     ]
     if not frames:
         return empty(USAGE)
-    usage = conform(pd.concat(frames, ignore_index=True), USAGE)
-    usage = usage[usage["date"].between(first, last)]
-    ordered = usage.sort_values(["source_uri", "source_record"], kind="stable")
-    return ordered.drop_duplicates(list(USAGE.key), keep="last").reset_index(drop=True)
+    usage = pd.concat(frames, ignore_index=True)
+    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
 
 
 def rejected(
-    folder: Path, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
+    folder: Folder, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
 ) -> pd.DataFrame:
     """Return the records that reading put into quarantine.
 

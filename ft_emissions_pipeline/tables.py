@@ -265,6 +265,7 @@ USAGE = Table(
         _text("model_name", "Name of the registered model.", required=True),
         _text("model_version", "Version that served; empty where only the model is known."),
         _number("inferences", "inference", "Inferences served on the day.", required=True, maximum=1e15),
+        _text("repairs", "Repairs made in reading, separated by spaces."),
         *_RUN_SOURCE,
     ),
     key=("date", "model_name", "model_version"),

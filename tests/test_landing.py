@@ -197,3 +197,68 @@ def test_a_run_with_neither_time_nor_tokens_is_refused_with_what_to_do(tmp_path:
     assert "disclose one of them" in refused["reason"][0]
     counts = landing.outcomes(index, refused)
     assert counts[["used", "quarantined"]].to_numpy().tolist() == [[0, 1]]
+
+
+def usage_page(start: int, *counts: int, hours: int = 1, project: str | None = None) -> str:
+    """Return a page of OpenAI's usage API: one bucket after the other."""
+    width = hours * 3600
+    buckets = [
+        {"object": "bucket", "start_time": start + n * width, "end_time": start + (n + 1) * width,
+         "results": [{"num_model_requests": count, "model": "m", "project_id": project}]}
+        for n, count in enumerate(counts)
+    ]  # fmt: skip
+    return json.dumps({"object": "page", "data": buckets})
+
+
+def usage_on(folder: Path, day: str) -> pd.DataFrame:
+    at = pd.Timestamp(day)
+    return landing.usage_of(folder, scan(folder), at, at, SETTINGS)
+
+
+NOON = 1772452800  # 2026-03-02T12:00:00Z
+
+
+def test_pages_of_a_day_in_several_files_add_up(tmp_path: Path) -> None:
+    write(tmp_path, p1_json=usage_page(NOON - 7200, 1, 2), p2_json=usage_page(NOON, 4, 8))
+    usage = usage_on(tmp_path, "2026-03-02")
+    assert usage["inferences"].tolist() == [15]
+    assert usage["repairs"].isna().all()
+
+
+def test_a_corrected_export_supersedes_the_earlier_one(tmp_path: Path) -> None:
+    write(tmp_path, p1_json=usage_page(NOON, 1, 2), p1v2_json=usage_page(NOON, 1, 3))
+    assert usage_on(tmp_path, "2026-03-02")["inferences"].tolist() == [4]
+
+
+def test_exports_of_two_projects_add_up_but_not_with_their_total(tmp_path: Path) -> None:
+    write(
+        tmp_path, p1_json=usage_page(NOON, 1, project="a"), p2_json=usage_page(NOON, 2, project="b")
+    )
+    assert usage_on(tmp_path, "2026-03-02")["inferences"].tolist() == [3]
+    write(tmp_path, p3_json=usage_page(NOON, 5))
+    assert usage_on(tmp_path, "2026-03-02")["inferences"].tolist() == [5]
+
+
+def test_exports_that_overlap_in_part_say_that_hours_are_missing(tmp_path: Path) -> None:
+    write(tmp_path, p1_json=usage_page(NOON - 3600, 1, 2), p2_json=usage_page(NOON, 4, 8))
+    usage = usage_on(tmp_path, "2026-03-02")
+    assert usage["inferences"].tolist() == [12]
+    assert usage["repairs"].tolist() == ["overlapping_count_left_out"]
+
+
+def test_a_count_of_the_whole_day_stands_against_hours(tmp_path: Path) -> None:
+    text = "date,model_name,inferences\n2026-03-02,m,100\n"
+    write(tmp_path, a_json=usage_page(NOON, 1, 2), z_csv=text)
+    assert usage_on(tmp_path, "2026-03-02")["inferences"].tolist() == [100]
+
+
+def test_hours_of_a_usage_file_add_up_and_whole_days_do_not(tmp_path: Path) -> None:
+    rows = [
+        "2026-03-02T00:00:00Z,m,1",
+        "2026-03-02T01:00:00Z,m,2",
+        "2026-03-02,n,4",
+        "2026-03-02,n,8",
+    ]
+    write(tmp_path, a_csv="\n".join(["date,model_name,inferences", *rows, ""]))
+    usage = usage_on(tmp_path, "2026-03-02").set_index("model_name")["inferences"]
+    assert usage.to_dict() == {"m": 3, "n": 8}

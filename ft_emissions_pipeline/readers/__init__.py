@@ -12,31 +12,35 @@ import csv
 import hashlib
 import re
 import stat
-from pathlib import Path
 
 import pyarrow as pa
 import yaml
 
 from ft_emissions_pipeline.readers import (
     bedrock,
+    bedrock_usage,
     boamps,
     codecarbon,
     disclosure,
     eco2ai,
     fireworks,
     hugging_face,
+    litellm,
     llama_factory,
     mistral,
     model_card,
     openai_jobs,
+    openai_usage,
     run_mapping,
     sagemaker,
     snowflake,
     together,
     usage,
     vertex,
+    vllm,
 )
-from ft_emissions_pipeline.readers.files import files_in
+from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
+from ft_emissions_pipeline.readers.files import File, files_in
 from ft_emissions_pipeline.readers.reading import (
     REASONS,
     Reader,
@@ -45,6 +49,7 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     unreadable,
 )
+from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.readers.validation import validated
 
 __all__ = [
@@ -56,6 +61,7 @@ __all__ = [
     "basis_of",
     "files_in",
     "progress_of",
+    "read_bytes",
     "read_file",
 ]
 
@@ -73,6 +79,10 @@ READERS: tuple[Reader, ...] = (
     mistral,
     together,
     snowflake,
+    openai_usage,
+    bedrock_usage,
+    litellm,
+    vllm,
     usage,
     run_mapping,
     disclosure,
@@ -95,13 +105,13 @@ _BAD_CONTENT = (
 same, so the reason carries the exception, and tests refuse `reader_failed` for every known fixture."""
 
 
-def read_file(path: Path, uri: str, settings: Settings) -> tuple[Reading, str, str | None]:
+def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, str | None]:
     """Read one file, whatever it holds.
 
     Parameters
     ----------
-    path : pathlib.Path
-        Where the file lies.
+    path : pathlib.Path or RemoteFile
+        Where the file lies: a path of this machine, or a file at a URL as `files_in` returns it.
     uri : str
         What to call it: its path relative to the landing folder.
     settings : Settings
@@ -122,20 +132,45 @@ def read_file(path: Path, uri: str, settings: Settings) -> tuple[Reading, str, s
     except RefusalError as error:
         return unreadable(error.code, str(error)), _stand_in(path, error.code), None
     content_hash = hashlib.sha256(data).hexdigest()
-    data = _as_utf8(data)
+    # In a list and not in a name, so that a reader of large files can let go of the bytes.
+    only = [data]
+    del data
+    reading, source_format = _read(only, uri, settings)
+    return reading, content_hash, source_format
+
+
+def read_bytes(data: bytes, uri: str, settings: Settings) -> tuple[Reading, str | None]:
+    """Read the bytes of one file as `read_file` does; return what it said and its format."""
+    return _read([data], uri, settings)
+
+
+def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, str | None]:
+    """Read the only item of a list, and empty the list."""
+    start = ""
     reader: Reader | None = None
     try:
+        # Of what was unpacked on the way, the name may still say otherwise.
+        uri = inner_name(uri)
+        if is_packed(content[0]):
+            content[0] = unpacked(content[0], _limit(uri))
+        data = _as_utf8(content.pop())
+        if not data or data.isspace():
+            msg = "the file is empty; was it still being written?"
+            raise RefusalError(msg, "empty_file")
+        start = _start(data)
         reader = _reader(uri, data)
-        reading = validated(reader.read(data, uri, settings), settings)
+        content.append(data)
+        del data
+        reading = validated(reader.read(content.pop(), uri, settings), settings)
     except RefusalError as error:
-        reading = unreadable(error.code, str(error), _start(data))
+        reading = unreadable(error.code, str(error), start)
     except RecursionError:
         msg = "nested too deeply to be a log; write the file again"
-        reading = unreadable("too_deep", msg, _start(data))
+        reading = unreadable("too_deep", msg, start)
     except _BAD_CONTENT as error:
         msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
-        reading = unreadable("reader_failed", msg, _start(data))
-    return reading, content_hash, None if reader is None else reader.FORMAT
+        reading = unreadable("reader_failed", msg, start)
+    return reading, None if reader is None else reader.FORMAT
 
 
 def basis_of(source_format: str, field: str) -> str:
@@ -159,17 +194,23 @@ def _reader_of(source_format: str) -> Reader:
 
 
 def _limit(uri: str) -> int:
-    return DOCUMENT_LIMIT if uri.casefold().endswith(_DOCUMENTS) else LIMIT
+    return DOCUMENT_LIMIT if inner_name(uri).casefold().endswith(_DOCUMENTS) else LIMIT
 
 
-def _bytes(path: Path, limit: int) -> bytes:
+def _bytes(path: File, limit: int) -> bytes:
     try:
+        if isinstance(path, RemoteFile):
+            data = _remote_bytes(path, limit)
+            return _within(len(data), data, limit)
         # A pipe or device would be waited on for ever, so the kind is asked before opening.
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             if path.is_dir():
                 path.iterdir()
             msg = "neither a file nor a folder that can be listed; remove it or grant access"
             raise RefusalError(msg, "not_a_file")
+        if status.st_size > limit:
+            return _within(status.st_size, b"", limit)
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except OSError as error:
@@ -178,17 +219,31 @@ def _bytes(path: Path, limit: int) -> bytes:
             f"cannot be opened: {error.strerror or type(error).__name__}; grant access or remove it"
         )
         raise RefusalError(msg, "cannot_open") from error
-    if len(data) > limit:
+    return _within(len(data), data, limit)
+
+
+def _within(size: int, data: bytes, limit: int) -> bytes:
+    if size > limit:
         msg = f"larger than {limit >> 20} MiB; split the file"
         raise RefusalError(msg, "too_large")
-    if not data.strip():
-        msg = "the file is empty; was it still being written?"
-        raise RefusalError(msg, "empty_file")
     return data
 
 
-def _stand_in(path: Path, code: str) -> str:
+def _remote_bytes(path: RemoteFile, limit: int) -> bytes:
     try:
+        with path.open() as stream:
+            return stream.read(limit + 1)
+    except ImportError:
+        raise
+    except Exception as error:
+        msg = f"cannot be fetched: {type(error).__name__}; check the URL and the rights to it"
+        raise RefusalError(msg, "cannot_open") from error
+
+
+def _stand_in(path: File, code: str) -> str:
+    try:
+        if isinstance(path, RemoteFile):
+            return hashlib.sha256(repr((code, str(path))).encode()).hexdigest()
         status = path.lstat()
         marks = (code, status.st_size, status.st_mtime_ns, status.st_mode)
     except OSError:

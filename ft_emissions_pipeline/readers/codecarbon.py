@@ -8,12 +8,14 @@ the pipeline computes both from energy with its own, traceable factors.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ft_emissions_pipeline import row_rules
-from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheet_of
+from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Content,
@@ -21,11 +23,17 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Refused,
     Settings,
+    arrow_text,
+    as_text,
+    flag_words,
     instants,
     no_usage,
     numbers,
     problems,
     quarantine_rows,
+    stacked,
+    text_series,
+    trimmed,
     typed,
 )
 from ft_emissions_pipeline.tables import RUNS
@@ -74,62 +82,81 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read emissions.csv, cumulative rows of one run taken together."""
-    sheet = sheet_of(data, (*_TEXTS, *_NUMBERS))
-    if not sheet.header or not set(sheet.header) >= _MARKS:
-        msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
-        raise RefusalError(msg, "missing_columns")
-    cells, repairs = _cleaned(sheet)
-    values, not_numbers = _numbers(cells)
-    ended, bad_time = instants(cells["timestamp"], settings.timezone)
-    refused = _problems(sheet, cells, values, not_numbers, bad_time)
-    kept = np.ones(len(cells), dtype=bool)
-    kept[cells.index.get_indexer([int(record) for record, *_ in refused])] = False
-    refused += [_misfit(misfit, len(sheet.header)) for misfit in sheet.misfits]
-    runs = _runs(cells[kept], values[kept], ended[kept], repairs[kept], uri)
-    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
-    refused += [
-        (row.source_record, row.reason_code, row.reason, sheet.lines[int(row.source_record) - 1])
-        for row in broken.itertuples()
-    ]
-    tasks = cells["task_name"].reindex(good["source_record"].astype("int64")).notna().any()
-    collapsed = _summed_tasks(good) if tasks else _latest(good)
+    # Piece by piece, so that memory holds the runs of a large file but not all of its cells as well.
+    pieces = [_piece(sheet, uri, settings) for sheet in sheets_of(data, (*_TEXTS, *_NUMBERS))]
+    del data
+    good = stacked([piece.runs for piece in pieces])
+    collapsed = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _latest(good)
+    quarantine = pd.concat([piece.quarantine for piece in pieces], ignore_index=True)
     return Reading(
         CONTENT,
         typed(collapsed, RUNS, RUN_COLUMNS),
         no_usage(),
-        quarantine_rows(refused),
-        records=len(cells) + len(sheet.misfits),
+        quarantine,
+        records=sum(piece.records for piece in pieces),
         merged=len(good) - len(collapsed),
     )
 
 
-def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, pd.Series]:
-    """Return every known column, padding stripped and blanks empty, and the repairs of each row."""
+@dataclass(frozen=True)
+class _Piece:
+    runs: dict[str, pd.Series]
+    quarantine: pd.DataFrame
+    records: int
+    tasks: bool
+    """Whether its rows are tasks of runs rather than runs."""
+
+
+def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
+    if not sheet.header or not set(sheet.header) >= _MARKS:
+        msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
+        raise RefusalError(msg, "missing_columns")
+    cells, padded = _cleaned(sheet)
+    values, not_numbers = _numbers(cells)
+    ended, bad_time = instants(cells["timestamp"], settings.timezone)
+    refused = _problems(sheet, cells, values, not_numbers, bad_time)
+    refused += [_misfit(misfit, len(sheet.header)) for misfit in sheet.misfits]
+    records = len(cells) + len(sheet.misfits)
+    if refused:
+        kept = ~cells.index.isin([int(record) for record, *_ in refused])
+        cells, values, ended, padded = cells[kept], values[kept], ended[kept], padded[kept]
+    runs = _runs(cells, values, ended, padded, uri)
+    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
+    refused += [
+        (row.source_record, row.reason_code, row.reason, sheet.line(int(row.source_record)))
+        for row in broken.itertuples()
+    ]
+    tasks = cells["task_name"].iloc[good.index].notna().any()
+    return _Piece(dict(good.items()), quarantine_rows(refused), records, bool(tasks))
+
+
+def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return every known column, padding stripped and blanks empty, and which rows were padded."""
     padded = np.zeros(len(sheet.frame), dtype=bool)
     columns = {}
+    empty = pd.Series(np.nan, index=sheet.frame.index, dtype="str")
     for name in (*_TEXTS, *_NUMBERS):
         if name not in sheet.frame:
-            columns[name] = pd.Series(np.nan, index=sheet.frame.index, dtype="str")
+            columns[name] = empty
             continue
-        cells = sheet.frame[name].str.strip()
+        columns[name], stripped = trimmed(sheet.frame[name])
+        if stripped is not None:
+            # A lone blank is how CodeCarbon writes an unknown region; it is no padding.
+            padded |= stripped & columns[name].notna().to_numpy()
         if sheet.delimiter == ";" and name not in _TEXTS:
             # A spreadsheet that separates by semicolons does so because its decimals are commas.
-            cells = cells.str.replace(",", ".", regex=False)
-        # A lone blank is how CodeCarbon writes an unknown region; it is no padding.
-        padded |= ((sheet.frame[name].str.len() != cells.str.len()) & (cells != "")).to_numpy()
-        columns[name] = cells.mask(cells == "")
+            columns[name] = columns[name].str.replace(",", ".", regex=False)
     if "run_id" not in sheet.frame:
         # In v1 experiment_id was the run's id; later it is that of a set of runs.
         columns["run_id"] = columns["experiment_id"]
-    repairs = pd.Series(
-        np.where(padded, "space_padding ", ""), index=sheet.frame.index, dtype="str"
-    )
-    return pd.DataFrame(columns, index=sheet.frame.index), repairs
+    return pd.DataFrame(columns, index=sheet.frame.index, copy=False), padded
 
 
 def _numbers(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     read = {name: numbers(cells[name]) for name in _NUMBERS}
-    values = pd.DataFrame({name: column for name, (column, _) in read.items()}, index=cells.index)
+    columns = {name: column for name, (column, _) in read.items()}
+    # Copied, the columns would lie in one block, and one that is kept would keep them all in memory.
+    values = pd.DataFrame(columns, index=cells.index, copy=False)
     return values, {name: bad for name, (_, bad) in read.items()}
 
 
@@ -144,7 +171,7 @@ def _problems(
     bare = cells[["duration", "emissions", "energy_consumed"]].isna().all(axis=1).to_numpy()
     shifted = bad_time & not_numbers["duration"]
     for position in np.flatnonzero(bare):
-        shifted[position] = _filled(sheet.lines[lines[position] - 1]) > 1
+        shifted[position] = _filled(sheet.line(int(lines[position]))) > 1
     repeated = (cells["timestamp"] == "timestamp").to_numpy(dtype=bool)
     untimed = cells["timestamp"].isna().to_numpy()
     checks: list[row_rules.Check] = [
@@ -164,7 +191,7 @@ def _problems(
          lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most 3.2e8; correct it"),
     ]  # fmt: skip
     return problems(
-        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
     )
 
 
@@ -187,21 +214,24 @@ def _runs(
     cells: pd.DataFrame,
     values: pd.DataFrame,
     ended: pd.Series,
-    repairs: pd.Series,
+    padded: np.ndarray,
     uri: str,
 ) -> pd.DataFrame:
-    lines = pd.Series(cells.index.astype("str"), index=cells.index, dtype="str")
+    lines = as_text(cells.index)
     key = cells["run_id"]
     keyless = key.isna() | key.str.lower().isin(_NO_KEY)
+    if keyless.any():
+        key = key.mask(keyless, f"{uri}#" + lines)
     gpu_model, gpu_count = counted_gpus(cells["gpu_model"])
     scale = values["pue"].where(values["pue"] > 0, 1.0)
     energy = {name: values[name] / scale for name in _ENERGIES}
     unread = (values["gpu_energy"] == 0) & gpu_model.notna()
     # Beside an energy of 0, a count left empty says that CodeCarbon found no accelerator.
     without_gpu = (values["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
-    iso3 = cells["country_iso_code"].str.fullmatch("[A-Z]{3}", na=False)
-    other_code = cells["country_iso_code"].notna() & ~iso3
-    place = cells["country_iso_code"].where(other_code, cells["country_name"])
+    code = cells["country_iso_code"]
+    iso3 = code.str.fullmatch("[A-Z]{3}", na=False)
+    other_code = code.notna() & ~iso3
+    country = cells["country_name"]
     lasted = pd.Series(
         (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
     )
@@ -209,52 +239,61 @@ def _runs(
         name: values[f"{name}_percent"].where(values[f"{name}_percent"] > 0) / 100
         for name in ("gpu_utilization", "cpu_utilization")
     }
-    for flag, repair in ((unread, "gpu_energy_unread "), (other_code, "country_iso2 ")):
-        repairs = repairs + pd.Series(np.where(flag, repair, ""), index=repairs.index, dtype="str")
-    return pd.DataFrame(
-        {
-            "run_id": key.mask(keyless, f"{uri}#" + lines),
-            "model_name": cells["project_name"].mask(cells["project_name"] == "codecarbon"),
-            "started_at": ended - lasted,
-            "ended_at": ended,
-            "reserved_s": values["duration"],
-            "active_s": values["duration"],
-            "gpu_model": gpu_model,
-            "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
-            "location": place.mask(iso3),
-            "cloud_provider": cells["cloud_provider"],
-            "cloud_region": cells["cloud_region"],
-            "country_iso3": cells["country_iso_code"].where(iso3),
-            # 1.0 is CodeCarbon's default, which says "not set".
-            "pue": values["pue"].where((values["pue"] != 1) & (values["pue"] != 0)),
-            "wue_l_per_kwh": values["wue"].where(values["wue"] != 0),
-            **utilisation,
-            "gpu_energy_kwh": energy["gpu_energy"].mask(unread),
-            "cpu_energy_kwh": energy["cpu_energy"],
-            "ram_energy_kwh": energy["ram_energy"],
-            "it_energy_kwh": energy["energy_consumed"].mask(unread),
-            "disclosed_kgco2e": values["emissions"],
-            "repairs": repairs.str.strip(),
-            "source_record": lines,
-        }
-    ).reset_index(drop=True)
+    columns = {
+        "run_id": key,
+        "model_name": cells["project_name"].mask(cells["project_name"] == "codecarbon"),
+        "started_at": ended - lasted,
+        "ended_at": ended,
+        "reserved_s": values["duration"],
+        "active_s": values["duration"],
+        "gpu_model": gpu_model,
+        "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
+        "location": (country.where(~other_code, code) if other_code.any() else country).mask(iso3),
+        "cloud_provider": cells["cloud_provider"],
+        "cloud_region": cells["cloud_region"],
+        "country_iso3": code.where(iso3),
+        # 1.0 is CodeCarbon's default, which says "not set".
+        "pue": values["pue"].where((values["pue"] != 1) & (values["pue"] != 0)),
+        "wue_l_per_kwh": values["wue"].where(values["wue"] != 0),
+        **utilisation,
+        "gpu_energy_kwh": energy["gpu_energy"].mask(unread),
+        "cpu_energy_kwh": energy["cpu_energy"],
+        "ram_energy_kwh": energy["ram_energy"],
+        "it_energy_kwh": energy["energy_consumed"].mask(unread),
+        "disclosed_kgco2e": values["emissions"],
+        "repairs": flag_words(
+            {"space_padding": padded, "gpu_energy_unread": unread, "country_iso2": other_code},
+            cells.index,
+        ),
+        "source_record": lines,
+    }
+    frame = pd.DataFrame(columns, copy=False)
+    frame.index = pd.RangeIndex(len(frame))
+    return frame
 
 
 def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return model and count of cells like "4 x NVIDIA A100"; a mix of models stays as it is."""
-    distinct = pd.Series(models.dropna().unique(), dtype="str")
+    encoded = arrow_text(models).dictionary_encode()
+    distinct = pd.Series(encoded.dictionary.to_pylist(), dtype="str")
     parts = distinct.str.extract(r"^(\d{1,6})\s*[x×]\s+(.+)$")  # noqa: RUF001
     mixed = parts[1].str.contains(r"\d\s*x\s", na=False)
     counted = (parts[1].notna() & ~mixed).to_numpy()
-    names = distinct.mask(counted, parts[1]).set_axis(distinct)
-    counts = parts[0].where(counted).astype("float64").set_axis(distinct)
-    return models.map(names).astype("str"), models.map(counts).astype("float64")
+    names = arrow_text(distinct.mask(counted, parts[1]))
+    counts = pa.array(parts[0].where(counted).astype("float64"), from_pandas=True)
+    found = text_series(names.take(encoded.indices), models.index)
+    number = counts.take(encoded.indices).to_numpy(zero_copy_only=False)
+    return found, pd.Series(number, index=models.index)
 
 
 def _latest(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep of each run the row with the longest duration: rows written by flush are cumulative."""
-    order = runs.sort_values("active_s", ascending=False, kind="stable")
-    return order.drop_duplicates("run_id").sort_index().reset_index(drop=True)
+    key = arrow_text(runs["run_id"]).dictionary_encode()
+    if len(key.dictionary) == len(runs):
+        return runs
+    order = np.argsort(-runs["active_s"].to_numpy(), kind="stable")
+    _, first = np.unique(key.indices.to_numpy()[order], return_index=True)
+    return runs.iloc[np.sort(order[first])].reset_index(drop=True)
 
 
 def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:

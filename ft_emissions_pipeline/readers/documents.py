@@ -6,10 +6,13 @@ what is parsed; it lives in the module of the format.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,8 @@ from ft_emissions_pipeline.readers.reading import RefusalError
 
 _MAX_DEPTH = 60
 """Nesting beyond which a YAML document is refused; a disclosure needs four levels."""
+_MAX_COLUMNS = 10_000
+"""Columns beyond which a CSV file is refused; the widest log has a few hundred."""
 
 
 def text_of(data: bytes) -> str:
@@ -145,14 +150,25 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A CSV file: its cells as text, indexed by line number, and the lines that did not fit."""
+    """A CSV file or a piece of one: cells as text, indexed by line number, and the lines that did not fit."""
 
     header: list[str]
     delimiter: str
     frame: pd.DataFrame
     misfits: list[Misfit]
-    lines: list[str]
-    """Text of each line; `lines[n - 1]` is line n."""
+    content: bytes
+    """The lines of the piece, as UTF-8 with Unix line ends."""
+    start: int = 1
+    """Number of the first of them."""
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Text of each line; `lines[n - start]` is line n."""
+        return self.content.decode().split("\n")
+
+    def line(self, number: int) -> str:
+        """Return the text of one line, for messages."""
+        return self.lines[number - self.start]
 
 
 DELIMITERS = (",", ";", "\t")
@@ -189,40 +205,118 @@ def sheet_of(data: bytes, wanted: Sequence[str] | None = None) -> Sheet:
     RefusalError
         If a column name that is wanted stands twice.
     """
-    lines = text_of(data).split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    header, delimiter = header_of("\n".join(lines[first : first + 1]).encode()[:65536])
+    return next(sheets_of(data, wanted, block=len(data) + 1))
+
+
+def sheets_of(
+    data: bytes, wanted: Sequence[str] | None = None, block: int = 1 << 23
+) -> Iterator[Sheet]:
+    """Read a CSV file as `sheet_of` does, in pieces of `block` bytes, so that memory stays bounded.
+
+    A file without rows is one piece.
+    """
+    start, piece = 1, b""
+    pieces = _pieces(data, block)
+    for piece in pieces:
+        blank = len(piece) - len(piece.lstrip(b" \t\n\v\f"))
+        first = piece.count(b"\n", 0, blank)
+        if blank < len(piece):
+            break
+        start += piece.count(b"\n")
+    else:
+        first = 0
+    at = 0
+    for _ in range(first):
+        at = piece.index(b"\n", at) + 1
+    end = piece.find(b"\n", at) + 1 or len(piece)
+    header, delimiter = header_of(piece[at:end])
     chosen = [name for name in dict.fromkeys(header) if name and (wanted is None or name in wanted)]
-    twice = [name for name in chosen if header.count(name) > 1]
+    _refuse_twice(header, chosen)
+    places = _places(header, chosen)
+    yield _sheet(header, delimiter, chosen, places, piece, start, end)
+    start += piece.count(b"\n")
+    for piece in pieces:
+        yield _sheet(header, delimiter, chosen, places, piece, start, 0)
+        start += piece.count(b"\n")
+
+
+def _places(header: list[str], chosen: list[str]) -> list[int]:
+    first: dict[str, int] = {}
+    for n, name in enumerate(header):
+        first.setdefault(name, n)
+    return [first[name] for name in chosen]
+
+
+def _refuse_twice(header: list[str], chosen: list[str]) -> None:
+    counts = Counter(header)
+    twice = [name for name in chosen if counts[name] > 1]
     if twice:
         msg = f"column {twice[0]!r} stands twice in the header; remove or rename one of them"
         raise RefusalError(msg, "duplicated_header")
-    body = lines[first + 1 :]
-    places = [header.index(name) for name in chosen]
+    if len(header) > _MAX_COLUMNS:
+        msg = f"the header has {len(header)} columns; no log has more than {_MAX_COLUMNS}"
+        raise RefusalError(msg, "wrong_shape")
+
+
+def _sheet(
+    header: list[str],
+    delimiter: str,
+    chosen: list[str],
+    places: list[int],
+    piece: bytes,
+    start: int,
+    begin: int,
+) -> Sheet:
+    """Return the sheet of a piece whose rows begin at byte `begin` and whose first line is `start`."""
+    body = piece[begin:] if begin else piece
+    offset = start + piece.count(b"\n", 0, begin)
     columns, rows, misfits = _cells(body, len(header), places, delimiter)
-    offset = first + 2
     frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, dtype="str")
-    return Sheet(
-        header,
-        delimiter,
-        frame,
-        [Misfit(line + offset, cells, text) for line, cells, text in misfits],
-        lines,
-    )
+    found = [Misfit(line + offset, cells, text) for line, cells, text in misfits]
+    return Sheet(header, delimiter, frame, found, piece, start)
+
+
+def _pieces(data: bytes, block: int) -> Iterator[bytes]:
+    """Cut a file behind line ends into pieces of UTF-8 with Unix line ends, decoded as by `text_of`."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    utf8 = _is_utf8(data)
+    start = 0
+    while start < len(data) or start == 0:
+        end = data.find(b"\n", start + block) + 1 or len(data)
+        piece = data[start:end]
+        if not utf8:
+            piece = piece.decode("cp1252", errors="replace").encode()
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield piece
+        start = max(end, 1)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), 1 << 24):
+            decoder.decode(data[start : start + (1 << 24)], final=start + (1 << 24) >= len(data))
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _Parsed = tuple[list[object], np.ndarray, list[tuple[int, int, str]]]
 
 
-def _cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed:
+def _cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parsed:
     """Return the chosen columns, the lines (from 0) that they stand on, and the misfits."""
-    fast = _arrow_cells(body, width, places, delimiter) if body else None
-    return _plain_cells(body, width, places, delimiter) if fast is None else fast
+    if body and not body.endswith(b"\n"):
+        body += b"\n"
+    fast = _arrow_cells(body, width, places, delimiter) if body and width else None
+    lines = [] if fast else body.decode().split("\n")
+    return fast or _plain_cells(lines, width, places, delimiter)
 
 
-def _arrow_cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed | None:
+def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parsed | None:
     """Parse at once with Arrow; None where a quote runs over lines, so that lines must be read singly."""
     invalid: list[tuple[int, int, str]] = []
 
@@ -237,7 +331,7 @@ def _arrow_cells(body: list[str], width: int, places: list[int], delimiter: str)
     wanted = [names[n] for n in places]
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader("\n".join([*body, ""]).encode()),
+            pa.BufferReader(body),
             # One thread, because only then does Arrow number the rows that do not fit.
             read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
             parse_options=arrow_csv.ParseOptions(
@@ -250,14 +344,16 @@ def _arrow_cells(body: list[str], width: int, places: list[int], delimiter: str)
         )  # fmt: skip
     except pa.ArrowInvalid:
         return None
-    if table.num_rows + len(seen) != len(body):
+    count = body.count(b"\n")
+    if table.num_rows + len(seen) != count:
         return None
-    keep = np.ones(len(body), dtype=bool)
+    keep = np.ones(count, dtype=bool)
     keep[seen] = False
     rows = np.flatnonzero(keep)
-    filled = np.array([body[row] != "" for row in rows], dtype=bool) if "" in body else None
     columns = [table.column(name).to_pandas().astype("str") for name in wanted]
-    if filled is not None:
+    if body.startswith(b"\n") or b"\n\n" in body:
+        ends = np.flatnonzero(np.frombuffer(body, dtype="uint8") == ord("\n"))
+        filled = (np.diff(ends, prepend=-1) > 1)[rows]
         columns = [column[filled] for column in columns]
         rows = rows[filled]
     return [column.array for column in columns], rows, invalid

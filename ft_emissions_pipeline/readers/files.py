@@ -1,4 +1,4 @@
-"""Find the files in what a user points at: a file, a folder, a glob, or a list of them.
+"""Find the files in what a user points at: a file, a folder, a glob, a URL, or a list of them.
 
 Put here: which files count and what each is called. Keep out: opening them.
 """
@@ -11,30 +11,51 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from ft_emissions_pipeline.readers.remote import RemoteFile, files_at, is_url, path_of
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
+
+File = Path | RemoteFile
 _UNFINISHED = (".part", "~")
 
 
-def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[Path, str]]:
+def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[File, str]]:
     """Return every file with its uri, sorted by uri, no file twice.
 
     Hidden files, `__pycache__` and unfinished files (`.part`, `~`) are skipped, unless one is named
     itself. A uri is the path relative to the folder given, or to the fixed start of a glob; of a
     single file it is the name. Files that would share a uri get as many parent folders as tell them apart.
+    Secrets in names (an email, a key) are replaced, for uris are stored and shown.
+
+    A text that starts like a URL (s3://, gs://, https://, ...) is read by way of fsspec.
 
     Raises
     ------
     FileNotFoundError
-        If a path or glob leads to nothing.
+        If a path, glob or URL leads to nothing.
+    ImportError
+        If a package for a URL is missing; the message names it.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    found: dict[str, tuple[Path, str]] = {}
+    found: dict[str, tuple[File, str]] = {}
     for path in given:
-        for file, uri in _expanded(Path(path)):
-            found.setdefault(os.path.abspath(file), (file, uri))  # noqa: PTH100 (resolve would follow links)
+        for file, uri in _expanded(path):
+            found.setdefault(_identity(file), (file, uri))
     return sorted(_told_apart(list(found.values())), key=lambda pair: pair[1])
 
 
-def _expanded(path: Path) -> Iterator[tuple[Path, str]]:
+def _identity(file: File) -> str:
+    if isinstance(file, RemoteFile):
+        return file.url
+    return os.path.abspath(file)  # noqa: PTH100 (resolve would follow links)
+
+
+def _expanded(given: str | Path) -> Iterator[tuple[File, str]]:
+    if isinstance(given, str) and is_url(given):
+        for remote, relative in files_at(given):
+            if not _skipped(Path(relative)) or relative == Path(path_of(given)).name:
+                yield remote, _printable(relative)
+        return
+    path = Path(given)
     if path.is_dir():
         yield from _walked(path)
     elif path.exists() or path.is_symlink():
@@ -92,7 +113,7 @@ def _skipped(path: Path) -> bool:
     )
 
 
-def _told_apart(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+def _told_apart(files: list[tuple[File, str]]) -> list[tuple[File, str]]:
     counts = Counter(uri for _, uri in files)
     if max(counts.values(), default=1) == 1:
         return files
@@ -100,11 +121,12 @@ def _told_apart(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
     return files if longer == files else _told_apart(longer)
 
 
-def _with_parent(file: Path, uri: str) -> str:
-    parts = Path(os.path.abspath(file)).parts[1:]  # noqa: PTH100
-    return PurePosixPath(*parts[-len(PurePosixPath(uri).parts) - 1 :]).as_posix()
+def _with_parent(file: File, uri: str) -> str:
+    whole = str(file) if isinstance(file, RemoteFile) else _identity(file)
+    parts = [part for part in PurePosixPath(whole).parts if part != "/"]
+    return _printable(PurePosixPath(*parts[-len(PurePosixPath(uri).parts) - 1 :]).as_posix())
 
 
 def _printable(uri: str) -> str:
-    """Return a name that can be stored as UTF-8, whatever bytes the file system has."""
-    return uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Return a name that can be stored as UTF-8, whatever bytes the file system has, without secrets."""
+    return scrubbed(uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

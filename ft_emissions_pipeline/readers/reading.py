@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,7 +26,9 @@ from ft_emissions_pipeline.tables import QUARANTINE, RUN_FIELDS, RUNS, USAGE, Ta
 Content = Literal["runs", "usage", "mapping", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
-USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "source_record")
+USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
+SPAN_COLUMNS = ("series", "covers_from", "covers_to")
+"""Columns that usage has besides where the format knows them: what of the day its row counts."""
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
 
 REASONS: dict[str, str] = {
@@ -33,6 +36,7 @@ REASONS: dict[str, str] = {
     "bad_timestamp": "a timestamp is not of the form that the format writes",
     "bad_value": "a disclosed value cannot be understood",
     "binary_file": "the file is binary and of no known binary format",
+    "broken_compression": "the compressed file is cut off or damaged",
     "broken_json": "the text is not valid JSON",
     "broken_parquet": "the file is not valid Parquet",
     "broken_yaml": "the text is not valid YAML, or uses what the readers refuse",
@@ -170,16 +174,28 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
 
 def no_runs() -> pd.DataFrame:
     """Return a runs frame without rows."""
+    return _none_of("runs").copy(deep=False)
+
+
+@cache
+def _none_of(what: Literal["runs", "usage", "quarantine"]) -> pd.DataFrame:
+    """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
+    if what == "usage":
+        return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    if what == "quarantine":
+        return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
     return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
 
 
 def no_usage() -> pd.DataFrame:
     """Return a usage frame without rows."""
-    return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    return _none_of("usage").copy(deep=False)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
     """Return refused records as rows of quarantine, secrets removed and texts shortened."""
+    if not refused:
+        return _none_of("quarantine").copy(deep=False)
     rows = [
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]
@@ -193,6 +209,68 @@ def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataF
     return conform(
         frame[[column.name for column in present]], Table(table.name, table.row, present, key=())
     )
+
+
+def trimmed(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
+    """Return a text column without blanks around its cells, empty ones missing; and which had blanks.
+
+    The second is None if none had.
+    """
+    text = arrow_text(cells)
+    bare = pc.utf8_trim_whitespace(text)
+    lengths = pc.binary_length(bare)
+    stripped = None
+    if pc.sum(lengths).as_py() != pc.sum(pc.binary_length(text)).as_py():
+        differs = pc.fill_null(pc.not_equal(lengths, pc.binary_length(text)), False)
+        stripped = differs.to_numpy(zero_copy_only=False)
+    blank = pc.equal(lengths, 0)
+    if pc.any(blank).as_py():
+        bare = pc.if_else(blank, pa.scalar(None, pa.large_string()), bare)
+    elif stripped is None:
+        return cells, None
+    return text_series(bare, cells.index), stripped
+
+
+def text_series(values: pa.Array, index: pd.Index) -> pd.Series:
+    """Return Arrow text as a column, without a copy."""
+    text = pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
+    return pd.Series(text, index=index, copy=False)
+
+
+_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
+
+
+def as_text(whole: pd.Index) -> pd.Series:
+    """Return whole numbers as text, for instance line numbers."""
+    return text_series(pc.cast(pa.array(whole.to_numpy()), pa.large_string()), whole)
+
+
+def flag_words(flags: Mapping[str, np.ndarray | pd.Series], index: pd.Index) -> pd.Series:
+    """Return a column of the words whose flag is set, separated by blanks: `repairs`."""
+    names = list(flags)
+    code = np.zeros(len(index), dtype="int64")
+    for place, name in enumerate(names):
+        code |= np.asarray(flags[name], dtype=bool).astype("int64") << place
+    found, at = np.unique(code, return_inverse=True)
+    words = [" ".join(n for p, n in enumerate(names) if number >> p & 1) for number in found]
+    return text_series(pa.array(words, pa.large_string()).take(pa.array(at)), index)
+
+
+def stacked(pieces: list[dict[str, pd.Series]]) -> pd.DataFrame:
+    """Return pieces of a frame as one frame; the pieces are emptied, so that memory is held once."""
+    columns = {
+        name: pd.concat([piece.pop(name) for piece in pieces], ignore_index=True)
+        for name in list(pieces[0])
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def arrow_text(cells: pd.Series) -> pa.Array:
+    """Return a text column as one Arrow array, copied only if it lies in several parts."""
+    found = pa.array(cells, type=pa.large_string(), from_pandas=True)
+    if not isinstance(found, pa.ChunkedArray):
+        return found
+    return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
 
 
 def numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
@@ -217,8 +295,7 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def _text_numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    text = pc.utf8_trim_whitespace(pa.array(cells, type=pa.large_string(), from_pandas=True))
-    text = pc.if_else(pc.equal(text, ""), None, text)
+    text = arrow_text(trimmed(cells)[0])
     try:
         values = pc.cast(text, pa.float64())
     except pa.ArrowInvalid:
@@ -266,6 +343,9 @@ def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
     Cells that name no zone are taken in `timezone`; in the hour that repeats when summer time
     ends, they are taken in standard time.
     """
+    plain = _plain_instants(cells)
+    if plain is not None:
+        return localized(plain, timezone), np.zeros(len(cells), dtype=bool)
     text = cells.astype("str").str.strip()
     filled = text.notna() & (text != "")
     iso = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)
@@ -283,8 +363,26 @@ def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
     return found, (filled & found.isna()).to_numpy()
 
 
+def _plain_instants(cells: pd.Series) -> pd.Series | None:
+    """Return wall-clock times if every cell is one, at a tenth of the cost; else None."""
+    if not pd.api.types.is_string_dtype(cells) or cells.dtype == object:
+        return None
+    text = arrow_text(cells)
+    # Arrow would take a day without a time, and drop a zone: only the form with both is plain.
+    shaped = pc.match_substring_regex(text, r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$")
+    if not pc.all(pc.fill_null(shaped, False)).as_py():
+        return None
+    try:
+        found = pc.cast(text, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return None
+    return pd.Series(found.to_numpy(zero_copy_only=False), index=cells.index)
+
+
 def localized(naive: pd.Series, timezone: str) -> pd.Series:
     """Return naive wall-clock times of a zone as UTC instants."""
+    if timezone == "UTC":
+        return naive.dt.tz_localize("UTC").astype("datetime64[us, UTC]")
     winter = np.zeros(len(naive), dtype=bool)
     local = naive.dt.tz_localize(timezone, ambiguous=winter, nonexistent="shift_forward")
     return local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")

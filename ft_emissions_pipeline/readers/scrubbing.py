@@ -98,9 +98,9 @@ def scrubbed_cells(cells: pd.Series) -> pd.Series:
     """Return a column of text with secrets removed; cells without any are not touched."""
     values = pa.array(cells, type=pa.large_string(), from_pandas=True)
     suspects = pc.fill_null(pc.match_substring_regex(values, _HINT), False)
-    hits = suspects.to_numpy(zero_copy_only=False)
-    if not hits.any():
+    if not pc.any(suspects).as_py():
         return cells
+    hits = suspects.to_numpy(zero_copy_only=False)
     clean = cells.copy()
     clean[hits] = [scrubbed(text) for text in cells[hits]]
     return clean

@@ -1,7 +1,7 @@
 """Read how many inferences a model, or a version of it, served on a day: CSV, JSON, JSON lines, Parquet.
 
-Columns: date, model_name, inferences, and where known model_version. Whole days only; hours of one
-day and model are separate rows, which `join` and later stages leave as they are.
+Columns: date, model_name, inferences, and where known model_version. Rows of one day and model are
+hours if any of them has a time of day; hours add up later, of two whole days the last stands.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
         raise RefusalError(msg, "missing_columns")
     cells = pd.DataFrame({name: frame[column] for name, column in names.items()}, index=frame.index)
     records = frame.index.astype("str")
-    days, bad_day = _days(cells["date"])
+    days, times, bad_day = _days(cells["date"])
     counts, bad_count = numbers(cells["inferences"])
     checks: list[row_rules.Check] = [
         (bad_day, "bad_timestamp", lambda i: f"date is {str(cells['date'].iloc[i])[:40]!r}; write it as 2024-07-06"),
@@ -99,6 +99,7 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
     bad = problems(len(usage), checks, lambda i: str(records[i]), lambda i: _raw(cells.iloc[i]))
     good = ~pd.Series(records, dtype="str").isin([record for record, *_ in bad]).to_numpy()
     filled = typed(usage.reindex(columns=list(USAGE_COLUMNS))[good], USAGE, USAGE_COLUMNS)
+    filled = _with_hours(filled, times[good].reset_index(drop=True))
     return Reading(
         CONTENT,
         no_runs(),
@@ -106,6 +107,18 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
         quarantine_rows(refused + bad),
         records=len(usage) + len(refused),
     )
+
+
+def _with_hours(usage: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
+    """Say of rows with a time of day that they count that hour; midnight is an hour if others are."""
+    hourly = times.dt.tz_localize(None) != usage["date"]
+    if not hourly.any():
+        return usage
+    key = [usage[name] for name in ("date", "model_name", "model_version")]
+    of_hours = hourly.groupby(key, dropna=False).transform("any")
+    # How long a row counts is not said; that rows of other times count other requests is.
+    until = times + pd.Timedelta(microseconds=1)
+    return usage.assign(covers_from=times.where(of_hours), covers_to=until.where(of_hours))
 
 
 def _named(columns: list[str]) -> dict[str, str]:
@@ -118,15 +131,15 @@ def _named(columns: list[str]) -> dict[str, str]:
     return {name: column for name, column in found.items() if column is not None}
 
 
-def _days(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Return UTC days: of an instant with a zone its UTC day, of anything else the day it names."""
+def _days(cells: pd.Series) -> tuple[pd.Series, pd.Series, np.ndarray]:
+    """Return UTC days: of an instant with a zone its UTC day, of anything else the day it names; and instants."""
     text = cells.astype("str").str.strip()
     filled = (cells.notna() & (text != "")).to_numpy()
     shaped = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)
     # A naive time is taken as UTC: its day is the day that it names.
     read = pd.to_datetime(text.where(shaped), format="ISO8601", errors="coerce", utc=True)
     days = read.dt.floor("D").dt.tz_localize(None).astype("datetime64[us]")
-    return days, filled & days.isna().to_numpy()
+    return days, read.astype("datetime64[us, UTC]"), filled & days.isna().to_numpy()
 
 
 def _texts(cells: pd.Series) -> pd.Series:

@@ -46,23 +46,31 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
 
     An empty text becomes a missing one, as everywhere in the tables.
     """
+    if frame.empty:
+        return frame
     clean = {}
     for name in frame:
         if pd.api.types.is_string_dtype(frame[name]):
             cells = scrubbed_cells(frame[name])
-            clean[name] = cells if name == "source_record" else cells.mask(cells == "")
-    return frame.assign(**clean)
+            blank = cells == ""
+            clean[name] = cells if name == "source_record" or not blank.any() else cells.mask(blank)
+    changed = {name: cells for name, cells in clean.items() if cells is not frame[name]}
+    return frame.assign(**changed)
 
 
 def _checked(
     frame: pd.DataFrame, table: Table, ignore: tuple[str, ...], latest: pd.Timestamp
 ) -> tuple[pd.DataFrame, list[Refused]]:
+    if frame.empty:
+        return frame, []
     good, broken = row_rules.split(frame, table, ignore)
     refused = [
         (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
         for row in broken.itertuples()
     ]
     late, code = _in_future(good, latest)
+    if not late.any():
+        return good.reset_index(drop=True), refused
     for _, row in good[late].iterrows():
         reason = (
             f"the record is of {_when(row)}, after {latest}: a wrong clock or time zone; "

@@ -266,6 +266,70 @@ RUNS_YAML = """runs:
     Server location: AWS US West (Oregon)
 """
 
+OPENAI_USAGE = {
+    "object": "page",
+    "data": [
+        {
+            "object": "bucket", "start_time": start, "end_time": start + 86400,
+            "results": [
+                {"object": "organization.usage.completions.result", "num_model_requests": 5, "model": model,
+                 "project_id": "proj_1"}
+                for model in ("support-bot", "ft:gpt-4o-mini-2024-07-18:acme-org:bot:9ABel2dg")
+            ],
+        }
+        for start in (1772409600, 1772496000)
+    ],
+    "has_more": False,
+}  # fmt: skip
+
+METRIC_STREAM = [
+    {
+        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2", "namespace": "AWS/Bedrock",
+        "metric_name": "Invocations", "dimensions": {"ModelId": "support-bot"}, "timestamp": 1772409600000 + 60000 * n,
+        "value": {"count": 2.0, "sum": 2.0, "max": 1.0, "min": 1.0}, "unit": "None",
+    }
+    for n in range(3)
+]  # fmt: skip
+
+METRIC_STATISTICS = {
+    "Label": "Invocations", "Dimensions": [{"Name": "ModelId", "Value": "support-bot"}], "Period": 3600,
+    "Datapoints": [
+        {"Timestamp": "2026-03-02T13:00:00+00:00", "Sum": 3.0, "Unit": "None"},
+        {"Timestamp": "2026-03-02T23:30:00+00:00", "Sum": 2.0, "Unit": "None"},
+    ],
+}  # fmt: skip
+
+SPEND_LOGS = [
+    {
+        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "spend": 0.0002, "total_tokens": 11,
+        "startTime": f"2026-03-02T02:28:0{n}.123Z", "model": "support-bot", "cache_hit": "False", "status": "success",
+    }
+    for n in range(4)
+]  # fmt: skip
+
+VLLM_METRICS = """# 2026-03-02T00:00:00Z
+# TYPE vllm:request_success_total counter
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="support-bot"} 1000.0
+# 2026-03-02T18:00:00Z
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="support-bot"} 1100.0
+# 2026-03-03T06:00:00Z
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="support-bot"} 100.0
+"""
+
+VLLM_RANGE = {
+    "status": "success",
+    "data": {
+        "resultType": "matrix",
+        "result": [
+            {
+                "metric": {"__name__": "vllm:request_success_total", "model_name": "support-bot",
+                           "finished_reason": "stop", "instance": "gpu-node-7.internal:8000"},
+                "values": [[1772409600, "10"], [1772413200, "15"], [1772416800, "2"]],
+            }
+        ],
+    },
+}  # fmt: skip
+
 USAGE_CSV = "date,model_name,inferences\n2026-03-02,support-bot,1000\n"
 
 
@@ -304,6 +368,13 @@ def seeds(emissions_csv):
         "card.md": DISCLOSURE_MD.encode(),
         "disclosure.yaml": b"Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n",
         "runs.yaml": RUNS_YAML.encode(),
+        "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
+        "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
+        "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),
+        "litellm/spend.json": json.dumps(SPEND_LOGS).encode(),
+        "litellm/spend.csv": pd.DataFrame(SPEND_LOGS).to_csv(index=False).encode(),
+        "vllm/metrics.txt": VLLM_METRICS.encode(),
+        "vllm/range.json": json.dumps(VLLM_RANGE).encode(),
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),
