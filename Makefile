@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export DAGSTER_HOME := $(CURDIR)/.dagster
+# pip asks for the version of rustc, and a rustc of rustup's writes its settings on being asked.
+export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 
 .PHONY: run test ui lint setup clean
 

@@ -117,6 +117,7 @@ def shown(browser: str, url: str, profile: Path) -> str:
     with ended_in_any_case(
         subprocess.Popen(
             command,
+            env={**os.environ, "HOME": str(profile)},  # where it would leave traces
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

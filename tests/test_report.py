@@ -3,6 +3,7 @@
 Expected values are worked out in the comments beside the frames, not taken from the code.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -802,6 +803,7 @@ def console_of(browser, page, profile):
             page.as_uri(),
         ],
         capture_output=True, text=True, timeout=120, check=True,
+        env={**os.environ, "HOME": str(profile.parent)},  # where it would leave traces
     )  # fmt: skip
     assert "</html>" in done.stdout
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
