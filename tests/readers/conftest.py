@@ -1,11 +1,12 @@
 """Fixtures of the readers' tests: files written from text, and what must hold of every reading."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers import REASONS, Settings, read_file
+from ft_emissions_pipeline.readers import REASONS, Settings, read_bytes, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 NOW = pd.Timestamp("2026-10-10", tz="UTC")
@@ -315,6 +316,23 @@ def seeds(emissions_csv):
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
     }
+
+
+DATA = Path(__file__).parent.parent / "data"
+LARGEST = 20_000
+"""Bytes of a fixture up to which it is a seed: most of a large one is more of the same."""
+
+
+@pytest.fixture
+def all_seeds(seeds):
+    """The seeds, and every small file of tests/data that a reader knows: uri -> bytes."""
+    found = {}
+    for path in sorted(DATA.rglob("*")):
+        if path.is_file() and path.stat().st_size <= LARGEST:
+            data = path.read_bytes()
+            if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
+                found[path.relative_to(DATA).as_posix()] = data
+    return {**found, **seeds}
 
 
 @pytest.fixture

@@ -1,28 +1,22 @@
 """Ten thousand broken files: of each comes what could be read, or why not, and nothing gets lost.
 
-Seeds are the good files of `conftest.seeds`, one for every reader at least (a test sees to that), and
-all files of tests/data that a reader knows; so a new format is fuzzed as soon as it has a fixture.
+Seeds are those of `conftest.all_seeds`, one for every reader at least (a test sees to that); so a new
+format is fuzzed as soon as it has a fixture.
 """
 
 import json
 import math
 import random
 import re
-from pathlib import Path
 
 import hypothesis.strategies as st
 import pandas as pd
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ft_emissions_pipeline.readers import READERS, REASONS, Settings, read_bytes
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 CASES = 10_000
-DATA = Path(__file__).parent.parent / "data"
-LARGEST = 20_000
-"""Bytes of a fixture up to which it is a seed: most of a large one is more of the same."""
-
 NUMBERS = [
     b"0", b"-1", b"1e308", b"-1e308", b"1e999", b"9" * 400, b"1e-320", b"NaN", b"Infinity", b"0x10", b"1_000",
     b"1,5", b"1772409600000", b"99999999999999999999", b"0.1", b"true", b"null", b'""', b"[]", b"{}",
@@ -150,22 +144,6 @@ def checked(data, uri):
             if len(frame) and name in frame:
                 "".join(frame[name].dropna()).encode()
     return reading, source_format
-
-
-def _fixtures():
-    """Return every small file of tests/data that a reader knows: uri -> bytes."""
-    found = {}
-    for path in sorted(DATA.rglob("*")):
-        if path.is_file() and path.stat().st_size <= LARGEST:
-            data = path.read_bytes()
-            if data.strip() and read_bytes(data, path.name, NOW)[1]:
-                found[path.relative_to(DATA).as_posix()] = data
-    return found
-
-
-@pytest.fixture
-def all_seeds(seeds):
-    return {**_fixtures(), **seeds}
 
 
 def test_every_reader_has_a_seed(all_seeds):
