@@ -82,6 +82,8 @@ def first_problems(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
     codes: list[str] = []
     reasons: list[str] = []
     for broken, code, reason in checks:
+        if not broken.any():
+            continue
         fresh = np.flatnonzero(broken & ~taken)
         taken[fresh] = True
         positions += fresh.tolist()
@@ -94,14 +96,36 @@ def first_problems(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
 
 
 def _checks(frame: pd.DataFrame, table: Table, ignore: Collection[str]) -> Iterator[Check]:
-    for column in table.columns:
-        if column.name in frame and column.name not in ignore:
+    present = [c for c in table.columns if c.name in frame and c.name not in ignore]
+    fitting = _fitting_numbers(frame, present)
+    for column in present:
+        if column.name not in fitting:
             yield from _column_checks(frame[column.name], column)
     for rule in table.row_rules:
         if rule.code not in ignore:
             holds = _held(frame, table, rule.holds)
             reason = f"{rule.description}; correct the log, or state the right values in runs.yaml"
             yield ~holds, rule.code, _constant(reason)
+
+
+def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[str]:
+    """Return the columns of numbers that keep their bounds in every row, seen all at once."""
+    numeric = [column for column in columns if column.kind in {"float", "integer"}]
+    values = frame[[column.name for column in numeric]].to_numpy(dtype="float64", na_value=np.nan)
+    if not values.size:
+        return set()
+    given = ~np.isnan(values)
+    least, most = (np.min(values, axis=0, initial=np.inf, where=given),
+                   np.max(values, axis=0, initial=-np.inf, where=given))  # fmt: skip
+    whole = given.all(axis=0)
+    return {
+        column.name
+        for column, low, high, full in zip(numeric, least, most, whole, strict=True)
+        if (full or not column.required)
+        and low > (0.0 if column.above_zero else -np.inf)
+        and low >= (-np.inf if column.minimum is None else column.minimum)
+        and high <= (np.finfo(float).max if column.maximum is None else column.maximum)
+    }
 
 
 def _constant(reason: str) -> Callable[[int], str]:
@@ -127,6 +151,8 @@ def _column_checks(values: pd.Series, column: Column) -> Iterator[Check]:
             "missing_value",
             lambda _: f"{column.name} is empty; every row needs it: add it to the log",
         )
+    if not given.any():
+        return
     if column.kind in {"float", "integer"}:
         yield from _number_checks(values, given, column)
     elif column.kind in {"timestamp", "date"}:

@@ -172,7 +172,7 @@ def _model(series: Mapping[str, object]) -> tuple[str | None, dict[str, object]]
     named = given if isinstance(given, dict) else {}
     if isinstance(given, list):
         named = {
-            entry.get("Name"): entry.get("Value") for entry in given if isinstance(entry, dict)
+            str(entry.get("Name")): entry.get("Value") for entry in given if isinstance(entry, dict)
         }
     if "ModelId" in named:
         return _name(named["ModelId"]), {k: v for k, v in named.items() if k != "ModelId"}

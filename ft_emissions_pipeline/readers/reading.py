@@ -8,8 +8,11 @@ machines wrote. Keep out: anything that knows one format (its own module), value
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -258,6 +261,8 @@ def flag_words(flags: Mapping[str, np.ndarray | pd.Series], index: pd.Index) -> 
 
 def stacked(pieces: list[dict[str, pd.Series]]) -> pd.DataFrame:
     """Return pieces of a frame as one frame; the pieces are emptied, so that memory is held once."""
+    if len(pieces) == 1:
+        return pd.DataFrame(pieces[0], copy=False).reset_index(drop=True)
     columns = {
         name: pd.concat([piece.pop(name) for piece in pieces], ignore_index=True)
         for name in list(pieces[0])
@@ -388,6 +393,12 @@ def localized(naive: pd.Series, timezone: str) -> pd.Series:
     return local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
 
+_ZONED = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII
+)
+"""The usual form of an instant, which the standard library reads a hundred times faster than pandas."""
+
+
 def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | None:
     """Return one instant of a JSON document, ISO 8601 or Unix seconds, None if it is missing.
 
@@ -400,9 +411,12 @@ def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | 
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         # Years 1970 to 2286; anything beyond is milliseconds or nonsense.
-        if math.isfinite(value) and 0 <= value < 1e10:
+        if 0 <= value < 1e10:
             return pd.Timestamp(value, unit="s", tz="UTC")
     elif isinstance(value, str):
+        if _ZONED.fullmatch(value):
+            with suppress(ValueError):
+                return pd.Timestamp(datetime.fromisoformat(value)).tz_convert("UTC").as_unit("us")
         found, bad = instants(pd.Series([value], dtype="str"), timezone)
         if not bad[0]:
             return found.iloc[0]

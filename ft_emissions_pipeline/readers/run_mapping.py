@@ -28,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 FORMAT = "run_mapping"
 LOG = "`runs.yaml`"
@@ -96,6 +97,8 @@ def _run(
 
 
 def _from_landing(pattern: str, uri: str) -> str:
+    # Before the path is put in order, for that would take a URL apart in which secrets are known.
+    pattern = scrubbed(pattern)
     if pattern.startswith("/"):
         return pattern.lstrip("/")
     path, mark, record = pattern.partition("#")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers import REASONS, Settings, read_file
+from ft_emissions_pipeline.readers import REASONS, Settings, read_bytes, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 collect_ignore = (
@@ -382,6 +382,23 @@ def seeds(emissions_csv):
             f"jobs/{path.name}": path.read_bytes() for path in MANAGED_SERVICES.glob("*_job_*.json")
         },
     }
+
+
+DATA = Path(__file__).parent.parent / "data"
+LARGEST = 20_000
+"""Bytes of a fixture up to which it is a seed: most of a large one is more of the same."""
+
+
+@pytest.fixture
+def all_seeds(seeds):
+    """The seeds, and every small file of tests/data that a reader knows: uri -> bytes."""
+    found = {}
+    for path in sorted(DATA.rglob("*")):
+        if path.is_file() and path.stat().st_size <= LARGEST:
+            data = path.read_bytes()
+            if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
+                found[path.relative_to(DATA).as_posix()] = data
+    return {**found, **seeds}
 
 
 @pytest.fixture

@@ -1,0 +1,185 @@
+"""No secret that stands anywhere in a log gets into what the pipeline says or stores.
+
+Every text of every format's good files is replaced by secrets, and extended by them, one text after the
+other. What is read of them is searched, and so is all that a small pipeline makes of them: runs, usage,
+quarantine, normalized runs, their provenance, the tables on disk, and the report. Names of files are
+outputs too (`source_uri`): a secret in one is replaced as in any text, and the file found by look-up.
+"""
+
+import csv
+import io
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline import (
+    impacts,
+    landing,
+    methodology,
+    normalize,
+    report,
+    store,
+    token_time,
+)
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.readers import Settings, read_bytes
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    LANDING_INDEX,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUN_IMPACTS,
+    RUNS,
+    USAGE,
+    empty,
+)
+
+NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
+
+SECRETS = {
+    "account id": ("arn:aws:iam::998877665544:role/tuner", "998877665544"),
+    "signed url": ("https://b.s3.amazonaws.com/k?X-Amz-Signature=deadbeefcafe", "deadbeefcafe"),
+    "password in a url": ("https://someone:hunter2hunter2@proxy/x", "hunter2hunter2"),
+    "email": ("ada.lovelace@example.org", "lovelace"),
+    "key of OpenAI": ("sk-proj-abcdefghijklmnop1234", "abcdefghijklmnop1234"),
+    "token of Hugging Face": ("hf_ABCdefghijklmnopqrstuvwxyz123456", "ABCdefghijklm"),
+    "key of AWS": ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+    "organisation": ("ft:gpt-4o-mini-2024-07-18:verysecretorg:bot:9ABel2dg", "verysecretorg"),
+    "bearer": ("Bearer abc123def456ghi789", "abc123def456ghi789"),
+}
+PLANTED = " ".join(text for text, _ in SECRETS.values())
+HOST = "gpu-node-7.corp.example"
+HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
+"""Keys under which logs name machines; a machine's name is known by nothing else."""
+
+
+def planted(data, uri):
+    """Yield the file once for each of its texts, that text replaced or extended by the secrets."""
+    text = data.decode()
+    if uri.endswith((".json", ".jsonl", ".ndjson")):
+        yield from _in_json(text)
+    elif uri.endswith(".csv"):
+        yield from _in_csv(text)
+    else:
+        yield from _in_words(text)
+
+
+def _in_json(text):
+    try:
+        documents, lines = [json.loads(text)], False
+    except ValueError:
+        documents, lines = [json.loads(line) for line in text.splitlines() if line.strip()], True
+    for number, document in enumerate(documents):
+        # Of many lines the first tells how all are read.
+        if number > 0:
+            break
+        for holder, key in _texts(document):
+            before = holder[key]
+            spoilt = [PLANTED, f"{before} {PLANTED}"]
+            for value in [*spoilt, HOST] if key in HOSTS else spoilt:
+                holder[key] = value
+                written = [json.dumps(d) for d in documents]
+                yield ("\n".join(written) if lines else written[0]).encode()
+            holder[key] = before
+
+
+def _texts(value):
+    keys = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    for key in keys:
+        if isinstance(value[key], str):
+            yield value, key
+        yield from _texts(value[key])
+
+
+def _in_csv(text):
+    rows = list(csv.reader(io.StringIO(text)))
+    for column in range(len(rows[0])):
+        before = rows[1][column]
+        for value in (PLANTED, f"{before} {PLANTED}"):
+            rows[1][column] = value
+            out = io.StringIO()
+            csv.writer(out).writerows(rows)
+            yield out.getvalue().encode()
+        rows[1][column] = before
+
+
+def _in_words(text):
+    for word in re.finditer(r"(?m)(?<=[:|=\"] )[^|\"\n]+|(?<==\")[^\"]+", text):
+        for value in (PLANTED, f"{word.group().strip()} {PLANTED}"):
+            yield (text[: word.start()] + value + text[word.end() :]).encode()
+    for host in re.finditer(r"(?:instance|host|Hostname)=\"([^\"]+)", text):
+        yield (text[: host.start(1)] + HOST + text[host.end(1) :]).encode()
+
+
+def found_in(said):
+    return [kind for kind, (_, secret) in SECRETS.items() if secret in said] + [HOST] * (
+        HOST in said
+    )
+
+
+def said_by(reading):
+    frames = (reading.runs, reading.usage, reading.quarantine, getattr(reading, "telemetry", None))
+    return "".join(frame.to_csv() for frame in frames if frame is not None) + str(reading.mapping)
+
+
+def test_no_text_of_any_format_lets_a_secret_through(all_seeds):
+    leaks, tried, removed = [], 0, 0
+    for uri, seed in all_seeds.items():
+        for data in planted(seed, uri):
+            reading, _ = read_bytes(data, uri, NOW)
+            said = said_by(reading)
+            leaks += [(uri, kind, data) for kind in found_in(said)]
+            tried += 1
+            removed += "[removed" in said
+    assert not leaks, [(uri, kind) for uri, kind, _ in leaks]
+    # Enough was tried, and much of it came so far that it had to be taken out.
+    assert tried > 15 * len(all_seeds)
+    assert removed > tried / 4
+
+
+@pytest.fixture
+def warehouse(tmp_path, all_seeds):
+    """Tables and report of a landing folder full of secrets."""
+    folder = tmp_path / "landing" / "ada.lovelace@example.org"
+    for uri, seed in all_seeds.items():
+        for n, data in enumerate([seed, *planted(seed, uri)]):
+            if n % 5 == 0 or n < 3:
+                path = folder / f"{n}-sk-proj-abcdefghijklmnop1234" / uri
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+    folder = tmp_path / "landing"
+    factors, chosen = ref.load(), methodology.profile("default")
+    index = landing.scan(folder, factors, NOW, empty(LANDING_INDEX))
+    first, last = pd.Timestamp("2018-01-01"), pd.Timestamp("2026-12-31")
+    runs = landing.runs_of(folder, index, first, last, factors, NOW)
+    usage = landing.usage_of(folder, index, first, last, NOW)
+    valid, refused = normalize.accepted(runs)
+    model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
+    normalized, provenance = normalize.normalize(valid, factors, chosen, model)
+    impact = impacts.run_impacts(normalized, provenance, chosen, factors)
+    unread = landing.rejected(folder, index, empty(QUARANTINE), NOW)
+    tables = {
+        LANDING_INDEX: index, RUNS: runs, USAGE: usage, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
+        RUN_IMPACTS: impact, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
+    }  # fmt: skip
+    for table, frame in tables.items():
+        assert len(frame), table.name
+        store.write(tmp_path / "warehouse", table, frame)
+    return tmp_path / "warehouse", list(tables)
+
+
+def test_no_table_and_no_report_holds_a_secret(warehouse):
+    folder, tables = warehouse
+    for table in tables:
+        said = store.read(folder, table).to_csv()
+        assert found_in(said) == [], table.name
+    page = report.write(folder).read_text()
+    assert found_in(page) == []
+    # What lies on disk besides the columns: logs of the tables, statistics, names of files.
+    raw = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert found_in(raw.decode("latin-1")) == []
+    assert not [path for path in folder.rglob("*") if found_in(str(path.relative_to(folder)))]
