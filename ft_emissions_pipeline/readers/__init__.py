@@ -20,10 +20,16 @@ import yaml
 from ft_emissions_pipeline.readers import (
     bedrock,
     codecarbon,
+    dcgm,
     disclosure,
     hugging_face,
+    meter,
+    mlflow_metrics,
+    nvidia_smi,
     run_mapping,
+    slurm,
     usage,
+    wandb_metrics,
 )
 from ft_emissions_pipeline.readers.files import files_in
 from ft_emissions_pipeline.readers.reading import (
@@ -52,7 +58,13 @@ READERS: tuple[Reader, ...] = (
     codecarbon,
     hugging_face,
     bedrock,
+    slurm,
+    mlflow_metrics,
+    wandb_metrics,
+    dcgm,
+    nvidia_smi,
     usage,
+    meter,
     run_mapping,
     disclosure,
 )
