@@ -85,7 +85,7 @@ def read_runs(
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    joined = landing.joined_runs(readings, reference or ref.load())
+    joined, _ = landing.measured_runs(readings, reference or ref.load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)
     frames = [frame for frame in lost if len(frame)]

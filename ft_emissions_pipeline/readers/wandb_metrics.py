@@ -112,10 +112,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         ignore_index=True,
     )
     empty = int(good.sum()) - samples["record"].nunique()
-    reading = telemetry_reading(
+    return telemetry_reading(
         samples, len(samples) + empty, [*refused, *bad_rows], of_one_run=True
     )
-    return reading
 
 
 def run_of(uri: str) -> str:
