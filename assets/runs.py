@@ -93,7 +93,8 @@ def validated_runs(
     )
     accepted, _ = normalize.accepted(measured)
     if len(report):
-        context.add_output_metadata({"telemetry": dg.MetadataValue.md(_shown(report))})
+        shown = {"telemetry": dg.MetadataValue.md(_shown(report))}
+        context.add_output_metadata(shown, output_name="result")
     return accepted
 
 
