@@ -44,6 +44,7 @@ def materialize(
     days: Range | None = None,
     profile: str = "default",
     timezone: str = "UTC",
+    calibrate: bool = False,
     progress: Progress = lambda _: None,
 ) -> Materialized:
     """Materialize the DAG in this process.
@@ -60,12 +61,14 @@ def materialize(
         Profile of the methodology.
     timezone : str
         Zone of instants in logs that name none.
+    calibrate : bool
+        Whether runs without a meter are scaled by what meters of the same host saw.
     progress : callable
         Called with the name of each stage as it begins.
     """
     defs = build_defs(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
-        loggers={"progress": _logger(progress)},
+        calibrate=calibrate, loggers={"progress": _logger(progress)},
     )  # fmt: skip
     if days is not None:
         return Materialized([days], _run(defs, pending.EVERYTHING, days))

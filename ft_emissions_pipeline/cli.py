@@ -41,6 +41,13 @@ class Format(StrEnum):
 
 
 Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Scale software's energy by what meters of the same host saw, in runs without a meter.",
+    ),
+]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 Warehouse = Annotated[Path, typer.Option(help="Folder of the tables.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
@@ -52,13 +59,14 @@ def estimate(
     profile: Profile = "default",
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     timezone: Zone = "UTC",
+    calibrate: Calibrate = False,
 ) -> None:
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
 
     with _refusals():
         runs, quarantine = api.read_runs(files, timezone=timezone)
-        found = api.estimate(runs, profile=profile)
+        found = api.estimate(runs, profile=profile, calibrate=calibrate)
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
     result = found.runs.merge(found.per_inference[columns], on="run_id")
     if form is Format.json:
@@ -71,6 +79,7 @@ def estimate(
         _print(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
+    _tell_of_meters(found.calibration, applied=calibrate)
     if result.empty:
         raise typer.Exit(1)
 
@@ -88,6 +97,7 @@ def run(
     ] = None,
     profile: Profile = "default",
     timezone: Zone = "UTC",
+    calibrate: Calibrate = False,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     if not landing.is_dir():
@@ -98,9 +108,16 @@ def run(
 
         with _progress() as progress:
             done = materialize(
-                landing, warehouse, days=days, profile=profile, timezone=timezone, progress=progress
+                landing,
+                warehouse,
+                days=days,
+                profile=profile,
+                timezone=timezone,
+                calibrate=calibrate,
+                progress=progress,
             )
     _summary(warehouse, done.ranges)
+    _tell_of_meters(_calibration(warehouse), applied=calibrate)
     for failure in done.failures:
         typer.echo(f"failed: {failure}", err=True)
     if done.failures:
@@ -197,6 +214,22 @@ def _complain(quarantine: pd.DataFrame) -> None:
     for row in quarantine.itertuples(index=False):
         place = f"#{row.source_record}" if isinstance(row.source_record, str) and row.source_record else ""
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+
+
+def _calibration(warehouse: Path) -> pd.DataFrame:
+    from ft_emissions_pipeline import store, tables, telemetry
+
+    return telemetry.calibration(store.read(warehouse, tables.VALIDATED_RUNS))
+
+
+def _tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:
+    for row in coefficients.itertuples(index=False):
+        more = "applied" if applied else "not applied, see --calibrate"
+        typer.echo(
+            f"host {row.host}: the meter saw {row.coefficient:.3g} times what software did, "
+            f"in {row.runs} run(s); {more}",
+            err=True,
+        )
 
 
 def _summary(warehouse: Path, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from fnmatch import translate
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
-Links = pd.DataFrame
+Links: TypeAlias = pd.DataFrame
 """source_uri, source_record, run_id and join_note of records: what `linked` found."""
 _SOURCE = ["source_format", "source_uri", "source_record"]
 
@@ -139,7 +140,8 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
     place = ["source_uri", "source_record"]
     known = links.dropna(subset=["source_record", "run_id"]).drop_duplicates(place).set_index(place)
     found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
-    return found.assign(run_id=found["run_id"].fillna(ordered["run_id"]))
+    found["run_id"] = found["run_id"].fillna(ordered["run_id"])
+    return found
 
 
 Candidates = tuple[dict[str, str], dict[str, int]]
@@ -158,7 +160,9 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     names: dict[str, str] = {}
     doubtful: dict[str, int] = {}
     for _, ids in sorted(several.items()):
-        if sum(len(formats[run_id]) for run_id in ids) == len(set().union(*(formats[i] for i in ids))):
+        if sum(len(formats[run_id]) for run_id in ids) == len(
+            set().union(*(formats[i] for i in ids))
+        ):
             chosen = _chosen(ids, formats)
             names |= {run_id: chosen for run_id in ids if run_id != chosen}
         else:

@@ -207,7 +207,9 @@ def runs_of(
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
-    runs, _ = _joined(readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]])
+    runs, _ = _joined(
+        readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
+    )
     return runs[runs["date"].between(first, last)].reset_index(drop=True)
 
 

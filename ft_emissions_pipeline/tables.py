@@ -352,7 +352,7 @@ NORMALIZED_RUNS = Table(
         ),
         *_FACTORS,
         _text("energy_route", "What the energy rests on.", required=True,
-              allowed=("meter", "logged_total", "logged_components", "power_model")),
+              allowed=("meter", "calibrated", "logged_total", "logged_components", "gpu_measured", "power_model")),
         _text("repairs", "Repairs made in reading, separated by spaces."),
         *_RUN_SOURCE,
         _text("methodology", "Profile of the methodology.", required=True),

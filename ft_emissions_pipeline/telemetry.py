@@ -98,9 +98,7 @@ def measured(
     used = {piece.uri for found in pieces.values() for piece in found}
     rows += [
         {"kind": kind, "outcome": "of_no_run", "source_uri": uri}
-        for kind, uri in sorted(
-            set(zip(telemetry["kind"], telemetry["source_uri"], strict=True))
-        )
+        for kind, uri in sorted(set(zip(telemetry["kind"], telemetry["source_uri"], strict=True)))
         if uri not in used
     ]
     return _filled(runs, changes), _report(rows)
@@ -405,5 +403,9 @@ def told(report: pd.DataFrame) -> Iterator[str]:
     """Yield a sentence for whatever telemetry was not used."""
     for row in report[~report["outcome"].isin(["used", "extrapolated"])].itertuples(index=False):
         whose = "of no run" if pd.isna(row.run_id) else f"of run {row.run_id}: {row.outcome}"
-        beside = f" (also there: {row.candidates})" if isinstance(row.candidates, str) and row.candidates else ""
+        beside = (
+            f" (also there: {row.candidates})"
+            if isinstance(row.candidates, str) and row.candidates
+            else ""
+        )
         yield f"telemetry not used: {row.source_uri}: {row.kind} {whose}{beside}"

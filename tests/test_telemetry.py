@@ -1,5 +1,6 @@
 """Which telemetry belongs to which run, and how much energy falls into its time."""
 
+import itertools
 import json
 
 import hypothesis.strategies as st
@@ -7,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import landing, telemetry
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, TELEMETRY, conform, empty
@@ -158,7 +161,7 @@ def test_runs_that_share_a_host_without_a_gap_share_all_its_energy(cuts, powers)
     edges = [0, *cuts, 600]
     rows = [
         {"run_id": f"r{n}", "started_at": NOON + pd.Timedelta(minutes=low), "ended_at": NOON + pd.Timedelta(minutes=high)}
-        for n, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
+        for n, (low, high) in enumerate(itertools.pairwise(edges))
     ]  # fmt: skip
     intervals = [
         {"started_at": NOON + pd.Timedelta(minutes=30 * n), "ended_at": NOON + pd.Timedelta(minutes=30 * n + 30), "energy_kwh": power}
@@ -256,3 +259,78 @@ def test_hosts_in_runs_yaml_are_hashed(tmp_path):
     )
     found, _ = fte.read_runs(tmp_path)
     assert found["host"].tolist() == [f"{hashed_host('node1')} {hashed_host('node2')}"]
+
+
+RUN = {
+    "base_model": "Llama 2 7B", "GPU": "A100 SXM 80GB", "Number of GPUs": 8, "Number of servers": 1, "server_model": "DGX A100",
+    "Location": "France", "Total reserved time": "10 hours", "active_s": 8 * 3600, "ended_at": "2026-03-01T12:00:00Z",
+}  # fmt: skip
+
+
+def test_measured_gpu_energy_goes_beside_a_modelled_rest():
+    """Without the accelerators' term: boards, CPUs and memory by the power model."""
+    estimate = fte.estimate({**RUN, "gpu_energy_kwh": 20.0})
+    run = estimate.normalized.iloc[0]
+    rest_idle = run["host_idle_w"] + run["cpu_count"] * run["cpu_idle_w"] + run["memory_w"]
+    busy = rest_idle + run["cpu_count"] * (run["cpu_max_w"] - run["cpu_idle_w"]) * run["cpu_utilization"]  # fmt: skip
+    assert run["energy_route"] == "gpu_measured"
+    assert run["it_energy_kwh"] == pytest.approx(20.0 + (busy * 8 + rest_idle * 2) / 1000)
+    assert estimate.runs["it_energy_kwh"].item() == pytest.approx(run["it_energy_kwh"])
+    origin = estimate.provenance.set_index("field").loc["it_energy_kwh"]
+    assert origin[["basis", "rule"]].tolist() == ["predicted", "energy_beside_measured_gpus"]
+    assert origin["p05"] < run["it_energy_kwh"] < origin["p95"]
+
+
+def test_the_explanation_adds_the_rest_to_the_measured_gpus():
+    text = fte.estimate({**RUN, "gpu_energy_kwh": 20.0}).explain("disclosure-1")
+    assert "logged_it_energy_kwh = gpu_energy_kwh + rest_energy_kwh" in text
+    assert "carried on rounded" not in text
+
+
+def test_a_measured_part_narrows_the_interval():
+    widths = []
+    for run in (RUN, {**RUN, "gpu_energy_kwh": 30.0}):
+        row = fte.estimate(run).runs.iloc[0]
+        widths.append(row["total_kgco2e_p95"] / row["total_kgco2e_p05"])
+    assert widths[1] < widths[0]
+
+
+def test_the_published_profile_keeps_its_flat_power():
+    estimate = fte.estimate({**RUN, "gpu_energy_kwh": 20.0}, profile="scope3-2024")
+    assert estimate.normalized["energy_route"].tolist() == ["power_model"]
+
+
+METERED = [
+    {**RUN, "run_id": "a", "host": "node1", "it_energy_kwh": 10.0, "meter_energy_kwh": 12.0},
+    {**RUN, "run_id": "b", "host": "node1", "it_energy_kwh": 20.0},
+    {**RUN, "run_id": "c", "host": "node2", "it_energy_kwh": 20.0},
+]
+
+
+def test_a_meters_ratio_is_told_and_applied_only_when_asked_for():
+    plain, asked = (fte.estimate(METERED, calibrate=calibrate) for calibrate in (False, True))
+    assert plain.calibration["coefficient"].tolist() == [pytest.approx(1.2)]
+    assert plain.runs["it_energy_kwh"].tolist() == [12.0, 20.0, 20.0]
+    assert asked.runs["it_energy_kwh"].tolist() == [12.0, pytest.approx(24.0), 20.0]
+    assert asked.normalized["energy_route"].tolist() == ["meter", "calibrated", "logged_total"]
+    rows = asked.provenance[asked.provenance["field"] == "it_energy_kwh"]
+    assert rows["rule"].tolist().count("energy_calibrated_by_meter") == 1
+    assert "20 kWh by software x 1.2" in asked.explain(asked.normalized["run_id"][1])
+
+
+def test_the_command_line_tells_of_meters_and_calibrates_on_request(tmp_path):
+    (tmp_path / "runs.yaml").write_text(
+        "runs:\n"
+        + "".join(
+            f"  {name}:\n    host: node1\n    reserved_s: 3600\n    it_energy_kwh: 10\n{more}"
+            for name, more in (("a", "    meter_energy_kwh: 12\n"), ("b", ""))
+        )
+    )
+    told = CliRunner().invoke(app, ["estimate", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    assert "not applied, see --calibrate" in told.stderr
+    applied = CliRunner().invoke(
+        app, ["estimate", str(tmp_path), "--calibrate", "--format", "json"]
+    )
+    energies = [row["it_energy_kwh"] for row in json.loads(applied.stdout)]
+    assert energies == [pytest.approx(12.0), pytest.approx(12.0)]

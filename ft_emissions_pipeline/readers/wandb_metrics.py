@@ -8,6 +8,7 @@ tells the nodes of a run apart. `gpu.process.*` repeats what its GPU draws, and 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -85,11 +86,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         read_values = read_values * _SCALES[metric]
         outside = (read_values < 0) | ((metric == "gpu") & (read_values > 1))
         checks += [
-            (bad, "not_a_number",
-             lambda i, name=name: f"{name} is {str(frame[name].iloc[i])[:40]!r}, no finite number; remove it"),
-            (outside.to_numpy(), "out_of_range",
-             lambda i, name=name: f"{name} is {str(frame[name].iloc[i])[:40]}: below 0 or above 100 %; remove it"),
-        ]  # fmt: skip
+            (bad, "not_a_number", _says(frame[name], "no finite number")),
+            (outside.to_numpy(), "out_of_range", _says(frame[name], "below 0 or above 100 %")),
+        ]
         values.setdefault((label, device), {})[_FIELDS[metric]] = read_values
     bad_rows = problems(
         len(frame), checks, lambda i: records[i], lambda i: str(frame.iloc[i].dropna().to_dict())
@@ -112,9 +111,11 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         ignore_index=True,
     )
     empty = int(good.sum()) - samples["record"].nunique()
-    return telemetry_reading(
-        samples, len(samples) + empty, [*refused, *bad_rows], of_one_run=True
-    )
+    return telemetry_reading(samples, len(samples) + empty, [*refused, *bad_rows], of_one_run=True)
+
+
+def _says(cells: pd.Series, what: str) -> Callable[[int], str]:
+    return lambda i: f"{cells.name} is {str(cells.iloc[i])[:40]!r}: {what}; remove it"
 
 
 def run_of(uri: str) -> str:
