@@ -80,6 +80,7 @@ def measured(
     times = _times(runs)
     pieces = _pieces(runs, times, telemetry)
     rivals = _rivals(_windows(runs, windows), {run_id for run_id, _, _ in pieces})
+    at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
     changes: list[dict[str, object]] = []
     rows: list[dict[str, object]] = []
     for (run_id, kind, by_host), found in sorted(pieces.items(), key=lambda item: item[0][:2]):
@@ -87,8 +88,8 @@ def measured(
             # What names its run goes before what merely stood beside it.
             continue
         change, row = _outcome(
-            runs.loc[times.index[times["run_id"] == run_id][0]],
-            times.loc[times["run_id"] == run_id, "seconds"].item(),
+            runs.loc[at[run_id]],
+            times["seconds"].iat[at[run_id]],
             kind,
             found,
             rivals.get(run_id, []) if by_host else [],
