@@ -25,6 +25,7 @@ def build_defs(
     warehouse: str | Path | None = None,
     profile: str = "default",
     timezone: str = "UTC",
+    calibrate: bool = False,
     reference_data: str | Path | None = None,
     own_country: str = "USA",
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
@@ -40,6 +41,8 @@ def build_defs(
         Profile of the methodology.
     timezone : str
         Zone of instants in logs that name none.
+    calibrate : bool
+        Whether runs without a meter are scaled by what meters of the same host saw.
     reference_data : str or Path, optional
         Folder of the factor tables; those of the package by default.
     own_country : str
@@ -60,6 +63,7 @@ def build_defs(
                 warehouse=str(tables),
                 profile=profile,
                 timezone=timezone,
+                calibrate=calibrate,
                 reference_data=str(reference_data or ""),
             ),
             "own_footprint": OwnFootprint(country_iso3=own_country),

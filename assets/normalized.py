@@ -61,7 +61,11 @@ def normalized_runs(
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
     normalized, provenance = normalize.normalize(
-        validated_runs, pipeline.reference(), pipeline.chosen_profile, token_time_model
+        validated_runs,
+        pipeline.reference(),
+        pipeline.chosen_profile,
+        token_time_model,
+        pipeline.calibration(),
     )
     for table, frame in ((NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance)):
         yield dg.Output(frame, output_name=table.name)

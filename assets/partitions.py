@@ -22,6 +22,17 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of many days is one run and one commit per table."""
 
+LONGEST_RUN = 31
+"""Days before the one on which a run ended, whose telemetry may be of the run."""
+
+# No day lies before the first; that a window may reach there is said with a parameter in beta.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*allow_nonexistent_upstream.*")
+
+DAYS_OF_A_RUN = dg.TimeWindowPartitionMapping(
+    start_offset=-LONGEST_RUN, allow_nonexistent_upstream_partitions=True
+)
+"""The day of a run and those over which it may have lasted."""
+
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 LAST_DAY_TAGS = (RANGE_END, "dagster/partition")

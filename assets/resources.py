@@ -11,10 +11,11 @@ import dagster as dg
 import pandas as pd
 from pydantic import PrivateAttr
 
-from ft_emissions_pipeline import footprint, methodology
+from ft_emissions_pipeline import footprint, methodology, store, telemetry
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.tables import VALIDATED_RUNS
 
 
 class Pipeline(dg.ConfigurableResource):
@@ -24,6 +25,7 @@ class Pipeline(dg.ConfigurableResource):
     warehouse: str
     profile: str = "default"
     timezone: str = "UTC"
+    calibrate: bool = False
     reference_data: str = ""
 
     @property
@@ -39,6 +41,12 @@ class Pipeline(dg.ConfigurableResource):
     def reference(self) -> ref.Reference:
         """Return the checked reference tables."""
         return ref.load(self.reference_data or None)
+
+    def calibration(self) -> pd.DataFrame | None:
+        """Return what meters saw over what software did, by host, if runs are to be scaled by it."""
+        if not self.calibrate:
+            return None
+        return telemetry.calibration(store.read(self.warehouse, VALIDATED_RUNS))
 
     def settings(self) -> Settings:
         """Return what the readers need to know."""

@@ -45,6 +45,7 @@ def materialize(
     profile: str = "default",
     timezone: str = "UTC",
     home: Path | None = None,
+    calibrate: bool = False,
     progress: Progress = lambda _: None,
 ) -> Materialized:
     """Materialize the DAG in this process.
@@ -64,12 +65,14 @@ def materialize(
     home : Path, optional
         Dagster's home, where its web page finds the runs; by default they leave no trace. It must
         hold a dagster.yaml, as Dagster would otherwise send telemetry.
+    calibrate : bool
+        Whether runs without a meter are scaled by what meters of the same host saw.
     progress : callable
         Called with the name of each stage as it begins.
     """
     defs = build_defs(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
-        loggers={"progress": _logger(progress)},
+        calibrate=calibrate, loggers={"progress": _logger(progress)},
     )  # fmt: skip
     with _instance(home) as instance:
         if days is not None:

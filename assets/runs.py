@@ -1,4 +1,4 @@
-"""Runs and usage of a day, as logged; the runs that the rules let pass, and what was not used.
+"""Runs, usage and telemetry of a day, as logged; the runs that the rules let pass; what was not used.
 
 Put here: the tables before anything is filled in. Keep out: the files' index (`landing.py`)
 and imputation (`normalized.py`).
@@ -7,14 +7,26 @@ and imputation (`normalized.py`).
 import dagster as dg
 import pandas as pd
 
-from assets.partitions import days
+from assets.partitions import DAYS_OF_A_RUN, days
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import table_asset
 from ft_emissions_pipeline import landing, normalize, store
-from ft_emissions_pipeline.tables import QUARANTINE, RUNS, USAGE, VALIDATED_RUNS, conform
+from ft_emissions_pipeline import telemetry as measurements
+from ft_emissions_pipeline.tables import (
+    QUARANTINE,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    VALIDATED_RUNS,
+    conform,
+    empty,
+)
 
 GROUP = "runs"
+
+SHOWN = 100
+"""Rows of the report on telemetry that the materialisation's metadata hold."""
 
 
 @table_asset(
@@ -55,15 +67,42 @@ def usage(
 
 
 @table_asset(
-    VALIDATED_RUNS,
+    TELEMETRY,
     group=GROUP,
 )
-def validated_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what breaks a rule after joining, or holds neither time nor tokens.
+def telemetry(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+) -> pd.DataFrame:
+    """Read what GPUs and meters drew on the day, a row a minute and device at most."""
+    first, last = days(context)
+    return landing.telemetry_of(
+        pipeline.landing_folder, landing_index, first, last, pipeline.settings()
+    )
 
-    `quarantine` says what was left out, and why.
+
+@table_asset(
+    VALIDATED_RUNS,
+    group=GROUP,
+    deps=[dg.AssetDep(TELEMETRY.name, partition_mapping=DAYS_OF_A_RUN)],
+)
+def validated_runs(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    runs: pd.DataFrame,
+    landing_index: pd.DataFrame,
+) -> pd.DataFrame:
+    """Add measured energies, then leave out what breaks a rule, or holds neither time nor tokens.
+
+    `quarantine` says what was left out, and why. The energy of a run over midnight is in the
+    telemetry of both days.
     """
-    accepted, _ = normalize.accepted(runs)
+    measured, report = measurements.measured(
+        runs, _telemetry_of(runs, pipeline), landing.windows(landing_index)
+    )
+    accepted, _ = normalize.accepted(measured)
+    if len(report):
+        shown = {"telemetry": dg.MetadataValue.md(_shown(report))}
+        context.add_output_metadata(shown, output_name="result")
     return accepted
 
 
@@ -79,3 +118,19 @@ def quarantine(pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFra
     _, refused = normalize.accepted(runs)
     found = [frame for frame in (unread, refused) if len(frame)]
     return conform(pd.concat(found), QUARANTINE) if found else unread
+
+
+def _telemetry_of(runs: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
+    """Return the telemetry of just the days over which the runs lasted."""
+    length = pd.to_timedelta(runs["reserved_s"].fillna(0.0), unit="s")
+    started = runs["started_at"].fillna(runs["ended_at"] - length)
+    if started.isna().all():
+        return empty(TELEMETRY)
+    first = min(started.min().tz_localize(None), runs["date"].min())
+    return store.read(pipeline.warehouse, TELEMETRY, (first.date(), runs["date"].max().date()))
+
+
+def _shown(report: pd.DataFrame) -> str:
+    head = report.head(SHOWN).astype("object").where(report.notna(), "").astype("str")
+    rows = [list(report.columns), ["---"] * report.shape[1], *head.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

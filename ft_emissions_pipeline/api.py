@@ -13,7 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline import equations, landing, methodology, normalize, store, token_time
+from ft_emissions_pipeline import (
+    equations,
+    landing,
+    methodology,
+    normalize,
+    store,
+    telemetry,
+    token_time,
+)
 from ft_emissions_pipeline import explain as explanation
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
@@ -39,7 +47,10 @@ class UnknownRun(KeyError):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused."""
+    """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused.
+
+    `calibration` tells what meters saw over what software did, by host.
+    """
 
     runs: pd.DataFrame
     per_inference: pd.DataFrame
@@ -47,6 +58,7 @@ class Estimate:
     normalized: pd.DataFrame
     quarantine: pd.DataFrame
     reference: ref.Reference
+    calibration: pd.DataFrame
 
     def explain(self, run_id: str) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -89,7 +101,7 @@ def read_runs(
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    joined = landing.joined_runs(readings, reference or ref.load())
+    joined, _ = landing.measured_runs(readings, reference or ref.load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)
     frames = [frame for frame in lost if len(frame)]
@@ -102,6 +114,7 @@ def estimate(
     *,
     profile: str = "default",
     reference: ref.Reference | None = None,
+    calibrate: bool = False,
 ) -> Estimate:
     """Estimate carbon and water of runs.
 
@@ -114,6 +127,10 @@ def estimate(
         Profile of the methodology.
     reference : Reference, optional
         Reference tables; those of the package by default.
+    calibrate : bool
+        Whether runs without a meter take over the ratio that runs with one on the same host have
+        between the meter's and the software's energy. `calibration` of the result tells the ratios
+        either way.
 
     Returns
     -------
@@ -136,10 +153,19 @@ def estimate(
         raise ValueError(msg)
     days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
-    normalized, provenance = normalize.normalize(valid, factors, chosen, model)
+    coefficients = telemetry.calibration(valid)
+    normalized, provenance = normalize.normalize(
+        valid, factors, chosen, model, coefficients if calibrate else None
+    )
     impacts = impact.run_impacts(normalized, provenance, chosen, factors)
     return Estimate(
-        impacts, expected_per_inference(impacts), provenance, normalized, refused, factors
+        impacts,
+        expected_per_inference(impacts),
+        provenance,
+        normalized,
+        refused,
+        factors,
+        coefficients,
     )
 
 

@@ -42,6 +42,13 @@ class Format(StrEnum):
 
 
 Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Scale software's energy by what meters of the same host saw, in runs without a meter.",
+    ),
+]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
@@ -53,13 +60,14 @@ def estimate(
     profile: Profile = "default",
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     timezone: Zone = "UTC",
+    calibrate: Calibrate = False,
 ) -> None:
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
 
     with _refusals():
         runs, quarantine = api.read_runs(files, timezone=timezone)
-        found = api.estimate(runs, profile=profile)
+        found = api.estimate(runs, profile=profile, calibrate=calibrate)
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
     result = found.runs.merge(found.per_inference[columns], on="run_id")
     if form is Format.json:
@@ -72,6 +80,7 @@ def estimate(
         _print(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
+    _tell_of_meters(found.calibration, applied=calibrate)
     if result.empty:
         raise typer.Exit(1)
 
@@ -89,6 +98,7 @@ def run(
     ] = None,
     profile: Profile = "default",
     timezone: Zone = "UTC",
+    calibrate: Calibrate = False,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     if not landing.is_dir():
@@ -106,9 +116,11 @@ def run(
                 profile=profile,
                 timezone=timezone,
                 home=Path(home) if home else None,
+                calibrate=calibrate,
                 progress=progress,
             )
     _summary(warehouse, done.ranges)
+    _tell_of_meters(_calibration(warehouse), applied=calibrate)
     for failure in done.failures:
         typer.echo(f"failed: {failure}", err=True)
     if done.failures:
@@ -212,6 +224,22 @@ def _complain(quarantine: pd.DataFrame) -> None:
             else ""
         )
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+
+
+def _calibration(warehouse: str) -> pd.DataFrame:
+    from ft_emissions_pipeline import store, tables, telemetry
+
+    return telemetry.calibration(store.read(warehouse, tables.VALIDATED_RUNS))
+
+
+def _tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:
+    for row in coefficients.itertuples(index=False):
+        more = "applied" if applied else "not applied, see --calibrate"
+        typer.echo(
+            f"host {row.host}: the meter saw {row.coefficient:.3g} times what software did, "
+            f"in {row.runs} run(s); {more}",
+            err=True,
+        )
 
 
 def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:

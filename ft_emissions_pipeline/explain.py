@@ -18,7 +18,7 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
-from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w
+from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS
 
 POWER_STEPS = (
@@ -36,17 +36,36 @@ POWER_STEPS = (
      " / 1000 x {development_multiplier}"),
 )  # fmt: skip
 
-OVERRUN_STEPS = tuple(
-    (name, unit, "{active_s} / 3600" if name == "reservation_h" else template)
-    for name, unit, template in POWER_STEPS
-)
-"""Clocks that disagree by up to 1 % make a run active for longer than it was reserved."""
+Steps = tuple[tuple[str, str, str], ...]
+"""Name, unit and formula of each step."""
+
+
+def _overrun(steps: Steps) -> Steps:
+    """Clocks that disagree by up to 1 % make a run active for longer than it was reserved."""
+    return tuple(
+        (name, unit, "{active_s} / 3600" if name == "reservation_h" else template)
+        for name, unit, template in steps
+    )
+
 
 FLAT_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
     ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
 )
+
+REST_STEPS = (
+    ("rest_idle_w", "W",
+     "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {server_count} x {memory_w}"),
+    ("rest_power_w", "W",
+     "{rest_idle_w} + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"),
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+    ("rest_energy_kwh", "kWh",
+     "({rest_power_w} x {active_h} + {rest_idle_w} x ({reservation_h} - {active_h})) / 1000"),
+    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {rest_energy_kwh}"),
+)  # fmt: skip
+"""Measured accelerators, and the rest of the servers by the power model."""
 
 COMPONENT_STEPS = (
     ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {cpu_energy_kwh} + {ram_energy_kwh}"),
@@ -146,6 +165,8 @@ def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[
         "flat_gpu_power_w": flat,
         "logged_it_energy_kwh": inputs["it_energy_kwh"],
         **{name: float(row[name]) for name in COMPONENTS},
+        "rest_idle_w": idle - inputs["gpu_count"] * inputs["gpu_idle_w"] + memory,
+        "rest_energy_kwh": float(rest_energy(inputs, profile)),
         "idle_power_w": idle,
         "memory_power_w": memory,
         "power_w": equations.power(
@@ -169,21 +190,27 @@ def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[
         if profile.embodied_water_of_final_run_only
         else values["reserved_h"],
     }
+    values["rest_power_w"] = values["rest_idle_w"] + inputs["cpu_count"] * (
+        inputs["cpu_max_w"] - inputs["cpu_idle_w"]
+    ) * min(inputs["cpu_utilization"], 1.0)
     if profile.embodied_water_of_gpus_only:
         values["server_embodied_water_l"] = 0.0
     return values
 
 
-def _steps(row: pd.Series, profile: Profile) -> tuple[tuple[str, str, str], ...]:
+def _steps(row: pd.Series, profile: Profile) -> Steps:
     if row["energy_route"] == "logged_components":
         return COMPONENT_STEPS + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    overrun = row["active_s"] > row["reserved_s"]
+    if row["energy_route"] == "gpu_measured":
+        rest = _overrun(REST_STEPS) if overrun else REST_STEPS
+        return rest + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if row["energy_route"] != "power_model":
         return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if profile.flat_gpu_power:
         return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
-    if row["active_s"] > row["reserved_s"]:
-        return OVERRUN_STEPS + FACILITY_STEPS + IMPACT_STEPS
-    return POWER_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    power = _overrun(POWER_STEPS) if overrun else POWER_STEPS
+    return power + FACILITY_STEPS + IMPACT_STEPS
 
 
 def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from fnmatch import translate
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,12 @@ _STATE = 0.99
 """Share of the furthest progress from which on a record of the same format is no earlier state."""
 _TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
 _TIMES = ("active_s", "reserved_s")
+_OVERLAP = 0.8
+"""Share of the shorter of two records' times that must lie in the other for them to be of one run."""
+_SCHEDULERS = ("slurm",)
+"""Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+Links: TypeAlias = pd.DataFrame
+"""source_uri, source_record, run_id and join_note of records: what `linked` found."""
 _SOURCE = ["source_format", "source_uri", "source_record"]
 
 
@@ -39,7 +46,9 @@ def as_records(reading: Reading, source_format: str, source_uri: str) -> pd.Data
 
 
 def join(
-    records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()
+    records: pd.DataFrame,
+    mapping: Iterable[tuple[str, str]] = (),
+    links: Links | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Join records that belong to the same run.
 
@@ -52,6 +61,8 @@ def join(
         From `runs.yaml`. A pattern matches a file's uri, a folder above it, uri#source_record or
         uri#run_id, with `*` and `?`. An exact pattern goes before one with wildcards; of several,
         the first in alphabetical order counts.
+    links : DataFrame, optional
+        What `linked` found among these records and others; by default it is asked here.
 
     Returns
     -------
@@ -64,7 +75,12 @@ def join(
     """
     ordered = _ordered(records)
     ordered = ordered.assign(logged_id=ordered["run_id"])
-    ordered["run_id"], unmatched = _mapped(ordered, mapping)
+    found = linked(ordered, mapping) if links is None else _looked_up(ordered, links)
+    _, unmatched = _mapped(ordered, mapping)
+    ordered["run_id"] = found["run_id"]
+    noted = found["join_note"].notna()
+    words = ordered.loc[noted, "repairs"].fillna("") + " " + found.loc[noted, "join_note"]
+    ordered.loc[noted, "repairs"] = words.str.strip()
     alone = ~ordered["run_id"].duplicated(keep=False)
     single = ordered[alone].assign(
         origins=pd.Series(np.nan, index=ordered.index[alone], dtype="str")
@@ -84,6 +100,128 @@ def join(
     )
     second = several[several["run_id"].duplicated()]
     return runs, second[list(MERGED_COLUMNS)].reset_index(drop=True)
+
+
+def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Links:
+    """Return to which run each record belongs.
+
+    Records that a mapping gives to a run, or that name the same run id, are of one run. So are records
+    of different formats that name the same job of a scheduler, and records that were on the same host
+    at the same time; each only if there is one such candidate. If there are more, none is joined.
+
+    Parameters
+    ----------
+    records, mapping
+        As for `join`.
+
+    Returns
+    -------
+    DataFrame
+        source_uri, source_record, run_id and join_note, in the order of the records.
+    """
+    links = records[["source_uri", "source_record"]].copy()
+    links["run_id"] = mapped_ids(records, mapping)
+    links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
+    for candidates in (_of_one_job, _at_one_time):
+        names, doubtful = candidates(records, links["run_id"])
+        links["run_id"] = links["run_id"].replace(names)
+        notes = {
+            names.get(run_id, run_id): f"join_ambiguous:{count}_candidates"
+            for run_id, count in doubtful.items()
+        }
+        links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
+    return links
+
+
+def mapped_ids(records: pd.DataFrame, mapping: Iterable[tuple[str, str]]) -> pd.Series:
+    """Return each record's run id once a mapping of `runs.yaml` has been followed."""
+    return _mapped(records, mapping)[0]
+
+
+def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
+    place = ["source_uri", "source_record"]
+    known = links.dropna(subset=["source_record", "run_id"]).drop_duplicates(place).set_index(place)
+    found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
+    found["run_id"] = found["run_id"].fillna(ordered["run_id"])
+    return found
+
+
+Candidates = tuple[dict[str, str], dict[str, int]]
+"""Run id -> run id that it becomes, and run id -> how many others it may belong to."""
+
+
+def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    if "job_id" not in records or records["job_id"].isna().all():
+        return {}, {}
+    named = records[records["job_id"].notna()]
+    jobs: dict[str, set[str]] = {}
+    for job_id, run_id in zip(named["job_id"], run_ids[named.index], strict=True):
+        jobs.setdefault(job_id, set()).add(run_id)
+    several = {job_id: ids for job_id, ids in jobs.items() if len(ids) > 1}
+    formats = _formats(records, run_ids, {run_id for ids in several.values() for run_id in ids})
+    names: dict[str, str] = {}
+    doubtful: dict[str, int] = {}
+    for _, ids in sorted(several.items()):
+        if sum(len(formats[run_id]) for run_id in ids) == len(
+            set().union(*(formats[i] for i in ids))
+        ):
+            chosen = _chosen(ids, formats)
+            names |= {run_id: chosen for run_id in ids if run_id != chosen}
+        else:
+            doubtful |= dict.fromkeys(ids, len(ids) - 1)
+    return names, doubtful
+
+
+def _at_one_time(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    if not {"host", "started_at", "ended_at"} <= set(records) or records["host"].isna().all():
+        return {}, {}
+    groups = records[["host", "started_at", "ended_at"]].groupby(run_ids)
+    spans = groups.agg(host=("host", "first"), low=("started_at", "min"), high=("ended_at", "max"))
+    spans = spans.dropna()
+    spans["host"] = spans["host"].str.split()
+    formats = _formats(records, run_ids, set(spans.index))
+    beside: dict[str, set[str]] = {}
+    for _, on_host in spans.explode("host").groupby("host"):
+        ordered = on_host.sort_values("low")
+        lows, highs, ids = ordered["low"].to_numpy(), ordered["high"].to_numpy(), ordered.index
+        for n in range(len(ids)):
+            for m in range(n + 1, int(np.searchsorted(lows, highs[n]))):
+                shorter = min(highs[n] - lows[n], highs[m] - lows[m])
+                shared = min(highs[n], highs[m]) - lows[m]
+                if shared >= _OVERLAP * shorter and not formats[ids[n]] & formats[ids[m]]:
+                    beside.setdefault(ids[n], set()).add(ids[m])
+                    beside.setdefault(ids[m], set()).add(ids[n])
+    names: dict[str, str] = {}
+    doubtful: dict[str, int] = {}
+    for run_id, others in beside.items():
+        most = max(len(others), *(len(beside[other]) for other in others))
+        if most > 1:
+            doubtful[run_id] = most
+            continue
+        pair = {run_id, *others}
+        chosen = _chosen(pair, formats)
+        names |= {each: chosen for each in pair if each != chosen}
+    return names, doubtful
+
+
+def _formats(records: pd.DataFrame, run_ids: pd.Series, wanted: set[str]) -> dict[str, set[str]]:
+    formats: dict[str, set[str]] = {run_id: set() for run_id in wanted}
+    for run_id, source_format in zip(run_ids, records["source_format"], strict=True):
+        if run_id in formats:
+            formats[run_id].add(source_format)
+    return formats
+
+
+def _chosen(ids: set[str], formats: dict[str, set[str]]) -> str:
+    """Return the id that a person gave in runs.yaml, else a log's own, else a scheduler's."""
+    return min(
+        ids,
+        key=lambda run_id: (
+            run_mapping.FORMAT not in formats[run_id],
+            formats[run_id] <= set(_SCHEDULERS),
+            run_id,
+        ),
+    )
 
 
 def _ordered(records: pd.DataFrame) -> pd.DataFrame:

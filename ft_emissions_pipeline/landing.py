@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.join import join
+from ft_emissions_pipeline import telemetry as measurements
+from ft_emissions_pipeline.join import Links, join, linked, mapped_ids
 from ft_emissions_pipeline.readers import LIMIT, Reading, Settings, files_in, read_file
 from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.remote import RemoteFile
@@ -26,6 +27,7 @@ from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
     QUARANTINE,
     RUNS,
+    TELEMETRY,
     USAGE,
     conform,
     empty,
@@ -36,9 +38,9 @@ Pairs = tuple[tuple[str, str], ...]
 """Explicit mapping: (run id, pattern of file or record)."""
 
 _RUN_COLUMNS = (
-    "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
+    "job_id", "host", "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
 )  # fmt: skip
-"""What the index keeps of a record of a run: just enough to tell its day."""
+"""What the index keeps of a record of a run: just enough to tell its day, and what it joins."""
 
 
 def scan(
@@ -73,7 +75,7 @@ def scan(
         reading, content_hash, source_format = read_file(path, uri, settings)
         pieces.append(_index_rows(reading, uri, content_hash, source_format))
         pairs += reading.mapping
-    unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id"])
+    unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
     frames = [frame for frame in (unchanged, *pieces) if len(frame)]
     if not frames:
         return empty(LANDING_INDEX)
@@ -94,13 +96,11 @@ def _content_hash(path: File) -> str:
 def _index_rows(
     reading: Reading, uri: str, content_hash: str, source_format: str | None
 ) -> pd.DataFrame:
-    if len(reading.runs):
-        rows = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
-        rows = rows.rename(columns={"run_id": "record_run_id"})
-    elif len(reading.usage):
-        rows = reading.usage[["date"]].drop_duplicates()
-    else:
-        rows = pd.DataFrame(index=[0])
+    runs = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
+    days = pd.concat([reading.usage[["date"]], telemetry_days(reading.telemetry).to_frame("date")])
+    parts = (runs.rename(columns={"run_id": "record_run_id"}), days.drop_duplicates())
+    filled = [part for part in parts if len(part)]
+    rows = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(index=[0])
     counts = {
         "records": reading.records,
         "merged": reading.merged,
@@ -115,14 +115,22 @@ def _index_rows(
     )
 
 
+def telemetry_days(telemetry: pd.DataFrame) -> pd.Series:
+    """Return the UTC day on which each interval began."""
+    return telemetry["started_at"].dt.floor("D").dt.tz_localize(None)
+
+
 def _dated(rows: pd.DataFrame, pairs: Pairs, reference: ref.Reference) -> pd.DataFrame:
     """Fill in the joined run of each record, and its day."""
     index = conform(rows, LANDING_INDEX)
     of_runs = index["record_run_id"].notna()
     records = index[of_runs]
     if len(records):
-        joined, merged = join(_as_runs(records.drop(columns="run_id")), pairs)
+        as_runs = _as_runs(records.drop(columns="run_id"))
+        links = linked(as_runs, pairs)
+        joined, merged = join(as_runs, pairs, links)
         joined = conform(joined, RUNS)
+        index.loc[of_runs, "join_note"] = links["join_note"].to_numpy()
         joined["date"], _ = run_day(joined, reference)
         place = ["source_uri", "source_record"]
         owner = pd.concat([joined[[*place, "run_id"]], merged[[*place, "run_id"]]])
@@ -205,7 +213,10 @@ def runs_of(
     wanted = index[index["date"].between(first, last) & index["run_id"].notna()]
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
-    runs = joined_runs(readings, reference)
+    # What a record joins depends on every other one, so it is taken from the index, not made anew.
+    runs, _ = _joined(
+        readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
+    )
     return runs[runs["date"].between(first, last)].reset_index(drop=True)
 
 
@@ -226,19 +237,111 @@ def joined_runs(
     DataFrame
         Table `runs`.
     """
-    frames = []
-    pairs: list[tuple[str, str]] = []
-    for uri, source_format, reading in readings:
-        pairs += reading.mapping
-        if len(reading.runs):
-            frames.append(reading.runs.assign(source_uri=uri, source_format=source_format))
+    return _joined(list(readings), reference)[0]
+
+
+def measured_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: ref.Reference
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs of some files with what the telemetry among these files measured of them.
+
+    Parameters
+    ----------
+    readings, reference
+        As for `joined_runs`.
+
+    Returns
+    -------
+    runs, report : DataFrame
+        Table `runs`, and what became of the telemetry (`telemetry.measured`).
+    """
+    told = list(readings)
+    runs, owners = _joined(told, reference)
+    return measurements.measured(runs, _joined_telemetry(told, _mapping(told), owners))
+
+
+def _joined(
+    readings: list[tuple[str, str | None, Reading]],
+    reference: ref.Reference,
+    links: Links | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `runs`, and the run to which each record went."""
+    frames = [
+        reading.runs.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.runs)
+    ]
+    place = ["source_uri", "source_record", "run_id"]
     if not frames:
-        return empty(RUNS)
+        return empty(RUNS), empty(RUNS)[place]
     records = conform(pd.concat(frames, ignore_index=True), RUNS)
-    joined, _ = join(records, tuple(pairs))
+    joined, merged = join(records, _mapping(readings), links)
     joined = conform(joined, RUNS)
     joined["date"], joined["date_rule"] = run_day(joined, reference)
-    return conform(joined.sort_values("run_id"), RUNS)
+    owners = pd.concat([joined[place], merged[place]])
+    return conform(joined.sort_values("run_id"), RUNS), owners
+
+
+def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
+    return tuple(pair for _, _, reading in readings for pair in reading.mapping)
+
+
+def _joined_telemetry(
+    readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
+) -> pd.DataFrame:
+    """Return table `telemetry`, each file given to the run that its own record joined."""
+    frames = [
+        reading.telemetry.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.telemetry)
+    ]
+    if not frames:
+        return empty(TELEMETRY)
+    rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY)
+    rows["run_id"] = mapped_ids(rows, pairs)
+    own = owners[owners["source_uri"].isin(rows["source_uri"])]
+    owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
+    rows["run_id"] = rows["source_uri"].map(owner).astype("str").fillna(rows["run_id"])
+    rows["date"] = telemetry_days(rows)
+    return conform(rows, TELEMETRY)
+
+
+def telemetry_of(
+    folder: Path,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the telemetry of the days from `first` to `last`, reading only the files that hold it.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included; of an interval, its start's day counts.
+
+    Returns
+    -------
+    DataFrame
+        Table `telemetry`.
+    """
+    held = (index["content"] == "telemetry") & index["record_run_id"].isna()
+    wanted = index.loc[held & index["date"].between(first, last), "source_uri"]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
+    readings = list(_read(folder, {*wanted, *mappings}, settings))
+    owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
+    rows = _joined_telemetry(readings, _mapping(readings), owners)
+    return rows[rows["date"].between(first, last)].reset_index(drop=True)
+
+
+def windows(index: pd.DataFrame) -> pd.DataFrame:
+    """Return host, start and end of every run there is, for who was on a machine at a time."""
+    runs = index[index["run_id"].notna()].groupby("run_id", sort=True)
+    return runs.agg(
+        host=("host", "first"), started_at=("started_at", "min"), ended_at=("ended_at", "max")
+    ).reset_index()
 
 
 def _read(
@@ -321,10 +424,33 @@ def rejected(
 
 def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
     """Return the days whose records came, changed or went between two states of the index."""
-    marks = ["source_uri", "content_hash", "source_record", "run_id", "date"]
-    sides = old[marks].merge(new[marks], how="outer", indicator="side")
-    days = sides.loc[sides["side"] != "both", "date"].dropna()
+    marks = ["source_uri", "content_hash", "source_record", "run_id", "join_note", "date"]
+    kept = [*marks, "content", "host", "started_at", "ended_at"]
+    sides = old[kept].merge(new[marks], on=marks, how="outer", indicator="side")
+    gone = sides[sides["side"] == "left_only"]
+    sides = old[marks].merge(new[kept], on=marks, how="outer", indicator="side")
+    changed = pd.concat([gone, sides[sides["side"] == "right_only"]])
+    days = pd.concat([changed["date"], _measured_days(changed, new)]).dropna()
     return pd.DatetimeIndex(days.unique()).sort_values()
+
+
+def _measured_days(changed: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
+    """Return the days of runs that lasted while telemetry changed, or who was on their host did."""
+    day = pd.Timedelta(days=1)
+    told = changed[(changed["content"] == "telemetry") & changed["started_at"].isna()]
+    begun = told["date"].dt.tz_localize("UTC")
+    moved = changed[changed["host"].notna()].dropna(subset=["started_at", "ended_at"])
+    spans = pd.concat(
+        [
+            pd.DataFrame({"low": begun, "high": begun + day}),
+            pd.DataFrame({"low": moved["started_at"], "high": moved["ended_at"]}),
+        ]
+    ).drop_duplicates()
+    runs = index[index["run_id"].notna()].dropna(subset=["started_at", "ended_at"])
+    hit = np.zeros(len(runs), dtype=bool)
+    for low, high in spans.itertuples(index=False):
+        hit |= ((runs["started_at"] < high) & (runs["ended_at"] > low)).to_numpy()
+    return runs.loc[hit, "date"]
 
 
 def last_day(index: pd.DataFrame) -> pd.Timestamp | None:

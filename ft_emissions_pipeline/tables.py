@@ -116,7 +116,7 @@ def _total(name: str, unit: str, description: str) -> tuple[Column, Column, Colu
 _RUN_FIELDS = (
     _text("run_id", "Identity of the run, from its log; every log of one run shares it.", required=True),
     _text("job_id", "The scheduler's id of the job, by which logs of one run may be joined."),
-    _text("host", "Machine of the run, as a hash: its name is not kept."),
+    _text("host", "Machines of the run, as hashes separated by spaces: names are not kept."),
     _text("model_name", "Registered model that the run fine-tunes, again and again."),
     _text("parent_version", "Version that was fine-tuned further; empty where the base model was."),
     _text("base_model", "Pre-trained model, as named in the log."),
@@ -212,17 +212,20 @@ LANDING_INDEX = Table(
         _text("content_hash", "SHA-256 of the file's bytes.", required=True),
         _text("source_format", "Reader that recognised the file; empty if none did."),
         _text("content", "What the file holds.", required=True,
-              allowed=("runs", "usage", "mapping", "unreadable")),
+              allowed=("runs", "usage", "telemetry", "mapping", "unreadable")),
         _text("source_record", "Place of the record in the file."),
         _text("record_run_id", "Run that the record itself names."),
         _text("run_id", "Run to which the record belongs after joining."),
+        _text("join_note", "Why the record was not joined with others that it may belong to."),
+        _text("job_id", "The scheduler's id of the job."),
+        _text("host", "Machines of the run, as hashes separated by spaces."),
         _text("base_model", "Pre-trained model, as named in the record."),
         _instant("published_at", "When the fine-tuned model was published."),
         _instant("started_at", "When the hardware was first reserved."),
         _instant("ended_at", "When the run ended."),
         _number("reserved_s", "s", "Time for which the hardware was reserved."),
         _number("active_s", "s", "Time in which the hardware computed."),
-        Column("date", "date", "UTC day of the joined run, or of the usage.", unit="UTC day"),
+        Column("date", "date", "UTC day of the joined run, of the usage or of the telemetry.", unit="UTC day"),
         Column("records", "integer", "Records read from the whole file.", required=True, minimum=0),
         Column("merged", "integer", "Of these, records that repeat another one in the file.", required=True, minimum=0),
         Column("quarantined", "integer", "Of these, records that were not used.", required=True, minimum=0),
@@ -272,6 +275,32 @@ USAGE = Table(
     partition="date",
     row_rules=(
         RowRule("fractional_count", "inferences is no whole number", lambda f: ~(f["inferences"] % 1 > 0)),
+    ),
+)  # fmt: skip
+
+TELEMETRY = Table(
+    "telemetry",
+    "what one device drew over an interval of a minute at most, or between two samples further apart",
+    (
+        _day("Day on which the interval began."),
+        _text("kind", "Accelerator, or physical meter at the server's plug.", required=True,
+              allowed=("gpu", "meter")),
+        _text("host", "Machine, as a hash: its name is not kept."),
+        _text("device", "Index of the accelerator, a hash of its serial name, or the meter.", required=True),
+        _text("gpu_model", "Accelerator, as named in the log."),
+        _text("run_id", "Run to which the file belongs, if it belongs to one."),
+        _instant("started_at", "First sample of the interval.", required=True),
+        _instant("ended_at", "Last sample of the interval.", required=True),
+        _number("energy_kwh", "kWh", "Energy between these samples.", maximum=1e5),
+        _share("utilization", "Mean utilisation between these samples."),
+        _text("repairs", "What happened before or in the interval, separated by spaces."),
+        *_RUN_SOURCE,
+    ),
+    key=("source_uri", "run_id", "host", "device", "kind", "started_at"),
+    partition="date",
+    row_rules=(
+        RowRule("interval_without_length", "ended_at does not lie after started_at",
+                lambda f: f["ended_at"] > f["started_at"]),
     ),
 )  # fmt: skip
 
@@ -327,7 +356,7 @@ NORMALIZED_RUNS = Table(
         ),
         *_FACTORS,
         _text("energy_route", "What the energy rests on.", required=True,
-              allowed=("meter", "logged_total", "logged_components", "power_model")),
+              allowed=("meter", "calibrated", "logged_total", "logged_components", "gpu_measured", "power_model")),
         _text("repairs", "Repairs made in reading, separated by spaces."),
         *_RUN_SOURCE,
         _text("methodology", "Profile of the methodology.", required=True),
@@ -538,7 +567,7 @@ PENDING_DAYS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        LANDING_INDEX, RUNS, USAGE, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
+        LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
         RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip

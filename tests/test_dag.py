@@ -37,7 +37,9 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
     RUN_IMPACTS,
     RUNS,
+    TELEMETRY,
     USAGE,
+    VALIDATED_RUNS,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -262,7 +264,7 @@ def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMat
 
 def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
     # Version 0 is the creation of the table, version 1 its first content.
-    without_rows = {QUARANTINE.name, RESTATEMENTS.name}
+    without_rows = {QUARANTINE.name, RESTATEMENTS.name, TELEMETRY.name}
     assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
 
 
@@ -642,6 +644,26 @@ def test_a_killed_run_leaves_readable_tables_and_a_rerun_completes_them(tmp_path
     assert done.failures == []
     assert_same_tables(team, started.team)
     assert pending.days(team.warehouse, tables.EVERYTHING).empty
+
+
+def test_telemetry_of_two_days_reaches_the_run_over_midnight(tmp_path):
+    """A scheduler's job, and the samples of its host; both days are run because logs touch them."""
+    landing = tmp_path / "landing"
+    (landing / "host=node1").mkdir(parents=True)
+    (landing / "sacct.txt").write_text(
+        "JobID|JobName|State|Start|End|Elapsed|AllocTRES|NodeList\n"
+        "7|bot|COMPLETED|2026-01-05T23:00:00|2026-01-06T01:00:00|02:00:00|gres/gpu:a100=1|node1\n"
+    )
+    samples = pd.date_range("2026-01-05T22:30", "2026-01-06T01:30", freq="30s")
+    lines = [f"{at:%Y/%m/%d %H:%M:%S}.000, 0, 300.00 W\n" for at in samples]
+    header = "timestamp, index, power.draw [W]\n"
+    (landing / "host=node1" / "smi.csv").write_text(header + "".join(lines))
+    done = materialize(landing, tmp_path / "warehouse")
+    assert done.failures == []
+    assert [(first, last) for first, last in done.ranges][:1] == [(day(5), day(6))]
+    validated = store.read(tmp_path / "warehouse", VALIDATED_RUNS)
+    assert validated["gpu_energy_kwh"].tolist() == [pytest.approx(0.6)]
+    assert store.read(tmp_path / "warehouse", TELEMETRY)["energy_kwh"].sum() == pytest.approx(0.9)
 
 
 def test_a_file_without_days_still_reaches_quarantine(started, tmp_path):

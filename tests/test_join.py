@@ -13,7 +13,7 @@ from ft_emissions_pipeline.join import join
 CC, HF, DOC, MAP = "codecarbon", "hugging_face", "disclosure", "run_mapping"
 FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh", "pue", "train_flop")  # fmt: skip
 TIMES = ("started_at", "ended_at")
-TEXTS = ("run_id", "location", "gpu_model", "repairs", "source_format", "source_uri", "source_record")  # fmt: skip
+TEXTS = ("run_id", "job_id", "host", "location", "gpu_model", "repairs", "source_format", "source_uri", "source_record")  # fmt: skip
 
 
 def records(*rows):
@@ -253,3 +253,68 @@ def test_the_state_of_a_resumed_run_goes_before_results_of_its_last_session():
     runs, _ = join(records(*rows))
     assert runs["active_s"].tolist() == [3600]
     assert "conflict:active_s" in runs["repairs"].iloc[0]
+
+
+# Without a common id
+
+
+def at(start, end, **fields):
+    """Fields of a record on host `h1` from one hour of a day to another."""
+    day = "2026-03-01T{:02d}:00:00Z"
+    return {"host": "h1", "started_at": day.format(start), "ended_at": day.format(end), **fields}
+
+
+def ids(*rows):
+    """Run id -> repairs of what the records join to."""
+    runs, merged = join(records(*rows))
+    assert len(runs) + len(merged) == len(rows)
+    return runs.set_index("run_id")["repairs"].fillna("").to_dict()
+
+
+def test_a_schedulers_job_joins_the_log_that_names_it():
+    rows = [("slurm", "s.txt#2", "slurm-7", {"job_id": "7"}), (DOC, "a.md#1", "bot", {"job_id": "7"})]  # fmt: skip
+    assert ids(*rows) == {"bot": ""}
+
+
+def test_the_name_in_runs_yaml_goes_before_that_of_a_log():
+    rows = [(DOC, "a.md#1", "a", {"job_id": "7"}), (MAP, "runs.yaml#z", "z", {"job_id": "7"})]
+    assert ids(*rows) == {"z": ""}
+
+
+def test_two_runs_of_one_format_in_one_job_stay_apart():
+    rows = [
+        ("slurm", "s.txt#2", "slurm-7", {"job_id": "7"}),
+        (DOC, "a.md#1", "a", {"job_id": "7"}),
+        (DOC, "b.md#1", "b", {"job_id": "7"}),
+    ]
+    note = "join_ambiguous:2_candidates"
+    assert ids(*rows) == {"slurm-7": note, "a": note, "b": note}
+
+
+def test_records_on_one_host_at_one_time_are_one_run():
+    rows = [("slurm", "s.txt#2", "slurm-7", at(8, 20)), (DOC, "a.md#1", "bot", at(9, 19))]
+    # The job was there longer than what ran in it, which the run says.
+    assert ids(*rows) == {"bot": "conflict:ended_at conflict:started_at"}
+
+
+@pytest.mark.parametrize(
+    "other", [at(20, 22), at(16, 22), at(9, 19, host="h2"), {**at(9, 19), "ended_at": None}]
+)
+def test_another_time_or_host_is_another_run(other):
+    rows = [("slurm", "s.txt#2", "slurm-7", at(8, 18)), (DOC, "a.md#1", "bot", other)]
+    assert ids(*rows) == {"slurm-7": "", "bot": ""}
+
+
+def test_several_candidates_at_one_time_are_not_joined_but_told():
+    rows = [
+        ("slurm", "s.txt#2", "slurm-7", at(8, 20)),
+        (DOC, "a.md#1", "a", at(9, 12)),
+        (DOC, "b.md#1", "b", at(13, 19)),
+    ]
+    note = "join_ambiguous:2_candidates"
+    assert ids(*rows) == {"slurm-7": note, "a": note, "b": note}
+
+
+def test_records_of_one_format_on_one_host_are_never_joined():
+    rows = [("slurm", "s.txt#2", "slurm-7", at(8, 20)), ("slurm", "s.txt#3", "slurm-8", at(8, 20))]
+    assert ids(*rows) == {"slurm-7": "", "slurm-8": ""}

@@ -62,6 +62,7 @@ CASES = {
     "nowhere": {**HOUR, "country_iso3": "XXX"},
     "meter": {**HOUR, "meter_energy_kwh": 5, "it_energy_kwh": 7},
     "total": {**HOUR, "it_energy_kwh": 7},
+    "gpus measured": {**HOUR, "gpu_energy_kwh": 4},
     "components": {**HOUR, "gpu_energy_kwh": 4, "cpu_energy_kwh": 2, "ram_energy_kwh": 1},
     # Names that nothing stands for.
     "odd gpu": {**HOUR, "gpu_model": "A1000 80GB"},
@@ -133,6 +134,13 @@ def test_no_rule_is_dead(default, with_country_pue):
         default,
         case_estimate("scope3-2024"),
         fte.estimate({**HOUR, "location": "Germany"}, reference=with_country_pue),
+        fte.estimate(
+            [
+                {**HOUR, "host": "node1", "it_energy_kwh": 7, "meter_energy_kwh": 8},
+                {**HOUR, "host": "node1", "it_energy_kwh": 7},
+            ],
+            calibrate=True,
+        ),
     )
     hit = {
         (row.field, row.rule)

@@ -62,7 +62,11 @@ UNCOMPUTABLE = {
 
 
 def normalize(
-    runs: pd.DataFrame, reference: ref.Reference, profile: Profile, token_time: pd.DataFrame
+    runs: pd.DataFrame,
+    reference: ref.Reference,
+    profile: Profile,
+    token_time: pd.DataFrame,
+    calibration: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fill every needed field of the runs, and write down where each value comes from.
 
@@ -76,6 +80,8 @@ def normalize(
         Choices of the methodology.
     token_time : DataFrame
         Rows of table `token_time_model`.
+    calibration : DataFrame, optional
+        Coefficients of `telemetry.calibration`, to be applied to runs without a meter.
 
     Returns
     -------
@@ -83,7 +89,9 @@ def normalize(
         Tables `normalized_runs` and `field_provenance`.
     """
     context = Context(reference, profile, token_time)
-    routes = energy.route(runs.reset_index(drop=True))
+    if calibration is not None:
+        runs = energy.calibrated(runs, calibration)
+    routes = energy.route(runs.reset_index(drop=True), profile)
     frame, provenance = apply(_meter_first(runs), RULES, context)
     provenance = _guessed_identities(provenance, reference)
     frame["energy_route"] = routes.to_numpy()

@@ -1,6 +1,6 @@
 """Rules for the energy of the computing hardware: the best route that the log allows.
 
-Put here: meter, logged energy, power times time. Keep out: the data centre's overhead and all
+Put here: meter, logged energy, measured accelerators beside a modelled rest, power times time. Keep out: the data centre's overhead and all
 that follows from energy (`impacts.py`).
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, uncertainty
+from ft_emissions_pipeline import equations, telemetry, uncertainty
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
@@ -23,6 +23,9 @@ POWER_INPUTS = (
 )  # fmt: skip
 
 COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
+
+CALIBRATED = "calibrated_energy_kwh"
+"""Column that `calibrated` adds, for the rule of that name; no column of any table."""
 
 
 def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_power_w: float) -> Any:
@@ -109,12 +112,96 @@ def _components(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(energy, log_sd=(np.sqrt(squares) / energy.where(energy > 0)).fillna(0.0))
 
 
-def route(frame: pd.DataFrame) -> pd.Series:
+def rest_energy(values: Mapping[str, Any], profile: Profile) -> Any:
+    """Return the modelled energy of everything but the accelerators: boards, CPUs, memory. [kWh]."""
+    return modelled_it_energy({**values, "gpu_count": values["gpu_count"] * 0.0}, profile, 0.0)
+
+
+def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
+    """Add the rest of the servers to what the accelerators drew.
+
+    The flat power of the published profile is per accelerator and holds the rest already, so that
+    profile has no use for a part that was measured.
+    """
+    values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
+    gpus = frame["gpu_energy_kwh"].to_numpy(dtype=float)
+    if context.profile.flat_gpu_power:
+        gpus = gpus * np.nan
+    spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
+
+    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        both = inputs["gpu_energy_kwh"] + rest_energy(inputs, context.profile)
+        return {"it_energy_kwh": both}
+
+    values["gpu_energy_kwh"] = gpus
+    spreads["gpu_energy_kwh"] = context.spread("gpu_energy_kwh", frame.index)
+    spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
+    return Offer(
+        pd.Series(energy(values)["it_energy_kwh"], index=frame.index), log_sd=spread.log_sd
+    )
+
+
+def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
+    """Set aside the software's energy of runs without a meter, on hosts whose meter tells its error.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs`.
+    coefficients : DataFrame
+        Of `telemetry.calibration`.
+
+    Returns
+    -------
+    DataFrame
+        With columns that the rule `energy_calibrated_by_meter` reads, and no logged total where it
+        will answer.
+    """
+    given = telemetry.uncalibrated(runs, coefficients)
+    found = coefficients.set_index("host").reindex(runs["host"].where(given)).set_axis(runs.index)
+    software = telemetry.software_energy(runs)
+    # Of a single run, its own ratio says nothing of how ratios vary: a meter's spread is left.
+    width = uncertainty.log_sd_of_interval(found["p05"], found["p95"])
+    note = [
+        f"{energy:.6g} kWh by software x {row.coefficient:.4g}, host {row.host}, {row.runs:.0f} run(s) with a meter"
+        if use
+        else np.nan
+        for use, energy, row in zip(
+            given, software, found.assign(host=runs["host"]).itertuples(), strict=True
+        )
+    ]
+    return runs.assign(
+        **{
+            CALIBRATED: software * found["coefficient"],
+            f"{CALIBRATED}_log_sd": np.nan_to_num(width),
+            f"{CALIBRATED}_note": pd.Series(note, index=runs.index, dtype="str"),
+            "it_energy_kwh": runs["it_energy_kwh"].mask(given),
+        }
+    )
+
+
+def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
+    if CALIBRATED not in frame:
+        return Offer(pd.Series(np.nan, index=frame.index))
+    meter = float(np.log(ref.default(context.reference, "gsd_meter").value))
+    width = np.hypot(frame[f"{CALIBRATED}_log_sd"], meter)
+    return Offer(frame[CALIBRATED], log_sd=width, note=frame[f"{CALIBRATED}_note"])
+
+
+def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
     components = frame[list(COMPONENTS)].notna().all(axis=1)
+    measured_gpus = frame["gpu_energy_kwh"].notna() & (not profile.flat_gpu_power)
+    by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
     chosen = np.select(
-        [frame["meter_energy_kwh"].notna(), frame["it_energy_kwh"].notna(), components],
-        ["meter", "logged_total", "logged_components"],
+        [
+            frame["meter_energy_kwh"].notna(),
+            by_meter,
+            frame["it_energy_kwh"].notna(),
+            components,
+            measured_gpus,
+        ],
+        ["meter", "calibrated", "logged_total", "logged_components", "gpu_measured"],
         default="power_model",
     )
     return pd.Series(chosen, index=frame.index, dtype="str")
@@ -122,7 +209,11 @@ def route(frame: pd.DataFrame) -> pd.Series:
 
 RULES = (
     Rule("it_energy_kwh", "energy_of_meter", "measured", "the physical meter at the plug", _metered),
+    Rule("it_energy_kwh", "energy_calibrated_by_meter", "measured",
+         "the software's energy x what the host's meter saw over what software did", _calibrated),
     Rule("it_energy_kwh", "energy_of_components", "measured", "GPU + CPU + memory energy", _components),
+    Rule("it_energy_kwh", "energy_beside_measured_gpus", "predicted",
+         "measured GPU energy + power x time of boards, CPUs and memory", _beside_measured_gpus),
     Rule("it_energy_kwh", "energy_of_gpu_hours", "predicted", "GPU hours x a flat power per GPU (published profile)",
          _of_gpu_hours),
     Rule("it_energy_kwh", "energy_of_power", "predicted", "power x active time + idle power x the rest of the reservation",

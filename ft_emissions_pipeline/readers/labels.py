@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.disclosed_values import plain, value_of
 from ft_emissions_pipeline.readers.reading import RefusalError
+from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 
 GPU_HOURS = "gpu_hours"
@@ -21,6 +22,10 @@ GPU_HOURS = "gpu_hours"
 LABELS: dict[str, tuple[str, str]] = {
     "run id": ("run_id", "text"),
     "run": ("run_id", "text"),
+    "job id": ("job_id", "text"),
+    "host": ("host", "text"),
+    "hostname": ("host", "text"),
+    "node": ("host", "text"),
     "model": ("model_name", "text"),
     "model name": ("model_name", "text"),
     "fine-tuned model": ("model_name", "text"),
@@ -194,12 +199,23 @@ def _value(label: str, name: str, value: object, timezone: str) -> object:
     if isinstance(value, float) and math.isnan(value):
         # Python and pandas write a missing value so; in text, "nan" is a mistake.
         return None
+    if name == "host":
+        return hosts_of(str(value))
     style = _style(label, name)
     try:
         return value_of(value, style, timezone)
     except (ValueError, TypeError) as error:
         msg = f"{label} is {str(value)[:60]!r}: {error}"
         raise RefusalError(msg, "bad_value") from error
+
+
+def hosts_of(value: str) -> str | None:
+    """Return the hashes of the machines that a text names; what is a hash already stays."""
+    names = re.split(r"[\s,;]+", value.strip())
+    hashes = [
+        name if re.fullmatch(r"[0-9a-f]{8}", name) else hashed_host(name) for name in names if name
+    ]
+    return " ".join(hashes) or None
 
 
 def _style(label: str, name: str) -> str:

@@ -24,14 +24,25 @@ import pyarrow.compute as pc
 
 from ft_emissions_pipeline import row_rules
 from ft_emissions_pipeline.readers.scrubbing import raw_text
-from ft_emissions_pipeline.tables import QUARANTINE, RUN_FIELDS, RUNS, USAGE, Table, conform
+from ft_emissions_pipeline.tables import (
+    QUARANTINE,
+    RUN_FIELDS,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    Table,
+    conform,
+)
 
-Content = Literal["runs", "usage", "mapping", "unreadable"]
+Content = Literal["runs", "usage", "telemetry", "mapping", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
 USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
 SPAN_COLUMNS = ("series", "covers_from", "covers_to")
 """Columns that usage has besides where the format knows them: what of the day its row counts."""
+TELEMETRY_COLUMNS = tuple(
+    name for name in TELEMETRY.names if name not in {"date", "source_format", "source_uri"}
+)
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
 
 REASONS: dict[str, str] = {
@@ -52,7 +63,9 @@ REASONS: dict[str, str] = {
     "failed_job": "the job failed and made no model",
     "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
     "junk_row": "the row holds no record",
+    "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "missing_columns": "columns that the format needs are missing",
+    "no_energy": "a metric tells neither the power nor the utilisation of a device",
     "no_training": "the file tells of evaluation only",
     "not_a_file": "the path is neither a file nor a folder",
     "not_a_fine_tuning": "nothing was fine-tuned: the model was imported, or made from nothing",
@@ -89,7 +102,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one file said; `records == len(runs) + len(usage) + merged + len(quarantine)`.
+    """What one file said; `records` are its runs, usage, telemetry, merged and quarantined ones.
 
     In a mapping each run of `runs.yaml` is one record, whether or not it discloses anything.
     """
@@ -101,6 +114,7 @@ class Reading:
     records: int
     merged: int = 0
     mapping: tuple[tuple[str, str], ...] = ()
+    telemetry: pd.DataFrame = field(default_factory=lambda: no_telemetry())
 
 
 class Reader(Protocol):
@@ -193,6 +207,11 @@ def _none_of(what: Literal["runs", "usage", "quarantine"]) -> pd.DataFrame:
 def no_usage() -> pd.DataFrame:
     """Return a usage frame without rows."""
     return _none_of("usage").copy(deep=False)
+
+
+def no_telemetry() -> pd.DataFrame:
+    """Return a telemetry frame without rows."""
+    return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:

@@ -88,6 +88,18 @@ def _removed(match: re.Match[str]) -> str:
     return f"{kept}[removed {hashlib.sha256(secret.encode()).hexdigest()[:4]}]"
 
 
+def hashed_host(name: str) -> str:
+    """Return what stands for a machine's name: the same for `Node1` and `node1.cluster.example`.
+
+    Eight hexadecimal digits tell the machines of a cluster apart; the domain does not count, because
+    schedulers leave it out and exporters do not.
+    """
+    plain = name.strip().casefold()
+    address = re.fullmatch(r"[0-9.]+|.*:.*", plain)
+    machine = plain if address else plain.split(".", maxsplit=1)[0]
+    return hashlib.sha256(machine.encode()).hexdigest()[:8]
+
+
 def raw_text(text: str) -> str:
     """Return a record's text as quarantine keeps it: without secrets, on one line, shortened."""
     clean = " ".join(scrubbed(text[:_LOOKED_AT]).replace("\0", "").split())

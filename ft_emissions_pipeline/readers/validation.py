@@ -20,7 +20,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed, scrubbed_cells
-from ft_emissions_pipeline.tables import QUARANTINE, RUNS, USAGE, Table
+from ft_emissions_pipeline.tables import QUARANTINE, RUNS, TELEMETRY, USAGE, Table
 
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 _TOLERANCE = pd.Timedelta(days=1)
@@ -32,13 +32,21 @@ def validated(reading: Reading, settings: Settings) -> Reading:
     latest = settings.now + _TOLERANCE
     runs, bad_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
     usage, bad_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
-    found = [*bad_runs, *bad_usage]
+    telemetry, bad_telemetry = _checked(_clean(reading.telemetry), TELEMETRY, _FILLED_LATER, latest)
+    found = [*bad_runs, *bad_usage, *bad_telemetry]
     quarantine = _clean(reading.quarantine)
     if found:
         both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
         quarantine = typed(both, QUARANTINE, QUARANTINE_COLUMNS)
     mapping = tuple((scrubbed(run_id), scrubbed(pattern)) for run_id, pattern in reading.mapping)
-    return replace(reading, runs=runs, usage=usage, quarantine=quarantine, mapping=mapping)
+    return replace(
+        reading,
+        runs=runs,
+        usage=usage,
+        telemetry=telemetry,
+        quarantine=quarantine,
+        mapping=mapping,
+    )
 
 
 def _clean(frame: pd.DataFrame) -> pd.DataFrame:

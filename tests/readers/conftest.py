@@ -131,8 +131,9 @@ def conserved():
     """Check what holds of every reading, and return it."""
 
     def check(reading):
-        parts = len(reading.runs) + len(reading.usage) + reading.merged + len(reading.quarantine)
-        assert reading.records == parts
+        frames = (reading.runs, reading.usage, reading.telemetry, reading.quarantine)
+        assert reading.merged >= 0
+        assert reading.records == reading.merged + sum(len(frame) for frame in frames)
         assert set(reading.quarantine["reason_code"]) <= set(REASONS)
         assert reading.quarantine["reason"].notna().all()
         assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
@@ -329,6 +330,35 @@ VLLM_RANGE = {
         ],
     },
 }  # fmt: skip
+SACCT = (
+    "JobID|JobName|State|Start|End|Elapsed|AllocTRES|NodeList|ConsumedEnergyRaw\n"
+    "7|support-bot|COMPLETED|2026-03-01T12:00:00|2026-03-01T13:00:00|01:00:00|cpu=8,gres/gpu:a100=4|gpu[01-02]|0\n"
+    "7.batch|batch|COMPLETED|2026-03-01T12:00:00|2026-03-01T13:00:00|01:00:00|cpu=8|gpu01|7200000\n"
+    "8|support-bot|TIMEOUT|2026-03-01T12:00:00|2026-03-02T13:00:00|1-01:00:00|cpu=8,gres/gpu=4|gpu01|0\n"
+)
+NVIDIA_SMI_CSV = "timestamp, index, name, power.draw [W], utilization.gpu [%]\n" + "".join(
+    f"2026/03/01 12:00:{n}0.123, {gpu}, NVIDIA A100, {70 + n}.07 W, {watts}\n"
+    for n in range(3)
+    for gpu, watts in enumerate(["87 %", "[N/A]"])
+)
+_DCGM_LABELS = 'gpu="0",UUID="GPU-ab",modelName="NVIDIA A100",Hostname="node1"'
+DCGM_TEXT = "".join(
+    f"DCGM_FI_DEV_POWER_USAGE{{{_DCGM_LABELS}}} 77.5 177236640{n}000\n"
+    f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{_DCGM_LABELS}}} {3600 * n} 177236640{n}000\n"
+    for n in (0, 2, 4)
+)
+_DCGM_METRIC = {"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "0", "Hostname": "node1"}
+DCGM_JSON = [{"metric": _DCGM_METRIC, "values": [[1772366400 + n, "77"] for n in range(3)]}] * 2
+WANDB_ROWS = [
+    {"_timestamp": 1772366400 + 15 * n, "system.gpu.0.powerWatts": 300.5, "gpu.1.energyJoules/l:n1": 500.0 * n}
+    for n in range(3)
+]  # fmt: skip
+MLFLOW_CSV = "run_id,key,value,timestamp,step\n" + "".join(
+    f"r,system/gpu_0_power_usage_watts,300.5,17723664{n}0000,{n}\n" for n in (0, 2, 4)
+)
+METER_CSV = "timestamp,power_w,energy_kwh\n" + "".join(
+    f"2026-03-01T12:0{n}:00Z,360.5,{n}.01\n" for n in range(3)
+)
 
 USAGE_CSV = "date,model_name,inferences\n2026-03-02,support-bot,1000\n"
 
@@ -375,6 +405,16 @@ def seeds(emissions_csv):
         "litellm/spend.csv": pd.DataFrame(SPEND_LOGS).to_csv(index=False).encode(),
         "vllm/metrics.txt": VLLM_METRICS.encode(),
         "vllm/range.json": json.dumps(VLLM_RANGE).encode(),
+        "sacct.txt": SACCT.encode(),
+        "host=node1/nvidia-smi.csv": NVIDIA_SMI_CSV.encode(),
+        "dcgm.prom": DCGM_TEXT.encode(),
+        "dcgm.json": json.dumps(DCGM_JSON).encode(),
+        "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n1772366420000 310 1\n",
+        "metrics.csv": MLFLOW_CSV.encode(),
+        "wandb/run-20260301_120000-k3j/events.jsonl": "\n".join(
+            map(json.dumps, WANDB_ROWS)
+        ).encode(),
+        "meter.csv": METER_CSV.encode(),
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),

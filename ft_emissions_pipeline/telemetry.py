@@ -1,0 +1,412 @@
+"""Energy and utilisation of runs, out of the intervals that devices and meters were measured over.
+
+Put here: which intervals belong to which run, how much energy falls into its time, and the meter's
+ratio to what software measured. Keep out: reading samples (`readers/`) and what a run's energy then
+rests on (`normalize/energy.py`).
+
+An interval belongs to the run that its file names, or that `runs.yaml` gives the file to. Else it
+belongs to the one run that was on its host at its time; were there two, or more GPUs than the run
+used, nothing is shared out, and the runs say `telemetry_ambiguous`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
+
+WHOLE = 0.98
+"""Share of a run's time from which on its energy counts as measured all through."""
+ENOUGH = 0.5
+"""Share from which on the rest is taken at the same power; below, the energy is not used."""
+CLOCKS_S = 60.0
+"""Runs that follow each other may overlap by this much, by clocks that disagree."""
+REPORT = ("run_id", "kind", "outcome", "energy_kwh", "share_covered", "source_uri", "candidates")
+
+_STREAM = ["source_format", "source_uri", "kind", "host", "device", "run_id"]
+_ENERGY_OF = {"gpu": "gpu_energy_kwh", "meter": "meter_energy_kwh"}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What one file says of one device during one run."""
+
+    source_format: str
+    uri: str
+    device: tuple[str, str]
+    energy_kwh: float
+    covered_s: float
+    busy_s: float
+    known_s: float
+    first: float
+    last: float
+
+
+def measured(
+    runs: pd.DataFrame, telemetry: pd.DataFrame, windows: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fill in what telemetry measured of runs, where no log of theirs did.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs`.
+    telemetry : DataFrame
+        Table `telemetry`, of all the days over which these runs lasted.
+    windows : DataFrame, optional
+        `run_id`, `host`, `started_at`, `ended_at` of every run there is, for who else was on a
+        host; by default the runs themselves.
+
+    Returns
+    -------
+    runs : DataFrame
+        With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, their `origins`, and
+        in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
+        `telemetry_covers:<share>`.
+    report : DataFrame
+        Columns `REPORT`: what became of the telemetry of each run and kind; without run_id, files
+        that belong to no run.
+    """
+    runs = runs.reset_index(drop=True)
+    if telemetry.empty:
+        return runs, _report([])
+    times = _times(runs)
+    pieces = _pieces(runs, times, telemetry)
+    rivals = _rivals(_windows(runs, windows), {run_id for run_id, _, _ in pieces})
+    at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
+    changes: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
+    for (run_id, kind, by_host), found in sorted(pieces.items(), key=lambda item: item[0][:2]):
+        if by_host and (run_id, kind, False) in pieces:
+            # What names its run goes before what merely stood beside it.
+            continue
+        change, row = _outcome(
+            runs.loc[at[run_id]],
+            times["seconds"].iat[at[run_id]],
+            kind,
+            found,
+            rivals.get(run_id, []) if by_host else [],
+        )
+        changes.append(change)
+        rows.append(row)
+    used = {piece.uri for found in pieces.values() for piece in found}
+    rows += [
+        {"kind": kind, "outcome": "of_no_run", "source_uri": uri}
+        for kind, uri in sorted(set(zip(telemetry["kind"], telemetry["source_uri"], strict=True)))
+        if uri not in used
+    ]
+    return _filled(runs, changes), _report(rows)
+
+
+def _report(rows: list[dict[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(REPORT))
+
+
+def _times(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return start and end of each run in seconds since 1970, the start counted back if need be."""
+    ended = _seconds(runs["ended_at"])
+    length = runs["reserved_s"].fillna(runs["active_s"])
+    started = _seconds(runs["started_at"])
+    started = started.where(started.notna(), ended - length)
+    ended = ended.where(ended.notna(), started + length)
+    return pd.DataFrame(
+        {"run_id": runs["run_id"], "started": started, "ended": ended, "seconds": ended - started}
+    )
+
+
+def _seconds(instants: pd.Series) -> pd.Series:
+    return (instants - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+
+
+def _pieces(
+    runs: pd.DataFrame, times: pd.DataFrame, telemetry: pd.DataFrame
+) -> dict[tuple[str, str, bool], list[_Piece]]:
+    """Return what each file says of each device, by run, kind, and whether by host alone."""
+    at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
+    on_host: dict[str, list[int]] = defaultdict(list)
+    timed = (times["seconds"] > 0).to_numpy()
+    for position, hosts in enumerate(runs["host"]):
+        if timed[position] and isinstance(hosts, str):
+            for host in hosts.split():
+                on_host[host].append(position)
+    found: dict[tuple[str, str, bool], list[_Piece]] = defaultdict(list)
+    started, ended = times["started"].to_numpy(), times["ended"].to_numpy()
+    for key, stream in telemetry.groupby(_STREAM, dropna=False, sort=True):
+        source_format, uri, kind, host, device, run_id = key
+        named = isinstance(run_id, str)
+        if named:
+            mine = [at[run_id]] if run_id in at else []
+        else:
+            mine = on_host.get(host, []) if isinstance(host, str) else []
+        if not mine:
+            continue
+        low, high = started[mine], ended[mine]
+        sums = _sums(stream)
+        whole = np.isnan(low) | np.isnan(high)
+        low, high = np.where(whole, sums.first, low), np.where(whole, sums.last, high)
+        energy, covered, busy, known = (
+            sums.until(part, high) - sums.until(part, low)
+            for part in (sums.energy, sums.covered, sums.busy, sums.known)
+        )
+        for n in np.flatnonzero((covered > 0) | (known > 0)):
+            found[runs["run_id"].iloc[mine[n]], kind, not named].append(
+                _Piece(
+                    source_format, uri, (str(host), device), energy[n], covered[n], busy[n], known[n],
+                    max(sums.first, low[n]), min(sums.last, high[n]),
+                )
+            )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums since a stream's begin at the ends of its intervals: straight lines between them."""
+
+    knots: np.ndarray
+    energy: np.ndarray
+    covered: np.ndarray
+    busy: np.ndarray
+    known: np.ndarray
+
+    @property
+    def first(self) -> float:
+        return float(self.knots[0])
+
+    @property
+    def last(self) -> float:
+        return float(self.knots[-1])
+
+    def until(self, sums: np.ndarray, instants: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(instants, self.knots, sums))
+
+
+def _sums(stream: pd.DataFrame) -> _Sums:
+    ordered = stream.sort_values("started_at", kind="stable")
+    started = _seconds(ordered["started_at"]).to_numpy()
+    ended = _seconds(ordered["ended_at"]).to_numpy()
+    energy = ordered["energy_kwh"].to_numpy()
+    share = ordered["utilization"].to_numpy()
+    seconds = ended - started
+
+    def summed(parts: np.ndarray) -> np.ndarray:
+        total = np.cumsum(np.nan_to_num(parts))
+        return np.column_stack([total - np.nan_to_num(parts), total]).ravel()
+
+    return _Sums(
+        np.column_stack([started, ended]).ravel(),
+        summed(energy),
+        summed(np.where(np.isnan(energy), 0.0, seconds)),
+        summed(share * seconds),
+        summed(np.where(np.isnan(share), 0.0, seconds)),
+    )
+
+
+def _windows(runs: pd.DataFrame, windows: pd.DataFrame | None) -> pd.DataFrame:
+    own = _times(runs).assign(host=runs["host"])
+    if windows is None:
+        return own
+    other = windows[~windows["run_id"].isin(own["run_id"])]
+    return pd.concat(
+        [
+            own,
+            other[["run_id", "host"]].assign(
+                started=_seconds(other["started_at"]), ended=_seconds(other["ended_at"])
+            ),
+        ]
+    )
+
+
+def _rivals(windows: pd.DataFrame, run_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the other runs that were on a host of each run at its time."""
+    known = windows.dropna(subset=["host", "started", "ended"])
+    spans = known.assign(host=known["host"].str.split()).explode("host")
+    wanted = set(run_ids)
+    rivals: dict[str, set[str]] = defaultdict(set)
+    for _, on_host in spans.groupby("host"):
+        ordered = on_host.sort_values("started")
+        started, ended = ordered["started"].to_numpy(), ordered["ended"].to_numpy()
+        ids = ordered["run_id"].to_numpy()
+        for n in np.flatnonzero(np.isin(ids, list(wanted))):
+            until = np.searchsorted(started, ended[n] - CLOCKS_S)
+            beside = ids[:until][ended[:until] > started[n] + CLOCKS_S]
+            rivals[ids[n]] |= set(beside) - {ids[n]}
+    return {run_id: sorted(others) for run_id, others in rivals.items() if others}
+
+
+def _outcome(
+    run: pd.Series, seconds: float, kind: str, found: list[_Piece], rivals: list[str]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what to change in a run, and the row of the report."""
+    pieces = _best_format(_apart(found))
+    devices = {piece.device for piece in pieces}
+    powered = [piece for piece in pieces if piece.covered_s > 0]
+    counted = {piece.device for piece in powered}
+    span = max(p.last for p in pieces) - min(p.first for p in pieces)
+    length = seconds if seconds > 0 else span
+    energy = sum(piece.energy_kwh for piece in powered)
+    covered = sum(piece.covered_s for piece in powered)
+    share = min(covered / (len(counted) * length), 1.0) if powered and length > 0 else 0.0
+    known = sum(piece.known_s for piece in pieces)
+    row: dict[str, object] = {
+        "run_id": run["run_id"], "kind": kind, "energy_kwh": energy if powered else np.nan, "share_covered": share,
+        "source_uri": " ".join(sorted({piece.uri for piece in pieces})), "candidates": " ".join(rivals),
+    }  # fmt: skip
+    change: dict[str, object] = {"run_id": run["run_id"], "place": min(p.uri for p in pieces)}
+    needed = run["gpu_count"] if kind == "gpu" else _hosts_of(run)
+    have = len(devices) if kind == "gpu" else len(counted)
+    if rivals or have > needed:
+        return {**change, "repair": "telemetry_ambiguous"}, {**row, "outcome": "ambiguous"}
+    if kind == "gpu" and known > 0:
+        change["gpu_utilization"] = sum(piece.busy_s for piece in pieces) / known
+    if not powered:
+        return change, {**row, "outcome": "no_energy"}
+    if len(counted) < needed:
+        change["repair"] = "telemetry_incomplete"
+        return change, {**row, "outcome": "incomplete"}
+    if share < ENOUGH:
+        change["repair"] = f"telemetry_covers:{share:.0%}_unused"
+        return change, {**row, "outcome": "too_short"}
+    whole = share >= WHOLE
+    change[_ENERGY_OF[kind]] = energy if whole else energy / share
+    change["basis"] = "measured" if whole else "predicted"
+    if not whole:
+        change["repair"] = f"telemetry_covers:{share:.0%}"
+    return change, {**row, "outcome": "used" if whole else "extrapolated"}
+
+
+def _hosts_of(run: pd.Series) -> float:
+    hosts = run["host"]
+    return float(len(hosts.split())) if isinstance(hosts, str) else float("nan")
+
+
+def _apart(found: list[_Piece]) -> list[_Piece]:
+    """Leave out files that tell of a device at a time of which another file of the format told."""
+    kept: list[_Piece] = []
+    for piece in sorted(found, key=lambda p: (-(p.covered_s + p.known_s), p.uri)):
+        same = [
+            other
+            for other in kept
+            if (other.source_format, other.device) == (piece.source_format, piece.device)
+            and (other.covered_s > 0) == (piece.covered_s > 0)
+        ]
+        half = (piece.last - piece.first) / 2
+        shared = [min(o.last, piece.last) - max(o.first, piece.first) for o in same]
+        if all(seconds < half for seconds in shared):
+            kept.append(piece)
+    return kept
+
+
+def _best_format(pieces: list[_Piece]) -> list[_Piece]:
+    """Keep the format that covers most: two tools on one machine measure the same devices."""
+    covered: dict[str, float] = defaultdict(float)
+    for piece in pieces:
+        covered[piece.source_format] += piece.covered_s + 1e-6 * piece.known_s
+    best = min(covered, key=lambda name: (-covered[name], name))
+    return [piece for piece in pieces if piece.source_format == best]
+
+
+def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFrame:
+    if not changes:
+        return runs
+    filled = runs.copy()
+    at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
+    for change in changes:
+        row = at[str(change["run_id"])]
+        fields = [name for name in (*_ENERGY_OF.values(), "gpu_utilization") if name in change]
+        origins = _origins(filled.loc[row])
+        taken = False
+        for name in fields:
+            basis = "measured" if name == "gpu_utilization" else str(change["basis"])
+            known = pd.notna(filled.at[row, name])
+            if known and BASES.index(origins[name][0]) <= BASES.index(basis):
+                continue
+            filled.at[row, name] = change[name]
+            origins[name] = [basis, str(change["place"])]
+            taken = True
+        if taken:
+            filled.at[row, "origins"] = json.dumps(origins, ensure_ascii=False)
+        if "repair" in change:
+            words = {*_words(filled.at[row, "repairs"]), str(change["repair"])}
+            filled.at[row, "repairs"] = " ".join(sorted(words))
+    return filled
+
+
+def _words(repairs: object) -> list[str]:
+    return repairs.split() if isinstance(repairs, str) else []
+
+
+def _origins(run: pd.Series) -> dict[str, list[str]]:
+    """Return field -> basis and place, of a run of a single record, too."""
+    if isinstance(run["origins"], str):
+        return dict(json.loads(run["origins"]))
+    place = f"{run['source_uri']}#{run['source_record']}"
+    return {
+        name: [basis_of(run["source_format"], name), place]
+        for name in RUN_FIELDS
+        if name != "run_id" and pd.notna(run[name])
+    }
+
+
+def calibration(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how much more a host's meter saw than software did.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs` or `validated_runs`; those with both a meter's energy and a logged total (or
+        its components) on a single known host count.
+
+    Returns
+    -------
+    DataFrame
+        `host`, `coefficient` (sum of the meter's over sum of the software's), `runs`, and the 5th
+        and 95th percentile of the runs' own ratios, `p05` and `p95`.
+    """
+    software = software_energy(runs)
+    both = runs.assign(software=software, ratio=runs["meter_energy_kwh"] / software)
+    single = both["host"].notna() & ~both["host"].str.contains(" ", na=False)
+    both = both[single & (both["software"] > 0) & (both["meter_energy_kwh"] > 0)]
+    groups = both.groupby("host")
+    sums = groups[["meter_energy_kwh", "software"]].sum()
+    return pd.DataFrame(
+        {
+            "coefficient": sums["meter_energy_kwh"] / sums["software"],
+            "runs": groups.size(),
+            "p05": groups["ratio"].quantile(0.05),
+            "p95": groups["ratio"].quantile(0.95),
+        }
+    ).reset_index()
+
+
+def software_energy(runs: pd.DataFrame) -> pd.Series:
+    """Return the energy that software logged: the total, else all of its components, in kWh."""
+    parts = runs[["gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"]]
+    return runs["it_energy_kwh"].fillna(parts.sum(axis=1, min_count=3))
+
+
+def uncalibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.Series:
+    """Return which runs have no meter, but software's energy on a host with a coefficient."""
+    return (
+        runs["meter_energy_kwh"].isna()
+        & software_energy(runs).notna()
+        & runs["host"].isin(coefficients["host"])
+    )
+
+
+def told(report: pd.DataFrame) -> Iterator[str]:
+    """Yield a sentence for whatever telemetry was not used."""
+    for row in report[~report["outcome"].isin(["used", "extrapolated"])].itertuples(index=False):
+        whose = "of no run" if pd.isna(row.run_id) else f"of run {row.run_id}: {row.outcome}"
+        beside = (
+            f" (also there: {row.candidates})"
+            if isinstance(row.candidates, str) and row.candidates
+            else ""
+        )
+        yield f"telemetry not used: {row.source_uri}: {row.kind} {whose}{beside}"
