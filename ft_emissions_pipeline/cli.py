@@ -218,7 +218,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _complain(quarantine: pd.DataFrame) -> None:
     for row in quarantine.itertuples(index=False):
-        place = f"#{row.source_record}" if isinstance(row.source_record, str) and row.source_record else ""
+        place = (
+            f"#{row.source_record}"
+            if isinstance(row.source_record, str) and row.source_record
+            else ""
+        )
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
 
 

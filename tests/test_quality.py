@@ -36,7 +36,8 @@ def good(table: Table, rows=3):
             "float": low[column.name] + float(column.above_zero),
             "integer": int(low[column.name]),
             "boolean": True,
-            "timestamp": pd.Timestamp("2026-01-02", tz="UTC"),
+            "timestamp": pd.Timestamp("2026-01-02", tz="UTC")
+            + pd.to_timedelta(range(rows) if column.name in table.key else [0] * rows, unit="s"),
             "date": pd.Timestamp("2026-01-02"),
         }[column.kind]
         for column in table.columns
