@@ -37,7 +37,7 @@ def good(table: Table, rows=3):
             "integer": int(low[column.name]),
             "boolean": True,
             "timestamp": pd.Timestamp("2026-01-02", tz="UTC")
-            + pd.Timedelta(hours=column.name == "ended_at"),
+            + pd.Timedelta(hours=int(column.name == "ended_at")),
             "date": pd.Timestamp("2026-01-02"),
         }[column.kind]
         for column in table.columns
