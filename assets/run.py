@@ -152,8 +152,6 @@ class _Stages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event: Any = getattr(record, "dagster_event", None)
-        if event is None:
-            event = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is not None and event.event_type_value == "STEP_START":
             self._progress(event.step_key)
 

@@ -59,7 +59,7 @@ def runs(
 def usage(
     context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
 ) -> pd.DataFrame:
-    """Read the day's counts; of several for one model the file last by name stands."""
+    """Read the day's counts; different hours add up, of the same hours the last file by name stands."""
     first, last = days(context)
     return landing.usage_of(
         pipeline.landing_folder, landing_index, first, last, pipeline.settings()

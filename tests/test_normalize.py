@@ -59,7 +59,7 @@ CASES = {
               "ended_at": "2022-03-01T12:00:00Z"},
     "provider": {**HOUR, "cloud_provider": "aws", "location": "Germany"},
     "state": {**HOUR, "location": "Oregon, USA"},
-    "nowhere": {**HOUR, "country_iso3": "XXX"},
+    "nowhere": {**HOUR, "country_iso3": "ZZZ"},
     "meter": {**HOUR, "meter_energy_kwh": 5, "it_energy_kwh": 7},
     "total": {**HOUR, "it_energy_kwh": 7},
     "gpus measured": {**HOUR, "gpu_energy_kwh": 4},
