@@ -88,7 +88,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     ]  # fmt: skip
     records = cells["record"].to_numpy()
     bad = problems(
-        len(cells), checks, lambda i: records[i], lambda i: " ".join(cells.loc[i, ["metric", "value"]].astype("str"))
+        len(cells), checks, lambda i: records[i], lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
     )  # fmt: skip
     usable = known & values.notna()
     usable[cells["record"].isin([record for record, *_ in bad])] = False

@@ -195,6 +195,13 @@ def test_every_json_form_of_the_metrics_is_read(telemetry, series):
         assert found["host"].tolist() == [hashed_host("node1")]
 
 
+def test_a_pair_that_is_none_among_good_ones_is_refused(read):
+    series = [{"metric": METRIC, "values": [{}, [START, "360"], [START + 10, "360"]]}]
+    reading = read("d.json", json.dumps(series))
+    assert reading.telemetry["energy_kwh"].tolist() == [pytest.approx(0.001)]
+    assert reading.quarantine["reason_code"].tolist() == ["bad_timestamp"]
+
+
 # MLflow
 
 
