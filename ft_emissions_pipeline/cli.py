@@ -56,7 +56,7 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC da
 
 @app.command()
 def estimate(
-    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders or globs.")],
+    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders, globs or URLs.")],
     profile: Profile = "default",
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     timezone: Zone = "UTC",
@@ -87,7 +87,7 @@ def estimate(
 
 @app.command()
 def run(
-    landing: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path("landing"),
+    landing: Annotated[str, typer.Option(help="Folder of the logs, or its URL.")] = "landing",
     warehouse: Warehouse = "warehouse",
     date: Day = None,
     first: Annotated[
@@ -101,7 +101,7 @@ def run(
     calibrate: Calibrate = False,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
-    if not landing.is_dir():
+    if "://" not in landing and not Path(landing).is_dir():
         _fail(f"{landing} is no folder; name the folder of your logs with --landing")
     with _refusals():
         days = _range(date, first, last)
@@ -180,6 +180,12 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        _fail(str(error))
+    except ImportError as error:
+        from ft_emissions_pipeline.readers.remote import MissingPackageError
+
+        if not isinstance(error, MissingPackageError):
+            raise
         _fail(str(error))
     except ValueError as error:
         typer.echo(str(error), err=True)

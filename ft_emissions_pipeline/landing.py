@@ -307,7 +307,7 @@ def _joined_telemetry(
 
 
 def telemetry_of(
-    folder: Path,
+    folder: Folder,
     index: pd.DataFrame,
     first: pd.Timestamp,
     last: pd.Timestamp,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
@@ -222,3 +223,52 @@ def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
 def test_exit_codes_are_documented():
     assert "0 done, 1 the data were refused" in cli.__doc__
     assert "2 wrong usage" in cli.__doc__
+
+
+# logs at URLs
+
+
+@pytest.fixture(params=["memory", "file"])
+def at_url(request, tmp_path):
+    """URL of a folder with one run, in the memory of this process or on this machine."""
+    lines = (EXAMPLES / "support-bot" / "emissions.csv").read_text().splitlines()
+    data = "\n".join([*lines[:2], ""]).encode()
+    if request.param == "file":
+        (tmp_path / "logs" / "a").mkdir(parents=True)
+        (tmp_path / "logs" / "a" / "emissions.csv").write_bytes(data)
+        yield (tmp_path / "logs").as_uri()
+        return
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/cli-logs/a/emissions.csv", data)
+    yield "memory://cli-logs"
+    system.rm("/cli-logs", recursive=True)
+
+
+def test_estimate_and_run_read_a_url_as_they_read_a_folder(at_url, tmp_path):
+    estimated = json.loads(invoke("estimate", at_url, "--format", "json").stdout)
+    warehouse = tmp_path / "tables"
+    result = invoke("run", "--landing", at_url, "--warehouse", warehouse)
+    assert result.exit_code == 0, result.stderr
+    assert "1 read from 1 files, 1 used" in result.stdout
+    impacts_of_run = store.read(warehouse, RUN_IMPACTS)
+    assert impacts_of_run["run_id"].tolist() == [estimated[0]["run_id"]]
+    assert impacts_of_run["total_kgco2e"].item() == pytest.approx(estimated[0]["total_kgco2e"])
+    again = invoke("run", "--landing", at_url, "--warehouse", warehouse)
+    assert "Days run: none" in again.stdout
+
+
+@pytest.mark.parametrize("arguments", [("estimate",), ("run", "--landing")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("url", "code", "advice"),
+    [
+        ("s3://bucket/logs", 2, "s3fs"),
+        ("gopher://host/logs", 1, "use s3://"),
+        ("memory://nowhere", 2, "no file at"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_with_advice(arguments, url, code, advice, tmp_path):
+    more = ("--warehouse", tmp_path / "tables") if arguments[0] == "run" else ()
+    result = invoke(*arguments, url, *more)
+    assert result.exit_code == code
+    assert advice in result.stderr
+    assert not (tmp_path / "tables").exists()
