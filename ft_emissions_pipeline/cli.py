@@ -80,6 +80,7 @@ def estimate(
         _print(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
+    _tell_of_ambiguous(runs, "repairs")
     _tell_of_meters(found.calibration, applied=calibrate)
     if result.empty:
         raise typer.Exit(1)
@@ -232,6 +233,21 @@ def _complain(quarantine: pd.DataFrame) -> None:
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
 
 
+def _tell_of_ambiguous(records: pd.DataFrame, column: str) -> None:
+    """Name the logs that were not joined, and the runs that they may be of."""
+    from ft_emissions_pipeline.join import candidates_of
+
+    for row in records.itertuples(index=False):
+        named, more = candidates_of(str(getattr(row, column)))
+        if named:
+            others = ", ".join(named) + (f" and {more} more" if more else "")
+            typer.echo(
+                f"not joined: {row.source_uri}#{row.source_record}: run {row.run_id} may be one "
+                f"with {others}; say which logs are of one run in runs.yaml",
+                err=True,
+            )
+
+
 def _calibration(warehouse: str) -> pd.DataFrame:
     from ft_emissions_pipeline import store, tables, telemetry
 
@@ -263,6 +279,7 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
         f"{counts['quarantined'].sum()} in quarantine"
     )
     _complain(quarantine)
+    _tell_of_ambiguous(index.dropna(subset=["join_note"]), "join_note")
     impacts = store.read(warehouse, tables.INFERENCE_IMPACTS)
     if len(impacts):
         _print(_per_inference(impacts))

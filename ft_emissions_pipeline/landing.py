@@ -80,10 +80,10 @@ def scan(
         pieces.append(_index_rows(reading, uri, content_hash, source_format))
         pairs += reading.mapping
         named += reading.named_lengths
-    for uri in sorted({each.uri for each in named} - {uri for _, uri in found}):
-        pieces.append(
-            _index_rows(length_files.absent(uri), uri, length_files.ABSENT_HASH, None)
-        )
+    pieces += [
+        _index_rows(length_files.absent(uri), uri, length_files.ABSENT_HASH, None)
+        for uri in sorted({each.uri for each in named} - {uri for _, uri in found})
+    ]
     unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
     frames = [frame for frame in (unchanged, *pieces) if len(frame)]
     if not frames:
@@ -228,7 +228,9 @@ def runs_of(
     runs, _ = _joined(
         readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
     )
-    return runs[runs["date"].between(first, last)].reset_index(drop=True)
+    # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
+    of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
+    return runs[of_days].reset_index(drop=True)
 
 
 def joined_runs(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,9 @@ def tells_tokens(runs: pd.DataFrame) -> pd.Series:
     per_step = runs[["steps", "micro_batch_size", "gradient_accumulation"]].notna().all(axis=1)
     sequences = runs["samples"].notna() | (per_step & (devices > 0))
     lengths = runs["token_lengths"].notna() & (runs["micro_batch_size"] >= 1)
-    counted = lengths | _is_batches(runs) | runs[["tokens_padded", "tokens_unpadded"]].notna().any(axis=1)
+    counted = (
+        lengths | _is_batches(runs) | runs[["tokens_padded", "tokens_unpadded"]].notna().any(axis=1)
+    )
     return counted | (sequences & runs["sequence_length"].notna())
 
 
@@ -86,28 +89,30 @@ def _of_epochs(
     tokens = pd.Series(values, dtype="float64").reindex(index)
     spread = pd.Series(spreads, dtype="float64").reindex(index, fill_value=0.0)
     return Offer(
-        _at_least_unpadded(tokens, frame), None, spread, pd.Series(notes, dtype="str").reindex(index)
+        _at_least_unpadded(tokens, frame),
+        None,
+        spread,
+        pd.Series(notes, dtype="str").reindex(index),
     )
 
 
-def _given(shapes: dict[str, int], _: float, **padding: int | None) -> _Epoch:
-    sizes = {tuple(map(int, shape.split("x"))): count for shape, count in shapes.items()}
-    tokens = sum(
-        count * expected_padded_tokens({longest: size}, size, **padding)  # type: ignore[arg-type]
-        for (size, longest), count in sizes.items()
-    )
-    examples = sum(count * size for (size, _), count in sizes.items())
-    words = f"{sum(sizes.values())} given batches of {examples} examples"
+def _given(shapes: dict[str, int], _: float, **padding: Any) -> _Epoch:
+    tokens, examples = 0.0, 0
+    for shape, count in shapes.items():
+        size, longest = map(int, shape.split("x"))
+        tokens += count * expected_padded_tokens({longest: size}, size, **padding)
+        examples += count * size
+    words = f"{sum(shapes.values())} given batches of {examples} examples"
     return _Epoch(tokens, 0.0, examples, words)
 
 
-def _shuffled(counts: dict[str, int], batch_size: float, **padding: int | None) -> _Epoch:
+def _shuffled(counts: dict[str, int], batch_size: float, **padding: Any) -> _Epoch:
     lengths = {int(length): count for length, count in counts.items()}
     examples = sum(lengths.values())
     words = f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled batches of {batch_size:g}"
     return _Epoch(
-        expected_padded_tokens(lengths, int(batch_size), **padding),  # type: ignore[arg-type]
-        shuffling_deviation(lengths, int(batch_size), **padding),  # type: ignore[arg-type]
+        expected_padded_tokens(lengths, int(batch_size), **padding),
+        shuffling_deviation(lengths, int(batch_size), **padding),
         examples,
         words,
     )

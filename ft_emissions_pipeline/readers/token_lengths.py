@@ -43,7 +43,9 @@ LONGEST = RUNS.column("sequence_length").maximum
 MOST = RUNS.column("samples").maximum
 
 _TEXTS = (".csv", ".tsv", ".txt")
-_HEADER = re.compile(rb"\s*\"?length\"?[ \t]*(?:[,;\t][ \t]*\"?count\"?[ \t]*)?(?:\n|\r|$)", re.I)
+_HEADER = re.compile(
+    rb"\s*\"?length\"?[ \t]*(?:[,;\t][ \t]*\"?count\"?[ \t]*)?(?:\n|\r|$)", re.IGNORECASE
+)
 _BARE = re.compile(rb"\s*\d{1,9}[ \t]*(?:\n|\r|$)")
 _JSON = re.compile(rb"\s*(?:\[\s*(?:\[\s*)?\d+\s*[,\]]|\{\s*\"\d+\"\s*:\s*\d+\s*[,}])")
 
@@ -55,7 +57,7 @@ def recognises(name: str, head: bytes) -> bool:
     return name.endswith(_TEXTS) and bool(_HEADER.match(head) or _BARE.match(head))
 
 
-def read(data: bytes, uri: str, settings: Settings) -> Reading:
+def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the lengths; of a file with one bad line none can be trusted to be all, so it is refused."""
     if uri.casefold().endswith(".json"):
         lengths = lengths_of(_document(data))

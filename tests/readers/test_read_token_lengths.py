@@ -185,7 +185,9 @@ runs:
 
 
 def scan(folder, before=None):
-    index = landing.scan(folder, ref.load(), NOW, empty(LANDING_INDEX) if before is None else before)
+    index = landing.scan(
+        folder, ref.load(), NOW, empty(LANDING_INDEX) if before is None else before
+    )
     lost = landing.rejected(folder, index, empty(QUARANTINE), NOW)
     counts = landing.outcomes(index, empty(QUARANTINE)).set_index("source_uri")
     assert (counts["used"] >= 0).all()
@@ -213,7 +215,11 @@ def test_a_change_of_the_file_touches_the_days_of_its_runs(tmp_path):
     broken, refused, codes = scan(tmp_path, changed)
     assert (refused, codes) == (1, ["bad_value"])
     assert days(changed, broken) == ["03-01", "03-05"]
-    put(tmp_path, lengths_csv="length\n1\n4\n", runs_yaml=TWO_DAYS.replace("lengths.csv", "other.csv"))
+    put(
+        tmp_path,
+        lengths_csv="length\n1\n4\n",
+        runs_yaml=TWO_DAYS.replace("lengths.csv", "other.csv"),
+    )
     unnamed, refused, codes = scan(tmp_path, changed)
     assert (refused, codes) == (1, ["lengths_of_no_run", "file_missing"])
     assert "03-01" in days(changed, unnamed)
