@@ -75,7 +75,7 @@ def reasons(run: pd.Series) -> list[str]:
         own, implied = run["pue"] * run["grid_kgco2e_per_kwh"], theirs / energy
         if abs(own / implied - 1) > _ALIKE:
             known.append(
-                f"theirs is {implied:.3g} kgCO2e per kWh of computing energy, ours PUE "
+                f"kgCO2e per kWh of computing: theirs {implied:.3g}, ours PUE "
                 f"{run['pue']:.4g} x grid {run['grid_kgco2e_per_kwh']:.3g} = {own:.3g}"
             )
     if run["development_multiplier"] > 1:
@@ -84,8 +84,7 @@ def reasons(run: pd.Series) -> list[str]:
         )
     if run["embodied_kgco2e"] > 0:
         known.append(
-            f"{run['embodied_kgco2e']:.3g} kgCO2e of ours is embodied in the hardware, which "
-            "totals of electricity leave out"
+            f"ours holds {run['embodied_kgco2e']:.3g} kgCO2e embodied in the hardware, electricity alone none"
         )
     return known
 
@@ -94,6 +93,6 @@ _OTHER_ENERGY = {
     "meter": "our energy is the meter's, theirs software's",
     "calibrated": "our energy is theirs, scaled by what meters of the host saw",
     "gpu_measured": "our energy is the measured GPUs' and the modelled rest of the server's",
-    "power_model": "the source's energy is not logged, so its power and its factor cannot be told apart",
+    "power_model": "the source's energy is not logged, so energy and factor cannot be told apart",
 }
 """energy_route -> why energies differ, where ours is not the source's own."""

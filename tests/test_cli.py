@@ -15,7 +15,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ft_emissions_pipeline import cli, impacts, store
-from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, MODEL_VERSIONS, QUARANTINE, RUN_IMPACTS
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUN_IMPACTS,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "landing"
@@ -272,3 +278,54 @@ def test_a_url_that_cannot_be_read_is_refused_with_advice(arguments, url, code, 
     assert result.exit_code == code
     assert advice in result.stderr
     assert not (tmp_path / "tables").exists()
+
+
+# several logs of one run
+
+
+def test_logs_that_may_be_of_several_runs_are_named_with_the_candidates(tmp_path):
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    for name, hours in (("a", "09:00Z/12:00Z"), ("b", "13:00Z/19:00Z")):
+        start, end = hours.split("/")
+        (landing / f"{name}.yaml").write_text(
+            f"Run id: {name}\nHost: node7\nGPU: A100\nBase model: Llama 2 7B\n"
+            f"Start time: 2026-02-05T{start}\nEnd time: 2026-02-05T{end}\n"
+        )
+    (landing / "sacct.txt").write_text(
+        "JobID|JobName|State|Start|End|ElapsedRaw|NNodes|NodeList|AllocTRES\n"
+        "71|tune|COMPLETED|2026-02-05T08:00:00|2026-02-05T20:00:00|43200|1|node7|gres/gpu=4\n"
+    )
+    told = "not joined: sacct.txt#2: run slurm-71 may be one with a, b; say which"
+    assert told in invoke("estimate", landing).stderr
+    warehouse = tmp_path / "tables"
+    result = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert told in result.stderr
+    assert "not joined: a.yaml#1: run a may be one with slurm-71; say which" in result.stderr
+    assert "May be of one run with" in (warehouse / "report" / "index.html").read_text("utf-8")
+    (landing / "runs.yaml").write_text("runs:\n  a: {logs: [sacct.txt, a.yaml]}\n")
+    again = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert "Days run: 2026-02-05" in again.stdout
+    assert "not joined" not in again.stderr
+
+
+def test_a_changed_file_of_lengths_runs_the_days_of_its_runs_anew(tmp_path):
+    landing, warehouse = tmp_path / "landing", tmp_path / "tables"
+    landing.mkdir()
+    (landing / "lengths.csv").write_text("length\n100\n300\n")
+    runs = "\n".join(
+        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: 2026-03-0{day}T12:00Z, {more}}}"
+        for day, more in ((1, "tokens: 9000"), (5, "token_lengths: lengths.csv, per-device batch size: 2"))
+    )  # fmt: skip
+    (landing / "runs.yaml").write_text(f"runs:\n{runs}\n")
+    assert invoke("run", "--landing", landing, "--warehouse", warehouse).exit_code == 0
+
+    def tokens():
+        rows = store.read(warehouse, NORMALIZED_RUNS)
+        return dict(zip(rows["run_id"], rows["tokens_padded"], strict=True))
+
+    assert tokens() == {"r1": 9000, "r5": 600}
+    (landing / "lengths.csv").write_text("length\n100\n500\n")
+    again = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert "Days run: 2026-03-05 to" in again.stdout
+    assert tokens() == {"r1": 9000, "r5": 1000}

@@ -22,7 +22,7 @@ MODELS_IN_TABLE = 100
 MODELS_IN_CHARTS = 12
 RUNS_SHOWN = 200
 MOVES_SHOWN = 50
-COMPARED_SHOWN = 30
+COMPARED_SHOWN = 12
 NOT_JOINED_SHOWN = 30
 REASON_EXAMPLES = 3
 REMEDIES_SHOWN = 10
@@ -88,6 +88,7 @@ def page(data: ReportData) -> str:
         landed=summary.landed_records(data.landed),
         compared=compared.head(COMPARED_SHOWN).to_dict("records"),
         all_compared=len(compared),
+        compared_sums=compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
         repairs=summary.repairs(data.run_notes, data.usage_notes),
         not_joined=not_joined[:NOT_JOINED_SHOWN],
         all_not_joined=len(not_joined),
