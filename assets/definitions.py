@@ -35,7 +35,7 @@ def build_defs(
     Parameters
     ----------
     landing, warehouse : str or Path, optional
-        Folder of the logs, and folder or URL of the tables; by default the environment's
+        Folders or URLs of the logs and of the tables; by default the environment's
         FT_EMISSIONS_LANDING and FT_EMISSIONS_WAREHOUSE, else those of the examples.
     profile : str
         Profile of the methodology.

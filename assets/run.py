@@ -38,7 +38,7 @@ class Materialized:
 
 
 def materialize(
-    landing: Path,
+    landing: str | Path,
     warehouse: str | Path,
     *,
     days: Range | None = None,
@@ -52,8 +52,8 @@ def materialize(
 
     Parameters
     ----------
-    landing : Path
-        Folder of the logs.
+    landing : str or Path
+        Folder of the logs, or its URL.
     warehouse : str or Path
         Folder or URL of the tables.
     days : (Timestamp, Timestamp), optional
@@ -84,7 +84,7 @@ def materialize(
 def _run_what_is_due(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
-    landing: Path,
+    landing: str | Path,
     warehouse: str | Path,
     timezone: str,
 ) -> Materialized:

@@ -16,6 +16,7 @@ import pandas as pd
 from ft_emissions_pipeline import (
     equations,
     landing,
+    length_files,
     methodology,
     normalize,
     store,
@@ -101,6 +102,8 @@ def read_runs(
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
+    for uri, reading in length_files.unused(readings):
+        lost.append(reading.quarantine.assign(source_uri=uri))
     joined, _ = landing.measured_runs(readings, reference or ref.load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)

@@ -56,7 +56,7 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC da
 
 @app.command()
 def estimate(
-    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders or globs.")],
+    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders, globs or URLs.")],
     profile: Profile = "default",
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     timezone: Zone = "UTC",
@@ -80,6 +80,7 @@ def estimate(
         _print(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
+    _tell_of_ambiguous(runs, "repairs")
     _tell_of_meters(found.calibration, applied=calibrate)
     if result.empty:
         raise typer.Exit(1)
@@ -87,7 +88,7 @@ def estimate(
 
 @app.command()
 def run(
-    landing: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path("landing"),
+    landing: Annotated[str, typer.Option(help="Folder of the logs, or its URL.")] = "landing",
     warehouse: Warehouse = "warehouse",
     date: Day = None,
     first: Annotated[
@@ -101,7 +102,7 @@ def run(
     calibrate: Calibrate = False,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
-    if not landing.is_dir():
+    if "://" not in landing and not Path(landing).is_dir():
         _fail(f"{landing} is no folder; name the folder of your logs with --landing")
     with _refusals():
         days = _range(date, first, last)
@@ -181,6 +182,12 @@ def _refusals() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         _fail(str(error))
+    except ImportError as error:
+        from ft_emissions_pipeline.readers.remote import MissingPackageError
+
+        if not isinstance(error, MissingPackageError):
+            raise
+        _fail(str(error))
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -226,6 +233,21 @@ def _complain(quarantine: pd.DataFrame) -> None:
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
 
 
+def _tell_of_ambiguous(records: pd.DataFrame, column: str) -> None:
+    """Name the logs that were not joined, and the runs that they may be of."""
+    from ft_emissions_pipeline.join import candidates_of
+
+    for row in records.itertuples(index=False):
+        named, more = candidates_of(str(getattr(row, column)))
+        if named:
+            others = ", ".join(named) + (f" and {more} more" if more else "")
+            typer.echo(
+                f"not joined: {row.source_uri}#{row.source_record}: run {row.run_id} may be one "
+                f"with {others}; say which logs are of one run in runs.yaml",
+                err=True,
+            )
+
+
 def _calibration(warehouse: str) -> pd.DataFrame:
     from ft_emissions_pipeline import store, tables, telemetry
 
@@ -257,6 +279,7 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
         f"{counts['quarantined'].sum()} in quarantine"
     )
     _complain(quarantine)
+    _tell_of_ambiguous(index.dropna(subset=["join_note"]), "join_note")
     impacts = store.read(warehouse, tables.INFERENCE_IMPACTS)
     if len(impacts):
         _print(_per_inference(impacts))

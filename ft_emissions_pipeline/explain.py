@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline import equations, methodology
+from ft_emissions_pipeline import disclosed, equations, methodology
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
@@ -138,6 +138,7 @@ def explain(
         f"{_number(impacts[f'{name}_p95'])}) {unit}"
         for name, unit in (("total_kgco2e", "kgCO2e"), ("total_water_l", "L"))
     ]
+    lines += _beside_the_source(normalized, impacts)
     lines += _amortisation(impacts)
     for name, reason in methodology.switches(profile).items():
         lines += ["", f"Quirk {name} of the profile: {reason}"]
@@ -234,6 +235,23 @@ def _number(value: Any) -> str:
     return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"
 
 
+def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
+    theirs = normalized["disclosed_kgco2e"]
+    if pd.isna(theirs):
+        return []
+    ours = impacts["total_kgco2e"]
+    ratio = f" = {_number(ours / theirs)}" if theirs > 0 else ""
+    run = normalized[list(disclosed.COMPARED)]
+    run["embodied_kgco2e"] = impacts["embodied_kgco2e"]
+    return [
+        "",
+        "Beside the total that the source itself disclosed",
+        f"  disclosed_kgco2e = {_number(theirs)} kgCO2e",
+        f"  total_kgco2e / disclosed_kgco2e = {_number(ours)} / {_number(theirs)}{ratio}",
+        *(f"    {reason}" for reason in disclosed.reasons(run)),
+    ]
+
+
 def _amortisation(impacts: pd.Series) -> list[str]:
     per_day, days = impacts["expected_inferences_per_day"], impacts["expected_use_life_days"]
     if pd.isna(per_day) or per_day <= 0:
@@ -252,7 +270,7 @@ def _amortisation(impacts: pd.Series) -> list[str]:
 def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
-            "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip
+            "train_flop", "model_parameters", "it_energy_kwh", "token_lengths"}  # fmt: skip
     order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:

@@ -157,6 +157,9 @@ _RUN_FIELDS = (
     _number("epochs", "", "Passes over the training set.", maximum=1e6),
     _number("samples", "", "Examples in the training set.", maximum=1e12),
     _number("sequence_length", "token", "Tokens per sequence, or the limit set.", maximum=1e8),
+    _text("token_lengths", "Lengths of the training examples in tokens: JSON of length -> examples, "
+          "or where batches are known of `<examples>x<longest>` -> batches."),
+    _number("pad_to_multiple_of", "token", "Length to a multiple of which batches were padded.", minimum=1.0, maximum=1e6),
     _number("micro_batch_size", "", "Sequences per device and forward pass.", maximum=1e6),
     _number("gradient_accumulation", "", "Forward passes per optimiser step.", maximum=1e6),
     _number("world_size", "", "Devices that each took a batch of their own in every step.", maximum=1e6),
@@ -212,7 +215,7 @@ LANDING_INDEX = Table(
         _text("content_hash", "SHA-256 of the file's bytes.", required=True),
         _text("source_format", "Reader that recognised the file; empty if none did."),
         _text("content", "What the file holds.", required=True,
-              allowed=("runs", "usage", "telemetry", "mapping", "unreadable")),
+              allowed=("runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable")),
         _text("source_record", "Place of the record in the file."),
         _text("record_run_id", "Run that the record itself names."),
         _text("run_id", "Run to which the record belongs after joining."),

@@ -47,6 +47,8 @@ CASES = {
     "trainer": {"base_model": "Llama 2 7B", "train_flop": 1e18},
     "steps": {"base_model": "Llama 2 7B", "steps": 100, "micro_batch_size": 4, "gradient_accumulation": 2,
               "world_size": 8, "sequence_length": 512},
+    "shuffled lengths": {"base_model": "Llama 2 7B", "token_lengths": {100: 9, 300: 1}, "micro_batch_size": 4},
+    "given batches": {"base_model": "Llama 2 7B", "token_lengths": [[100, 300], [100]], "epochs": 3},
     "active": {"active_s": 3000, "gpu_model": "T4"},
     "time and tokens": {**HOUR, "base_model": "Llama 2 7B", "tokens_padded": 1e7, "gpu_count": 1},
     "dates": {"started_at": "2024-03-01T10:00:00Z", "ended_at": "2024-03-01T12:00:00Z"},

@@ -40,6 +40,7 @@ from ft_emissions_pipeline.readers import (
     slurm,
     snowflake,
     together,
+    token_lengths,
     usage,
     vertex,
     vllm,
@@ -99,6 +100,7 @@ READERS: tuple[Reader, ...] = (
     run_mapping,
     disclosure,
     model_card,
+    token_lengths,
 )
 """In order of asking: the first reader that recognises a file reads it."""
 

@@ -34,7 +34,7 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "unreadable"]
+Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
 USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
@@ -61,8 +61,10 @@ REASONS: dict[str, str] = {
     "empty_file": "the file is empty",
     "ended_in_future": "the run ended in the future: a wrong clock or time zone",
     "failed_job": "the job failed and made no model",
+    "file_missing": "a file that runs.yaml names is not in the landing folder",
     "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
     "junk_row": "the row holds no record",
+    "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "missing_columns": "columns that the format needs are missing",
     "no_energy": "a metric tells neither the power nor the utilisation of a device",
@@ -101,6 +103,16 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class NamedLengths:
+    """Which file has the token lengths of a run, by `runs.yaml`."""
+
+    run_id: str
+    uri: str
+    batch_size: int | None
+    """Examples of a batch where they were taken in the file's order, None where they were shuffled."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one file said; `records` are its runs, usage, telemetry, merged and quarantined ones.
 
@@ -115,6 +127,9 @@ class Reading:
     merged: int = 0
     mapping: tuple[tuple[str, str], ...] = ()
     telemetry: pd.DataFrame = field(default_factory=lambda: no_telemetry())
+    named_lengths: tuple[NamedLengths, ...] = ()
+    lengths: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """length, count and batch of a token-length file, see `token_lengths.lengths_of`."""
 
 
 class Reader(Protocol):

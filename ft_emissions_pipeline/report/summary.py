@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
+from ft_emissions_pipeline.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
 from ft_emissions_pipeline.normalize.engine import IMPUTED
 from ft_emissions_pipeline.readers import REASONS
+from ft_emissions_pipeline.readers.repairs import REPAIRS
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -319,6 +321,56 @@ def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
         for code, rows in quarantine.groupby("reason_code")
     ]
     return sorted(found, key=lambda reason: (-reason["records"], reason["code"]))
+
+
+def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what was repaired or left open in reading, in how many runs and daily counts.
+
+    Parameters
+    ----------
+    run_notes, usage_notes : DataFrame
+        Column repairs of tables `normalized_runs` and `usage`.
+
+    Returns
+    -------
+    list of dict
+        word, meaning, runs, counts (rows of usage); the most frequent first.
+    """
+    counted = {
+        name: frame["repairs"].dropna().str.split().map(_distinct).explode().value_counts()
+        for name, frame in (("runs", run_notes), ("counts", usage_notes))
+    }
+    table = pd.DataFrame(counted).fillna(0).astype("int64").rename_axis("word").reset_index()
+    table["meaning"] = table["word"].map(REPAIRS).fillna("")
+    table["records"] = table["runs"] + table["counts"]
+    ordered = table.sort_values(["records", "word"], ascending=[False, True])
+    found = ordered[["word", "meaning", "runs", "counts"]].to_dict("records")
+    return [{str(name): value for name, value in each.items()} for each in found]
+
+
+def _distinct(words: list[str]) -> list[str]:
+    """Return the words up to their colon, each once: two conflicts of a run make one record."""
+    return sorted({word.partition(":")[0] for word in words})
+
+
+def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records that may be of one run with several others, and with which.
+
+    Returns
+    -------
+    list of dict
+        run_id, source_uri, source_record, candidates (run ids), more (how many are not named).
+    """
+    noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
+    return [
+        {
+            "run_id": row.run_id,
+            "source_uri": row.source_uri,
+            "source_record": row.source_record,
+            **dict(zip(("candidates", "more"), candidates_of(row.join_note), strict=True)),
+        }
+        for row in noted.itertuples(index=False)
+    ]
 
 
 def landed_records(landed: pd.DataFrame) -> dict[str, int]:

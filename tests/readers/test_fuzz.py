@@ -130,7 +130,7 @@ def checked(data, uri):
     """Read bytes and check what must hold of every reading, cheaply."""
     reading, source_format = read_bytes(data, uri, NOW)
     telemetry = getattr(reading, "telemetry", ())
-    kept = len(reading.runs) + len(reading.usage) + len(telemetry)
+    kept = len(reading.runs) + len(reading.usage) + len(telemetry) + (len(reading.lengths) > 0)
     assert reading.records == kept + reading.merged + len(reading.quarantine), (uri, data)
     assert reading.records >= 0
     assert reading.merged >= 0

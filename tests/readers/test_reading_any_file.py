@@ -37,7 +37,8 @@ def test_every_good_file_is_read_by_its_own_reader(seeds, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(data)
         reading, content_hash, source_format = read_file(path, uri, NOW)
-        assert len(reading.runs) + len(reading.usage) + len(reading.telemetry) > 0, uri
+        parts = (reading.runs, reading.usage, reading.telemetry, reading.lengths)
+        assert sum(map(len, parts)) > 0, uri
         assert len(content_hash) == 64
         formats.add(source_format)
     assert formats == {reader.FORMAT for reader in READERS}

@@ -1,0 +1,68 @@
+"""What the words of the columns `repairs` mean.
+
+Put here: every word that a reader, the joining of logs or telemetry may note, once. Keep out: when a
+word is noted, which stands where it happens. Behind a colon stands what a word is about:
+`conflict:pue`, `telemetry_covers:93%`.
+"""
+
+from __future__ import annotations
+
+REPAIRS: dict[str, str] = {
+    "before_last_step": "the log was written before the training's last planned step",
+    "cached_answers_left_out": "answers out of a cache were no inferences and are not counted",
+    "conflict": "two logs of the run disagree on the field; the better evidence was taken",
+    "consumed_energy_without_gpus": "the scheduler's energy is too low for the GPUs; it was not used",
+    "counter_reset_before": "a counter began anew before the interval; what lay between is not counted",
+    "counter_restarted": "a counter began anew; its values before and after were added up",
+    "counter_start_assumed": "a counter that began within the day was taken to have begun at 0",
+    "country_iso2": "the country stood as no three-letter code and was translated",
+    "cpu_only": "the hardware is a CPU; no accelerator was counted",
+    "emissions_like_kg": "a very small amount may be in kilograms where grams are asked for; it was not rescaled",
+    "emissions_list_joined": "emissions that stood as a list were read as one statement",
+    "emissions_unit_stated": "emissions carried a unit, which was followed instead of the prescribed one",
+    "end_from_last_update": "no end was logged; the record's last update stands for it",
+    "ended_early": "the job was cancelled or ran out of time",
+    "energy_plugin_unknown": "the scheduler's energy does not say what it measured",
+    "epochs_may_be_missing": "the token count may be that of one epoch",
+    "epochs_summed": "a log with a row for each epoch was added up",
+    "failed_requests_left_out": "failed requests were no inferences and are not counted",
+    "gap_before": "samples are missing before the interval",
+    "gap_bridged_by_counter": "samples are missing, but a counter tells the energy between",
+    "generated_tokens_included": "the token count includes what the model generated in training",
+    "gpu_energy_unread": "the tracker names a GPU but logged no energy of it; that was read as missing, not 0",
+    "jobs_of_an_hour_together": "the service counts an hour; all its jobs are one run",
+    "join_ambiguous": "the log may be of one run with several others; it was joined with none",
+    "label_not_understood": "a label of the disclosure means no known field; the others were used",
+    "logs_not_found": "a log that runs.yaml names for the run is not there",
+    "mixed_gpus": "the job used several kinds of GPU; the most frequent stands for all",
+    "mixed_instances_not_counted": "the job used several instance types; none was taken",
+    "no_text_tokens": "the input was no text; its counts of tokens were not used",
+    "one_epoch_assumed": "the number of epochs is not logged; one was counted",
+    "one_of_several_instances_counted": "several instances were used of which the hardware is not known; one was counted",
+    "other_stages_included": "the figures include stages other than training",
+    "overlapping_count_left_out": "a count that overlaps another in part was left out, so hours may be missing",
+    "padding_not_stated": "the log does not say whether padding is in the token count; it was taken to be",
+    "parameters_not_in_billions": "parameters were too many to be billions and were read as a plain number",
+    "pue_may_be_included": "the energy may include the data centre's PUE, which the log does not state",
+    "queueing_included": "the time includes waiting for hardware, which the log does not set apart",
+    "reserved_raised_to_active": "the hardware was active for longer than reserved; the longer time counts",
+    "restarts_included": "the time includes restarts of the job",
+    "sessions_summed": "the run was interrupted; the times of its sessions were added up",
+    "several_base_models": "several base models are named; the first was taken",
+    "several_measures_not_summed": "several measures of the energy stand side by side; the first was taken",
+    "several_trackers_not_summed": "several trackers logged the run; whether they saw the same server is unknown, so one counts",
+    "space_padding": "cells were padded with blanks, which were removed",
+    "split_at_midnight": "a count over midnight was split by time (UTC)",
+    "spot_interruptions_left_out": "the time leaves out in which a spot instance was interrupted",
+    "start_moved_to_reservation": "the reservation began before the log; the start was moved to it",
+    "task_not_stated": "the report does not say that it is of a training",
+    "tasks_summed": "the rows of a run's tasks were added up",
+    "telemetry_ambiguous": "telemetry fits several runs or has more GPUs than the run; it was not used",
+    "telemetry_covers": "samples cover this share of the run; the rest counts at the same power, unless unused",
+    "telemetry_incomplete": "telemetry lacks some of the run's GPUs or servers; it was not used",
+    "time_of_last_session_left_out": "the log's time is that of the last session only; it was not used",
+    "token_lengths_not_found": "the file that token_lengths names is not there or holds no lengths",
+    "validation_tokens_included": "the token count includes those of validation",
+    "warm_pool_left_out": "time for which a warm pool was kept is not counted",
+}
+"""Word of a column `repairs`, up to its colon -> what it means."""
