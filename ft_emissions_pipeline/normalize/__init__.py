@@ -155,7 +155,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, or sequence_length with samples or with "
+            "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, or "
+            "sequence_length with samples or with "
             "steps, micro_batch_size, gradient_accumulation and world_size; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "
             "another log of the run to it in runs.yaml",
