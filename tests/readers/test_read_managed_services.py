@@ -7,7 +7,7 @@ import pytest
 
 from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.readers import READERS, Settings, basis_of, read_file
-from ft_emissions_pipeline.readers.sagemaker import WHOLE_SERVERS
+from ft_emissions_pipeline.readers.sagemaker import INSTANCES
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 JOBS = {
@@ -124,10 +124,23 @@ def test_sagemaker_takes_the_training_time_not_the_discounted_billable_time(one_
     assert (run["instance_type"], run["gpu_count"], run["server_count"]) == ("p5.48xlarge", 16, 2)
 
 
+@pytest.mark.parametrize(
+    ("kind", "number", "gpus", "servers"),
+    [("g5.12xlarge", 4, 16, 2.0), ("g5.12xlarge", 3, 12, 1.5), ("g6.xlarge", 2, 2, 0.25)],
+)
+def test_sagemaker_instances_that_share_a_server_are_counted_by_their_share(
+    one_run, job, kind, number, gpus, servers
+):
+    resources = {"InstanceType": f"ml.{kind}", "InstanceCount": number}
+    run = one_run("j.json", job("sagemaker", ResourceConfig=resources))
+    assert (run["instance_type"], run["gpu_count"], run["server_count"]) == (kind, gpus, servers)
+    assert pd.isna(run["repairs"])
+
+
 def test_sagemaker_says_where_several_instances_cannot_be_counted(one_run, job, service_file):
-    shared = {"InstanceType": "ml.g5.12xlarge", "InstanceCount": 4}
-    run = one_run("j.json", job("sagemaker", ResourceConfig=shared))
-    assert run["instance_type"] == "g5.12xlarge"
+    unknown = {"InstanceType": "ml.x9.12xlarge", "InstanceCount": 4}
+    run = one_run("j.json", job("sagemaker", ResourceConfig=unknown))
+    assert run["instance_type"] == "x9.12xlarge"
     assert run["repairs"] == "one_of_several_instances_counted"
     assert pd.isna(run.get("gpu_count"))
     run = one_run("j.json", service_file("sagemaker_job_on_instance_groups_of_two_types"))
@@ -141,10 +154,10 @@ def test_sagemaker_groups_of_one_type_are_counted_together(one_run, job):
     assert (run["gpu_count"], run["server_count"]) == (24, 3)
 
 
-def test_whole_servers_are_those_of_the_reference_tables():
-    known = reference.load().tables["instances"].set_index(["provider", "instance_type"])
-    whole = known.loc["aws"].query("server_share == 1")
-    assert whole["gpu_count"].astype(int).to_dict() == WHOLE_SERVERS
+def test_sagemaker_instances_are_those_of_the_reference_tables():
+    known = reference.load().tables["instances"].set_index(["provider", "instance_type"]).loc["aws"]
+    shares = zip(known["gpu_count"], known["server_share"], strict=True)
+    assert dict(zip(known.index, shares, strict=True)) == INSTANCES
 
 
 def test_sagemaker_without_instances_is_a_managed_service(one_run, service_file):
