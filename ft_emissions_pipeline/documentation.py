@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ft_emissions_pipeline import methodology, row_rules
 from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
-from ft_emissions_pipeline.readers import READERS, REASONS
+from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
 from ft_emissions_pipeline.tables import TABLES, Column, Table
 
 MADE_BY = "Made by `python -m ft_emissions_pipeline.documentation`; do not edit by hand."
@@ -91,6 +91,14 @@ def _formats() -> Iterator[str]:
     yield "| log | `source_format` | what it tells | what must come from elsewhere |"
     yield "|---|---|---|---|"
     yield from (f"| {r.LOG} | `{r.FORMAT}` | {r.TELLS} | {r.LACKS} |" for r in READERS)
+    yield ""
+    yield "## Repairs"
+    yield ""
+    yield "What a reader did to a record, or could not know, stands in its `repairs`:"
+    yield ""
+    yield "| repair | meaning |"
+    yield "|---|---|"
+    yield from (f"| `{repair}` | {meaning} |" for repair, meaning in REPAIRS.items())
 
 
 def _reasons() -> Iterator[str]:

@@ -49,6 +49,7 @@ from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unp
 from ft_emissions_pipeline.readers.files import File, files_in
 from ft_emissions_pipeline.readers.reading import (
     REASONS,
+    REPAIRS,
     Reader,
     Reading,
     RefusalError,
@@ -61,6 +62,7 @@ from ft_emissions_pipeline.readers.validation import validated
 __all__ = [
     "READERS",
     "REASONS",
+    "REPAIRS",
     "Reader",
     "Reading",
     "Settings",

@@ -79,6 +79,57 @@ REASONS: dict[str, str] = {
 }
 """Reason code -> explanation. Quarantine rows use no other codes."""
 
+REPAIRS: dict[str, str] = {
+    "before_last_step": "the log ends before the last step that was planned",
+    "cached_answers_left_out": "answers from a cache are no inferences",
+    "consumed_energy_without_gpus": "the scheduler's energy is too small for its idle GPUs and was left out",
+    "counter_reset_before": "a counter fell before the interval, so the energy until then is unknown",
+    "counter_restarted": "a counter of requests fell and was taken to begin anew at 0",
+    "counter_start_assumed": "a counter that appeared later was taken to begin at 0",
+    "country_iso2": "the country's code has two letters and was left to the look-up of places",
+    "cpu_only": "the hardware named is a CPU alone, so there is no accelerator",
+    "emissions_like_kg": "so few grams of CO2e that kilograms may be meant; not rescaled",
+    "emissions_list_joined": "the parts of a broken list of emissions were put together",
+    "emissions_unit_stated": "the emissions carry a unit, which was converted",
+    "end_from_last_update": "the end is the job's last change, as nothing tells it",
+    "ended_early": "the job ran out of time or was cancelled; what it used counts",
+    "energy_plugin_unknown": "nobody says what the scheduler's energy covers; its interval is wider",
+    "epochs_may_be_missing": "the billed tokens may be those of one epoch",
+    "epochs_summed": "rows of epochs, which stand side by side, were added up",
+    "failed_requests_left_out": "requests that failed are no inferences",
+    "gap_before": "samples are missing before the interval, and nothing was assumed of that time",
+    "gap_bridged_by_counter": "samples are missing in the interval; a counter tells its energy",
+    "generated_tokens_included": "the tokens include those that the model generated while training",
+    "gpu_energy_unread": "GPU energy of 0 beside a named GPU was not read; its total is left out, too",
+    "jobs_of_an_hour_together": "the row holds all jobs on a base model that ended within an hour",
+    "label_not_understood": "the disclosure has labels that nobody knows",
+    "mixed_gpus": "GPUs of several models were allocated and only counted",
+    "mixed_instances_not_counted": "instances of several types cannot be counted as one",
+    "no_text_tokens": "the model reads no text, so its counts are no tokens",
+    "one_epoch_assumed": "no number of epochs is stated, and one was assumed",
+    "one_of_several_instances_counted": "the instance type is unknown, and one of several was counted",
+    "other_stages_included": "the report covers more than the training",
+    "overlapping_count_left_out": "two files count overlapping hours, so some hours are missing",
+    "padding_not_stated": "the log does not say whether its tokens include padding",
+    "parameters_not_in_billions": "the number of parameters was stated one by one",
+    "pue_may_be_included": "the energy may have a PUE in it that the log does not state",
+    "queueing_included": "the time runs from the job's creation: an upper bound, waiting included",
+    "restarts_included": "the job began anew, and its time includes that",
+    "sessions_summed": "the times of several sessions of the run were added up",
+    "several_base_models": "several base models are named, and the first counts",
+    "several_measures_not_summed": "several measures of one run: the first counts",
+    "short_row_realigned": "the cells of empty columns were left out; the others allow one alignment only",
+    "space_padding": "blanks around cells were removed",
+    "split_at_midnight": "a count over midnight was split by time",
+    "spot_interruptions_left_out": "the time for which a spot instance was interrupted does not count",
+    "task_not_stated": "the report does not say that it is of a training",
+    "tasks_summed": "rows of tasks, which stand side by side, were added up",
+    "time_of_last_session_left_out": "the time is that of the last session of a resumed run, and was left out",
+    "validation_tokens_included": "the tokens include those of validation",
+    "warm_pool_left_out": "the time for which instances were kept warm does not count",
+}
+"""Word of the column `repairs` -> what a reader did, or what stays open. Readers write no other words."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import pandas as pd
 from hypothesis import given, note, settings
 
-from ft_emissions_pipeline.readers import READERS, REASONS, Settings, read_bytes
+from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS, Settings, read_bytes
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 CASES = 10_000
@@ -139,6 +139,8 @@ def checked(data, uri):
     # A mutation that nobody foresaw should still be refused for a reason, not by accident.
     assert "reader_failed" not in codes, (uri, data, reading.quarantine["reason"].tolist())
     for frame in (reading.runs, reading.usage, telemetry):
+        if len(frame):
+            assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS), (uri, data)
         for name in ("run_id", "model_name", "source_record"):
             # What cannot be stored as UTF-8 would fail far from here.
             if len(frame) and name in frame:
