@@ -251,8 +251,8 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         log_sd = (
             np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
         )
-        for word, (field, gsd) in DOUBTED_SPREAD.items():
-            if field == name:
+        for word, (number, gsd) in DOUBTED_SPREAD.items():
+            if number == name:
                 doubted = frame.loc[present, "repairs"].str.contains(rf"\b{word}\b", na=False)
                 log_sd = np.where(doubted & (basis != "measured"), default[gsd], log_sd)
         values = frame.loc[present, name]

@@ -336,11 +336,13 @@ def _runs(
         "disclosed_kgco2e": values["emissions"],
         "repairs": flag_words(
             {
-                "space_padding": padded, "gpu_energy_unread": unread, "country_iso2": other_code,
+                "space_padding": padded,
+                "gpu_energy_unread": unread,
+                "country_iso2": other_code,
                 "short_row_realigned": realigned,
             },
             cells.index,
-        ),  # fmt: skip
+        ),
         "source_record": lines,
     }
     frame = pd.DataFrame(columns, copy=False)
