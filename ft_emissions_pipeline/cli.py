@@ -292,7 +292,8 @@ def _print(table: Table) -> None:
     from rich.console import Console
 
     # A pipe has no width of its own; cells must not be cut there.
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
     console.print(table)
 
 

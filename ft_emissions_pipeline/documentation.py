@@ -12,8 +12,7 @@ from pathlib import Path
 
 from ft_emissions_pipeline import methodology, row_rules
 from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
-from ft_emissions_pipeline.readers import READERS, REASONS
-from ft_emissions_pipeline.readers.repairs import REPAIRS
+from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
 from ft_emissions_pipeline.tables import TABLES, Column, Table
 
 MADE_BY = "Made by `python -m ft_emissions_pipeline.documentation`; do not edit by hand."

@@ -60,6 +60,17 @@ def test_estimate_prints_a_table_with_intervals():
     assert "ft-emissions explain" in result.stdout
 
 
+def test_a_run_named_in_brackets_is_shown(tmp_path):
+    # A secret in the name of a folder is replaced so.
+    folder = tmp_path / "ada@example.org"
+    folder.mkdir()
+    state = {"global_step": 3, "max_steps": 3, "num_input_tokens_seen": 48123, "log_history": []}
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    result = invoke("estimate", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "[removed " in result.stdout
+
+
 def test_json_and_csv_hold_the_same_numbers():
     as_json = json.loads(invoke("estimate", DISCLOSURE, "--format", "json").stdout)
     printed = invoke("estimate", DISCLOSURE, "--format", "csv").stdout

@@ -16,7 +16,7 @@ import pytest
 
 from ft_emissions_pipeline import report, store
 from ft_emissions_pipeline.disclosed import COMPARED
-from ft_emissions_pipeline.readers.repairs import REPAIRS
+from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, charts, formatting, summary
 from ft_emissions_pipeline.report.data import BASIS_COUNTS, RUN_NOTES, SHOWN, count_bases
 from ft_emissions_pipeline.tables import (

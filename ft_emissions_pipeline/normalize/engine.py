@@ -115,6 +115,9 @@ LOGGED_SPREAD = {
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
+DOUBTED_SPREAD = {"energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown")}
+"""Repair -> the number that it puts in doubt, unless another log measured it, and its spread then."""
+
 PROVENANCE_PARTS = (
     "run_id",
     "field",
@@ -219,7 +222,10 @@ def _remember(
 def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
     default = {
         gsd: float(np.log(ref.default(context.reference, gsd).value))
-        for gsd in {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
+        for gsd in {
+            *(gsd for pair in LOGGED_SPREAD.values() for gsd in pair),
+            *(gsd for _, gsd in DOUBTED_SPREAD.values()),
+        }
     }
     source = frame["source_uri"].astype("str") + "#" + frame["source_record"].astype("str")
     origins = frame["origins"].map(json.loads, na_action="ignore").astype("object")
@@ -245,6 +251,10 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         log_sd = (
             np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
         )
+        for word, (number, gsd) in DOUBTED_SPREAD.items():
+            if number == name:
+                doubted = frame.loc[present, "repairs"].str.contains(rf"\b{word}\b", na=False)
+                log_sd = np.where(doubted & (basis != "measured"), default[gsd], log_sd)
         values = frame.loc[present, name]
         _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)

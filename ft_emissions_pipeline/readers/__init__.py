@@ -57,11 +57,13 @@ from ft_emissions_pipeline.readers.reading import (
     unreadable,
 )
 from ft_emissions_pipeline.readers.remote import RemoteFile
+from ft_emissions_pipeline.readers.repairs import REPAIRS
 from ft_emissions_pipeline.readers.validation import validated
 
 __all__ = [
     "READERS",
     "REASONS",
+    "REPAIRS",
     "Reader",
     "Reading",
     "Settings",

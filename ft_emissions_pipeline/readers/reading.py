@@ -30,6 +30,7 @@ from ft_emissions_pipeline.tables import (
     RUNS,
     TELEMETRY,
     USAGE,
+    Column,
     Table,
     conform,
 )
@@ -186,15 +187,40 @@ def reading_of_runs(
     rows: Sequence[Mapping[str, object]], refused: Sequence[Refused], content: Content = "runs"
 ) -> Reading:
     """Return the reading of a format whose records are few enough to be read one by one."""
-    runs = typed(pd.DataFrame(rows, columns=_used(rows)), RUNS, RUN_COLUMNS)
     return Reading(
-        content, runs, no_usage(), quarantine_rows(refused), records=len(rows) + len(refused)
+        content,
+        _runs_of(rows),
+        no_usage(),
+        quarantine_rows(refused),
+        records=len(rows) + len(refused),
     )
 
 
-def _used(rows: Sequence[Mapping[str, object]]) -> list[str]:
+def _runs_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Return rows in the declared pandas types, column by column: thousands of files hold one row each."""
+    if not rows:
+        return no_runs()
     named = {name for row in rows for name in row} | {"run_id", "repairs", "source_record"}
-    return [name for name in RUN_COLUMNS if name in named]
+    columns = {
+        column.name: _column_of([row.get(column.name) for row in rows], column)
+        for column in RUNS.columns
+        if column.name in named and column.name in RUN_COLUMNS
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _column_of(values: list[object], column: Column) -> object:
+    if column.kind == "float":
+        return np.array(values, dtype="float64")
+    if column.kind == "string":
+        texts = [
+            value if value is None or isinstance(value, str) else str(value) for value in values
+        ]
+        return text_array(pa.array(texts, pa.large_string()))
+    return conform(
+        pd.DataFrame({column.name: pd.Series(values, dtype="object")}),
+        Table("runs", "a run", (column,), key=()),
+    )[column.name].array
 
 
 def unreadable(code: str, reason: str, raw: str = "") -> Reading:
@@ -210,12 +236,14 @@ def no_runs() -> pd.DataFrame:
 
 
 @cache
-def _none_of(what: Literal["runs", "usage", "quarantine"]) -> pd.DataFrame:
+def _none_of(what: Literal["runs", "usage", "telemetry", "quarantine"]) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
     if what == "usage":
         return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
     if what == "quarantine":
         return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
+    if what == "telemetry":
+        return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
     return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
 
 
@@ -226,7 +254,7 @@ def no_usage() -> pd.DataFrame:
 
 def no_telemetry() -> pd.DataFrame:
     """Return a telemetry frame without rows."""
-    return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
+    return _none_of("telemetry").copy(deep=False)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
@@ -270,8 +298,12 @@ def trimmed(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
 
 def text_series(values: pa.Array, index: pd.Index) -> pd.Series:
     """Return Arrow text as a column, without a copy."""
-    text = pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
-    return pd.Series(text, index=index, copy=False)
+    return pd.Series(text_array(values), index=index, copy=False)
+
+
+def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
+    """Return Arrow text in the pandas type of text columns, without a copy."""
+    return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
 
 
 _TEXT = pd.StringDtype("pyarrow", na_value=np.nan)

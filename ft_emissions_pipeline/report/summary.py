@@ -18,8 +18,7 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
 from ft_emissions_pipeline.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
 from ft_emissions_pipeline.normalize.engine import IMPUTED
-from ft_emissions_pipeline.readers import REASONS
-from ft_emissions_pipeline.readers.repairs import REPAIRS
+from ft_emissions_pipeline.readers import REASONS, REPAIRS
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
 TOTALS = ("total_kgco2e", "total_water_l")

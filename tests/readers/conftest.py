@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers import REASONS, Settings, read_bytes, read_file
+from ft_emissions_pipeline.readers import REASONS, REPAIRS, Settings, read_bytes, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 collect_ignore = (
@@ -136,6 +136,8 @@ def conserved():
         lengths = len(reading.lengths) > 0  # one record, however many examples there are
         assert reading.records == reading.merged + sum(map(len, frames)) + lengths
         assert set(reading.quarantine["reason_code"]) <= set(REASONS)
+        for frame in frames[:3]:
+            assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
         assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
         assert reading.runs["run_id"].notna().all()

@@ -7,8 +7,7 @@ import pandas as pd
 import ft_emissions_pipeline
 from ft_emissions_pipeline import api, landing
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.readers import Settings, read_bytes
-from ft_emissions_pipeline.readers.repairs import REPAIRS
+from ft_emissions_pipeline.readers import REPAIRS, Settings, read_bytes
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 PACKAGE = Path(ft_emissions_pipeline.__file__).parent
