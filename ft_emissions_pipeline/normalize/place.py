@@ -49,7 +49,7 @@ def _provider_words(frame: pd.DataFrame) -> pd.Series:
 def _of_region(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = _region(frame, context)
-        row = ref.take(context.reference, "cloud_regions", found["id"], [column])
+        row = ref.take(context.reference, "cloud_regions", found["id"], [column], on=frame["date"])
         return Offer(row[column], factor_id=row["factor_id"])
 
     return offer
@@ -82,17 +82,18 @@ def _country(frame: pd.DataFrame, _: Context) -> pd.Series:
     return frame["country_iso3"]
 
 
-def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _in_region(frame: pd.DataFrame, context: Context, column: str) -> pd.Series:
     found = region_id(frame, context)
-    return ref.take(context.reference, "cloud_regions", found, ["egrid_subregion"])[
-        "egrid_subregion"
-    ]
+    rows = ref.take(context.reference, "cloud_regions", found, [column], on=frame["date"])
+    return rows[column]
+
+
+def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
+    return _in_region(frame, context, "egrid_subregion")
 
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
-    found = region_id(frame, context)
-    of_region = ref.take(context.reference, "cloud_regions", found, ["us_state"])["us_state"]
-    of_region = "US-" + of_region
+    of_region = "US-" + _in_region(frame, context, "us_state")
     named = ref.resolve(context.reference, "us_states", frame["location"])["id"]
     return of_region.where(of_region.notna(), named)
 
@@ -105,10 +106,6 @@ def _provider(frame: pd.DataFrame, context: Context) -> pd.Series:
     return ref.resolve(context.reference, "providers", _provider_words(frame))["id"]
 
 
-def _log_gsd(context: Context, name: str) -> float:
-    return float(np.log(ref.default(context.reference, name).value))
-
-
 def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
@@ -116,7 +113,7 @@ def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
-            log_sd=_log_gsd(context, gsd),
+            log_sd=context.log_gsd(gsd, frame["date"]),
             note=_match(found),
         )
 
@@ -141,8 +138,10 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
             context.reference, "grid_intensity", wanted, frame["date"].dt.year, "gco2e_per_kwh"
         )
         # What another year adds comes on top of what the width of the zone leaves open.
-        another_year = (found["match"] != "same_year") * _log_gsd(context, "gsd_grid_earlier_year")
-        spread = np.hypot(_log_gsd(context, gsd), another_year)
+        another_year = (found["match"] != "same_year") * context.log_gsd(
+            "gsd_grid_earlier_year", frame["date"]
+        )
+        spread = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
         return Offer(
             found["value"] / GRAMS_PER_KG,
             factor_id=found["factor_id"],
@@ -156,8 +155,11 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
 def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
-        row = ref.take(context.reference, "electricity_water", wanted, ["l_per_kwh"])
-        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=_log_gsd(context, gsd))
+        row = ref.take(
+            context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"]
+        )
+        spread = context.log_gsd(gsd, frame["date"])
+        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=spread)
 
     return offer
 

@@ -25,7 +25,14 @@ from ft_emissions_pipeline.reference.loading import (
     load,
     write_datapackage,
 )
-from ft_emissions_pipeline.reference.lookup import at_year, default, describe, managed_service, take
+from ft_emissions_pipeline.reference.lookup import (
+    at_year,
+    default,
+    describe,
+    managed_service,
+    period_note,
+    take,
+)
 from ft_emissions_pipeline.reference.names import nearest, resolve
 
 __all__ = [
@@ -42,6 +49,7 @@ __all__ = [
     "load",
     "managed_service",
     "nearest",
+    "period_note",
     "resolve",
     "take",
     "write_datapackage",
