@@ -43,7 +43,8 @@ class Context:
 
     def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
         """Return the logarithm of a geometric standard deviation of the defaults, as of some days."""
-        return np.log(np.asarray(ref.default(self.reference, name, days).value, dtype=float))
+        gsd = np.asarray(ref.default(self.reference, name, days).value, dtype=float)
+        return np.asarray(np.log(gsd))
 
     def imputed(self, name: str, index: pd.Index) -> np.ndarray:
         """Return where a field filled before was predicted or taken from a default."""

@@ -3,7 +3,8 @@
 Put here: location, PUE, WUE, grid carbon intensity, electricity water. Keep out: the hardware.
 
 The chain for each factor goes from the nearest place to the widest, as `precedence.md` beside the
-reference tables writes it down; the place that answered stands in the factor's id.
+reference tables writes it down; the place that answered stands in the factor's id. Your own factors
+go first, hourly ones before others.
 """
 
 from __future__ import annotations
@@ -152,6 +153,73 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
     return offer
 
 
+ZONES: tuple[tuple[str, Keys], ...] = (
+    ("cloud_region", region_id),
+    ("egrid_subregion", _subregion),
+    ("us_state", _state),
+    ("country", _country),
+    ("world", _world),
+)
+"""The chain of zones, the narrowest first."""
+
+
+def _own_hours(frame: pd.DataFrame, context: Context) -> Offer:
+    """Average your hourly factors over the hours of the run, or over its day where they are a guess."""
+    found = pd.DataFrame({"gco2e_per_kwh": np.nan, "covered": np.nan}, index=frame.index)
+    found["factor_id"] = pd.Series(np.nan, index=frame.index, dtype="str")
+    if not context.reference.hours:
+        return Offer(found["gco2e_per_kwh"])
+    guessed = pd.Series(context.imputed("started_at", frame.index), index=frame.index)
+    start = frame["started_at"].mask(guessed, frame["started_at"].dt.floor("D"))
+    end = frame["ended_at"].mask(guessed, frame["ended_at"].dt.ceil("D"))
+    for zone_type, keys in ZONES:
+        zones = keys(frame, context).where(found["factor_id"].isna())
+        here = ref.hourly_grid(context.reference, zone_type, zones, start, end)
+        found = found.where(here["factor_id"].isna(), here)
+    days = frame["date"]
+    uncovered = (1 - found["covered"]) * context.log_gsd("gsd_grid_same_year", days)
+    said = found["covered"].map("your hourly factors cover {:.1%} of the run".format, "ignore")
+    note = said.astype("str") + guessed.map(
+        {True: "'s days, as its hours are not known", False: ""}
+    )
+    return Offer(
+        found["gco2e_per_kwh"] / GRAMS_PER_KG,
+        factor_id=found["factor_id"],
+        log_sd=np.hypot(context.log_gsd("gsd_grid_hours", days), uncovered),
+        note=note,
+    )
+
+
+def _own(accounting: str) -> Answer:
+    """Take your own factor for the narrowest zone; it holds within its period only."""
+
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        columns = ["gco2e_per_kwh", "factor_id"]
+        found = pd.DataFrame(np.nan, index=frame.index, columns=columns[:1])
+        found["factor_id"] = pd.Series(np.nan, index=frame.index, dtype="str")
+        if context.reference.tables["own_grid"].empty:
+            return Offer(found["gco2e_per_kwh"])
+        for zone_type, keys in ZONES:
+            zones = keys(frame, context).where(found["factor_id"].isna())
+            wanted = pd.DataFrame({"accounting": accounting, "zone_type": zone_type, "zone": zones})
+            here = ref.take(
+                context.reference,
+                "own_grid",
+                wanted,
+                columns[:1],
+                on=frame["date"],
+                only_in_force=True,
+            )
+            found = found.where(here["factor_id"].isna(), here)
+        return Offer(
+            found["gco2e_per_kwh"] / GRAMS_PER_KG,
+            factor_id=found["factor_id"],
+            log_sd=context.log_gsd("gsd_disclosed", frame["date"]),
+        )
+
+    return offer
+
+
 def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
@@ -187,6 +255,11 @@ FACTORS = (
             ("world", "world", _world, "world"),
         )
     ),
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_hours", "disclosed",
+         "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
+         _own_hours),
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_table", "disclosed",
+         "your own factor for the narrowest of region, subregion, state, country and world", _own("location-based")),
     Rule("grid_kgco2e_per_kwh", "grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
          _grid("cloud_region", region_id, "gsd_grid_same_year")),
     Rule("grid_kgco2e_per_kwh", "grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",

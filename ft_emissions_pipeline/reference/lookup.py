@@ -38,16 +38,17 @@ def _periods(
         raise ValueError(msg)
     ranks = frame["rank"].to_numpy() if "rank" in frame else np.zeros(len(frame))
     first, last = _days(frame["valid_from"], -1), _days(frame["valid_to"], 1)
-    found: list[tuple[int, int, int, int]] = []
+    segments: list[tuple[int, int, int, int]] = []
     by_code = pd.Series(np.arange(len(frame))).groupby(codes).indices
     for code, at in by_code.items():
         ends = last[at][last[at] != _FOREVER] + 1
         for day in np.unique(np.concatenate([[_ALWAYS], first[at], ends])):
             row, match = _serving(at, first[at], last[at], ranks[at], day)
-            found.append((int(code), int(day), int(frame.index[row]), match))
-    code, day, row, match = np.array(found, dtype="int64").reshape(-1, 4).T
-    days, places = np.unique(day, return_inverse=True)
-    return pd.Index(index, dtype="object"), days, code * (len(days) + 1) + places + 1, row, match
+            segments.append((int(code), int(day), int(frame.index[row]), match))
+    of_key, begins, rows, matches = np.array(segments, dtype="int64").reshape(-1, 4).T
+    days, place = np.unique(begins, return_inverse=True)
+    places = of_key * (len(days) + 1) + place + 1
+    return pd.Index(index, dtype="object"), days, places, rows, matches
 
 
 def _days(dates: pd.Series, side: int) -> np.ndarray:
@@ -78,6 +79,8 @@ def take(
     key: str | Sequence[str] | None = None,
     where: Mapping[str, str] | None = None,
     on: pd.Series | None = None,
+    *,
+    only_in_force: bool = False,
 ) -> pd.DataFrame:
     """Look rows up by id and day.
 
@@ -97,6 +100,8 @@ def take(
         Only rows with these values, as `{"method": "instance_share"}`.
     on : Series of datetime, optional
         Days on which the rows must hold, aligned to `ids`; by default the end of all time.
+    only_in_force : bool
+        Whether a row of another period is as good as none.
 
     Returns
     -------
@@ -112,7 +117,9 @@ def take(
         names, parts = TABLES[table].key, [ids.astype("str").str.replace(":", "\x1f", n=1)]
     else:
         names, parts = names or TABLES[table].key[:1], [ids]
-    row, _ = _in_force(reference, table, names, parts, tuple((where or {}).items()), on)
+    row, match = _in_force(reference, table, names, parts, tuple((where or {}).items()), on)
+    if only_in_force:
+        row = np.where(match == MATCHES.index("in_force"), row, -1)
     return _rows(reference.tables[table], row, [*columns, "factor_id"], ids.index)
 
 
@@ -236,6 +243,51 @@ def at_year(
     return found.assign(exact=exact, match=strings(match))
 
 
+def hourly_grid(
+    reference: Reference, zone_type: str, zones: pd.Series, start: pd.Series, end: pd.Series
+) -> pd.DataFrame:
+    """Return the mean grid intensity over spans of time, where your own hours are known.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    zone_type : str
+        Kind of zone.
+    zones : Series of str
+        Zones.
+    start, end : Series of datetime, UTC
+        Spans, aligned to `zones`.
+
+    Returns
+    -------
+    DataFrame
+        Aligned: `gco2e_per_kwh`, `covered` (the share of the span whose hours are known; the mean
+        of the year's known hours stands in for the others) and `factor_id` of each year touched.
+        NaN where the zone has no series, or none of a year that the span touches.
+    """
+    found = pd.DataFrame(
+        {"gco2e_per_kwh": np.nan, "covered": np.nan, "factor_id": strings([None] * len(zones))},
+        index=zones.index,
+    )
+    for zone in zones.dropna().unique():
+        hours = reference.hours.get((zone_type, zone))
+        if hours is None:
+            continue
+        at = zones.index[(zones == zone) & start.notna() & end.notna()]
+        value, covered = hours.mean(start[at], end[at])
+        # A span that ends at midnight of new year touches the old year only.
+        last = (end[at] - pd.Timedelta(1, "us")).where(end[at] > start[at], start[at])
+        codes, years = coded([start[at].dt.year, last.dt.year])
+        ids = [
+            " ".join(f"own_grid_hours/{zone_type}/{zone}/{y}" for y in range(int(a), int(b) + 1))  # type: ignore[call-overload]
+            for a, b in years
+        ]
+        found.loc[at, "gco2e_per_kwh"], found.loc[at, "covered"] = value, covered
+        found.loc[at, "factor_id"] = strings(ids).take(codes) if ids else None
+    return found.assign(factor_id=found["factor_id"].where(found["gco2e_per_kwh"].notna()))
+
+
 def managed_service(
     reference: Reference,
     ids: pd.Series,
@@ -276,7 +328,7 @@ def managed_service(
         period = pd.Series(np.searchsorted(days, wanted, side="right") - 1, index=ids.index)
     codes, kinds = coded([ids, pd.Series(band), period])
     serving = np.full(len(kinds), -1)
-    for place, (service, size, when) in enumerate(kinds):
+    for place, (service, size, when) in enumerate(np.array(kinds, dtype="object")):
         if size < 0:
             continue
         fits = (low <= edges[size]) & (edges[size] < high)
@@ -362,7 +414,7 @@ def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd
 @lru_cache(maxsize=8)
 def _bounded(reference: Reference) -> dict[str, tuple[np.datetime64, np.datetime64]]:
     """Return id -> first and last day of rows with bounds; a table by year says so itself."""
-    found = {}
+    found: dict[str, tuple[np.datetime64, np.datetime64]] = {}
     for frame in reference.tables.values():
         if "year" in frame:
             continue
