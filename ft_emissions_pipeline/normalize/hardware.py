@@ -194,6 +194,9 @@ def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answ
             context.reference, table, frame[id_column], [value, low, high], on=frame["date"]
         )
         spread = uncertainty.log_sd_of_interval(row[low], row[high])
+        if table == "gpu_embodied":
+            others = ref.alternatives_log_sd(context.reference, table, frame[id_column])
+            spread = np.maximum(spread, others)
         return Offer(row[value], factor_id=row["factor_id"], log_sd=spread)
 
     return offer

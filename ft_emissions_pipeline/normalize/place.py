@@ -132,7 +132,9 @@ def _match(found: pd.DataFrame) -> pd.Series:
     return words + ", " + year
 
 
-def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
+def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None = None) -> Answer:
+    """Take a zone's factor; `other` is a zone of equal standing, whose distance counts as spread."""
+
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         found = ref.at_year(
@@ -143,6 +145,14 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
             "gsd_grid_earlier_year", frame["date"]
         )
         spread = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
+        if other is not None:
+            equal = pd.DataFrame({"zone_type": other[0], "zone": other[1](frame, context)})
+            says = ref.at_year(
+                context.reference, "grid_intensity", equal, frame["date"].dt.year, "gco2e_per_kwh"
+            )["value"]
+            # Root mean square over the two, the one that is taken being at no distance.
+            apart = np.abs(np.log(says / found["value"])) / np.sqrt(2)
+            spread = np.maximum(spread, apart.fillna(0.0))
         return Offer(
             found["value"] / GRAMS_PER_KG,
             factor_id=found["factor_id"],
@@ -226,7 +236,8 @@ def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
         row = ref.take(
             context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"]
         )
-        spread = context.log_gsd(gsd, frame["date"])
+        others = ref.alternatives_log_sd(context.reference, "electricity_water", wanted)
+        spread = np.maximum(context.log_gsd(gsd, frame["date"]), others)
         return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=spread)
 
     return offer
@@ -263,13 +274,16 @@ FACTORS = (
     Rule("grid_kgco2e_per_kwh", "grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
          _grid("cloud_region", region_id, "gsd_grid_same_year")),
     Rule("grid_kgco2e_per_kwh", "grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",
-         _grid("egrid_subregion", _subregion, "gsd_grid_same_year")),
+         _grid("egrid_subregion", _subregion, "gsd_grid_same_year", other=("us_state", _state))),
     Rule("grid_kgco2e_per_kwh", "grid_of_us_state", "disclosed", "the state of the cloud region or location",
          _grid("us_state", _state, "gsd_grid_same_year")),
     Rule("grid_kgco2e_per_kwh", "grid_of_country", "disclosed", "the country's production mix",
          _grid("country", _country, "gsd_grid_country_for_region")),
     Rule("grid_kgco2e_per_kwh", "grid_of_world", "default", "the world's mean, where the country has no figure",
          _grid("world", _world, "gsd_grid_world")),
+    Rule("market_kgco2e_per_kwh", "market_of_own_table", "disclosed",
+         "your contracts' factor, beside the grid's; without one there is no market-based figure",
+         _own("market-based")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", "disclosed",
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),

@@ -35,6 +35,7 @@ from ft_emissions_pipeline.reference.loading import (
     write_datapackage,
 )
 from ft_emissions_pipeline.reference.lookup import (
+    alternatives_log_sd,
     at_year,
     default,
     describe,
@@ -55,6 +56,7 @@ __all__ = [
     "Reference",
     "ReferenceRefused",
     "add_grid",
+    "alternatives_log_sd",
     "at_year",
     "check",
     "default",

@@ -118,7 +118,7 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
         path = (own if own is not None and table.yours else folder) / f"{name}.csv"
         if table.yours and (own is None or not path.is_file()):
             no_rows = pd.DataFrame(columns=[f.name for f in table.fields], dtype="object")
-            tables[name], _ = _typed(name, no_rows)
+            tables[name], _ = typed(name, no_rows)
             continue
         if not path.is_file():
             problems.append(f"{path.name} is missing; restore it or copy it from the package")
@@ -134,7 +134,7 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
             problems += [f"{path.name} line 1: column {column} is missing" for column in missing]
             problems += [f"{path.name} line 1: column {column} is not declared" for column in extra]
             continue
-        frame, found = _typed(name, raw)
+        frame, found = typed(name, raw)
         tables[name] = frame
         problems += found
     if len(tables) == len(TABLES):
@@ -219,7 +219,7 @@ def hours_of(raw: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     return values.rename_axis("starts_at"), problems
 
 
-def _typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a table in its types with ids and hashes, and the problems of its cells and keys."""
     table, problems, columns = TABLES[name], [], {}
     cells = {field.name: raw[field.name].to_numpy(dtype="object") for field in table.fields}

@@ -150,6 +150,48 @@ def _in_force(
     return np.where(known, rows[at], -1), np.where(known, matches[at], none)
 
 
+UPPER_BOUND = 98
+"""Rank from which a row is no alternative: an upper bound, or for a published profile only."""
+
+
+@lru_cache(maxsize=8)
+def _log_sds(reference: Reference, table: str) -> pd.Series:
+    frame = reference.tables[table]
+    frame = frame[frame["rank"] < UPPER_BOUND].sort_values("rank", kind="stable")
+    value = next(f.name for f in TABLES[table].own if f.kind == "number")
+    key = [name for name in TABLES[table].key if name not in ("rank", "method")]
+    names = pd.Series([joined(row) for row in zip(*(frame[k] for k in key), strict=True)])
+    logs = pd.Series(np.log(frame[value].to_numpy()))
+    apart = logs - logs.groupby(names).transform("first")
+    return np.sqrt((apart**2).groupby(names).mean())
+
+
+def alternatives_log_sd(
+    reference: Reference, table: str, ids: pd.Series | pd.DataFrame
+) -> np.ndarray:
+    """Return how far the figures of other sources lie from the preferred one.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    table : str
+        A table with ranks.
+    ids : Series or DataFrame
+        As in `take`.
+
+    Returns
+    -------
+    array
+        Root mean square of the logarithms' distance over all figures, the preferred one included;
+        0 where there is but one.
+    """
+    parts = [ids[column] for column in ids] if isinstance(ids, pd.DataFrame) else [ids]
+    codes, wanted = coded(parts)
+    spreads = _log_sds(reference, table).reindex([joined(values) for values in wanted])
+    return np.asarray(spreads.fillna(0.0))[codes]
+
+
 def _rows(
     frame: pd.DataFrame, row: np.ndarray, columns: Sequence[str], index: pd.Index
 ) -> pd.DataFrame:

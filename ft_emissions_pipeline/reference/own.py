@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
@@ -29,6 +30,7 @@ from ft_emissions_pipeline.reference.loading import (
     check,
     hours_of,
     load,
+    typed,
     zones,
 )
 from ft_emissions_pipeline.reference.names import nearest, resolve
@@ -167,7 +169,7 @@ def _add_periods(
     if zone is None and "zone" not in raw:
         msg = f"{file.name} line 1: column zone is missing; add it or name the place with --zone"
         raise ReferenceRefused(msg)
-    rows = raw.reindex(columns=columns).fillna("")
+    rows = raw.reindex(columns=columns, fill_value="")
     names = pd.Series(zone, index=rows.index) if zone is not None else rows["zone"]
     pairs = [_zone(name, reference, f"{file.name} line {i + 2}") for i, name in names.items()]
     rows["zone_type"] = [pair[0] for pair in pairs]
@@ -182,13 +184,17 @@ def _add_periods(
     }
     for name, value in stand_ins.items():
         rows[name] = rows[name].where(rows[name] != "", value if value is not None else "")
-    for name in ("source", "licence"):
-        if (rows[name] == "").any():
-            line = int((rows[name] == "").to_numpy().argmax()) + 2
-            msg = f"{file.name} line {line}: {name} is empty; fill the column in or give --{name}"
-            raise ReferenceRefused(msg)
+    _, problems = typed("own_grid", rows)
+    if problems:
+        _refuse(file, [text.removeprefix("own_grid.csv ") for text in problems])
     _write(draft / "own_grid.csv", rows, [*table.key, "valid_from"])
     return Added("periods", sorted(set(rows["zone"])), len(rows), draft)
+
+
+def _refuse(file: Path, problems: list[str]) -> NoReturn:
+    listed = "\n  ".join(f"{file.name} {text}" for text in problems)
+    msg = f"{file} was refused:\n  {listed}"
+    raise ReferenceRefused(msg)
 
 
 def _write(path: Path, rows: pd.DataFrame, key: list[str]) -> None:
@@ -236,9 +242,7 @@ def _add_hours(
     zone_type, identity = _zone(zone or hourly.zone, reference, file.name)
     values, problems = hours_of(hourly.table)
     if problems or values.empty:
-        listed = "\n  ".join(f"{file.name} {text}" for text in problems) or "it has no hour"
-        msg = f"{file.name} was refused:\n  {listed}"
-        raise ReferenceRefused(msg)
+        _refuse(file, problems or ["has no hour with a value"])
     rows = []
     for year, of_year in values.groupby(values.index.year):
         name = f"{identity.replace(':', '_')}-{year}.csv"
