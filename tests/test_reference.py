@@ -786,3 +786,13 @@ def test_tables_are_read_once_and_again_after_a_change(folder):
     assert ref.load(folder) is first
     rewrite(folder, "defaults", put(0, notes="changed"))
     assert ref.load(folder) is not first
+
+
+def test_package_is_valid_by_the_frictionless_library(monkeypatch):
+    """Types, bounds, allowed values, primary and foreign keys, sizes and hashes, read by another reader."""
+    from frictionless import Package
+
+    monkeypatch.chdir(ref.default_folder())
+    report = Package("datapackage.json").validate()
+    assert report.valid, report.flatten(["name", "rowNumber", "fieldName", "message"])
+    assert {task.name for task in report.tasks} == {name.replace("_", "-") for name in ref.SHIPPED}
