@@ -388,7 +388,11 @@ def _resource(name: str, folder: Path) -> dict[str, Any]:
         for f in table.own
         if f.refers and f.refers != name
     ]
-    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": list(table.key)}
+    key = list(table.key)
+    cells = pd.read_csv(path, dtype="object", keep_default_na=False, usecols=key)
+    if cells.duplicated().any():  # rows that follow each other in time
+        key.append("valid_from")
+    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": key}
     return {
         "name": name.replace("_", "-"),
         "path": path.name,
