@@ -163,7 +163,7 @@ def _log_sds(reference: Reference, table: str) -> pd.Series:
     names = pd.Series([joined(row) for row in zip(*(frame[k] for k in key), strict=True)])
     logs = pd.Series(np.log(frame[value].to_numpy()))
     apart = logs - logs.groupby(names).transform("first")
-    return np.sqrt((apart**2).groupby(names).mean())
+    return (apart**2).groupby(names).mean() ** 0.5
 
 
 def alternatives_log_sd(
@@ -189,7 +189,8 @@ def alternatives_log_sd(
     parts = [ids[column] for column in ids] if isinstance(ids, pd.DataFrame) else [ids]
     codes, wanted = coded(parts)
     spreads = _log_sds(reference, table).reindex([joined(values) for values in wanted])
-    return np.asarray(spreads.fillna(0.0))[codes]
+    found: np.ndarray = np.asarray(spreads.fillna(0.0))[codes]
+    return found
 
 
 def _rows(
