@@ -40,8 +40,8 @@ class Pipeline(dg.ConfigurableResource):
         return methodology.profile(self.profile)
 
     def reference(self) -> ref.Reference:
-        """Return the checked reference tables."""
-        return ref.load(self.reference_data or None)
+        """Return the checked reference tables with yours; the last good ones where newer are bad."""
+        return ref.in_force(self.warehouse, self.reference_data or None)
 
     def calibration(self) -> pd.DataFrame | None:
         """Return what meters saw over what software did, by host, if runs are to be scaled by it."""

@@ -19,7 +19,7 @@ from assets.partitions import range_tags
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, restate, store
 from ft_emissions_pipeline.readers import Settings
-from ft_emissions_pipeline.reference import load
+from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
@@ -90,7 +90,7 @@ def _run_what_is_due(
 ) -> Materialized:
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
-    new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
+    new_index = logs.scan(landing, in_force(warehouse), Settings(timezone=timezone), index)
     pending.note(warehouse, EVERYTHING, logs.touched_days(index, new_index))
     done: list[Range] = []
     for job in pending.SETTLES:

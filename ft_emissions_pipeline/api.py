@@ -226,7 +226,7 @@ def explain_stored(run_id: str, warehouse: str | Path) -> str:
     normalized, provenance, impacts = (
         store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     )
-    return explain_row(run_id, normalized, provenance, impacts, ref.load())
+    return explain_row(run_id, normalized, provenance, impacts, ref.in_force(warehouse, keep=False))
 
 
 def explain_row(

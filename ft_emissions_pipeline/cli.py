@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ft_emissions_pipeline import reference_cli
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
@@ -52,6 +54,9 @@ Calibrate = Annotated[
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+
+
+app.add_typer(reference_cli.app, name="reference")
 
 
 @app.command()
@@ -121,6 +126,7 @@ def run(
                 progress=progress,
             )
     _summary(warehouse, done.ranges)
+    reference_cli.tell_of_refusal(warehouse)
     _tell_of_meters(_calibration(warehouse), applied=calibrate)
     for failure in done.failures:
         typer.echo(f"failed: {failure}", err=True)

@@ -97,6 +97,10 @@ IMPACT_STEPS = (
     ("total_water_l", "L", "{onsite_water_l} + {electricity_water_l} + {embodied_water_l}"),
 )  # fmt: skip
 
+MARKET_STEP = (
+    "operational_market_kgco2e", "kgCO2e", "{facility_energy_kwh} x {market_kgco2e_per_kwh}",
+)  # fmt: skip
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -132,6 +136,12 @@ def explain(
     for name, unit, template in steps:
         lines += _step(name, unit, template, values)
         used |= set(_PLACEHOLDER.findall(template))
+    if pd.notna(normalized["market_kgco2e_per_kwh"]):
+        values["market_kgco2e_per_kwh"] = float(normalized["market_kgco2e_per_kwh"])
+        values["operational_market_kgco2e"] = float(impacts["operational_market_kgco2e"])
+        lines += ["", "Market-based, by your contracts; no part of the totals"]
+        lines += _step(*MARKET_STEP, values)
+        used.add("market_kgco2e_per_kwh")
     lines += ["", "Interval (5th to 95th percentile)"]
     lines += [
         f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "

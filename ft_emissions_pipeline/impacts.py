@@ -181,6 +181,9 @@ def run_impacts(
         if name in found:
             frame[name] = found[name]
     shape = (len(frame),)
+    frame["operational_market_kgco2e"] = equations.operational_carbon(
+        found["facility_energy_kwh"], normalized["market_kgco2e_per_kwh"].to_numpy(dtype=float)
+    )
     for name in ("total_kgco2e", "total_water_l"):
         frame[f"{name}_p05"], frame[f"{name}_p95"] = spreads[name].interval(found[name])
     frame["share_imputed"] = _share_imputed(spreads["total_kgco2e"].contributions, imputed, shape)

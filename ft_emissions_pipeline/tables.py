@@ -337,6 +337,8 @@ _FACTORS = (
     _number("gpu_embodied_water_l", "L", "Water used in making one accelerator.", required=True),
     _number("server_embodied_water_l", "L", "Water used in making one server.", required=True),
     _number("hardware_use_life_h", "h", "Use life of the hardware.", required=True, above_zero=True),
+    _number("market_kgco2e_per_kwh", "kgCO2e/kWh", "Carbon of the electricity by your contracts, market-based; empty where you gave none.",
+            maximum=3.0),
     _share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
 
@@ -424,6 +426,8 @@ RUN_IMPACTS = Table(
         _number("it_energy_kwh", "kWh", "Energy of the computing hardware.", required=True),
         _number("facility_energy_kwh", "kWh", "That energy with cooling and losses of the data centre.", required=True),
         _number("operational_kgco2e", "kgCO2e", "Carbon of the electricity, location-based.", required=True),
+        _number("operational_market_kgco2e", "kgCO2e",
+                "The same electricity at your contracts' factor; empty where you gave none. No part of the total."),
         _number("embodied_kgco2e", "kgCO2e", "Share of the making of the hardware.", required=True),
         *_total("total_kgco2e", "kgCO2e", "Operational and embodied carbon."),
         _number("onsite_water_l", "L", "Water evaporated in cooling the data centre.", required=True),

@@ -183,7 +183,7 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
 def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
     if CALIBRATED not in frame:
         return Offer(pd.Series(np.nan, index=frame.index))
-    meter = float(np.log(ref.default(context.reference, "gsd_meter").value))
+    meter = context.log_gsd("gsd_meter", frame["date"])
     width = np.hypot(frame[f"{CALIBRATED}_log_sd"], meter)
     return Offer(frame[CALIBRATED], log_sd=width, note=frame[f"{CALIBRATED}_note"])
 

@@ -36,8 +36,8 @@ def is_timed(frame: pd.DataFrame) -> pd.Series:
 
 def _default(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.default(context.reference, parameter)
-        spread = float(uncertainty.log_sd_of_interval(row.p05, row.p95))
+        row = ref.default(context.reference, parameter, frame["date"])
+        spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
         return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
 
     return offer
@@ -53,7 +53,9 @@ def _model_named(*, ambiguous: bool) -> Answer:
 
 
 def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.take(context.reference, "models", frame["model_id"], ["parameters", "family"])
+    row = ref.take(
+        context.reference, "models", frame["model_id"], ["parameters", "family"], on=frame["date"]
+    )
     found = ref.resolve(context.reference, "models", frame["base_model"])
     spread = row["family"].map(_spread_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
     return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=spread)
@@ -74,34 +76,48 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
-    model = _in_force(context)
-    names = flop_factor_names(frame["method"])
-    factor = names.map(model["value"])
+    factor = _in_force(flop_factor_names(frame["method"]), frame, context)
     model_row = ref.take(
-        context.reference, "models", frame["model_id"], ["active_parameters", "parameters"]
+        context.reference,
+        "models",
+        frame["model_id"],
+        ["active_parameters", "parameters"],
+        on=frame["date"],
     )
     # A mixture of experts passes a token through a share of its parameters.
     active_share = (model_row["active_parameters"] / model_row["parameters"]).fillna(1.0)
     parameters = frame["model_parameters"] * active_share
     spread = np.sqrt(
-        names.map(model["log_sd"]) ** 2
+        factor["log_sd"] ** 2
         + context.spread("tokens_padded", frame.index) ** 2
         + context.spread("model_parameters", frame.index) ** 2
     )
-    flop = training_flop(factor, parameters, frame["tokens_padded"])
-    return Offer(flop, names.map(model["factor_id"]), spread)
+    flop = training_flop(factor["value"], parameters, frame["tokens_padded"])
+    return Offer(flop, factor["factor_id"], spread)
 
 
-def _in_force(context: Context) -> pd.DataFrame:
-    """Return the parameters of the token-time model by name; every day of a range has the same."""
-    model = context.token_time.sort_values("date").drop_duplicates("parameter", keep="last")
-    model = model.set_index("parameter")
-    return model.assign(log_sd=uncertainty.log_sd_of_interval(model["p05"], model["p95"]))
+def _in_force(names: pd.Series | str, frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Return the token-time model's value, log_sd and factor_id of a parameter on each run's day."""
+    model = context.token_time.assign(
+        log_sd=uncertainty.log_sd_of_interval(context.token_time["p05"], context.token_time["p95"])
+    )
+    by_day = model.pivot(index="date", columns="parameter")
+    day = by_day.index.get_indexer(frame["date"])
+    found = {}
+    for column in ("value", "log_sd", "factor_id"):
+        cells = by_day[column]
+        place = cells.columns.get_indexer(pd.Series(names, index=frame.index))
+        found[column] = pd.Series(cells.to_numpy()[day, place], index=frame.index)
+    return pd.DataFrame(found).astype({"factor_id": "str"})
 
 
 def _peak_flop_rate(frame: pd.DataFrame, context: Context) -> pd.Series:
     row = ref.take(
-        context.reference, "gpus", frame["gpu_id"], ["peak_16bit_tflops", "peak_32bit_tflops"]
+        context.reference,
+        "gpus",
+        frame["gpu_id"],
+        ["peak_16bit_tflops", "peak_32bit_tflops"],
+        on=frame["date"],
     )
     wide = frame["precision"].isin(THIRTY_TWO_BIT)
     narrow = row["peak_16bit_tflops"].fillna(row["peak_32bit_tflops"])
@@ -110,36 +126,36 @@ def _peak_flop_rate(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
-    model = _in_force(context)
+    usual = _in_force("startup_s", frame, context)
+    reached = _in_force("model_flop_utilization", frame, context)
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
-    startup = service["startup_s"].where(managed, model.loc["startup_s", "value"])
+    startup = service["startup_s"].where(managed, usual["value"])
     startup_spread = np.where(
         managed,
         uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
-        model.loc["startup_s", "log_sd"],
+        usual["log_sd"],
     )
     work = np.sqrt(
         context.spread("train_flop", frame.index) ** 2
         + context.spread("gpu_count", frame.index) ** 2
         + _hardware_spread(frame, context) ** 2
     )
-    shape = np.ones(len(frame))
     return predict(
-        _busy_flop(frame, model).to_numpy(dtype=float),
+        _busy_flop(frame, context).to_numpy(dtype=float),
         work,
         gpu_count=frame["gpu_count"].to_numpy(dtype=float),
         peak_flop_rate=_peak_flop_rate(frame, context).to_numpy(dtype=float),
-        flop_utilization=shape * model.loc["model_flop_utilization", "value"],
-        flop_utilization_log_sd=shape * model.loc["model_flop_utilization", "log_sd"],
+        flop_utilization=reached["value"].to_numpy(dtype=float),
+        flop_utilization_log_sd=reached["log_sd"].to_numpy(dtype=float),
         startup_s=startup.to_numpy(dtype=float),
         startup_log_sd=startup_spread,
     )
 
 
-def _busy_flop(frame: pd.DataFrame, model: pd.DataFrame) -> pd.Series:
+def _busy_flop(frame: pd.DataFrame, context: Context) -> pd.Series:
     """Return operations, with what keeps accelerators as busy: QLoRA unpacks weights of 4 bits."""
-    slower = model.loc["time_factor_qlora", "value"]
+    slower = _in_force("time_factor_qlora", frame, context)["value"]
     return frame["train_flop"].astype("float64") * np.where(frame["method"] == "qlora", slower, 1.0)
 
 
@@ -162,12 +178,14 @@ def _time(part: str) -> Answer:
 
 def _factors_of_time(frame: pd.DataFrame, context: Context, *, startup: bool) -> pd.Series:
     """Name the rows behind a predicted time; a managed service has a start-up of its own."""
-    of = _in_force(context)["factor_id"]
-    used = pd.Series(of["model_flop_utilization"], index=frame.index, dtype="str")
-    used = used.where(frame["method"] != "qlora", used + " " + of["time_factor_qlora"])
+    used, slower, usual = (
+        _in_force(name, frame, context)["factor_id"]
+        for name in ("model_flop_utilization", "time_factor_qlora", "startup_s")
+    )
+    used = used.where(frame["method"] != "qlora", used + " " + slower)
     if not startup:
         return used
-    return used + " " + managed_rows(frame, context)["factor_id"].fillna(of["startup_s"])
+    return used + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
 
 
 def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
@@ -182,8 +200,8 @@ def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.default(context.reference, "reserved_per_active")
-    spread = float(uncertainty.log_sd_of_interval(row.p05, row.p95))
+    row = ref.default(context.reference, "reserved_per_active", frame["date"])
+    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
     reserved = (frame["active_s"] * row.value).where(frame["active_s"] > 0)
     return Offer(reserved, row.factor_id, spread)
 
@@ -214,11 +232,11 @@ def _end_from_start(frame: pd.DataFrame, _: Context) -> Offer:
 
 def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     """Scale the typical utilisation by how far the run got towards the typical share of the peak."""
-    typical = ref.default(context.reference, "gpu_utilization")
-    model = _in_force(context)
+    typical = ref.default(context.reference, "gpu_utilization", frame["date"])
+    usual = _in_force("model_flop_utilization", frame, context)["value"]
     available = frame["gpu_count"] * _peak_flop_rate(frame, context) * frame["active_s"]
-    reached = _busy_flop(frame, model) / available.where(available > 0)
-    share = reached / model.loc["model_flop_utilization", "value"]
+    reached = _busy_flop(frame, context) / available.where(available > 0)
+    share = reached / usual
     # A time predicted from the same operations cancels their spread; a logged one does not.
     predicted = context.imputed("active_s", frame.index)
     spread = np.hypot(

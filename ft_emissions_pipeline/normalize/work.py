@@ -125,7 +125,7 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
         frame["train_flop"], frame["model_parameters"].where(known), FLOP_PER_PARAMETER_TOKEN
     )
     # The trainer leaves embeddings out of the parameters, so the quotient is low by their share.
-    share = ref.default(context.reference, "embedding_share")
+    share = ref.default(context.reference, "embedding_share", frame["date"])
     tokens = tokens / (1 - share.value)
     spread = np.hypot(
         uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
@@ -149,8 +149,8 @@ def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.default(context.reference, "tokens_padded_per_unpadded")
-    spread = float(uncertainty.log_sd_of_interval(row.p05, row.p95))
+    row = ref.default(context.reference, "tokens_padded_per_unpadded", frame["date"])
+    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
     return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, spread)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline import reference, store, tables
 from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -71,6 +71,8 @@ class ReportData:
         field, basis, rule, runs: table `field_provenance`, counted.
     versions : mapping
         Name of a table -> its Delta version.
+    refused_reference : str
+        Why newer reference tables than those in force were refused; empty where they were not.
     """
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
@@ -87,6 +89,7 @@ class ReportData:
         default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
     )
     versions: Mapping[str, int | None] = field(default_factory=dict)
+    refused_reference: str = ""
 
 
 def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None) -> ReportData:
@@ -123,6 +126,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
         versions=pinned,
+        refused_reference=reference.refusal(warehouse),
     )
 
 

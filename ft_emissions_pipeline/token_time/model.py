@@ -32,19 +32,12 @@ def parameters(reference: ref.Reference, days: pd.DatetimeIndex) -> pd.DataFrame
     days : DatetimeIndex
         UTC days.
     """
-    rows = [(name, ref.default(reference, name)) for name in PARAMETERS]
-    one_day = pd.DataFrame(
-        {
-            "parameter": [name for name, _ in rows],
-            "value": [row.value for _, row in rows],
-            "p05": [row.p05 for _, row in rows],
-            "p95": [row.p95 for _, row in rows],
-            "unit": [row.unit for _, row in rows],
-            "factor_id": [row.factor_id for _, row in rows],
-        }
-    )
-    frames = one_day.merge(pd.DataFrame({"date": days}), how="cross")
-    return conform(frames, TOKEN_TIME_MODEL)
+    dates = pd.Series(days)
+    frames = []
+    for name in PARAMETERS:
+        row = ref.default(reference, name, dates)
+        frames.append(pd.DataFrame({"date": dates, "parameter": name, **row._asdict()}))
+    return conform(pd.concat(frames, ignore_index=True), TOKEN_TIME_MODEL)
 
 
 @dataclass(frozen=True)
