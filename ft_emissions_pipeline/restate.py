@@ -6,10 +6,12 @@ out: the computation of the rows (`amortize.py`) and their storage (`store.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, conform, empty
+from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, Table, conform, empty
 
 REPORTED = (
     "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e", "allocated_water_l",
@@ -66,6 +68,34 @@ def restatements(
         old_table_version=old_table_version, new_table_version=old_table_version + 1
     )
     return conform(frame, RESTATEMENTS) if len(frame) else empty(RESTATEMENTS)
+
+
+def differing(
+    old: pd.DataFrame, new: pd.DataFrame, table: Table, ignoring: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the keys of the rows that came, went or differ by more than noise.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Rows of a table before and now.
+    table : Table
+        Its declaration.
+    ignoring : sequence of str
+        Columns that may differ.
+    """
+    both = old.merge(new, on=list(table.key), how="outer", suffixes=("_old", "_new"), indicator="_side")  # fmt: skip
+    moved = (both["_side"] != "both").to_numpy()
+    for column in table.columns:
+        if column.name in table.key or column.name in ignoring:
+            continue
+        before, after = both[f"{column.name}_old"], both[f"{column.name}_new"]
+        if column.kind == "float":
+            same = np.isclose(before, after, rtol=SAME, atol=0.0, equal_nan=True)
+        else:
+            same = (before.eq(after) | (before.isna() & after.isna())).to_numpy(dtype=bool)
+        moved |= ~same
+    return both.loc[moved, list(table.key)]
 
 
 def _recounted(

@@ -237,9 +237,7 @@ def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -
     _, provenance, impacts = _computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, provenance), (RUN_IMPACTS, impacts)):
-        columns = [name for name in table.names if name not in STAMPS]
-        sides = stored[table][columns].merge(new[columns], how="outer", indicator="side")
-        changed |= set(sides.loc[sides["side"] != "both", "run_id"])
+        changed |= set(restate.differing(stored[table], new, table, STAMPS)["run_id"])
     old, new = (
         frame.set_index("run_id")[parts].reindex(kind.index)
         for frame in (stored[RUN_IMPACTS], impacts)
@@ -350,8 +348,9 @@ def _versions(
 
 def _moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
     """Return both states of the versions that came, changed or went, and of some others."""
-    sides = old.merge(new, how="outer", indicator="side")
-    return sides[(sides["side"] != "both") | sides["model_version"].isin(ids)]
+    moved = ids | set(restate.differing(old, new, MODEL_VERSIONS, STAMPS)["model_version"])
+    both = pd.concat([old, new])
+    return both[both["model_version"].isin(moved)]
 
 
 def _as_of(warehouse: str | Path) -> pd.Timestamp:

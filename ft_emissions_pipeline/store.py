@@ -64,6 +64,10 @@ class StoreOutdated(ValueError):
     """A stored table has columns that this version of the package cannot extend."""
 
 
+class HistoryGone(ValueError):
+    """An old version of a table whose files or log entries somebody removed."""
+
+
 @dataclass(frozen=True)
 class Written:
     """Outcome of a write: the table's version after it, whether it changed, and its rows."""
@@ -105,6 +109,8 @@ def read(
     ------
     ValueError
         If a column is not declared, the days are impossible, or there is no such version.
+    HistoryGone
+        If there was such a version, but its files or log entries were removed.
     """
     names = list(columns) if columns is not None else table.names
     unknown = [name for name in names if name not in table.names]
@@ -112,13 +118,14 @@ def read(
         msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
         raise ValueError(msg)
     predicate = _predicate(table, days)
-    delta = _open(warehouse, table, version)
-    if delta is None:
-        if version is not None:
-            msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
-            raise ValueError(msg)
-        return tables.empty(table)[names]
-    rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
+    with _of_history(warehouse, table, version):
+        delta = _open(warehouse, table, version)
+        if delta is None:
+            if version is not None:
+                msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
+                raise ValueError(msg)
+            return tables.empty(table)[names]
+        rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
     return tables.from_arrow(rows, table)[names]
 
 
@@ -517,6 +524,18 @@ def _outdated(place: str | Path, table: Table, error: Exception) -> str:
         f"table {table.name} in {place} was written with columns of other types ({error}); "
         "export what is still needed and start with an empty warehouse"
     )
+
+
+@contextmanager
+def _of_history(warehouse: str | Path, table: Table, version: int | None) -> Iterator[None]:
+    """Say of a failure to read an old version what it is."""
+    try:
+        yield
+    except (DeltaError, pa.ArrowInvalid) as error:
+        if version is None:
+            raise
+        msg = f"version {version} of table {table.name} in {warehouse} was removed: {error}"
+        raise HistoryGone(msg) from error
 
 
 @contextmanager
