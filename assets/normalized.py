@@ -86,9 +86,7 @@ def normalized_runs(
         token_time_model,
         pipeline.calibration(),
     )
-    stamps = factors_used.stamps(
-        validated_runs, normalized, provenance, pipeline.reference()
-    )
+    stamps = factors_used.stamps(validated_runs, normalized, provenance, pipeline.reference())
     for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)

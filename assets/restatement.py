@@ -9,6 +9,7 @@ commit. It reports the days of each table that it wrote, so that the lineage sho
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 
 import dagster as dg
@@ -29,13 +30,16 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
 )
 
+# Dagster passes this parameter to itself when it gives a sensor its resources.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`owners`.*SensorDefinition.*")
+
 SETTING = "FT_EMISSIONS_RESTATE_ON_CHANGE"
 """Environment variable that, set to 1, lets the sensor run as soon as Dagster does."""
 
 BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_IMPACTS, RESTATEMENTS, INFERENCE_IMPACTS)  # fmt: skip
 
 
-@dg.op(out={})
+@dg.op
 def restate(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Compute anew what rests on changed factors, and note every reported value that moved."""
     done = restatement.apply(pipeline.warehouse, choices(pipeline), context.log.info)
@@ -77,38 +81,33 @@ def job() -> None:
     restate()
 
 
-def on_by_default() -> bool:
-    """Say whether this installation wants changed factors to restate the past by themselves."""
-    return os.environ.get(SETTING, "") == "1"
+def changed_factors(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Launch the job once for each state of the reference tables that touches a run."""
+    pipeline: Pipeline = context.resources.pipeline
+    versions = data_versions(context.instance)
+    state = json.dumps(versions, sort_keys=True)
+    if not versions or state == context.cursor:
+        return dg.SkipReason("no reference table has a new data version")
+    found = restatement.plan(pipeline.warehouse, choices(pipeline))
+    context.update_cursor(state)
+    if found.runs.empty:
+        return dg.SkipReason("no run rests on what changed in the reference tables")
+    return dg.RunRequest(run_key=state)
 
 
 def sensor() -> dg.SensorDefinition:
-    """Return the sensor that launches the job when a reference table has a new data version."""
-    running = dg.DefaultSensorStatus.RUNNING if on_by_default() else dg.DefaultSensorStatus.STOPPED
-
-    @dg.sensor(
+    """Return the sensor, switched on where the installation's setting says so."""
+    wanted = os.environ.get(SETTING, "") == "1"
+    return dg.SensorDefinition(
         name="changed_factors",
+        evaluation_fn=changed_factors,
         job=job,
         minimum_interval_seconds=60,
-        default_status=running,
+        required_resource_keys={"pipeline"},
+        default_status=dg.DefaultSensorStatus.RUNNING if wanted else dg.DefaultSensorStatus.STOPPED,
         description=f"Off unless {SETTING}=1, or switched on here: a new data version of a reference "
         "table restates what rests on it.",
     )
-    def changed_factors(
-        context: dg.SensorEvaluationContext, pipeline: Pipeline
-    ) -> dg.RunRequest | dg.SkipReason:
-        """Launch the job once for each state of the reference tables that touches a run."""
-        versions = data_versions(context.instance)
-        state = json.dumps(versions, sort_keys=True)
-        if not versions or state == context.cursor:
-            return dg.SkipReason("no reference table has a new data version")
-        found = restatement.plan(pipeline.warehouse, choices(pipeline))
-        context.update_cursor(state)
-        if found.runs.empty:
-            return dg.SkipReason("no run rests on what changed in the reference tables")
-        return dg.RunRequest(run_key=state)
-
-    return changed_factors
 
 
 def data_versions(instance: dg.DagsterInstance) -> dict[str, str]:

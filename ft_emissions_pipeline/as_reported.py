@@ -50,7 +50,9 @@ def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = No
     """
     history = store.history(warehouse, INFERENCE_IMPACTS)
     if history.empty:
-        msg = f"{warehouse} holds no table {INFERENCE_IMPACTS.name}; make it with `ft-emissions run`"
+        msg = (
+            f"{warehouse} holds no table {INFERENCE_IMPACTS.name}; make it with `ft-emissions run`"
+        )
         raise NothingReported(msg)
     oldest = history.iloc[0]
     by_then = history[history["timestamp"] < at.tz_localize("UTC") + pd.Timedelta(days=1)]

@@ -351,10 +351,8 @@ def figure(value: float, digits: int = 3) -> str:
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    return (
-        "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
-    )
+    return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
 
 
 # The commands about the past stand in a module of their own; it adds them to `app`.
-from ft_emissions_pipeline import cli_restate as _cli_restate  # noqa: E402, F401
+from ft_emissions_pipeline import cli_restate as _cli_restate  # noqa: F401

@@ -60,9 +60,7 @@ def as_reported(
     date: cli.Day = None,
     first: cli.First = None,
     last: cli.Last = None,
-    form: Annotated[
-        cli.Format, typer.Option("--format", help="How to print.")
-    ] = cli.Format.table,
+    form: Annotated[cli.Format, typer.Option("--format", help="How to print.")] = cli.Format.table,
 ) -> None:
     """Print what stood in the per-inference table on a day, and what was restated since."""
     import pandas as pd
@@ -71,9 +69,7 @@ def as_reported(
 
     cli.need_warehouse(warehouse)
     with cli.refusals():
-        found = past.as_reported(
-            warehouse, pd.Timestamp(at), cli.range_of_days(date, first, last)
-        )
+        found = past.as_reported(warehouse, pd.Timestamp(at), cli.range_of_days(date, first, last))
     if form is cli.Format.json:
         rows = {"as_reported": found.rows, "restated_since": found.restated}
         texts = [

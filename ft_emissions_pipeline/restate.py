@@ -85,7 +85,7 @@ def differing(
         Columns that may differ.
     """
     both = old.merge(new, on=list(table.key), how="outer", suffixes=("_old", "_new"), indicator="_side")  # fmt: skip
-    moved = (both["_side"] != "both").to_numpy()
+    moved = np.array(both["_side"] != "both")
     for column in table.columns:
         if column.name in table.key or column.name in ignoring:
             continue

@@ -169,7 +169,7 @@ def plan(warehouse: str | Path, choices: Choices) -> Plan:
 
 
 def _kinds(of_runs: pd.DataFrame, reference: ref.Reference) -> pd.DataFrame:
-    """Number the kinds of runs; a validity that begins within a year parts one in two."""
+    """Return each run with the number of its kind; a validity that begins midyear parts a kind."""
     dates = [
         pd.DatetimeIndex(pd.concat([t["valid_from"], t["valid_to"] + pd.Timedelta(days=1)]).dropna())
         for t in reference.tables.values()
@@ -247,8 +247,10 @@ def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -
         frame.set_index("run_id")[times].reindex(kind.index)
         for frame in (stored[RUN_IMPACTS], impacts)
     )
-    ratio = (new / old.where(old > 0)).fillna(1.0).assign(
-        moved=kind.index.isin(changed), retimed=before.ne(after).any(axis=1)
+    ratio = (
+        (new / old.where(old > 0))
+        .fillna(1.0)
+        .assign(moved=kind.index.isin(changed), retimed=before.ne(after).any(axis=1))
     )
     return ratio.set_axis(pd.Index(kind.to_numpy()))
 
@@ -364,9 +366,7 @@ def _as_of(warehouse: str | Path) -> pd.Timestamp:
     return max(day for day in known if day is not None)
 
 
-def apply(
-    warehouse: str | Path, choices: Choices, progress: Progress = lambda _: None
-) -> Done:
+def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _: None) -> Done:
     """Restate what a changed factor, model or methodology touches, and nothing else.
 
     Each table changes in one commit. Which runs are due is noted first and settled last, so that a
@@ -405,7 +405,6 @@ def apply(
 def _restate_runs(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices, progress: Progress
 ) -> None:
-    progress("normalized_runs")
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = _of_runs(warehouse, VALIDATED_RUNS, days, ids)
     normalized, provenance, impacts = _computed(warehouse, validated, choices)
@@ -444,9 +443,7 @@ def _restate_days(
     # Last of all: until here, what is stored tells the next restatement which lives moved.
     others = store.read(warehouse, MODEL_VERSIONS)
     others = others[~others["model_name"].isin(models)]
-    store.write(
-        warehouse, MODEL_VERSIONS, conform(pd.concat([others, versions]), MODEL_VERSIONS)
-    )
+    store.write(warehouse, MODEL_VERSIONS, conform(pd.concat([others, versions]), MODEL_VERSIONS))
     return days, moved
 
 
@@ -480,9 +477,7 @@ def _reallocate(
     return moved
 
 
-def causes_by_factors(
-    warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame
-) -> pd.DataFrame:
+def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return why versions moved, as far as factors are why.
 
     Parameters

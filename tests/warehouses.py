@@ -26,6 +26,7 @@ from ft_emissions_pipeline.restatement import Choices
 from ft_emissions_pipeline.tables import Table
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
+DAY = pd.Timedelta(days=1)
 LAST = pd.Timestamp("2026-01-12")
 GRID = "grid_intensity/egrid_subregion/NWPP/2022"
 """Row on which the nights of `support-bot` rest."""
@@ -38,7 +39,7 @@ def chosen(factors: Reference | None = None, profile: str = "default") -> Choice
 def many_kinds() -> pd.DataFrame:
     """Return runs that ask different questions: by cloud, by country, by name, by tokens, by nothing."""
     runs, _ = fte.read_runs(EXAMPLES)
-    nights = runs[runs["model_name"] == "support-bot"].head(4)
+    nights = runs[runs["model_name"] == "support-bot"].sort_values("date").head(4)
     odd = runs[runs["model_name"] != "support-bot"]
     night = nights.head(1)
     nowhere = ["cloud_provider", "cloud_region", "country_iso3", "location"]
@@ -63,10 +64,21 @@ def many_kinds() -> pd.DataFrame:
         for each in moved[:2]
     ]  # fmt: skip
     frame = pd.concat([nights, odd, *moved, *again], ignore_index=True)
-    return tables.conform(frame[tables.RUNS.names], tables.RUNS)
+    return tables.conform(frame.loc[frame["date"] <= LAST, tables.RUNS.names], tables.RUNS)
 
 
-DAY = pd.Timedelta(days=1)
+def a_year() -> pd.DataFrame:
+    """Return a run on each of 365 nights of one model."""
+    night = many_kinds().query("model_name == 'support-bot'").head(1)
+    days = pd.date_range(end=LAST, periods=365)
+    runs = night.iloc[np.zeros(365, dtype=int)].reset_index(drop=True)
+    ended = days.tz_localize("UTC") + pd.Timedelta(hours=3)
+    return tables.conform(
+        runs.assign(
+            run_id=[f"night-{number:03d}" for number in range(365)], date=days, ended_at=ended,
+            started_at=ended - pd.Timedelta(hours=2),
+        ), tables.RUNS,
+    )  # fmt: skip
 
 
 def some_usage() -> pd.DataFrame:
@@ -78,7 +90,9 @@ def some_usage() -> pd.DataFrame:
     )
 
 
-def everything(runs: pd.DataFrame, usage: pd.DataFrame, choices: Choices) -> dict[Table, pd.DataFrame]:
+def everything(
+    runs: pd.DataFrame, usage: pd.DataFrame, choices: Choices
+) -> dict[Table, pd.DataFrame]:
     """Compute all tables from scratch, in pandas alone."""
     factors, profile = choices.reference, choices.profile
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
@@ -110,7 +124,9 @@ def edited(factors: Reference, name: str, frame: pd.DataFrame, touched: str = ""
     frame = frame.reset_index(drop=True)
     at = frame["factor_id"] == touched
     cells = frame[at].drop(columns=["row_hash"]).astype("str").to_csv(index=False)
-    frame["row_hash"] = frame["row_hash"].where(~at, hashlib.sha256(cells.encode()).hexdigest()[:12])
+    frame["row_hash"] = frame["row_hash"].where(
+        ~at, hashlib.sha256(cells.encode()).hexdigest()[:12]
+    )
     every = {**factors.tables, name: frame}
     together = "".join(h for each in sorted(every) for h in every[each]["row_hash"])
     return replace(
