@@ -354,5 +354,8 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
 
 
-# The commands about the past stand in a module of their own; it adds them to `app`.
-from ft_emissions_pipeline import cli_restate as _cli_restate  # noqa: F401
+# The commands about the past stand in a module of their own, which prints with what is above.
+from ft_emissions_pipeline import cli_restate
+
+app.command()(cli_restate.restate)
+app.command()(cli_restate.as_reported)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 DAYS_SHOWN = 6
 
 
-@cli.app.command()
 def restate(
     warehouse: cli.Warehouse = "warehouse",
     dry_run: Annotated[
@@ -53,7 +52,6 @@ def restate(
         typer.echo(f"Report: {page.write(warehouse)}")
 
 
-@cli.app.command()
 def as_reported(
     at: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC day of the look back.")],
     warehouse: cli.Warehouse = "warehouse",

@@ -340,7 +340,9 @@ def version(warehouse: str | Path, table: Table) -> int | None:
 def last_day(warehouse: str | Path, table: Table) -> pd.Timestamp | None:
     """Return the last day that a table with days holds, from its log alone; None if it has none."""
     delta = _open(warehouse, table)
-    days = [] if delta is None else [each[table.partition] for each in delta.partitions()]
+    if delta is None or table.partition is None:
+        return None
+    days = [each[table.partition] for each in delta.partitions()]
     return pd.Timestamp(max(days)) if days else None
 
 
