@@ -133,7 +133,7 @@ ADDED = {
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(drawn=st.lists(edits(), min_size=1, max_size=3))
+@given(drawn=st.lists(edits(), min_size=1, max_size=3, unique=True))
 def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
     factors = FACTORS
     for edit in drawn:
