@@ -7,6 +7,8 @@
     impacts      impacts.py      run_impacts, model_versions, inference_impacts, restatements
     report       report.py       pipeline_footprint, daily_report
 
+`restatement.py` holds the job and the sensor that restate the past when a factor changed.
+
 What schedules lives here; what computes lives in `ft_emissions_pipeline`. `build_defs` makes fresh
 definitions; `defs` are those that `dagster dev` serves.
 """

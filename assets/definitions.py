@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import impacts, landing, normalized, reference, report, runs, schedules
+from assets import impacts, landing, normalized, reference, report, restatement, runs, schedules
 from assets.io_manager import DeltaIOManager
 from assets.resources import OwnFootprint, Pipeline
 
@@ -54,8 +54,9 @@ def build_defs(
     tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", ROOT / "warehouse")
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
-        jobs=[schedules.everything, schedules.allocation, schedules.intake],
+        jobs=[schedules.everything, schedules.allocation, schedules.intake, restatement.job],
         schedules=[schedules.daily],
+        sensors=[restatement.sensor()],
         resources={
             "io_manager": DeltaIOManager(warehouse=str(tables)),
             "pipeline": Pipeline(

@@ -16,14 +16,17 @@ from assets.quality_checks import check_result, check_spec
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import out, table_asset
-from ft_emissions_pipeline import amortize, landing, pending, restate, store
+from ft_emissions_pipeline import amortize, landing, pending, restate, restatement, store
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
+    FACTOR_ROWS,
+    FACTORS_USED,
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
+    RUN_FACTORS,
     RUN_IMPACTS,
 )
 
@@ -81,7 +84,8 @@ def model_versions(
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     ins={"model_versions": dg.AssetIn(), "usage": dg.AssetIn()},
-    deps=[key("defaults")],
+    # Factors moved a value only where they changed for its run.
+    deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
     outs={
         RESTATEMENTS.name: dg.AssetOut(
             **out(RESTATEMENTS, "Written before the rows that move, so that no move is lost.")
@@ -106,7 +110,12 @@ def inference_impacts(
     )
     span = (first.date(), last.date())
     old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
-    moved = restate.restatements(old, new, store.version(pipeline.warehouse, INFERENCE_IMPACTS))
+    moved = restate.restatements(
+        old,
+        new,
+        store.version(pipeline.warehouse, INFERENCE_IMPACTS),
+        restatement.causes_by_factors(pipeline.warehouse, old, new),
+    )
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)

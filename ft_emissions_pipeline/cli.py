@@ -53,7 +53,14 @@ Calibrate = Annotated[
 ]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
+Reference = Annotated[
+    Path | None, typer.Option(help="Folder of the factor tables; those of the package by default.")
+]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+First = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
+]
+Last = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day.")]
 
 
 app.add_typer(reference_cli.app, name="reference")
@@ -70,7 +77,7 @@ def estimate(
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
 
-    with _refusals():
+    with refusals():
         runs, quarantine = api.read_runs(files, timezone=timezone)
         found = api.estimate(runs, profile=profile, calibrate=calibrate)
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
@@ -96,24 +103,21 @@ def run(
     landing: Annotated[str, typer.Option(help="Folder of the logs, or its URL.")] = "landing",
     warehouse: Warehouse = "warehouse",
     date: Day = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day.")
-    ] = None,
+    first: First = None,
+    last: Last = None,
     profile: Profile = "default",
     timezone: Zone = "UTC",
     calibrate: Calibrate = False,
+    reference: Reference = None,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     if "://" not in landing and not Path(landing).is_dir():
         _fail(f"{landing} is no folder; name the folder of your logs with --landing")
-    with _refusals():
-        days = _range(date, first, last)
+    with refusals():
+        days = range_of_days(date, first, last)
         from assets.run import materialize
 
-        with _progress() as progress:
+        with progress_shown() as progress:
             home = os.environ.get("DAGSTER_HOME")
             done = materialize(
                 landing,
@@ -123,6 +127,7 @@ def run(
                 timezone=timezone,
                 home=Path(home) if home else None,
                 calibrate=calibrate,
+                reference_data=reference,
                 progress=progress,
             )
     _summary(warehouse, done.ranges)
@@ -147,7 +152,7 @@ def explain(
     """Print each step of a run: formula, values, units, factors and their sources."""
     from ft_emissions_pipeline import api
 
-    with _refusals():
+    with refusals():
         try:
             if file:
                 runs, quarantine = api.read_runs(file, timezone=timezone)
@@ -165,9 +170,8 @@ def report(warehouse: Warehouse = "warehouse") -> None:
     """Write the HTML report anew from the tables, and print where it lies."""
     from ft_emissions_pipeline import report as page
 
-    if "://" not in warehouse and not Path(warehouse).is_dir():
-        _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
-    with _refusals():
+    need_warehouse(warehouse)
+    with refusals():
         typer.echo(page.write(warehouse))
 
 
@@ -176,14 +180,22 @@ def main() -> None:
     app()
 
 
+def need_warehouse(warehouse: str) -> None:
+    """Refuse a folder that is not there."""
+    if "://" not in warehouse and not Path(warehouse).is_dir():
+        _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
+
+
 def _fail(message: str) -> None:
     typer.echo(message, err=True)
     raise typer.Exit(2)
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turn what was wrong with the input into a sentence and an exit code."""
+    from ft_emissions_pipeline.store import StoreBusy
+
     try:
         yield
     except FileNotFoundError as error:
@@ -194,14 +206,15 @@ def _refusals() -> Iterator[None]:
         if not isinstance(error, MissingPackageError):
             raise
         _fail(str(error))
-    except ValueError as error:
+    except (ValueError, StoreBusy) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 
 
-def _range(
+def range_of_days(
     date: datetime | None, first: datetime | None, last: datetime | None
 ) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the days that --date, or --from and --to, name; None where none of them is given."""
     import pandas as pd
 
     if date is not None and (first is not None or last is not None):
@@ -217,7 +230,7 @@ def _range(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def progress_shown() -> Iterator[Callable[[str], None]]:
     """Show the stage under way; on a terminal in one line, else a line each."""
     from rich.console import Console
 
@@ -322,11 +335,11 @@ def _estimates(result: pd.DataFrame) -> Table:
         table.add_row(
             row.run_id,
             f"{row.date:%Y-%m-%d}",
-            _figure(row.it_energy_kwh),
+            figure(row.it_energy_kwh),
             _with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
             _with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
-            _figure(row.gco2e_per_inference),
-            _figure(row.water_ml_per_inference),
+            figure(row.gco2e_per_inference),
+            figure(row.water_ml_per_inference),
             row.quality_tier,
         )
     return table
@@ -358,7 +371,7 @@ def _per_inference(impacts: pd.DataFrame) -> Table:
     return table
 
 
-def _figure(value: float, digits: int = 3) -> str:
+def figure(value: float, digits: int = 3) -> str:
     """Return a number with some significant digits and no exponent, empty if it is unknown."""
     if math.isnan(value):
         return ""
@@ -368,6 +381,11 @@ def _figure(value: float, digits: int = 3) -> str:
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    return (
-        "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"
-    )
+    return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
+
+
+# The commands about the past stand in a module of their own, which prints with what is above.
+from ft_emissions_pipeline import cli_restate
+
+app.command()(cli_restate.restate)
+app.command()(cli_restate.as_reported)

@@ -394,6 +394,46 @@ FIELD_PROVENANCE = Table(
     ),
 )  # fmt: skip
 
+RUN_FACTORS = Table(
+    "run_factors",
+    "the set of factor rows that a run's figures rest on",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("factors_key", "Hash of all that the run's look-ups depend on: its names, its year, and which fields it has.",
+              required=True),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+    ),
+    key=("run_id",),
+    partition="date",
+)  # fmt: skip
+
+FACTORS_USED = Table(
+    "factors_used",
+    "a factor row that runs of one kind rest on",
+    (
+        _text("factors_key", "Kind of run, as in run_factors.", required=True),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+        _text("factor_id", "Row of a reference table.", required=True),
+        _text("row_hash", "Hash of the row's content.", required=True),
+    ),
+    key=("factors_key", "methodology", "reference_version", "factor_id"),
+)
+
+FACTOR_ROWS = Table(
+    "factor_rows",
+    "a factor row with the content that it had when a run used it",
+    (
+        _text("factor_id", "Row of a reference table.", required=True),
+        _text("row_hash", "Hash of the row's content.", required=True),
+        _text("content", "Its cells that are not empty, as JSON.", required=True),
+    ),
+    key=("factor_id", "row_hash"),
+)
+
 TOKEN_TIME_MODEL = Table(
     "token_time_model",
     "one parameter of the model that turns tokens into time, as in force on a day",
@@ -521,7 +561,7 @@ INFERENCE_IMPACTS = Table(
 )  # fmt: skip
 
 RESTATEMENT_CAUSES = (
-    "use life closed", "usage true-up", "factor changed", "methodology changed", "late log",
+    "use life closed", "usage true-up", "factor changed", "token-time model changed", "methodology changed", "late log",
 )  # fmt: skip
 
 RESTATEMENTS = Table(
@@ -571,11 +611,22 @@ PENDING_DAYS = Table(
     key=("date", "job"),
 )
 
+PENDING_RESTATEMENT = Table(
+    "pending_restatement",
+    "a run whose restatement was begun and has yet to be completed",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+    ),
+    key=("run_id",),
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
-        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PIPELINE_FOOTPRINT,
+        RUN_FACTORS, FACTORS_USED, FACTOR_ROWS,
+        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
 
