@@ -197,7 +197,7 @@ def planted_folder(tmp_path, all_seeds):
     """A folder with some of each format's planted files, and a secret in every path."""
     folder = tmp_path / "logs"
     for uri, seed in all_seeds.items():
-        for n, data in enumerate(itertools.islice(planted(seed, uri), 0, None, 7)):
+        for n, data in enumerate(itertools.islice(planted(seed, uri), 1, None, 40)):
             path = folder / f"{n}-sk-proj-abcdefghijklmnop1234" / uri
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
