@@ -86,7 +86,7 @@ def test_a_certain_input_contributes_nothing():
 
 def test_the_value_never_lies_outside_its_interval():
     """The middle of a skewed sum lies above its value; with little spread it would pass it."""
-    spread = uncertainty.Spread({"a": np.array([0.1])}, shift=np.array([0.5]))
+    spread = uncertainty.Spread({"a": np.array([0.1])}, shift=np.array([0.5]), bend=np.array([0.0]))
     low, high = spread.interval([8.0])
     assert low == pytest.approx([8.0])
     assert high > 8.0
