@@ -317,7 +317,9 @@ def _run_spreads(
     for name in spreads[TOTALS[0]].contributions:
         parts = [spreads[total].contributions[name] for total in TOTALS]
         moved = np.any([part != 0 for part in parts], axis=0)
-        piece = frame.assign(input=name, factor_id=shared[name], **dict(zip(names, parts, strict=True)))
+        piece = frame.assign(
+            input=name, factor_id=shared[name], **dict(zip(names, parts, strict=True))
+        )
         pieces.append(piece[moved])
     for name in ("shift", "bend"):
         parts = [getattr(spreads[total], name) for total in TOTALS]

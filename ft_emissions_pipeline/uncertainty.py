@@ -204,44 +204,50 @@ def interval_of_sums(
     Notes
     -----
     With shares :math:`w_i = x_i / \sum x` the sum's logarithm moves with variable :math:`f` by
-    :math:`a_f = \sum_i w_i c_{if}`; what two members share adds up before it is squared, so it does
-    not average out. In the steepest direction :math:`a / |a|` member :math:`i` moves by
-    :math:`p_i = c_i \cdot a / |a|`, which is :math:`r_i = p_i / |c_i|` of its own steepest way:
+    :math:`a_f = \sum_i w_i c_{if}`: what parts share adds up before it is squared, so it does not
+    average out, and :math:`\sum_f a_f^2` is the variance. In the direction :math:`a / |a|` part
+    :math:`i` moves by :math:`p_i = c_i \cdot a / |a|`, which is :math:`r_i = p_i / |c_i|` of its own
+    steepest way. The percentile is what the parts are expected to be :math:`z` standard deviations
+    that way:
 
     .. math::
-        \ln q = \ln \sum_i x_i e^{z p_i + z^2 r_i^2 b_i}
-        + \sum_i w_i \left(s_i + (1 - r_i^2) b_i + rac{|c_i|^2 - p_i^2}{2}ight)
+        q = \sum_i x_i \exp\left(z p_i + z^2 r_i^2 b_i + s_i + (1 - r_i^2) b_i
+        + \frac{|c_i|^2 - p_i^2}{2}\right)
 
-    as in `propagate`. For one member, and for members that err as one, this is the sum of their
-    percentiles; for many independent ones the interval closes around the sum of their means.
+    with shift :math:`s` and bend :math:`b` of `propagate`. For one part, and for parts that err as
+    one, this is exact: the sum of their percentiles. For many independent ones it closes around
+    the sum of their means.
     """
     groups = int(group.max()) + 1 if len(group) else 0
     total = np.bincount(group, value, groups)
-    share = _over(value, total[group])
     square = members.own**2 + np.bincount(
         members.member, members.shared**2, minlength=len(members.own)
     )
     part, link = _expanded(member, members.member)
     keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
     slots, _ = pd.factorize(keys + members.variable[link])
-    moved = np.bincount(slots, share[part] * members.shared[link])
-    of_group = np.zeros(len(moved), dtype=np.intp)
-    of_group[slots] = group[part]
-    own = share * members.own[member]
-    length = np.sqrt(
-        np.bincount(of_group, moved**2, groups) + np.bincount(group, own**2, groups)
-    )
-    along = np.bincount(part, members.shared[link] * moved[slots], len(value))
-    along = _over(along + own * members.own[member], length[group])
-    turned = _over(along**2, square[member])
-    bend = members.bend[member]
-    across = members.shift[member] + (1 - turned) * bend + (square[member] - along**2) / 2
-    shift = np.exp(np.bincount(group, share * across, groups))
-    low, high = (
-        np.bincount(group, value * np.exp(z * along + z**2 * turned * bend), groups) * shift
-        for z in (-Z_95, Z_95)
-    )
-    return np.minimum(low, total), np.maximum(high, total)
+    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
+    of_slot[slots] = group[part]
+    shared, own = members.shared[link], members.own[member]
+    shift, bend, square = members.shift[member], members.bend[member], square[member]
+    ends = []
+    # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.
+    for z, directions in ((-Z_95, 1), (Z_95, 2)):
+        expected = value
+        for _ in range(directions):
+            share = _over(expected, np.bincount(group, expected, groups)[group])
+            moved = np.bincount(slots, share[part] * shared, len(of_slot))
+            alone = share * own
+            length = np.sqrt(
+                np.bincount(of_slot, moved**2, groups) + np.bincount(group, alone**2, groups)
+            )
+            along = np.bincount(part, shared * moved[slots], len(value)) + alone * own
+            along = _over(along, length[group])
+            turned = _over(along**2, square)
+            across = shift + (1 - turned) * bend + (square - along**2) / 2
+            expected = value * np.exp(z * along + z**2 * turned * bend + across)
+        ends.append(np.bincount(group, expected, groups))
+    return np.minimum(ends[0], total), np.maximum(ends[1], total)
 
 
 def _expanded(
@@ -255,9 +261,7 @@ def _expanded(
 
 
 def _over(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(
-        numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0
-    )
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
 def _log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:
