@@ -8,13 +8,22 @@ scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline import store, uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
-from ft_emissions_pipeline.tables import GROUPS, PERIODS, ROLLUPS, conform
+from ft_emissions_pipeline.tables import (
+    GROUPS,
+    INFERENCE_IMPACTS,
+    PERIODS,
+    ROLLUPS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+)
 
 GROUP_KEYS = {"model": "model_name", "team": "team"}
 KEYS = (*GROUP_KEYS, *PERIODS)
@@ -191,7 +200,7 @@ def _interval(
     """Sum the days of a run first: its own error is the same on each of them."""
     key = group.astype(np.int64) * len(members.own) + position
     codes, once = pd.factorize(key)
-    part = np.bincount(codes, amount)
+    part = np.asarray(np.bincount(codes, amount), dtype=float)
     return uncertainty.interval_of_sums(
         part, once % len(members.own), once // len(members.own), members
     )
@@ -248,11 +257,6 @@ def rollups(
     return conform(ordered, ROLLUPS)
 
 
-def spans(days: pd.Series) -> dict[str, pd.Series]:
-    """Return, by kind of period, the first days of the periods that the days fall into."""
-    return {period: period_start(days, period).drop_duplicates() for period in PERIODS}
-
-
 def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.DataFrame:
     """Return the roll-ups that are not the sum of the per-inference table.
 
@@ -288,3 +292,70 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
             found.append(pair[~same].reset_index().assign(period=period, grouped_by=grouped_by))
     names = ["period", "date", "grouped_by", "name", "column", "rolled_up", "ledger"]
     return pd.concat(found, ignore_index=True).reindex(columns=names)
+
+
+def refreshed(
+    warehouse: str | Path,
+    days: tuple[pd.Timestamp, pd.Timestamp] | None,
+    *,
+    expected_log_sd: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `rollups` with the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    days : (Timestamp, Timestamp) or None
+        First and last day whose rows may have changed; None for all days.
+    expected_log_sd : float
+        As for `roll_up`.
+
+    Returns
+    -------
+    rollups, ledger : DataFrame
+        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
+
+    Notes
+    -----
+    A period that no longer adds up, because a run ended before its roll-ups were written, is made
+    anew whatever the days are.
+    """
+    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
+    held = store.read(warehouse, ROLLUPS)
+    within = ledger["date"].between(*days) if days else pd.Series(True, ledger.index)
+    stale = differences(held, ledger)
+    for period in PERIODS:
+        starts = period_start(ledger["date"], period)
+        due = starts[within].drop_duplicates()
+        if days:
+            ends = period_start(pd.Series(pd.to_datetime(list(days)).as_unit("us")), period)
+            due = pd.concat([due, ends])
+        due = pd.concat([due, stale.loc[stale["period"] == period, "date"]]).drop_duplicates()
+        touched = ledger.loc[starts.isin(due), "date"]
+        kept = held[(held["period"] != period) | ~held["date"].isin(due)]
+        held = (
+            kept
+            if touched.empty
+            else pd.concat([kept, _of_days(warehouse, touched, due, period, expected_log_sd)])
+        )
+    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS), ledger
+
+
+def _of_days(
+    warehouse: str | Path, touched: pd.Series, due: pd.Series, period: str, expected_log_sd: float
+) -> pd.DataFrame:
+    span = touched.min().date(), touched.max().date()
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    rows = rows[period_start(rows["date"], period).isin(due)]
+    spreads, teams = of_versions(warehouse, rows["model_version"])
+    return rollups(rows, spreads, teams, expected_log_sd=expected_log_sd, periods=[period])
+
+
+def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows of `run_spreads` and the teams of the runs that made some versions."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id", "team"])
+    runs = runs[runs["run_id"].isin(versions.unique())]
+    span = (runs["date"].min().date(), runs["date"].max().date()) if len(runs) else None
+    spreads = store.read(warehouse, RUN_SPREADS, span)
+    return spreads, runs.set_index("run_id")["team"]
