@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
 from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
@@ -19,7 +18,6 @@ from assets.resources import Pipeline
 from assets.stored import out, table_asset
 from ft_emissions_pipeline import amortize, landing, pending, restate, rollup, store
 from ft_emissions_pipeline import impacts as impact
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
     INFERENCE_IMPACTS,
@@ -122,7 +120,11 @@ def inference_impacts(
     """Share each version's footprint over the day's inferences, and note what moved."""
     first, last = days(context)
     new = amortize.inference_impacts(
-        model_versions, usage, first, last, expected_log_sd=_expected_log_sd(pipeline)
+        model_versions,
+        usage,
+        first,
+        last,
+        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
     )
     span = (first.date(), last.date())
     old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
@@ -146,12 +148,8 @@ def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[A
     frame, ledger = rollup.refreshed(
         pipeline.warehouse,
         tagged_days(context.run.tags),
-        expected_log_sd=_expected_log_sd(pipeline),
+        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
     )
     yield dg.Output(frame)
     yield check_result(frame, ROLLUPS)
     yield sums_check(rollup.differences(frame, ledger))
-
-
-def _expected_log_sd(pipeline: Pipeline) -> float:
-    return float(np.log(ref.default(pipeline.reference(), "gsd_disclosed").value))

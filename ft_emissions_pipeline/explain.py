@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, methodology
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.monte_carlo import simulate
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS
@@ -105,6 +107,9 @@ def explain(
     provenance: pd.DataFrame,
     impacts: pd.Series,
     reference: ref.Reference,
+    *,
+    draws: int = 0,
+    seed: int = 0,
 ) -> str:
     """Return the text that explains one run.
 
@@ -116,6 +121,8 @@ def explain(
         The run's rows of `field_provenance`.
     reference : Reference
         Reference tables, for the sources of factors.
+    draws, seed : int
+        Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
     """
     profile = methodology.profile(str(normalized["methodology"]))
     values = _values(normalized, reference, profile)
@@ -136,14 +143,37 @@ def explain(
     lines += [
         f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
         f"{_number(impacts[f'{name}_p95'])}) {unit}"
-        for name, unit in (("total_kgco2e", "kgCO2e"), ("total_water_l", "L"))
+        for name, unit in TOTALS.items()
     ]
+    if draws:
+        lines += _drawn(normalized, provenance, reference, profile, draws, seed)
     lines += _amortisation(impacts)
     for name, reason in methodology.switches(profile).items():
         lines += ["", f"Quirk {name} of the profile: {reason}"]
     lines += ["", "Where the values come from"]
     lines += list(_origins(provenance, used, reference))
     return "\n".join(lines)
+
+
+TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
+
+
+def _drawn(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    reference: ref.Reference,
+    profile: Profile,
+    draws: int,
+    seed: int,
+) -> list[str]:
+    found = simulate(
+        normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
+    )
+    lines = [f"  The same, closed form above, from {draws} draws of the inputs with seed {seed}"]
+    for name, unit in TOTALS.items():
+        low, high = np.percentile(found[name][0], [5, 95])
+        lines.append(f"  {name} by draws: {_number(low)} to {_number(high)} {unit}")
+    return lines
 
 
 def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:

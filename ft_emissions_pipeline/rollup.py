@@ -7,12 +7,14 @@ scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import store, uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.tables import (
@@ -359,3 +361,15 @@ def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFram
     span = (runs["date"].min().date(), runs["date"].max().date()) if len(runs) else None
     spreads = store.read(warehouse, RUN_SPREADS, span)
     return spreads, runs.set_index("run_id")["team"]
+
+
+def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
+    """Return `roll_up` of all days of a warehouse."""
+    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
+    spreads, teams = of_versions(warehouse, rows["model_version"])
+    return roll_up(rows, spreads, by, expected_log_sd=expected_log_sd(ref.load()), teams=teams)
+
+
+def expected_log_sd(reference: ref.Reference) -> float:
+    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
+    return math.log(ref.default(reference, "gsd_disclosed").value)
