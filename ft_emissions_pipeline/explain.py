@@ -140,13 +140,12 @@ def explain(
         lines += _step(name, unit, template, values)
         used |= set(_PLACEHOLDER.findall(template))
     lines += ["", "Interval (5th to 95th percentile)"]
+    drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
     lines += [
         f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
-        f"{_number(impacts[f'{name}_p95'])}) {unit}"
+        f"{_number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
         for name, unit in TOTALS.items()
     ]
-    if draws:
-        lines += _drawn(normalized, provenance, reference, profile, draws, seed)
     lines += _amortisation(impacts)
     for name, reason in methodology.switches(profile).items():
         lines += ["", f"Quirk {name} of the profile: {reason}"]
@@ -165,15 +164,16 @@ def _drawn(
     profile: Profile,
     draws: int,
     seed: int,
-) -> list[str]:
+) -> dict[str, str]:
+    """Return, by total, the interval that draws of the run's inputs give."""
     found = simulate(
         normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
     )
-    lines = [f"  The same, closed form above, from {draws} draws of the inputs with seed {seed}"]
-    for name, unit in TOTALS.items():
-        low, high = np.percentile(found[name][0], [5, 95])
-        lines.append(f"  {name} by draws: {_number(low)} to {_number(high)} {unit}")
-    return lines
+    ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
+    return {
+        name: f"; by {draws} draws with seed {seed} {_number(low)} to {_number(high)}"
+        for name, (low, high) in ends.items()
+    }
 
 
 def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:

@@ -55,7 +55,10 @@ def simulate(
     drawn = {}
     for name, values in inputs.values.items():
         log_sd = inputs.log_sd[name]
-        drawn[name] = np.repeat(values[:, None], draws, axis=1)
+        drawn[name] = values[:, None]
+        if not log_sd.any():
+            continue
+        drawn[name] = np.repeat(drawn[name], draws, axis=1)
         variables = np.where(pd.isna(inputs.shared[name]), run_id, inputs.shared[name])
         codes, names = pd.factorize(variables)
         for code, variable in enumerate(names):
@@ -63,7 +66,8 @@ def simulate(
             if len(rows):
                 noise = _shuffled(slices, f"{name} {variable}", seed)
                 drawn[name][rows] *= np.exp(log_sd[rows, None] * noise)
-    return chain_of(normalized, profile, reference)(drawn)
+    found = chain_of(normalized, profile, reference)(drawn)
+    return {name: np.broadcast_to(part, (len(normalized), draws)) for name, part in found.items()}
 
 
 def _slices(draws: int) -> np.ndarray:

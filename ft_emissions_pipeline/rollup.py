@@ -32,7 +32,7 @@ KEYS = (*GROUP_KEYS, *PERIODS)
 """What a roll-up can be by; by nothing, it is one row for everything."""
 
 ADDITIVE = (
-    "version_days", "inferences", "expected_inferences",
+    "ledger_rows", "inferences", "expected_inferences",
     "allocated_kgco2e", "provisional_kgco2e", "uncounted_kgco2e",
     "allocated_water_l", "provisional_water_l", "uncounted_water_l",
 )  # fmt: skip
@@ -104,10 +104,10 @@ def roll_up(
         found[f"allocated_{metric}_p05"], found[f"allocated_{metric}_p95"] = low, high
         counted = np.where(known, amount, 0.0)
         low, high = (low, high) if known.all() else _interval(counted, position, number, member)
-        total = (sums[f"allocated_{metric}"] - sums[f"uncounted_{metric}"]).clip(lower=0.0)
+        total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
         served = sums["inferences"].where(sums["inferences"] > 0)
         found[ratio] = per_inference(total * factor, served)
-        below, above = _with_doubt(total.to_numpy(), low, high, doubt)
+        below, above = _with_doubt(total, low, high, doubt)
         found[f"{ratio}_p05"], found[f"{ratio}_p95"] = found[ratio] * below, found[ratio] * above
     return found.reset_index(drop=True)
 
@@ -148,7 +148,7 @@ def _keys(ledger: pd.DataFrame, by: Sequence[str], teams: pd.Series | None) -> p
 def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
     inferences = ledger["inferences"].fillna(0.0)
     parts = {
-        "version_days": 1,
+        "ledger_rows": 1,
         "inferences": inferences,
         "expected_inferences": inferences.where(ledger["inferences_basis"] == "expected", 0.0),
     }

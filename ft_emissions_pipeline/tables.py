@@ -545,7 +545,7 @@ ROLLUPS = Table(
         _text("period", "Length of the period.", required=True, allowed=PERIODS),
         _text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
         _text("name", "Model or team; empty for the fleet, and for runs that name no team."),
-        Column("version_days", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
+        Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
         _number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
         _number("expected_inferences", "inference", "Of these, expected ones.", required=True),
         *_total("allocated_kgco2e", "kgCO2e", "Carbon that lands on the period's days."),
