@@ -165,9 +165,11 @@ def _members(
 ) -> tuple[list[uncertainty.Members], np.ndarray]:
     """Return how runs scatter, by metric, and which of them made each row's version."""
     position, runs = pd.factorize(versions)
-    rows = run_spreads.assign(member=pd.Index(runs).get_indexer(run_spreads["run_id"]))
-    rows = rows[rows["member"] >= 0].sort_values("member", kind="stable")
-    at = rows["member"].to_numpy(dtype=np.intp)
+    codes, named = pd.factorize(run_spreads["run_id"])
+    at = pd.Index(runs).get_indexer(named)[codes]
+    order = np.argsort(at, kind="stable")
+    order = order[np.searchsorted(at[order], 0) :]
+    at = at[order]
     missing = np.bincount(at, minlength=len(runs)) == 0
     if missing.any():
         msg = (
@@ -175,19 +177,24 @@ def _members(
             "run their days again with `ft-emissions run --from DAY --to DAY`"
         )
         raise ValueError(msg)
-    of_total = rows["input"].isin(["shift", "bend"]).to_numpy()
-    is_shift, is_bend = ((rows["input"] == name).to_numpy() for name in ("shift", "bend"))
-    alone = rows["factor_id"].isna().to_numpy()
-    joint = ~alone & ~of_total
-    variable = rows[joint].groupby(["input", "factor_id"]).ngroup().to_numpy(dtype=np.intp)
+    (inputs, names), (factors, rows) = (
+        pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
+    )
+    inputs, factors = inputs[order], factors[order]
+    is_shift, is_bend = (
+        inputs == pd.Index(names).get_indexer([name])[0] for name in ("shift", "bend")
+    )
+    joint = factors >= 0
+    alone = ~(joint | is_shift | is_bend)
+    variable = (inputs * max(len(rows), 1) + factors)[joint]
     found = []
     for _, column, _, _ in _METRICS:
-        moves = rows[column].to_numpy()
+        moves = run_spreads[column].to_numpy()[order]
 
         def summed(rows_of: np.ndarray, values: np.ndarray = moves) -> np.ndarray:
             return np.bincount(at[rows_of], values[rows_of], len(runs))
 
-        own = np.sqrt(summed(alone & ~of_total, moves**2))
+        own = np.sqrt(summed(alone, moves**2))
         found.append(
             uncertainty.Members(
                 at[joint], variable, moves[joint], own, summed(is_shift), summed(is_bend)

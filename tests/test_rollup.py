@@ -181,7 +181,7 @@ def histories(draw):
     return frame, spreads(*scatter)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(histories())
 def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history):
     frame, scatter = history
@@ -196,7 +196,7 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
     assert not found.filter(like="allocated").isna().any(axis=None)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(histories())
 def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
     """What runs share adds up in full, and no more: the widest case bounds every sum."""
