@@ -1,5 +1,7 @@
 """Roll-ups: sums that add up, intensities of sums, and errors that runs share or do not."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -279,3 +281,21 @@ def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
     assert rollup.differences(found, rows).empty
     assert rollup.of_warehouse(tmp_path, ["model", "month"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
+
+
+def test_the_example_of_the_documentation():
+    """docs/uncertainty.md, "With a pocket calculator": every number of it."""
+    page = (Path(__file__).parent.parent / "docs" / "uncertainty.md").read_text("utf-8")
+    example = page.split("## With a pocket calculator")[1].split("\n## ")[0]
+    grid, meter = 0.10, 0.05
+    own = (("r1", "it_energy_kwh", None, meter), ("r2", "it_energy_kwh", None, meter))
+    found = of(TWO, spreads(("r1", *GRID, grid), ("r2", *GRID, grid), *own)).iloc[0]
+    sigma = np.sqrt((0.75 * grid + 0.25 * grid) ** 2 + (0.75 * meter) ** 2 + (0.25 * meter) ** 2)
+    low, high = 8 * np.exp(-1.645 * sigma), 8 * np.exp(1.645 * sigma)
+    assert f"σ          √(0.10² + 0.0375² + 0.0125²) = {sigma:.4f}" in example
+    assert f"{low:.2f} and {high:.2f} kg" in example
+    ends = found[["allocated_kgco2e_p05", "allocated_kgco2e_p95"]].tolist()
+    assert ends == pytest.approx([low, high], rel=0.001)
+    apart = np.sqrt(0.075**2 + 0.025**2 + 0.0375**2 + 0.0125**2)
+    assert f"would be {apart:.4f}" in example
+    assert f"still have {np.hypot(grid, meter / 10):.4f}" in example
