@@ -235,7 +235,8 @@ def interval_of_sums(
     for z, directions in ((-Z_95, 1), (Z_95, 2)):
         expected = value
         for _ in range(directions):
-            share = _over(expected, np.bincount(group, expected, groups)[group])
+            of_group = np.asarray(np.bincount(group, expected, groups), dtype=float)
+            share = _over(expected, of_group[group])
             moved = np.bincount(slots, share[part] * shared, len(of_slot))
             alone = share * own
             length = np.sqrt(

@@ -292,7 +292,7 @@ def test_the_example_of_the_documentation():
     found = of(TWO, spreads(("r1", *GRID, grid), ("r2", *GRID, grid), *own)).iloc[0]
     sigma = np.sqrt((0.75 * grid + 0.25 * grid) ** 2 + (0.75 * meter) ** 2 + (0.25 * meter) ** 2)
     low, high = 8 * np.exp(-1.645 * sigma), 8 * np.exp(1.645 * sigma)
-    assert f"σ          √(0.10² + 0.0375² + 0.0125²) = {sigma:.4f}" in example
+    assert f"√(0.10² + 0.0375² + 0.0125²) = {sigma:.4f}" in example
     assert f"{low:.2f} and {high:.2f} kg" in example
     ends = found[["allocated_kgco2e_p05", "allocated_kgco2e_p95"]].tolist()
     assert ends == pytest.approx([low, high], rel=0.001)

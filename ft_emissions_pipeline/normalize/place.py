@@ -113,14 +113,21 @@ def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
         found = ref.at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
+        age = (frame["date"].dt.year - found["year"]).abs()
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
-            log_sd=_log_gsd(context, gsd),
+            log_sd=np.hypot(_log_gsd(context, gsd), _of_age(age, context)),
             note=_match(found),
         )
 
     return offer
+
+
+def _of_age(years: pd.Series, context: Context) -> np.ndarray:
+    """Return what a factor's age adds, by the pedigree matrix's scores of temporal correlation."""
+    scores = [_log_gsd(context, f"gsd_pedigree_temporal_{score}") for score in (2, 3, 4, 5)]
+    return np.select([years < limit for limit in (3, 6, 10, 15)], [0.0, *scores[:3]], scores[3])
 
 
 def _match(found: pd.DataFrame) -> pd.Series:
