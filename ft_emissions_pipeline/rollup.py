@@ -101,7 +101,10 @@ def roll_up(
     for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
         amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
         low, high = _interval(amount, position, number, member)
-        found[f"allocated_{metric}_p05"], found[f"allocated_{metric}_p95"] = low, high
+        # Runs are added up in another order there, which may differ in the last digit.
+        whole = sums[f"allocated_{metric}"].to_numpy()
+        found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
+        found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
         counted = np.where(known, amount, 0.0)
         low, high = (low, high) if known.all() else _interval(counted, position, number, member)
         total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
