@@ -26,8 +26,10 @@ from ft_emissions_pipeline.tables import (
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_FACTORS,
     RUN_IMPACTS,
+    RUN_SPREADS,
 )
 
 # Dagster passes this parameter to itself when it gives a sensor its resources.
@@ -36,7 +38,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`owners`.*
 SETTING = "FT_EMISSIONS_RESTATE_ON_CHANGE"
 """Environment variable that, set to 1, lets the sensor run as soon as Dagster does."""
 
-BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_IMPACTS, RESTATEMENTS, INFERENCE_IMPACTS)  # fmt: skip
+BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_SPREADS, RUN_IMPACTS, RESTATEMENTS, INFERENCE_IMPACTS)  # fmt: skip
 
 
 @dg.op
@@ -58,7 +60,7 @@ def choices(pipeline: Pipeline) -> Choices:
 
 def _refreshed(pipeline: Pipeline, done: restatement.Done) -> Iterator[dg.AssetMaterialization]:
     known = set(DAILY.get_partition_keys())
-    for table in (*BY_DAY, MODEL_VERSIONS):
+    for table in (*BY_DAY, MODEL_VERSIONS, ROLLUPS):
         metadata = {
             "delta_version": store.version(pipeline.warehouse, table),
             "restated_runs": done.runs,

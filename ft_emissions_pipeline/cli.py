@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ft_emissions_pipeline import reference_cli
+from ft_emissions_pipeline import reference_cli, rollup_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def estimate(
     elif form is Format.csv:
         typer.echo(result.to_csv(index=False), nl=False)
     else:
-        _print(_estimates(result))
+        printed(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
     _tell_of_ambiguous(runs, "repairs")
@@ -148,6 +148,10 @@ def explain(
     warehouse: Warehouse = "warehouse",
     profile: Profile = "default",
     timezone: Zone = "UTC",
+    draws: Annotated[
+        int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Start of its random numbers.")] = 0,
 ) -> None:
     """Print each step of a run: formula, values, units, factors and their sources."""
     from ft_emissions_pipeline import api
@@ -156,10 +160,10 @@ def explain(
         try:
             if file:
                 runs, quarantine = api.read_runs(file, timezone=timezone)
-                text = api.estimate(runs, profile=profile).explain(run_id)
+                text = api.estimate(runs, profile=profile).explain(run_id, draws=draws, seed=seed)
                 _complain(quarantine)
             else:
-                text = api.explain_stored(run_id, warehouse)
+                text = api.explain_stored(run_id, warehouse, draws=draws, seed=seed)
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
     typer.echo(text)
@@ -173,6 +177,9 @@ def report(warehouse: Warehouse = "warehouse") -> None:
     need_warehouse(warehouse)
     with refusals():
         typer.echo(page.write(warehouse))
+
+
+app.command("rollup")(rollup_command.rollup)
 
 
 def main() -> None:
@@ -301,13 +308,14 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
     _tell_of_ambiguous(index.dropna(subset=["join_note"]), "join_note")
     impacts = store.read(warehouse, tables.INFERENCE_IMPACTS)
     if len(impacts):
-        _print(_per_inference(impacts))
+        printed(_per_inference(impacts))
     page = Path(warehouse) / "report" / "index.html"
     if page.exists():
         typer.echo(f"Report: {page}")
 
 
-def _print(table: Table) -> None:
+def printed(table: Table) -> None:
+    """Print a table, as wide as the terminal."""
     from rich.console import Console
 
     # A pipe has no width of its own; cells must not be cut there.
@@ -336,8 +344,8 @@ def _estimates(result: pd.DataFrame) -> Table:
             row.run_id,
             f"{row.date:%Y-%m-%d}",
             figure(row.it_energy_kwh),
-            _with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
-            _with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
+            with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
+            with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
             figure(row.gco2e_per_inference),
             figure(row.water_ml_per_inference),
             row.quality_tier,
@@ -358,10 +366,10 @@ def _per_inference(impacts: pd.DataFrame) -> Table:
             row.model_name,
             f"{row.date:%Y-%m-%d}",
             f"{row.inferences:,.0f}",
-            _with_interval(
+            with_interval(
                 row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
             ),
-            _with_interval(
+            with_interval(
                 row.water_ml_per_inference,
                 row.water_ml_per_inference_p05,
                 row.water_ml_per_inference_p95,
@@ -380,7 +388,8 @@ def figure(value: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a figure with its percentiles, empty if it is unknown."""
     return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
 
 

@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import disclosed, equations, methodology
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.monte_carlo import simulate
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS
@@ -109,6 +111,9 @@ def explain(
     provenance: pd.DataFrame,
     impacts: pd.Series,
     reference: ref.Reference,
+    *,
+    draws: int = 0,
+    seed: int = 0,
 ) -> str:
     """Return the text that explains one run.
 
@@ -120,6 +125,8 @@ def explain(
         The run's rows of `field_provenance`.
     reference : Reference
         Reference tables, for the sources of factors.
+    draws, seed : int
+        Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
     """
     profile = methodology.profile(str(normalized["methodology"]))
     values = _values(normalized, reference, profile)
@@ -143,10 +150,11 @@ def explain(
         lines += _step(*MARKET_STEP, values)
         used.add("market_kgco2e_per_kwh")
     lines += ["", "Interval (5th to 95th percentile)"]
+    drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
     lines += [
         f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
-        f"{_number(impacts[f'{name}_p95'])}) {unit}"
-        for name, unit in (("total_kgco2e", "kgCO2e"), ("total_water_l", "L"))
+        f"{_number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        for name, unit in TOTALS.items()
     ]
     lines += _beside_the_source(normalized, impacts)
     lines += _amortisation(impacts)
@@ -155,6 +163,28 @@ def explain(
     lines += ["", "Where the values come from"]
     lines += list(_origins(provenance, used, reference))
     return "\n".join(lines)
+
+
+TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
+
+
+def _drawn(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    reference: ref.Reference,
+    profile: Profile,
+    draws: int,
+    seed: int,
+) -> dict[str, str]:
+    """Return, by total, the interval that draws of the run's inputs give."""
+    found = simulate(
+        normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
+    )
+    ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
+    return {
+        name: f"; by {draws} draws with seed {seed} {_number(low)} to {_number(high)}"
+        for name, (low, high) in ends.items()
+    }
 
 
 def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:

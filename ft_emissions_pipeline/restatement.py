@@ -31,6 +31,7 @@ from ft_emissions_pipeline import (
     normalize,
     quality,
     restate,
+    rollup,
     store,
     telemetry,
     token_time,
@@ -50,8 +51,10 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     PENDING_RESTATEMENT,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_FACTORS,
     RUN_IMPACTS,
+    RUN_SPREADS,
     TOKEN_TIME_MODEL,
     USAGE,
     VALIDATED_RUNS,
@@ -234,7 +237,7 @@ def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -
         table: _of_runs(warehouse, table, days, ids)
         for table in (VALIDATED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     }
-    _, provenance, impacts = _computed(warehouse, stored[VALIDATED_RUNS], choices)
+    _, provenance, impacts, _ = _computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, provenance), (RUN_IMPACTS, impacts)):
         changed |= set(restate.differing(stored[table], new, table, STAMPS)["run_id"])
@@ -268,8 +271,8 @@ def _of_runs(
 
 def _computed(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return normalized runs, provenance and impacts of some runs, as they must be from now on."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return normalized runs, provenance, impacts and spreads of some runs, as they must be from now on."""
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     calibration = (
         telemetry.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
@@ -281,11 +284,10 @@ def _computed(
         token_time.parameters(choices.reference, days),
         calibration,
     )
-    return (
-        normalized,
-        provenance,
-        impact.run_impacts(normalized, provenance, choices.profile, choices.reference),
+    impacts, spreads = impact.impacts_and_spreads(
+        normalized, provenance, choices.profile, choices.reference
     )
+    return normalized, provenance, impacts, spreads
 
 
 def _expected(
@@ -324,7 +326,7 @@ def _days(
         validated = _of_runs(
             warehouse, VALIDATED_RUNS, pd.DatetimeIndex(late["date"].unique()), set(late["run_id"])
         )
-        _, _, impacts = _computed(warehouse, validated, choices)
+        _, _, impacts, _ = _computed(warehouse, validated, choices)
         versions, old = _versions(warehouse, set(late["model_name"]), as_of, impacts)
         lives = pd.concat([lives, _moved_versions(old, versions, set())])
     return restate.life_days(lives, as_of).union(of_runs)
@@ -398,6 +400,8 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
         _restate_runs(warehouse, runs, choices, progress)
         progress("inference_impacts")
         days, moved = _restate_days(warehouse, runs, choices)
+        progress("rollups")
+        _restate_rollups(warehouse, days, choices)
         store.write(warehouse, PENDING_RESTATEMENT, empty(PENDING_RESTATEMENT))
         return Done(len(runs), days, moved)
 
@@ -407,12 +411,12 @@ def _restate_runs(
 ) -> None:
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = _of_runs(warehouse, VALIDATED_RUNS, days, ids)
-    normalized, provenance, impacts = _computed(warehouse, validated, choices)
+    normalized, provenance, impacts, spreads = _computed(warehouse, validated, choices)
     of_runs, used, rows = factors_used.stamps(validated, normalized, provenance, choices.reference)
     model = token_time.parameters(choices.reference, days.as_unit("us"))
     made = (
         (NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance),
-        (RUN_FACTORS, of_runs), (RUN_IMPACTS, impacts),
+        (RUN_FACTORS, of_runs), (RUN_SPREADS, spreads), (RUN_IMPACTS, impacts),
     )  # fmt: skip
     progress("checks")
     for table, frame in ((TOKEN_TIME_MODEL, model), *made):
@@ -454,7 +458,6 @@ def _reallocate(
     days: pd.DatetimeIndex,
     choices: Choices,
 ) -> pd.DataFrame:
-    spread = float(np.log(ref.default(choices.reference, "gsd_disclosed").value))
     span = (days.min().date(), days.max().date())
     usage = store.read(warehouse, USAGE, span)
     new = amortize.inference_impacts(
@@ -462,7 +465,7 @@ def _reallocate(
         usage[usage["model_name"].isin(models)],
         days.min(),
         days.max(),
-        expected_log_sd=spread,
+        expected_log_sd=rollup.expected_log_sd(choices.reference),
     )
     old = store.read(warehouse, INFERENCE_IMPACTS, span)
     old = old[old["model_name"].isin(models)]
@@ -475,6 +478,14 @@ def _reallocate(
     store.append(warehouse, RESTATEMENTS, moved)
     store.replace(warehouse, INFERENCE_IMPACTS, new, days, "model_name", models)
     return moved
+
+
+def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:
+    if len(days):
+        spread = rollup.expected_log_sd(choices.reference)
+        sums, _ = rollup.refreshed(warehouse, (days.min(), days.max()), expected_log_sd=spread)
+        _check(sums, ROLLUPS)
+        store.write(warehouse, ROLLUPS, sums)
 
 
 def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -118,6 +118,7 @@ _RUN_FIELDS = (
     _text("job_id", "The scheduler's id of the job, by which logs of one run may be joined."),
     _text("host", "Machines of the run, as hashes separated by spaces: names are not kept."),
     _text("model_name", "Registered model that the run fine-tunes, again and again."),
+    _text("team", "Team, product or cost centre to which the run is counted, in the words of `runs.yaml`."),
     _text("parent_version", "Version that was fine-tuned further; empty where the base model was."),
     _text("base_model", "Pre-trained model, as named in the log."),
     _text("method", "How the weights were changed.", allowed=METHODS),
@@ -457,6 +458,7 @@ RUN_IMPACTS = Table(
         _day("Day to which the run belongs."),
         _text("run_id", "Identity of the run.", required=True),
         _text("model_name", "Name of the registered model.", required=True),
+        _text("team", "Team, product or cost centre to which the run is counted."),
         _text("parent_version", "Version that was fine-tuned further."),
         _text("base_model", "Pre-trained model, as logged."),
         _instant("ended_at", "When the run ended.", required=True),
@@ -489,6 +491,25 @@ RUN_IMPACTS = Table(
         RowRule("interval_misses_water", "total_water_l lies outside its interval",
                 _within_interval("total_water_l")),
     ),
+)  # fmt: skip
+
+RUN_SPREADS = Table(
+    "run_spreads",
+    "how far one uncertain input of a run moves its totals",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+        _text("input", "Input; `pace` is what active and reserved time have in common, `shift` and `bend` say where "
+              "the middle of the total lies (docs/uncertainty.md).", required=True),
+        _text("factor_id", "Row behind the input's spread: runs that share it err together; empty where the run errs alone."),
+        *(
+            Column(f"{total}_log_sd", "float", f"Standard deviation of the logarithm of {total} that comes from the input; "
+                   "negative where a larger input makes less.", required=True)
+            for total in ("total_kgco2e", "total_water_l")
+        ),
+    ),
+    key=("run_id", "input"),
+    partition="date",
 )  # fmt: skip
 
 MODEL_VERSIONS = Table(
@@ -560,6 +581,39 @@ INFERENCE_IMPACTS = Table(
     ),
 )  # fmt: skip
 
+PERIODS = ("month", "quarter", "year")
+GROUPS = ("fleet", "team", "model")
+
+ROLLUPS = Table(
+    "rollups",
+    "what the days of a period carry, of one model, of one team's models or of all",
+    (
+        Column("date", "date", "First day of the period.", unit="UTC day", required=True),
+        _text("period", "Length of the period.", required=True, allowed=PERIODS),
+        _text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
+        _text("name", "Model or team; empty for the fleet, and for runs that name no team."),
+        Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
+        _number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
+        _number("expected_inferences", "inference", "Of these, expected ones.", required=True),
+        *_total("allocated_kgco2e", "kgCO2e", "Carbon that lands on the period's days."),
+        _number("provisional_kgco2e", "kgCO2e", "Of this, carbon on provisional rows.", required=True),
+        _number("uncounted_kgco2e", "kgCO2e", "Of this, carbon on days whose inferences nobody knows.", required=True),
+        *_total("allocated_water_l", "L", "Water that lands on the period's days."),
+        _number("provisional_water_l", "L", "Of this, water on provisional rows.", required=True),
+        _number("uncounted_water_l", "L", "Of this, water on days whose inferences nobody knows.", required=True),
+        *(
+            _number(f"{ratio}_per_inference{suffix}", unit, f"{words} less what is uncounted, over inferences{more}.")
+            for ratio, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+            for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+        ),
+    ),
+    key=("period", "date", "grouped_by", "name"),
+    row_rules=(
+        RowRule("interval_misses_carbon", "allocated_kgco2e lies outside its interval", _within_interval("allocated_kgco2e")),
+        RowRule("interval_misses_water", "allocated_water_l lies outside its interval", _within_interval("allocated_water_l")),
+    ),
+)  # fmt: skip
+
 RESTATEMENT_CAUSES = (
     "use life closed", "usage true-up", "factor changed", "token-time model changed", "methodology changed", "late log",
 )  # fmt: skip
@@ -626,7 +680,8 @@ TABLES: dict[str, Table] = {
     for table in (
         LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
         RUN_FACTORS, FACTORS_USED, FACTOR_ROWS,
-        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
+        RUN_IMPACTS, RUN_SPREADS, MODEL_VERSIONS, INFERENCE_IMPACTS, ROLLUPS, RESTATEMENTS,
+        PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
 

@@ -192,13 +192,14 @@ def test_report_is_written_anew_and_its_place_printed(ran, tmp_path):
 
 
 def test_rows_that_break_a_check_stop_the_run_until_they_are_mended(ran, tmp_path, monkeypatch):
-    right, landing = impacts.run_impacts, ran[0]
+    right, landing = impacts.impacts_and_spreads, ran[0]
 
-    def negative(*arguments: object) -> pd.DataFrame:
-        return right(*arguments).assign(operational_kgco2e=-1.0)
+    def negative(*arguments: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+        found, spreads = right(*arguments)
+        return found.assign(operational_kgco2e=-1.0), spreads
 
     with monkeypatch.context() as patch:
-        patch.setattr(impacts, "run_impacts", negative)
+        patch.setattr(impacts, "impacts_and_spreads", negative)
         result = invoke("run", "--landing", landing, "--warehouse", tmp_path)
     assert result.exit_code == 1
     assert "failed: run_impacts: " in result.stderr

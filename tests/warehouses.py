@@ -17,6 +17,7 @@ from ft_emissions_pipeline import (
     methodology,
     normalize,
     reference,
+    rollup,
     store,
     tables,
     token_time,
@@ -98,10 +99,10 @@ def everything(
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints = impacts.run_impacts(normalized, provenance, profile, factors)
+    footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
     versions = amortize.model_versions(footprints, usage, LAST)
-    spread = float(np.log(reference.default(factors, "gsd_disclosed").value))
+    spread = rollup.expected_log_sd(factors)
     shared = amortize.inference_impacts(
         versions, usage, runs["date"].min(), LAST, expected_log_sd=spread
     )
@@ -109,7 +110,11 @@ def everything(
         tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.TOKEN_TIME_MODEL: model,
         tables.NORMALIZED_RUNS: normalized, tables.FIELD_PROVENANCE: provenance,
         tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
-        tables.RUN_IMPACTS: footprints, tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
+        tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
+        tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
+        tables.ROLLUPS: rollup.rollups(
+            shared, spreads, footprints.set_index("run_id")["team"], expected_log_sd=spread
+        ),
     }  # fmt: skip
 
 

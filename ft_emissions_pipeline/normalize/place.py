@@ -111,14 +111,23 @@ def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
         found = ref.at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
+        age = (frame["date"].dt.year - found["year"]).abs()
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
-            log_sd=context.log_gsd(gsd, frame["date"]),
+            log_sd=np.hypot(
+                context.log_gsd(gsd, frame["date"]), _of_age(age, frame["date"], context)
+            ),
             note=_match(found),
         )
 
     return offer
+
+
+def _of_age(years: pd.Series, days: pd.Series, context: Context) -> np.ndarray:
+    """Return what a factor's age adds, by the pedigree matrix's scores of temporal correlation."""
+    scores = [context.log_gsd(f"gsd_pedigree_temporal_{score}", days) for score in (2, 3, 4, 5)]
+    return np.select([years < limit for limit in (3, 6, 10, 15)], [0.0, *scores[:3]], scores[3])
 
 
 def _match(found: pd.DataFrame) -> pd.Series:

@@ -23,6 +23,7 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_IMPACTS,
     USAGE,
     Table,
@@ -30,7 +31,7 @@ from ft_emissions_pipeline.tables import (
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
-    QUARANTINE, RESTATEMENTS, USAGE,
+    ROLLUPS, QUARANTINE, RESTATEMENTS, USAGE,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -57,7 +58,7 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, model_versions, inference_impacts, quarantine, restatements, pipeline_footprint
+    run_impacts, model_versions, inference_impacts, rollups, quarantine, restatements, pipeline_footprint
         Tables of the same name.
     run_notes : DataFrame
         Columns `RUN_NOTES` of table `normalized_runs`.
@@ -78,6 +79,7 @@ class ReportData:
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
     inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
+    rollups: pd.DataFrame = field(default_factory=lambda: _empty(ROLLUPS))
     quarantine: pd.DataFrame = field(default_factory=lambda: _empty(QUARANTINE))
     restatements: pd.DataFrame = field(default_factory=lambda: _empty(RESTATEMENTS))
     pipeline_footprint: pd.DataFrame = field(default_factory=lambda: _empty(PIPELINE_FOOTPRINT))
@@ -115,6 +117,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         run_impacts=run_impacts,
         model_versions=whole(MODEL_VERSIONS),
         inference_impacts=whole(INFERENCE_IMPACTS),
+        rollups=whole(ROLLUPS),
         quarantine=whole(QUARANTINE),
         restatements=whole(RESTATEMENTS),
         pipeline_footprint=whole(PIPELINE_FOOTPRINT),

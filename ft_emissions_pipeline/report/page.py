@@ -26,6 +26,8 @@ COMPARED_SHOWN = 12
 NOT_JOINED_SHOWN = 30
 REASON_EXAMPLES = 3
 REMEDIES_SHOWN = 10
+PERIODS_SHOWN = 12
+TEAMS_SHOWN = 20
 
 PARTS = {
     "carbon": {
@@ -72,6 +74,7 @@ def page(data: ReportData) -> str:
         models=models.head(MODELS_IN_TABLE).to_dict("records"),
         all_models=len(models),
         drawn=len(drawn),
+        sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, TEAMS_SHOWN),
         over_time=_over_time(points, step_days, drawn, spans),
         own_days=own_days,
         compositions=_compositions(data, drawn, len(models)),

@@ -212,6 +212,44 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
     return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
 
 
+def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[str, Any]]:
+    """Return the fleet's latest months, its latest quarter and year, and that year's teams.
+
+    Parameters
+    ----------
+    rollups : DataFrame
+        Table `rollups`.
+    periods, teams : int
+        Most months, and most teams, to show; teams stay out where no run names one.
+
+    Returns
+    -------
+    list of dict
+        label, and the columns of the table.
+    """
+    fleet = rollups[rollups["grouped_by"] == "fleet"].sort_values("date")
+    shown = [
+        fleet[fleet["period"] == period].tail(count)
+        for period, count in (("month", periods), ("quarter", 1), ("year", 1))
+    ]
+    of_team = rollups[(rollups["grouped_by"] == "team") & (rollups["period"] == "year")]
+    of_team = of_team[of_team["date"] == of_team["date"].max()]
+    if of_team["name"].notna().any():
+        shown.append(of_team.nlargest(teams, "allocated_kgco2e"))
+    rows = pd.concat(shown)
+    return [{**row, "label": _label(row)} for row in rows.to_dict("records")]
+
+
+def _label(row: dict[str, Any]) -> str:
+    first = row["date"]
+    period = {
+        "month": f"{first:%Y-%m}", "quarter": f"{first:%Y} Q{first.quarter}", "year": f"{first:%Y}",
+    }[row["period"]]  # fmt: skip
+    if row["grouped_by"] == "fleet":
+        return period
+    return f"{period}, {row['name'] if isinstance(row['name'], str) else 'no team named'}"
+
+
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
     """Return what the totals of models consist of, all but the named ones in one row.
 
