@@ -22,6 +22,6 @@ from ft_emissions_pipeline.amortize.ledger import inference_impacts
 from ft_emissions_pipeline.amortize.lineage import ancestors
 from ft_emissions_pipeline.amortize.schedule import monthly_schedule
 from ft_emissions_pipeline.amortize.unused import unused
-from ft_emissions_pipeline.amortize.versions import model_versions
+from ft_emissions_pipeline.amortize.versions import changed, model_versions
 
-__all__ = ["ancestors", "inference_impacts", "model_versions", "monthly_schedule", "unused"]
+__all__ = ["ancestors", "changed", "inference_impacts", "model_versions", "monthly_schedule", "unused"]

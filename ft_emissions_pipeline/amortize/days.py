@@ -11,6 +11,8 @@ they do not name served none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -30,15 +32,15 @@ _SPAN = 1 << 20
 
 def stretches(versions: pd.DataFrame) -> tuple[Ints, NDArray[np.datetime64], NDArray[np.datetime64]]:
     """Return position, opening and closing of each stretch of service: the use life without its pauses."""
-    opens = _instants(versions["use_life_start"])
-    closes = _instants(versions["use_life_end"])
+    opens = instants(versions["use_life_start"])
+    closes = instants(versions["use_life_end"])
     position = np.arange(len(versions))
     if versions["pauses"].isna().all():
         return position, opens, closes
     cuts = versions["pauses"].dropna().str.split(" ").explode()
     cuts_of = versions.index.get_indexer(cuts.index)
     edges = cuts.str.split("/", expand=True)
-    out, back = (_instants(pd.to_datetime(edges[side], format="ISO8601", utc=True)) for side in (0, 1))
+    out, back = (instants(pd.to_datetime(edges[side], format="ISO8601", utc=True)) for side in (0, 1))
     position = np.concatenate([position, cuts_of])
     opens, closes = np.concatenate([opens, back]), np.concatenate([out, closes])
     # The openings and closings of one version, each in order, pair up.
@@ -56,8 +58,14 @@ def seconds_in_service(versions: pd.DataFrame) -> Floats:
     return np.bincount(position, weights=seconds, minlength=len(versions))
 
 
-def _instants(values: pd.Series) -> NDArray[np.datetime64]:
+def instants(values: pd.Series) -> NDArray[np.datetime64]:
+    """Return UTC instants as numpy has them; pandas itself would make an object of each."""
     return values.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+
+
+def labelled(code: Ints, labels: Sequence[str]) -> pd.Series:
+    """Return a text column from codes of its few words."""
+    return pd.Series(pd.array(list(labels), dtype="str").take(code), copy=False)
 
 
 def served_days(
@@ -100,8 +108,9 @@ def served_days(
             "date": day.astype("datetime64[D]").astype("datetime64[us]"),
             "seconds": seconds,
             "inferences": np.where(counted, actual, expected),
-            "inferences_basis": np.select(
-                [counted, ~np.isnan(expected)], [ACTUAL, EXPECTED], default=NONE
+            "inferences_basis": labelled(
+                np.select([counted, ~np.isnan(expected)], [2, 1], default=0),
+                (NONE, EXPECTED, ACTUAL),
             ),
         }
     )
@@ -172,10 +181,12 @@ def _counts(
         none = np.empty(0, dtype="int64")
         return shared, (none, none, none.astype(float))
     place = position_of(versions, usage["model_version"][named])
-    begun = _instants(versions["use_life_start"]).astype("datetime64[D]").astype("int64")
-    known = (place >= 0) & (begun[place] <= day[named])
-    key, at = np.unique(place[known] * _SPAN + day[named][known], return_inverse=True)
-    total = np.bincount(at, weights=count[named][known], minlength=len(key))
+    begun = instants(versions["use_life_start"]).astype("datetime64[D]").astype("int64")
+    known = place >= 0
+    place, day, count = place[known], day[named][known], count[named][known]
+    due = begun[place] <= day
+    key, at = np.unique(place[due] * _SPAN + day[due], return_inverse=True)
+    total = np.bincount(at, weights=count[due], minlength=len(key))
     return shared, (key // _SPAN, key % _SPAN, total)
 
 
@@ -278,19 +289,15 @@ def _silent_is_none(
     return np.where(np.isnan(actual) & told, 0.0, actual)
 
 
-def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, NDArray[np.str_]]:
+def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]:
     """Return inferences over each version's life, and what they rest on."""
     position = days["position"].to_numpy()
     inferences = days["inferences"].to_numpy()
     known = ~np.isnan(inferences)
     total = np.bincount(position[known], weights=inferences[known], minlength=count)
-    basis = days["inferences_basis"].to_numpy()
     actual, expected = (
-        np.bincount(position[basis == kind], minlength=count) > 0 for kind in (ACTUAL, EXPECTED)
+        np.bincount(position[(days["inferences_basis"] == kind).to_numpy()], minlength=count) > 0
+        for kind in (ACTUAL, EXPECTED)
     )
-    words = np.select(
-        [actual & expected, actual, expected],
-        ["actual_and_expected", ACTUAL, EXPECTED],
-        default=NONE,
-    )
+    words = labelled(2 * actual + expected, (NONE, EXPECTED, ACTUAL, "actual_and_expected"))
     return np.where(actual | expected, total, np.nan), words

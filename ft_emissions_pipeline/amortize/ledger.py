@@ -15,13 +15,19 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.amortize.days import seconds_in_service, served_days
-from ft_emissions_pipeline.amortize.inheritance import unused_versions
+from ft_emissions_pipeline.amortize.inheritance import AMOUNTS, unused_versions
 from ft_emissions_pipeline.amortize.lifecycle import with_original_names
 from ft_emissions_pipeline.amortize.schedule import shared_by_month
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, conform, empty
 
 _DAY = pd.Timedelta(days=1)
+_OF_VERSIONS = (
+    "model_name", "model_version", "status", "method", "inferences", "inferences_basis", "handed_on_share",
+    "methodology", "reference_version", "base_gco2e_per_inference", "base_water_ml_per_inference",
+    "operational_kgco2e", "embodied_kgco2e", "onsite_water_l", "electricity_water_l", "embodied_water_l",
+    *(f"{part}_{amount}" for part in ("total", "inherited") for amount in AMOUNTS),
+)  # fmt: skip
 
 
 def inference_impacts(
@@ -54,7 +60,7 @@ def inference_impacts(
     Returns
     -------
     DataFrame
-        Table `inference_impacts`.
+        Table `inference_impacts`, ordered by date, model and start of the version.
 
     Notes
     -----
@@ -64,12 +70,15 @@ def inference_impacts(
     versions, usage, _ = with_original_names(versions, usage, events)
     versions = _alive(versions, first, last)
     days = served_days(versions, usage, (first, last))
-    days = days[~np.isin(days["position"], np.flatnonzero(unused_versions(versions)))]
+    days = days[~unused_versions(versions)[days["position"]]].assign(share=np.nan)
     rest = empty(AMORTISATION_SCHEDULE) if schedule is None else schedule
-    rows = pd.concat([days, _idle(versions, rest, first, last)])
-    # A day without inferences on which a remainder ends up is that remainder's row.
-    rows = rows.drop_duplicates(["position", "date"], keep="last", ignore_index=True)
-    of = versions.iloc[rows["position"]].reset_index(drop=True)
+    idle = _idle(versions, rest, first, last)
+    rows = pd.concat([days, idle]) if len(idle) else days
+    if len(idle):
+        # A day without inferences on which a remainder ends up is that remainder's row.
+        rows = rows.drop_duplicates(["position", "date"], keep="last")
+    rows = rows.take(np.lexsort((rows["position"], rows["date"]))).reset_index(drop=True)
+    of = versions[list(_OF_VERSIONS)].take(rows["position"]).reset_index(drop=True)
     share, status = _shares(rows, of, versions, rest)
     return _table(rows, of, share, status, expected_log_sd)
 
@@ -188,5 +197,4 @@ def _table(
         spread = np.hypot(uncertainty.log_sd_of_interval(*bounds), counted)
         low, high = uncertainty.interval(columns[f"{metric}_per_inference"], spread)
         columns[f"{metric}_per_inference_p05"], columns[f"{metric}_per_inference_p95"] = low, high
-    table = conform(pd.DataFrame(columns), INFERENCE_IMPACTS)
-    return table.sort_values(list(INFERENCE_IMPACTS.key), ignore_index=True)
+    return conform(pd.DataFrame(columns, copy=False), INFERENCE_IMPACTS)

@@ -122,7 +122,7 @@ def service(
         plain,
         start[plain],
         closes[plain],
-        np.where(follows, "superseded", "")[plain],
+        np.where(follows[plain], "superseded", ""),
         np.where(follows, np.arange(count) + 1, -1)[plain],
     )
     if not len(plain) < count:

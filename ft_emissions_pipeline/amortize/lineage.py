@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from ft_emissions_pipeline.amortize.days import Ints, instants
 
 
 def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
@@ -46,7 +46,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
         for token in re.split(r"[,\s]+", text)
     ]
     if rest:
-        made = versions["use_life_start"].to_numpy()
+        made = instants(versions["use_life_start"])
         of_model = versions.groupby("model_name").indices
         places = of_version.get_indexer([token for _, token in rest])
         found = [
@@ -56,7 +56,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
         kept = [(at, place) for at, place in found if place >= 0]
         pairs += [tuple(np.array(kept, dtype="int64").reshape(-1, 2).T)]
     child, parent = (np.concatenate(side).astype("int64") for side in zip(*pairs, strict=True))
-    made = versions["use_life_start"].to_numpy()
+    made = instants(versions["use_life_start"])
     older = (made[parent] < made[child]) | ((made[parent] == made[child]) & (parent < child))
     return child[older], parent[older], child[~older], parent[~older]
 
@@ -72,7 +72,7 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
     """Return how many fine-tunings lie between each version and its base model, its own included."""
     depth = [1] * len(versions)
-    made = versions["use_life_start"].to_numpy()
+    made = instants(versions["use_life_start"])
     order = np.lexsort((child, made[child]))
     for young, old in zip(child[order].tolist(), parent[order].tolist(), strict=True):
         depth[young] = max(depth[young], depth[old] + 1)

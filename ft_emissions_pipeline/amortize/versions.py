@@ -11,8 +11,9 @@ import pandas as pd
 
 from ft_emissions_pipeline.amortize import lineage
 from ft_emissions_pipeline.amortize.days import (
-    Floats,
     Ints,
+    instants,
+    labelled,
     position_of,
     served_days,
     total_inferences,
@@ -29,6 +30,7 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE,
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
 
 _DAY = np.timedelta64(1, "D")
+_OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
 
 
 def model_versions(
@@ -68,7 +70,7 @@ def model_versions(
     versions = _in_order(runs)
     codes, names = pd.factorize(versions["model_name"])
     model = codes.astype("int64")
-    start = versions["use_life_start"].dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    start = instants(versions["use_life_start"])
     serves = service(model, start, versions["model_version"], names, told)
     daily = _daily(usage, names)
     end, rule, closed = _ends(versions, model, start, serves, daily, as_of)
@@ -80,7 +82,7 @@ def model_versions(
     versions["pauses"] = _pauses(serves, stretch_end, life_end)
     versions["use_life_end"] = pd.to_datetime(life_end).tz_localize("UTC")
     versions["use_life_rule"] = rule
-    versions["status"] = np.where(closed, "closed", "open")
+    versions["status"] = labelled(closed.astype("int64"), ("open", "closed"))
     versions["projected_inferences"] = (
         versions["expected_inferences_per_day"] * versions["expected_use_life_days"]
     )
@@ -100,12 +102,15 @@ def model_versions(
 def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs as versions, ordered by model, end and run; text is only sorted where it decides."""
     versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
+    versions = versions[[name for name in versions if name in _OF_RUNS]]
     codes, _ = pd.factorize(versions["model_name"], sort=True)
-    order = np.lexsort((versions["use_life_start"].to_numpy(), codes))
-    versions = versions.iloc[order].reset_index(drop=True)
-    key = ["model_name", "use_life_start"]
-    if versions.duplicated(key).any():
-        versions = versions.sort_values([*key, "model_version"], ignore_index=True)
+    start = instants(versions["use_life_start"])
+    order = np.lexsort((start, codes))
+    codes, start = codes[order], start[order]
+    versions = versions.take(order).reset_index(drop=True)
+    if ((codes[1:] == codes[:-1]) & (start[1:] == start[:-1])).any():
+        key = ["model_name", "use_life_start", "model_version"]
+        versions = versions.sort_values(key, ignore_index=True)
     return versions
 
 
@@ -133,7 +138,7 @@ def _ends(
 ) -> tuple[Instants, np.ndarray, np.ndarray]:
     """Return when each version's last stretch of service ends, what that rests on, and if it is closed."""
     last = _last_of_each(serves.position)
-    end, rule = serves.closes[last].copy(), serves.ended_by[last].astype("<U14")
+    end, rule = serves.closes[last].copy(), serves.ended_by[last].astype("<U14", copy=True)
     closed = ~np.isnat(end)
     at = np.flatnonzero(~closed)
     if not len(at):
@@ -192,6 +197,24 @@ def _pauses(serves: Service, stretch_end: Instants, life_end: Instants) -> pd.Se
     )
     joined = text.groupby(position[gap]).agg(" ".join)
     return joined.reindex(range(len(last))).astype("str")
+
+
+def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of two states of the table that are not the same in both.
+
+    Of hundreds of thousands of versions a day changes a few; only these need a closer look.
+    """
+    place = pd.Index(new["model_version"]).get_indexer(old["model_version"])
+    held = np.flatnonzero(place >= 0)
+    before, after = old.take(held), new.take(place[held])
+    same = np.ones(len(held), dtype=bool)
+    for name in MODEL_VERSIONS.names:
+        one, other = before[name].array, after[name].array
+        equal = np.asarray((one == other), dtype=bool) | (pd.isna(one) & pd.isna(other))
+        same &= equal
+    kept_old, kept_new = np.ones(len(old), dtype=bool), np.ones(len(new), dtype=bool)
+    kept_old[held[same]], kept_new[place[held][same]] = False, False
+    return old[kept_old], new[kept_new]
 
 
 def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:

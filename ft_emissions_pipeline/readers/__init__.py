@@ -32,6 +32,7 @@ from ft_emissions_pipeline.readers import (
     mistral,
     mlflow_metrics,
     model_card,
+    model_events,
     nvidia_smi,
     openai_jobs,
     openai_usage,
@@ -97,6 +98,7 @@ READERS: tuple[Reader, ...] = (
     usage,
     meter,
     run_mapping,
+    model_events,
     disclosure,
     model_card,
 )
