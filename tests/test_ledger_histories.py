@@ -8,11 +8,13 @@ one that a single report over everything gives.
 
 from __future__ import annotations
 
+from random import Random
+
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from ft_emissions_pipeline import amortize, pending, restate
 from ft_emissions_pipeline.tables import (
@@ -25,26 +27,20 @@ from ft_emissions_pipeline.tables import (
 )
 from test_amortize import FIRST, counts, impacts
 
-HISTORIES = 20
 LAST = 12
+TOGETHER = 50
+"""Histories that share one ledger, each with models and versions of its own."""
 KEY = list(INFERENCE_IMPACTS.key)
 REPORTED = list(restate.REPORTED)
-
-hours = st.integers(0, LAST * 24 - 1)
-days = st.integers(0, LAST - 1)
-models = st.sampled_from(["m", "n"])
-versions = st.integers(0, 5).map("run-{}".format)
-
 
 def at(hour: int) -> pd.Timestamp:
     return FIRST.tz_localize("UTC") + pd.Timedelta(hours=hour)
 
 
-class Histories(RuleBasedStateMachine):
+class Team:
     """A team's facts as they arrive, and a ledger that is kept up to date report by report."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.runs: dict[str, dict[str, object]] = {}
         self.counts: dict[tuple[str, int, str | None], int] = {}
         self.events: dict[tuple[object, ...], dict[str, object]] = {}
@@ -55,50 +51,38 @@ class Histories(RuleBasedStateMachine):
         self.touched: set[pd.Timestamp] = set()
         self.reports = 0
 
-    @initialize(choices=st.sampled_from(["nothing", "unused", "remainder"]), monthly=st.booleans())
-    def choose(self, choices: str, monthly: bool) -> None:
-        method = "monthly" if monthly else "by_use"
-        self.events["declared",] = {
-            "model_name": "m", "event": "declared", "hand_on": choices, "method": method
+    def declare(self, model: str, hand_on: str, method: str) -> None:
+        self.events["declared", model] = {
+            "model_name": model, "event": "declared", "hand_on": hand_on, "method": method
         }  # fmt: skip
 
-    @rule(
-        name=versions, model=models, hour=hours, kg=st.floats(0.1, 1e4),
-        parents=st.lists(versions, max_size=2), life=st.sampled_from([None, 0.5, 4.0, 70.0]),
-        per_day=st.sampled_from([None, 0.0, 100.0]),
-    )  # fmt: skip
     def tune(self, name, model, hour, kg, parents, life, per_day) -> None:
         self.runs[name] = {
-            "run_id": name, "model_name": model, "ended_at": FIRST + pd.Timedelta(hours=hour), "total_kgco2e": kg,
-            "parent_version": " ".join(parents) or None, "expected_inferences_per_day": per_day,
-            "expected_use_life_days": life or 30.0,
+            "run_id": name, "model_name": model, "ended_at": FIRST + pd.Timedelta(hours=hour),
+            "total_kgco2e": kg, "parent_version": " ".join(parents) or None,
+            "expected_inferences_per_day": per_day, "expected_use_life_days": life or 30.0,
             "expected_use_life_basis": "default" if life is None else "disclosed",
         }  # fmt: skip
 
-    @rule(model=models, day=days, version=st.none() | versions, count=st.integers(0, 10**6))
     def count_or_correct(self, model, day, version, count) -> None:
         self.counts[model, day, version] = count
         self.touched.add(FIRST + pd.Timedelta(days=day))
 
-    @rule(model=models, hour=hours, version=versions)
     def roll_back(self, model, hour, version) -> None:
         self.events[model, hour, version] = {
             "model_name": model, "event": "rolled_back", "at": at(hour), "model_version": version
         }  # fmt: skip
 
-    @rule(model=models, hour=hours, version=st.none() | versions)
     def retire(self, model, hour, version) -> None:
         self.events[model, hour, version, "retired"] = {
             "model_name": model, "event": "retired", "at": at(hour), "model_version": version
         }  # fmt: skip
 
-    @rule(hour=hours)
-    def rename(self, hour) -> None:
-        self.events["renamed",] = {
-            "model_name": "m", "event": "renamed", "at": at(hour), "new_name": "n"
+    def rename(self, model, hour, name) -> None:
+        self.events["renamed", model] = {
+            "model_name": model, "event": "renamed", "at": at(hour), "new_name": name
         }  # fmt: skip
 
-    @rule()
     def report(self) -> None:
         """Compute the days that moved since the last report, and note what moved on them."""
         found = self.use_lives()
@@ -149,7 +133,7 @@ class Histories(RuleBasedStateMachine):
             table, usage, first, last, expected_log_sd=0.1, events=events, schedule=schedule
         )
 
-    def teardown(self) -> None:
+    def hold_to_all_promises(self) -> None:
         """Hold the ledger at the end to everything that is promised of it."""
         self.report()
         found = self.use_lives()
@@ -214,15 +198,105 @@ class Histories(RuleBasedStateMachine):
         counted = usage.loc[~usage["source_record"].isin(lost), "inferences"].sum()
         assert actual == pytest.approx(counted, rel=1e-9)
 
-    @invariant()
-    def facts_are_facts(self) -> None:
-        assert len(self.ledger) == len(self.ledger[KEY].drop_duplicates())
+
+HOURS = LAST * 24
+HAND_ON = ["nothing", "unused", "remainder"]
+LIVES = [None, 0.5, 4.0, 70.0]
+PER_DAY = [None, 0.0, 100.0]
+METHODS = ["by_use", "monthly"]
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(
-    max_examples=HISTORIES,
-    stateful_step_count=10,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+def facts(random: Random, history: int) -> list[tuple[str, dict[str, object]]]:
+    """Return what happens in one history: its two models, and up to six versions of either."""
+    models = [f"{letter}-{history}" for letter in "mn"]
+    versions = [f"run-{history}-{number}" for number in range(6)]
+    named = [None, *versions]
+    happened = [
+        ("tune", {
+            "name": name, "model": random.choice(models), "hour": random.randrange(HOURS),
+            "kg": random.uniform(0.1, 1e4), "parents": random.sample(versions, random.randrange(3)),
+            "life": random.choice(LIVES), "per_day": random.choice(PER_DAY),
+        }) for name in random.sample(versions, random.randrange(1, 7))
+    ]  # fmt: skip
+    happened += [
+        ("count_or_correct", {"model": random.choice(models), "day": random.randrange(LAST),
+                              "version": random.choice(named), "count": random.randrange(10**6)})
+        for _ in range(random.randrange(8))
+    ]  # fmt: skip
+    if random.random() < 0.5:
+        where = {"model": random.choice(models), "hour": random.randrange(HOURS)}
+        happened.append(("roll_back", {**where, "version": random.choice(versions)}))
+    if random.random() < 0.3:
+        where = {"model": random.choice(models), "hour": random.randrange(HOURS)}
+        happened.append(("retire", {**where, "version": random.choice(named)}))
+    if random.random() < 0.2:
+        happened.append(("rename", {"model": models[0], "hour": random.randrange(HOURS), "name": models[1]}))
+    for model in models:
+        choice = {"hand_on": random.choice(HAND_ON), "method": random.choice(METHODS)}
+        happened.append(("declare", {"model": model, **choice}))
+    return happened
+
+
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(seed=st.integers(0, 2**32))
+def test_five_hundred_histories_keep_every_promise(seed: int) -> None:
+    random = Random(seed)
+    arriving = [fact for history in range(TOGETHER) for fact in facts(random, history)]
+    random.shuffle(arriving)
+    team = Team()
+    for number, (what, values) in enumerate(arriving):
+        getattr(team, what)(**values)
+        if number in (len(arriving) // 3, 2 * len(arriving) // 3):
+            team.report()
+    team.hold_to_all_promises()
+
+
+models = st.sampled_from("mn")
+versions = st.integers(0, 5).map("run-{}".format)
+hours = st.integers(0, HOURS - 1)
+
+
+class OneHistory(RuleBasedStateMachine):
+    """The same step by step, so that a report refreshes just the days that one model's facts moved."""
+
+    @initialize(hand_on=st.sampled_from(HAND_ON), method=st.sampled_from(METHODS))
+    def begin(self, hand_on: str, method: str) -> None:
+        self.team = Team()
+        self.team.declare("m", hand_on, method)
+
+    @rule(
+        name=versions, model=models, hour=hours, kg=st.floats(0.1, 1e4),
+        parents=st.lists(versions, max_size=2), life=st.sampled_from(LIVES), per_day=st.sampled_from(PER_DAY),
+    )  # fmt: skip
+    def tune(self, **values) -> None:
+        self.team.tune(**values)
+
+    @rule(model=models, day=st.integers(0, LAST - 1), version=st.none() | versions, count=st.integers(0, 10**6))
+    def count_or_correct(self, **values) -> None:
+        self.team.count_or_correct(**values)
+
+    @rule(model=models, hour=hours, version=versions)
+    def roll_back(self, **values) -> None:
+        self.team.roll_back(**values)
+
+    @rule(model=models, hour=hours, version=st.none() | versions)
+    def retire(self, **values) -> None:
+        self.team.retire(**values)
+
+    @rule(hour=hours)
+    def rename(self, hour: int) -> None:
+        self.team.rename("m", hour, "n")
+
+    @rule()
+    def report(self) -> None:
+        self.team.report()
+
+    def teardown(self) -> None:
+        self.team.report()
+        self.team.hold_to_all_promises()
+
+
+TestOneHistory = OneHistory.TestCase
+TestOneHistory.settings = settings(
+    max_examples=15, stateful_step_count=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
