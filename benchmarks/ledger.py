@@ -62,9 +62,7 @@ def last_day(days: int) -> pd.Timestamp:
     return FIRST + pd.Timedelta(days=days - 1)
 
 
-def ledger(
-    runs: pd.DataFrame, usage: pd.DataFrame, days: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ledger(runs: pd.DataFrame, usage: pd.DataFrame, days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     versions = amortize.model_versions(runs, usage, last_day(days))
     return versions, amortize.inference_impacts(
         versions, usage, FIRST, last_day(days), expected_log_sd=EXPECTED_LOG_SD

@@ -325,7 +325,9 @@ def test_a_version_that_was_rolled_back_to_serves_in_two_stretches() -> None:
 
 
 def test_counts_that_name_an_old_version_say_that_it_serves_again() -> None:
-    usage = counts(("2026-01-01", 100.0), ("2026-01-04", 60.0, "run-0"), ("2026-01-04", 40.0, "run-1"))
+    usage = counts(
+        ("2026-01-01", 100.0), ("2026-01-04", 60.0, "run-0"), ("2026-01-04", 40.0, "run-1")
+    )
     versions = amortize.model_versions(impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"))
     assert versions["inferences"][0] == 160.0
     assert versions["use_life_end"][0] == at(4)
@@ -414,7 +416,9 @@ def test_a_remainder_passes_from_heir_to_heir_and_never_counts_twice() -> None:
 
 
 def test_the_disclosed_share_of_pre_training_stands_beside_the_fine_tuning() -> None:
-    events = told({"event": "declared", "base_model_kgco2e": 539_000.0, "base_model_inferences": 1e9})
+    events = told(
+        {"event": "declared", "base_model_kgco2e": 539_000.0, "base_model_inferences": 1e9}
+    )
     usage = counts(("2026-01-01", 1000.0))
     versions = amortize.model_versions(impacts({}), usage, pd.Timestamp("2026-01-01"), events)
     days = ledger(versions, usage, "2026-01-01")
@@ -434,7 +438,9 @@ def test_the_published_monthly_schedule_comes_out() -> None:
     assert tonnes * first.billed == pytest.approx(5.0, abs=0.2)
     assert tonnes * second.remaining == pytest.approx(41.0, abs=0.2)
     assert second.projected == 143e12
-    assert tonnes * second.remaining * 1e6 / second.projected * 1e6 == pytest.approx(0.28, abs=0.006)
+    assert tonnes * second.remaining * 1e6 / second.projected * 1e6 == pytest.approx(
+        0.28, abs=0.006
+    )
 
 
 MONTHLY = {
@@ -532,8 +538,13 @@ def test_a_count_after_the_last_day_of_service_is_told() -> None:
 
 
 def test_a_cycle_of_parents_is_cut_and_told() -> None:
-    runs = impacts({"parent_version": "run-1"}, {"parent_version": "run-0"}, {"parent_version": "run-2"})
-    assert refused(runs, counts()) == [("run-0", "impossible_parent"), ("run-2", "impossible_parent")]
+    runs = impacts(
+        {"parent_version": "run-1"}, {"parent_version": "run-0"}, {"parent_version": "run-2"}
+    )
+    assert refused(runs, counts()) == [
+        ("run-0", "impossible_parent"),
+        ("run-2", "impossible_parent"),
+    ]
     versions = amortize.model_versions(runs, counts(), pd.Timestamp("2026-01-03"))
     assert versions["generation"].tolist() == [1, 2, 1]
 

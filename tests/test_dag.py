@@ -701,7 +701,8 @@ def test_counts_that_no_version_fits_stand_in_quarantine_until_the_log_lands(sta
     write_nights(team.landing / "newcomer.csv", ("newcomer", 8))
     materialize(team.landing, team.warehouse)
     assert team.read(QUARANTINE).empty
-    counted = team.read(INFERENCE_IMPACTS).query("model_name == 'newcomer' and date == '2026-01-08'")
+    rows = team.read(INFERENCE_IMPACTS)
+    counted = rows[(rows["model_name"] == "newcomer") & (rows["date"] == day(8))]
     assert counted["inferences"].tolist() == [70.0]
 
 

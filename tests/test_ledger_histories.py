@@ -15,6 +15,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from test_amortize import FIRST, counts, impacts
 
 from ft_emissions_pipeline import amortize, pending, restate
 from ft_emissions_pipeline.tables import (
@@ -25,13 +26,13 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from test_amortize import FIRST, counts, impacts
 
 LAST = 12
 TOGETHER = 50
 """Histories that share one ledger, each with models and versions of its own."""
 KEY = list(INFERENCE_IMPACTS.key)
 REPORTED = list(restate.REPORTED)
+
 
 def at(hour: int) -> pd.Timestamp:
     return FIRST.tz_localize("UTC") + pd.Timedelta(hours=hour)
@@ -171,7 +172,7 @@ class Team:
     def what_was_reported_leads_to_what_stands(self) -> None:
         moves = pd.concat([empty(RESTATEMENTS), *[m for m in self.moves if len(m)]])
         state: dict[tuple, dict[str, float]] = {}
-        by_report = {n: rows for n, rows in moves.groupby("new_table_version")}
+        by_report = dict(iter(moves.groupby("new_table_version")))
         for number in range(1, self.reports + 1):
             # A restatement's new version is the one that the report before it left, plus one.
             for move in by_report.get(number + 1, empty(RESTATEMENTS)).to_dict("records"):
@@ -230,7 +231,9 @@ def facts(random: Random, history: int) -> list[tuple[str, dict[str, object]]]:
         where = {"model": random.choice(models), "hour": random.randrange(HOURS)}
         happened.append(("retire", {**where, "version": random.choice(named)}))
     if random.random() < 0.2:
-        happened.append(("rename", {"model": models[0], "hour": random.randrange(HOURS), "name": models[1]}))
+        happened.append(
+            ("rename", {"model": models[0], "hour": random.randrange(HOURS), "name": models[1]})
+        )
     for model in models:
         choice = {"hand_on": random.choice(HAND_ON), "method": random.choice(METHODS)}
         happened.append(("declare", {"model": model, **choice}))
@@ -271,7 +274,12 @@ class OneHistory(RuleBasedStateMachine):
     def tune(self, **values) -> None:
         self.team.tune(**values)
 
-    @rule(model=models, day=st.integers(0, LAST - 1), version=st.none() | versions, count=st.integers(0, 10**6))
+    @rule(
+        model=models,
+        day=st.integers(0, LAST - 1),
+        version=st.none() | versions,
+        count=st.integers(0, 10**6),
+    )
     def count_or_correct(self, **values) -> None:
         self.team.count_or_correct(**values)
 
@@ -298,5 +306,8 @@ class OneHistory(RuleBasedStateMachine):
 
 TestOneHistory = OneHistory.TestCase
 TestOneHistory.settings = settings(
-    max_examples=15, stateful_step_count=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=15,
+    stateful_step_count=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

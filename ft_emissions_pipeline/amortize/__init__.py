@@ -24,4 +24,11 @@ from ft_emissions_pipeline.amortize.schedule import monthly_schedule
 from ft_emissions_pipeline.amortize.unused import unused
 from ft_emissions_pipeline.amortize.versions import changed, model_versions
 
-__all__ = ["ancestors", "changed", "inference_impacts", "model_versions", "monthly_schedule", "unused"]
+__all__ = [
+    "ancestors",
+    "changed",
+    "inference_impacts",
+    "model_versions",
+    "monthly_schedule",
+    "unused",
+]

@@ -30,7 +30,9 @@ _SPAN = 1 << 20
 """More days than any table holds, so that model and day make one whole number."""
 
 
-def stretches(versions: pd.DataFrame) -> tuple[Ints, NDArray[np.datetime64], NDArray[np.datetime64]]:
+def stretches(
+    versions: pd.DataFrame,
+) -> tuple[Ints, NDArray[np.datetime64], NDArray[np.datetime64]]:
     """Return position, opening and closing of each stretch of service: the use life without its pauses."""
     opens = instants(versions["use_life_start"])
     closes = instants(versions["use_life_end"])
@@ -40,7 +42,9 @@ def stretches(versions: pd.DataFrame) -> tuple[Ints, NDArray[np.datetime64], NDA
     cuts = versions["pauses"].dropna().str.split(" ").explode()
     cuts_of = versions.index.get_indexer(cuts.index)
     edges = cuts.str.split("/", expand=True)
-    out, back = (instants(pd.to_datetime(edges[side], format="ISO8601", utc=True)) for side in (0, 1))
+    out, back = (
+        instants(pd.to_datetime(edges[side], format="ISO8601", utc=True)) for side in (0, 1)
+    )
     position = np.concatenate([position, cuts_of])
     opens, closes = np.concatenate([opens, back]), np.concatenate([out, closes])
     # The openings and closings of one version, each in order, pair up.
@@ -51,16 +55,20 @@ def stretches(versions: pd.DataFrame) -> tuple[Ints, NDArray[np.datetime64], NDA
     return whole[at_open], opens[at_open], closes[at_close]
 
 
+def _summed(group: NDArray[np.intp], weights: Floats, count: int) -> Floats:
+    return np.bincount(group, weights=weights, minlength=count).astype("float64")
+
+
 def seconds_in_service(versions: pd.DataFrame) -> Floats:
     """Return for how long each version served, its pauses left out."""
     position, opens, closes = stretches(versions)
     seconds = np.maximum((closes - opens) / np.timedelta64(1, "s"), 0.0)
-    return np.bincount(position, weights=seconds, minlength=len(versions))
+    return _summed(position, seconds, len(versions))
 
 
 def instants(values: pd.Series) -> NDArray[np.datetime64]:
     """Return UTC instants as numpy has them; pandas itself would make an object of each."""
-    return values.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    return np.asarray(values.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
 
 
 def labelled(code: Ints, labels: Sequence[str]) -> pd.Series:
@@ -186,7 +194,7 @@ def _counts(
     place, day, count = place[known], day[named][known], count[named][known]
     due = begun[place] <= day
     key, at = np.unique(place[due] * _SPAN + day[due], return_inverse=True)
-    total = np.bincount(at, weights=count[due], minlength=len(key))
+    total = _summed(at, count[due], len(key))
     return shared, (key // _SPAN, key % _SPAN, total)
 
 
@@ -251,8 +259,8 @@ def _one_row_a_day(
     return (
         position[first],
         day[first],
-        np.bincount(row, weights=seconds),
-        np.bincount(row, weights=actual),
+        _summed(row, seconds, len(first)),
+        _summed(row, actual, len(first)),
     )
 
 

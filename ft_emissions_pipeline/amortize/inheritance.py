@@ -82,4 +82,4 @@ def unused_versions(versions: pd.DataFrame) -> np.ndarray:
     idle = (versions["inferences_basis"] != "none") & ~(versions["inferences"] > 0)
     # Rolled back before it served, then named: counted inferences go before time in service.
     lifeless = instant & ~(versions["inferences"] > 0)
-    return ((versions["status"] == "closed") & (lifeless | idle)).to_numpy()
+    return np.asarray((versions["status"] == "closed") & (lifeless | idle), dtype=bool)

@@ -106,7 +106,9 @@ def _shares(
     if monthly.any():
         month = _month_of(rows[monthly], of[monthly], schedule)
         served = month["inferences"].where(month["inferences"] > 0)
-        share[monthly] = (rows["inferences"][monthly].fillna(0.0) * month["billed_share"] / served).fillna(0.0)
+        share[monthly] = (
+            rows["inferences"][monthly].fillna(0.0) * month["billed_share"] / served
+        ).fillna(0.0)
         status[monthly] = month["status"]
     return share.where(rows["share"].isna(), rows["share"]), status
 
@@ -149,7 +151,9 @@ def _idle(
             "seconds": 0.0,
             "inferences": 0.0,
             "inferences_basis": np.where(
-                (idle["handed_on_share"] == 1.0) & remainder[idle.index].isna(), "handed_on", "unallocated"
+                (idle["handed_on_share"] == 1.0) & remainder[idle.index].isna(),
+                "handed_on",
+                "unallocated",
             ),
             "share": remainder[idle.index],
         }
@@ -189,7 +193,9 @@ def _table(
             ("embodied_", embodied),
             ("inherited_", inherited),
         ):
-            columns[f"{part}{metric}_per_inference"] = per_inference(amount * share * factor, served)
+            columns[f"{part}{metric}_per_inference"] = per_inference(
+                amount * share * factor, served
+            )
         bounds = (
             of[f"total_{total}{suffix}"] + of[f"inherited_{total}{suffix}"]
             for suffix in ("_p05", "_p95")

@@ -54,7 +54,8 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
             for (at, token), place in zip(rest, places, strict=True)
         ]
         kept = [(at, place) for at, place in found if place >= 0]
-        pairs += [tuple(np.array(kept, dtype="int64").reshape(-1, 2).T)]
+        young, old = np.array(kept, dtype="int64").reshape(-1, 2).T
+        pairs.append((young, old))
     child, parent = (np.concatenate(side).astype("int64") for side in zip(*pairs, strict=True))
     made = instants(versions["use_life_start"])
     older = (made[parent] < made[child]) | ((made[parent] == made[child]) & (parent < child))

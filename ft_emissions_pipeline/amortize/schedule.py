@@ -34,7 +34,7 @@ class Month(NamedTuple):
 
 
 def months(
-    inferences: Sequence[float], projected: float, use_life: int, *, bear_the_rest: bool
+    inferences: Sequence[float] | Floats, projected: float, use_life: int, *, bear_the_rest: bool
 ) -> Iterator[Month]:
     r"""Share a cost of 1 over months.
 
@@ -100,9 +100,7 @@ def monthly_schedule(
         Table `amortisation_schedule`.
     """
     chosen = versions["model_name"].isin(versions.loc[shared_by_month(versions), "model_name"])
-    versions, usage, _ = with_original_names(
-        versions[chosen].reset_index(drop=True), usage, events
-    )
+    versions, usage, _ = with_original_names(versions[chosen].reset_index(drop=True), usage, events)
     rows = of_versions(versions, served_days(versions, usage), versions["handed_on_share"] == 0)
     of = versions.iloc[rows["position"]].reset_index(drop=True)
     over = (of["status"] == "closed") | (rows["month_end"] <= as_of)
@@ -133,7 +131,7 @@ def remaining_shares(versions: pd.DataFrame, days: pd.DataFrame, chosen: np.ndar
     """Return which share of their cost the chosen versions have not borne when they are superseded."""
     rows = of_versions(versions, days, pd.Series(False, index=versions.index))
     billed = rows.groupby("position")["billed"].sum().reindex(np.flatnonzero(chosen))
-    return np.clip(1.0 - billed.to_numpy(dtype=float), 0.0, 1.0)
+    return np.asarray(np.clip(1.0 - billed.to_numpy(dtype=float), 0.0, 1.0), dtype="float64")
 
 
 def of_versions(
@@ -151,15 +149,15 @@ def of_versions(
         Whether the last month of a closed version bears what is left, or hands it on.
     """
     found = []
-    for position, served in days[days["position"].isin(np.flatnonzero(shared_by_month(versions)))].groupby(
-        "position"
-    ):
+    for position, served in days[
+        days["position"].isin(np.flatnonzero(shared_by_month(versions)))
+    ].groupby("position"):
         version = versions.iloc[position]
         use_life = max(1, round(version["expected_use_life_days"] / DAYS_PER_MONTH))
         begun = version["use_life_start"].tz_localize(None).floor("D")
         starts = pd.DatetimeIndex([begun + pd.DateOffset(months=n) for n in range(use_life)])
         month = starts.searchsorted(served["date"], side="right") - 1
-        counts = np.bincount(month, weights=served["inferences"].fillna(0.0))
+        counts = np.bincount(month, weights=served["inferences"].fillna(0.0)).astype("float64")
         rest = version["status"] == "closed" and bear_the_rest.iloc[position]
         last = served["date"].max()
         ends = [*(starts[1:] - pd.Timedelta(days=1)), max(last, starts[-1])]

@@ -81,25 +81,33 @@ def _of_usage(versions: pd.DataFrame, usage: pd.DataFrame) -> pd.DataFrame:
     checks: dict[str, tuple[np.ndarray, Callable[[pd.Series], str]]] = {
         "unknown_version": (
             named & (place < 0) & (model >= 0),
-            lambda row: f"names version {row['model_version']!r} of model {row['model_name']!r}, "
-            "but no run has this id; name the run's id, or leave the version out",
+            lambda row: (
+                f"names version {row['model_version']!r} of model {row['model_name']!r}, "
+                "but no run has this id; name the run's id, or leave the version out"
+            ),
         ),
         "unknown_model": (
             (model < 0) & (place < 0),
-            lambda row: f"counts inferences of model {row['model_name']!r}, of which no fine-tuning "
-            "is known; land its log, or give run and usage the same model_name",
+            lambda row: (
+                f"counts inferences of model {row['model_name']!r}, of which no fine-tuning "
+                "is known; land its log, or give run and usage the same model_name"
+            ),
         ),
         "before_first_version": (
             early,
-            lambda row: f"counts inferences on {row['date']:%Y-%m-%d}, before the first fine-tuning of "
-            f"{row['model_version'] if pd.notna(row['model_version']) else row['model_name']!r}; "
-            "land the earlier log, or correct the date",
+            lambda row: (
+                f"counts inferences on {row['date']:%Y-%m-%d}, before the first fine-tuning of "
+                f"{row['model_version'] if pd.notna(row['model_version']) else row['model_name']!r}; "
+                "land the earlier log, or correct the date"
+            ),
         ),
         "not_in_service": (
             ~named & ~_in_service(versions, of_model.astype("int64"), model, day),
-            lambda row: f"counts inferences of {row['model_name']!r} on {row['date']:%Y-%m-%d}, when no "
-            "version was in service; name the version that served, correct expected_use_life_days, "
-            "or correct models.yaml",
+            lambda row: (
+                f"counts inferences of {row['model_name']!r} on {row['date']:%Y-%m-%d}, when no "
+                "version was in service; name the version that served, correct expected_use_life_days, "
+                "or correct models.yaml"
+            ),
         ),
     }
     return _rows(usage, {code: (broken & counted, why) for code, (broken, why) in checks.items()})
@@ -120,7 +128,7 @@ def _in_service(
         return np.zeros(len(day), dtype=bool)
     of = order[np.maximum(at, 0)]
     same = (at >= 0) & (key[of] // _SPAN == model)
-    return same & (closes[serves][of] > day)
+    return np.asarray(same & (closes[serves][of] > day), dtype=bool)
 
 
 def _of_events(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
@@ -134,18 +142,24 @@ def _of_events(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         {
             "unknown_model": (
                 (~known & ~events["model_name"].isin(versions["present_name"])).to_numpy(),
-                lambda row: f"is about model {row['model_name']!r}, of which no fine-tuning is known; "
-                "correct the name, or land the log",
+                lambda row: (
+                    f"is about model {row['model_name']!r}, of which no fine-tuning is known; "
+                    "correct the name, or land the log"
+                ),
             ),
             "unknown_version": (
                 (known & named & ~theirs.isin(own)).to_numpy(),
-                lambda row: f"names version {row['model_version']!r}, which no run of "
-                f"{row['model_name']!r} has made; name the run's id",
+                lambda row: (
+                    f"names version {row['model_version']!r}, which no run of "
+                    f"{row['model_name']!r} has made; name the run's id"
+                ),
             ),
             "contradicting_event": (
                 contradicting(events).to_numpy(),
-                lambda row: f"claims the service of {row['model_name']!r} at {row['at']}, which another "
-                "event claims, too; keep the one that is right",
+                lambda row: (
+                    f"claims the service of {row['model_name']!r} at {row['at']}, which another "
+                    "event claims, too; keep the one that is right"
+                ),
             ),
         },
     )
@@ -161,9 +175,11 @@ def _of_parents(versions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         {
             "impossible_parent": (
                 np.ones(len(rows), dtype=bool),
-                lambda row: f"run {row['run_id']!r} names as its parent {elders[row['run_id']]!r}, which was "
-                "made no earlier than itself: a cycle, or a wrong clock; the run counts, its parent "
-                "is ignored: correct parent_version",
+                lambda row: (
+                    f"run {row['run_id']!r} names as its parent {elders[row['run_id']]!r}, which was "
+                    "made no earlier than itself: a cycle, or a wrong clock; the run counts, its parent "
+                    "is ignored: correct parent_version"
+                ),
             )
         },
     )

@@ -116,15 +116,17 @@ def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _last_of_each(position: Ints) -> Ints:
     """Return where the last stretch of each version stands: stretches are ordered by version."""
-    return np.flatnonzero(np.append(position[1:] != position[:-1], True)) if len(position) else position
+    return (
+        np.flatnonzero(np.append(position[1:] != position[:-1], True))
+        if len(position)
+        else position
+    )
 
 
 def _daily(usage: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
     """Return inferences by code of the model and day."""
     model = names.get_indexer(usage["model_name"])
-    daily = pd.DataFrame(
-        {"model": model, "date": usage["date"], "inferences": usage["inferences"]}
-    )
+    daily = pd.DataFrame({"model": model, "date": usage["date"], "inferences": usage["inferences"]})
     return daily[model >= 0].groupby(["model", "date"], as_index=False)["inferences"].sum()
 
 
@@ -244,5 +246,3 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
     )
     at = present.get_indexer(versions["model_name"])
     return versions.assign(**{name: own[name].take(at).array for name in own})
-
-

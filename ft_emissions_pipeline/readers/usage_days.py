@@ -190,7 +190,9 @@ def with_hours(usage: pd.DataFrame) -> pd.DataFrame:
     text = np.full(len(usage), None, dtype=object)
     text[within] = [
         " ".join(("0",) * at + (f"{count:.0f}",) + ("0",) * (_HOURS - 1 - at))
-        for at, count in zip(hour.dt.hour[within].astype(int), usage["inferences"][within], strict=True)
+        for at, count in zip(
+            hour.dt.hour[within].astype(int), usage["inferences"][within], strict=True
+        )
     ]
     return usage.assign(hours=pd.Series(text, index=usage.index, dtype="str"))
 
@@ -278,6 +280,8 @@ def _one_day(group: pd.DataFrame) -> pd.DataFrame:
             words.add(LOST)
     last = group.loc[[kept[0]]].copy()
     last["inferences"] = group.loc[kept, "inferences"].sum()
-    last["hours"] = pd.Series([_added_hours(group.loc[kept, "hours"])], index=last.index, dtype="str")
+    last["hours"] = pd.Series(
+        [_added_hours(group.loc[kept, "hours"])], index=last.index, dtype="str"
+    )
     last["repairs"] = pd.Series([" ".join(sorted(words)) or np.nan], index=last.index, dtype="str")
     return last

@@ -131,7 +131,13 @@ def conserved():
     """Check what holds of every reading, and return it."""
 
     def check(reading):
-        frames = (reading.runs, reading.usage, reading.telemetry, reading.quarantine)
+        frames = (
+            reading.runs,
+            reading.usage,
+            reading.telemetry,
+            reading.events,
+            reading.quarantine,
+        )
         assert reading.merged >= 0
         assert reading.records == reading.merged + sum(len(frame) for frame in frames)
         assert set(reading.quarantine["reason_code"]) <= set(REASONS)
@@ -398,6 +404,7 @@ def seeds(emissions_csv):
         "card.md": DISCLOSURE_MD.encode(),
         "disclosure.yaml": b"Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n",
         "runs.yaml": RUNS_YAML.encode(),
+        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
         "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
         "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
         "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),
