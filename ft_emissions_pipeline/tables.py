@@ -690,6 +690,7 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {column.name: _typed(frame, column) for column in table.columns},
         index=frame.index,
+        copy=False,
     ).reset_index(drop=True)
 
 
