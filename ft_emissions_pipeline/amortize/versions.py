@@ -212,8 +212,8 @@ def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     same = np.ones(len(held), dtype=bool)
     for name in MODEL_VERSIONS.names:
         one, other = before[name].array, after[name].array
-        equal = np.asarray((one == other), dtype=bool) | (pd.isna(one) & pd.isna(other))
-        same &= equal
+        differs = np.flatnonzero(~np.asarray(one == other, dtype=bool))
+        same[differs] &= pd.isna(one[differs]) & pd.isna(other[differs])
     kept_old, kept_new = np.ones(len(old), dtype=bool), np.ones(len(new), dtype=bool)
     kept_old[held[same]], kept_new[place[held][same]] = False, False
     return old[kept_old], new[kept_new]
