@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
+from assets.partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
 from assets.quality_checks import ADDS_UP, check_result, check_spec, sums_check
 from assets.reference import key
 from assets.resources import Pipeline
@@ -20,6 +20,7 @@ from ft_emissions_pipeline import amortize, landing, pending, restate, restateme
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
+    AMORTISATION_SCHEDULE,
     FACTOR_ROWS,
     FACTORS_USED,
     INFERENCE_IMPACTS,
@@ -32,7 +33,6 @@ from ft_emissions_pipeline.tables import (
 )
 
 GROUP = "impacts"
-ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
 
 
 @dg.multi_asset(
@@ -78,23 +78,53 @@ def model_versions(
     run_impacts: pd.DataFrame,
     usage: pd.DataFrame,
     landing_index: pd.DataFrame,
+    model_events: pd.DataFrame,
 ) -> pd.DataFrame:
     """Find out which version serves when, and over how many inferences.
 
     A version serves until the next fine-tuning of its model; while there is none, until its
-    expected end.
+    expected end. What `models.yaml` tells goes before.
     """
     reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
-    known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
-    tags = context.run.tags
-    known += [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
-    days_known = [day for day in known if day is not None]
-    as_of = max(days_known) if days_known else pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-    versions = amortize.model_versions(run_impacts, usage, as_of)
+    as_of = _as_of(context, landing_index, reported)
+    versions = amortize.model_versions(run_impacts, usage, as_of, model_events)
     previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
     unshared = pending.unshared_days(previous, versions, reported, as_of)
     pending.note(pipeline.warehouse, ALLOCATION, unshared)
     return versions
+
+
+def _as_of(
+    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
+) -> pd.Timestamp:
+    """Return the last day of which anything is known."""
+    known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
+    tags = context.run.tags
+    known += [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
+    days_known = [day for day in known if day is not None]
+    return max(days_known) if days_known else pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+
+
+@table_asset(
+    AMORTISATION_SCHEDULE,
+    group=GROUP,
+    ins={"usage": ALL_DAYS},
+)
+def amortisation_schedule(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    model_versions: pd.DataFrame,
+    usage: pd.DataFrame,
+    landing_index: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> pd.DataFrame:
+    """Share long-lived versions by month: remaining cost over remaining projected inferences.
+
+    Only for models for which `models.yaml` chooses the method.
+    """
+    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    as_of = _as_of(context, landing_index, reported)
+    return amortize.monthly_schedule(model_versions, usage, as_of, model_events)
 
 
 @dg.multi_asset(
@@ -102,7 +132,10 @@ def model_versions(
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    ins={"model_versions": dg.AssetIn(), "usage": dg.AssetIn()},
+    ins={
+        name: dg.AssetIn()
+        for name in ("model_versions", "amortisation_schedule", "usage", "model_events")
+    },
     # Factors moved a value only where they changed for its run.
     deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
     outs={
@@ -119,7 +152,9 @@ def inference_impacts(
     context: dg.AssetExecutionContext,
     pipeline: Pipeline,
     model_versions: pd.DataFrame,
+    amortisation_schedule: pd.DataFrame,
     usage: pd.DataFrame,
+    model_events: pd.DataFrame,
 ) -> Iterator[Any]:
     """Share each version's footprint over the day's inferences, and note what moved."""
     first, last = days(context)
@@ -129,6 +164,8 @@ def inference_impacts(
         first,
         last,
         expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
+        events=model_events,
+        schedule=amortisation_schedule,
     )
     span = (first.date(), last.date())
     old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
@@ -146,7 +183,13 @@ def inference_impacts(
 @dg.asset(
     name=ROLLUPS.name,
     group_name=GROUP,
-    deps=[INFERENCE_IMPACTS.name, RUN_SPREADS.name, RUN_IMPACTS.name, key("defaults")],
+    deps=[
+        INFERENCE_IMPACTS.name,
+        MODEL_VERSIONS.name,
+        RUN_SPREADS.name,
+        RUN_IMPACTS.name,
+        key("defaults"),
+    ],
     check_specs=[check_spec(ROLLUPS), ADDS_UP],
     **out(
         ROLLUPS, "Only periods that the run's days touch, or that no longer add up, are made anew."

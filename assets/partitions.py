@@ -34,6 +34,9 @@ DAYS_OF_A_RUN = dg.TimeWindowPartitionMapping(
 )
 """The day of a run and those over which it may have lasted."""
 
+ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
+"""Input of which every day is needed."""
+
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 LAST_DAY_TAGS = (RANGE_END, "dagster/partition")

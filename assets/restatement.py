@@ -21,6 +21,7 @@ from ft_emissions_pipeline import report, restatement, store
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.restatement import Choices
 from ft_emissions_pipeline.tables import (
+    AMORTISATION_SCHEDULE,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
@@ -60,7 +61,7 @@ def choices(pipeline: Pipeline) -> Choices:
 
 def _refreshed(pipeline: Pipeline, done: restatement.Done) -> Iterator[dg.AssetMaterialization]:
     known = set(DAILY.get_partition_keys())
-    for table in (*BY_DAY, MODEL_VERSIONS, ROLLUPS):
+    for table in (*BY_DAY, MODEL_VERSIONS, AMORTISATION_SCHEDULE, ROLLUPS):
         metadata = {
             "delta_version": store.version(pipeline.warehouse, table),
             "restated_runs": done.runs,

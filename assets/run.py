@@ -105,8 +105,15 @@ def _run_what_is_due(
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
     new_index = logs.scan(landing, factors, Settings(timezone=timezone), index)
-    pending.note(warehouse, EVERYTHING, logs.touched_days(index, new_index))
+    touched = logs.touched_days(index, new_index)
+    pending.note(warehouse, EVERYTHING, touched)
     done: list[Range] = []
+    if touched.empty and _files(index) != _files(new_index):
+        # Files without a day: broken ones, whose records quarantine must show all the same, and
+        # models.yaml, after which versions may serve on other days.
+        failures = _run(defs, instance, "intake")
+        if failures:
+            return Materialized([], failures)
     for job in pending.SETTLES:
         # Which days the versions move on is known once all runs are, so it is asked for only then.
         due = pending.days(warehouse, job)
@@ -115,9 +122,6 @@ def _run_what_is_due(
             failures = _run(defs, instance, job, each)
             if failures:
                 return Materialized(done, failures)
-    if not done and _files(index) != _files(new_index):
-        # Files without a day: broken ones, whose records quarantine must show all the same.
-        return Materialized([], _run(defs, instance, "intake"))
     return Materialized(done, [])
 
 

@@ -7,13 +7,14 @@ and imputation (`normalized.py`).
 import dagster as dg
 import pandas as pd
 
-from assets.partitions import DAYS_OF_A_RUN, days
+from assets.partitions import ALL_DAYS, DAYS_OF_A_RUN, days
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import table_asset
-from ft_emissions_pipeline import landing, normalize, store
+from ft_emissions_pipeline import amortize, landing, normalize, store
 from ft_emissions_pipeline import telemetry as measurements
 from ft_emissions_pipeline.tables import (
+    MODEL_EVENTS,
     QUARANTINE,
     RUNS,
     TELEMETRY,
@@ -67,6 +68,15 @@ def usage(
 
 
 @table_asset(
+    MODEL_EVENTS,
+    group=GROUP,
+)
+def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
+    """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
+    return landing.events_of(pipeline.landing_folder, landing_index, pipeline.settings())
+
+
+@table_asset(
     TELEMETRY,
     group=GROUP,
 )
@@ -109,14 +119,22 @@ def validated_runs(
 @table_asset(
     QUARANTINE,
     group=GROUP,
-    ins={"runs": dg.AssetIn(partition_mapping=dg.AllPartitionMapping())},
+    ins={"runs": ALL_DAYS, "usage": ALL_DAYS},
 )
-def quarantine(pipeline: Pipeline, landing_index: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Collect the records that could not be read, that break a rule, or that say too little."""
+def quarantine(
+    pipeline: Pipeline,
+    landing_index: pd.DataFrame,
+    runs: pd.DataFrame,
+    usage: pd.DataFrame,
+    model_versions: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> pd.DataFrame:
+    """Collect the records that could not be read, that break a rule, that say too little, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
     unread = landing.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     _, refused = normalize.accepted(runs)
-    found = [frame for frame in (unread, refused) if len(frame)]
+    left = amortize.unused(model_versions, usage, model_events, runs)
+    found = [frame for frame in (unread, refused, left) if len(frame)]
     return conform(pd.concat(found), QUARANTINE) if found else unread
 
 

@@ -19,8 +19,11 @@ everything = dg.define_asset_job(
 
 intake = dg.define_asset_job(
     "intake",
-    selection=dg.AssetSelection.assets("landing_index", "quarantine"),
-    description="Index the landed files and collect what could not be read, without any day.",
+    selection=dg.AssetSelection.assets(
+        "landing_index", "model_events", "model_versions", "amortisation_schedule", "quarantine"
+    ),
+    description="Index the landed files, take in what models.yaml says, and collect what could not be "
+    "used, without any day.",
 )
 
 allocation = dg.define_asset_job(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ft_emissions_pipeline import methodology, row_rules
+from ft_emissions_pipeline.amortize.unused import UNUSED
 from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
 from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
 from ft_emissions_pipeline.tables import TABLES, Column, Table
@@ -97,7 +98,7 @@ def _formats() -> Iterator[str]:
 def _reasons() -> Iterator[str]:
     yield "| code | meaning |"
     yield "|---|---|"
-    codes = {**REASONS, **row_rules.CODES, **UNCOMPUTABLE}
+    codes = {**REASONS, **row_rules.CODES, **UNCOMPUTABLE, **UNUSED}
     yield from (f"| `{code}` | {meaning} |" for code, meaning in sorted(codes.items()))
 
 

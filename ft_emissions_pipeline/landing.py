@@ -27,6 +27,7 @@ from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.readers.usage_days import whole_days
 from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
+    MODEL_EVENTS,
     QUARANTINE,
     RUNS,
     TELEMETRY,
@@ -407,6 +408,28 @@ def usage_of(
     return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
 
 
+def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return what the landed `models.yaml` say.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+
+    Returns
+    -------
+    DataFrame
+        Table `model_events`.
+    """
+    wanted = set(index.loc[index["content"] == "events", "source_uri"])
+    frames = [
+        reading.events.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, wanted, settings)
+        if len(reading.events)
+    ]
+    return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)
+
+
 def rejected(
     folder: Folder, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
 ) -> pd.DataFrame:
@@ -483,7 +506,7 @@ def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
     index : DataFrame
         Table `landing_index`.
     refused : DataFrame
-        Joined runs that were refused: `source_uri` of their first record.
+        What was read but not used: `source_uri` of each record, with its `reason_code`.
 
     Returns
     -------
@@ -494,6 +517,9 @@ def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
     files = index.drop_duplicates("source_uri").set_index("source_uri")
     later = index[index["run_id"].notna()].sort_values(["run_id", "source_uri", "source_record"])
     joined_away = later[later.duplicated("run_id")].groupby("source_uri").size()
+    if "reason_code" in refused:
+        # The run counts; only what it says of its parent does not.
+        refused = refused[refused["reason_code"] != "impossible_parent"]
     lost = refused.groupby("source_uri").size()
     counts = files[["records", "merged", "quarantined"]].astype("int64")
     counts["merged"] += joined_away.reindex(counts.index, fill_value=0)

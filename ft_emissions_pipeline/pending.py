@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import restate, store
+from ft_emissions_pipeline import amortize, restate, store
 from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, PENDING_DAYS, conform
 
 SETTLES = {EVERYTHING: (EVERYTHING, ALLOCATION), ALLOCATION: (ALLOCATION,)}
@@ -60,4 +60,5 @@ def unshared_days(
         Last UTC day of which anything is known.
     """
     lives = restate.moved_days(old.iloc[:0], new, as_of)
-    return restate.moved_days(old, new, as_of).union(lives.difference(pd.DatetimeIndex(reported)))
+    moved = restate.moved_days(*amortize.changed(old, new), as_of)
+    return moved.union(lives.difference(pd.DatetimeIndex(reported)))

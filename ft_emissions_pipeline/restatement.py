@@ -42,11 +42,13 @@ from ft_emissions_pipeline.factors_used import KIND
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.reference.declaration import TABLES as REFERENCE_TABLES
 from ft_emissions_pipeline.tables import (
+    AMORTISATION_SCHEDULE,
     FACTOR_ROWS,
     FACTORS_USED,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     LANDING_INDEX,
+    MODEL_EVENTS,
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
     PENDING_RESTATEMENT,
@@ -327,7 +329,8 @@ def _days(
             warehouse, VALIDATED_RUNS, pd.DatetimeIndex(late["date"].unique()), set(late["run_id"])
         )
         _, _, impacts, _ = _computed(warehouse, validated, choices)
-        versions, old = _versions(warehouse, set(late["model_name"]), as_of, impacts)
+        models = _with_other_names(warehouse, set(late["model_name"]))
+        versions, old = _versions(warehouse, models, as_of, impacts)
         lives = pd.concat([lives, _moved_versions(old, versions, set())])
     return restate.life_days(lives, as_of).union(of_runs)
 
@@ -344,10 +347,22 @@ def _versions(
         impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
     usage = store.read(warehouse, USAGE)
     stored = store.read(warehouse, MODEL_VERSIONS)
-    impacts, usage, stored = (
-        frame[frame["model_name"].isin(models)] for frame in (impacts, usage, stored)
+    events = store.read(warehouse, MODEL_EVENTS)
+    impacts, usage, stored, events = (
+        frame[frame["model_name"].isin(models)] for frame in (impacts, usage, stored, events)
     )
-    return amortize.model_versions(impacts, usage, as_of), stored
+    return amortize.model_versions(impacts, usage, as_of, events), stored
+
+
+def _with_other_names(warehouse: str | Path, models: set[str]) -> set[str]:
+    """Return names of models with those that they had before or after a renaming."""
+    events = store.read(warehouse, MODEL_EVENTS)
+    pairs = events.loc[events["event"] == "renamed", ["model_name", "new_name"]].to_numpy()
+    names, size = set(models), -1
+    while len(names) > size:
+        size = len(names)
+        names |= {name for pair in pairs if names & set(pair) for name in pair}
+    return names
 
 
 def _moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
@@ -437,13 +452,14 @@ def _restate_days(
     """Share the runs' models over their days again, and note what moved."""
     as_of, ids = _as_of(warehouse), set(runs["run_id"])
     of_runs = store.read(warehouse, RUN_FACTORS)
-    models = set(of_runs.loc[of_runs["run_id"].isin(ids), "model_name"])
+    named = set(of_runs.loc[of_runs["run_id"].isin(ids), "model_name"])
+    models = _with_other_names(warehouse, named)
     versions, stored = _versions(warehouse, models, as_of)
     _check(versions, MODEL_VERSIONS)
     days = restate.life_days(_moved_versions(stored, versions, ids), as_of)
     moved = empty(RESTATEMENTS)
     if len(days):
-        moved = _reallocate(warehouse, versions, models, days, choices)
+        moved = _reallocate(warehouse, versions, models, days, as_of, choices)
     # Last of all: until here, what is stored tells the next restatement which lives moved.
     others = store.read(warehouse, MODEL_VERSIONS)
     others = others[~others["model_name"].isin(models)]
@@ -456,15 +472,21 @@ def _reallocate(
     versions: pd.DataFrame,
     models: set[str],
     days: pd.DatetimeIndex,
+    as_of: pd.Timestamp,
     choices: Choices,
 ) -> pd.DataFrame:
     span = (days.min().date(), days.max().date())
-    usage = store.read(warehouse, USAGE, span)
+    usage, events = (store.read(warehouse, table) for table in (USAGE, MODEL_EVENTS))
+    usage, events = (frame[frame["model_name"].isin(models)] for frame in (usage, events))
+    schedule = amortize.monthly_schedule(versions, usage, as_of, events)
+    _restate_schedule(warehouse, schedule, models)
     new = amortize.inference_impacts(
         versions,
-        usage[usage["model_name"].isin(models)],
+        usage[usage["date"].between(days.min(), days.max())],
         days.min(),
         days.max(),
+        events=events,
+        schedule=schedule,
         expected_log_sd=rollup.expected_log_sd(choices.reference),
     )
     old = store.read(warehouse, INFERENCE_IMPACTS, span)
@@ -478,6 +500,15 @@ def _reallocate(
     store.append(warehouse, RESTATEMENTS, moved)
     store.replace(warehouse, INFERENCE_IMPACTS, new, days, "model_name", models)
     return moved
+
+
+def _restate_schedule(warehouse: str | Path, schedule: pd.DataFrame, models: set[str]) -> None:
+    stored = store.read(warehouse, AMORTISATION_SCHEDULE)
+    others = stored[~stored["model_name"].isin(models)]
+    if len(schedule) or len(others) < len(stored):
+        _check(schedule, AMORTISATION_SCHEDULE)
+        both = conform(pd.concat([others, schedule]), AMORTISATION_SCHEDULE)
+        store.write(warehouse, AMORTISATION_SCHEDULE, both)
 
 
 def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:

@@ -20,6 +20,7 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE,
 from ft_emissions_pipeline.tables import (
     GROUPS,
     INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
     PERIODS,
     ROLLUPS,
     RUN_IMPACTS,
@@ -365,12 +366,13 @@ def _of_days(
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the rows of `run_spreads` and the teams of the runs that made some versions."""
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id", "team"])
+    """Return the rows of `run_spreads` of the runs that made some versions, and the versions' teams."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
     runs = runs[runs["run_id"].isin(versions.unique())]
     span = (runs["date"].min().date(), runs["date"].max().date()) if len(runs) else None
     spreads = store.read(warehouse, RUN_SPREADS, span)
-    return spreads, runs.set_index("run_id")["team"]
+    teams = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", "team"])
+    return spreads, teams.set_index("model_version")["team"]
 
 
 def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:

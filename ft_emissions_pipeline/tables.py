@@ -216,7 +216,7 @@ LANDING_INDEX = Table(
         _text("content_hash", "SHA-256 of the file's bytes.", required=True),
         _text("source_format", "Reader that recognised the file; empty if none did."),
         _text("content", "What the file holds.", required=True,
-              allowed=("runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable")),
+              allowed=("runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable")),
         _text("source_record", "Place of the record in the file."),
         _text("record_run_id", "Run that the record itself names."),
         _text("run_id", "Run to which the record belongs after joining."),
@@ -272,6 +272,7 @@ USAGE = Table(
         _text("model_name", "Name of the registered model.", required=True),
         _text("model_version", "Version that served; empty where only the model is known."),
         _number("inferences", "inference", "Inferences served on the day.", required=True, maximum=1e15),
+        _text("hours", "Counts of the 24 hours (UTC), separated by spaces, where the log counts by the hour."),
         _text("repairs", "Repairs made in reading, separated by spaces."),
         *_RUN_SOURCE,
     ),
@@ -279,6 +280,38 @@ USAGE = Table(
     partition="date",
     row_rules=(
         RowRule("fractional_count", "inferences is no whole number", lambda f: ~(f["inferences"] % 1 > 0)),
+    ),
+)  # fmt: skip
+
+METHODS_OF_SHARING = ("by_use", "monthly")
+HAND_ON = ("nothing", "unused", "remainder")
+
+MODEL_EVENTS = Table(
+    "model_events",
+    "what `models.yaml` says of a model: something that happened to it, or a choice made for it",
+    (
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("event", "What happened; declared: choices for the model, at no instant.", required=True,
+              allowed=("retired", "rolled_back", "renamed", "declared")),
+        _instant("at", "When it happened."),
+        _text("model_version", "Version that serves again, or alone was retired."),
+        _text("new_name", "Name of a renamed model from then on."),
+        _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
+        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
+        _text("team", "Team that answers for the model."),
+        _text("tag", "Word by which models are grouped."),
+        _number("base_model_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as its maker disclosed."),
+        _number("base_model_water_l", "L", "Water of the base model's pre-training."),
+        _number("base_model_inferences", "inference", "Inferences, of all users, over which the pre-training is shared.", above_zero=True),
+        *_RUN_SOURCE,
+    ),
+    key=("source_uri", "source_record"),
+    row_rules=(
+        RowRule("event_without_instant", "an event lacks the instant at which it happened",
+                lambda f: (f["event"] == "declared") | f["at"].notna()),
+        RowRule("event_without_object", "a renaming lacks the new name, or a roll-back the version that serves again",
+                lambda f: ~(((f["event"] == "renamed") & f["new_name"].isna())
+                            | ((f["event"] == "rolled_back") & f["model_version"].isna()))),
     ),
 )  # fmt: skip
 
@@ -522,7 +555,8 @@ MODEL_VERSIONS = Table(
         _instant("use_life_start", "When the version was ready to serve.", required=True),
         _instant("use_life_end", "When its use life ends: the next fine-tuning, or its expectation.", required=True),
         _text("use_life_rule", "What the end rests on.", required=True,
-              allowed=("superseded", "disclosed", "usual_interval", "default")),
+              allowed=("superseded", "rolled_back", "retired", "disclosed", "usual_interval", "default")),
+        _text("pauses", "Stretches of the use life without service, as ISO 8601 intervals separated by spaces."),
         _text("status", "open while the end is an expectation.", required=True, allowed=("open", "closed")),
         _number("inferences", "inference", "Inferences over the use life; empty where none are known."),
         _text("inferences_basis", "What they rest on; none: the days share the total by time.", required=True,
@@ -533,11 +567,52 @@ MODEL_VERSIONS = Table(
                                "embodied_water_l", "methodology", "reference_version", "expected_inferences_per_day"}
             or column.name.startswith("total_")
         ),
+        _number("expected_use_life_days", "day", "Expected use life, as disclosed or by default."),
+        _number("projected_inferences", "inference", "Inferences expected over the expected use life, where disclosed."),
+        Column("generation", "integer", "Fine-tunings from the base model to this version, its own included.", minimum=1),
+        _text("present_name", "Name of the model after all renamings."),
+        _text("team", "Team that answers for the model."),
+        _text("tag", "Word by which models are grouped."),
+        _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
+        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
+        _share("handed_on_share", "Share of own and inherited footprint that the successor carries instead."),
+        *(
+            _number(f"inherited_{total}{suffix}", unit, f"{words} that predecessors handed on{more}.")
+            for total, unit, words in (("kgco2e", "kgCO2e", "Carbon"), ("water_l", "L", "Water"))
+            for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+        ),
+        *(
+            _number(f"base_{metric}_per_inference", unit, f"{words} of the base model's pre-training per inference, where disclosed.")
+            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+        ),
     ),
     key=("model_name", "model_version"),
     row_rules=(
         RowRule("life_without_length", "use_life_end lies before use_life_start", _ordered("use_life_start", "use_life_end")),
     ),
+)  # fmt: skip
+
+AMORTISATION_SCHEDULE = Table(
+    "amortisation_schedule",
+    "a month of a version whose footprint is shared by the monthly schedule",
+    (
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("model_version", "Version of the model.", required=True),
+        Column("month", "integer", "Month of the version's life.", required=True, minimum=1),
+        Column("month_start", "date", "First day of the month.", unit="UTC day", required=True),
+        Column("month_end", "date", "Last day of the month.", unit="UTC day", required=True),
+        _number("projected_inferences", "inference", "Inferences projected from the month's start to the end of the use life.", required=True),
+        _number("inferences", "inference", "Inferences of the month.", required=True),
+        _number("remaining_kgco2e", "kgCO2e", "Carbon not yet borne at the month's start.", required=True),
+        _number("remaining_water_l", "L", "Water not yet borne at the month's start.", required=True),
+        _share("billed_share", "Share of the whole that the month bears."),
+        _number("billed_kgco2e", "kgCO2e", "Carbon that the month bears.", required=True),
+        _number("billed_water_l", "L", "Water that the month bears.", required=True),
+        _number("gco2e_per_inference", "gCO2e/inference", "Carbon per inference of the month."),
+        _number("water_ml_per_inference", "mL/inference", "Water per inference of the month."),
+        _text("status", "final once the month is over.", required=True, allowed=("provisional", "final")),
+    ),
+    key=("model_name", "model_version", "month"),
 )  # fmt: skip
 
 INFERENCE_IMPACTS = Table(
@@ -549,7 +624,7 @@ INFERENCE_IMPACTS = Table(
         _text("model_version", "Version of the model.", required=True),
         _number("inferences", "inference", "Inferences of the version on the day; empty where none are known."),
         _text("inferences_basis", "What they rest on.", required=True,
-              allowed=("actual", "expected", "none", "unallocated")),
+              allowed=("actual", "expected", "none", "unallocated", "handed_on")),
         *(
             _number(f"{metric}_per_inference{suffix}", unit, f"{words} per inference{more}.")
             for metric, unit, words in (
@@ -565,11 +640,21 @@ INFERENCE_IMPACTS = Table(
                 if metric in {"gco2e", "water_ml"} else (("", ""),)
             )
         ),
-        _number("allocated_kgco2e", "kgCO2e", "Carbon of the run that lands on this day.", required=True),
-        _number("allocated_water_l", "L", "Water of the run that lands on this day.", required=True),
+        _number("allocated_kgco2e", "kgCO2e", "Carbon that lands on this day, what was inherited included.", required=True),
+        _number("allocated_water_l", "L", "Water that lands on this day, what was inherited included.", required=True),
         _text("status", "final once the use life is closed.", required=True, allowed=("provisional", "final")),
         _text("methodology", "Profile of the methodology.", required=True),
         _text("reference_version", "Hash over the reference tables.", required=True),
+        _number("inherited_kgco2e", "kgCO2e", "Of the allocated carbon, what predecessors handed on."),
+        _number("inherited_water_l", "L", "Of the allocated water, what predecessors handed on."),
+        *(
+            _number(f"{part}_{metric}_per_inference", unit, f"{words} {more}.")
+            for part, more in (
+                ("inherited", "per inference from predecessors' unamortised remainder, part of the whole"),
+                ("base", "of the base model's pre-training per inference, where disclosed; beside the whole, not in it"),
+            )
+            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+        ),
     ),
     key=("date", "model_name", "model_version"),
     partition="date",
@@ -679,8 +764,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
-        RUN_FACTORS, FACTORS_USED, FACTOR_ROWS,
-        RUN_IMPACTS, RUN_SPREADS, MODEL_VERSIONS, INFERENCE_IMPACTS, ROLLUPS, RESTATEMENTS,
+        RUN_FACTORS, FACTORS_USED, FACTOR_ROWS, RUN_IMPACTS, RUN_SPREADS,
+        MODEL_EVENTS, MODEL_VERSIONS, AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, ROLLUPS, RESTATEMENTS,
         PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
@@ -718,6 +803,7 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {column.name: _typed(frame, column) for column in table.columns},
         index=frame.index,
+        copy=False,
     ).reset_index(drop=True)
 
 

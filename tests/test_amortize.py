@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline import amortize
-from ft_emissions_pipeline.tables import RUN_IMPACTS, USAGE, conform, empty
+from ft_emissions_pipeline.amortize.schedule import months
+from ft_emissions_pipeline.tables import MODEL_EVENTS, RUN_IMPACTS, USAGE, conform, empty
 
 FIRST = pd.Timestamp("2026-01-01")
 
@@ -279,3 +280,290 @@ def test_the_order_of_runs_and_counts_does_not_matter(
     straight = amortize.model_versions(runs, usage, today)
     shuffled = amortize.model_versions(runs.iloc[order], usage.iloc[::-1], today)
     pd.testing.assert_frame_equal(straight, shuffled)
+
+
+# What happens to models besides tuning
+
+
+def told(*events: dict[str, object]) -> pd.DataFrame:
+    """Return events of model m; each says what happened and, but for choices, when."""
+    rows = [
+        {
+            "model_name": "m", "source_format": "model_events", "source_uri": "models.yaml",
+            "source_record": str(number), **event,
+        }
+        for number, event in enumerate(events)
+    ]  # fmt: skip
+    return conform(pd.DataFrame(rows), MODEL_EVENTS)
+
+
+def at(day: float) -> pd.Timestamp:
+    """Return an instant by days since the first."""
+    return (FIRST + pd.Timedelta(days=day)).tz_localize("UTC")
+
+
+ROLLED_BACK = {"event": "rolled_back", "at": at(4), "model_version": "run-0"}
+TUNED_TWICE = ({"ended_at": FIRST}, {"ended_at": FIRST + pd.Timedelta(days=2)})
+
+
+def test_a_version_that_was_rolled_back_to_serves_in_two_stretches() -> None:
+    usage = counts(*((f"2026-01-0{n}", 100.0) for n in range(1, 7)))
+    events = told(ROLLED_BACK, {"event": "retired", "at": at(6)})
+    versions = amortize.model_versions(
+        impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-07"), events
+    )
+    assert versions["use_life_rule"].tolist() == ["retired", "rolled_back"]
+    assert versions["pauses"][0] == "2026-01-03T00:00:00Z/2026-01-05T00:00:00Z"
+    days = amortize.inference_impacts(
+        versions, usage, FIRST, at(8).tz_localize(None), expected_log_sd=0.1, events=events
+    )
+    served = days.groupby("model_version")["date"].agg(lambda dates: [d.day for d in dates])
+    assert served.to_dict() == {"run-0": [1, 2, 5, 6], "run-1": [3, 4]}
+    # By hand: 12.8 kg over 4 x 100 and over 2 x 100 inferences.
+    per_inference = days.groupby("model_version")["gco2e_per_inference"].first()
+    assert per_inference.to_dict() == pytest.approx({"run-0": 32.0, "run-1": 64.0}, rel=1e-12)
+
+
+def test_counts_that_name_an_old_version_say_that_it_serves_again() -> None:
+    usage = counts(
+        ("2026-01-01", 100.0), ("2026-01-04", 60.0, "run-0"), ("2026-01-04", 40.0, "run-1")
+    )
+    versions = amortize.model_versions(impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"))
+    assert versions["inferences"][0] == 160.0
+    assert versions["use_life_end"][0] == at(4)
+    days = ledger(versions, usage, "2026-01-05").set_index(["model_version", "date"])
+    split = days["inferences"].xs(pd.Timestamp("2026-01-04"), level="date")
+    assert split.to_dict() == {"run-0": 60.0, "run-1": 40.0}
+
+
+def test_a_version_that_the_days_counts_do_not_name_served_none() -> None:
+    usage = counts(("2026-01-01", 5.0), ("2026-01-03", 7.0, "run-0"))
+    versions = amortize.model_versions(impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"))
+    days = ledger(versions, usage, "2026-01-03")
+    idle = days[(days["model_version"] == "run-1") & (days["date"] == "2026-01-03")]
+    assert idle[["inferences", "inferences_basis"]].to_numpy().tolist() == [[0.0, "actual"]]
+
+
+def test_a_renamed_model_keeps_its_first_name_and_its_versions() -> None:
+    runs = impacts({}, {"model_name": "assistant", "ended_at": FIRST + pd.Timedelta(days=3)})
+    usage = counts(("2026-01-02", 10.0), ("2026-01-03", 30.0)).assign(model_name=["m", "assistant"])
+    events = told({"event": "renamed", "at": at(2), "new_name": "assistant"})
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-04"), events)
+    assert versions["model_name"].tolist() == ["m", "m"]
+    assert versions["present_name"].tolist() == ["assistant"] * 2
+    assert versions["inferences"][0] == 40.0
+    assert amortize.unused(versions, usage, events).empty
+
+
+def test_ancestors_of_branches_and_merges_are_shown() -> None:
+    runs = impacts(
+        {}, {"model_name": "left", "parent_version": "run-0"},
+        {"model_name": "right", "parent_version": "m"},
+        {"model_name": "left", "parent_version": "run-1, run-2"},
+    )  # fmt: skip
+    versions = amortize.model_versions(runs, counts(), pd.Timestamp("2026-01-04"))
+    assert versions.set_index("model_version")["generation"].to_dict() == {
+        "run-0": 1, "run-1": 2, "run-2": 2, "run-3": 3,
+    }  # fmt: skip
+    assert amortize.ancestors(versions, "run-3") == ["run-1", "run-2", "run-0"]
+    assert amortize.ancestors(versions, "run-0") == []
+
+
+def test_a_day_is_split_at_the_hour_where_hours_are_counted() -> None:
+    runs = impacts({"ended_at": FIRST}, {"ended_at": FIRST + pd.Timedelta(hours=6, minutes=30)})
+    by_hour = " ".join(["10"] * 6 + ["40"] + ["0"] * 16 + ["300"])
+    usage = counts(("2026-01-01", 400.0)).assign(hours=by_hour)
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-01"))
+    days = ledger(versions, usage, "2026-01-01").set_index("model_version")
+    # By hand: 6 hours of 10 and half of the seventh's 40; by time it would have been 108.3.
+    assert days["inferences"].to_dict() == {"run-0": 80.0, "run-1": 320.0}
+
+
+def test_hours_counted_while_none_served_fall_on_those_of_the_day() -> None:
+    runs = impacts({"ended_at": FIRST + pd.Timedelta(hours=12)})
+    usage = counts(("2026-01-01", 48.0)).assign(hours=" ".join(["2"] * 24))
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-01"))
+    assert ledger(versions, usage, "2026-01-01")["inferences"].tolist() == [48.0]
+
+
+def test_an_unused_version_hands_its_footprint_on_where_that_was_chosen() -> None:
+    usage = counts(("2026-01-01", 0.0), ("2026-01-02", 0.0), ("2026-01-03", 1000.0))
+    events = told({"event": "declared", "hand_on": "unused"}, {"event": "retired", "at": at(3)})
+    versions = amortize.model_versions(
+        impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"), events
+    )
+    assert versions["inherited_kgco2e"].tolist() == [0.0, 12.8]
+    days = ledger(versions, usage, "2026-01-05").set_index("model_version")
+    assert days["inferences_basis"].to_dict() == {"run-0": "handed_on", "run-1": "actual"}
+    assert days["allocated_kgco2e"].to_dict() == {"run-0": 0.0, "run-1": 25.6}
+    # By hand: half of 25.6 g is its own, half its predecessor's.
+    assert days["inherited_gco2e_per_inference"]["run-1"] == pytest.approx(12.8, rel=1e-12)
+    assert days["gco2e_per_inference"]["run-1"] == pytest.approx(25.6, rel=1e-12)
+
+
+def test_a_remainder_passes_from_heir_to_heir_and_never_counts_twice() -> None:
+    """Each was to serve 10 days of 100 inferences, and was superseded after serving 200."""
+    life = {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed", "expected_inferences_per_day": 100.0}  # fmt: skip
+    runs = impacts(*({**life, "ended_at": FIRST + pd.Timedelta(days=2 * n)} for n in range(3)))
+    usage = counts(*((f"2026-01-{n:02d}", 100.0) for n in range(1, 15)))
+    events = told({"event": "declared", "hand_on": "remainder"})
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-20"), events)
+    # By hand: 80 % of 12.8 is 10.24; 80 % of 12.8 + 10.24 is 18.432.
+    assert versions["inherited_kgco2e"].tolist() == pytest.approx([0.0, 10.24, 18.432], rel=1e-12)
+    days = ledger(versions, usage, "2026-01-20").groupby("model_version")["allocated_kgco2e"].sum()
+    assert days.tolist() == pytest.approx([2.56, 4.608, 31.232], rel=1e-12)
+    assert days.sum() == pytest.approx(3 * 12.8, rel=1e-12)
+
+
+def test_the_disclosed_share_of_pre_training_stands_beside_the_fine_tuning() -> None:
+    events = told(
+        {"event": "declared", "base_model_kgco2e": 539_000.0, "base_model_inferences": 1e9}
+    )
+    usage = counts(("2026-01-01", 1000.0))
+    versions = amortize.model_versions(impacts({}), usage, pd.Timestamp("2026-01-01"), events)
+    days = ledger(versions, usage, "2026-01-01")
+    # By hand: 539 t over a thousand million inferences; it is no part of what the run emitted.
+    assert days["base_gco2e_per_inference"][0] == pytest.approx(0.539, rel=1e-12)
+    assert days["allocated_kgco2e"].sum() <= 12.8
+
+
+# The monthly schedule
+
+
+def test_the_published_monthly_schedule_comes_out() -> None:
+    """46 t over 14 months of 7 T; the first serves 11 T: 5 t, then 41 t over 143 T at 0.28 g a million."""
+    first, second = list(months([11e12, 11e12], 98e12, 14, bear_the_rest=False))
+    tonnes = 46.0
+    assert tonnes * 1e6 / first.projected * 1e6 == pytest.approx(0.47, abs=0.005)
+    assert tonnes * first.billed == pytest.approx(5.0, abs=0.2)
+    assert tonnes * second.remaining == pytest.approx(41.0, abs=0.2)
+    assert second.projected == 143e12
+    assert tonnes * second.remaining * 1e6 / second.projected * 1e6 == pytest.approx(
+        0.28, abs=0.006
+    )
+
+
+MONTHLY = {
+    "total_kgco2e": 46_000.0, "expected_use_life_days": 426.0, "expected_use_life_basis": "disclosed",
+    "expected_inferences_per_day": 98e12 / 426,
+}  # fmt: skip
+
+
+def by_month(days: int, *, retired: float | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return schedule and days of the published model, used the same every day of its first 31."""
+    usage = counts(
+        *((f"{FIRST + pd.Timedelta(days=n):%Y-%m-%d}", 11e12 / 31) for n in range(min(days, 31))),
+        *((f"{FIRST + pd.Timedelta(days=n):%Y-%m-%d}", 0.0) for n in range(31, days)),
+    )
+    events = [{"event": "declared", "method": "monthly"}]
+    events += [] if retired is None else [{"event": "retired", "at": at(retired)}]
+    today = FIRST + pd.Timedelta(days=days - 1)
+    runs = impacts({**MONTHLY, "ended_at": FIRST})
+    versions = amortize.model_versions(runs, usage, today, told(*events))
+    schedule = amortize.monthly_schedule(versions, usage, today)
+    return schedule, amortize.inference_impacts(
+        versions, usage, FIRST, today, expected_log_sd=0.1, schedule=schedule
+    )
+
+
+def test_a_month_that_is_over_is_final_while_the_version_serves_on() -> None:
+    schedule, days = by_month(31)
+    assert schedule["month"].tolist() == list(range(1, 15))
+    assert schedule["billed_kgco2e"][0] == pytest.approx(46_000 * 11 / 98, rel=1e-9)
+    assert schedule["projected_inferences"][1] == pytest.approx(143e12, rel=1e-9)
+    assert schedule["status"].tolist() == ["final"] + ["provisional"] * 13
+    assert set(days["status"]) == {"final"}
+    assert days["allocated_kgco2e"].sum() == pytest.approx(46_000 * 11 / 98, rel=1e-9)
+    # What a later month brings moves nothing of it.
+    _, later = by_month(50)
+    assert later["allocated_kgco2e"][:31].tolist() == pytest.approx(
+        days["allocated_kgco2e"].tolist(), rel=1e-9
+    )
+
+
+def test_what_a_retired_version_has_left_is_never_lost() -> None:
+    _, days = by_month(40, retired=40)
+    left = days[days["inferences_basis"] == "unallocated"]
+    assert left["date"].tolist() == [FIRST + pd.Timedelta(days=39)]
+    assert left["allocated_kgco2e"].tolist() == pytest.approx([46_000 * (1 - 11 / 98)], rel=1e-9)
+    assert days["allocated_kgco2e"].sum() == pytest.approx(46_000, rel=1e-9)
+
+
+@given(
+    served=st.lists(st.integers(0, 10**12), min_size=1, max_size=24),
+    projected=st.just(float("nan")) | st.floats(0, 1e15),
+)
+def test_the_months_of_a_use_life_bear_all_of_it_and_no_more(
+    served: list[int], projected: float
+) -> None:
+    shared = [month.billed for month in months(served, projected, len(served), bear_the_rest=True)]
+    assert sum(shared) == pytest.approx(1.0, rel=1e-9)
+    assert min(shared) >= 0
+
+
+# What cannot be used, and says so
+
+
+def refused(
+    runs: pd.DataFrame, usage: pd.DataFrame, events: pd.DataFrame | None = None
+) -> list[tuple[str, str]]:
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-09"), events)
+    as_logged = runs[["run_id"]].assign(source_uri="log.csv", source_record=runs["run_id"])
+    found = amortize.unused(versions, usage, events, as_logged)
+    assert found["reason"].str.contains("; ").all()
+    return list(zip(found["source_record"], found["reason_code"], strict=True))
+
+
+def test_a_count_of_an_unknown_model_is_told() -> None:
+    assert refused(impacts({}), counts(("2026-01-02", 5.0)).assign(model_name="x")) == [
+        ("0", "unknown_model")
+    ]
+
+
+def test_a_count_of_an_unknown_version_is_told() -> None:
+    assert refused(impacts({}), counts(("2026-01-02", 5.0, "v9"))) == [("0", "unknown_version")]
+
+
+def test_a_count_before_the_first_fine_tuning_is_told() -> None:
+    usage = counts(("2025-12-31", 5.0), ("2025-12-31", 5.0, "run-0"), ("2026-01-01", 5.0))
+    assert refused(impacts({}), usage) == [
+        ("0", "before_first_version"), ("1", "before_first_version"),
+    ]  # fmt: skip
+
+
+def test_a_count_after_the_last_day_of_service_is_told() -> None:
+    events = told({"event": "retired", "at": at(1)})
+    usage = counts(("2026-01-01", 5.0), ("2026-01-02", 5.0))
+    assert refused(impacts({}), usage, events) == [("1", "not_in_service")]
+
+
+def test_a_cycle_of_parents_is_cut_and_told() -> None:
+    runs = impacts(
+        {"parent_version": "run-1"}, {"parent_version": "run-0"}, {"parent_version": "run-2"}
+    )
+    assert refused(runs, counts()) == [
+        ("run-0", "impossible_parent"),
+        ("run-2", "impossible_parent"),
+    ]
+    versions = amortize.model_versions(runs, counts(), pd.Timestamp("2026-01-03"))
+    assert versions["generation"].tolist() == [1, 2, 1]
+
+
+def test_two_versions_that_claim_one_instant_are_told_and_the_first_stands() -> None:
+    events = told(ROLLED_BACK, {**ROLLED_BACK, "model_version": "run-1"}, ROLLED_BACK)
+    assert refused(impacts(*TUNED_TWICE), counts(), events) == [("1", "contradicting_event")]
+
+
+def test_two_runs_that_end_at_one_instant_are_two_versions_of_which_one_served() -> None:
+    runs = impacts({"ended_at": FIRST}, {"ended_at": FIRST})
+    usage = counts(("2026-01-01", 5.0))
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-01"))
+    days = ledger(versions, usage, "2026-01-01").set_index("model_version")
+    assert days["inferences_basis"].to_dict() == {"run-0": "unallocated", "run-1": "actual"}
+
+
+def test_an_event_of_an_unknown_model_or_version_is_told() -> None:
+    events = told({**ROLLED_BACK, "model_name": "x"}, {**ROLLED_BACK, "model_version": "v9"})
+    assert refused(impacts({}), counts(), events) == [
+        ("0", "unknown_model"), ("1", "unknown_version"),
+    ]  # fmt: skip

@@ -28,9 +28,11 @@ from assets.run import materialize
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, reference, store, tables
 from ft_emissions_pipeline.tables import (
+    AMORTISATION_SCHEDULE,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     LANDING_INDEX,
+    MODEL_EVENTS,
     MODEL_VERSIONS,
     PIPELINE_FOOTPRINT,
     QUARANTINE,
@@ -273,7 +275,10 @@ def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMat
 
 def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
     # Version 0 is the creation of the table, version 1 its first content.
-    without_rows = {QUARANTINE.name, RESTATEMENTS.name, TELEMETRY.name}
+    without_rows = {
+        table.name
+        for table in (QUARANTINE, RESTATEMENTS, TELEMETRY, MODEL_EVENTS, AMORTISATION_SCHEDULE)
+    }
     assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
 
 
@@ -675,6 +680,52 @@ def test_telemetry_of_two_days_reaches_the_run_over_midnight(tmp_path):
     validated = store.read(tmp_path / "warehouse", VALIDATED_RUNS)
     assert validated["gpu_energy_kwh"].tolist() == [pytest.approx(0.6)]
     assert store.read(tmp_path / "warehouse", TELEMETRY)["energy_kwh"].sum() == pytest.approx(0.9)
+
+
+def test_a_roll_back_in_models_yaml_moves_the_days_that_it_touches(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    (team.landing / "models.yaml").write_text(
+        "models:\n  support-bot:\n    team: support\n    events:\n"
+        "      - {at: 2026-01-08T03:00:00Z, rolled_back_to: support-bot-05}\n"
+    )
+    done = materialize(team.landing, team.warehouse)
+    assert done.failures == []
+    assert done.ranges == [(day(5), day(9))]
+    versions = team.read(MODEL_VERSIONS).set_index("model_version")
+    assert versions["team"].dropna().unique().tolist() == ["support"]
+    assert versions["use_life_rule"]["support-bot-07"] == "rolled_back"
+    assert versions["pauses"]["support-bot-05"] == "2026-01-07T03:00:00Z/2026-01-08T03:00:00Z"
+    served = team.read(INFERENCE_IMPACTS).query("model_version == 'support-bot-05'")
+    assert list(served["date"]) == [day(5), day(6), day(7), day(8), day(9)]
+    assert set(team.read(RESTATEMENTS)["model_version"]) == {"support-bot-05", "support-bot-07"}
+    assert_allocated_once(team)
+    assert materialize(team.landing, team.warehouse).ranges == []
+
+
+def test_counts_that_no_version_fits_stand_in_quarantine_until_the_log_lands(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    write_usage(team.landing / "early.csv", {8: 70}, "newcomer")
+    materialize(team.landing, team.warehouse)
+    quarantine = team.read(QUARANTINE)
+    assert list(quarantine["reason_code"]) == ["unknown_model"]
+    assert list(quarantine["source_uri"]) == ["early.csv"]
+    write_nights(team.landing / "newcomer.csv", ("newcomer", 8))
+    materialize(team.landing, team.warehouse)
+    assert team.read(QUARANTINE).empty
+    rows = team.read(INFERENCE_IMPACTS)
+    counted = rows[(rows["model_name"] == "newcomer") & (rows["date"] == day(8))]
+    assert counted["inferences"].tolist() == [70.0]
+
+
+def test_a_model_by_months_has_its_schedule_stored(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    (team.landing / "models.yaml").write_text("models: {chef: {method: monthly}}\n")
+    materialize(team.landing, team.warehouse)
+    schedule = team.read(AMORTISATION_SCHEDULE)
+    assert set(schedule["model_version"]) == {"chef-06"}
+    days = team.read(INFERENCE_IMPACTS).query("model_name == 'chef'")
+    rate = schedule["gco2e_per_inference"][0]
+    assert days["gco2e_per_inference"].to_numpy() == pytest.approx([rate] * len(days), rel=1e-9)
 
 
 def test_a_file_without_days_still_reaches_quarantine(started, tmp_path):

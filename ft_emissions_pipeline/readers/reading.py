@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from ft_emissions_pipeline import row_rules
 from ft_emissions_pipeline.readers.scrubbing import raw_text
 from ft_emissions_pipeline.tables import (
+    MODEL_EVENTS,
     QUARANTINE,
     RUN_FIELDS,
     RUNS,
@@ -35,14 +36,19 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable"]
+Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
-USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
+USAGE_COLUMNS = (
+    "date", "model_name", "model_version", "inferences", "hours", "repairs", "source_record",
+)  # fmt: skip
 SPAN_COLUMNS = ("series", "covers_from", "covers_to")
 """Columns that usage has besides where the format knows them: what of the day its row counts."""
 TELEMETRY_COLUMNS = tuple(
     name for name in TELEMETRY.names if name not in {"date", "source_format", "source_uri"}
+)
+EVENT_COLUMNS = tuple(
+    name for name in MODEL_EVENTS.names if name not in {"source_format", "source_uri"}
 )
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
 
@@ -131,6 +137,7 @@ class Reading:
     named_lengths: tuple[NamedLengths, ...] = ()
     lengths: pd.DataFrame = field(default_factory=pd.DataFrame)
     """length, count and batch of a token-length file, see `token_lengths.lengths_of`."""
+    events: pd.DataFrame = field(default_factory=lambda: no_events())
 
 
 class Reader(Protocol):
@@ -236,10 +243,14 @@ def no_runs() -> pd.DataFrame:
 
 
 @cache
-def _none_of(what: Literal["runs", "usage", "telemetry", "quarantine"]) -> pd.DataFrame:
+def _none_of(
+    what: Literal["runs", "usage", "telemetry", "quarantine", "events"],
+) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
     if what == "usage":
         return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    if what == "events":
+        return typed(pd.DataFrame(columns=list(EVENT_COLUMNS)), MODEL_EVENTS, EVENT_COLUMNS)
     if what == "quarantine":
         return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
     if what == "telemetry":
@@ -250,6 +261,11 @@ def _none_of(what: Literal["runs", "usage", "telemetry", "quarantine"]) -> pd.Da
 def no_usage() -> pd.DataFrame:
     """Return a usage frame without rows."""
     return _none_of("usage").copy(deep=False)
+
+
+def no_events() -> pd.DataFrame:
+    """Return a frame of model events without rows."""
+    return _none_of("events").copy(deep=False)
 
 
 def no_telemetry() -> pd.DataFrame:

@@ -28,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
     quarantine_rows,
     typed,
 )
+from ft_emissions_pipeline.readers.usage_days import with_hours
 from ft_emissions_pipeline.tables import USAGE
 
 FORMAT = "usage"
@@ -118,7 +119,8 @@ def _with_hours(usage: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
     of_hours = hourly.groupby(key, dropna=False).transform("any")
     # How long a row counts is not said; that rows of other times count other requests is.
     until = times + pd.Timedelta(microseconds=1)
-    return usage.assign(covers_from=times.where(of_hours), covers_to=until.where(of_hours))
+    spans = usage.assign(covers_from=times.where(of_hours), covers_to=until.where(of_hours))
+    return with_hours(spans)
 
 
 def _named(columns: list[str]) -> dict[str, str]:

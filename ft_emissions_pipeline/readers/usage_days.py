@@ -42,6 +42,7 @@ add up (replicas, projects) from counts of the same thing; empty, it is everythi
 
 _LONGEST = pd.Timedelta(days=31)
 _DAY = pd.Timedelta(days=1)
+_HOURS = 24
 
 
 def series_of(labels: Mapping[str, object]) -> str:
@@ -178,7 +179,31 @@ def _split(buckets: pd.DataFrame) -> pd.DataFrame:
     parts["repairs"] = parts["repairs"].where(~several, parts["repairs"] + f" {SPLIT}")
     parts["date"] = day.dt.tz_localize(None)
     parts["covers_from"], parts["covers_to"] = opens, closes
-    return parts
+    return with_hours(parts)
+
+
+def with_hours(usage: pd.DataFrame) -> pd.DataFrame:
+    """Add `hours` to rows that count within one hour: the counts of the day's 24, most of them 0."""
+    hour = usage["covers_from"].dt.floor("h")
+    last = (usage["covers_to"] - pd.Timedelta(microseconds=1)).dt.floor("h")
+    within = ((hour == last) & usage["inferences"].notna()).to_numpy()
+    text = np.full(len(usage), None, dtype=object)
+    text[within] = [
+        " ".join(("0",) * at + (f"{count:.0f}",) + ("0",) * (_HOURS - 1 - at))
+        for at, count in zip(
+            hour.dt.hour[within].astype(int), usage["inferences"][within], strict=True
+        )
+    ]
+    return usage.assign(hours=pd.Series(text, index=usage.index, dtype="str"))
+
+
+def _added_hours(texts: pd.Series) -> str | float:
+    """Return the hourly counts of several rows added up; of rows without hours nothing is known."""
+    known = texts.dropna()
+    if known.empty:
+        return np.nan
+    counts = np.array([text.split(" ") for text in known], dtype=float).sum(axis=0)
+    return " ".join(f"{count:.0f}" for count in counts)
 
 
 def _added(parts: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -190,6 +215,7 @@ def _added(parts: pd.DataFrame, key: list[str]) -> pd.DataFrame:
         covers_to=("covers_to", "max"),
         source_record=("source_record", "first"),
     ).reset_index()
+    days["hours"] = groups["hours"].agg(_added_hours).astype("str").array
     noted = parts["repairs"] != ""
     number = groups.ngroup().to_numpy()
     words: dict[int, set[str]] = {}
@@ -254,5 +280,8 @@ def _one_day(group: pd.DataFrame) -> pd.DataFrame:
             words.add(LOST)
     last = group.loc[[kept[0]]].copy()
     last["inferences"] = group.loc[kept, "inferences"].sum()
+    last["hours"] = pd.Series(
+        [_added_hours(group.loc[kept, "hours"])], index=last.index, dtype="str"
+    )
     last["repairs"] = pd.Series([" ".join(sorted(words)) or np.nan], index=last.index, dtype="str")
     return last

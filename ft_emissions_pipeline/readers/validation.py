@@ -20,7 +20,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed, scrubbed_cells, to_be_cleaned
-from ft_emissions_pipeline.tables import QUARANTINE, RUNS, TELEMETRY, USAGE, Table
+from ft_emissions_pipeline.tables import MODEL_EVENTS, QUARANTINE, RUNS, TELEMETRY, USAGE, Table
 
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 _TOLERANCE = pd.Timedelta(days=1)
@@ -35,7 +35,8 @@ def validated(reading: Reading, settings: Settings) -> Reading:
     runs, bad_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
     usage, bad_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
     telemetry, bad_telemetry = _checked(_clean(reading.telemetry), TELEMETRY, _FILLED_LATER, latest)
-    found = [*bad_runs, *bad_usage, *bad_telemetry]
+    events, bad_events = _checked(_clean(reading.events), MODEL_EVENTS, _FILLED_LATER[2:], latest)
+    found = [*bad_runs, *bad_usage, *bad_telemetry, *bad_events]
     quarantine = _clean(reading.quarantine)
     if found:
         both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
@@ -46,6 +47,7 @@ def validated(reading: Reading, settings: Settings) -> Reading:
         runs=runs,
         usage=usage,
         telemetry=telemetry,
+        events=events,
         quarantine=quarantine,
         mapping=mapping,
     )

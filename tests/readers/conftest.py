@@ -131,7 +131,13 @@ def conserved():
     """Check what holds of every reading, and return it."""
 
     def check(reading):
-        frames = (reading.runs, reading.usage, reading.telemetry, reading.quarantine)
+        frames = (
+            reading.runs,
+            reading.usage,
+            reading.telemetry,
+            reading.events,
+            reading.quarantine,
+        )
         assert reading.merged >= 0
         lengths = len(reading.lengths) > 0  # one record, however many examples there are
         assert reading.records == reading.merged + sum(map(len, frames)) + lengths
@@ -403,6 +409,7 @@ def seeds(emissions_csv):
         "runs.yaml": RUNS_YAML.encode(),
         "lengths/histogram.csv": b"length,count\n128,900\n512,3\n",
         "lengths/batches.json": b"[[128, 130], [512]]",
+        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
         "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
         "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
         "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),

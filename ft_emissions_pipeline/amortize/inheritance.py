@@ -1,0 +1,85 @@
+"""What a version hands on to the one that takes its place.
+
+Put here: how much of a version's footprint its successor inherits. Keep out: what lands on which day
+(`ledger.py`).
+
+By default nothing is handed on: a closed version's footprint lies on its own inferences, and that of
+one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see `MEANING`.
+A gram has one heir, the version that superseded this one on the same model, whether or not it was
+tuned from it; what the heir carries its predecessor no longer does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.amortize.days import SECONDS_PER_DAY, Floats, Ints, seconds_in_service
+from ft_emissions_pipeline.amortize.schedule import remaining_shares, shared_by_month
+
+MEANING = {
+    "nothing": "a version keeps its footprint; one that served no inference puts it into a row `unallocated`",
+    "unused": "a version that served no inference hands its whole footprint on",
+    "remainder": "a version hands on what it had not yet amortised at the pace that was disclosed of it",
+}
+"""What each value of `hand_on` does."""
+
+AMOUNTS = tuple(f"{total}{suffix}" for total in ("kgco2e", "water_l") for suffix in ("", "_p05", "_p95"))  # fmt: skip
+
+
+def with_inheritance(versions: pd.DataFrame, heir: Ints, days: pd.DataFrame) -> pd.DataFrame:
+    r"""Add `handed_on_share` and the `inherited_...` amounts to versions.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Versions with life, inferences, `method` and `hand_on`, ordered by model and start.
+    heir : array of int
+        Position of the version that superseded each one, or -1.
+    days : DataFrame
+        What `days.served_days` returns for them.
+
+    Notes
+    -----
+    With own footprint :math:`T`, inherited :math:`I` and share handed on :math:`r`, the heir of
+    :math:`v` takes :math:`(T_v + I_v) r_v` over, and :math:`(T_v + I_v)(1 - r_v)` lands on the days
+    of :math:`v`. Percentiles add up like the amounts: successive versions share their factors.
+    """
+    share = _handed_on_share(versions, heir, days)
+    own = versions[[f"total_{name}" for name in AMOUNTS]].to_numpy(dtype=float)
+    inherited = np.zeros_like(own)
+    for at in np.flatnonzero(share > 0):  # An heir is younger, so it stands behind.
+        inherited[heir[at]] += (own[at] + inherited[at]) * share[at]
+    columns = dict(zip((f"inherited_{name}" for name in AMOUNTS), inherited.T, strict=True))
+    return versions.assign(handed_on_share=share, **columns)
+
+
+def _handed_on_share(versions: pd.DataFrame, heir: Ints, days: pd.DataFrame) -> Floats:
+    choice = versions["hand_on"].to_numpy()
+    share = np.zeros(len(versions))
+    if (choice == "nothing").all():
+        return share
+    able = (versions["status"] == "closed").to_numpy() & (heir >= 0)
+    share[able & (choice != "nothing") & unused_versions(versions)] = 1.0
+    left = able & (choice == "remainder") & (share == 0)
+    left &= (versions["expected_use_life_basis"] != "default").to_numpy()
+    monthly = left & shared_by_month(versions).to_numpy()
+    share[monthly] = remaining_shares(versions, days, monthly)
+    at = np.flatnonzero(left & ~monthly)
+    life_days = versions["expected_use_life_days"].to_numpy(dtype=float)[at]
+    by_time = seconds_in_service(versions)[at] / SECONDS_PER_DAY / life_days
+    projected = versions["projected_inferences"].to_numpy(dtype=float)[at]
+    served = versions["inferences"].to_numpy(dtype=float)[at]
+    known = (projected > 0) & ~np.isnan(served)
+    amortised = np.where(known, served / np.where(known, projected, 1.0), by_time)
+    share[at] = np.clip(1.0 - amortised, 0.0, 1.0)
+    return share
+
+
+def unused_versions(versions: pd.DataFrame) -> np.ndarray:
+    """Say which closed versions nobody used, or never came into service."""
+    instant = versions["use_life_start"] >= versions["use_life_end"]
+    idle = (versions["inferences_basis"] != "none") & ~(versions["inferences"] > 0)
+    # Rolled back before it served, then named: counted inferences go before time in service.
+    lifeless = instant & ~(versions["inferences"] > 0)
+    return np.asarray((versions["status"] == "closed") & (lifeless | idle), dtype=bool)

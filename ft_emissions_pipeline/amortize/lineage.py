@@ -1,0 +1,108 @@
+"""Which version was fine-tuned from which.
+
+Put here: parents as logged brought to versions, and chains of ancestors. Keep out: which version
+serves (`lifecycle.py`) and what a version hands on (`inheritance.py`).
+
+A log names as parent a version, a model, or for a merge several of them with spaces or commas
+between. A model stands for its newest version when the child was made. A parent is older than its
+child; where a log says otherwise (a cycle, a wrong clock) it is not followed, and `unused.py` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ft_emissions_pipeline.amortize.days import Ints, instants
+
+
+def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the pairs of child and parent, and those that cannot be.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        `model_name`, `model_version`, `parent_version` and `use_life_start`, one row a version,
+        sorted by model and start.
+
+    Returns
+    -------
+    child, parent, impossible_child, impossible_parent : arrays of int
+        Positions of versions. The first two hold only parents that are older than their child; the
+        others those that are not.
+    """
+    named = versions["parent_version"].dropna()
+    of_version = pd.Index(versions["model_version"])
+    child = versions.index.get_indexer(named.index)
+    parent = of_version.get_indexer(named) if len(named) else np.empty(0, dtype="int64")
+    pairs = [(child[parent >= 0], parent[parent >= 0])]
+    rest = [
+        (int(at), token)
+        for at, text in zip(child[parent < 0], named[parent < 0], strict=True)
+        for token in re.split(r"[,\s]+", text)
+    ]
+    if rest:
+        made = instants(versions["use_life_start"])
+        of_model = versions.groupby("model_name").indices
+        places = of_version.get_indexer([token for _, token in rest])
+        found = [
+            (at, place if place >= 0 else _newest(of_model.get(token), made, at))
+            for (at, token), place in zip(rest, places, strict=True)
+        ]
+        kept = [(at, place) for at, place in found if place >= 0]
+        young, old = np.array(kept, dtype="int64").reshape(-1, 2).T
+        pairs.append((young, old))
+    child, parent = (np.concatenate(side).astype("int64") for side in zip(*pairs, strict=True))
+    made = instants(versions["use_life_start"])
+    older = (made[parent] < made[child]) | ((made[parent] == made[child]) & (parent < child))
+    return child[older], parent[older], child[~older], parent[~older]
+
+
+def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) -> int:
+    """Return the newest of a model's versions that was made before the child, or -1."""
+    if positions is None:
+        return -1
+    before = positions[made[positions] < made[child]]
+    return int(before[-1]) if len(before) else -1
+
+
+def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
+    """Return how many fine-tunings lie between each version and its base model, its own included."""
+    depth = [1] * len(versions)
+    made = instants(versions["use_life_start"])
+    order = np.lexsort((child, made[child]))
+    for young, old in zip(child[order].tolist(), parent[order].tolist(), strict=True):
+        depth[young] = max(depth[young], depth[old] + 1)
+    return np.array(depth, dtype="int64")
+
+
+def ancestors(versions: pd.DataFrame, model_version: str) -> list[str]:
+    """Return the versions from which one was fine-tuned, nearest first, each once.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Table `model_versions`.
+    model_version : str
+        The version whose ancestors are wanted.
+    """
+    child, parent, _, _ = parents(versions)
+    names = versions["model_version"].to_numpy()
+    older: dict[str, list[str]] = {}
+    for young, old in zip(names[child], names[parent], strict=True):
+        older.setdefault(young, []).append(old)
+    return list(dict.fromkeys(_walk(older, model_version)))
+
+
+def _walk(older: dict[str, list[str]], version: str) -> Iterator[str]:
+    nearest = older.get(version, [])
+    seen = set(nearest)
+    while nearest:
+        yield from nearest
+        further = dict.fromkeys(old for young in nearest for old in older.get(young, []))
+        nearest = [old for old in further if old not in seen]
+        seen.update(nearest)
