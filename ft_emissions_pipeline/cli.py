@@ -341,3 +341,10 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return (
         "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"
     )
+
+
+# The commands of other modules share the options and the printing above.
+from ft_emissions_pipeline.cli_advice import advise, what_if
+
+app.command()(advise)
+app.command("what-if")(what_if)
