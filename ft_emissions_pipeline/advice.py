@@ -171,7 +171,7 @@ def share_of_total_imputed(
               e_i = \frac{\partial \ln C}{\partial \ln x_i}
 
     In a product each factor counts alike, and in a sum each part by its size. Of carbon that is
-    logged energy x PUE x grid alone, an imputed PUE makes a third. `share_imputed` of
+    logged energy x development multiplier x PUE x grid alone, an imputed PUE makes a quarter. `share_imputed` of
     `run_impacts` weighs the same inputs by their spread instead.
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
@@ -301,7 +301,8 @@ def _outcomes(
         dtype=bool,
     )
     decides = both[narrower & follows].groupby("run_id")["field"].agg(" ".join)
-    return found.assign(decides=found["run_id"].map(decides).fillna("")).drop(columns="run_id")
+    named = [decides.get(copy, "") for copy in found["run_id"]]
+    return found.assign(decides=named).drop(columns="run_id")
 
 
 def _grouped(now: pd.DataFrame, found: pd.DataFrame, by: str) -> pd.DataFrame:

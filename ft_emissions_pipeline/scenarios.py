@@ -518,7 +518,8 @@ def _origins(
 def _other_work(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
     """Return which runs would have computed something else, or on something else."""
     fields = ["gpu_model", "method", "base_model"]
-    return (before[fields].fillna("") != after[fields].fillna("")).any(axis=1).to_numpy()
+    differs = before[fields].fillna("") != after[fields].fillna("")
+    return np.asarray(differs.any(axis=1))
 
 
 def _common_spread(
@@ -527,13 +528,13 @@ def _common_spread(
     spread: Mapping[str, Mapping[str, np.ndarray]],
     origins: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
 ) -> np.ndarray:
-    smaller = np.minimum(spread["now"][name], spread["then"][name])
+    smaller: np.ndarray = np.minimum(spread["now"][name], spread["then"][name])
     if name in OF_THE_RUN:
         return smaller
     same = (values["now"][name] == values["then"][name]) & (
         origins["now"][name][1] == origins["then"][name][1]
     )
-    return np.where(same, smaller, 0.0)
+    return np.asarray(np.where(same, smaller, 0.0))
 
 
 def _notes(
