@@ -15,12 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ft_emissions_pipeline.advice import advise
     from ft_emissions_pipeline.api import Estimate, estimate, read_runs
+    from ft_emissions_pipeline.scenarios import what_if
     from ft_emissions_pipeline.tokens import expected_padded_tokens
 
-__all__ = ["Estimate", "estimate", "expected_padded_tokens", "read_runs"]
+__all__ = ["Estimate", "advise", "estimate", "expected_padded_tokens", "read_runs", "what_if"]
 
-_ELSEWHERE = {"expected_padded_tokens": "ft_emissions_pipeline.tokens"}
+_ELSEWHERE = {
+    "advise": "ft_emissions_pipeline.advice",
+    "expected_padded_tokens": "ft_emissions_pipeline.tokens",
+    "what_if": "ft_emissions_pipeline.scenarios",
+}
 """Public names that do not live in `api`."""
 
 

@@ -6,6 +6,7 @@ calls the stages that the DAG calls, in the same order.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     QUARANTINE,
     RUN_IMPACTS,
+    VALIDATED_RUNS,
     conform,
     empty,
 )
@@ -152,19 +154,11 @@ def estimate(
     """
     chosen = methodology.profile(profile)
     factors = reference or ref.load()
-    disclosed = not isinstance(runs, pd.DataFrame)
-    frame = _of_disclosures(runs, factors) if disclosed else runs
-    valid, refused = normalize.accepted(frame)
-    if disclosed and len(refused):
-        msg = "; ".join(refused["reason"])
-        raise ValueError(msg)
-    days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
-    model = token_time.parameters(factors, days)
+    valid, refused = accepted(runs, factors)
     coefficients = telemetry.calibration(valid)
-    normalized, provenance = normalize.normalize(
-        valid, factors, chosen, model, coefficients if calibrate else None
+    normalized, provenance, impacts = footprints(
+        valid, factors, chosen, coefficients if calibrate else None
     )
-    impacts = impact.run_impacts(normalized, provenance, chosen, factors)
     return Estimate(
         impacts,
         expected_per_inference(impacts),
@@ -174,6 +168,56 @@ def estimate(
         factors,
         coefficients,
     )
+
+
+def accepted(
+    runs: pd.DataFrame | Disclosure | Sequence[Disclosure], reference: ref.Reference
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs that can be computed, and what was refused of a table of runs.
+
+    Raises
+    ------
+    ValueError
+        If a disclosure is refused.
+    """
+    disclosed = not isinstance(runs, pd.DataFrame)
+    valid, refused = normalize.accepted(_of_disclosures(runs, reference) if disclosed else runs)
+    if disclosed and len(refused):
+        msg = "; ".join(refused["reason"])
+        raise ValueError(msg)
+    return valid, refused
+
+
+def footprints(
+    valid: pd.DataFrame,
+    reference: ref.Reference,
+    profile: methodology.Profile,
+    calibration: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs`, `field_provenance` and `run_impacts` of accepted runs."""
+    days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
+    model = token_time.parameters(reference, days)
+    normalized, provenance = normalize.normalize(valid, reference, profile, model, calibration)
+    return normalized, provenance, impact.run_impacts(normalized, provenance, profile, reference)
+
+
+def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
+    """Return the runs of one id or of one model; all where none is named.
+
+    Raises
+    ------
+    UnknownRun
+        If no run has the id or the model; the message names the nearest.
+    """
+    if only is None:
+        return runs
+    chosen = runs[(runs["run_id"] == only) | (runs["model_name"] == only)]
+    if chosen.empty:
+        known = [*runs["model_name"].dropna().unique(), *runs["run_id"]]
+        near = ", ".join(difflib.get_close_matches(only, known, cutoff=0.4)) or known[0]
+        msg = f"no run or model {only!r} among {len(runs)} runs; nearest: {near}"
+        raise UnknownRun(msg)
+    return chosen.reset_index(drop=True)
 
 
 def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
@@ -217,6 +261,29 @@ def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
         for suffix in ("", "_p05", "_p95"):
             frame[name + suffix] = equations.per_inference(impacts[total + suffix] * factor, served)
     return frame
+
+
+def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, str, bool]:
+    """Return the accepted runs of a warehouse, the profile of its figures, and whether it calibrated.
+
+    Raises
+    ------
+    ValueError
+        If there are no runs, or their figures are of several profiles.
+    """
+    valid = store.read(warehouse, VALIDATED_RUNS)
+    if valid.empty:
+        msg = f"{warehouse} holds no runs; make the tables first with `ft-emissions run`"
+        raise ValueError(msg)
+    profiles = store.read(warehouse, RUN_IMPACTS, columns=("methodology",))["methodology"].unique()
+    if len(profiles) != 1:
+        msg = (
+            f"the figures of {warehouse} are of profiles {', '.join(profiles) or 'unknown'}; "
+            "bring them to one with `ft-emissions run`"
+        )
+        raise ValueError(msg)
+    routes = store.read(warehouse, NORMALIZED_RUNS, columns=("energy_route",))["energy_route"]
+    return valid, str(profiles[0]), bool((routes == "calibrated").any())
 
 
 def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:

@@ -393,8 +393,10 @@ def with_interval(value: float, low: float, high: float) -> str:
     return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
 
 
-# The commands about the past stand in a module of their own, which prints with what is above.
-from ft_emissions_pipeline import cli_restate
+# The commands of other modules share the options and the printing above.
+from ft_emissions_pipeline import cli_advice, cli_restate
 
 app.command()(cli_restate.restate)
 app.command()(cli_restate.as_reported)
+app.command()(cli_advice.advise)
+app.command("what-if")(cli_advice.what_if)

@@ -379,7 +379,13 @@ def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
     """Return `roll_up` of all days of a warehouse."""
     rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
     spreads, teams = of_versions(warehouse, rows["model_version"])
-    return roll_up(rows, spreads, by, expected_log_sd=expected_log_sd(ref.load()), teams=teams)
+    return roll_up(
+        rows,
+        spreads,
+        by,
+        expected_log_sd=expected_log_sd(ref.in_force(warehouse, keep=False)),
+        teams=teams,
+    )
 
 
 def expected_log_sd(reference: ref.Reference) -> float:

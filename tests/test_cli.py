@@ -341,3 +341,26 @@ def test_a_changed_file_of_lengths_runs_the_days_of_its_runs_anew(tmp_path):
     again = invoke("run", "--landing", landing, "--warehouse", warehouse)
     assert "Days run: 2026-03-05 to" in again.stdout
     assert tokens() == {"r1": 9000, "r5": 1000}
+
+
+# advise, what-if
+
+
+def test_the_report_and_the_command_advise_the_same(ran):
+    _, warehouse, _ = ran
+    rows = json.loads(invoke("advise", "--warehouse", warehouse, "--format", "json").stdout)
+    page = (warehouse / "report" / "index.html").read_text("utf-8")
+    advised = f"carbon {rows[0]['carbon_narrowed']:.0%}".replace("%", " % narrower")
+    assert page.count(f"<code>{rows[0]['field']}</code><br>") == 2  # of the run, and of its model
+    assert page.count(advised) == 2
+
+
+def test_a_stored_run_can_be_moved(ran):
+    _, warehouse, _ = ran
+    arguments = ("what-if", "--warehouse", warehouse, "--region", "Sweden", "--format", "json")
+    total = next(
+        row for row in json.loads(invoke(*arguments).stdout) if row["quantity"] == "total_kgco2e"
+    )
+    stored = store.read(warehouse, RUN_IMPACTS)["total_kgco2e"].iloc[0]
+    assert total["now"] == pytest.approx(stored, rel=1e-9)
+    assert total["difference_p95"] < 0

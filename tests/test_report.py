@@ -132,6 +132,16 @@ NOTES = pd.DataFrame(
     columns=list(RUN_NOTES),
 )
 
+ADVICE = pd.DataFrame(
+    {
+        "run_id": ["run-a", "run-b"],
+        "model_name": ["router", "summariser"],
+        "field": ["reserved_s active_s", None],
+        "carbon_narrowed": [0.31, None],
+        "water_narrowed": [0.004, None],
+    }
+)
+
 BASES = pd.DataFrame(
     [
         ("cpu_count", "default", "cpu_count_of_server", 2),
@@ -230,6 +240,7 @@ FULL = ReportData(
     usage_notes=COUNTED,
     landed=LANDED,
     basis_counts=BASES,
+    advice=ADVICE,
     versions={"run_impacts": 3, "quarantine": None},
 )
 
@@ -367,7 +378,7 @@ def test_header_states_the_fleet(page):
 
 
 def test_per_inference_table(page):
-    assert page.row("router 2026-01-06", 8) == [
+    assert page.row("router 2026-01-06", 9) == [
         "router 2026-01-06, version run-a",
         "1.00 0.500 to 2.00",
         "1.50 0.750 to 3.00",
@@ -376,14 +387,16 @@ def test_per_inference_table(page):
         "400",
         "0",
         "final all 2 days final",
+        "reserved_s and active_s carbon 31 % narrower",
     ]
-    assert page.row("summariser 2026-01-06", 8)[-1] == (
-        "provisional 2 of 2 days provisional; 1 without known inferences"
-    )
+    assert page.row("summariser 2026-01-06", 9)[-2:] == [
+        "provisional 2 of 2 days provisional; 1 without known inferences",
+        "nothing",
+    ]
 
 
 def test_runs_table_and_its_anchors(page):
-    assert page.row("2026-01-05", 8) == [
+    assert page.row("2026-01-05", 9) == [
         "2026-01-05",
         "router run-a logs/emissions.csv",
         "2.50",
@@ -391,6 +404,7 @@ def test_runs_table_and_its_anchors(page):
         "6.00 3.00 to 12.0",
         "C",
         "42 %",
+        "reserved_s and active_s carbon 31 % narrower",
         "tasks summed, queueing included",
     ]
     assert {"run-run-a", "run-run-b"} <= set(page.ids())
@@ -578,7 +592,7 @@ def test_nothing_but_quarantine_makes_a_page():
 def test_runs_without_inferences_make_a_page():
     data = ReportData(run_impacts=RUNS, model_versions=versions(RUNS))
     found = Page(report.render(data))
-    assert found.row("router", 8)[1:5] == ["unknown"] * 4
+    assert found.row("router", 9)[1:5] == ["unknown"] * 4
     assert "No day has a figure per inference yet" in found.text
 
 
@@ -586,7 +600,7 @@ def test_zero_carbon_makes_a_page():
     runs = run_impacts(("run-a", "router", "2026-01-05", 0.0, 0.0))
     days = inference_impacts(("2026-01-05", "router", "run-a", 100.0, 0.0, "actual", "final"))
     data = ReportData(run_impacts=runs, model_versions=versions(runs), inference_impacts=days)
-    assert Page(report.render(data)).row("router 2026-01-05", 8)[1] == "0"
+    assert Page(report.render(data)).row("router 2026-01-05", 9)[1] == "0"
 
 
 def test_many_models_and_runs_are_cut_and_it_is_said():
@@ -794,7 +808,7 @@ def test_written_page_shows_the_stored_tables(warehouse):
     assert path.read_text("utf-8").startswith(
         "<!doctype html>\n<!-- ft_emissions_pipeline report of "
     )
-    assert found.row("router 2026-01-06", 8)[2] == "1.50 0.750 to 3.00"
+    assert found.row("router 2026-01-06", 9)[2] == "1.50 0.750 to 3.00"
     assert found.row("pue", 6)[:5] == ["pue", "0", "0", "0", "2"]
     assert "2 files landed with 6 records; 2 of them repeat another record" in found.text
     assert "run_impacts 1" in found.text

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import reference, store, tables
+from ft_emissions_pipeline import advice, methodology, store, tables, telemetry
+from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -26,6 +27,7 @@ from ft_emissions_pipeline.tables import (
     ROLLUPS,
     RUN_IMPACTS,
     USAGE,
+    VALIDATED_RUNS,
     Table,
 )
 
@@ -39,6 +41,10 @@ every run of it; a page that changed for that alone would never be the same twic
 RUNS_AT_ONCE = 5000
 """Runs whose provenance is in memory at a time; each has some fifty rows of it."""
 
+RUNS_ADVISED, MODELS_ADVISED = 200, 100
+"""The latest runs, and the models with the most carbon, whose latest run is advised on."""
+
+ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
 LANDED = (
     "source_uri", "source_record", "run_id", "join_note", "content_hash", "content", "records",
@@ -70,6 +76,8 @@ class ReportData:
         Columns `LANDED` of table `landing_index`.
     basis_counts : DataFrame
         field, basis, rule, runs: table `field_provenance`, counted.
+    advice : DataFrame
+        Columns `ADVICE`: for the latest runs, what to disclose next.
     versions : mapping
         Name of a table -> its Delta version.
     refused_reference : str
@@ -90,6 +98,7 @@ class ReportData:
     basis_counts: pd.DataFrame = field(
         default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
     )
+    advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
     versions: Mapping[str, int | None] = field(default_factory=dict)
     refused_reference: str = ""
 
@@ -113,6 +122,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
 
     run_impacts = whole(RUN_IMPACTS)
     disclosed = whole(NORMALIZED_RUNS, COMPARED)
+    run_notes = whole(NORMALIZED_RUNS, RUN_NOTES)
     return ReportData(
         run_impacts=run_impacts,
         model_versions=whole(MODEL_VERSIONS),
@@ -121,16 +131,55 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         quarantine=whole(QUARANTINE),
         restatements=whole(RESTATEMENTS),
         pipeline_footprint=whole(PIPELINE_FOOTPRINT),
-        run_notes=whole(NORMALIZED_RUNS, RUN_NOTES),
+        run_notes=run_notes,
         disclosed=disclosed[disclosed["disclosed_kgco2e"].notna()],
         usage_notes=whole(USAGE, ("repairs",)),
         landed=whole(LANDING_INDEX, LANDED),
         basis_counts=_basis_counts(
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
+        advice=_advice(warehouse, run_impacts, run_notes),
         versions=pinned,
-        refused_reference=reference.refusal(warehouse),
+        refused_reference=ref.refusal(warehouse),
     )
+
+
+def _advice(
+    warehouse: str | Path, run_impacts: pd.DataFrame, run_notes: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what to disclose next; of runs whose figures rest on the reference tables in use."""
+    nothing = pd.DataFrame(columns=list(ADVICE))
+    if run_impacts.empty:
+        return nothing
+    factors = ref.in_force(warehouse, keep=False)
+    known = run_impacts[
+        (run_impacts["reference_version"] == factors.version)
+        & run_impacts["methodology"].isin(list(methodology.PROFILES))
+    ].sort_values(["date", "ended_at", "run_id"])
+    carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_ADVISED)
+    latest = known.drop_duplicates("model_name", keep="last")
+    latest = latest[latest["model_name"].isin(carbon.index)]
+    chosen = pd.concat([known.tail(RUNS_ADVISED), latest]).drop_duplicates("run_id")
+    if chosen.empty:
+        return nothing
+    days = (chosen["date"].min().date(), chosen["date"].max().date())
+    runs = store.read(warehouse, VALIDATED_RUNS, days=days)
+    runs = runs.merge(chosen[["run_id", "methodology"]], on="run_id")
+    calibration = None
+    if (run_notes["energy_route"] == "calibrated").any():
+        calibration = telemetry.calibration(store.read(warehouse, VALIDATED_RUNS))
+    found = [
+        advice.best(
+            advice.of_accepted(
+                rows.drop(columns="methodology").reset_index(drop=True),
+                factors,
+                methodology.profile(str(profile)),
+                calibration,
+            )
+        )
+        for profile, rows in runs.groupby("methodology")
+    ]
+    return pd.concat(found, ignore_index=True)[list(ADVICE)] if found else nothing
 
 
 def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:

@@ -81,6 +81,8 @@ def page(data: ReportData) -> str:
         weekly=step_days > 1,
         runs=runs.to_dict("records"),
         shown_runs=set(runs["run_id"]),
+        advice={row["run_id"]: row for row in data.advice.to_dict("records")},
+        model_advice=summary.advice_by_model(data.advice, data.run_impacts),
         fields=fields[fields["imputed"] > 0].to_dict("records"),
         known_fields=fields.loc[fields["imputed"] == 0, "field"].tolist(),
         remedies=remedies[:REMEDIES_SHOWN],

@@ -273,6 +273,14 @@ def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) 
     return ordered.head(limit).merge(notes, on="run_id", how="left")
 
 
+def advice_by_model(advice: pd.DataFrame, run_impacts: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return what to disclose next for each model: what is advised for its latest run."""
+    ordered = run_impacts.sort_values(["date", "ended_at", "run_id"])
+    latest = ordered.drop_duplicates("model_name", keep="last")["run_id"]
+    rows = advice[advice["run_id"].isin(latest)]
+    return {str(row["model_name"]): row for row in rows.to_dict("records")}
+
+
 def bases(basis_counts: pd.DataFrame) -> pd.DataFrame:
     """Return the matrix of fields and bases, what is imputed most often first.
 

@@ -1,0 +1,194 @@
+"""What to disclose next: what is advised is what disclosing does, and nothing does more."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import advice, api, methodology
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.tables import BASES
+
+FACTORS = ref.load()
+NUMBERS = {"reserved_s", "active_s", "gpu_count", "server_count", "pue", "wue_l_per_kwh",
+           "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization", "cpu_utilization",
+           "it_energy_kwh", "model_parameters", "tokens_padded", "train_flop"}  # fmt: skip
+
+LOGGED = {
+    "run_id": "logged", "reserved_s": 36_000, "gpu_model": "A100-SXM4-80GB", "gpu_count": 8,
+    "server_model": "dgx-a100-640", "server_count": 1, "it_energy_kwh": 2_000, "location": "Germany",
+}  # fmt: skip
+BARE = {"run_id": "bare", "reserved_s": 3600}
+TOKENS = {"run_id": "tokens", "tokens_unpadded": 5e7, "base_model": "Llama 2"}
+SERVICE = {
+    "run_id": "service", "managed_service": "AWS Bedrock", "cloud_region": "us-west-2",
+    "base_model": "Llama 2 7B", "reserved_s": 5000,
+}  # fmt: skip
+CASES = (LOGGED, BARE, TOKENS, SERVICE)
+
+
+def advised(run, **options):
+    return fte.advise(run, reference=FACTORS, **options)
+
+
+def widths(runs, total="total_kgco2e"):
+    """Return the width of each run's interval, all estimated in one go."""
+    numbered = [{**run, "run_id": f"{number:03d}"} for number, run in enumerate(runs)]
+    found = fte.estimate(numbered, reference=FACTORS).runs.sort_values("run_id")
+    return (found[f"{total}_p95"] - found[f"{total}_p05"]).to_numpy(), found["total_kgco2e"]
+
+
+def with_disclosed(run, row):
+    """Return the run with the advised field stated as it stands in for now."""
+    names, values = row["field"].split(), row["value"]
+    values = values.split() if len(names) > 1 else [values]
+    stated = {
+        name: float(value) if name in NUMBERS else value
+        for name, value in zip(names, values, strict=True)
+    }
+    return {**run, **stated}
+
+
+def test_a_disclosed_pue_takes_its_own_spread_out_and_leaves_the_rest():
+    """By hand: embodied carbon aside, ln C = ln E + ln PUE + ln G, so the variances add up.
+
+    With E = 1e6 kWh the making of the hardware is nothing beside the electricity.
+    """
+    run = {**LOGGED, "it_energy_kwh": 1e6}
+    origins = fte.estimate(run, reference=FACTORS).provenance.set_index("field")
+
+    def log_sd(field):
+        return np.log(origins.loc[field, "p95"] / origins.loc[field, "p05"]) / (2 * 1.6448536)
+
+    disclosed = np.log(ref.default(FACTORS, "gsd_disclosed").value)
+    others = log_sd("it_energy_kwh") ** 2 + log_sd("grid_kgco2e_per_kwh") ** 2
+    now, then = np.sqrt(others + log_sd("pue") ** 2), np.sqrt(others + disclosed**2)
+    by_hand = 1 - np.sinh(1.6448536 * then) / np.sinh(1.6448536 * now)
+    row = advised(run).set_index("field").loc["pue"]
+    assert row["tier"] == "D"
+    assert row["carbon_narrowed"] == pytest.approx(by_hand, abs=2e-4)
+    assert by_hand > 0.005
+
+
+@pytest.mark.parametrize("run", CASES, ids=lambda run: run["run_id"])
+def test_disclosing_each_field_does_what_is_said_of_it(run):
+    rows = advised(run)
+    stated = [with_disclosed(run, row) for row in rows.to_dict("records")]
+    for total, column in zip(advice.METRICS, ("carbon_narrowed", "water_narrowed"), strict=True):
+        (before, *then), carbon = widths([run, *stated], total)
+        narrowed = 1 - np.array(then) / before
+        assert narrowed.tolist() == pytest.approx(rows[column].tolist(), abs=1e-6)
+        assert carbon.tolist() == pytest.approx([carbon.iloc[0]] * len(carbon), rel=1e-9)
+    assert rows["carbon_narrowed"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("run", CASES, ids=lambda run: run["run_id"])
+def test_no_other_single_field_narrows_the_interval_more(run):
+    """Every missing field of the run, not only those that the answer lists."""
+    best = advised(run).iloc[0]
+    estimate = fte.estimate(run, reference=FACTORS)
+    missing = estimate.provenance[estimate.provenance["basis"].isin(("predicted", "default"))]
+    values = missing.set_index("field")["value"]
+    fields = sorted(NUMBERS.intersection(values.index) - {"reserved_s", "active_s"})
+    (before, *then), _ = widths([run, *({**run, name: float(values[name])} for name in fields)])
+    assert (1 - np.array(then) / before).max() <= best["carbon_narrowed"] + 1e-6
+
+
+@settings(max_examples=8)
+@given(
+    hours=st.floats(0.5, 200),
+    known=st.sets(
+        st.sampled_from(["gpu_count", "location", "pue", "gpu_model", "gpu_utilization"])
+    ),
+)
+def test_the_first_row_is_the_best_of_any_run(hours, known):
+    values = {"gpu_count": 4, "location": "France", "pue": 1.2, "gpu_model": "V100-SXM2-32GB",
+              "gpu_utilization": 0.8}  # fmt: skip
+    run = {"run_id": "any", "reserved_s": hours * 3600, **{name: values[name] for name in known}}
+    rows = advised(run)
+    assert not known & set(rows["field"])
+    best = rows.iloc[0]
+    (before, then), _ = widths([run, with_disclosed(run, best)])
+    assert 1 - then / before == pytest.approx(best["carbon_narrowed"], abs=1e-6)
+    assert best["carbon_narrowed"] == rows["carbon_narrowed"].max()
+
+
+def test_an_accelerator_takes_all_that_follows_from_it_along():
+    row = advised(TOKENS).set_index("field").loc["gpu_model"]
+    assert {"gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "active_s", "reserved_s"} <= set(
+        row["decides"].split()
+    )
+    assert "server_embodied_kgco2e" not in row["decides"].split()
+
+
+def test_a_name_of_several_variants_counts_as_missing():
+    rows = advised({**LOGGED, "gpu_model": "A100"}).set_index("field")
+    assert rows.loc["gpu_model", "value"].startswith("A100-")
+    assert rows.loc["gpu_model", "tier"] == "B"
+    assert "gpu_model" not in advised(LOGGED)["field"].tolist()
+
+
+def test_a_run_of_which_all_is_disclosed_has_nothing_to_disclose():
+    everything = {**LOGGED, "pue": 1.1, "wue_l_per_kwh": 0.3, "server_model": "dgx-a100-640"}
+    rows = advised(everything)
+    assert rows["field"].isna().tolist() == [True]
+    assert rows["quality_tier"].tolist() == ["B"]
+
+
+def test_no_runs_give_no_advice():
+    assert advised([]).empty
+
+
+def test_a_models_bounds_are_the_sums_of_its_runs():
+    runs = [{**BARE, "run_id": name, "model_name": "m", "reserved_s": s} for name, s in (("a", 3600), ("b", 7200))]  # fmt: skip
+    by_run, by_model = advised(runs), advised(runs, by="model_name")
+    assert by_model["runs"].eq(2).all()
+    for name in (*advice.BOUNDS, *(f"then_{bound}" for bound in advice.BOUNDS)):
+        summed = by_run.groupby("field")[name].sum()
+        pd.testing.assert_series_equal(
+            by_model.set_index("field")[name].sort_index(), summed.sort_index(), rtol=1e-9
+        )
+
+
+def test_one_run_or_one_model_can_be_asked_for():
+    runs = [{**BARE, "run_id": name, "model_name": f"of {name}"} for name in ("a", "b")]
+    assert set(advised(runs, only="a")["run_id"]) == {"a"}
+    assert set(advised(runs, only="of b")["run_id"]) == {"b"}
+    with pytest.raises(api.UnknownRun, match="no run or model 'of c' among 2 runs; nearest: of"):
+        advised(runs, only="of c")
+
+
+def test_every_basis_has_a_tier():
+    assert list(advice.TIER_OF_BASIS) == list(BASES)
+    assert sorted(advice.TIER_OF_BASIS.values()) == ["A", "B", "C", "D"]
+
+
+def test_a_quarter_of_the_carbon_of_logged_energy_rests_on_a_guessed_pue():
+    """E x multiplier x PUE x G with E, G and the multiplier disclosed: one factor of four."""
+    run = {**LOGGED, "it_energy_kwh": 1e9, "grid_kgco2e_per_kwh": 0.4, "development_multiplier": 1}
+    both = [run, {**run, "run_id": "stated", "pue": 1.2}]
+    estimate = fte.estimate(both, reference=FACTORS)
+    share = advice.share_of_total_imputed(
+        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+    )
+    by_run = dict(zip(estimate.normalized["run_id"], share, strict=True))
+    assert by_run == pytest.approx({"logged": 1 / 4, "stated": 0}, abs=1e-4)
+
+
+def test_runs_joined_of_several_records_keep_what_they_rest_on(tmp_path):
+    """A run of two files has its origins by field; the tried field joins them as disclosed."""
+    for name, fields in (("a", {"reserved_s": 3600}), ("b", {"gpu_count": 2})):
+        text = json.dumps([{"run_id": "joined", "location": "France", **fields}])
+        (tmp_path / f"{name}.json").write_text(text)
+    runs, _ = fte.read_runs(tmp_path)
+    assert runs["origins"].notna().all()
+    rows = advised(runs)
+    assert not {"reserved_s", "gpu_count", "country_iso3"} & set(rows["field"])
+    stated = {"reserved_s": 3600, "gpu_count": 2, "location": "France"}
+    assert rows["carbon_narrowed"].tolist() == pytest.approx(
+        advised(stated)["carbon_narrowed"].tolist()
+    )

@@ -1,0 +1,288 @@
+"""What if: worked by hand, against draws, and zero where nothing changes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import api, scenarios
+from ft_emissions_pipeline import reference as ref
+
+FACTORS = ref.load()
+LOGGED = {
+    "run_id": "logged", "gpu_model": "A100-SXM4-80GB", "gpu_count": 8, "server_model": "dgx-a100-640",
+    "server_count": 1, "reserved_s": 36_000, "active_s": 36_000, "it_energy_kwh": 40,
+    "cloud_provider": "aws", "cloud_region": "us-west-2", "method": "full",
+    "base_model": "Llama 2 7B", "tokens_padded": 1e8, "expected_inferences_per_day": 1000,
+    "expected_use_life_days": 1, "ended_at": "2024-07-06T05:00:00Z",
+}  # fmt: skip
+TOKENS = {"run_id": "tokens", "tokens_padded": 1e9, "base_model": "Llama 2 7B"}
+SERVICE = {
+    "run_id": "service", "managed_service": "AWS Bedrock", "cloud_region": "us-west-2",
+    "base_model": "Llama 2 7B", "reserved_s": 5000, "tokens_unpadded": 48_123,
+}  # fmt: skip
+ALL = [LOGGED, TOKENS, SERVICE]
+
+
+def asked(runs, **changes):
+    return fte.what_if(runs, reference=FACTORS, **changes)
+
+
+def of(answers, run="logged"):
+    return answers[answers["run_id"] == run].set_index("quantity")
+
+
+def provenance(run):
+    return fte.estimate(run, reference=FACTORS).provenance.set_index("field")
+
+
+@pytest.fixture(scope="module")
+def to_stockholm():
+    return asked(LOGGED, region="aws eu-north-1")
+
+
+def test_another_region_changes_the_operational_part_by_its_factors(to_stockholm):
+    """Energy stays; carbon goes by grid x PUE of both places, the making of hardware not at all."""
+    rows = of(to_stockholm)
+    here = provenance(LOGGED)
+    there = provenance({**LOGGED, "cloud_region": "eu-north-1"})
+    grid, pue = (
+        float(there.loc[field, "value"]) / float(here.loc[field, "value"])
+        for field in ("grid_kgco2e_per_kwh", "pue")
+    )
+    assert rows.loc["it_energy_kwh", ["now", "then"]].tolist() == [40, 40]
+    operational, embodied = rows.loc["operational_kgco2e"], rows.loc["embodied_kgco2e"]
+    assert operational["then"] / operational["now"] == pytest.approx(grid * pue, rel=1e-9)
+    assert embodied[["difference", "difference_p05", "difference_p95"]].tolist() == [0, 0, 0]
+    assert rows.loc["total_kgco2e", "difference"] == pytest.approx(
+        operational["now"] * (grid * pue - 1), rel=1e-9
+    )
+
+
+def test_what_is_common_makes_the_difference_more_certain_than_if_both_erred_apart(to_stockholm):
+    draws = np.random.default_rng(5)
+    for quantity in ("total_kgco2e", "total_water_l", "operational_kgco2e"):
+        row = of(to_stockholm).loc[quantity]
+        apart = [
+            np.sqrt(low * high) * (high / low) ** (draws.standard_normal(200_000) / 2 / 1.6448536)
+            for low, high in (row[["now_p05", "now_p95"]], row[["then_p05", "then_p95"]])
+        ]
+        low, high = np.quantile(apart[1] - apart[0], (0.05, 0.95))
+        assert 0 < row["difference_p95"] - row["difference_p05"] < 0.999 * (high - low)
+
+
+def test_both_sides_are_what_an_estimate_of_each_says(to_stockholm):
+    for side, run in (("now", LOGGED), ("then", {**LOGGED, "cloud_region": "eu-north-1"})):
+        found = fte.estimate(run, reference=FACTORS).runs.iloc[0]
+        for quantity in ("total_kgco2e", "total_water_l"):
+            row = of(to_stockholm).loc[quantity]
+            assert row[side] == pytest.approx(found[quantity], rel=1e-9)
+            for bound in ("_p05", "_p95"):
+                tolerance = 1e-9 if side == "now" else 5e-3
+                assert row[side + bound] == pytest.approx(found[quantity + bound], rel=tolerance)
+
+
+def test_the_interval_of_the_difference_is_that_of_draws(to_stockholm):
+    """E x (P'G' - PG): one E for both, each factor with its own error."""
+    draws = np.random.default_rng(6)
+
+    def drawn(origins, field):
+        row = origins.loc[field]
+        log_sd = np.log(row["p95"] / row["p05"]) / (2 * 1.6448536)
+        return float(row["value"]) * np.exp(log_sd * draws.standard_normal(1_000_000))
+
+    here, there = provenance(LOGGED), provenance({**LOGGED, "cloud_region": "eu-north-1"})
+    factors = [drawn(each, "pue") * drawn(each, "grid_kgco2e_per_kwh") for each in (there, here)]
+    found = np.quantile(drawn(here, "it_energy_kwh") * (factors[0] - factors[1]), (0.05, 0.95))
+    row = of(to_stockholm).loc["operational_kgco2e"]
+    assert [row["difference_p05"], row["difference_p95"]] == pytest.approx(found, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"region": "aws us-west-2"},
+        {"region": "USA"},
+        {"gpu": "A100-SXM4-80GB"},
+        {"method": "full"},
+        {"model": "Llama 2 7B"},
+        {"every_days": 1},
+        {"start_hour": 19},
+        {"region": "us-west-2", "gpu": "A100-SXM4-80GB", "method": "full", "every_days": 1},
+    ],
+    ids=str,
+)
+def test_a_scenario_that_changes_nothing_makes_no_difference(changes):
+    answers = asked(LOGGED, **changes)
+    columns = ["difference", "difference_p05", "difference_p95"]
+    assert (answers[columns] == 0).all(axis=None)
+    for bound in ("", "_p05", "_p95"):
+        assert answers[f"then{bound}"].tolist() == answers[f"now{bound}"].tolist()
+
+
+def peak(gpu):
+    gpus = FACTORS.tables["gpus"].set_index("gpu_id")
+    return gpus.loc[gpu, "peak_16bit_tflops"]
+
+
+def test_on_another_accelerator_time_goes_by_what_it_reaches_and_energy_by_power_and_time():
+    """The power model says what 40 logged kWh are on H100s: its own ratio of both, by hand."""
+    faster = peak("A100-SXM4-80GB") / peak("H100-SXM5-80GB")
+    modelled = {name: value for name, value in LOGGED.items() if name != "it_energy_kwh"}
+    utilization = float(provenance(LOGGED).loc["gpu_utilization", "value"])
+    there = {**modelled, "gpu_model": "H100-SXM5-80GB", "server_model": "dgx-h100",
+             "reserved_s": 36_000 * faster, "active_s": 36_000 * faster,
+             "gpu_utilization": utilization}  # fmt: skip
+    server = FACTORS.tables["gpus"].set_index("gpu_id").loc["H100-SXM5-80GB", "usual_server_id"]
+    there["server_model"] = server
+    energy = [
+        fte.estimate(run, reference=FACTORS).runs["it_energy_kwh"].iloc[0]
+        for run in (modelled, there)
+    ]
+    row = of(asked(LOGGED, gpu="H100-SXM5-80GB")).loc["it_energy_kwh"]
+    assert row["then"] == pytest.approx(40 * energy[1] / energy[0], rel=1e-9)
+    without = of(asked(modelled, gpu="H100-SXM5-80GB")).loc["it_energy_kwh"]
+    assert without["then"] == pytest.approx(energy[1], rel=1e-9)
+
+
+def test_a_low_rank_adapter_takes_four_operations_for_six():
+    row = of(asked(LOGGED, method="lora")).loc["it_energy_kwh"]
+    assert row["then"] == pytest.approx(40 * 4 / 6, rel=1e-9)
+    assert row["difference_p95"] < 0
+
+
+def test_logged_operations_are_scaled_to_the_other_method():
+    run = {**LOGGED, "train_flop": 3e18}
+    logged = {name: value for name, value in run.items() if name not in {"it_energy_kwh", "tokens_padded"}}  # fmt: skip
+    for each in (run, logged):
+        row = of(asked(each, method="lora")).loc["it_energy_kwh"]
+        assert row["then"] / row["now"] == pytest.approx(4 / 6, rel=1e-9)
+
+
+def test_idle_time_stays_idle():
+    """12 h reserved of which 10 computed: on half the operations 5 compute and 2 stay idle."""
+    run = {**LOGGED, "reserved_s": 12 * 3600, "active_s": 10 * 3600}
+    run = {name: value for name, value in run.items() if name != "it_energy_kwh"}
+    row = of(asked(run, model="Llama 2 13B")).loc["embodied_kgco2e"]
+    models = FACTORS.tables["models"].set_index("model_id")["parameters"]
+    ratio = models["llama-2-13b"] / models["llama-2-7b"]
+    assert row["then"] / row["now"] == pytest.approx((10 * ratio + 2) / 12, rel=1e-9)
+
+
+def test_a_predicted_time_is_predicted_again():
+    """For a run of tokens alone the other side is what an estimate of it says."""
+    row = of(asked(TOKENS, method="lora"), "tokens").loc["total_kgco2e"]
+    found = fte.estimate({**TOKENS, "method": "lora"}, reference=FACTORS).runs.iloc[0]
+    assert row["then"] == pytest.approx(found["total_kgco2e"], rel=1e-9)
+    assert row["then_p95"] == pytest.approx(found["total_kgco2e_p95"], rel=0.01)
+
+
+def test_retuned_every_week_a_year_has_fifty_two_of_them():
+    rows = of(asked(LOGGED, every_days=7))
+    total = rows.loc["total_kgco2e"]
+    assert total["difference"] == 0
+    year, one = rows.loc["kgco2e_per_year"], rows.loc["gco2e_per_inference"]
+    assert year["now"] == pytest.approx(total["now"] * 365)
+    assert year["then"] == pytest.approx(total["now"] * 365 / 7)
+    assert one["now"] == pytest.approx(total["now"])  # kg over 1000 inferences are g over 1
+    assert one["then"] == pytest.approx(total["now"] / 7)
+    assert year["difference_p05"] == pytest.approx(-total["now_p95"] * 365 * 6 / 7, rel=5e-3)
+    assert rows["note"].eq("now every 1 days (disclosed)").all()
+
+
+def test_a_model_that_was_tuned_before_tells_its_own_cadence():
+    runs = [
+        {**SERVICE, "run_id": f"{day}", "model_name": "m", "ended_at": f"2024-07-{day:02d}T05:00:00Z"}
+        for day in (1, 4, 7)
+    ]  # fmt: skip
+    rows = of(asked(runs, every_days=1, only="7"), "7")
+    assert rows.loc["kgco2e_per_year", "then"] / rows.loc[
+        "kgco2e_per_year", "now"
+    ] == pytest.approx(3)
+    assert rows["note"].eq("now every 3 days (the usual interval of the model)").all()
+
+
+def test_without_grid_intensity_by_the_hour_a_start_hour_has_no_answer_rather_than_zero():
+    answers = asked(ALL, start_hour=3)
+    assert answers[["then", "difference", "difference_p95"]].isna().all(axis=None)
+    assert answers["now"].notna().all()
+    assert answers["note"].str.contains("no grid intensity by the hour is given").all()
+    both = asked(ALL, start_hour=3, method="lora")
+    assert both["then"].notna().all()
+    assert both["note"].str.contains("no grid intensity by the hour is given").all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "nothing is changed; give region"),
+        ({"region": "eu-nort-1"}, "no region, country or US state 'eu-nort-1'; nearest: .*eu-north-1"),
+        ({"gpu": "A1000"}, "gpu 'A1000' is not known .*nearest: A100"),
+        ({"model": "Lama 2 7B"}, "model 'Lama 2 7B' is not known .*nearest: llama-2-7b"),
+        ({"method": "loar"}, r"no method 'loar'; .*did you mean 'lora'\?"),
+        ({"start_hour": 24}, "start_hour is 24, must be a whole hour from 0 to 23"),
+        ({"every_days": 0}, "every_days is 0, must be above 0"),
+        ({"every_days": float("nan")}, "every_days is nan"),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_is_refused_with_what_is(changes, message):
+    with pytest.raises(ValueError, match=message):
+        asked(LOGGED, **changes)
+
+
+def test_an_unknown_run_is_refused_with_the_nearest():
+    with pytest.raises(
+        api.UnknownRun, match="no run or model 'loged' among 3 runs; nearest: logged"
+    ):
+        asked(ALL, only="loged", method="lora")
+
+
+def test_sums_over_runs_leave_out_what_does_not_add_up():
+    answers = asked([LOGGED, {**LOGGED, "run_id": "again"}], method="lora")
+    sums = scenarios.totals(answers).set_index("quantity")
+    assert sums.loc["it_energy_kwh", "difference"] == pytest.approx(-80 / 3)
+    assert sums["runs"].eq(2).all()
+    assert not set(sums.index) & set(scenarios.PER_INFERENCE)
+
+
+def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):
+    for name, fields in (
+        ("a", {"reserved_s": 3600, "location": "Germany"}),
+        ("b", {"gpu_count": 2}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps([{"run_id": "joined", "gpu_model": "A100-SXM4-80GB", **fields}]))  # fmt: skip
+    runs, _ = fte.read_runs(tmp_path)
+    assert runs["origins"].notna().all()
+    joined = asked(runs, region="Norway", gpu="H100-SXM5-80GB", model="Llama 2 7B", method="lora")
+    assert joined["then"].notna().all()
+
+
+@settings(max_examples=12)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "region": st.sampled_from(["aws eu-north-1", "Poland", "US-CA", "gcp us-central1"]),
+            "gpu": st.sampled_from(["H100-SXM5-80GB", "V100-SXM2-32GB", "A100"]),
+            "method": st.sampled_from(["lora", "qlora", "full"]),
+            "model": st.sampled_from(["Llama 2 13B", "Llama 2", "Mistral 7B"]),
+            "every_days": st.floats(0.5, 60),
+        },
+    ).filter(bool)
+)  # fmt: skip
+def test_any_scenario_gives_ordered_finite_answers(changes):
+    answers = asked(ALL, **changes)
+    assert set(answers["run_id"]) == {"logged", "tokens", "service"}
+    figures = answers[[f"{side}{bound}" for side in scenarios.SIDES for bound in ("_p05", "", "_p95")]]  # fmt: skip
+    assert np.isfinite(figures).all(axis=None)
+    for side in scenarios.SIDES:
+        assert (figures[f"{side}_p05"] <= figures[side]).all()
+        assert (figures[side] <= figures[f"{side}_p95"]).all()
+    assert (figures[["now_p05", "then_p05"]] >= 0).all(axis=None)
+    pd.testing.assert_series_equal(
+        answers["difference"], answers["then"] - answers["now"], check_names=False
+    )
