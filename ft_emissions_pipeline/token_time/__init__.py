@@ -2,8 +2,13 @@
 
 Put here, in the order of the data's way: operations (`flops.py`), what a step has to do (`workload.py`), the
 physical model (`throughput.py`, `power.py`), robust fits (`fit.py`), the rows and the prior
-(`calibration.py`), the artefact and its predictions (`model.py`), what own runs change (`own_runs.py`), how
-wrong it is (`evaluate.py`). Keep out: which runs need a prediction (`normalize`), and energy.
+(`calibration.py`), the artefact and its predictions (`model.py`), what own runs change (`own_runs.py`), the
+model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which runs need a prediction (`normalize`), and energy.
 
 `prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
 """
+
+from ft_emissions_pipeline.token_time.daily import models_by_day, parameters, prior_of
+from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
+
+__all__ = ["Model", "models_by_day", "parameters", "predict", "prior", "prior_of", "to_json"]

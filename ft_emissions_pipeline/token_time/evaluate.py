@@ -6,7 +6,6 @@ Put here: leave-one-source-out predictions, the errors of them, baselines, the t
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +37,7 @@ from ft_emissions_pipeline.token_time.model import (
     to_json,
 )
 from ft_emissions_pipeline.token_time.throughput import NAMES, rate
+from ft_emissions_pipeline.token_time.own_runs import calibration_hash
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 from ft_emissions_pipeline.uncertainty import Z_95
 
@@ -292,8 +292,6 @@ def fit_prior(reference: ref.Reference) -> Model:
     measured, busy, idle = power_inputs(powers, theta, reference)
     log_power = fit_power(powers, theta, reference)
     residual = np.log(measured / power.share_of_tdp(log_power, busy, idle))
-    table = reference.tables["calibration"]
-    hashed = hashlib.sha256("".join(table["row_hash"]).encode()).hexdigest()[:12]
     tuned = finetuning(held[KNOWN].table)
     return Model(
         coefficients={name: _rounded(value) for name, value in zip(NAMES, theta, strict=True)},
@@ -304,7 +302,7 @@ def fit_prior(reference: ref.Reference) -> Model:
                "log_sd": _rounded(power.interval_width(residual) / Z_95)},
         ranges={name: (_rounded(low), _rounded(high)) for name, (low, high) in ranges_of(rows.work).items()},
         training={
-            "set": f"reference_data/calibration.csv, rows {hashed}",
+            "set": "reference_data/calibration.csv", "rows_hash": calibration_hash(reference),
             "rows": len(rows.log_s), "power_rows": len(powers),
             "sources": sorted(rows.table["source_key"].unique()),
             "held_out_median_error_percent": round(

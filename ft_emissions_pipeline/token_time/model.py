@@ -55,11 +55,14 @@ class Model:
     training: Mapping[str, object]
     offsets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     own_width: float | None = None
+    stated_version: str = ""
 
     @cached_property
     def version(self) -> str:
-        """Hash of every number of it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        """Hash of every number of it, or the one that its rows were stamped with."""
+        if self.stated_version:
+            return self.stated_version
+        return hashlib.sha256(json.dumps(_numbers(self), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def theta(self) -> Floats:
@@ -67,10 +70,14 @@ class Model:
         return np.array([self.coefficients[name] for name in NAMES])
 
 
+def _numbers(model: Model) -> dict[str, object]:
+    return {name: value for name, value in asdict(model).items() if name != "stated_version"}
+
+
 def to_json(model: Model) -> str:
     """Return the artefact, with what each coefficient means."""
     meanings = {name: c.meaning for name, c in COEFFICIENTS.items()}
-    named = {"version": model.version, **asdict(model), "meanings": meanings}
+    named = {"version": model.version, **_numbers(model), "meanings": meanings}
     return json.dumps(named, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -231,8 +238,8 @@ def to_rows(model: Model) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "value", "p05", "p95", "unit"])
 
 
-def from_rows(rows: pd.DataFrame) -> Model:
-    """Return the model of such rows; its `training` is not among them."""
+def from_rows(rows: pd.DataFrame, version: str) -> Model:
+    """Return the model of such rows; what it was trained on is not among them, its version is."""
     values: dict[str, dict[str, object]] = {}
     own_width = None
     for row in rows.itertuples():
@@ -252,8 +259,8 @@ def from_rows(rows: pd.DataFrame) -> Model:
                 values.setdefault("sd", {})[name] = sd
     return Model(
         coefficients=values["coefficient"], coefficient_sd=values["sd"], shares=values["shares"],
-        widths=values["widths"], power=values["power"], ranges=values["ranges"], training={},
-        offsets=values.get("offsets", {}), own_width=own_width,
+        widths=values["widths"], power=values["power"], ranges=values["ranges"],
+        training={}, offsets=values.get("offsets", {}), own_width=own_width, stated_version=version,
     )  # type: ignore[arg-type]  # fmt: skip
 
 

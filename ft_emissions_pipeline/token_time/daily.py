@@ -1,0 +1,93 @@
+"""The model in force on each day: the prior, or the prior with what own runs taught it.
+
+Put here: rows of table `token_time_model`, and models out of them. Keep out: the fits
+(`evaluate.py`, `own_runs.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.tables import TOKEN_TIME_MODEL, conform, empty
+from ft_emissions_pipeline.token_time import own_runs
+from ft_emissions_pipeline.token_time.model import Model, from_rows, prior, to_rows
+
+IN_FORCE, CANDIDATE = "in_force", "candidate"
+
+
+def prior_of(reference: ref.Reference) -> Model:
+    """Return the packaged prior, or one fitted anew where the reference has other rows to fit it from."""
+    packaged = prior()
+    if packaged.training["rows_hash"] == own_runs.calibration_hash(reference):
+        return packaged
+    return _fitted(reference.version, reference)
+
+
+@lru_cache(maxsize=1)
+def _fitted(version: str, reference: ref.Reference) -> Model:  # noqa: ARG001 - part of the key
+    from ft_emissions_pipeline.token_time.evaluate import fit_prior
+
+    return fit_prior(reference)
+
+
+def parameters(
+    reference: ref.Reference, days: pd.DatetimeIndex, own: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the model in force on each day, as rows of table `token_time_model`.
+
+    Parameters
+    ----------
+    reference : Reference
+        Reference tables.
+    days : DatetimeIndex
+        UTC days.
+    own : DataFrame, optional
+        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from those
+        up to itself. Without enough of them the prior is in force.
+
+    Returns
+    -------
+    DataFrame
+        A fit that did worse on held-out runs than the prior stands beside it with status `candidate`.
+    """
+    model = prior_of(reference)
+    frames, latest = [], (0, [(IN_FORCE, model)])
+    for day in sorted(days):
+        known = own[own["date"] <= day] if own is not None else pd.DataFrame()
+        if len(known) != latest[0]:
+            latest = (len(known), _fits(model, known, reference))
+        frames += [_rows(fitted, status).assign(date=day) for status, fitted in latest[1]]
+    return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
+
+
+def _fits(model: Model, known: pd.DataFrame, reference: ref.Reference) -> list[tuple[str, Model]]:
+    if len(known) < own_runs.ENOUGH:
+        return [(IN_FORCE, model)]
+    taught, better = own_runs.teach(model, known, reference)
+    if better:
+        return [(IN_FORCE, taught)]
+    return [(IN_FORCE, model), (CANDIDATE, taught)]
+
+
+def _rows(model: Model, status: str) -> pd.DataFrame:
+    return to_rows(model).assign(status=status, factor_id=f"token_time/{model.version}")
+
+
+def models_by_day(table: pd.DataFrame) -> list[tuple[Model, pd.Series]]:
+    """Return each model in force with its days; `version` is the one stamped on the rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table `token_time_model`.
+    """
+    chosen = table[table["status"] == IN_FORCE]
+    of_day = chosen.drop_duplicates("date").set_index("date")["factor_id"]
+    found = []
+    for factor_id, days in of_day.groupby(of_day).groups.items():
+        first = chosen[(chosen["date"] == days[0]) & (chosen["factor_id"] == factor_id)]
+        found.append((from_rows(first, str(factor_id).removeprefix("token_time/")), pd.Series(days)))
+    return found
