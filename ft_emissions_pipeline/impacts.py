@@ -18,9 +18,11 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.normalize.energy import (
+    GPU_POWERS,
     POWER_INPUTS,
     flat_gpu_power_w,
     modelled_it_energy,
+    power_model_log_sd,
 )
 from ft_emissions_pipeline.tables import RUN_IMPACTS, conform
 
@@ -166,11 +168,18 @@ def run_impacts(
 
     def parts(inputs: Values) -> dict[str, Any]:
         times = {name: inputs[name] * inputs["pace"] for name in ("active_s", "reserved_s")}
-        return footprint({**inputs, **times}, profile, flat_gpu_power_w=flat, modelled=modelled)
+        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
+        changed = {**inputs, **times, **draw}
+        return footprint(changed, profile, flat_gpu_power_w=flat, modelled=modelled)
 
     log_sd, imputed = _spreads(normalized["run_id"], provenance)
     values["pace"], log_sd["pace"] = np.ones(len(normalized)), _take_pace_out(log_sd)
     imputed["pace"] = imputed["reserved_s"]
+    # A predicted utilisation brings the error of its power along; a logged one does not.
+    logged = modelled & ~imputed["gpu_utilization"]
+    values["power_model"] = np.ones(len(normalized))
+    log_sd["power_model"] = np.where(logged, power_model_log_sd(reference), 0.0)
+    imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
     found = parts(values)
     spreads = uncertainty.propagate(parts, values, log_sd)
     frame = normalized[

@@ -74,19 +74,19 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
 
 
-def _work(frame: pd.DataFrame, context: Context) -> Workload:
-    """Return what the runs' steps have to do; what a log leaves open stays open."""
+def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with the columns by which `workload` knows them; what is open stays open."""
     devices = frame["world_size"].fillna(frame["gpu_count"])
     passes = frame["steps"] * frame["gradient_accumulation"] * devices
-    told = frame["tokens_padded"] / passes.where(passes > 0)
-    return workload(
-        frame.assign(
-            parameters=frame["model_parameters"],
-            node_count=frame["server_count"],
-            tokens_per_micro_step=told,
-        ),
-        context.reference,
+    return frame.assign(
+        parameters=frame["model_parameters"],
+        node_count=frame["server_count"],
+        tokens_per_micro_step=frame["tokens_padded"] / passes.where(passes > 0),
     )
+
+
+def _work(frame: pd.DataFrame, context: Context) -> Workload:
+    return workload(steps_of(frame), context.reference)
 
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:

@@ -8,7 +8,7 @@ model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which
 `prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
 """
 
-from ft_emissions_pipeline.token_time.daily import models_by_day, parameters, prior_of
+from ft_emissions_pipeline.token_time.daily import fits, models_by_day, parameters, prior_of
 from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
 
-__all__ = ["Model", "models_by_day", "parameters", "predict", "prior", "prior_of", "to_json"]
+__all__ = ["Model", "fits", "models_by_day", "parameters", "predict", "prior", "prior_of", "to_json"]

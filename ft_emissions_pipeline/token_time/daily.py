@@ -53,17 +53,18 @@ def parameters(
     DataFrame
         A fit that did worse on held-out runs than the prior stands beside it with status `candidate`.
     """
-    model = prior_of(reference)
-    frames, latest = [], (0, [(IN_FORCE, model)])
+    frames, count, fitted = [], -1, []
     for day in sorted(days):
         known = own[own["date"] <= day] if own is not None else pd.DataFrame()
-        if len(known) != latest[0]:
-            latest = (len(known), _fits(model, known, reference))
-        frames += [_rows(fitted, status).assign(date=day) for status, fitted in latest[1]]
+        if len(known) != count:
+            count, fitted = len(known), fits(reference, known)
+        frames += [_rows(model, status).assign(date=day) for status, model in fitted]
     return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
 
 
-def _fits(model: Model, known: pd.DataFrame, reference: ref.Reference) -> list[tuple[str, Model]]:
+def fits(reference: ref.Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
+    """Return the model that own runs put in force, and a candidate that did worse, if there is one."""
+    model = prior_of(reference)
     if len(known) < own_runs.ENOUGH:
         return [(IN_FORCE, model)]
     taught, better = own_runs.teach(model, known, reference)

@@ -305,10 +305,16 @@ def fit_prior(reference: ref.Reference) -> Model:
             "set": "reference_data/calibration.csv", "rows_hash": calibration_hash(reference),
             "rows": len(rows.log_s), "power_rows": len(powers),
             "sources": sorted(rows.table["source_key"].unique()),
-            "held_out_median_error_percent": round(
-                errors(held[KNOWN].residual[tuned])["median_error_percent"], 1),
+            "held_out": {name: round(value, 1) for name, value in _errors_of(held, KNOWN).items()},
+            "held_out_median_error_percent_by_source": _by_source(held[KNOWN], tuned),
         },
     )  # fmt: skip
+
+
+def _by_source(part: HeldOut, keep: np.ndarray) -> dict[str, float]:
+    wrong = pd.Series(100.0 * np.abs(np.expm1(-part.residual[keep])))
+    by_source = wrong.groupby(part.table["source_key"][keep].to_numpy()).median()
+    return {str(name): round(float(value), 1) for name, value in by_source.items()}
 
 
 def _rounded(value: float) -> float:

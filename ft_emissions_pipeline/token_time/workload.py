@@ -101,7 +101,8 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     parameters = frame["parameters"].astype("float64")
     share = (model["active_parameters"] / model["parameters"]).fillna(1.0)
     active = optional["active_parameters"].astype("float64").fillna(parameters * share)
-    kind = optional["architecture"].astype("object").fillna(model["architecture"])
+    own_kind = optional["architecture"].astype("object")
+    kind = own_kind.where(own_kind.notna(), model["architecture"].astype("object"))
     encoder = (kind == "dense_encoder").to_numpy()
     layers, hidden = _dimensions(model, active, reference)
     multiplied = _multiplied(active.to_numpy(), layers, hidden, encoder, model["layers"].notna())
@@ -116,7 +117,10 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
     recomputed = frame["gradient_checkpointing"].astype("float64")
     typical = ref.default(reference, "checkpointing_share").value
-    precision = frame["precision"].astype("object").map(lambda name: FORMAT_OF.get(name, "16"), na_action="ignore")  # fmt: skip
+    precision = frame["precision"].astype("object")
+    named = precision.notna().to_numpy()
+    number_format = precision.map(FORMAT_OF).astype("object")
+    number_format = number_format.where(number_format.notna(), "16").to_numpy(dtype="U5")
     narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
     gpus = np.maximum(frame["gpu_count"].to_numpy(dtype=float), 1.0)
     return Workload(
@@ -140,8 +144,8 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
         .to_numpy(),
         peak_16bit=narrow.fillna(wide).to_numpy(dtype=float) * FLOP_PER_TFLOP,
         peak_32bit=wide.fillna(narrow / 8).to_numpy(dtype=float) * FLOP_PER_TFLOP,
-        format=precision.fillna("16").to_numpy(dtype="U5"),
-        format_unknown=precision.isna().to_numpy(),
+        format=number_format,
+        format_unknown=~named,
         has_8bit=(gpu["release_date"].astype("str") >= EIGHT_BIT_SINCE).to_numpy(),
         frozen=frozen,
         quantized=(method == "qlora").to_numpy(dtype=bool),
