@@ -137,7 +137,9 @@ def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -
     )
     tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
     family = ref.take(reference, "models", frame["model_id"], ["family"])["family"]
-    timed = time.steps_of(frame).assign(family=family, tokens=frame["tokens_padded"], active_s=active)
+    timed = time.steps_of(frame).assign(
+        family=family, tokens=frame["tokens_padded"], active_s=active
+    )
     return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)
 
 
@@ -183,7 +185,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = runs["train_flop"].notna() | work.tells_tokens(runs)
+    counted = (runs["train_flop"] > 0) | work.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
     refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
@@ -195,8 +197,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, or sequence_length with samples or with "
-            "steps, micro_batch_size, gradient_accumulation and world_size; they "
+            "(tokens_padded, tokens_unpadded, train_flop, samples, or steps with micro_batch_size, "
+            "gradient_accumulation and world_size, all above 0; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "
             "another log of the run to it in runs.yaml",
         }

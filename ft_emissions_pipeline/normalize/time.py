@@ -28,6 +28,9 @@ from ft_emissions_pipeline.token_time.model import names_of, power_share, predic
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 from ft_emissions_pipeline.tokens import FLOP_PER_PARAMETER_TOKEN
 
+LONGEST_S = 365 * 86400.0
+"""A predicted time above it is doubted in its note."""
+
 
 def is_timed(frame: pd.DataFrame) -> pd.Series:
     """Say which runs log how long they took, so that nothing need be predicted from tokens."""
@@ -137,8 +140,8 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
         log_sd[at], busy[at] = found.log_sd, found.busy
         version[at] = f"token_time/{model.version}"
         note[at] = [
-            f"{np.exp(log_s):.4g} s per token of one accelerator" + _beyond(bits)
-            for log_s, bits in zip(found.log_s, found.beyond, strict=True)
+            f"{np.exp(log_s):.4g} s per token of one accelerator" + _doubts(bits, time_s)
+            for log_s, bits, time_s in zip(found.log_s, found.beyond, active[at], strict=True)
         ]
     # The interval for tokens of unknown length holds their spread already.
     log_sd = np.sqrt(
@@ -163,10 +166,15 @@ def _tokens(frame: pd.DataFrame) -> np.ndarray:
     return frame["tokens_padded"].fillna(worth).to_numpy(dtype=float)
 
 
-def _beyond(bits: int) -> str:
-    if not bits:
-        return ""
-    return f"; beyond the calibrated range in {', '.join(names_of(bits))}: the interval is wider"
+def _doubts(bits: int, time_s: float) -> str:
+    text = ""
+    if bits:
+        text += (
+            f"; beyond the calibrated range in {', '.join(names_of(bits))}: the interval is wider"
+        )
+    if time_s > LONGEST_S:
+        text += "; longer than a year: check tokens, parameters and number of accelerators"
+    return text
 
 
 def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +207,8 @@ def _time(part: str) -> Answer:
 def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
     """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
     offer = _time("active")(frame, context)
-    return Offer(offer.values.where(frame["reserved_s"].isna()), offer.factor_id, offer.log_sd)
+    missing = frame["reserved_s"].isna()
+    return Offer(offer.values.where(missing), offer.factor_id, offer.log_sd, offer.note)
 
 
 def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
@@ -219,7 +228,8 @@ def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _reserved(frame: pd.DataFrame) -> pd.Series:
-    return pd.to_timedelta(frame["reserved_s"], unit="s").dt.floor("us")
+    # Instants reach no further than some centuries; an absurd time is doubted in its note.
+    return pd.to_timedelta(frame["reserved_s"].clip(upper=10 * LONGEST_S), unit="s").dt.floor("us")
 
 
 def _start_from_end(frame: pd.DataFrame, _: Context) -> Offer:

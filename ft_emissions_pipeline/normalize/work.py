@@ -22,7 +22,6 @@ from ft_emissions_pipeline.tokens import (
     tokens_from_steps,
 )
 
-
 USUAL_LENGTH = "padded_from_usual_length"
 """Rule by which tokens are not known, only the number of sequences."""
 
@@ -31,8 +30,8 @@ def tells_tokens(runs: pd.DataFrame) -> pd.Series:
     """Say from which runs' logs the tokens can be told without knowing the base model."""
     devices = runs["world_size"].fillna(runs["gpu_count"])
     per_step = runs[["steps", "micro_batch_size", "gradient_accumulation"]].notna().all(axis=1)
-    sequences = runs["samples"].notna() | (per_step & (devices > 0))
-    counted = runs[["tokens_padded", "tokens_unpadded"]].notna().any(axis=1)
+    sequences = (runs["samples"] > 0) | (per_step & (devices > 0))
+    counted = (runs[["tokens_padded", "tokens_unpadded"]] > 0).any(axis=1)
     return counted | sequences
 
 

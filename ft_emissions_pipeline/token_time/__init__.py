@@ -11,4 +11,13 @@ model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which
 from ft_emissions_pipeline.token_time.daily import fits, models_by_day, parameters, prior_of
 from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
 
-__all__ = ["Model", "fits", "models_by_day", "parameters", "predict", "prior", "prior_of", "to_json"]
+__all__ = [
+    "Model",
+    "fits",
+    "models_by_day",
+    "parameters",
+    "predict",
+    "prior",
+    "prior_of",
+    "to_json",
+]

@@ -93,7 +93,9 @@ def fit_power(rows: pd.DataFrame, theta: Floats, reference: ref.Reference) -> Fl
         Reference tables.
     """
     share, busy, idle = power_inputs(rows, theta, reference)
-    weights = np.minimum(fit.ROWS_OF_A_SOURCE / rows.groupby("source_key")["row_id"].transform("count"), 1.0)
+    weights = np.minimum(
+        fit.ROWS_OF_A_SOURCE / rows.groupby("source_key")["row_id"].transform("count"), 1.0
+    )
     return power.coefficients(share, busy, idle, weights.to_numpy(dtype=float))
 
 

@@ -90,5 +90,7 @@ def models_by_day(table: pd.DataFrame) -> list[tuple[Model, pd.Series]]:
     found = []
     for factor_id, days in of_day.groupby(of_day).groups.items():
         first = chosen[(chosen["date"] == days[0]) & (chosen["factor_id"] == factor_id)]
-        found.append((from_rows(first, str(factor_id).removeprefix("token_time/")), pd.Series(days)))
+        found.append(
+            (from_rows(first, str(factor_id).removeprefix("token_time/")), pd.Series(days))
+        )
     return found

@@ -36,8 +36,8 @@ from ft_emissions_pipeline.token_time.model import (
     ranges_of,
     to_json,
 )
-from ft_emissions_pipeline.token_time.throughput import NAMES, rate
 from ft_emissions_pipeline.token_time.own_runs import calibration_hash
+from ft_emissions_pipeline.token_time.throughput import NAMES, rate
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 from ft_emissions_pipeline.uncertainty import Z_95
 
@@ -89,9 +89,7 @@ def held_out(reference: ref.Reference) -> dict[str, HeldOut]:
     """Return every row's residual by the fit that left its source out, by group of what is known."""
     rows, common = rated_rows(reference), shares(reference)
     masked = {group: hidden(rows, group, reference) for group in GROUPS}
-    found = {
-        group: (np.zeros(len(m.log_s)), np.zeros(len(m.log_s))) for group, m in masked.items()
-    }
+    found = {group: (np.zeros(len(m.log_s)), np.zeros(len(m.log_s))) for group, m in masked.items()}
     for source in rows.table["source_key"].unique():
         others = rows.at((rows.table["source_key"] != source).to_numpy())
         theta, _ = fit.coefficients(others.work, others.log_s, others.weights, common)
@@ -104,7 +102,11 @@ def held_out(reference: ref.Reference) -> dict[str, HeldOut]:
 
 
 def _residual(
-    theta: Floats, rows: Rows, at: np.ndarray, common: dict[str, float], seen: dict[str, tuple[float, float]]
+    theta: Floats,
+    rows: Rows,
+    at: np.ndarray,
+    common: dict[str, float],
+    seen: dict[str, tuple[float, float]],
 ) -> tuple[Floats, Floats]:
     work = rows.work.rows(at)
     predicted = rate(theta, work, common)
@@ -189,7 +191,9 @@ def evaluate(reference: ref.Reference) -> pd.DataFrame:
     known = held[KNOWN]
     tuned = finetuning(known.table)
     for name, residual in _time_baselines(known.table, reference).items():
-        lines.append({"quantity": lines[0]["quantity"], "predictor": name, **errors(residual[tuned])})
+        lines.append(
+            {"quantity": lines[0]["quantity"], "predictor": name, **errors(residual[tuned])}
+        )
     lines += energy_errors(held, reference)
     return pd.DataFrame(lines)
 
@@ -268,9 +272,10 @@ def energy_errors(held: dict[str, HeldOut], reference: ref.Reference) -> list[di
     timed = rows["row_id"].isin(known.table["row_id"]).to_numpy()
     place = pd.Index(known.table["row_id"]).get_indexer(rows["row_id"][timed])
     time_residual = known.residual[place]
-    width = np.array(
-        [width_of(held, KNOWN, name) for name in known.table["source_key"].iloc[place]]
-    ) * known.scale[place]
+    width = (
+        np.array([width_of(held, KNOWN, name) for name in known.table["source_key"].iloc[place]])
+        * known.scale[place]
+    )
     baselines = _time_baselines(known.table, reference)
     logged, predicted = "GPU energy, time logged", "GPU energy, time predicted"
     return [
@@ -336,7 +341,9 @@ def markdown(table: pd.DataFrame) -> str:
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for row in table.to_dict("records"):
         cells = [row["quantity"], row["predictor"], f"{row['rows']:.0f}"]
-        cells += [f"{row[f'{name}_percent']:.0f} %" for name in ("median_error", "p90_error", "bias")]
+        cells += [
+            f"{row[f'{name}_percent']:.0f} %" for name in ("median_error", "p90_error", "bias")
+        ]
         cells += [
             "" if np.isnan(row[name]) else form.format(row[name])
             for name, form in (

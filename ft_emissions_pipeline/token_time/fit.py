@@ -139,7 +139,9 @@ def offsets(
             weight = np.where(code >= 0, student_weight(residual - fitted), 0.0)
             partial = weight * (residual - fitted + effects[name][code])
             size = len(labels)
-            effects[name] = np.bincount(code, partial, size) / (np.bincount(code, weight, size) + ratio)
+            effects[name] = np.bincount(code, partial, size) / (
+                np.bincount(code, weight, size) + ratio
+            )
         if np.abs(np.concatenate(list(effects.values())) - before).max() < 1e-9:
             break
     return {

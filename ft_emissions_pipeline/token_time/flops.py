@@ -47,7 +47,7 @@ def passes(method: pd.Series, of: dict[str, float]) -> Floats:
 
 
 def attention_forward(layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLike) -> Floats:
-    r"""Return the operations of attention in a forward pass. [FLOP/token]
+    r"""Return the operations of attention in a forward pass, in FLOP per token.
 
     Notes
     -----

@@ -95,7 +95,9 @@ def from_json(text: str) -> Model:
     data["ranges"] = {name: tuple(pair) for name, pair in data["ranges"].items()}
     model = Model(**data)
     if model.version != stated:
-        msg = f"the model states version {stated}, but its numbers make {model.version}; fit it anew"
+        msg = (
+            f"the model states version {stated}, but its numbers make {model.version}; fit it anew"
+        )
         raise ValueError(msg)
     return model
 

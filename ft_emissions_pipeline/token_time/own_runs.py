@@ -60,7 +60,9 @@ def teach(model: Model, own: pd.DataFrame, reference: ref.Reference) -> tuple[Mo
     for each in np.unique(fold):
         at = fold == each
         taught = offsets(residual[~at], {name: values[~at] for name, values in groups.items()})
-        rest[at] = residual[at] - _sum(taught, {name: values[at] for name, values in groups.items()})
+        rest[at] = residual[at] - _sum(
+            taught, {name: values[at] for name, values in groups.items()}
+        )
     scale = before.log_sd * Z_95 / model.widths["known"]
     width = quantile_of(np.abs(rest) / scale, np.ones(len(own)), next_weight=1.0)
     rows = own.sort_values("run_id")

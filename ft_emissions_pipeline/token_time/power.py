@@ -58,7 +58,8 @@ def coefficients(share: Floats, busy: Floats, idle_share: Floats, weights: Float
     for _ in range(40):
         found = np.log(share_of_tdp(theta, busy, idle_share))
         moved = [
-            np.log(share_of_tdp(theta + step * unit, busy, idle_share)) for unit in np.eye(len(theta))
+            np.log(share_of_tdp(theta + step * unit, busy, idle_share))
+            for unit in np.eye(len(theta))
         ]
         slope = (np.stack(moved, axis=1) - found[:, None]) / step
         residual = np.log(share) - found

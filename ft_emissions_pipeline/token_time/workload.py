@@ -212,7 +212,7 @@ def of_calibration(reference: ref.Reference) -> pd.DataFrame:
 
 
 def peak(work: Workload, number_format: np.ndarray) -> Floats:
-    """Return an accelerator's peak in a number format. [FLOP/s]"""
+    """Return an accelerator's peak in a number format, in FLOP/s."""
     factor = np.ones(len(work))
     for name, over in PEAK_FACTOR.items():
         # A part without units of 8 bits computes in 16.
