@@ -163,7 +163,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
 def _tokens(frame: pd.DataFrame) -> np.ndarray:
     """Return tokens, or those that the trainer's operations are worth where the model is not known."""
     worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
-    return frame["tokens_padded"].fillna(worth).to_numpy(dtype=float)
+    return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
 
 
 def _doubts(bits: int, time_s: float) -> str:

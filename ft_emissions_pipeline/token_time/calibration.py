@@ -55,7 +55,7 @@ def shares(reference: ref.Reference) -> dict[str, float]:
 def seconds_per_token(table: pd.DataFrame) -> Floats:
     """Return an accelerator's seconds per token: by rate, else by time and tokens of all. [s]."""
     by_time = table["wall_time_s"] * table["gpu_count"] / table["tokens"]
-    return (1.0 / table["tokens_per_s_per_gpu"]).fillna(by_time).to_numpy(dtype=float)
+    return np.asarray((1.0 / table["tokens_per_s_per_gpu"]).fillna(by_time), dtype=float)
 
 
 def above_peak(work: Workload, log_s: Floats) -> np.ndarray:

@@ -33,7 +33,7 @@ def source_weights(sources: pd.Series, pretraining: NDArray[np.bool_]) -> Floats
     """Return weights by which each source counts about equally, and pre-training half."""
     count = sources.groupby(sources).transform("count").to_numpy(dtype=float)
     weight = np.minimum(ROWS_OF_A_SOURCE / count, 1.0)
-    return np.where(pretraining, PRETRAINING_WEIGHT, 1.0) * weight
+    return np.asarray(np.where(pretraining, PRETRAINING_WEIGHT, 1.0) * weight)
 
 
 def student_weight(residual: Floats, scale: float = RESIDUAL_SD) -> Floats:

@@ -43,7 +43,7 @@ SELECTIVE_RECOMPUTED = 0.15
 
 def passes(method: pd.Series, of: dict[str, float]) -> Floats:
     """Return each run's passes by method; a method that nobody named is `UNKNOWN_METHOD`."""
-    return method.map(of).fillna(of[UNKNOWN_METHOD]).to_numpy(dtype=float)
+    return np.asarray(method.map(of).fillna(of[UNKNOWN_METHOD]), dtype=float)
 
 
 def attention_forward(layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLike) -> Floats:
@@ -53,12 +53,12 @@ def attention_forward(layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLi
     -----
     :math:`4 L d s`: scores and their weighted sum over the whole sequence, as llm-foundry counts.
     """
-    return 4.0 * np.asarray(layers, float) * np.asarray(hidden_size, float) * np.asarray(length)
+    return np.asarray(4.0 * np.multiply(layers, hidden_size) * np.asarray(length), dtype=float)
 
 
 def lora_parameters(rank: ArrayLike, layers: ArrayLike, hidden_size: ArrayLike) -> Floats:
     r"""Return the parameters of low-rank adapters on the four matrices of attention: 8 L d r."""
-    return 8.0 * np.asarray(layers, float) * np.asarray(hidden_size, float) * np.asarray(rank)
+    return np.asarray(8.0 * np.multiply(layers, hidden_size) * np.asarray(rank), dtype=float)
 
 
 def flop_per_token(
@@ -100,9 +100,10 @@ def flop_per_token(
     """
     forward = FORWARD_PER_PARAMETER * np.asarray(parameters, dtype=float)
     attention = np.asarray(attention, dtype=float)
-    return (
+    total: Floats = (
         passes(method, PARAMETER_PASSES) * forward
         + passes(method, ATTENTION_PASSES) * attention
         + np.asarray(recomputed) * (forward + attention)
         + 3.0 * FORWARD_PER_PARAMETER * np.asarray(adapter_parameters)
     )
+    return total

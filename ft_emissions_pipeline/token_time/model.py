@@ -242,28 +242,33 @@ def to_rows(model: Model) -> pd.DataFrame:
 
 def from_rows(rows: pd.DataFrame, version: str) -> Model:
     """Return the model of such rows; what it was trained on is not among them, its version is."""
-    values: dict[str, dict[str, object]] = {}
-    own_width = None
-    for row in rows.itertuples():
-        part, _, name = str(row.parameter).partition(SEPARATOR)
-        if part == "own_width":
-            own_width = float(row.value)
-        elif part == "ranges":
-            values.setdefault(part, {})[name] = (float(row.p05), float(row.p95))
+    values: dict[str, dict[str, float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    offsets: dict[str, dict[str, float]] = {}
+    sd: dict[str, float] = {}
+    for row in rows.to_dict("records"):
+        part, _, name = str(row["parameter"]).partition(SEPARATOR)
+        if part == "ranges":
+            ranges[name] = (row["p05"], row["p95"])
         elif part == "offsets":
             group, _, member = name.partition(SEPARATOR)
-            of_group = values.setdefault(part, {}).setdefault(group, {})
-            of_group[member] = float(row.value)  # type: ignore[index]
+            offsets.setdefault(group, {})[member] = row["value"]
         else:
-            values.setdefault(part, {})[name] = float(row.value)
+            values.setdefault(part, {})[name] = row["value"]
             if part == "coefficient":
-                sd = (float(row.p95) - float(row.value)) / Z_95
-                values.setdefault("sd", {})[name] = sd
+                sd[name] = (row["p95"] - row["value"]) / Z_95
     return Model(
-        coefficients=values["coefficient"], coefficient_sd=values["sd"], shares=values["shares"],
-        widths=values["widths"], power=values["power"], ranges=values["ranges"],
-        training={}, offsets=values.get("offsets", {}), own_width=own_width, stated_version=version,
-    )  # type: ignore[arg-type]  # fmt: skip
+        coefficients=values["coefficient"],
+        coefficient_sd=sd,
+        shares=values["shares"],
+        widths=values["widths"],
+        power=values["power"],
+        ranges=ranges,
+        training={},
+        offsets=offsets,
+        own_width=values.get("own_width", {}).get(""),
+        stated_version=version,
+    )
 
 
 def with_offsets(

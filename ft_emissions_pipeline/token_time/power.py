@@ -40,7 +40,7 @@ def share_of_tdp(theta: Floats, busy: Floats, idle_share: Floats) -> Floats:
     .. math:: i + (s - i) b^h
     """
     full, exponent = np.exp(theta)
-    return idle_share + np.maximum(full - idle_share, 0.0) * busy**exponent
+    return np.asarray(idle_share + np.maximum(full - idle_share, 0.0) * busy**exponent)
 
 
 def coefficients(share: Floats, busy: Floats, idle_share: Floats, weights: Floats) -> Floats:
