@@ -49,7 +49,6 @@ def main() -> None:
     runs = many_runs(options.runs, factors)
     work = workload(runs, factors)
     tokens, gpus = runs["tokens"].to_numpy(), runs["gpu_count"].to_numpy()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def plain() -> np.ndarray:
         time_s = tokens * work.flop_parameters / (gpus * work.peak_16bit * 0.3)
@@ -62,7 +61,7 @@ def main() -> None:
         return np.stack([time_s, time_s / half, time_s * half])
 
     baseline, ours = best_of(3, plain), best_of(3, predicted)
-    used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kilobytes on Linux
     arranged = best_of(1, lambda: workload(runs, factors))
     own = runs.head(options.own)
     right = token_time.predict(model, workload(own, factors))
@@ -78,7 +77,7 @@ def main() -> None:
     ):
         ratio = spent.cpu_s / baseline.cpu_s
         rows.append((name, f"{spent.wall_s:.2f}", f"{spent.cpu_s:.2f}", f"{ratio:.0f}"))
-    table(f"{options.runs:,} runs; predicting took {used:.2f} GB more at its peak", rows)
+    table(f"{options.runs:,} runs; {used:.2f} GB at the peak, the runs included", rows)
 
 
 if __name__ == "__main__":
