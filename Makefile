@@ -14,7 +14,7 @@ run: $(READY) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # From within its home, as Dagster would otherwise warn that it does not use the dagster.yaml here.
 ui: $(READY) $(DAGSTER_HOME)/dagster.yaml

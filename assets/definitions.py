@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import impacts, landing, normalized, reference, report, runs, schedules
+from assets import impacts, landing, normalized, reference, report, restatement, runs, schedules
 from assets.io_manager import DeltaIOManager
 from assets.resources import OwnFootprint, Pipeline
 
@@ -35,7 +35,7 @@ def build_defs(
     Parameters
     ----------
     landing, warehouse : str or Path, optional
-        Folder of the logs, and folder or URL of the tables; by default the environment's
+        Folders or URLs of the logs and of the tables; by default the environment's
         FT_EMISSIONS_LANDING and FT_EMISSIONS_WAREHOUSE, else those of the examples.
     profile : str
         Profile of the methodology.
@@ -54,8 +54,9 @@ def build_defs(
     tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", ROOT / "warehouse")
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
-        jobs=[schedules.everything, schedules.allocation, schedules.intake],
+        jobs=[schedules.everything, schedules.allocation, schedules.intake, restatement.job],
         schedules=[schedules.daily],
+        sensors=[restatement.sensor()],
         resources={
             "io_manager": DeltaIOManager(warehouse=str(tables)),
             "pipeline": Pipeline(

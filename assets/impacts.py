@@ -1,48 +1,70 @@
 """Footprints of runs, and their sharing over versions, days and inferences.
 
 Put here: the stages from normalized runs to the per-inference table. Keep out: how anything is
-computed (`ft_emissions_pipeline/impacts.py`, `amortize.py`, `restate.py`).
+computed (`ft_emissions_pipeline/impacts.py`, `amortize.py`, `restate.py`,
+`rollup.py`).
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
-from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days
-from assets.quality_checks import check_result, check_spec
+from assets.partitions import DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
+from assets.quality_checks import ADDS_UP, check_result, check_spec, sums_check
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import out, table_asset
-from ft_emissions_pipeline import amortize, landing, pending, restate, store
+from ft_emissions_pipeline import amortize, landing, pending, restate, restatement, rollup, store
 from ft_emissions_pipeline import impacts as impact
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
+    FACTOR_ROWS,
+    FACTORS_USED,
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
+    ROLLUPS,
+    RUN_FACTORS,
     RUN_IMPACTS,
+    RUN_SPREADS,
 )
 
 GROUP = "impacts"
 ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
 
 
-@table_asset(
-    RUN_IMPACTS,
-    group=GROUP,
+@dg.multi_asset(
+    name="footprint",
+    group_name=GROUP,
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    ins={"normalized_runs": dg.AssetIn(), "field_provenance": dg.AssetIn()},
     deps=[key("defaults")],
+    outs={
+        RUN_SPREADS.name: dg.AssetOut(
+            **out(RUN_SPREADS, "Which factors runs have in common, for the intervals of sums.")
+        ),
+        RUN_IMPACTS.name: dg.AssetOut(
+            **out(
+                RUN_IMPACTS,
+                "Energy, carbon and water of each run, with the interval that its inputs make.",
+            )
+        ),
+    },
+    check_specs=[check_spec(RUN_SPREADS), check_spec(RUN_IMPACTS)],
 )
 def run_impacts(
     pipeline: Pipeline, normalized_runs: pd.DataFrame, field_provenance: pd.DataFrame
-) -> pd.DataFrame:
-    """Energy, carbon and water of each run, with the interval that its inputs make."""
-    return impact.run_impacts(
+) -> Iterator[Any]:
+    """Compute each run's footprint, and what makes its interval wide."""
+    impacts, spreads = impact.impacts_and_spreads(
         normalized_runs, field_provenance, pipeline.chosen_profile, pipeline.reference()
     )
+    for table, frame in ((RUN_SPREADS, spreads), (RUN_IMPACTS, impacts)):
+        yield dg.Output(frame, output_name=table.name)
+        yield check_result(frame, table)
 
 
 @table_asset(
@@ -81,7 +103,8 @@ def model_versions(
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     ins={"model_versions": dg.AssetIn(), "usage": dg.AssetIn()},
-    deps=[key("defaults")],
+    # Factors moved a value only where they changed for its run.
+    deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
     outs={
         RESTATEMENTS.name: dg.AssetOut(
             **out(RESTATEMENTS, "Written before the rows that move, so that no move is lost.")
@@ -100,13 +123,42 @@ def inference_impacts(
 ) -> Iterator[Any]:
     """Share each version's footprint over the day's inferences, and note what moved."""
     first, last = days(context)
-    spread = np.log(ref.default(pipeline.reference(), "gsd_disclosed").value)
     new = amortize.inference_impacts(
-        model_versions, usage, first, last, expected_log_sd=float(spread)
+        model_versions,
+        usage,
+        first,
+        last,
+        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
     )
     span = (first.date(), last.date())
     old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
-    moved = restate.restatements(old, new, store.version(pipeline.warehouse, INFERENCE_IMPACTS))
+    moved = restate.restatements(
+        old,
+        new,
+        store.version(pipeline.warehouse, INFERENCE_IMPACTS),
+        restatement.causes_by_factors(pipeline.warehouse, old, new),
+    )
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)
+
+
+@dg.asset(
+    name=ROLLUPS.name,
+    group_name=GROUP,
+    deps=[INFERENCE_IMPACTS.name, RUN_SPREADS.name, RUN_IMPACTS.name, key("defaults")],
+    check_specs=[check_spec(ROLLUPS), ADDS_UP],
+    **out(
+        ROLLUPS, "Only periods that the run's days touch, or that no longer add up, are made anew."
+    ),
+)
+def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
+    """Sum the per-inference table up over months, quarters and years, by model, team and fleet."""
+    frame, ledger = rollup.refreshed(
+        pipeline.warehouse,
+        tagged_days(context.run.tags),
+        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
+    )
+    yield dg.Output(frame)
+    yield check_result(frame, ROLLUPS)
+    yield sums_check(rollup.differences(frame, ledger))

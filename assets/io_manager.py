@@ -14,8 +14,16 @@ import pandas as pd
 from ft_emissions_pipeline import store, tables
 from ft_emissions_pipeline.tables import Table
 
-APPENDED = frozenset({tables.RESTATEMENTS.name, tables.PIPELINE_FOOTPRINT.name})
-"""Tables that only grow: what was restated, or measured, once is never taken back."""
+APPENDED = frozenset(
+    table.name
+    for table in (
+        tables.RESTATEMENTS,
+        tables.PIPELINE_FOOTPRINT,
+        tables.FACTORS_USED,
+        tables.FACTOR_ROWS,
+    )
+)
+"""Tables that only grow: what was restated, measured or used once is never taken back."""
 
 PREVIEW_ROWS = 5
 PREVIEW_WIDTH = 24

@@ -16,17 +16,23 @@ from assets.quality_checks import check_result, check_spec
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import out, table_asset
-from ft_emissions_pipeline import normalize, store, token_time
+from ft_emissions_pipeline import factors_used, normalize, store, token_time
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
+    FACTOR_ROWS,
+    FACTORS_USED,
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
+    RUN_FACTORS,
     TOKEN_TIME_MODEL,
     VALIDATED_RUNS,
 )
 from ft_emissions_pipeline.token_time import diagnostics
 
 GROUP = "normalized"
+
+MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROWS)
+"""Tables of the stage that fills gaps."""
 
 
 @table_asset(
@@ -70,8 +76,17 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
                 FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field."
             )
         ),
+        RUN_FACTORS.name: dg.AssetOut(
+            **out(RUN_FACTORS, "From a run to its kind, and from there to its factor rows.")
+        ),
+        FACTORS_USED.name: dg.AssetOut(
+            **out(FACTORS_USED, "Ids and hashes; what a changed row touches is read off here.")
+        ),
+        FACTOR_ROWS.name: dg.AssetOut(
+            **out(FACTOR_ROWS, "Kept when a row changes, so that one can say from what to what.")
+        ),
     },
-    check_specs=[check_spec(NORMALIZED_RUNS), check_spec(FIELD_PROVENANCE)],
+    check_specs=[check_spec(table) for table in MADE],
 )
 def normalized_runs(
     pipeline: Pipeline, validated_runs: pd.DataFrame, token_time_model: pd.DataFrame
@@ -84,6 +99,7 @@ def normalized_runs(
         token_time_model,
         pipeline.calibration(),
     )
-    for table, frame in ((NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance)):
+    stamps = factors_used.stamps(validated_runs, normalized, provenance, pipeline.reference())
+    for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)

@@ -5,6 +5,7 @@ Put here: partitions and the range of days of a run. Keep out: which days ought 
 """
 
 import warnings
+from collections.abc import Mapping
 
 import dagster as dg
 import pandas as pd
@@ -43,6 +44,17 @@ def days(context: dg.AssetExecutionContext) -> tuple[pd.Timestamp, pd.Timestamp]
     """Return the first and last UTC day of a run."""
     keys = context.partition_key_range
     return pd.Timestamp(keys.start), pd.Timestamp(keys.end)
+
+
+def tagged_days(tags: Mapping[str, str]) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the first and last day of a run by its tags; None for a run without days.
+
+    For assets without partitions, which stand in runs over days all the same.
+    """
+    last = next((tags[tag] for tag in LAST_DAY_TAGS if tag in tags), None)
+    if last is None:
+        return None
+    return pd.Timestamp(tags.get(RANGE_START, last)), pd.Timestamp(last)
 
 
 def range_tags(first: pd.Timestamp, last: pd.Timestamp) -> dict[str, str]:

@@ -15,7 +15,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import quality
-from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.tables import ROLLUPS, Table
 
 CHECK_NAME = "expectations_hold"
 
@@ -73,6 +73,38 @@ def check_result(frame: pd.DataFrame, table: Table) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         description=_summary(result),
         metadata=metadata,
+    )
+
+
+ADDS_UP = dg.AssetCheckSpec(
+    "adds_up",
+    asset=ROLLUPS.name,
+    blocking=True,
+    description="Inferences, carbon and water of every model, of all teams and of the fleet, in every "
+    "period, are the sum of inference_impacts over its days, to a relative 1e-9.",
+)
+
+
+def sums_check(differences: pd.DataFrame) -> dg.AssetCheckResult:
+    """Return the outcome of comparing roll-ups with what they sum up.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        What `rollup.differences` returns.
+    """
+    first = [
+        f"{row.period} of {row.date:%Y-%m-%d}, {row.grouped_by} {row.name or ''}: {row.column} is "
+        f"{row.rolled_up:.9g}, the ledger has {row.ledger:.9g}"
+        for row in differences.fillna({"name": ""}).head(5).itertuples(index=False, name="Differs")
+    ]
+    return dg.AssetCheckResult(
+        passed=differences.empty,
+        check_name=ADDS_UP.name,
+        asset_key=ADDS_UP.asset_key,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(first) or "Every roll-up is the sum of the ledger.",
+        metadata={"differences": len(differences)},
     )
 
 

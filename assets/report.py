@@ -22,6 +22,7 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_IMPACTS,
     empty,
 )
@@ -66,6 +67,7 @@ def pipeline_footprint(
         RUN_IMPACTS.name,
         FIELD_PROVENANCE.name,
         QUARANTINE.name,
+        ROLLUPS.name,
         PIPELINE_FOOTPRINT.name,
     ],
     kinds={"html"},

@@ -15,6 +15,7 @@ from ft_emissions_pipeline import footprint, methodology, store, telemetry
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.tables import VALIDATED_RUNS
 
 
@@ -29,9 +30,9 @@ class Pipeline(dg.ConfigurableResource):
     reference_data: str = ""
 
     @property
-    def landing_folder(self) -> Path:
-        """Folder into which logs are put."""
-        return Path(self.landing)
+    def landing_folder(self) -> str | Path:
+        """Folder into which logs are put: a path of this machine, or a URL."""
+        return self.landing if is_url(self.landing) else Path(self.landing)
 
     @property
     def chosen_profile(self) -> Profile:
@@ -39,8 +40,8 @@ class Pipeline(dg.ConfigurableResource):
         return methodology.profile(self.profile)
 
     def reference(self) -> ref.Reference:
-        """Return the checked reference tables."""
-        return ref.load(self.reference_data or None)
+        """Return the checked reference tables with yours; the last good ones where newer are bad."""
+        return ref.in_force(self.warehouse, self.reference_data or None)
 
     def calibration(self) -> pd.DataFrame | None:
         """Return what meters saw over what software did, by host, if runs are to be scaled by it."""

@@ -19,7 +19,7 @@ from assets.partitions import range_tags
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, restate, store
 from ft_emissions_pipeline.readers import Settings
-from ft_emissions_pipeline.reference import load
+from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
@@ -27,6 +27,10 @@ Progress = Callable[[str], None]
 
 APART = 31
 """Touched days up to a month apart share one run: the days between cost less than another run."""
+
+
+WAIT_S = 60.0
+"""Seconds that a run waits for another one, or for a restatement, to end."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Materialized:
 
 
 def materialize(
-    landing: Path,
+    landing: str | Path,
     warehouse: str | Path,
     *,
     days: Range | None = None,
@@ -46,14 +50,15 @@ def materialize(
     timezone: str = "UTC",
     home: Path | None = None,
     calibrate: bool = False,
+    reference_data: str | Path | None = None,
     progress: Progress = lambda _: None,
 ) -> Materialized:
     """Materialize the DAG in this process.
 
     Parameters
     ----------
-    landing : Path
-        Folder of the logs.
+    landing : str or Path
+        Folder of the logs, or its URL.
     warehouse : str or Path
         Folder or URL of the tables.
     days : (Timestamp, Timestamp), optional
@@ -67,30 +72,39 @@ def materialize(
         hold a dagster.yaml, as Dagster would otherwise send telemetry.
     calibrate : bool
         Whether runs without a meter are scaled by what meters of the same host saw.
+    reference_data : str or Path, optional
+        Folder of the factor tables; those of the package by default.
     progress : callable
         Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    ft_emissions_pipeline.store.StoreBusy
+        If another run or restatement holds the warehouse for longer than a while.
     """
     defs = build_defs(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
-        calibrate=calibrate, loggers={"progress": _logger(progress)},
+        calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
     )  # fmt: skip
-    with _instance(home) as instance:
+    with store.locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)
             return Materialized([days], failures)
-        return _run_what_is_due(defs, instance, landing, warehouse, timezone)
+        factors = in_force(warehouse, reference_data)
+        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors)
 
 
 def _run_what_is_due(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
-    landing: Path,
+    landing: str | Path,
     warehouse: str | Path,
     timezone: str,
+    factors: Reference,
 ) -> Materialized:
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
-    new_index = logs.scan(landing, load(), Settings(timezone=timezone), index)
+    new_index = logs.scan(landing, factors, Settings(timezone=timezone), index)
     pending.note(warehouse, EVERYTHING, logs.touched_days(index, new_index))
     done: list[Range] = []
     for job in pending.SETTLES:

@@ -26,7 +26,7 @@ intake = dg.define_asset_job(
 allocation = dg.define_asset_job(
     ALLOCATION,
     selection=dg.AssetSelection.assets(
-        "restatements", "inference_impacts", "daily_report", "pipeline_footprint"
+        "restatements", "inference_impacts", "rollups", "daily_report", "pipeline_footprint"
     ),
     description="Share versions over days again, where their use life or their counts moved.",
 )

@@ -16,6 +16,7 @@ import pandas as pd
 from ft_emissions_pipeline import (
     equations,
     landing,
+    length_files,
     methodology,
     normalize,
     store,
@@ -60,15 +61,19 @@ class Estimate:
     reference: ref.Reference
     calibration: pd.DataFrame
 
-    def explain(self, run_id: str) -> str:
+    def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
+
+        With draws, the interval of a Monte Carlo stands beside the closed form's.
 
         Raises
         ------
         UnknownRun
             If no run has the id.
         """
-        return explain_row(run_id, self.normalized, self.provenance, self.runs, self.reference)
+        return explain_row(
+            run_id, self.normalized, self.provenance, self.runs, self.reference, draws, seed
+        )
 
 
 def read_runs(
@@ -101,6 +106,8 @@ def read_runs(
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
+    for uri, reading in length_files.unused(readings):
+        lost.append(reading.quarantine.assign(source_uri=uri))
     joined, _ = landing.measured_runs(readings, reference or ref.load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)
@@ -212,7 +219,7 @@ def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def explain_stored(run_id: str, warehouse: str | Path) -> str:
+def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:
     """Return the explanation of a run out of a warehouse's tables.
 
     Raises
@@ -223,7 +230,8 @@ def explain_stored(run_id: str, warehouse: str | Path) -> str:
     normalized, provenance, impacts = (
         store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     )
-    return explain_row(run_id, normalized, provenance, impacts, ref.load())
+    reference = ref.in_force(warehouse, keep=False)
+    return explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
 
 
 def explain_row(
@@ -232,6 +240,8 @@ def explain_row(
     provenance: pd.DataFrame,
     impacts: pd.DataFrame,
     reference: ref.Reference,
+    draws: int = 0,
+    seed: int = 0,
 ) -> str:
     """Return the explanation of one run out of whole tables.
 
@@ -250,4 +260,6 @@ def explain_row(
         provenance[provenance["run_id"] == run_id],
         impacts[impacts["run_id"] == run_id].iloc[0],
         reference,
+        draws=draws,
+        seed=seed,
     )

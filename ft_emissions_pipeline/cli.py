@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ft_emissions_pipeline import reference_cli, rollup_command
 from ft_emissions_pipeline.token_time_commands import app as token_time_app
 
 if TYPE_CHECKING:
@@ -54,12 +55,22 @@ Calibrate = Annotated[
 ]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
+Reference = Annotated[
+    Path | None, typer.Option(help="Folder of the factor tables; those of the package by default.")
+]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="UTC day.")]
+First = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
+]
+Last = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day.")]
+
+
+app.add_typer(reference_cli.app, name="reference")
 
 
 @app.command()
 def estimate(
-    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders or globs.")],
+    files: Annotated[list[str], typer.Argument(help="Logs, disclosures, folders, globs or URLs.")],
     profile: Profile = "default",
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     timezone: Zone = "UTC",
@@ -68,7 +79,7 @@ def estimate(
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
 
-    with _refusals():
+    with refusals():
         runs, quarantine = api.read_runs(files, timezone=timezone)
         found = api.estimate(runs, profile=profile, calibrate=calibrate)
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
@@ -80,9 +91,10 @@ def estimate(
     elif form is Format.csv:
         typer.echo(result.to_csv(index=False), nl=False)
     else:
-        _print(_estimates(result))
+        printed(_estimates(result))
         typer.echo("Follow one with: ft-emissions explain RUN_ID --file FILE")
     _complain(quarantine)
+    _tell_of_ambiguous(runs, "repairs")
     _tell_of_meters(found.calibration, applied=calibrate)
     if result.empty:
         raise typer.Exit(1)
@@ -90,27 +102,24 @@ def estimate(
 
 @app.command()
 def run(
-    landing: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path("landing"),
+    landing: Annotated[str, typer.Option(help="Folder of the logs, or its URL.")] = "landing",
     warehouse: Warehouse = "warehouse",
     date: Day = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day.")
-    ] = None,
+    first: First = None,
+    last: Last = None,
     profile: Profile = "default",
     timezone: Zone = "UTC",
     calibrate: Calibrate = False,
+    reference: Reference = None,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
-    if not landing.is_dir():
+    if "://" not in landing and not Path(landing).is_dir():
         _fail(f"{landing} is no folder; name the folder of your logs with --landing")
-    with _refusals():
-        days = _range(date, first, last)
+    with refusals():
+        days = range_of_days(date, first, last)
         from assets.run import materialize
 
-        with _progress() as progress:
+        with progress_shown() as progress:
             home = os.environ.get("DAGSTER_HOME")
             done = materialize(
                 landing,
@@ -120,9 +129,11 @@ def run(
                 timezone=timezone,
                 home=Path(home) if home else None,
                 calibrate=calibrate,
+                reference_data=reference,
                 progress=progress,
             )
     _summary(warehouse, done.ranges)
+    reference_cli.tell_of_refusal(warehouse)
     _tell_of_meters(_calibration(warehouse), applied=calibrate)
     for failure in done.failures:
         typer.echo(f"failed: {failure}", err=True)
@@ -139,18 +150,22 @@ def explain(
     warehouse: Warehouse = "warehouse",
     profile: Profile = "default",
     timezone: Zone = "UTC",
+    draws: Annotated[
+        int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Start of its random numbers.")] = 0,
 ) -> None:
     """Print each step of a run: formula, values, units, factors and their sources."""
     from ft_emissions_pipeline import api
 
-    with _refusals():
+    with refusals():
         try:
             if file:
                 runs, quarantine = api.read_runs(file, timezone=timezone)
-                text = api.estimate(runs, profile=profile).explain(run_id)
+                text = api.estimate(runs, profile=profile).explain(run_id, draws=draws, seed=seed)
                 _complain(quarantine)
             else:
-                text = api.explain_stored(run_id, warehouse)
+                text = api.explain_stored(run_id, warehouse, draws=draws, seed=seed)
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
     typer.echo(text)
@@ -161,15 +176,23 @@ def report(warehouse: Warehouse = "warehouse") -> None:
     """Write the HTML report anew from the tables, and print where it lies."""
     from ft_emissions_pipeline import report as page
 
-    if "://" not in warehouse and not Path(warehouse).is_dir():
-        _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
-    with _refusals():
+    need_warehouse(warehouse)
+    with refusals():
         typer.echo(page.write(warehouse))
+
+
+app.command("rollup")(rollup_command.rollup)
 
 
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def need_warehouse(warehouse: str) -> None:
+    """Refuse a folder that is not there."""
+    if "://" not in warehouse and not Path(warehouse).is_dir():
+        _fail(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
 
 
 def _fail(message: str) -> None:
@@ -178,20 +201,29 @@ def _fail(message: str) -> None:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turn what was wrong with the input into a sentence and an exit code."""
+    from ft_emissions_pipeline.store import StoreBusy
+
     try:
         yield
     except FileNotFoundError as error:
         _fail(str(error))
-    except ValueError as error:
+    except ImportError as error:
+        from ft_emissions_pipeline.readers.remote import MissingPackageError
+
+        if not isinstance(error, MissingPackageError):
+            raise
+        _fail(str(error))
+    except (ValueError, StoreBusy) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 
 
-def _range(
+def range_of_days(
     date: datetime | None, first: datetime | None, last: datetime | None
 ) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the days that --date, or --from and --to, name; None where none of them is given."""
     import pandas as pd
 
     if date is not None and (first is not None or last is not None):
@@ -207,7 +239,7 @@ def _range(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def progress_shown() -> Iterator[Callable[[str], None]]:
     """Show the stage under way; on a terminal in one line, else a line each."""
     from rich.console import Console
 
@@ -227,6 +259,21 @@ def _complain(quarantine: pd.DataFrame) -> None:
             else ""
         )
         typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+
+
+def _tell_of_ambiguous(records: pd.DataFrame, column: str) -> None:
+    """Name the logs that were not joined, and the runs that they may be of."""
+    from ft_emissions_pipeline.join import candidates_of
+
+    for row in records.itertuples(index=False):
+        named, more = candidates_of(str(getattr(row, column)))
+        if named:
+            others = ", ".join(named) + (f" and {more} more" if more else "")
+            typer.echo(
+                f"not joined: {row.source_uri}#{row.source_record}: run {row.run_id} may be one "
+                f"with {others}; say which logs are of one run in runs.yaml",
+                err=True,
+            )
 
 
 def _calibration(warehouse: str) -> pd.DataFrame:
@@ -260,19 +307,22 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
         f"{counts['quarantined'].sum()} in quarantine"
     )
     _complain(quarantine)
+    _tell_of_ambiguous(index.dropna(subset=["join_note"]), "join_note")
     impacts = store.read(warehouse, tables.INFERENCE_IMPACTS)
     if len(impacts):
-        _print(_per_inference(impacts))
+        printed(_per_inference(impacts))
     page = Path(warehouse) / "report" / "index.html"
     if page.exists():
         typer.echo(f"Report: {page}")
 
 
-def _print(table: Table) -> None:
+def printed(table: Table) -> None:
+    """Print a table, as wide as the terminal."""
     from rich.console import Console
 
     # A pipe has no width of its own; cells must not be cut there.
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
     console.print(table)
 
 
@@ -295,11 +345,11 @@ def _estimates(result: pd.DataFrame) -> Table:
         table.add_row(
             row.run_id,
             f"{row.date:%Y-%m-%d}",
-            _figure(row.it_energy_kwh),
-            _with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
-            _with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
-            _figure(row.gco2e_per_inference),
-            _figure(row.water_ml_per_inference),
+            figure(row.it_energy_kwh),
+            with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
+            with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
+            figure(row.gco2e_per_inference),
+            figure(row.water_ml_per_inference),
             row.quality_tier,
         )
     return table
@@ -318,10 +368,10 @@ def _per_inference(impacts: pd.DataFrame) -> Table:
             row.model_name,
             f"{row.date:%Y-%m-%d}",
             f"{row.inferences:,.0f}",
-            _with_interval(
+            with_interval(
                 row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
             ),
-            _with_interval(
+            with_interval(
                 row.water_ml_per_inference,
                 row.water_ml_per_inference_p05,
                 row.water_ml_per_inference_p95,
@@ -331,7 +381,7 @@ def _per_inference(impacts: pd.DataFrame) -> Table:
     return table
 
 
-def _figure(value: float, digits: int = 3) -> str:
+def figure(value: float, digits: int = 3) -> str:
     """Return a number with some significant digits and no exponent, empty if it is unknown."""
     if math.isnan(value):
         return ""
@@ -340,7 +390,13 @@ def _figure(value: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    return (
-        "" if math.isnan(value) else f"{_figure(value)} ({_figure(low, 2)} to {_figure(high, 2)})"
-    )
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a figure with its percentiles, empty if it is unknown."""
+    return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
+
+
+# The commands about the past stand in a module of their own, which prints with what is above.
+from ft_emissions_pipeline import cli_restate
+
+app.command()(cli_restate.restate)
+app.command()(cli_restate.as_reported)

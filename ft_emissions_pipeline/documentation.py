@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ft_emissions_pipeline import methodology, row_rules
 from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
-from ft_emissions_pipeline.readers import READERS, REASONS
+from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
 from ft_emissions_pipeline.tables import TABLES, Column, Table
 
 MADE_BY = "Made by `python -m ft_emissions_pipeline.documentation`; do not edit by hand."
@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
         "rules.md": _page("Rules for missing data, and profiles", _rules()),
         "formats.md": _page("Formats that are read", _formats()),
         "quarantine.md": _page("Why a record is not used", _reasons()),
+        "repairs.md": _page("What was repaired or left open in reading", _repairs()),
     }
 
 
@@ -98,6 +99,15 @@ def _reasons() -> Iterator[str]:
     yield "|---|---|"
     codes = {**REASONS, **row_rules.CODES, **UNCOMPUTABLE}
     yield from (f"| `{code}` | {meaning} |" for code, meaning in sorted(codes.items()))
+
+
+def _repairs() -> Iterator[str]:
+    yield "Column `repairs` of runs, usage and telemetry holds these words, and behind a colon what they"
+    yield "are about. The report counts them."
+    yield ""
+    yield "| word | meaning |"
+    yield "|---|---|"
+    yield from (f"| `{word}` | {meaning} |" for word, meaning in sorted(REPAIRS.items()))
 
 
 def write(folder: Path) -> None:

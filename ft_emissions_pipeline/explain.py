@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, methodology
+from ft_emissions_pipeline import disclosed, equations, methodology
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.monte_carlo import simulate
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS
@@ -97,6 +99,10 @@ IMPACT_STEPS = (
     ("total_water_l", "L", "{onsite_water_l} + {electricity_water_l} + {embodied_water_l}"),
 )  # fmt: skip
 
+MARKET_STEP = (
+    "operational_market_kgco2e", "kgCO2e", "{facility_energy_kwh} x {market_kgco2e_per_kwh}",
+)  # fmt: skip
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -105,6 +111,9 @@ def explain(
     provenance: pd.DataFrame,
     impacts: pd.Series,
     reference: ref.Reference,
+    *,
+    draws: int = 0,
+    seed: int = 0,
 ) -> str:
     """Return the text that explains one run.
 
@@ -116,6 +125,8 @@ def explain(
         The run's rows of `field_provenance`.
     reference : Reference
         Reference tables, for the sources of factors.
+    draws, seed : int
+        Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
     """
     profile = methodology.profile(str(normalized["methodology"]))
     values = _values(normalized, reference, profile)
@@ -132,18 +143,48 @@ def explain(
     for name, unit, template in steps:
         lines += _step(name, unit, template, values)
         used |= set(_PLACEHOLDER.findall(template))
+    if pd.notna(normalized["market_kgco2e_per_kwh"]):
+        values["market_kgco2e_per_kwh"] = float(normalized["market_kgco2e_per_kwh"])
+        values["operational_market_kgco2e"] = float(impacts["operational_market_kgco2e"])
+        lines += ["", "Market-based, by your contracts; no part of the totals"]
+        lines += _step(*MARKET_STEP, values)
+        used.add("market_kgco2e_per_kwh")
     lines += ["", "Interval (5th to 95th percentile)"]
+    drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
     lines += [
         f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
-        f"{_number(impacts[f'{name}_p95'])}) {unit}"
-        for name, unit in (("total_kgco2e", "kgCO2e"), ("total_water_l", "L"))
+        f"{_number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        for name, unit in TOTALS.items()
     ]
+    lines += _beside_the_source(normalized, impacts)
     lines += _amortisation(impacts)
     for name, reason in methodology.switches(profile).items():
         lines += ["", f"Quirk {name} of the profile: {reason}"]
     lines += ["", "Where the values come from"]
     lines += list(_origins(provenance, used, reference))
     return "\n".join(lines)
+
+
+TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
+
+
+def _drawn(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    reference: ref.Reference,
+    profile: Profile,
+    draws: int,
+    seed: int,
+) -> dict[str, str]:
+    """Return, by total, the interval that draws of the run's inputs give."""
+    found = simulate(
+        normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
+    )
+    ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
+    return {
+        name: f"; by {draws} draws with seed {seed} {_number(low)} to {_number(high)}"
+        for name, (low, high) in ends.items()
+    }
 
 
 def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:
@@ -234,6 +275,23 @@ def _number(value: Any) -> str:
     return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"
 
 
+def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
+    theirs = normalized["disclosed_kgco2e"]
+    if pd.isna(theirs):
+        return []
+    ours = impacts["total_kgco2e"]
+    ratio = f" = {_number(ours / theirs)}" if theirs > 0 else ""
+    run = normalized[list(disclosed.COMPARED)]
+    run["embodied_kgco2e"] = impacts["embodied_kgco2e"]
+    return [
+        "",
+        "Beside the total that the source itself disclosed",
+        f"  disclosed_kgco2e = {_number(theirs)} kgCO2e",
+        f"  total_kgco2e / disclosed_kgco2e = {_number(ours)} / {_number(theirs)}{ratio}",
+        *(f"    {reason}" for reason in disclosed.reasons(run)),
+    ]
+
+
 def _amortisation(impacts: pd.Series) -> list[str]:
     per_day, days = impacts["expected_inferences_per_day"], impacts["expected_use_life_days"]
     if pd.isna(per_day) or per_day <= 0:
@@ -252,7 +310,7 @@ def _amortisation(impacts: pd.Series) -> list[str]:
 def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
-            "train_flop", "model_parameters", "it_energy_kwh"}  # fmt: skip
+            "train_flop", "model_parameters", "it_energy_kwh", "token_lengths"}  # fmt: skip
     order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:

@@ -1,4 +1,4 @@
-"""Energy, carbon, water and embodied shares of runs, with their intervals.
+"""Energy, carbon, water and embodied shares of runs, with their intervals and what makes them wide.
 
 Put here: the chain from a normalized run to its footprint, for the chosen profile. Keep out: the
 equations (`equations.py`), the factors (already columns of the run) and the sharing over
@@ -7,7 +7,8 @@ inferences (`amortize.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.normalize.energy import (
     GPU_POWERS,
     POWER_INPUTS,
+    POWER_MODEL,
     flat_gpu_power_w,
     modelled_it_energy,
-    power_model_log_sd,
 )
-from ft_emissions_pipeline.tables import RUN_IMPACTS, conform
+from ft_emissions_pipeline.normalize.engine import LOGGED_SPREAD
+from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
+from ft_emissions_pipeline.token_time import MODEL_ID
 
 INPUTS = (
     *POWER_INPUTS, "it_energy_kwh", "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh",
@@ -33,6 +36,8 @@ INPUTS = (
     "development_multiplier",
 )  # fmt: skip
 """Columns of `normalized_runs` from which a footprint follows."""
+
+TOTALS = ("total_kgco2e", "total_water_l")
 
 Values = Mapping[str, Any]
 
@@ -162,52 +167,113 @@ def run_impacts(
     DataFrame
         Table `run_impacts`, in the order of `normalized`.
     """
-    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
-    modelled = (normalized["energy_route"] == "power_model").to_numpy()
-    flat = flat_gpu_power_w(reference)
+    return impacts_and_spreads(normalized, provenance, profile, reference)[0]
 
-    def parts(inputs: Values) -> dict[str, Any]:
-        times = {name: inputs[name] * inputs["pace"] for name in ("active_s", "reserved_s")}
-        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
-        changed = {**inputs, **times, **draw}
-        return footprint(changed, profile, flat_gpu_power_w=flat, modelled=modelled)
 
-    log_sd, imputed = _spreads(normalized["run_id"], provenance)
-    values["pace"], log_sd["pace"] = np.ones(len(normalized)), _take_pace_out(log_sd)
-    imputed["pace"] = imputed["reserved_s"]
-    # A predicted utilisation brings the error of its power along; a logged one does not.
-    logged = modelled & ~imputed["gpu_utilization"]
-    values["power_model"] = np.ones(len(normalized))
-    log_sd["power_model"] = np.where(logged, power_model_log_sd(reference), 0.0)
-    imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
-    found = parts(values)
-    spreads = uncertainty.propagate(parts, values, log_sd)
+def impacts_and_spreads(
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    profile: Profile,
+    reference: ref.Reference,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what `run_impacts` does, and what each uncertain input has in it.
+
+    Returns
+    -------
+    run_impacts, run_spreads : DataFrame
+        Tables of these names.
+    """
+    inputs = uncertain_inputs(normalized, provenance, reference)
+    chain = chain_of(normalized, profile, reference)
+    found = chain(inputs.values)
+
+    def totals(values: Values) -> dict[str, Any]:
+        parts = chain(values)
+        return {name: parts[name] for name in TOTALS}
+
+    spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd)
     frame = normalized[
-        ["date", "run_id", "model_name", "parent_version", "base_model", "ended_at",
+        ["date", "run_id", "model_name", "team", "parent_version", "base_model", "ended_at",
          "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]
     ].reset_index(drop=True)  # fmt: skip
     for name in RUN_IMPACTS.names:
         if name in found:
             frame[name] = found[name]
     shape = (len(frame),)
-    for name in ("total_kgco2e", "total_water_l"):
+    frame["operational_market_kgco2e"] = equations.operational_carbon(
+        found["facility_energy_kwh"], normalized["market_kgco2e_per_kwh"].to_numpy(dtype=float)
+    )
+    for name in TOTALS:
         frame[f"{name}_p05"], frame[f"{name}_p95"] = spreads[name].interval(found[name])
-    frame["share_imputed"] = _share_imputed(spreads["total_kgco2e"].contributions, imputed, shape)
+    frame["share_imputed"] = _share_imputed(
+        spreads["total_kgco2e"].contributions, inputs.imputed, shape
+    )
     basis = _by_run(normalized["run_id"], provenance, "expected_use_life_days", "basis")
     frame["expected_use_life_basis"] = basis.to_numpy()
     frame["quality_tier"] = _quality_tier(normalized, provenance)
-    return conform(frame, RUN_IMPACTS)
+    return conform(frame, RUN_IMPACTS), _run_spreads(normalized, spreads, inputs.shared)
 
 
-def _take_pace_out(log_sd: dict[str, np.ndarray]) -> np.ndarray:
-    """Part what active and reserved time have in common from their own spreads, and return it.
+def chain_of(
+    normalized: pd.DataFrame, profile: Profile, reference: ref.Reference
+) -> Callable[[Values], dict[str, Any]]:
+    """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
 
-    Where both are predicted, it is from the same tokens on the same hardware: they err together.
+    It takes an array per input, or a matrix of runs by draws.
     """
-    pace: np.ndarray = np.minimum(log_sd["active_s"], log_sd["reserved_s"])
+    modelled = (normalized["energy_route"] == "power_model").to_numpy()
+    flat = flat_gpu_power_w(reference)
+
+    def chain(values: Values) -> dict[str, Any]:
+        times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
+        draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
+        each = modelled.reshape(-1, *[1] * (np.ndim(values["pace"]) - 1))
+        changed = {**values, **times, **draw}
+        return footprint(changed, profile, flat_gpu_power_w=flat, modelled=each)
+
+    return chain
+
+
+@dataclass(frozen=True)
+class UncertainInputs:
+    """By input, an array over the runs: value, spread, whether it was imputed, and its factor.
+
+    `shared` names the row behind the spread, missing where the run errs alone.
+    """
+
+    values: dict[str, np.ndarray]
+    log_sd: dict[str, np.ndarray]
+    imputed: dict[str, np.ndarray]
+    shared: dict[str, np.ndarray]
+
+
+def uncertain_inputs(
+    normalized: pd.DataFrame, provenance: pd.DataFrame, reference: ref.Reference
+) -> UncertainInputs:
+    """Return the inputs of a footprint with their spreads.
+
+    Two come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
+    where both are predicted, it is from the same tokens on the same hardware, and they err together.
+    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted one
+    brings the error of its power along.
+    """
+    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
+    inputs = _inputs_of(values, normalized["run_id"], provenance)
+    pace = np.minimum(inputs.log_sd["active_s"], inputs.log_sd["reserved_s"])
     for name in ("active_s", "reserved_s"):
-        log_sd[name] = np.sqrt(log_sd[name] ** 2 - pace**2)
-    return pace
+        inputs.log_sd[name] = np.sqrt(inputs.log_sd[name] ** 2 - pace**2)
+    inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
+    for each in (inputs.imputed, inputs.shared):
+        each["pace"] = each["reserved_s"]
+    linear = (normalized["energy_route"] == "power_model").to_numpy() & ~inputs.imputed[
+        "gpu_utilization"
+    ]
+    gsd = ref.default(reference, POWER_MODEL, normalized["date"]).value
+    inputs.values["power_model"] = np.ones(len(normalized))
+    inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
+    inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
+    inputs.shared["power_model"] = np.where(linear, f"defaults/{POWER_MODEL}", None)
+    return inputs
 
 
 def _by_run(run_id: pd.Series, provenance: pd.DataFrame, field: str, column: str) -> pd.Series:
@@ -215,21 +281,72 @@ def _by_run(run_id: pd.Series, provenance: pd.DataFrame, field: str, column: str
     return run_id.map(rows)
 
 
-def _spreads(
-    run_id: pd.Series, provenance: pd.DataFrame
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return each input's log standard deviation, and whether it was imputed, by run."""
+def _inputs_of(
+    values: dict[str, np.ndarray], run_id: pd.Series, provenance: pd.DataFrame
+) -> UncertainInputs:
     position = pd.Index(run_id)
     spread = {name: np.zeros(len(position)) for name in INPUTS}
     imputed = {name: np.zeros(len(position), dtype=bool) for name in INPUTS}
+    shared = {name: np.full(len(position), None, dtype="object") for name in INPUTS}
     wanted = provenance[provenance["field"].isin(INPUTS)]
+    wanted = wanted.assign(shared=_shared_factors(wanted))
     for field, rows in wanted.groupby("field", sort=False):
         at = position.get_indexer(rows["run_id"])
         known = at >= 0
-        values = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
-        spread[str(field)][at[known]] = values[known]
+        log_sd = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
+        spread[str(field)][at[known]] = log_sd[known]
         imputed[str(field)][at[known]] = rows["basis"].isin(IMPUTED).to_numpy()[known]
-    return spread, imputed
+        shared[str(field)][at[known]] = rows["shared"].to_numpy(dtype="object")[known]
+    return UncertainInputs(values, spread, imputed, shared)
+
+
+_YEAR = r"/\d{4}(?:-\d{2})*$"
+
+
+def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
+    """Return the reference row whose error runs share, missing where a value errs for itself.
+
+    Of several rows the first decides the spread. Rows of one place that differ in the year only
+    are one: a source that is wrong about a grid is wrong about it year after year; and so is a
+    token-time model, whatever own runs teach it from day to day. What software
+    measures errs with the software's assumptions, hence together; a meter, a sensor or somebody's
+    statement errs for itself.
+    """
+    first = provenance["factor_id"].str.split(" ", n=1).str[0].str.replace(_YEAR, "", regex=True)
+    first = first.mask(first.str.startswith(MODEL_ID, na=False), MODEL_ID.rstrip("/"))
+    by_software = (
+        (provenance["rule"] == "as_logged")
+        & (provenance["basis"] == "measured")
+        & provenance["field"].isin(_BY_SOFTWARE)
+    ) | (provenance["rule"] == "energy_of_components")
+    alone = (provenance["basis"] == "measured") | first.isna()
+    return first.mask(alone, None).mask(by_software, f"defaults/{SOFTWARE}")
+
+
+SOFTWARE = "gsd_software_measured"
+_BY_SOFTWARE = [field for field, (measured, _) in LOGGED_SPREAD.items() if measured == SOFTWARE]
+
+
+def _run_spreads(
+    normalized: pd.DataFrame,
+    spreads: Mapping[str, uncertainty.Spread],
+    shared: Mapping[str, np.ndarray],
+) -> pd.DataFrame:
+    """Return table `run_spreads`: inputs that move a total, and where the totals' middles lie."""
+    frame = normalized[["date", "run_id"]].reset_index(drop=True)
+    names = [f"{total}_log_sd" for total in TOTALS]
+    pieces = []
+    for name in spreads[TOTALS[0]].contributions:
+        parts = [spreads[total].contributions[name] for total in TOTALS]
+        moved = np.any([part != 0 for part in parts], axis=0)
+        piece = frame.assign(
+            input=name, factor_id=shared[name], **dict(zip(names, parts, strict=True))
+        )
+        pieces.append(piece[moved])
+    for name in ("shift", "bend"):
+        parts = [getattr(spreads[total], name) for total in TOTALS]
+        pieces.append(frame.assign(input=name, **dict(zip(names, parts, strict=True))))
+    return conform(pd.concat(pieces, ignore_index=True), RUN_SPREADS)
 
 
 def _share_imputed(

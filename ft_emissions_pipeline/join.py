@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from fnmatch import translate
 from typing import TypeAlias
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,12 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+AMBIGUOUS = "join_ambiguous"
+"""Word of `repairs` before the runs that a record may belong to, as `join_ambiguous:run-a,run-b`."""
+_NAMED = 10
+"""Candidates that are named; of more, the number is."""
+_PLAIN = "/:@=()[]"
+"""What a run id may hold beside letters, digits and `-._~` without being taken apart in `repairs`."""
 Links: TypeAlias = pd.DataFrame
 """source_uri, source_record, run_id and join_note of records: what `linked` found."""
 _SOURCE = ["source_format", "source_uri", "source_record"]
@@ -122,12 +129,12 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links = records[["source_uri", "source_record"]].copy()
     links["run_id"] = mapped_ids(records, mapping)
     links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
-    for candidates in (_of_one_job, _at_one_time):
-        names, doubtful = candidates(records, links["run_id"])
+    for find in (_of_one_job, _at_one_time):
+        names, doubtful = find(records, links["run_id"])
         links["run_id"] = links["run_id"].replace(names)
         notes = {
-            names.get(run_id, run_id): f"join_ambiguous:{count}_candidates"
-            for run_id, count in doubtful.items()
+            names.get(run_id, run_id): _ambiguous(candidates)
+            for run_id, candidates in doubtful.items()
         }
         links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
     return links
@@ -146,8 +153,21 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
     return found
 
 
-Candidates = tuple[dict[str, str], dict[str, int]]
-"""Run id -> run id that it becomes, and run id -> how many others it may belong to."""
+def _ambiguous(candidates: set[str]) -> str:
+    named = [quote(run_id, safe=_PLAIN) for run_id in sorted(candidates)]
+    more = f"+{len(named) - _NAMED}" if len(named) > _NAMED else ""
+    return f"{AMBIGUOUS}:" + ",".join(named[:_NAMED]) + more
+
+
+def candidates_of(repairs: str) -> tuple[list[str], int]:
+    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
+    word = next((each for each in repairs.split() if each.startswith(f"{AMBIGUOUS}:")), "")
+    named, _, more = word.partition(":")[2].partition("+")
+    return [unquote(name) for name in named.split(",") if name], int(more or 0)
+
+
+Candidates = tuple[dict[str, str], dict[str, set[str]]]
+"""Run id -> run id that it becomes, and run id -> the others to which it may belong."""
 
 
 def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
@@ -160,7 +180,7 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     several = {job_id: ids for job_id, ids in jobs.items() if len(ids) > 1}
     formats = _formats(records, run_ids, {run_id for ids in several.values() for run_id in ids})
     names: dict[str, str] = {}
-    doubtful: dict[str, int] = {}
+    doubtful: dict[str, set[str]] = {}
     for _, ids in sorted(several.items()):
         if sum(len(formats[run_id]) for run_id in ids) == len(
             set().union(*(formats[i] for i in ids))
@@ -168,7 +188,7 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
             chosen = _chosen(ids, formats)
             names |= {run_id: chosen for run_id in ids if run_id != chosen}
         else:
-            doubtful |= dict.fromkeys(ids, len(ids) - 1)
+            doubtful |= {run_id: ids - {run_id} for run_id in ids}
     return names, doubtful
 
 
@@ -192,11 +212,10 @@ def _at_one_time(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
                     beside.setdefault(ids[n], set()).add(ids[m])
                     beside.setdefault(ids[m], set()).add(ids[n])
     names: dict[str, str] = {}
-    doubtful: dict[str, int] = {}
+    doubtful: dict[str, set[str]] = {}
     for run_id, others in beside.items():
-        most = max(len(others), *(len(beside[other]) for other in others))
-        if most > 1:
-            doubtful[run_id] = most
+        if max(len(others), *(len(beside[other]) for other in others)) > 1:
+            doubtful[run_id] = others
             continue
         pair = {run_id, *others}
         chosen = _chosen(pair, formats)

@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline import length_files
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import telemetry as measurements
 from ft_emissions_pipeline.join import Links, join, linked, mapped_ids
 from ft_emissions_pipeline.readers import LIMIT, Reading, Settings, files_in, read_file
 from ft_emissions_pipeline.readers.files import File
+from ft_emissions_pipeline.readers.reading import NamedLengths
 from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.readers.usage_days import whole_days
 from ft_emissions_pipeline.tables import (
@@ -68,18 +70,26 @@ def scan(
     mapped = set(previous.loc[previous["content"] == "mapping", "source_uri"])
     kept, pieces = [], []
     pairs: list[tuple[str, str]] = []
-    for path, uri in files_in([folder]):
+    named: list[NamedLengths] = []
+    found = files_in([folder])
+    for path, uri in found:
         if uri not in mapped and (uri, _content_hash(path)) in known:
             kept.append(uri)
             continue
         reading, content_hash, source_format = read_file(path, uri, settings)
         pieces.append(_index_rows(reading, uri, content_hash, source_format))
         pairs += reading.mapping
+        named += reading.named_lengths
+    pieces += [
+        _index_rows(length_files.absent(uri), uri, length_files.ABSENT_HASH, None)
+        for uri in sorted({each.uri for each in named} - {uri for _, uri in found})
+    ]
     unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
     frames = [frame for frame in (unchanged, *pieces) if len(frame)]
     if not frames:
         return empty(LANDING_INDEX)
-    return _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
+    dated = _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
+    return conform(length_files.dated(dated, named), LANDING_INDEX)
 
 
 def _content_hash(path: File) -> str:
@@ -210,14 +220,17 @@ def runs_of(
     DataFrame
         Table `runs`.
     """
-    wanted = index[index["date"].between(first, last) & index["run_id"].notna()]
+    needed = index["run_id"].notna() | (index["content"] == "token_lengths")
+    wanted = index[index["date"].between(first, last) & needed]
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
     runs, _ = _joined(
         readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
     )
-    return runs[runs["date"].between(first, last)].reset_index(drop=True)
+    # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
+    of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
+    return runs[of_days].reset_index(drop=True)
 
 
 def joined_runs(
@@ -266,6 +279,7 @@ def _joined(
     links: Links | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return table `runs`, and the run to which each record went."""
+    readings = length_files.filled(readings)
     frames = [
         reading.runs.assign(source_uri=uri, source_format=source_format)
         for uri, source_format, reading in readings
@@ -307,7 +321,7 @@ def _joined_telemetry(
 
 
 def telemetry_of(
-    folder: Path,
+    folder: Folder,
     index: pd.DataFrame,
     first: pd.Timestamp,
     last: pd.Timestamp,
@@ -350,9 +364,11 @@ def _read(
     # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
     located = {uri: path for path, uri in files_in([folder])} if uris else {}
     for uri in sorted(uris):
-        gone = Path(uri)
-        reading, _, source_format = read_file(located.get(uri, gone), uri, settings)
-        yield uri, source_format, reading
+        if uri in located:
+            reading, _, source_format = read_file(located[uri], uri, settings)
+            yield uri, source_format, reading
+        else:
+            yield uri, None, length_files.absent(uri)
 
 
 def usage_of(
@@ -412,10 +428,10 @@ def rejected(
     known = previous.dropna(subset=["content_hash"]).merge(bad, on=["source_uri", "content_hash"])
     new = set(bad["source_uri"]) - set(known["source_uri"])
     hashes = bad.set_index("source_uri")["content_hash"]
-    frames = [known] + [
-        reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri])
-        for uri, _, reading in _read(folder, new, settings)
-    ]
+    frames = [known]
+    for uri, _, read in _read(folder, new, settings):
+        reading = length_files.unnamed() if read.content == "token_lengths" else read
+        frames.append(reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri]))
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return empty(QUARANTINE)

@@ -6,10 +6,12 @@ out: the computation of the rows (`amortize.py`) and their storage (`store.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, conform, empty
+from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, Table, conform, empty
 
 REPORTED = (
     "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e", "allocated_water_l",
@@ -22,7 +24,10 @@ SAME = 1e-12
 
 
 def restatements(
-    old: pd.DataFrame, new: pd.DataFrame, old_table_version: int | None
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    old_table_version: int | None,
+    by_factors: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return a row for every reported value that moved.
 
@@ -32,6 +37,9 @@ def restatements(
         Rows of `inference_impacts` for the same days, as stored and as computed now.
     old_table_version : int or None
         Delta version that holds the old rows; None where nothing was stored yet.
+    by_factors : DataFrame, optional
+        Which factor rows moved a version, from `factors_used.causes`. Of a version that is not in
+        it, another version of the reference tables is taken for a changed factor.
 
     Returns
     -------
@@ -43,7 +51,7 @@ def restatements(
     both = old.merge(new, on=KEY, how="left", suffixes=("_old", "_new"), indicator="_side")
     withdrawn = both["_side"] == "left_only"
     recounted, recount = _recounted(both, old, new)
-    cause, detail = _cause(both, withdrawn, recounted, recount)
+    cause, detail = _cause(both, withdrawn, recounted, recount, by_factors)
     pieces = []
     for column in REPORTED:
         before, after = both[f"{column}_old"], both[f"{column}_new"]
@@ -60,6 +68,34 @@ def restatements(
         old_table_version=old_table_version, new_table_version=old_table_version + 1
     )
     return conform(frame, RESTATEMENTS) if len(frame) else empty(RESTATEMENTS)
+
+
+def differing(
+    old: pd.DataFrame, new: pd.DataFrame, table: Table, ignoring: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the keys of the rows that came, went or differ by more than noise.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Rows of a table before and now.
+    table : Table
+        Its declaration.
+    ignoring : sequence of str
+        Columns that may differ.
+    """
+    both = old.merge(new, on=list(table.key), how="outer", suffixes=("_old", "_new"), indicator="_side")  # fmt: skip
+    moved = np.array(both["_side"] != "both")
+    for column in table.columns:
+        if column.name in table.key or column.name in ignoring:
+            continue
+        before, after = both[f"{column.name}_old"], both[f"{column.name}_new"]
+        if column.kind == "float":
+            same = np.isclose(before, after, rtol=SAME, atol=0.0, equal_nan=True)
+        else:
+            same = (before.eq(after) | (before.isna() & after.isna())).to_numpy(dtype=bool)
+        moved |= ~same
+    return both.loc[moved, list(table.key)]
 
 
 def _recounted(
@@ -88,7 +124,7 @@ def _recounted(
 
 def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     """Return the days up to `last` on which a version serves whose use life is still open."""
-    return _life_days(versions[versions["status"] == "open"], last)
+    return life_days(versions[versions["status"] == "open"], last)
 
 
 def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
@@ -102,10 +138,11 @@ def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.D
         Last UTC day to consider.
     """
     sides = old.merge(new, how="outer", indicator="side")
-    return _life_days(sides[sides["side"] != "both"], last)
+    return life_days(sides[sides["side"] != "both"], last)
 
 
-def _life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
+def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Return the days up to `last` on which some versions (rows of `model_versions`) serve."""
     first = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
     final = versions["use_life_end"].dt.floor("D").dt.tz_localize(None).clip(upper=last)
     lives = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
@@ -128,7 +165,11 @@ def ranges(days: pd.DatetimeIndex, gap: int) -> list[tuple[pd.Timestamp, pd.Time
 
 
 def _cause(
-    both: pd.DataFrame, withdrawn: pd.Series, recounted: pd.Series, recount: pd.Series
+    both: pd.DataFrame,
+    withdrawn: pd.Series,
+    recounted: pd.Series,
+    recount: pd.Series,
+    by_factors: pd.DataFrame | None,
 ) -> tuple[pd.Series, pd.Series]:
     """Name the first cause that the two rows show; what none of them explains is a late log."""
 
@@ -138,9 +179,19 @@ def _cause(
     def words(column: str) -> pd.Series:
         return column + " " + both[f"{column}_old"] + " -> " + both[f"{column}_new"].astype("str")
 
+    version = differs("reference_version")
+    known = pd.Series(False, index=both.index)
+    named = pd.DataFrame(index=both.index, columns=["cause", "cause_detail"], dtype="str")
+    if by_factors is not None:
+        known = both["model_version"].isin(by_factors.index)
+        named = by_factors.reindex(both["model_version"]).set_axis(both.index)
     rules = (
-        ("factor changed", differs("reference_version"), words("reference_version")),
         ("methodology changed", differs("methodology"), words("methodology")),
+        *(
+            (each, version & (named["cause"] == each), named["cause_detail"])
+            for each in ("factor changed", "token-time model changed")
+        ),
+        ("factor changed", version & ~known, words("reference_version")),
         ("use life closed", differs("status"), words("status")),
         ("usage true-up", recounted & ~withdrawn, recount),
     )

@@ -7,6 +7,7 @@ Keep out: the declarations themselves (`tables.py`), and what happens to a refus
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def split(
         raise ValueError(msg)
     found = first_problems(len(frame), _checks(frame, table, ignore))
     if found.empty:
-        return frame, found.assign(source_record=pd.Series(dtype="str"))[_COLUMNS]
+        return frame, _no_problems().copy(deep=False)
     positions = found.index.to_numpy()
     refused = frame.iloc[positions]
     found.index = refused.index
@@ -89,10 +90,16 @@ def first_problems(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
         positions += fresh.tolist()
         codes += [code] * len(fresh)
         reasons += [reason(position) for position in fresh.tolist()]
-    found = pd.DataFrame(
-        {"reason_code": codes, "reason": reasons}, index=positions, dtype="str"
-    )  # an empty list would else become a column of floats
+    if not positions:
+        return _no_problems().copy(deep=False)
+    found = pd.DataFrame({"reason_code": codes, "reason": reasons}, index=positions, dtype="str")
     return found.sort_index()
+
+
+@cache
+def _no_problems() -> pd.DataFrame:
+    """Return problems without rows, made once: most files have none."""
+    return pd.DataFrame(columns=_COLUMNS, index=pd.Index([], dtype="int64"), dtype="str")
 
 
 def _checks(frame: pd.DataFrame, table: Table, ignore: Collection[str]) -> Iterator[Check]:
@@ -111,9 +118,9 @@ def _checks(frame: pd.DataFrame, table: Table, ignore: Collection[str]) -> Itera
 def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[str]:
     """Return the columns of numbers that keep their bounds in every row, seen all at once."""
     numeric = [column for column in columns if column.kind in {"float", "integer"}]
-    values = frame[[column.name for column in numeric]].to_numpy(dtype="float64", na_value=np.nan)
-    if not values.size:
+    if not numeric or frame.empty:
         return set()
+    values = np.column_stack([frame[column.name].to_numpy(dtype="float64") for column in numeric])
     given = ~np.isnan(values)
     least, most = (np.min(values, axis=0, initial=np.inf, where=given),
                    np.max(values, axis=0, initial=-np.inf, where=given))  # fmt: skip

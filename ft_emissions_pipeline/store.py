@@ -15,13 +15,16 @@ Three rules hold for every table:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +40,11 @@ Days = tuple[date, date]
 SchemaMode = Literal["merge", "overwrite"] | None
 
 APPEND_ATTEMPTS = 10
+
+LOCK = ".writer"
+"""File in a local warehouse by which writers wait for each other."""
+
+LOCK_POLL_S = 0.05
 
 # Delta forgets log entries after 30 days by default, and with them the versions that they describe.
 _KEEP_HISTORY = {
@@ -54,6 +62,10 @@ class StoreBusy(RuntimeError):
 
 class StoreOutdated(ValueError):
     """A stored table has columns that this version of the package cannot extend."""
+
+
+class HistoryGone(ValueError):
+    """An old version of a table whose files or log entries somebody removed."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,8 @@ def read(
     ------
     ValueError
         If a column is not declared, the days are impossible, or there is no such version.
+    HistoryGone
+        If there was such a version, but its files or log entries were removed.
     """
     names = list(columns) if columns is not None else table.names
     unknown = [name for name in names if name not in table.names]
@@ -104,13 +118,14 @@ def read(
         msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
         raise ValueError(msg)
     predicate = _predicate(table, days)
-    delta = _open(warehouse, table, version)
-    if delta is None:
-        if version is not None:
-            msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
-            raise ValueError(msg)
-        return tables.empty(table)[names]
-    rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
+    with _of_history(warehouse, table, version):
+        delta = _open(warehouse, table, version)
+        if delta is None:
+            if version is not None:
+                msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
+                raise ValueError(msg)
+            return tables.empty(table)[names]
+        rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
     return tables.from_arrow(rows, table)[names]
 
 
@@ -168,6 +183,65 @@ def write(
     return Written(delta.version(), True, rows.num_rows)
 
 
+def replace(
+    warehouse: str | Path,
+    table: Table,
+    frame: pd.DataFrame,
+    days: pd.DatetimeIndex,
+    column: str,
+    gone: Collection[str],
+) -> Written:
+    """Replace some rows of some days in one commit, and leave the others of these days as they are.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    table : Table
+        Which table; it has a partition column.
+    frame : DataFrame
+        The rows that stand from now on in place of the others; all on these days.
+    days : DatetimeIndex
+        Days to look on; no other day's file is touched.
+    column : str
+        Column that names what is replaced, `run_id` for instance.
+    gone : collection of str
+        Rows with one of these values in the column are taken away.
+
+    Returns
+    -------
+    Written
+        `changed` is False, and no version is added, where the rows were already these.
+
+    Raises
+    ------
+    StoreBusy
+        If another process changed the same days at the same time.
+    StoreOutdated
+        If the stored table cannot take the declared columns.
+    """
+    delta, created = _open_or_create(warehouse, table)
+    if days.empty:
+        return Written(delta.version(), created, 0)
+    predicate = _on_days(table, days)
+    new = _canonical(tables.to_arrow(frame, table), table)
+    held = _scan(delta, table, set(table.names), predicate)
+    ours = pc.is_in(held[column], pa.array(sorted(gone), type=pa.string()))
+    complete = set(table.names) == _stored_names(delta)
+    if complete and _canonical(held.filter(ours), table).select(table.names).equals(new):
+        return Written(delta.version(), created, new.num_rows)
+    rows = pa.concat_tables([held.filter(pc.invert(ours)), new], promote_options="default")
+    with _clear_errors(warehouse, table):
+        write_deltalake(
+            delta,
+            rows.select(table.names).cast(_schema(table)),
+            mode="overwrite",
+            predicate=predicate,
+            schema_mode=None if complete else "merge",
+        )
+    return Written(delta.version(), True, new.num_rows)
+
+
 def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
     """Add the rows whose key is not in the table yet.
 
@@ -207,10 +281,69 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
     raise StoreBusy(_busy(warehouse, table))
 
 
+@contextmanager
+def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a local warehouse for one writer, as long as the block lasts.
+
+    The lock is the operating system's, so it ends with its process, however that ends. An object
+    store has none; there, Delta refuses the second of two commits to the same days.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    purpose : str
+        What the holder does, for the message that another one gets.
+    wait_s : float
+        Seconds to wait for another holder.
+
+    Raises
+    ------
+    StoreBusy
+        If another process holds the warehouse for longer; the message names it.
+    """
+    if "://" in str(warehouse):
+        yield
+        return
+    import fcntl
+
+    path = Path(warehouse) / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= until:
+                    file.seek(0)
+                    holder = file.read().strip() or "another process"
+                    msg = (
+                        f"the warehouse {warehouse} is being written by {holder}; "
+                        "nothing was changed: run it again when that one has ended"
+                    )
+                    raise StoreBusy(msg) from error
+                time.sleep(LOCK_POLL_S)
+        file.truncate(0)
+        file.write(f"{purpose} (process {os.getpid()})\n")
+        file.flush()
+        yield
+
+
 def version(warehouse: str | Path, table: Table) -> int | None:
     """Return the newest version of a table; None if it was never written."""
     delta = _open(warehouse, table)
     return None if delta is None else delta.version()
+
+
+def last_day(warehouse: str | Path, table: Table) -> pd.Timestamp | None:
+    """Return the last day that a table with days holds, from its log alone; None if it has none."""
+    delta = _open(warehouse, table)
+    if delta is None or table.partition is None:
+        return None
+    days = [each[table.partition] for each in delta.partitions()]
+    return pd.Timestamp(max(days)) if days else None
 
 
 def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
@@ -343,6 +476,18 @@ def _predicate(table: Table, days: Days | None) -> str | None:
     return f"{table.partition} >= '{first:%Y-%m-%d}' AND {table.partition} <= '{last:%Y-%m-%d}'"
 
 
+def _on_days(table: Table, days: pd.DatetimeIndex) -> str:
+    """Return the condition for just these days, in as few ranges as there are."""
+    ordered = days.unique().sort_values()
+    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(1, "D"))
+    starts, ends = ordered[np.r_[0, breaks + 1]], ordered[np.r_[breaks, len(ordered) - 1]]
+    spans = [
+        _predicate(table, (first.date(), last.date()))
+        for first, last in zip(starts, ends, strict=True)
+    ]
+    return " OR ".join(f"({span})" for span in spans)
+
+
 def _refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
     if not rows.num_rows:
         return
@@ -381,6 +526,18 @@ def _outdated(place: str | Path, table: Table, error: Exception) -> str:
         f"table {table.name} in {place} was written with columns of other types ({error}); "
         "export what is still needed and start with an empty warehouse"
     )
+
+
+@contextmanager
+def _of_history(warehouse: str | Path, table: Table, version: int | None) -> Iterator[None]:
+    """Say of a failure to read an old version what it is."""
+    try:
+        yield
+    except (DeltaError, pa.ArrowInvalid) as error:
+        if version is None:
+            raise
+        msg = f"version {version} of table {table.name} in {warehouse} was removed: {error}"
+        raise HistoryGone(msg) from error
 
 
 @contextmanager

@@ -118,6 +118,7 @@ _RUN_FIELDS = (
     _text("job_id", "The scheduler's id of the job, by which logs of one run may be joined."),
     _text("host", "Machines of the run, as hashes separated by spaces: names are not kept."),
     _text("model_name", "Registered model that the run fine-tunes, again and again."),
+    _text("team", "Team, product or cost centre to which the run is counted, in the words of `runs.yaml`."),
     _text("parent_version", "Version that was fine-tuned further; empty where the base model was."),
     _text("base_model", "Pre-trained model, as named in the log."),
     _text("method", "How the weights were changed.", allowed=METHODS),
@@ -157,6 +158,9 @@ _RUN_FIELDS = (
     _number("epochs", "", "Passes over the training set.", maximum=1e6),
     _number("samples", "", "Examples in the training set.", maximum=1e12),
     _number("sequence_length", "token", "Tokens per sequence, or the limit set.", maximum=1e8),
+    _text("token_lengths", "Lengths of the training examples in tokens: JSON of length -> examples, "
+          "or where batches are known of `<examples>x<longest>` -> batches."),
+    _number("pad_to_multiple_of", "token", "Length to a multiple of which batches were padded.", minimum=1.0, maximum=1e6),
     _number("micro_batch_size", "", "Sequences per device and forward pass.", maximum=1e6),
     _number("gradient_accumulation", "", "Forward passes per optimiser step.", maximum=1e6),
     _number("world_size", "", "Devices that each took a batch of their own in every step.", maximum=1e6),
@@ -212,7 +216,7 @@ LANDING_INDEX = Table(
         _text("content_hash", "SHA-256 of the file's bytes.", required=True),
         _text("source_format", "Reader that recognised the file; empty if none did."),
         _text("content", "What the file holds.", required=True,
-              allowed=("runs", "usage", "telemetry", "mapping", "unreadable")),
+              allowed=("runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable")),
         _text("source_record", "Place of the record in the file."),
         _text("record_run_id", "Run that the record itself names."),
         _text("run_id", "Run to which the record belongs after joining."),
@@ -334,6 +338,8 @@ _FACTORS = (
     _number("gpu_embodied_water_l", "L", "Water used in making one accelerator.", required=True),
     _number("server_embodied_water_l", "L", "Water used in making one server.", required=True),
     _number("hardware_use_life_h", "h", "Use life of the hardware.", required=True, above_zero=True),
+    _number("market_kgco2e_per_kwh", "kgCO2e/kWh", "Carbon of the electricity by your contracts, market-based; empty where you gave none.",
+            maximum=3.0),
     _share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
 
@@ -389,6 +395,46 @@ FIELD_PROVENANCE = Table(
     ),
 )  # fmt: skip
 
+RUN_FACTORS = Table(
+    "run_factors",
+    "the set of factor rows that a run's figures rest on",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+        _text("model_name", "Name of the registered model.", required=True),
+        _text("factors_key", "Hash of all that the run's look-ups depend on: its names, its year, and which fields it has.",
+              required=True),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+    ),
+    key=("run_id",),
+    partition="date",
+)  # fmt: skip
+
+FACTORS_USED = Table(
+    "factors_used",
+    "a factor row that runs of one kind rest on",
+    (
+        _text("factors_key", "Kind of run, as in run_factors.", required=True),
+        _text("methodology", "Profile of the methodology.", required=True),
+        _text("reference_version", "Hash over the reference tables.", required=True),
+        _text("factor_id", "Row of a reference table.", required=True),
+        _text("row_hash", "Hash of the row's content.", required=True),
+    ),
+    key=("factors_key", "methodology", "reference_version", "factor_id"),
+)
+
+FACTOR_ROWS = Table(
+    "factor_rows",
+    "a factor row with the content that it had when a run used it",
+    (
+        _text("factor_id", "Row of a reference table.", required=True),
+        _text("row_hash", "Hash of the row's content.", required=True),
+        _text("content", "Its cells that are not empty, as JSON.", required=True),
+    ),
+    key=("factor_id", "row_hash"),
+)
+
 TOKEN_TIME_MODEL = Table(
     "token_time_model",
     "one parameter of a model that turns tokens into time, on a day",
@@ -422,6 +468,7 @@ RUN_IMPACTS = Table(
         _day("Day to which the run belongs."),
         _text("run_id", "Identity of the run.", required=True),
         _text("model_name", "Name of the registered model.", required=True),
+        _text("team", "Team, product or cost centre to which the run is counted."),
         _text("parent_version", "Version that was fine-tuned further."),
         _text("base_model", "Pre-trained model, as logged."),
         _instant("ended_at", "When the run ended.", required=True),
@@ -431,6 +478,8 @@ RUN_IMPACTS = Table(
         _number("it_energy_kwh", "kWh", "Energy of the computing hardware.", required=True),
         _number("facility_energy_kwh", "kWh", "That energy with cooling and losses of the data centre.", required=True),
         _number("operational_kgco2e", "kgCO2e", "Carbon of the electricity, location-based.", required=True),
+        _number("operational_market_kgco2e", "kgCO2e",
+                "The same electricity at your contracts' factor; empty where you gave none. No part of the total."),
         _number("embodied_kgco2e", "kgCO2e", "Share of the making of the hardware.", required=True),
         *_total("total_kgco2e", "kgCO2e", "Operational and embodied carbon."),
         _number("onsite_water_l", "L", "Water evaporated in cooling the data centre.", required=True),
@@ -452,6 +501,25 @@ RUN_IMPACTS = Table(
         RowRule("interval_misses_water", "total_water_l lies outside its interval",
                 _within_interval("total_water_l")),
     ),
+)  # fmt: skip
+
+RUN_SPREADS = Table(
+    "run_spreads",
+    "how far one uncertain input of a run moves its totals",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+        _text("input", "Input; `pace` is what active and reserved time have in common, `shift` and `bend` say where "
+              "the middle of the total lies (docs/uncertainty.md).", required=True),
+        _text("factor_id", "Row behind the input's spread: runs that share it err together; empty where the run errs alone."),
+        *(
+            Column(f"{total}_log_sd", "float", f"Standard deviation of the logarithm of {total} that comes from the input; "
+                   "negative where a larger input makes less.", required=True)
+            for total in ("total_kgco2e", "total_water_l")
+        ),
+    ),
+    key=("run_id", "input"),
+    partition="date",
 )  # fmt: skip
 
 MODEL_VERSIONS = Table(
@@ -523,8 +591,41 @@ INFERENCE_IMPACTS = Table(
     ),
 )  # fmt: skip
 
+PERIODS = ("month", "quarter", "year")
+GROUPS = ("fleet", "team", "model")
+
+ROLLUPS = Table(
+    "rollups",
+    "what the days of a period carry, of one model, of one team's models or of all",
+    (
+        Column("date", "date", "First day of the period.", unit="UTC day", required=True),
+        _text("period", "Length of the period.", required=True, allowed=PERIODS),
+        _text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
+        _text("name", "Model or team; empty for the fleet, and for runs that name no team."),
+        Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
+        _number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
+        _number("expected_inferences", "inference", "Of these, expected ones.", required=True),
+        *_total("allocated_kgco2e", "kgCO2e", "Carbon that lands on the period's days."),
+        _number("provisional_kgco2e", "kgCO2e", "Of this, carbon on provisional rows.", required=True),
+        _number("uncounted_kgco2e", "kgCO2e", "Of this, carbon on days whose inferences nobody knows.", required=True),
+        *_total("allocated_water_l", "L", "Water that lands on the period's days."),
+        _number("provisional_water_l", "L", "Of this, water on provisional rows.", required=True),
+        _number("uncounted_water_l", "L", "Of this, water on days whose inferences nobody knows.", required=True),
+        *(
+            _number(f"{ratio}_per_inference{suffix}", unit, f"{words} less what is uncounted, over inferences{more}.")
+            for ratio, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+            for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+        ),
+    ),
+    key=("period", "date", "grouped_by", "name"),
+    row_rules=(
+        RowRule("interval_misses_carbon", "allocated_kgco2e lies outside its interval", _within_interval("allocated_kgco2e")),
+        RowRule("interval_misses_water", "allocated_water_l lies outside its interval", _within_interval("allocated_water_l")),
+    ),
+)  # fmt: skip
+
 RESTATEMENT_CAUSES = (
-    "use life closed", "usage true-up", "factor changed", "methodology changed", "late log",
+    "use life closed", "usage true-up", "factor changed", "token-time model changed", "methodology changed", "late log",
 )  # fmt: skip
 
 RESTATEMENTS = Table(
@@ -574,11 +675,23 @@ PENDING_DAYS = Table(
     key=("date", "job"),
 )
 
+PENDING_RESTATEMENT = Table(
+    "pending_restatement",
+    "a run whose restatement was begun and has yet to be completed",
+    (
+        _day("Day to which the run belongs."),
+        _text("run_id", "Identity of the run.", required=True),
+    ),
+    key=("run_id",),
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL, NORMALIZED_RUNS, FIELD_PROVENANCE,
-        RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS, RESTATEMENTS, PENDING_DAYS, PIPELINE_FOOTPRINT,
+        RUN_FACTORS, FACTORS_USED, FACTOR_ROWS,
+        RUN_IMPACTS, RUN_SPREADS, MODEL_VERSIONS, INFERENCE_IMPACTS, ROLLUPS, RESTATEMENTS,
+        PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
 

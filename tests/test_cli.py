@@ -9,12 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 from ft_emissions_pipeline import cli, impacts, store
-from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, MODEL_VERSIONS, QUARANTINE, RUN_IMPACTS
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUN_IMPACTS,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "landing"
@@ -51,6 +58,17 @@ def test_estimate_prints_a_table_with_intervals():
     assert "intent_classifier" in result.stdout
     assert " to " in result.stdout
     assert "ft-emissions explain" in result.stdout
+
+
+def test_a_run_named_in_brackets_is_shown(tmp_path):
+    # A secret in the name of a folder is replaced so.
+    folder = tmp_path / "ada@example.org"
+    folder.mkdir()
+    state = {"global_step": 3, "max_steps": 3, "num_input_tokens_seen": 48123, "log_history": []}
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    result = invoke("estimate", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "[removed " in result.stdout
 
 
 def test_json_and_csv_hold_the_same_numbers():
@@ -174,13 +192,14 @@ def test_report_is_written_anew_and_its_place_printed(ran, tmp_path):
 
 
 def test_rows_that_break_a_check_stop_the_run_until_they_are_mended(ran, tmp_path, monkeypatch):
-    right, landing = impacts.run_impacts, ran[0]
+    right, landing = impacts.impacts_and_spreads, ran[0]
 
-    def negative(*arguments: object) -> pd.DataFrame:
-        return right(*arguments).assign(operational_kgco2e=-1.0)
+    def negative(*arguments: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+        found, spreads = right(*arguments)
+        return found.assign(operational_kgco2e=-1.0), spreads
 
     with monkeypatch.context() as patch:
-        patch.setattr(impacts, "run_impacts", negative)
+        patch.setattr(impacts, "impacts_and_spreads", negative)
         result = invoke("run", "--landing", landing, "--warehouse", tmp_path)
     assert result.exit_code == 1
     assert "failed: run_impacts: " in result.stderr
@@ -222,3 +241,103 @@ def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
 def test_exit_codes_are_documented():
     assert "0 done, 1 the data were refused" in cli.__doc__
     assert "2 wrong usage" in cli.__doc__
+
+
+# logs at URLs
+
+
+@pytest.fixture(params=["memory", "file"])
+def at_url(request, tmp_path):
+    """URL of a folder with one run, in the memory of this process or on this machine."""
+    lines = (EXAMPLES / "support-bot" / "emissions.csv").read_text().splitlines()
+    data = "\n".join([*lines[:2], ""]).encode()
+    if request.param == "file":
+        (tmp_path / "logs" / "a").mkdir(parents=True)
+        (tmp_path / "logs" / "a" / "emissions.csv").write_bytes(data)
+        yield (tmp_path / "logs").as_uri()
+        return
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/cli-logs/a/emissions.csv", data)
+    yield "memory://cli-logs"
+    system.rm("/cli-logs", recursive=True)
+
+
+def test_estimate_and_run_read_a_url_as_they_read_a_folder(at_url, tmp_path):
+    estimated = json.loads(invoke("estimate", at_url, "--format", "json").stdout)
+    warehouse = tmp_path / "tables"
+    result = invoke("run", "--landing", at_url, "--warehouse", warehouse)
+    assert result.exit_code == 0, result.stderr
+    assert "1 read from 1 files, 1 used" in result.stdout
+    impacts_of_run = store.read(warehouse, RUN_IMPACTS)
+    assert impacts_of_run["run_id"].tolist() == [estimated[0]["run_id"]]
+    assert impacts_of_run["total_kgco2e"].item() == pytest.approx(estimated[0]["total_kgco2e"])
+    again = invoke("run", "--landing", at_url, "--warehouse", warehouse)
+    assert "Days run: none" in again.stdout
+
+
+@pytest.mark.parametrize("arguments", [("estimate",), ("run", "--landing")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("url", "code", "advice"),
+    [
+        ("s3://bucket/logs", 2, "s3fs"),
+        ("gopher://host/logs", 1, "use s3://"),
+        ("memory://nowhere", 2, "no file at"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_with_advice(arguments, url, code, advice, tmp_path):
+    more = ("--warehouse", tmp_path / "tables") if arguments[0] == "run" else ()
+    result = invoke(*arguments, url, *more)
+    assert result.exit_code == code
+    assert advice in result.stderr
+    assert not (tmp_path / "tables").exists()
+
+
+# several logs of one run
+
+
+def test_logs_that_may_be_of_several_runs_are_named_with_the_candidates(tmp_path):
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    for name, hours in (("a", "09:00Z/12:00Z"), ("b", "13:00Z/19:00Z")):
+        start, end = hours.split("/")
+        (landing / f"{name}.yaml").write_text(
+            f"Run id: {name}\nHost: node7\nGPU: A100\nBase model: Llama 2 7B\n"
+            f"Start time: 2026-02-05T{start}\nEnd time: 2026-02-05T{end}\n"
+        )
+    (landing / "sacct.txt").write_text(
+        "JobID|JobName|State|Start|End|ElapsedRaw|NNodes|NodeList|AllocTRES\n"
+        "71|tune|COMPLETED|2026-02-05T08:00:00|2026-02-05T20:00:00|43200|1|node7|gres/gpu=4\n"
+    )
+    told = "not joined: sacct.txt#2: run slurm-71 may be one with a, b; say which"
+    assert told in invoke("estimate", landing).stderr
+    warehouse = tmp_path / "tables"
+    result = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert told in result.stderr
+    assert "not joined: a.yaml#1: run a may be one with slurm-71; say which" in result.stderr
+    assert "May be of one run with" in (warehouse / "report" / "index.html").read_text("utf-8")
+    (landing / "runs.yaml").write_text("runs:\n  a: {logs: [sacct.txt, a.yaml]}\n")
+    again = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert "Days run: 2026-02-05" in again.stdout
+    assert "not joined" not in again.stderr
+
+
+def test_a_changed_file_of_lengths_runs_the_days_of_its_runs_anew(tmp_path):
+    landing, warehouse = tmp_path / "landing", tmp_path / "tables"
+    landing.mkdir()
+    (landing / "lengths.csv").write_text("length\n100\n300\n")
+    runs = "\n".join(
+        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: 2026-03-0{day}T12:00Z, {more}}}"
+        for day, more in ((1, "tokens: 9000"), (5, "token_lengths: lengths.csv, per-device batch size: 2"))
+    )  # fmt: skip
+    (landing / "runs.yaml").write_text(f"runs:\n{runs}\n")
+    assert invoke("run", "--landing", landing, "--warehouse", warehouse).exit_code == 0
+
+    def tokens():
+        rows = store.read(warehouse, NORMALIZED_RUNS)
+        return dict(zip(rows["run_id"], rows["tokens_padded"], strict=True))
+
+    assert tokens() == {"r1": 9000, "r5": 600}
+    (landing / "lengths.csv").write_text("length\n100\n500\n")
+    again = invoke("run", "--landing", landing, "--warehouse", warehouse)
+    assert "Days run: 2026-03-05 to" in again.stdout
+    assert tokens() == {"r1": 9000, "r5": 1000}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from ft_emissions_pipeline.join import join
+from ft_emissions_pipeline.join import candidates_of, join
 
 CC, HF, DOC, MAP = "codecarbon", "hugging_face", "disclosure", "run_mapping"
 FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh", "pue", "train_flop")  # fmt: skip
@@ -287,8 +287,11 @@ def test_two_runs_of_one_format_in_one_job_stay_apart():
         (DOC, "a.md#1", "a", {"job_id": "7"}),
         (DOC, "b.md#1", "b", {"job_id": "7"}),
     ]
-    note = "join_ambiguous:2_candidates"
-    assert ids(*rows) == {"slurm-7": note, "a": note, "b": note}
+    assert ids(*rows) == {
+        "slurm-7": "join_ambiguous:a,b",
+        "a": "join_ambiguous:b,slurm-7",
+        "b": "join_ambiguous:a,slurm-7",
+    }
 
 
 def test_records_on_one_host_at_one_time_are_one_run():
@@ -311,8 +314,23 @@ def test_several_candidates_at_one_time_are_not_joined_but_told():
         (DOC, "a.md#1", "a", at(9, 12)),
         (DOC, "b.md#1", "b", at(13, 19)),
     ]
-    note = "join_ambiguous:2_candidates"
-    assert ids(*rows) == {"slurm-7": note, "a": note, "b": note}
+    assert ids(*rows) == {
+        "slurm-7": "join_ambiguous:a,b",
+        "a": "join_ambiguous:slurm-7",
+        "b": "join_ambiguous:slurm-7",
+    }
+
+
+def test_candidates_are_named_whatever_they_are_called_and_the_many_are_counted():
+    names = ["run, one+two", "run 10 %", *(f"z{n:02}" for n in range(20))]
+    rows = [
+        ("slurm", "s.txt#2", "slurm-7", at(8, 20)),
+        *((DOC, f"{n}.md#1", name, at(9, 19)) for n, name in enumerate(names)),
+    ]
+    found = ids(*rows)
+    assert candidates_of(found["run 10 %"]) == (["slurm-7"], 0)
+    shown, more = candidates_of(f"space_padding {found['slurm-7']}")
+    assert (shown, more) == ([*sorted(names)[:10]], 12)
 
 
 def test_records_of_one_format_on_one_host_are_never_joined():

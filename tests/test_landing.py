@@ -262,3 +262,19 @@ def test_hours_of_a_usage_file_add_up_and_whole_days_do_not(tmp_path: Path) -> N
     write(tmp_path, a_csv="\n".join(["date,model_name,inferences", *rows, ""]))
     usage = usage_on(tmp_path, "2026-03-02").set_index("model_name")["inferences"]
     assert usage.to_dict() == {"m": 3, "n": 8}
+
+
+def test_a_run_whose_logs_are_of_another_day_does_not_stand_on_that_of_its_base_model(
+    tmp_path: Path,
+) -> None:
+    """A day reads every runs.yaml, but only its own logs: what is left of other runs is not its."""
+    write(tmp_path, a_csv=codecarbon(("2026-01-05T05:00:00", "r1")))
+    (tmp_path / "runs.yaml").write_text("runs:\n  r1: {logs: [a.csv], base_model: Llama 2 7B}\n")
+    (tmp_path / "card.yaml").write_text(
+        "Base model: Llama 2 7B\nGPU: A100\nReserved time: 2 hours\n"
+    )
+    index = scan(tmp_path)
+    assert days_of(index) == ["2023-07-18", "2026-01-05"]
+    day = pd.Timestamp("2023-07-18")
+    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    assert runs["source_uri"].tolist() == ["card.yaml"]

@@ -48,6 +48,8 @@ CASES = {
     "trainer": {"base_model": "Llama 2 7B", "train_flop": 1e18},
     "steps": {"base_model": "Llama 2 7B", "steps": 100, "micro_batch_size": 4, "gradient_accumulation": 2,
               "world_size": 8, "sequence_length": 512},
+    "shuffled lengths": {"base_model": "Llama 2 7B", "token_lengths": {100: 9, 300: 1}, "micro_batch_size": 4},
+    "given batches": {"base_model": "Llama 2 7B", "token_lengths": [[100, 300], [100]], "epochs": 3},
     "active": {"active_s": 3000, "gpu_model": "T4"},
     "time and tokens": {**HOUR, "base_model": "Llama 2 7B", "tokens_padded": 1e7, "gpu_count": 1},
     "dates": {"started_at": "2024-03-01T10:00:00Z", "ended_at": "2024-03-01T12:00:00Z"},
@@ -130,8 +132,27 @@ def with_country_pue():
     return replace(package, tables=more)
 
 
-def test_no_rule_is_dead(default, with_country_pue):
+@pytest.fixture(scope="module")
+def with_own_grid(tmp_path_factory):
+    """The package's tables and yours over them: hours and a contract for Germany, a factor for Oregon."""
+    folder = tmp_path_factory.mktemp("own")
+    hours, periods = folder / "hours.csv", folder / "periods.csv"
+    hours.write_text("starts_at,gco2e_per_kwh\n2024-03-01T10:00Z,100\n")
+    periods.write_text(
+        "zone,valid_from,valid_to,gco2e_per_kwh,accounting\n"
+        "DEU,2024-01-01,2024-12-31,12,market-based\nUS-OR,2024-01-01,2024-12-31,150,location-based\n"
+    )
+    for file, zone in ((hours, "DEU"), (periods, None)):
+        ref.add_grid(file, folder / "own", zone=zone, source="me", licence="ours")
+    return ref.load(own=folder / "own")
+
+
+def test_no_rule_is_dead(default, with_country_pue, with_own_grid):
     estimates = (
+        fte.estimate(
+            [{**CASES["dates"], "location": place} for place in ("Germany", "Oregon, USA")],
+            reference=with_own_grid,
+        ),
         default,
         case_estimate("scope3-2024"),
         fte.estimate({**HOUR, "location": "Germany"}, reference=with_country_pue),
@@ -439,6 +460,119 @@ def test_a_factor_is_the_cell_of_its_row_in_the_unit_of_the_column(
     for case in ("grid of the year", "instance", "google"):
         row = ref.describe(default.reference, origins.loc[(case, field), "factor_id"])
         assert filled.loc[case, field] == pytest.approx(row[cell] / per_cell, rel=1e-12)
+
+
+GRID_CHAIN = (
+    (
+        {"cloud_provider": "gcp", "cloud_region": "us-west1"},
+        "grid_of_cloud_region",
+        "cloud_region/gcp:us-west1/2024",
+    ),
+    (
+        {"cloud_provider": "aws", "cloud_region": "us-west-2"},
+        "grid_of_egrid_subregion",
+        "egrid_subregion/NWPP/2022",
+    ),
+    ({"location": "Oregon, USA"}, "grid_of_us_state", "us_state/US-OR/2023"),
+    ({"location": "Germany"}, "grid_of_country", "country/DEU/2024"),
+    ({"country_iso3": "ZZZ"}, "grid_of_world", "world/WORLD/2024"),
+)
+
+
+@pytest.mark.parametrize(("place", "rule", "factor"), GRID_CHAIN)
+def test_grid_falls_back_step_by_step_and_says_which(place, rule, factor):
+    found = fte.estimate({**CASES["dates"], **place}).provenance.set_index("field")
+    row = found.loc["grid_kgco2e_per_kwh"]
+    assert (row["rule"], row["factor_id"]) == (rule, f"grid_intensity/{factor}")
+    year = factor[-4:]
+    assert (
+        pd.isna(row["source"])
+        if year == "2024"
+        else row["source"] == f"nearest earlier year, {year}"
+    )
+
+
+@pytest.mark.parametrize(("year", "value"), [(2022, 0.41974), (2023, 0.36292), (2024, 0.33638)])
+def test_each_year_takes_its_own_factor_though_later_ones_are_known(year, value):
+    run = {**HOUR, "country_iso3": "DEU", "ended_at": f"{year}-12-31T23:00:00Z"}
+    row = fte.estimate(run).provenance.set_index("field").loc["grid_kgco2e_per_kwh"]
+    assert row["factor_id"] == f"grid_intensity/country/DEU/{year}"
+    assert float(row["value"]) == pytest.approx(value, abs=0.01)
+    assert pd.isna(row["source"])
+
+
+@pytest.mark.parametrize(
+    ("day", "watts"), [("2024-12-31", "70"), ("2025-01-01", "75"), ("2026-07-01", "75")]
+)
+def test_rules_take_the_row_in_force_on_the_runs_day(day, watts):
+    package = ref.load()
+    cards = package.tables["gpus"]
+    card = cards[cards["gpu_id"] == "T4"]
+    old = card.assign(valid_to=pd.Timestamp("2024-12-31"), factor_id="gpus/T4/")
+    new = card.assign(valid_from=pd.Timestamp("2025-01-01"), valid_to=pd.Timestamp("2025-12-31"),
+                      tdp_w=75.0, factor_id="gpus/T4/2025-01-01")  # fmt: skip
+    both = pd.concat([cards.drop(card.index), old, new], ignore_index=True)
+    dated = replace(package, tables={**package.tables, "gpus": both})
+    run = {**HOUR, "gpu_model": "T4", "ended_at": f"{day}T12:00:00Z"}
+    row = fte.estimate(run, reference=dated).provenance.set_index("field").loc["gpu_max_w"]
+    assert row["value"] == watts
+    assert (
+        row["source"] == "nearest earlier period, to 2025-12-31"
+        if day > "2026"
+        else pd.isna(row["source"])
+    )
+
+
+def test_default_of_the_day_serves_and_the_time_model_follows():
+    package = ref.load()
+    rows = package.tables["defaults"]
+    changed = []
+    for name in ("gpu_utilization", "model_flop_utilization", "gsd_disclosed"):
+        row = rows[rows["parameter"] == name]
+        old = row.assign(valid_to=pd.Timestamp("2024-12-31"))
+        new = row.assign(
+            valid_from=pd.Timestamp("2025-01-01"), factor_id=row["factor_id"] + "/2025"
+        )
+        low = {"value": row["value"] * 0.9, "p05": row["p05"] * 0.9}
+        changed += [old, new.assign(**(low if name != "gsd_disclosed" else {}))]
+    kept = rows[~rows["parameter"].isin([row["parameter"].iloc[0] for row in changed])]
+    tables_ = {**package.tables, "defaults": pd.concat([kept, *changed], ignore_index=True)}
+    runs = [
+        {
+            "gpu_model": "T4",
+            "gpu_count": 1,
+            "train_flop": 1e18,
+            "ended_at": f"{year}-06-01T00:00:00Z",
+        }
+        for year in (2024, 2025)
+    ]
+    found = fte.estimate(runs, reference=replace(package, tables=tables_))
+    model = found.provenance[found.provenance["field"] == "active_s"].sort_values("run_id")
+    first, second = model["value"].astype(float)
+    assert second == pytest.approx(first / 0.9)
+    assert "model_flop_utilization/2025" in model["factor_id"].iloc[1]
+    assert "model_flop_utilization/2025" not in model["factor_id"].iloc[0]
+
+
+def test_what_other_sources_say_reaches_the_interval():
+    """Two figures of equal standing for Oregon: subregion 274.775 (2022), state 165.544 (2023)."""
+    run = {**CASES["dates"], "cloud_provider": "aws", "cloud_region": "us-west-2"}
+    rows = fte.estimate(run).provenance.set_index("field")
+    apart = np.log(274.775 / 165.544) / np.sqrt(2)
+    grid = rows.loc["grid_kgco2e_per_kwh"]
+    assert grid["p05"] == pytest.approx(0.274775 * np.exp(-1.6448536 * apart))
+    package = ref.load()
+    water = package.tables["electricity_water"]
+    usa = (water["zone"] == "USA") & (water["rank"] == 2)
+    far = water.assign(l_per_kwh=water["l_per_kwh"].mask(usa, 31.3))  # ten times the preferred one
+    loud = replace(package, tables={**package.tables, "electricity_water": far})
+    row = fte.estimate({**HOUR, "country_iso3": "USA"}, reference=loud).provenance
+    row = row.set_index("field").loc["electricity_water_l_per_kwh"]
+    assert row["p95"] == pytest.approx(3.13 * np.exp(1.6448536 * np.log(10) / np.sqrt(2)), rel=1e-6)
+    card = fte.estimate({**HOUR, "gpu_model": "H100 SXM"}).provenance.set_index("field")
+    stated = ref.describe(package, "gpu_embodied/H100-SXM5-80GB/vendor_pcf")
+    width = np.sqrt(stated["p95"] / stated["p05"])
+    assert card.loc["gpu_embodied_kgco2e", "p95"] == pytest.approx(164 * width)
 
 
 def test_grid_carbon_is_in_kilograms(filled):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS
 
-TABLES = sorted(ref.TABLES)
+TABLES = sorted(ref.SHIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,8 @@ def test_peak_of_a_dense_matrix_unit_is_never_a_sparse_one(reference):
 
 
 def test_no_data_under_a_share_alike_licence_are_shipped(reference):
-    for name, frame in reference.tables.items():
+    for name in ref.SHIPPED:
+        frame = reference.tables[name]
         assert not frame["licence"].str.contains("ODbL|BY-SA").any(), name
     with_agpl = {
         name
@@ -195,6 +199,108 @@ def test_share_of_a_server_is_its_part_of_the_slots(reference):
 
 def test_common_hardware_covers_2016_to_2025(reference):
     assert set(reference.tables["common_hardware"]["year"]) == set(range(2016, 2026))
+
+
+# ---- derived rows follow from what they say ------------------------------------------------
+
+
+def component(reference: ref.Reference, name: str, spec: str) -> float:
+    rows = reference.tables["embodied_components"]
+    return rows.loc[(rows["component"] == name) & (rows["spec"] == spec), "value"].item()
+
+
+def test_rows_of_the_chip_area_method_follow_from_die_memory_and_components(reference):
+    cards = reference.tables["gpus"].set_index("gpu_id")
+    rows = reference.tables["gpu_embodied"].loc[lambda f: f["method"] == "chip_area"]
+    wafers = {
+        component(reference, "logic wafer", f"TSMC-class N{node}")
+        for node in (28, 20, 14, 10, 7, 5, 3)
+    }
+    memories = {
+        component(reference, "GDDR6", "graphics memory"),
+        component(reference, "HBM2/HBM2e/HBM3", "stacked memory"),
+    }
+    rest = component(reference, "GPU module rest", "HGX H100, neither memory nor ICs, per GPU")
+    assert len(rows) > 50
+    for row in rows.itertuples():
+        stated = re.match(
+            r"([\d.]+) mm2 x ([\d.]+) kg/cm2 wafer / 0.55 yield \+ ([\d.]+) GB x ([\d.]+) kg/GB",
+            row.notes,
+        )
+        area, wafer, memory, per_gb = map(float, stated.groups())
+        card = cards.loc[row.gpu_id]
+        unknown = cards.loc["H100-SXM5-80GB", "die_area_mm2"]
+        assert area == (unknown if np.isnan(card["die_area_mm2"]) else card["die_area_mm2"])
+        assert memory == card["memory_gb"] or np.isnan(card["memory_gb"])
+        assert wafer in wafers
+        assert per_gb in memories
+        carbon = area / 100 * wafer / component(reference, "logic wafer yield", "large dies")
+        carbon += memory * per_gb + rest
+        assert row.embodied_kgco2e == pytest.approx(carbon, abs=0.051)
+        low, high = (3, 5) if "lower end a third" in row.notes else (2, 3.5)
+        assert (row.p05, row.p95) == pytest.approx((carbon / low, carbon * high), abs=0.3)
+
+
+def test_rest_of_a_module_is_what_the_split_leaves(reference):
+    parts = (
+        "thermal",
+        "electromechanical",
+        "common",
+        "pcb",
+        "interconnect",
+        "mechanical",
+        "unallocated",
+    )
+    rest = sum(component(reference, "HGX H100 baseboard", part) for part in parts) / 8
+    name = ("GPU module rest", "HGX H100, neither memory nor ICs, per GPU")
+    assert component(reference, *name) == pytest.approx(rest)
+
+
+def test_idle_power_that_nobody_measured_is_the_median_share_of_tdp(reference):
+    cards = reference.tables["gpus"].set_index("gpu_id")
+    known = cards.loc[["V100-SXM2-16GB", "T4", "A100-SXM4-40GB", "A40", "P40"]]
+    share = ref.default(reference, "gpu_idle_share").value
+    assert share == pytest.approx((known["idle_w"] / known["tdp_w"]).median(), abs=5e-4)
+    derived = cards[cards["idle_w_basis"] == "derived"]
+    assert len(derived) > 50
+    assert derived["idle_w"].to_numpy() == pytest.approx(share * derived["tdp_w"], abs=0.051)
+
+
+def test_water_of_other_dies_is_scaled_by_their_area(reference):
+    cards = reference.tables["gpus"].set_index("gpu_id")
+    water = reference.tables["gpu_water"].set_index("gpu_id")
+    share = (cards["die_area_mm2"] / cards.loc["A100-SXM4-80GB", "die_area_mm2"]).fillna(1.0)
+    expected = water.loc["A100-SXM4-80GB", "embodied_water_l"] * share
+    assert water["embodied_water_l"].to_numpy() == pytest.approx(
+        expected.reindex(water.index).to_numpy(), abs=0.1
+    )
+
+
+def test_interval_of_the_preferred_making_holds_every_other_source(reference):
+    rows = reference.tables["gpu_embodied"].loc[lambda f: f["rank"] < 99]
+    preferred = rows[rows["rank"] == 1].set_index("gpu_id")
+    for row in rows.itertuples():
+        bounds = preferred.loc[row.gpu_id]
+        assert bounds["p05"] <= row.embodied_kgco2e <= bounds["p95"], row.factor_id
+
+
+def test_alternatives_lie_apart_as_a_pocket_calculator_says(reference):
+    keys = pd.DataFrame({"zone_type": "country", "zone": ["USA", "FRA"]}, dtype="str")
+    found = ref.alternatives_log_sd(reference, "electricity_water", keys)
+    # 3.13 (WRI) and 4.35 (LBNL): the square of one distance over two figures.
+    assert found == pytest.approx([np.log(4.35 / 3.13) / np.sqrt(2), 0.0])
+    cards = ref.alternatives_log_sd(reference, "gpu_embodied", names("H100-SXM5-80GB"))
+    apart = np.log([1.0, 273 / 164, 162.1 / 164])  # vendor, literature, chip area; no upper bound
+    assert cards == pytest.approx([np.sqrt((apart**2).mean())])
+
+
+def test_instances_rest_on_pages_of_their_providers(reference):
+    rows = reference.tables["instances"]
+    hosts = {"aws": "aws.amazon.com", "gcp": "cloud.google.com", "azure": "learn.microsoft.com"}
+    for row in rows.itertuples():
+        assert hosts[row.provider] in row.source_url, row.factor_id
+    # Written down from knowledge of the pages, so they do not claim to have been read there.
+    assert set(rows["verification"]) <= {"unverified", "read_in_source"}
 
 
 # ---- names ---------------------------------------------------------------------------------
@@ -413,6 +519,116 @@ def test_nearest_earlier_year_serves(reference, year):
     assert found["exact"] == (2016 <= year <= 2025)
 
 
+# ---- look-ups by validity ------------------------------------------------------------------
+
+DAY = pd.Timestamp("2020-01-01")
+DAYS = pd.timedelta_range("0D", periods=40, freq="D")
+
+
+@st.composite
+def periods(draw):
+    """Rows of one server that do not overlap in time, and days around them."""
+    edges = sorted(draw(st.sets(st.integers(0, 39), min_size=2, max_size=8)))
+    rows = [
+        {
+            "valid_from": DAY + DAYS[first],
+            "valid_to": DAY + DAYS[draw(st.integers(first, after - 1))],
+        }
+        for first, after in pairwise(edges)
+    ]
+    if draw(st.booleans()):
+        rows[0]["valid_from"] = pd.NaT
+    if draw(st.booleans()):
+        rows[-1]["valid_to"] = pd.NaT
+    days = draw(st.lists(st.integers(-5, 45), min_size=1, max_size=20))
+    return rows, [DAY + pd.Timedelta(day, "D") for day in days]
+
+
+def with_periods(reference: ref.Reference, table: str, rows: list[dict]) -> ref.Reference:
+    """Replace a table by copies of its first row, one per period, with ids p0, p1, ..."""
+    first = reference.tables[table].head(1)
+    copies = [
+        first.assign(**row, factor_id=f"{table}/p{number}") for number, row in enumerate(rows)
+    ]
+    frame = pd.concat(copies, ignore_index=True)
+    for column in ("valid_from", "valid_to"):
+        frame[column] = pd.to_datetime(frame[column]).astype("datetime64[s]")
+    return replace(reference, tables={**reference.tables, table: frame})
+
+
+def slow_in_force(rows: list[dict], day: pd.Timestamp) -> tuple[int, str]:
+    begun = [n for n, row in enumerate(rows) if not row["valid_from"] > day]
+    if not begun:
+        return 0, "nearest later period"
+    over = rows[begun[-1]]["valid_to"] < day
+    return begun[-1], "nearest earlier period" if over else ""
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(periods())
+def test_row_in_force_on_the_day_serves_else_the_nearest_earlier_labelled(reference, drawn):
+    rows, days = drawn
+    on = pd.Series(days, dtype="datetime64[us]")
+    for table, parameter in (("servers", "server_id"), ("defaults", "parameter")):
+        dated = with_periods(reference, table, rows)
+        identity = dated.tables[table][parameter].iloc[0]
+        found = ref.take(dated, table, names(*[identity] * len(on)), [parameter], on=on)[
+            "factor_id"
+        ]
+        notes = ref.period_note(dated, found, on)
+        for day, factor_id, note in zip(days, found, notes, strict=True):
+            expected, label = slow_in_force(rows, day)
+            assert factor_id == f"{table}/p{expected}"
+            assert label == "" if pd.isna(note) else note.startswith(label)
+        latest = ref.take(dated, table, names(identity), [parameter])["factor_id"].item()
+        assert latest == f"{table}/p{len(rows) - 1}"
+    if len(rows) > 1:
+        as_default = ref.default(dated, identity, on)
+        assert as_default.factor_id.tolist() == found.tolist()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(periods())
+def test_service_runs_jobs_as_it_did_on_the_day(reference, drawn):
+    rows, days = drawn
+    dated = with_periods(reference, "managed_services", rows)
+    band = dated.tables["managed_services"].iloc[0]
+    on = pd.Series(days, dtype="datetime64[us]")
+    size = pd.Series(float(band["model_parameters_min"]), index=on.index)
+    service = names(*[band["service_id"]] * len(on))
+    found = ref.managed_service(dated, service, size, ["gpu_count"], on=on)["factor_id"]
+    assert found.tolist() == [f"managed_services/p{slow_in_force(rows, day)[0]}" for day in days]
+
+
+@pytest.mark.parametrize(
+    ("day", "row"),
+    [("2024-12-31", "old"), ("2025-01-01", "new"), ("2025-06-30", "new"), ("2025-07-01", "new")],
+)
+def test_first_and_last_day_of_a_period_belong_to_it(reference, day, row):
+    dated = with_periods(
+        reference, "servers",
+        [{"valid_from": pd.NaT, "valid_to": pd.Timestamp("2024-12-31")},
+         {"valid_from": pd.Timestamp("2025-01-01"), "valid_to": pd.Timestamp("2025-06-30")}],
+    )  # fmt: skip
+    server = dated.tables["servers"]["server_id"].iloc[0]
+    on = pd.Series([day], dtype="datetime64[us]")
+    found = ref.take(dated, "servers", names(server), ["name"], on=on)["factor_id"].item()
+    assert found == {"old": "servers/p0", "new": "servers/p1"}[row]
+    strict = ref.take(dated, "servers", names(server), ["name"], on=on, only_in_force=True)
+    assert strict["factor_id"].isna().item() == (day == "2025-07-01")
+
+
+def test_a_row_in_force_goes_before_a_better_one_of_another_time(reference):
+    rows = reference.tables["gpu_embodied"]
+    h100 = rows["gpu_id"] == "H100-SXM5-80GB"
+    late = rows.copy()
+    late.loc[h100 & (rows["rank"] == 1), "valid_from"] = pd.Timestamp("2025-01-01")
+    dated = replace(reference, tables={**reference.tables, "gpu_embodied": late})
+    on = pd.Series(["2024-06-01", "2025-06-01"], dtype="datetime64[us]")
+    found = ref.take(dated, "gpu_embodied", names(*["H100-SXM5-80GB"] * 2), ["rank"], on=on)
+    assert found["rank"].tolist() == [2, 1]
+
+
 def test_managed_service_is_found_by_size(reference):
     services = names("aws-bedrock", "aws-bedrock", "aws-bedrock", "no such")
     sizes = pd.Series([6.74e9, 3e9, np.nan, 1e9])
@@ -435,7 +651,8 @@ def test_default_has_value_interval_and_row(reference):
      "hardware_use_life_h", "share_reserved", "expected_use_life_days", "tokens_padded_per_unpadded",
      "embedding_share", "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w", "checkpointing_share", "micro_batch_size",
      "share_32bit_below_1b", "share_8bit", "sequence_length", "gsd_meter", "gsd_measured", "gsd_software_measured",
-     "gsd_disclosed", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
+     "gsd_disclosed", "gsd_energy_plugin_unknown", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
+     "gsd_grid_hours",
      "gsd_grid_country_for_region", "gsd_pue_region", "gsd_pue_provider", "gsd_pue_world",
      "gsd_wue_region", "gsd_wue_provider", "gsd_wue_world", "gsd_electricity_water",
      "gsd_electricity_water_world", "gsd_hardware_power"],
@@ -486,6 +703,13 @@ def put(row: int, **cells: str):
         ("defaults", put(0, p05="1e9"), "defaults.csv line 2: value lies outside p05..p95"),
         ("aliases", put(0, id="nowhere"), "aliases.csv line 2: nowhere is no id of"),
         ("instances", put(0, gpu_id="A99"), "instances.csv line 2: gpu_id A99 is not in gpus.csv"),
+        ("gpus", put(0, valid_from="2025-01-01", valid_to="2024-12-31"), "line 2: valid_to lies before valid_from"),
+        ("gpus", put(3, source_url="", verification="read_in_source"), "gpus.csv line 5: source_url is empty"),
+        ("defaults", put(0, unit="pounds"), "defaults.csv line 2: unit pounds is none of"),
+        ("embodied_components", put(0, unit="t"), "embodied_components.csv line 2: unit t is none of"),
+        ("grid_intensity", put(0, gco2e_per_kwh="99999"), "gco2e_per_kwh 99999 is above 2500"),
+        ("servers", lambda f: pd.concat([f.assign(valid_to="2025-12-31"), f.tail(1).assign(valid_from="2025-06-01")]),
+         "is there twice for the same time"),
         ("gpus", put(0, valid_from="soon"), "gpus.csv line 2: valid_from soon is no date"),
         ("gpus", lambda f: pd.concat([f, f.tail(1)]), "key .* is there twice for the same time"),
         ("aliases", lambda f: pd.concat([f, f.tail(1)]), "is there twice"),
@@ -505,6 +729,20 @@ def test_edit_without_a_stated_hash_is_refused(folder):
     path = folder / "defaults.csv"
     path.write_text(path.read_text("utf-8").replace("0.95", "0.96", 1), encoding="utf-8")
     with pytest.raises(ref.ReferenceRefused, match=r"defaults\.csv differs from its hash"):
+        ref.load(folder)
+
+
+def test_all_problems_of_a_folder_are_told_at_once(folder):
+    rewrite(folder, "gpus", put(3, source="", tdp_w="-1"))
+    rewrite(folder, "defaults", put(0, licence=""))
+    problems = ref.check(folder)
+    assert len(problems) == 3
+    assert all(re.match(r"\w+\.csv line \d+: ", problem) for problem in problems)
+
+
+def test_file_that_is_no_text_is_refused(folder):
+    (folder / "gpus.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ref.ReferenceRefused, match=r"gpus.csv is no CSV file in UTF-8"):
         ref.load(folder)
 
 
@@ -548,3 +786,13 @@ def test_tables_are_read_once_and_again_after_a_change(folder):
     assert ref.load(folder) is first
     rewrite(folder, "defaults", put(0, notes="changed"))
     assert ref.load(folder) is not first
+
+
+def test_package_is_valid_by_the_frictionless_library(monkeypatch):
+    """Types, bounds, allowed values, primary and foreign keys, sizes and hashes, read by another reader."""
+    from frictionless import Package
+
+    monkeypatch.chdir(ref.default_folder())
+    report = Package("datapackage.json").validate()
+    assert report.valid, report.flatten(["name", "rowNumber", "fieldName", "message"])
+    assert {task.name for task in report.tasks} == {name.replace("_", "-") for name in ref.SHIPPED}

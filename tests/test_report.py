@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from ft_emissions_pipeline import report, store
+from ft_emissions_pipeline.disclosed import COMPARED
+from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, charts, formatting, summary
 from ft_emissions_pipeline.report.data import BASIS_COUNTS, RUN_NOTES, SHOWN, count_bases
 from ft_emissions_pipeline.tables import (
@@ -177,6 +179,31 @@ MOVED = conform(
     RESTATEMENTS,
 )
 
+LANDED = conform(
+    pd.DataFrame(
+        {
+            "source_uri": ["sacct.txt", "logs/emissions.csv"],
+            "content_hash": "0",
+            "content": "runs",
+            "source_record": ["2", "1"],
+            "run_id": ["run-a", "run-b"],
+            "join_note": ["join_ambiguous:run-b,run%20c+3", None],
+            "records": 1,
+            "merged": 0,
+            "quarantined": 0,
+        }
+    ),
+    LANDING_INDEX,
+)
+
+# 0.5 kg operational of 1 kWh: theirs is 0.4, ours 1.25 x 0.4 = 0.5 a kWh; with 0.1 embodied 0.6.
+STATED = pd.DataFrame(
+    [("run-a", 0.4, 1.0, "logged_total", 1.25, 0.4, 1.0, "logs/emissions.csv")],
+    columns=list(COMPARED),
+)
+
+COUNTED = pd.DataFrame({"repairs": ["split_at_midnight", None, "split_at_midnight"]}, dtype="str")
+
 OWN = conform(
     pd.DataFrame(
         {
@@ -199,6 +226,9 @@ FULL = ReportData(
     restatements=MOVED,
     pipeline_footprint=OWN,
     run_notes=NOTES,
+    disclosed=STATED,
+    usage_notes=COUNTED,
+    landed=LANDED,
     basis_counts=BASES,
     versions={"run_impacts": 3, "quarantine": None},
 )
@@ -384,6 +414,38 @@ def test_imputed_fields_and_what_to_disclose(page):
     ]  # fmt: skip
     assert "which no log replaces: hardware_use_life_h." in page.text
     assert "Never imputed: model_name." in page.text
+
+
+def test_repairs_are_counted_with_their_meaning(page):
+    words = REPAIRS["tasks_summed"]
+    assert page.row("tasks_summed", 4) == ["tasks_summed", words, "1", "0"]
+    assert page.row("split_at_midnight", 4)[2:] == ["0", "2"]
+
+
+def test_a_run_counts_once_for_each_of_its_repairs():
+    notes = pd.DataFrame({"repairs": ["conflict:pue conflict:epochs", "conflict:pue tasks_summed"]})
+    found = {each["word"]: each["runs"] for each in summary.repairs(notes, COUNTED[:0])}
+    assert found == {"conflict": 2, "tasks_summed": 1}
+
+
+def test_logs_that_were_not_joined_are_named_with_their_candidates(page):
+    row = page.row("run-a sacct.txt#2", 2)
+    assert row[1] == "run-b, run c and 3 more"
+    assert ("a", {"href": "#run-run-b"}) in page.tags
+
+
+def test_disclosed_totals_stand_beside_ours(page):
+    row = page.row("run-a logs/emissions.csv", 5)
+    assert row[1] == "0.400"
+    assert row[2].startswith("0.600 ")
+    assert row[3] == "1.50"
+    assert "theirs 0.4, ours PUE 1.25 x grid 0.4 = 0.5" in row[4]
+    assert "Together they state 0.400, and ours is 0.600." in page.text
+
+
+def test_no_section_of_disclosed_totals_without_any():
+    empty_handed = Page(report.render(replace(FULL, disclosed=STATED[:0])))
+    assert "disclosed" not in empty_handed.ids()
 
 
 def test_what_was_not_used(page):

@@ -126,7 +126,7 @@ def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -
     context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
     frame, _ = apply(runs, (*time.MODEL, *hardware.IDENTITY, *work.TOKENS), context)
     dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
-    startup = ref.default(reference, "startup_s").value
+    startup = ref.default(reference, "startup_s", frame["date"]).value
     computing = frame["reserved_s"].fillna(dated) - startup
     active = frame["active_s"].where(frame["active_s"] > 0, computing.where(computing > startup))
     known = (
@@ -136,7 +136,9 @@ def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -
         & (context.rule("tokens_padded", frame.index) != work.USUAL_LENGTH).to_numpy()
     )
     tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
-    family = ref.take(reference, "models", frame["model_id"], ["family"])["family"]
+    family = ref.take(reference, "models", frame["model_id"], ["family"], on=frame["date"])[
+        "family"
+    ]
     timed = time.steps_of(frame).assign(
         family=family, tokens=frame["tokens_padded"], active_s=active
     )
@@ -197,8 +199,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, samples, or steps with micro_batch_size, "
-            "gradient_accumulation and world_size, all above 0; they "
+            "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, samples, "
+            "or steps with micro_batch_size, gradient_accumulation and world_size, all above 0; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "
             "another log of the run to it in runs.yaml",
         }

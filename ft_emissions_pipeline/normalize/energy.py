@@ -25,6 +25,9 @@ POWER_INPUTS = (
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
 """Powers that the linear formula may miss together, where utilisation was logged."""
 
+POWER_MODEL = "gsd_power_model"
+"""Default that holds by how much."""
+
 COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 
 CALIBRATED = "calibrated_energy_kwh"
@@ -83,18 +86,13 @@ def flat_gpu_power_w(reference: ref.Reference) -> float:
     return ref.default(reference, "scope3_gpu_power_w").value
 
 
-def power_model_log_sd(reference: ref.Reference) -> float:
-    """Return the log standard deviation of power that is linear in a logged utilisation."""
-    return float(np.log(ref.default(reference, "gsd_power_model").value))
-
-
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
     spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
     logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
-    spreads["power_model"] = np.where(logged, power_model_log_sd(context.reference), 0.0)
+    spreads["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
@@ -196,7 +194,7 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
 def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
     if CALIBRATED not in frame:
         return Offer(pd.Series(np.nan, index=frame.index))
-    meter = float(np.log(ref.default(context.reference, "gsd_meter").value))
+    meter = context.log_gsd("gsd_meter", frame["date"])
     width = np.hypot(frame[f"{CALIBRATED}_log_sd"], meter)
     return Offer(frame[CALIBRATED], log_sd=width, note=frame[f"{CALIBRATED}_note"])
 

@@ -42,6 +42,11 @@ class Context:
             return np.zeros(len(index))
         return np.asarray(self.log_sd[name].reindex(index), dtype=float)
 
+    def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
+        """Return the logarithm of a geometric standard deviation of the defaults, as of some days."""
+        gsd = np.asarray(ref.default(self.reference, name, days).value, dtype=float)
+        return np.asarray(np.log(gsd))
+
     def imputed(self, name: str, index: pd.Index) -> np.ndarray:
         """Return where a field filled before was predicted or taken from a default."""
         if name not in self.basis:
@@ -120,6 +125,9 @@ LOGGED_SPREAD = {
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
+DOUBTED_SPREAD = {"energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown")}
+"""Repair -> the number that it puts in doubt, unless another log measured it, and its spread then."""
+
 PROVENANCE_PARTS = (
     "run_id",
     "field",
@@ -176,20 +184,25 @@ def apply(
         _remember(context, rule.field, frame.index, taken, spread, rule.basis)
         named = context.rules.setdefault(rule.field, pd.Series(index=frame.index, dtype="str"))
         named.loc[taken] = rule.name
-        pieces.append(_piece(frame, rule, offer, taken, answered))
+        pieces.append(_piece(frame, rule, offer, taken, answered, context.reference))
     provenance = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
     return frame, provenance.reindex(columns=["date", *PROVENANCE_PARTS])
 
 
 def _piece(
-    frame: pd.DataFrame, rule: Rule, offer: Offer, taken: pd.Index, answered: pd.Series
+    frame: pd.DataFrame,
+    rule: Rule,
+    offer: Offer,
+    taken: pd.Index,
+    answered: pd.Series,
+    reference: ref.Reference,
 ) -> pd.DataFrame:
     values = frame.loc[taken, rule.field]
     low, high = _interval(values, _part(offer.log_sd, answered))
     factor: object = f"methodology/{rule.name}"
     if offer.factor_id is not None:
         factor = _part(offer.factor_id, answered)
-    return pd.DataFrame(
+    piece = pd.DataFrame(
         {
             "date": frame.loc[taken, "date"].to_numpy(),
             "run_id": frame.loc[taken, "run_id"].to_numpy(),
@@ -203,6 +216,11 @@ def _piece(
             "source": _part(offer.note, answered),
         }
     )
+    another_period = ref.period_note(reference, piece["factor_id"], piece["date"])
+    if another_period.notna().any():
+        said = piece["source"].astype("str")
+        piece["source"] = (said + "; " + another_period).fillna(said).fillna(another_period)
+    return piece
 
 
 def _part(value: object, answered: pd.Series) -> object:
@@ -224,10 +242,6 @@ def _remember(
 
 
 def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
-    default = {
-        gsd: float(np.log(ref.default(context.reference, gsd).value))
-        for gsd in {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
-    }
     source = frame["source_uri"].astype("str") + "#" + frame["source_record"].astype("str")
     origins = frame["origins"].map(json.loads, na_action="ignore").astype("object")
     joined = origins.notna()
@@ -248,10 +262,17 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
                 _with(column, several, [pair[place] for pair in own])
                 for place, column in enumerate((basis, sources))
             )
-        spread = LOGGED_SPREAD.get(name)
-        log_sd = (
-            np.where(basis == "measured", default[spread[0]], default[spread[1]]) if spread else 0.0
-        )
+        log_sd: float | np.ndarray = 0.0
+        if name in LOGGED_SPREAD:
+            measured, other = (
+                context.log_gsd(gsd, frame.loc[present, "date"]) for gsd in LOGGED_SPREAD[name]
+            )
+            log_sd = np.where(basis == "measured", measured, other)
+        for word, (number, gsd) in DOUBTED_SPREAD.items():
+            if number == name:
+                doubted = frame.loc[present, "repairs"].str.contains(rf"\b{word}\b", na=False)
+                wider = context.log_gsd(gsd, frame.loc[present, "date"])
+                log_sd = np.where(doubted & (basis != "measured"), wider, log_sd)
         values = frame.loc[present, name]
         _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)

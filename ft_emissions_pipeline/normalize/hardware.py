@@ -34,7 +34,7 @@ def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
 
 def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
     found = ref.resolve(context.reference, "instances", frame["instance_type"])
-    row = ref.take(context.reference, "instances", found["id"], [column])
+    row = ref.take(context.reference, "instances", found["id"], [column], on=frame["date"])
     return Offer(row[column], factor_id=row["factor_id"])
 
 
@@ -68,7 +68,11 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     found = ref.resolve(context.reference, "managed_services", frame["managed_service"])["id"]
     service = found.where(found.notna() | ~named, "generic-managed")
     return ref.managed_service(
-        context.reference, service, frame["model_parameters"].astype("float64"), _MANAGED
+        context.reference,
+        service,
+        frame["model_parameters"].astype("float64"),
+        _MANAGED,
+        on=frame["date"],
     )
 
 
@@ -94,7 +98,7 @@ def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
 
 def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
     found = ref.resolve(context.reference, "servers", frame["server_model"])
-    row = ref.take(context.reference, "servers", found["id"], ["gpu_id"])
+    row = ref.take(context.reference, "servers", found["id"], ["gpu_id"], on=frame["date"])
     note = _unknown_hardware("gpu_id", frame, context)
     return Offer(row["gpu_id"], factor_id=row["factor_id"], note=note)
 
@@ -127,7 +131,9 @@ def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> p
 
 
 def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.take(context.reference, "gpus", frame["gpu_id"], ["usual_server_id"])
+    row = ref.take(
+        context.reference, "gpus", frame["gpu_id"], ["usual_server_id"], on=frame["date"]
+    )
     note = _unknown_hardware("server_id", frame, context)
     return Offer(row["usual_server_id"], factor_id=row["factor_id"], note=note)
 
@@ -138,7 +144,9 @@ def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    row = ref.take(context.reference, "servers", frame["server_id"], ["gpu_count"])
+    row = ref.take(
+        context.reference, "servers", frame["server_id"], ["gpu_count"], on=frame["date"]
+    )
     return row.set_axis(["slots", "factor_id"], axis=1)
 
 
@@ -171,9 +179,9 @@ def _name_from(column: str) -> Answer:
 
 def _gpu_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, "gpus", frame["gpu_id"], [column])
-        power = ref.default(context.reference, "gsd_hardware_power")
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=np.log(power.value))
+        row = ref.take(context.reference, "gpus", frame["gpu_id"], [column], on=frame["date"])
+        spread = context.log_gsd("gsd_hardware_power", frame["date"])
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
 
     return Rule(
         target, f"{target}_of_gpu", "disclosed", f"{column} of the accelerator in gpus.csv", offer
@@ -182,8 +190,13 @@ def _gpu_factor(column: str, target: str) -> Rule:
 
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, table, frame[id_column], [value, low, high])
+        row = ref.take(
+            context.reference, table, frame[id_column], [value, low, high], on=frame["date"]
+        )
         spread = uncertainty.log_sd_of_interval(row[low], row[high])
+        if table == "gpu_embodied":
+            others = ref.alternatives_log_sd(context.reference, table, frame[id_column])
+            spread = np.maximum(spread, others)
         return Offer(row[value], factor_id=row["factor_id"], log_sd=spread)
 
     return offer
@@ -192,7 +205,7 @@ def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answ
 def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
     row = ref.take(
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
-        where={"method": "instance_share"},
+        where={"method": "instance_share"}, on=frame["date"],
     )  # fmt: skip
     spread = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
     wanted = context.profile.instance_embodied_as_gpu
@@ -202,10 +215,10 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
 
 def _server_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, "servers", frame["server_id"], [column])
-        power = ref.default(context.reference, "gsd_hardware_power")
+        row = ref.take(context.reference, "servers", frame["server_id"], [column], on=frame["date"])
         values = row[column] * frame["server_count"] if column == "cpu_count" else row[column]
-        spread = 0.0 if column == "cpu_count" else np.log(power.value)
+        power = context.log_gsd("gsd_hardware_power", frame["date"])
+        spread = 0.0 if column == "cpu_count" else power
         return Offer(values, factor_id=row["factor_id"], log_sd=spread)
 
     return Rule(
@@ -225,11 +238,9 @@ def _without_gpu(target: str) -> Rule:
 
 def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.default(context.reference, parameter)
+        row = ref.default(context.reference, parameter, frame["date"])
         spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(
-            pd.Series(row.value, index=frame.index), factor_id=row.factor_id, log_sd=float(spread)
-        )
+        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
 
     return offer
 

@@ -3,7 +3,8 @@
 Put here: location, PUE, WUE, grid carbon intensity, electricity water. Keep out: the hardware.
 
 The chain for each factor goes from the nearest place to the widest, as `precedence.md` beside the
-reference tables writes it down; the place that answered stands in the factor's id.
+reference tables writes it down; the place that answered stands in the factor's id. Your own factors
+go first, hourly ones before others.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _provider_words(frame: pd.DataFrame) -> pd.Series:
 def _of_region(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = _region(frame, context)
-        row = ref.take(context.reference, "cloud_regions", found["id"], [column])
+        row = ref.take(context.reference, "cloud_regions", found["id"], [column], on=frame["date"])
         return Offer(row[column], factor_id=row["factor_id"])
 
     return offer
@@ -82,17 +83,18 @@ def _country(frame: pd.DataFrame, _: Context) -> pd.Series:
     return frame["country_iso3"]
 
 
-def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _in_region(frame: pd.DataFrame, context: Context, column: str) -> pd.Series:
     found = region_id(frame, context)
-    return ref.take(context.reference, "cloud_regions", found, ["egrid_subregion"])[
-        "egrid_subregion"
-    ]
+    rows = ref.take(context.reference, "cloud_regions", found, [column], on=frame["date"])
+    return rows[column]
+
+
+def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
+    return _in_region(frame, context, "egrid_subregion")
 
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
-    found = region_id(frame, context)
-    of_region = ref.take(context.reference, "cloud_regions", found, ["us_state"])["us_state"]
-    of_region = "US-" + of_region
+    of_region = "US-" + _in_region(frame, context, "us_state")
     named = ref.resolve(context.reference, "us_states", frame["location"])["id"]
     return of_region.where(of_region.notna(), named)
 
@@ -105,22 +107,27 @@ def _provider(frame: pd.DataFrame, context: Context) -> pd.Series:
     return ref.resolve(context.reference, "providers", _provider_words(frame))["id"]
 
 
-def _log_gsd(context: Context, name: str) -> float:
-    return float(np.log(ref.default(context.reference, name).value))
-
-
 def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
         found = ref.at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
+        age = (frame["date"].dt.year - found["year"]).abs()
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
-            log_sd=_log_gsd(context, gsd),
+            log_sd=np.hypot(
+                context.log_gsd(gsd, frame["date"]), _of_age(age, frame["date"], context)
+            ),
             note=_match(found),
         )
 
     return offer
+
+
+def _of_age(years: pd.Series, days: pd.Series, context: Context) -> np.ndarray:
+    """Return what a factor's age adds, by the pedigree matrix's scores of temporal correlation."""
+    scores = [context.log_gsd(f"gsd_pedigree_temporal_{score}", days) for score in (2, 3, 4, 5)]
+    return np.select([years < limit for limit in (3, 6, 10, 15)], [0.0, *scores[:3]], scores[3])
 
 
 def _match(found: pd.DataFrame) -> pd.Series:
@@ -134,15 +141,27 @@ def _match(found: pd.DataFrame) -> pd.Series:
     return words + ", " + year
 
 
-def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
+def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None = None) -> Answer:
+    """Take a zone's factor; `other` is a zone of equal standing, whose distance counts as spread."""
+
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         found = ref.at_year(
             context.reference, "grid_intensity", wanted, frame["date"].dt.year, "gco2e_per_kwh"
         )
         # What another year adds comes on top of what the width of the zone leaves open.
-        another_year = (found["match"] != "same_year") * _log_gsd(context, "gsd_grid_earlier_year")
-        spread = np.hypot(_log_gsd(context, gsd), another_year)
+        another_year = (found["match"] != "same_year") * context.log_gsd(
+            "gsd_grid_earlier_year", frame["date"]
+        )
+        spread = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
+        if other is not None:
+            equal = pd.DataFrame({"zone_type": other[0], "zone": other[1](frame, context)})
+            says = ref.at_year(
+                context.reference, "grid_intensity", equal, frame["date"].dt.year, "gco2e_per_kwh"
+            )["value"]
+            # Root mean square over the two, the one that is taken being at no distance.
+            apart = np.abs(np.log(says / found["value"])) / np.sqrt(2)
+            spread = np.maximum(spread, apart.fillna(0.0))
         return Offer(
             found["value"] / GRAMS_PER_KG,
             factor_id=found["factor_id"],
@@ -153,11 +172,82 @@ def _grid(zone_type: str, keys: Keys, gsd: str) -> Answer:
     return offer
 
 
+ZONES: tuple[tuple[str, Keys], ...] = (
+    ("cloud_region", region_id),
+    ("egrid_subregion", _subregion),
+    ("us_state", _state),
+    ("country", _country),
+    ("world", _world),
+)
+"""The chain of zones, the narrowest first."""
+
+
+def _own_hours(frame: pd.DataFrame, context: Context) -> Offer:
+    """Average your hourly factors over the hours of the run, or over its day where they are a guess."""
+    found = pd.DataFrame({"gco2e_per_kwh": np.nan, "covered": np.nan}, index=frame.index)
+    found["factor_id"] = pd.Series(np.nan, index=frame.index, dtype="str")
+    if not context.reference.hours:
+        return Offer(found["gco2e_per_kwh"])
+    guessed = pd.Series(context.imputed("started_at", frame.index), index=frame.index)
+    start = frame["started_at"].mask(guessed, frame["started_at"].dt.floor("D"))
+    end = frame["ended_at"].mask(guessed, frame["ended_at"].dt.ceil("D"))
+    for zone_type, keys in ZONES:
+        zones = keys(frame, context).where(found["factor_id"].isna())
+        here = ref.hourly_grid(context.reference, zone_type, zones, start, end)
+        found = found.where(here["factor_id"].isna(), here)
+    days = frame["date"]
+    uncovered = (1 - found["covered"]) * context.log_gsd("gsd_grid_same_year", days)
+    said = found["covered"].map("your hourly factors cover {:.1%} of the run".format, "ignore")
+    note = said.astype("str") + guessed.map(
+        {True: "'s days, as its hours are not known", False: ""}
+    )
+    return Offer(
+        found["gco2e_per_kwh"] / GRAMS_PER_KG,
+        factor_id=found["factor_id"],
+        log_sd=np.hypot(context.log_gsd("gsd_grid_hours", days), uncovered),
+        note=note,
+    )
+
+
+def _own(accounting: str) -> Answer:
+    """Take your own factor for the narrowest zone; it holds within its period only."""
+
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        columns = ["gco2e_per_kwh", "factor_id"]
+        found = pd.DataFrame(np.nan, index=frame.index, columns=columns[:1])
+        found["factor_id"] = pd.Series(np.nan, index=frame.index, dtype="str")
+        if context.reference.tables["own_grid"].empty:
+            return Offer(found["gco2e_per_kwh"])
+        for zone_type, keys in ZONES:
+            zones = keys(frame, context).where(found["factor_id"].isna())
+            wanted = pd.DataFrame({"accounting": accounting, "zone_type": zone_type, "zone": zones})
+            here = ref.take(
+                context.reference,
+                "own_grid",
+                wanted,
+                columns[:1],
+                on=frame["date"],
+                only_in_force=True,
+            )
+            found = found.where(here["factor_id"].isna(), here)
+        return Offer(
+            found["gco2e_per_kwh"] / GRAMS_PER_KG,
+            factor_id=found["factor_id"],
+            log_sd=context.log_gsd("gsd_disclosed", frame["date"]),
+        )
+
+    return offer
+
+
 def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
-        row = ref.take(context.reference, "electricity_water", wanted, ["l_per_kwh"])
-        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=_log_gsd(context, gsd))
+        row = ref.take(
+            context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"]
+        )
+        others = ref.alternatives_log_sd(context.reference, "electricity_water", wanted)
+        spread = np.maximum(context.log_gsd(gsd, frame["date"]), others)
+        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=spread)
 
     return offer
 
@@ -185,16 +275,24 @@ FACTORS = (
             ("world", "world", _world, "world"),
         )
     ),
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_hours", "disclosed",
+         "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
+         _own_hours),
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_table", "disclosed",
+         "your own factor for the narrowest of region, subregion, state, country and world", _own("location-based")),
     Rule("grid_kgco2e_per_kwh", "grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
          _grid("cloud_region", region_id, "gsd_grid_same_year")),
     Rule("grid_kgco2e_per_kwh", "grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",
-         _grid("egrid_subregion", _subregion, "gsd_grid_same_year")),
+         _grid("egrid_subregion", _subregion, "gsd_grid_same_year", other=("us_state", _state))),
     Rule("grid_kgco2e_per_kwh", "grid_of_us_state", "disclosed", "the state of the cloud region or location",
          _grid("us_state", _state, "gsd_grid_same_year")),
     Rule("grid_kgco2e_per_kwh", "grid_of_country", "disclosed", "the country's production mix",
          _grid("country", _country, "gsd_grid_country_for_region")),
     Rule("grid_kgco2e_per_kwh", "grid_of_world", "default", "the world's mean, where the country has no figure",
          _grid("world", _world, "gsd_grid_world")),
+    Rule("market_kgco2e_per_kwh", "market_of_own_table", "disclosed",
+         "your contracts' factor, beside the grid's; without one there is no market-based figure",
+         _own("market-based")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", "disclosed",
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),

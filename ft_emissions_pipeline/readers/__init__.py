@@ -40,6 +40,7 @@ from ft_emissions_pipeline.readers import (
     slurm,
     snowflake,
     together,
+    token_lengths,
     usage,
     vertex,
     vllm,
@@ -56,11 +57,13 @@ from ft_emissions_pipeline.readers.reading import (
     unreadable,
 )
 from ft_emissions_pipeline.readers.remote import RemoteFile
+from ft_emissions_pipeline.readers.repairs import REPAIRS
 from ft_emissions_pipeline.readers.validation import validated
 
 __all__ = [
     "READERS",
     "REASONS",
+    "REPAIRS",
     "Reader",
     "Reading",
     "Settings",
@@ -99,6 +102,7 @@ READERS: tuple[Reader, ...] = (
     run_mapping,
     disclosure,
     model_card,
+    token_lengths,
 )
 """In order of asking: the first reader that recognises a file reads it."""
 

@@ -3,12 +3,17 @@
 CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that
 PUE is applied once, later. Its `emissions` are kept for comparison only, and `water_consumed` is not read:
 the pipeline computes both from energy with its own, traceable factors.
+
+Version 3.2.9 leaves the cells of empty columns out when it appends a row. Such a row is read where the
+forms of its cells allow only one way to put them under the header, and refused otherwise.
 """
 
 from __future__ import annotations
 
+import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -74,6 +79,29 @@ _NUMBERS = (
 _NO_KEY = {"", "none", "nan", "null"}
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_WORDS = rf"(?!{_NUMBER}$).*"
+_FORMS = {
+    "timestamp": r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}.*",
+    **dict.fromkeys(
+        ("project_name", "run_id", "experiment_id", "country_name", "region", "cloud_region", "os",
+         "cpu_model", "gpu_model"), _WORDS,
+    ),
+    "country_iso_code": "[A-Z]{2,3}",
+    "cloud_provider": "(?:aws|azure|gcp)?",
+    "python_version": r"3\.\d+.*",
+    # The versions that write short rows.
+    "codecarbon_version": r"3\.(?:2\.(?:9|\d\d)|[3-9]\.\d+).*",
+    **dict.fromkeys(("cpu_count", "gpu_count"), r"\d+(?:\.0)?"),
+    **dict.fromkeys(("longitude", "latitude"), rf"(?:{_NUMBER})?"),
+    "tracking_mode": "machine|process",
+    "on_cloud": "[YN]",
+}  # fmt: skip
+"""Column -> form of its cells; those of all others are numbers."""
+_MAY_BE_LEFT_OUT = {
+    "experiment_id", "region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model", "longitude", "latitude",
+}  # fmt: skip
+
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the header is that of a CodeCarbon file; the file's name does not matter."""
@@ -86,7 +114,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     pieces = [_piece(sheet, uri, settings) for sheet in sheets_of(data, (*_TEXTS, *_NUMBERS))]
     del data
     good = stacked([piece.runs for piece in pieces])
-    collapsed = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _latest(good)
+    collapsed = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _collapsed(good)
     quarantine = pd.concat([piece.quarantine for piece in pieces], ignore_index=True)
     return Reading(
         CONTENT,
@@ -111,6 +139,7 @@ def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
     if not sheet.header or not set(sheet.header) >= _MARKS:
         msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
         raise RefusalError(msg, "missing_columns")
+    sheet, realigned = _realigned(sheet)
     cells, padded = _cleaned(sheet)
     values, not_numbers = _numbers(cells)
     ended, bad_time = instants(cells["timestamp"], settings.timezone)
@@ -120,7 +149,7 @@ def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
     if refused:
         kept = ~cells.index.isin([int(record) for record, *_ in refused])
         cells, values, ended, padded = cells[kept], values[kept], ended[kept], padded[kept]
-    runs = _runs(cells, values, ended, padded, uri)
+    runs = _runs(cells, values, ended, padded, cells.index.isin(realigned), uri)
     good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
     refused += [
         (row.source_record, row.reason_code, row.reason, sheet.line(int(row.source_record)))
@@ -128,6 +157,49 @@ def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
     ]
     tasks = cells["task_name"].iloc[good.index].notna().any()
     return _Piece(dict(good.items()), quarantine_rows(refused), records, bool(tasks))
+
+
+def _realigned(sheet: Sheet) -> tuple[Sheet, list[int]]:
+    """Return the sheet with those short rows under their headers that fit in one way only, and their lines."""
+    if len(set(sheet.header)) < len(sheet.header):
+        return sheet, []
+    found = {misfit.line: _only_way(misfit, sheet) for misfit in sheet.misfits}
+    rows = {line: row for line, row in found.items() if row is not None}
+    if not rows:
+        return sheet, []
+    added = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=sheet.frame.columns)
+    frame = pd.concat([sheet.frame, added.astype("str")]).sort_index()
+    misfits = [misfit for misfit in sheet.misfits if misfit.line not in rows]
+    return replace(sheet, frame=frame, misfits=misfits), list(rows)
+
+
+def _only_way(misfit: Misfit, sheet: Sheet) -> dict[str, str] | None:
+    """Return the cells of a short row by column, None unless what is read is the same in every way."""
+    if not 0 <= len(sheet.header) - misfit.cells <= len(_MAY_BE_LEFT_OUT):
+        return None
+    try:
+        cells = next(csv.reader([misfit.text], delimiter=sheet.delimiter))
+    except csv.Error:
+        return None
+    ways = {
+        tuple(way.get(name) or "" for name in sheet.frame)
+        for way in _ways(cells, sheet.header)
+        # A region of a cloud comes with its cloud.
+        if bool(way.get("cloud_provider")) == bool(way.get("cloud_region"))
+    }
+    return dict(zip(sheet.frame, ways.pop(), strict=True)) if len(ways) == 1 else None
+
+
+def _ways(cells: Sequence[str], columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield every way to put cells under columns in their order, some columns left out."""
+    if not columns:
+        yield from [] if cells else [{}]
+        return
+    column, *others = columns
+    if cells and re.fullmatch(_FORMS.get(column, _NUMBER), cells[0]):
+        yield from ({column: cells[0], **way} for way in _ways(cells[1:], others))
+    if column in _MAY_BE_LEFT_OUT and len(cells) < len(columns):
+        yield from _ways(cells, others)
 
 
 def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, np.ndarray]:
@@ -201,7 +273,7 @@ def _misfit(misfit: Misfit, width: int) -> Refused:
         return (str(misfit.line), "junk_row", reason, misfit.text)
     reason = (
         f"has {misfit.cells} cells under a header of {width}, so cells stand under wrong headers "
-        "(CodeCarbon 3.2.9 drops empty columns when it appends); write the row again"
+        "(CodeCarbon 3.2.9 drops empty columns when it appends) in more than one way or none; write the row again"
     )
     return (str(misfit.line), "shifted_row", reason, misfit.text)
 
@@ -215,6 +287,7 @@ def _runs(
     values: pd.DataFrame,
     ended: pd.Series,
     padded: np.ndarray,
+    realigned: np.ndarray,
     uri: str,
 ) -> pd.DataFrame:
     lines = as_text(cells.index)
@@ -262,7 +335,13 @@ def _runs(
         "it_energy_kwh": energy["energy_consumed"].mask(unread),
         "disclosed_kgco2e": values["emissions"],
         "repairs": flag_words(
-            {"space_padding": padded, "gpu_energy_unread": unread, "country_iso2": other_code},
+            {
+                "space_padding": padded,
+                "gpu_energy_unread": unread,
+                "country_iso2": other_code,
+                "short_row_realigned": realigned,
+                "pue_taken_out": (scale != 1).to_numpy(),
+            },
             cells.index,
         ),
         "source_record": lines,
@@ -286,14 +365,22 @@ def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
     return found, pd.Series(number, index=models.index)
 
 
-def _latest(runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep of each run the row with the longest duration: rows written by flush are cumulative."""
+def _collapsed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each run the longest row: rows written by flush are cumulative."""
+    longest, rows = _longest(runs)
+    noted = (longest["repairs"] + " flushes_collapsed").str.strip()
+    return longest.assign(repairs=longest["repairs"].mask(rows > 1, noted))
+
+
+def _longest(runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return of each run the row with the longest duration, and how many rows it has."""
     key = arrow_text(runs["run_id"]).dictionary_encode()
     if len(key.dictionary) == len(runs):
-        return runs
+        return runs, np.ones(len(runs))
     order = np.argsort(-runs["active_s"].to_numpy(), kind="stable")
-    _, first = np.unique(key.indices.to_numpy()[order], return_index=True)
-    return runs.iloc[np.sort(order[first])].reset_index(drop=True)
+    _, first, rows = np.unique(key.indices.to_numpy()[order], return_index=True, return_counts=True)
+    place = np.argsort(order[first])
+    return runs.iloc[order[first][place]].reset_index(drop=True), rows[place]
 
 
 def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
@@ -301,7 +388,7 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     energies = [name for name in runs if name.endswith("_energy_kwh")]
     added = ["reserved_s", "active_s", *energies, "disclosed_kgco2e"]
     groups = runs.groupby("run_id", sort=False)
-    whole = _latest(runs).set_index("run_id")
+    whole = _longest(runs)[0].set_index("run_id")
     for name in added:
         # A part that is missing leaves the sum unknown, not smaller.
         total = groups[name].sum().where(groups[name].count() == groups.size())

@@ -7,6 +7,7 @@ which kind of value (`labels.py`).
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from ft_emissions_pipeline.readers.reading import RefusalError, instant
+from ft_emissions_pipeline.readers.token_lengths import as_field, lengths_of
 from ft_emissions_pipeline.tables import METHODS
 
 _COUNT_SUFFIX = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12,
@@ -204,6 +206,11 @@ def _iso(text: str, timezone: str) -> pd.Timestamp | None:
         return None
 
 
+def _lengths(value: object) -> str:
+    """Read a list of lengths, a list of batches or a mapping of length to count; also as JSON text."""
+    return as_field(lengths_of(json.loads(value) if isinstance(value, str) else value))
+
+
 _PARSERS: dict[str, Callable[[object], object]] = {
     "text": _text,
     "method": _method,
@@ -218,4 +225,5 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "rate": _rate,
     "intensity": _intensity,
     "yes_no": _yes_no,
+    "lengths": _lengths,
 }

@@ -32,7 +32,7 @@ def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[File, str]]
     ------
     FileNotFoundError
         If a path, glob or URL leads to nothing.
-    ImportError
+    remote.MissingPackageError
         If a package for a URL is missing; the message names it.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)

@@ -96,6 +96,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "steps": ("steps", "number"),
     "training steps": ("steps", "number"),
     "sequence length": ("sequence_length", "number"),
+    "token lengths": ("token_lengths", "lengths"),
+    "pad to multiple of": ("pad_to_multiple_of", "number"),
     "per-device batch size": ("micro_batch_size", "number"),
     "gradient accumulation steps": ("gradient_accumulation", "number"),
     "world size": ("world_size", "number"),
@@ -229,7 +231,7 @@ def _style(label: str, name: str) -> str:
     return {
         "reserved_s": "duration_bare", "active_s": "duration_bare",
         "expected_use_life_days": "days_bare", "wue_l_per_kwh": "rate",
-        "grid_kgco2e_per_kwh": "number",
+        "grid_kgco2e_per_kwh": "number", "token_lengths": "lengths",
     }.get(name) or {
         "string": "text", "timestamp": "instant", "boolean": "yes_no",
     }.get(column.kind) or ("energy_bare" if name.endswith("_energy_kwh") else "number")  # fmt: skip

@@ -30,11 +30,12 @@ from ft_emissions_pipeline.tables import (
     RUNS,
     TELEMETRY,
     USAGE,
+    Column,
     Table,
     conform,
 )
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "unreadable"]
+Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "unreadable"]
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
 USAGE_COLUMNS = ("date", "model_name", "model_version", "inferences", "repairs", "source_record")
@@ -61,8 +62,10 @@ REASONS: dict[str, str] = {
     "empty_file": "the file is empty",
     "ended_in_future": "the run ended in the future: a wrong clock or time zone",
     "failed_job": "the job failed and made no model",
+    "file_missing": "a file that runs.yaml names is not in the landing folder",
     "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
     "junk_row": "the row holds no record",
+    "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "missing_columns": "columns that the format needs are missing",
     "no_energy": "a metric tells neither the power nor the utilisation of a device",
@@ -101,6 +104,16 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class NamedLengths:
+    """Which file has the token lengths of a run, by `runs.yaml`."""
+
+    run_id: str
+    uri: str
+    batch_size: int | None
+    """Examples of a batch where they were taken in the file's order, None where they were shuffled."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one file said; `records` are its runs, usage, telemetry, merged and quarantined ones.
 
@@ -115,6 +128,9 @@ class Reading:
     merged: int = 0
     mapping: tuple[tuple[str, str], ...] = ()
     telemetry: pd.DataFrame = field(default_factory=lambda: no_telemetry())
+    named_lengths: tuple[NamedLengths, ...] = ()
+    lengths: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """length, count and batch of a token-length file, see `token_lengths.lengths_of`."""
 
 
 class Reader(Protocol):
@@ -171,15 +187,40 @@ def reading_of_runs(
     rows: Sequence[Mapping[str, object]], refused: Sequence[Refused], content: Content = "runs"
 ) -> Reading:
     """Return the reading of a format whose records are few enough to be read one by one."""
-    runs = typed(pd.DataFrame(rows, columns=_used(rows)), RUNS, RUN_COLUMNS)
     return Reading(
-        content, runs, no_usage(), quarantine_rows(refused), records=len(rows) + len(refused)
+        content,
+        _runs_of(rows),
+        no_usage(),
+        quarantine_rows(refused),
+        records=len(rows) + len(refused),
     )
 
 
-def _used(rows: Sequence[Mapping[str, object]]) -> list[str]:
+def _runs_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Return rows in the declared pandas types, column by column: thousands of files hold one row each."""
+    if not rows:
+        return no_runs()
     named = {name for row in rows for name in row} | {"run_id", "repairs", "source_record"}
-    return [name for name in RUN_COLUMNS if name in named]
+    columns = {
+        column.name: _column_of([row.get(column.name) for row in rows], column)
+        for column in RUNS.columns
+        if column.name in named and column.name in RUN_COLUMNS
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _column_of(values: list[object], column: Column) -> object:
+    if column.kind == "float":
+        return np.array(values, dtype="float64")
+    if column.kind == "string":
+        texts = [
+            value if value is None or isinstance(value, str) else str(value) for value in values
+        ]
+        return text_array(pa.array(texts, pa.large_string()))
+    return conform(
+        pd.DataFrame({column.name: pd.Series(values, dtype="object")}),
+        Table("runs", "a run", (column,), key=()),
+    )[column.name].array
 
 
 def unreadable(code: str, reason: str, raw: str = "") -> Reading:
@@ -195,12 +236,14 @@ def no_runs() -> pd.DataFrame:
 
 
 @cache
-def _none_of(what: Literal["runs", "usage", "quarantine"]) -> pd.DataFrame:
+def _none_of(what: Literal["runs", "usage", "telemetry", "quarantine"]) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
     if what == "usage":
         return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
     if what == "quarantine":
         return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
+    if what == "telemetry":
+        return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
     return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
 
 
@@ -211,7 +254,7 @@ def no_usage() -> pd.DataFrame:
 
 def no_telemetry() -> pd.DataFrame:
     """Return a telemetry frame without rows."""
-    return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
+    return _none_of("telemetry").copy(deep=False)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
@@ -255,8 +298,12 @@ def trimmed(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
 
 def text_series(values: pa.Array, index: pd.Index) -> pd.Series:
     """Return Arrow text as a column, without a copy."""
-    text = pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
-    return pd.Series(text, index=index, copy=False)
+    return pd.Series(text_array(values), index=index, copy=False)
+
+
+def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
+    """Return Arrow text in the pandas type of text columns, without a copy."""
+    return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
 
 
 _TEXT = pd.StringDtype("pyarrow", na_value=np.nan)

@@ -17,6 +17,10 @@ from urllib.parse import urlsplit
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
+class MissingPackageError(ImportError):
+    """A URL that cannot be read for want of a package; the message names it."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file at a URL. Its representation shows no host and no query, which may be signed."""
@@ -53,7 +57,7 @@ def files_at(url: str) -> Iterator[tuple[RemoteFile, str]]:
     ------
     FileNotFoundError
         If there is none.
-    ImportError
+    MissingPackageError
         If a package for the protocol is missing, with its name.
     """
     system, path = _system(url)
@@ -85,12 +89,12 @@ def _system(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError as error:
         msg = f"reading from {scheme}:// needs fsspec; pip install 'ft-emissions-pipeline[remote]'"
-        raise ImportError(msg) from error
+        raise MissingPackageError(msg) from error
     try:
         return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]
     except ImportError as error:
         msg = f"reading from {scheme}:// needs a further package: {error}"
-        raise ImportError(msg) from error
+        raise MissingPackageError(msg) from error
     except ValueError as error:
         msg = f"nothing is known that reads from {scheme}://; use s3://, gs://, az:// or https://"
         raise ValueError(msg) from error

@@ -49,13 +49,24 @@ BASIS = {
     "reserved_s": "measured",
 }
 
-WHOLE_SERVERS = {
-    "g4dn.metal": 8, "g5.48xlarge": 8, "g6.48xlarge": 8, "g6e.48xlarge": 8, "p3.16xlarge": 8,
-    "p3dn.24xlarge": 8, "p4d.24xlarge": 8, "p4de.24xlarge": 8, "p5.48xlarge": 8,
-    "p5e.48xlarge": 8, "p5en.48xlarge": 8,
+INSTANCES = {
+    **dict.fromkeys(
+        ("g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.16xlarge", "g5.xlarge", "g5.2xlarge",
+         "g5.4xlarge", "g5.8xlarge", "g5.16xlarge", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge",
+         "g6.16xlarge", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.16xlarge", "p3.2xlarge",
+         "p5.4xlarge"), (1, 0.125),
+    ),
+    **dict.fromkeys(
+        ("g4dn.12xlarge", "g5.12xlarge", "g5.24xlarge", "g6.12xlarge", "g6.24xlarge", "g6e.12xlarge",
+         "g6e.24xlarge", "p3.8xlarge"), (4, 0.5),
+    ),
+    **dict.fromkeys(
+        ("g4dn.metal", "g5.48xlarge", "g6.48xlarge", "g6e.48xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge",
+         "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge"), (8, 1.0),
+    ),
 }  # fmt: skip
-"""Instance type that is a server of its own -> its accelerators. A run on several of them counts
-servers and accelerators; of one instance the reference tables know both."""
+"""Instance type -> its accelerators, and its share of a server. A run on several instances counts
+accelerators and servers; of one instance the reference tables know both."""
 
 _MODEL_KEYS = ("model_id", "model_name_or_path", "model_name", "base_model", "HF_MODEL_ID")
 _EPOCH_KEYS = ("num_train_epochs", "epochs", "epoch", "num_epochs")
@@ -117,9 +128,10 @@ def _hardware(resources: Job) -> tuple[dict[str, object], str]:
     several = several or number(resources.get("InstanceCount"), "InstanceCount") or sum(counts)
     if several <= 1:
         return {"instance_type": name}, ""
-    if name not in WHOLE_SERVERS:
+    if name not in INSTANCES:
         return {"instance_type": name}, "one_of_several_instances_counted"
-    whole = {"gpu_count": several * WHOLE_SERVERS[name], "server_count": several}
+    gpus, share = INSTANCES[name]
+    whole = {"gpu_count": several * gpus, "server_count": several * share}
     return {"instance_type": name, **whole}, ""
 
 

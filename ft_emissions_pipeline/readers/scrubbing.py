@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 import pyarrow as pa
@@ -104,6 +105,14 @@ def raw_text(text: str) -> str:
     """Return a record's text as quarantine keeps it: without secrets, on one line, shortened."""
     clean = " ".join(scrubbed(text[:_LOOKED_AT]).replace("\0", "").split())
     return clean if len(clean) <= RAW_LENGTH else f"{clean[: RAW_LENGTH - 1]}…"
+
+
+def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:
+    """Say whether any cell of some columns of text is empty, or may hold a secret."""
+    texts = [pa.array(cells.array, type=pa.large_string(), from_pandas=True) for cells in columns]
+    values = pa.concat_arrays([part for text in texts for part in getattr(text, "chunks", [text])])
+    found = pc.match_substring_regex(values, rf"{_HINT}|^$")
+    return bool(pc.any(found).as_py())
 
 
 def scrubbed_cells(cells: pd.Series) -> pd.Series:

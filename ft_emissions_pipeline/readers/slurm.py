@@ -36,7 +36,7 @@ from ft_emissions_pipeline.tables import RUNS
 
 FORMAT = "slurm"
 LOG = "Slurm `sacct -P` (or `-p`) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList"
-TELLS = "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id"
+TELLS = "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id; energy of unknown extent"
 LACKS = "place, tokens, usage; what its energy covers (the plug-in of the cluster)"
 CONTENT: Content = "runs"
 PROGRESS = None
@@ -46,7 +46,7 @@ BASIS = {
     "model_name": "predicted",
     # One type of GPU per job: as named by the cluster's administrator.
     "gpu_model": "disclosed",
-    # Measured, but nobody says of what.
+    # Counted, but nobody says of what: `energy_plugin_unknown` gives it a spread of its own.
     "it_energy_kwh": "disclosed",
 }
 

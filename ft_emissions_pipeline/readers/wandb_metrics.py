@@ -3,6 +3,10 @@
 Columns are `gpu.{i}.powerWatts`, `gpu.{i}.energyJoules` (since the driver was loaded: differences
 count) and `gpu.{i}.gpu` (percent), with or without `system.` before them; `/l:<label>` behind them
 tells the nodes of a run apart. `gpu.process.*` repeats what its GPU draws, and is not read.
+
+The web page puts the run's name before them, `support-bot - system/gpu.0.powerWatts`, with the extremes of each
+point behind (`__MIN`, `__MAX`), which are not read. Its time is mostly relative to the start of the run, which
+no column names: such a file is refused with what to export instead.
 """
 
 from __future__ import annotations
@@ -45,11 +49,15 @@ BASIS = {
     "reserved_s": "predicted",
 }
 
-_COLUMN = re.compile(r"^(?:system[./])?gpu\.(\d{1,4})\.(powerWatts|energyJoules|gpu)(?:/l:(.+))?$")
+_COLUMN = re.compile(
+    r"^(?:(.+) - )?(?:system[./])?gpu\.(\d{1,4})\.(powerWatts|energyJoules|gpu)(?:/l:(.+))?$(?<!__MIN)(?<!__MAX)"
+)
 _FIELDS = {"powerWatts": "watts", "energyJoules": "counter_kwh", "gpu": "utilization"}
 _SCALES = {"powerWatts": 1.0, "energyJoules": 1 / JOULES_PER_KWH, "gpu": 0.01}
 _RUN = re.compile(r"(?:^|/)(?:offline-)?run-\d{8}_\d{6}-([A-Za-z0-9]+)/")
 _TIME = "_timestamp"
+_TIMES = (_TIME, "Wall Time", "Relative Time (Wall)", "Relative Time (Process)", "Step")
+"""What the web page may put before the values."""
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -59,25 +67,31 @@ def recognises(name: str, head: bytes) -> bool:
             re.search(rb'"(?:system[./])?gpu\.\d{1,4}\.(?:powerWatts|energyJoules|gpu)', head)
         )
     header = header_of(head)[0]
-    return _TIME in header and any(_COLUMN.match(column) for column in header)
+    return bool({*_TIMES} & {*header}) and any(_COLUMN.match(column) for column in header)
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of one run; each GPU's cell in a line is a record."""
     frame, refused = _cells(data)
     columns = {name: found for name in frame if (found := _COLUMN.match(str(name)))}
+    if columns and _TIME not in frame and {*_TIMES} & {*frame}:
+        msg = (
+            "its times count from the start of the run, and no column says when that was; "
+            'export run.history(stream="events"), which has _timestamp'
+        )
+        raise RefusalError(msg, "missing_columns")
     if not columns or _TIME not in frame:
         msg = "lacks _timestamp, or powerWatts, energyJoules and gpu of any GPU; export them"
         raise RefusalError(msg, "missing_columns")
     at, bad_time = times(frame[_TIME], settings.timezone)
     records = frame.index.astype("str")
-    values: dict[tuple[str | None, str], dict[str, pd.Series]] = {}
+    values: dict[tuple[str, str | None, str], dict[str, pd.Series]] = {}
     checks: list[row_rules.Check] = [
         (bad_time, "bad_timestamp",
          lambda i: f"_timestamp is {str(frame[_TIME].iloc[i])[:40]!r}, must be Unix seconds"),
     ]  # fmt: skip
     for name, found in columns.items():
-        device, metric, label = found.groups()
+        run, device, metric, label = found.groups()
         cells = frame[name]
         # pandas and JavaScript write a missing number so.
         if pd.api.types.is_string_dtype(cells):
@@ -89,7 +103,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             (bad, "not_a_number", _says(frame[name], "no finite number")),
             (outside.to_numpy(), "out_of_range", _says(frame[name], "below 0 or above 100 %")),
         ]
-        values.setdefault((label, device), {})[_FIELDS[metric]] = read_values
+        values.setdefault((run or run_of(uri), label, device), {})[_FIELDS[metric]] = read_values
     bad_rows = problems(
         len(frame), checks, lambda i: records[i], lambda i: str(frame.iloc[i].dropna().to_dict())
     )
@@ -102,16 +116,17 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
                     "record": pd.Series(records, index=frame.index),
                     "device": device,
                     "host": host_in(uri) if label is None else hashed_host(label),
-                    "run_id": run_of(uri),
+                    "run_id": run,
                     **metrics,
                 }
             )[good].dropna(subset=list(metrics), how="all")
-            for (label, device), metrics in values.items()
+            for (run, label, device), metrics in values.items()
         ],
         ignore_index=True,
     )
     empty = int(good.sum()) - samples["record"].nunique()
-    return telemetry_reading(samples, len(samples) + empty, [*refused, *bad_rows], of_one_run=True)
+    alone = len({run for run, *_ in values}) == 1
+    return telemetry_reading(samples, len(samples) + empty, [*refused, *bad_rows], of_one_run=alone)
 
 
 def _says(cells: pd.Series, what: str) -> Callable[[int], str]:

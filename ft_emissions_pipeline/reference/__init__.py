@@ -4,44 +4,73 @@ Each row has a `factor_id` (`grid_intensity/country/FRA/2021`) and a `row_hash`;
 row hashes is the version that results carry.
 
     declaration.py   what each table must look like
+    hours.py         hourly series and their means
     loading.py       reading, checks, hashes, datapackage.json
     names.py         names in logs -> ids
-    lookup.py        ids and years -> values
+    lookup.py        ids and days -> values
+    own.py           your own grid factors, out of the files that you have
+    last_good.py     what stays in force while newer tables are refused
+    difference.py    what moved between two folders
 
 Keep out: the factors themselves (CSV files in `reference_data/`), every choice between factors
 (`normalize/`, `methodology.py`) and arithmetic on them (`equations.py`).
 """
 
 from ft_emissions_pipeline.reference.declaration import (
+    SHIPPED,
     TABLES,
     VERIFICATIONS,
+    YOURS,
     Default,
     Reference,
     ReferenceRefused,
 )
+from ft_emissions_pipeline.reference.difference import difference
+from ft_emissions_pipeline.reference.last_good import in_force, refusal
 from ft_emissions_pipeline.reference.loading import (
     check,
     default_folder,
     load,
+    own_folder,
     write_datapackage,
 )
-from ft_emissions_pipeline.reference.lookup import at_year, default, describe, managed_service, take
+from ft_emissions_pipeline.reference.lookup import (
+    alternatives_log_sd,
+    at_year,
+    default,
+    describe,
+    hourly_grid,
+    managed_service,
+    period_note,
+    take,
+)
 from ft_emissions_pipeline.reference.names import nearest, resolve
+from ft_emissions_pipeline.reference.own import add_grid
 
 __all__ = [
+    "SHIPPED",
     "TABLES",
     "VERIFICATIONS",
+    "YOURS",
     "Default",
     "Reference",
     "ReferenceRefused",
+    "add_grid",
+    "alternatives_log_sd",
     "at_year",
     "check",
     "default",
     "default_folder",
     "describe",
+    "difference",
+    "hourly_grid",
+    "in_force",
     "load",
     "managed_service",
     "nearest",
+    "own_folder",
+    "period_note",
+    "refusal",
     "resolve",
     "take",
     "write_datapackage",

@@ -7,12 +7,14 @@ the factors themselves (CSV files in `reference_data/`) and whatever reads them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from ft_emissions_pipeline.reference.hours import Hours
 
 VERIFICATIONS = ("read_in_source", "secondary", "unverified", "derived")
 PROVIDER_KINDS = ("cloud_regions", "instances")
@@ -40,12 +42,16 @@ class Field:
 
 @dataclass(frozen=True)
 class FactorTable:
-    """One reference table: what a row is, its key, its columns, and its (low, value, high) triples."""
+    """One reference table: what a row is, its key, its columns, and its (low, value, high) triples.
+
+    A table of yours is not in the package: its rows are what `ft-emissions reference add-grid` wrote.
+    """
 
     row: str
     key: tuple[str, ...]
     own: tuple[Field, ...]
     intervals: tuple[tuple[str, str, str], ...] = ()
+    yours: bool = False
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -82,8 +88,27 @@ _COMMON = (
     Field("valid_to", "Last day; empty where unbounded.", "date", empty=True),
     _text("notes", "Method of derivation, caveats.", empty=True),
 )
+ACCOUNTINGS = ("location-based", "market-based")
+HIGHEST_GRAMS = 2500
+"""Grams per kWh above which no grid lies: lignite in old plants emits about 1500."""
 _GPU = _text("gpu_id", "Accelerator.", refers="gpus")
 _SERVER = _text("server_id", "Server.", refers="servers")
+ZONE_TYPES = ("cloud_region", "egrid_subregion", "us_state", "country", "world")
+"""Kinds of zones, the narrowest first."""
+_ZONE = (
+    _text("zone_type", "Kind of zone.", allowed=ZONE_TYPES),
+    _text("zone", "ISO3 code, `US-OR`, eGRID subregion, `gcp:us-west1` or WORLD."),
+)
+_BASIS = _text("emissions_basis", "With or without building plants and fuel supply.",
+               allowed=("lifecycle", "direct"))  # fmt: skip
+UNITS = (
+    "1", "FLOP/token/parameter", "GPU", "L", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
+    "fraction", "geometric standard deviation", "h", "inference/day", "kgCO2e",
+    "kgCO2e per 8-GPU baseboard", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
+    "parameter", "ratio", "s", "server", "token", "year", "years",
+)  # fmt: skip
+"""Units that a row may name where its table holds values of several units."""
+_UNIT = _text("unit", "Unit of the value.", allowed=UNITS)
 _YEAR = _whole("year", "year", 2000, 2100, "Year that the value describes.")
 
 # fmt: off
@@ -159,11 +184,10 @@ TABLES: dict[str, FactorTable] = {
         _YEAR,
         _number("value", "1 or L/kWh", 0, 10, "Value; a PUE is at least 1."))),
     "grid_intensity": FactorTable("the grid's carbon in a year", ("zone_type", "zone", "year"), (
-        _text("zone_type", "Kind of zone.", allowed=("country", "us_state", "egrid_subregion", "cloud_region", "world")),
-        _text("zone", "ISO3 code, `US-OR`, eGRID subregion, `gcp:us-west1` or WORLD."),
+        *_ZONE,
         _YEAR,
         _number("gco2e_per_kwh", "gCO2e/kWh", 1, 2500, "Greenhouse gases per kWh."),
-        _text("emissions_basis", "With or without building plants and fuel supply.", allowed=("lifecycle", "direct")),
+        _BASIS,
         _text("accounting", "What the average runs over."))),
     "electricity_water": FactorTable("water consumed in generation", ("zone_type", "zone", "rank"), (
         _text("zone_type", "Kind of zone.", allowed=("country", "egrid_subregion", "world")),
@@ -207,12 +231,12 @@ TABLES: dict[str, FactorTable] = {
         _text("component", "Component."),
         _text("spec", "Which."),
         _number("value", "see unit", 0, 10000, "Value."),
-        _text("unit", "Unit of the value."))),
+        _UNIT)),
     "defaults": FactorTable("a value for what a log does not say", ("parameter",), (
         _text("parameter", "Name."),
         _number("value", "see unit", 0, 1e13, "Value."),
         *_interval("see unit", 1e13),
-        _text("unit", "Unit of the value.")),
+        _UNIT),
         intervals=(("p05", "value", "p95"),)),
     "calibration": FactorTable("a published, measured training rate, time or power", ("row_id",), (
         _text("row_id", "Identity."),
@@ -253,17 +277,41 @@ TABLES: dict[str, FactorTable] = {
         Field("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "
               "marked so counts only where the provider is known.", "boolean"),
         _text("note", "Why.", empty=True))),
+    "own_grid": FactorTable("a grid factor of your own", ("accounting", "zone_type", "zone"), (
+        _text("accounting", "Mix of the place, or what your contracts say.", allowed=ACCOUNTINGS),
+        *_ZONE,
+        _number("gco2e_per_kwh", "gCO2e/kWh", 0, HIGHEST_GRAMS, "Greenhouse gases per kWh."),
+        _BASIS), yours=True),
+    "own_grid_hours": FactorTable("a year of hourly grid factors of your own", ("zone_type", "zone", "year"), (
+        *_ZONE,
+        _YEAR,
+        _number("gco2e_per_kwh", "gCO2e/kWh", 0, HIGHEST_GRAMS, "Mean of the hours that are known."),
+        _whole("hours_known", "h", 1, 8784, "Hours of the year that the file has."),
+        _text("file", "File of the hours, beside the table."),
+        _text("file_hash", "SHA-256 of that file."),
+        _BASIS,
+        _text("accounting", "Average mix or marginal plant.", allowed=("average", "marginal"))), yours=True),
 }
 # fmt: on
+
+SHIPPED = tuple(name for name, table in TABLES.items() if not table.yours)
+YOURS = tuple(name for name, table in TABLES.items() if table.yours)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows."""
+    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows.
+
+    `own` is the folder of your own tables and `hours` their hourly series by zone type and zone.
+    `refused` says why newer tables than these were refused; empty where these are the newest.
+    """
 
     tables: Mapping[str, pd.DataFrame]
     version: str
     folder: Path
+    own: Path | None = None
+    hours: Mapping[tuple[str, str], Hours] = field(default_factory=dict)
+    refused: str = ""
 
 
 class Default(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,13 +21,20 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import (
+    HIGHEST_GRAMS,
     PROVIDER_KINDS,
+    SHIPPED,
     TABLES,
+    YOURS,
     Field,
     Reference,
     ReferenceRefused,
 )
+from ft_emissions_pipeline.reference.hours import Hours, series
 from ft_emissions_pipeline.reference.names import ids, plain, strings
+
+OWN_SETTING = "FT_EMISSIONS_OWN_FACTORS"
+"""Environment variable that names the folder of your own tables."""
 
 
 def default_folder() -> Path:
@@ -34,8 +42,32 @@ def default_folder() -> Path:
     return Path(__file__).resolve().parents[2] / "reference_data"
 
 
-def load(folder: Path | str | None = None) -> Reference:
+def own_folder(warehouse: Path | str | None = None) -> Path | None:
+    """Return the folder of your own tables.
+
+    Parameters
+    ----------
+    warehouse : str or Path, optional
+        Folder of the result tables; unless the environment's FT_EMISSIONS_OWN_FACTORS names a
+        folder, yours is `own_factors` in it. An object store has none.
+    """
+    named = os.environ.get(OWN_SETTING)
+    if named:
+        return Path(named)
+    if warehouse is None or "://" in str(warehouse):
+        return None
+    return Path(warehouse) / "own_factors"
+
+
+def load(folder: Path | str | None = None, own: Path | str | None = None) -> Reference:
     """Return the checked tables of a folder; read once until a file changes.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Folder of the tables; that of the package by default.
+    own : str or Path, optional
+        Folder of your own tables, which go first; by default what FT_EMISSIONS_OWN_FACTORS names.
 
     Raises
     ------
@@ -43,52 +75,151 @@ def load(folder: Path | str | None = None) -> Reference:
         If `check` finds a problem.
     """
     path = Path(folder) if folder is not None else default_folder()
-    stamps = (path / f"{name}.csv" for name in TABLES)
-    stamp = tuple((s.stat().st_mtime_ns, s.stat().st_size) if s.exists() else () for s in stamps)
-    return _load(path.resolve(), stamp)
+    yours = Path(own) if own is not None else own_folder()
+    files = [path / f"{name}.csv" for name in SHIPPED] + [path / "datapackage.json"]
+    if yours is not None:
+        yours = yours.resolve()
+        files += [yours / f"{name}.csv" for name in YOURS]
+        files += sorted((yours / HOURS_FOLDER).glob("*.csv"))
+    stamp = tuple((f, f.stat().st_mtime_ns, f.stat().st_size) if f.exists() else f for f in files)
+    return _load(path.resolve(), yours, stamp)
+
+
+HOURS_FOLDER = "own_grid_hours"
+"""Folder of the hourly files, beside the table that lists them."""
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path, stamp: tuple[object, ...]) -> Reference:  # noqa: ARG001 - part of the key
-    tables, problems = _read(folder)
+def _load(folder: Path, own: Path | None, stamp: tuple[object, ...]) -> Reference:  # noqa: ARG001
+    tables, hours, problems = _read(folder, own)
     if problems:
         shown = "\n  ".join(problems[:20])
         more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
         msg = f"the reference tables in {folder} were refused:\n  {shown}{more}"
         raise ReferenceRefused(msg)
     hashes = "".join(h for name in sorted(tables) for h in tables[name]["row_hash"])
-    return Reference(tables, hashlib.sha256(hashes.encode()).hexdigest()[:12], folder)
+    version = hashlib.sha256(hashes.encode()).hexdigest()[:12]
+    return Reference(tables, version, folder, own, hours)
 
 
-def check(folder: Path | str | None = None) -> list[str]:
+def check(folder: Path | str | None = None, own: Path | str | None = None) -> list[str]:
     """Return what is wrong with the tables of a folder, one sentence with file and line each."""
-    return _read(Path(folder) if folder is not None else default_folder())[1]
+    yours = Path(own) if own is not None else own_folder()
+    return _read(Path(folder) if folder is not None else default_folder(), yours)[2]
 
 
-def _read(folder: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
+_Series = dict[tuple[str, str], Hours]
+
+
+def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Series, list[str]]:
     tables: dict[str, pd.DataFrame] = {}
     problems = _package_problems(folder)
     for name, table in TABLES.items():
-        path = folder / f"{name}.csv"
+        path = (own if own is not None and table.yours else folder) / f"{name}.csv"
+        if table.yours and (own is None or not path.is_file()):
+            no_rows = pd.DataFrame(columns=[f.name for f in table.fields], dtype="object")
+            tables[name], _ = typed(name, no_rows)
+            continue
         if not path.is_file():
             problems.append(f"{path.name} is missing; restore it or copy it from the package")
             continue
-        raw = pd.read_csv(path, dtype="object", keep_default_na=False, encoding="utf-8")
+        try:
+            raw = pd.read_csv(path, dtype="object", keep_default_na=False, encoding="utf-8")
+        except (ValueError, UnicodeDecodeError) as error:
+            problems.append(f"{path.name} is no CSV file in UTF-8: {error}")
+            continue
         missing = [f.name for f in table.fields if f.name not in raw.columns]
         extra = [column for column in raw.columns if column not in {f.name for f in table.fields}]
         if missing or extra:
             problems += [f"{path.name} line 1: column {column} is missing" for column in missing]
             problems += [f"{path.name} line 1: column {column} is not declared" for column in extra]
             continue
-        frame, found = _typed(name, raw)
+        frame, found = typed(name, raw)
         tables[name] = frame
         problems += found
     if len(tables) == len(TABLES):
         problems += [*_reference_problems(tables), *_alias_problems(tables)]
-    return tables, problems
+        problems += _zone_problems(tables)
+    hours: _Series = {}
+    if own is not None and "own_grid_hours" in tables:
+        hours, found = _hours(tables["own_grid_hours"], own)
+        problems += found
+    return tables, hours, problems
 
 
-def _typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _zone_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """Yield rows of your own for places that nothing knows."""
+    for name in YOURS:
+        rows = tables[name]
+        for zone_type, of_type in rows.groupby("zone_type"):
+            known = zones(tables, str(zone_type))
+            for row, zone in of_type.loc[~of_type["zone"].isin(known), "zone"].items():
+                yield f"{name}.csv line {row + 2}: {zone} is no {zone_type} of the tables"
+
+
+def zones(tables: Mapping[str, pd.DataFrame], zone_type: str) -> set[str]:
+    """Return the zones of a kind that the tables know."""
+    if zone_type == "cloud_region":
+        return set(ids(tables, "cloud_regions"))
+    grid = tables["grid_intensity"]
+    found = set(grid.loc[grid["zone_type"] == zone_type, "zone"])
+    if zone_type == "egrid_subregion":
+        found |= set(tables["cloud_regions"]["egrid_subregion"].dropna())
+    return found
+
+
+def _hours(listed: pd.DataFrame, own: Path) -> tuple[_Series, list[str]]:
+    """Return the hourly series by zone, and the problems of their files."""
+    problems: list[str] = []
+    years: dict[tuple[str, str], dict[int, pd.Series]] = {}
+    for row in listed.itertuples(index=False):
+        path = own / HOURS_FOLDER / str(row.file)
+        if not path.is_file():
+            problems.append(f"{path.name} is missing; add it again with `reference add-grid`")
+        elif _file_hash(path) != row.file_hash:
+            problems.append(
+                f"{path.name} differs from its hash in own_grid_hours.csv; undo the edit, or add "
+                "the file again with `reference add-grid`"
+            )
+        else:
+            values, found = hours_of(pd.read_csv(path, dtype="object", keep_default_na=False))
+            problems += [f"{path.name} {text}" for text in found]
+            years.setdefault((row.zone_type, row.zone), {})[int(row.year)] = values
+    return {} if problems else {zone: series(each) for zone, each in years.items()}, problems
+
+
+def hours_of(raw: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Read hourly values out of the text columns `starts_at` and `gco2e_per_kwh`.
+
+    Returns
+    -------
+    values : Series
+        By start of the hour, UTC; several values of one hour are averaged, empty ones left out.
+    problems : list of str
+        One sentence with the line each.
+    """
+    starts = pd.to_datetime(raw["starts_at"], utc=True, errors="coerce", format="ISO8601")
+    grams = pd.to_numeric(raw["gco2e_per_kwh"], errors="coerce")
+    blank = raw["gco2e_per_kwh"].str.strip() == ""
+    text = raw["gco2e_per_kwh"]
+    problems = [
+        f"line {i + 2}: {raw['starts_at'].iloc[i]!r} is no instant" for i in _where(starts.isna())
+    ]
+    for bad, reason in (
+        (grams.isna() & ~blank, "is no number"),
+        (grams < 0, "is below 0"),
+        (grams > HIGHEST_GRAMS, f"is above {HIGHEST_GRAMS}"),
+    ):
+        problems += [f"line {i + 2}: gco2e_per_kwh {text.iloc[i]} {reason}" for i in _where(bad)]
+    problems += [
+        f"line {i + 2}: {raw['starts_at'].iloc[i]} is there twice"
+        for i in _where(starts.duplicated() & starts.notna())
+    ]
+    values = grams.astype("float64").groupby(starts.dt.floor("h")).mean().dropna()
+    return values.rename_axis("starts_at"), problems
+
+
+def typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a table in its types with ids and hashes, and the problems of its cells and keys."""
     table, problems, columns = TABLES[name], [], {}
     cells = {field.name: raw[field.name].to_numpy(dtype="object") for field in table.fields}
@@ -96,6 +227,15 @@ def _typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         columns[field.name], found = _column(field, cells[field.name])
         problems += [f"{name}.csv line {row + 2}: {text}" for row, text in found]
     frame = pd.DataFrame(columns)
+    backwards = frame["valid_to"] < frame["valid_from"]
+    problems += [
+        f"{name}.csv line {r + 2}: valid_to lies before valid_from" for r in _where(backwards)
+    ]
+    unread = (frame["verification"] == "read_in_source") & frame["source_url"].isna()
+    problems += [
+        f"{name}.csv line {r + 2}: source_url is empty though the row was read_in_source"
+        for r in _where(unread & (not table.yours))
+    ]
     for low, value, high in table.intervals:
         inside = (frame[low] <= frame[value]) & (frame[value] <= frame[high])
         problems += [
@@ -173,7 +313,7 @@ def _package_problems(folder: Path) -> list[str]:
     return [
         f"{name}.csv differs from its hash in datapackage.json; undo the edit or, if it is meant, "
         "run reference.write_datapackage(folder)"
-        for name in TABLES
+        for name in SHIPPED
         if (folder / f"{name}.csv").is_file()
         and stated.get(f"{name}.csv") != _file_hash(folder / f"{name}.csv")
     ]
@@ -229,7 +369,7 @@ def write_datapackage(folder: Path | str | None = None) -> Path:
     """
     path = (Path(folder) if folder is not None else default_folder()) / "datapackage.json"
     package = json.loads(path.read_text("utf-8")) if path.is_file() else {"name": "reference-data"}
-    package["resources"] = [_resource(name, path.parent) for name in TABLES]
+    package["resources"] = [_resource(name, path.parent) for name in SHIPPED]
     text = json.dumps(package, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
     return path
@@ -248,7 +388,11 @@ def _resource(name: str, folder: Path) -> dict[str, Any]:
         for f in table.own
         if f.refers and f.refers != name
     ]
-    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": list(table.key)}
+    key = list(table.key)
+    cells = pd.read_csv(path, dtype="object", keep_default_na=False, usecols=key)
+    if cells.duplicated().any():  # rows that follow each other in time
+        key.append("valid_from")
+    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": key}
     return {
         "name": name.replace("_", "-"),
         "path": path.name,

@@ -16,27 +16,59 @@ import pandas as pd
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS, TABLES, Default, Reference
 from ft_emissions_pipeline.reference.names import coded, joined, strings
 
+MATCHES = ("in_force", "earlier_period", "later_period", "missing")
+"""How a row fits a day: it holds on it, ended before it, only began after it, or there is none."""
 
-@lru_cache(maxsize=64)
-def _preferred(
+_ALWAYS, _FOREVER = np.iinfo("int64").min, np.iinfo("int64").max
+
+
+@lru_cache(maxsize=128)
+def _periods(
     reference: Reference, table: str, key: tuple[str, ...], where: tuple[tuple[str, str], ...]
-) -> tuple[pd.Index, np.ndarray]:
-    """Return key -> row number; of several rows the lowest rank, then the latest validity."""
+) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return key index; days on which something begins; and by key and day: place, row, match."""
     frame = reference.tables[table]
     for column, wanted in where:
         frame = frame[frame[column] == wanted]
-    order = [column for column in ("rank", "valid_from") if column in frame]
-    frame = frame.sort_values(
-        order, ascending=[column == "rank" for column in order], kind="stable", na_position="last"
-    )
-    keys = pd.Index(
-        [joined(row) for row in zip(*(frame[k] for k in key), strict=True)], dtype="object"
-    )
-    kept = ~keys.duplicated()
-    if not kept.all() and "rank" not in frame and TABLES[table].key != key:
+    names = [joined(row) for row in zip(*(frame[k] for k in key), strict=True)]
+    codes, index = pd.factorize(np.array(names, dtype="object"))
+    whole = frame[list(TABLES[table].key)].drop_duplicates()
+    if "rank" not in frame and whole.duplicated(list(key)).any():
         msg = f"{table} has several rows per {', '.join(key)}; name more key columns"
         raise ValueError(msg)
-    return keys[kept], frame.index.to_numpy()[kept]
+    ranks = frame["rank"].to_numpy() if "rank" in frame else np.zeros(len(frame))
+    first, last = _days(frame["valid_from"], -1), _days(frame["valid_to"], 1)
+    segments: list[tuple[int, int, int, int]] = []
+    by_code = pd.Series(np.arange(len(frame))).groupby(codes).indices
+    for code, at in by_code.items():
+        ends = last[at][last[at] != _FOREVER] + 1
+        for day in np.unique(np.concatenate([[_ALWAYS], first[at], ends])):
+            row, match = _serving(at, first[at], last[at], ranks[at], day)
+            segments.append((int(code), int(day), int(frame.index[row]), match))
+    of_key, begins, rows, matches = np.array(segments, dtype="int64").reshape(-1, 4).T
+    days, place = np.unique(begins, return_inverse=True)
+    places = of_key * (len(days) + 1) + place + 1
+    return pd.Index(index, dtype="object"), days, places, rows, matches
+
+
+def _days(dates: pd.Series, side: int) -> np.ndarray:
+    """Return dates as numbers of days; an empty one lies before or after all days."""
+    days = dates.to_numpy(dtype="datetime64[D]").astype("int64")
+    return np.where(dates.isna(), _ALWAYS if side < 0 else _FOREVER, days)
+
+
+def _serving(
+    at: np.ndarray, first: np.ndarray, last: np.ndarray, ranks: np.ndarray, day: int
+) -> tuple[int, int]:
+    """Return the row of one key that serves on a day, and how it fits, as a place in `MATCHES`."""
+    begun, over = first <= day, last < day
+    if (begun & ~over).any():
+        order = np.lexsort((-first.astype(float), ranks, ~(begun & ~over)))
+        return int(at[order[0]]), 0
+    if begun.any():
+        order = np.lexsort((ranks, -last.astype(float), ~begun))
+        return int(at[order[0]]), 1
+    return int(at[np.lexsort((ranks, first))[0]]), 2
 
 
 def take(
@@ -46,8 +78,11 @@ def take(
     columns: Sequence[str],
     key: str | Sequence[str] | None = None,
     where: Mapping[str, str] | None = None,
+    on: pd.Series | None = None,
+    *,
+    only_in_force: bool = False,
 ) -> pd.DataFrame:
-    """Look rows up by id.
+    """Look rows up by id and day.
 
     Parameters
     ----------
@@ -63,12 +98,17 @@ def take(
         Columns to match, by default the columns of `ids`, or the first key column of the table.
     where : mapping of str to str, optional
         Only rows with these values, as `{"method": "instance_share"}`.
+    on : Series of datetime, optional
+        Days on which the rows must hold, aligned to `ids`; by default the end of all time.
+    only_in_force : bool
+        Whether a row of another period is as good as none.
 
     Returns
     -------
     DataFrame
-        Aligned to `ids`: the columns and `factor_id`, NaN where no row has the id. Of several rows
-        the one with rank 1, else the lowest rank; then the one valid last.
+        Aligned to `ids`: the columns and `factor_id`, NaN where no row has the id. Of the rows in
+        force on the day the one with the lowest rank; where none is in force the one that ended
+        last before it, and where all began later the first of them. `period_note` tells which.
     """
     names = (key,) if isinstance(key, str) else tuple(key or ())
     if isinstance(ids, pd.DataFrame):
@@ -77,11 +117,80 @@ def take(
         names, parts = TABLES[table].key, [ids.astype("str").str.replace(":", "\x1f", n=1)]
     else:
         names, parts = names or TABLES[table].key[:1], [ids]
-    index, rows = _preferred(reference, table, names, tuple((where or {}).items()))
-    codes, wanted = coded(parts)
-    at = index.get_indexer(pd.Index([joined(values) for values in wanted], dtype="object"))
-    row = np.append(rows, -1)[at][codes]
+    row, match = _in_force(reference, table, names, parts, tuple((where or {}).items()), on)
+    if only_in_force:
+        row = np.where(match == MATCHES.index("in_force"), row, -1)
     return _rows(reference.tables[table], row, [*columns, "factor_id"], ids.index)
+
+
+def _in_force(
+    reference: Reference,
+    table: str,
+    key: tuple[str, ...],
+    parts: Sequence[pd.Series],
+    where: tuple[tuple[str, str], ...],
+    on: pd.Series | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return row numbers, -1 where the key is unknown, and how each fits its day."""
+    index, days, places, rows, matches = _periods(reference, table, key, where)
+    codes, wanted = coded(parts)
+    code = index.get_indexer(pd.Index([joined(values) for values in wanted], dtype="object"))[codes]
+    width = len(days) + 1
+    place = np.full(len(code), len(days), dtype="int64")
+    if on is not None and len(days) > 1:
+        known = on.notna().to_numpy()
+        day = on.to_numpy(dtype="datetime64[D]").astype("int64")
+        place[known] = np.searchsorted(days, day[known], side="right")
+    at = np.searchsorted(places, code * width + place, side="right") - 1
+    known = code >= 0
+    at = np.where(known, at, 0)
+    none = MATCHES.index("missing")
+    if not len(rows):
+        return np.full(len(code), -1), np.full(len(code), none)
+    return np.where(known, rows[at], -1), np.where(known, matches[at], none)
+
+
+UPPER_BOUND = 98
+"""Rank from which a row is no alternative: an upper bound, or for a published profile only."""
+
+
+@lru_cache(maxsize=8)
+def _log_sds(reference: Reference, table: str) -> pd.Series:
+    frame = reference.tables[table]
+    frame = frame[frame["rank"] < UPPER_BOUND].sort_values("rank", kind="stable")
+    value = next(f.name for f in TABLES[table].own if f.kind == "number")
+    key = [name for name in TABLES[table].key if name not in ("rank", "method")]
+    names = pd.Series([joined(row) for row in zip(*(frame[k] for k in key), strict=True)])
+    logs = pd.Series(np.log(frame[value].to_numpy()))
+    apart = logs - logs.groupby(names).transform("first")
+    return (apart**2).groupby(names).mean() ** 0.5
+
+
+def alternatives_log_sd(
+    reference: Reference, table: str, ids: pd.Series | pd.DataFrame
+) -> np.ndarray:
+    """Return how far the figures of other sources lie from the preferred one.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    table : str
+        A table with ranks.
+    ids : Series or DataFrame
+        As in `take`.
+
+    Returns
+    -------
+    array
+        Root mean square of the logarithms' distance over all figures, the preferred one included;
+        0 where there is but one.
+    """
+    parts = [ids[column] for column in ids] if isinstance(ids, pd.DataFrame) else [ids]
+    codes, wanted = coded(parts)
+    spreads = _log_sds(reference, table).reindex([joined(values) for values in wanted])
+    found: np.ndarray = np.asarray(spreads.fillna(0.0))[codes]
+    return found
 
 
 def _rows(
@@ -177,19 +286,119 @@ def at_year(
     return found.assign(exact=exact, match=strings(match))
 
 
-def managed_service(
-    reference: Reference, ids: pd.Series, parameters: pd.Series, columns: Sequence[str]
+def hourly_grid(
+    reference: Reference, zone_type: str, zones: pd.Series, start: pd.Series, end: pd.Series
 ) -> pd.DataFrame:
-    """Look up how a service runs jobs for models of a size; NaN where service or size is unknown."""
-    wanted = parameters.to_numpy(dtype="float64", na_value=np.nan)
-    table = "managed_services"
-    keys = ids.to_frame("service_id")
-    row, _ = _latest(reference, table, keys, "model_parameters_min", wanted)
-    return _rows(reference.tables[table], row, [*columns, "factor_id"], ids.index)
+    """Return the mean grid intensity over spans of time, where your own hours are known.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    zone_type : str
+        Kind of zone.
+    zones : Series of str
+        Zones.
+    start, end : Series of datetime, UTC
+        Spans, aligned to `zones`.
+
+    Returns
+    -------
+    DataFrame
+        Aligned: `gco2e_per_kwh`, `covered` (the share of the span whose hours are known; the mean
+        of the year's known hours stands in for the others) and `factor_id` of each year touched.
+        NaN where the zone has no series, or none of a year that the span touches.
+    """
+    found = pd.DataFrame(
+        {"gco2e_per_kwh": np.nan, "covered": np.nan, "factor_id": strings([None] * len(zones))},
+        index=zones.index,
+    )
+    for zone in zones.dropna().unique():
+        hours = reference.hours.get((zone_type, zone))
+        if hours is None:
+            continue
+        at = zones.index[(zones == zone) & start.notna() & end.notna()]
+        value, covered = hours.mean(start[at], end[at])
+        # A span that ends at midnight of new year touches the old year only.
+        last = (end[at] - pd.Timedelta(1, "us")).where(end[at] > start[at], start[at])
+        codes, years = coded([start[at].dt.year, last.dt.year])
+        ids = [
+            " ".join(f"own_grid_hours/{zone_type}/{zone}/{y}" for y in range(int(a), int(b) + 1))  # type: ignore[call-overload]
+            for a, b in years
+        ]
+        found.loc[at, "gco2e_per_kwh"], found.loc[at, "covered"] = value, covered
+        found.loc[at, "factor_id"] = strings(ids).take(codes) if ids else None
+    return found.assign(factor_id=found["factor_id"].where(found["gco2e_per_kwh"].notna()))
 
 
-def default(reference: Reference, parameter: str) -> Default:
+def managed_service(
+    reference: Reference,
+    ids: pd.Series,
+    parameters: pd.Series,
+    columns: Sequence[str],
+    on: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Look up how a service runs jobs for models of a size on a day.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    ids : Series
+        Services.
+    parameters : Series
+        Sizes of the models. [parameter]
+    columns : sequence of str
+        Columns wanted beside `factor_id`.
+    on : Series of datetime, optional
+        Days on which the rows must hold, as in `take`.
+
+    Returns
+    -------
+    DataFrame
+        Aligned to `ids`; NaN where service or size is unknown.
+    """
+    frame = reference.tables["managed_services"]
+    low, high = frame["model_parameters_min"].to_numpy(), frame["model_parameters_max"].to_numpy()
+    first, last = _days(frame["valid_from"], -1), _days(frame["valid_to"], 1)
+    edges = np.unique(low)
+    band = np.searchsorted(edges, parameters.to_numpy(dtype="float64", na_value=np.nan), "right")
+    band = np.where(parameters.notna(), band - 1, -1)
+    days = np.unique(np.concatenate([first, last[last != _FOREVER] + 1]))
+    period = pd.Series(len(days) - 1, index=ids.index)
+    if on is not None:
+        wanted = np.where(on.isna(), _FOREVER, _days(on, 1))
+        period = pd.Series(np.searchsorted(days, wanted, side="right") - 1, index=ids.index)
+    codes, kinds = coded([ids, pd.Series(band), period])
+    serving = np.full(len(kinds), -1)
+    for place, (service, size, when) in enumerate(np.array(kinds, dtype="object")):
+        if size < 0:
+            continue
+        fits = (low <= edges[size]) & (edges[size] < high)
+        at = np.flatnonzero(frame["service_id"].eq(service).to_numpy() & fits)
+        day = days[when] if when >= 0 else _ALWAYS
+        if len(at):
+            serving[place], _ = _serving(at, first[at], last[at], np.zeros(len(at)), day)
+    return _rows(frame, serving[codes], [*columns, "factor_id"], ids.index)
+
+
+def default(reference: Reference, parameter: str, on: pd.Series | None = None) -> Default:
     """Return a default value with interval, unit and row.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    parameter : str
+        Name of the default.
+    on : Series of datetime, optional
+        Days on which the row must hold, as in `take`; by default the end of all time.
+
+    Returns
+    -------
+    Default
+        Single values; where the parameter has rows of several periods and days are given, Series
+        aligned to them.
 
     Raises
     ------
@@ -202,9 +411,62 @@ def default(reference: Reference, parameter: str) -> Default:
         near = difflib.get_close_matches(parameter, frame["parameter"], cutoff=0.3)
         msg = f"defaults.csv has no parameter {parameter}; nearest: {', '.join(near)}"
         raise KeyError(msg)
-    row = rows.iloc[-1]
-    value, p05, p95 = (float(row[column]) for column in ("value", "p05", "p95"))
+    columns = ["value", "p05", "p95", "unit"]
+    if on is not None and len(rows) > 1:
+        names = pd.Series(parameter, index=on.index, dtype="str")
+        found = take(reference, "defaults", names, columns, on=on)
+        return Default(*(found[name] for name in (*columns, "factor_id")))
+    latest = pd.Series([parameter], dtype="str")
+    row = rows.iloc[0] if len(rows) == 1 else take(reference, "defaults", latest, columns).iloc[0]
+    value, p05, p95 = (float(row[column]) for column in columns[:3])
     return Default(value, p05, p95, row["unit"], row["factor_id"])
+
+
+def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd.Series:
+    """Say where a row serves although it does not hold on the day.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    factor_id : Series of str
+        Ids of rows, several separated by spaces.
+    on : Series of datetime
+        Days, aligned to `factor_id`.
+
+    Returns
+    -------
+    Series of str
+        "nearest earlier period, to 2025-12-31", "nearest later period, from 2026-01-01", or missing.
+    """
+    bounded = _bounded(reference)
+    notes = pd.Series(np.nan, index=factor_id.index, dtype="str")
+    if not bounded:
+        return notes
+    ids = factor_id.astype("str").to_numpy(dtype="object", na_value="")
+    codes, names = pd.factorize(ids)
+    days = on.to_numpy(dtype="datetime64[D]")
+    for code, name in enumerate(names):
+        for first, last in filter(None, (bounded.get(part) for part in str(name).split())):
+            at = codes == code
+            notes[at & (days > last)] = f"nearest earlier period, to {last}"
+            notes[at & (days < first)] = f"nearest later period, from {first}"
+    return notes
+
+
+@lru_cache(maxsize=8)
+def _bounded(reference: Reference) -> dict[str, tuple[np.datetime64, np.datetime64]]:
+    """Return id -> first and last day of rows with bounds; a table by year says so itself."""
+    found: dict[str, tuple[np.datetime64, np.datetime64]] = {}
+    for frame in reference.tables.values():
+        if "year" in frame:
+            continue
+        rows = frame[frame[["valid_from", "valid_to"]].notna().any(axis=1)]
+        first = rows["valid_from"].fillna(pd.Timestamp("1900-01-01"))
+        last = rows["valid_to"].fillna(pd.Timestamp("2200-01-01"))
+        spans = (day.to_numpy(dtype="datetime64[D]") for day in (first, last))
+        found |= dict(zip(rows["factor_id"], zip(*spans, strict=True), strict=True))
+    return found
 
 
 def describe(reference: Reference, factor_id: str) -> dict[str, object]:

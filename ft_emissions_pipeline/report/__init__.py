@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ft_emissions_pipeline import store
+from ft_emissions_pipeline import reference, store
 from ft_emissions_pipeline.report.data import SHOWN, ReportData, read
 
 __all__ = ["ReportData", "read", "render", "write"]
@@ -69,6 +69,7 @@ def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
     parts.update(
         str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode()
     )
+    parts.update(reference.refusal(warehouse).encode())
     for source in sorted(Path(__file__).parent.iterdir()):
         if source.suffix in {".py", ".html"}:
             parts.update(source.read_bytes())

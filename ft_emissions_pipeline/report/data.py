@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline import reference, store, tables
+from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -22,13 +23,15 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_IMPACTS,
+    USAGE,
     Table,
 )
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
-    QUARANTINE, RESTATEMENTS,
+    ROLLUPS, QUARANTINE, RESTATEMENTS, USAGE,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -37,7 +40,10 @@ RUNS_AT_ONCE = 5000
 """Runs whose provenance is in memory at a time; each has some fifty rows of it."""
 
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
-LANDED = ("source_uri", "content_hash", "content", "records", "merged", "quarantined")
+LANDED = (
+    "source_uri", "source_record", "run_id", "join_note", "content_hash", "content", "records",
+    "merged", "quarantined",
+)  # fmt: skip
 BASIS_COUNTS = ("field", "basis", "rule", "runs")
 
 
@@ -52,30 +58,40 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, model_versions, inference_impacts, quarantine, restatements, pipeline_footprint
+    run_impacts, model_versions, inference_impacts, rollups, quarantine, restatements, pipeline_footprint
         Tables of the same name.
     run_notes : DataFrame
         Columns `RUN_NOTES` of table `normalized_runs`.
+    disclosed : DataFrame
+        Columns `disclosed.COMPARED` of table `normalized_runs`, of runs whose source disclosed a total.
+    usage_notes : DataFrame
+        Column repairs of table `usage`.
     landed : DataFrame
         Columns `LANDED` of table `landing_index`.
     basis_counts : DataFrame
         field, basis, rule, runs: table `field_provenance`, counted.
     versions : mapping
         Name of a table -> its Delta version.
+    refused_reference : str
+        Why newer reference tables than those in force were refused; empty where they were not.
     """
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
     inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
+    rollups: pd.DataFrame = field(default_factory=lambda: _empty(ROLLUPS))
     quarantine: pd.DataFrame = field(default_factory=lambda: _empty(QUARANTINE))
     restatements: pd.DataFrame = field(default_factory=lambda: _empty(RESTATEMENTS))
     pipeline_footprint: pd.DataFrame = field(default_factory=lambda: _empty(PIPELINE_FOOTPRINT))
     run_notes: pd.DataFrame = field(default_factory=lambda: _empty(NORMALIZED_RUNS, RUN_NOTES))
+    disclosed: pd.DataFrame = field(default_factory=lambda: _empty(NORMALIZED_RUNS, COMPARED))
+    usage_notes: pd.DataFrame = field(default_factory=lambda: _empty(USAGE, ("repairs",)))
     landed: pd.DataFrame = field(default_factory=lambda: _empty(LANDING_INDEX, LANDED))
     basis_counts: pd.DataFrame = field(
         default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
     )
     versions: Mapping[str, int | None] = field(default_factory=dict)
+    refused_reference: str = ""
 
 
 def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None) -> ReportData:
@@ -96,19 +112,24 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
     run_impacts = whole(RUN_IMPACTS)
+    disclosed = whole(NORMALIZED_RUNS, COMPARED)
     return ReportData(
         run_impacts=run_impacts,
         model_versions=whole(MODEL_VERSIONS),
         inference_impacts=whole(INFERENCE_IMPACTS),
+        rollups=whole(ROLLUPS),
         quarantine=whole(QUARANTINE),
         restatements=whole(RESTATEMENTS),
         pipeline_footprint=whole(PIPELINE_FOOTPRINT),
         run_notes=whole(NORMALIZED_RUNS, RUN_NOTES),
+        disclosed=disclosed[disclosed["disclosed_kgco2e"].notna()],
+        usage_notes=whole(USAGE, ("repairs",)),
         landed=whole(LANDING_INDEX, LANDED),
         basis_counts=_basis_counts(
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
         versions=pinned,
+        refused_reference=reference.refusal(warehouse),
     )
 
 

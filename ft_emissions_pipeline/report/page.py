@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from ft_emissions_pipeline import methodology
+from ft_emissions_pipeline import disclosed, methodology
 from ft_emissions_pipeline.report import charts, formatting, summary
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES
@@ -22,8 +22,12 @@ MODELS_IN_TABLE = 100
 MODELS_IN_CHARTS = 12
 RUNS_SHOWN = 200
 MOVES_SHOWN = 50
+COMPARED_SHOWN = 12
+NOT_JOINED_SHOWN = 30
 REASON_EXAMPLES = 3
 REMEDIES_SHOWN = 10
+PERIODS_SHOWN = 12
+TEAMS_SHOWN = 20
 
 PARTS = {
     "carbon": {
@@ -53,6 +57,8 @@ def page(data: ReportData) -> str:
     spans, own_days = summary.spans(points)
     runs = summary.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
     moves = summary.latest_restatements(data.restatements, MOVES_SHOWN)
+    compared = disclosed.compared(data.disclosed, data.run_impacts)
+    not_joined = summary.not_joined(data.landed)
     fields = summary.bases(data.basis_counts)
     remedies, conventions = summary.remedies(fields)
     fleet = summary.totals(data.run_impacts)
@@ -68,6 +74,7 @@ def page(data: ReportData) -> str:
         models=models.head(MODELS_IN_TABLE).to_dict("records"),
         all_models=len(models),
         drawn=len(drawn),
+        sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, TEAMS_SHOWN),
         over_time=_over_time(points, step_days, drawn, spans),
         own_days=own_days,
         compositions=_compositions(data, drawn, len(models)),
@@ -82,6 +89,12 @@ def page(data: ReportData) -> str:
         bases=BASES,
         refusals=summary.refusals(data.quarantine, REASON_EXAMPLES),
         landed=summary.landed_records(data.landed),
+        compared=compared.head(COMPARED_SHOWN).to_dict("records"),
+        all_compared=len(compared),
+        compared_sums=compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
+        repairs=summary.repairs(data.run_notes, data.usage_notes),
+        not_joined=not_joined[:NOT_JOINED_SHOWN],
+        all_not_joined=len(not_joined),
         causes=summary.causes(data.restatements).to_dict("records"),
         moves=moves.to_dict("records"),
         switches={name: _switches(name) for name in profiles},

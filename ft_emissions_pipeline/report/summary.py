@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
+from ft_emissions_pipeline.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
 from ft_emissions_pipeline.normalize.engine import IMPUTED
-from ft_emissions_pipeline.readers import REASONS
+from ft_emissions_pipeline.readers import REASONS, REPAIRS
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -211,6 +212,44 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
     return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
 
 
+def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[str, Any]]:
+    """Return the fleet's latest months, its latest quarter and year, and that year's teams.
+
+    Parameters
+    ----------
+    rollups : DataFrame
+        Table `rollups`.
+    periods, teams : int
+        Most months, and most teams, to show; teams stay out where no run names one.
+
+    Returns
+    -------
+    list of dict
+        label, and the columns of the table.
+    """
+    fleet = rollups[rollups["grouped_by"] == "fleet"].sort_values("date")
+    shown = [
+        fleet[fleet["period"] == period].tail(count)
+        for period, count in (("month", periods), ("quarter", 1), ("year", 1))
+    ]
+    of_team = rollups[(rollups["grouped_by"] == "team") & (rollups["period"] == "year")]
+    of_team = of_team[of_team["date"] == of_team["date"].max()]
+    if of_team["name"].notna().any():
+        shown.append(of_team.nlargest(teams, "allocated_kgco2e"))
+    rows = pd.concat(shown)
+    return [{**row, "label": _label(row)} for row in rows.to_dict("records")]
+
+
+def _label(row: dict[str, Any]) -> str:
+    first = row["date"]
+    period = {
+        "month": f"{first:%Y-%m}", "quarter": f"{first:%Y} Q{first.quarter}", "year": f"{first:%Y}",
+    }[row["period"]]  # fmt: skip
+    if row["grouped_by"] == "fleet":
+        return period
+    return f"{period}, {row['name'] if isinstance(row['name'], str) else 'no team named'}"
+
+
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
     """Return what the totals of models consist of, all but the named ones in one row.
 
@@ -319,6 +358,56 @@ def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
         for code, rows in quarantine.groupby("reason_code")
     ]
     return sorted(found, key=lambda reason: (-reason["records"], reason["code"]))
+
+
+def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what was repaired or left open in reading, in how many runs and daily counts.
+
+    Parameters
+    ----------
+    run_notes, usage_notes : DataFrame
+        Column repairs of tables `normalized_runs` and `usage`.
+
+    Returns
+    -------
+    list of dict
+        word, meaning, runs, counts (rows of usage); the most frequent first.
+    """
+    counted = {
+        name: frame["repairs"].dropna().str.split().map(_distinct).explode().value_counts()
+        for name, frame in (("runs", run_notes), ("counts", usage_notes))
+    }
+    table = pd.DataFrame(counted).fillna(0).astype("int64").rename_axis("word").reset_index()
+    table["meaning"] = table["word"].map(REPAIRS).fillna("")
+    table["records"] = table["runs"] + table["counts"]
+    ordered = table.sort_values(["records", "word"], ascending=[False, True])
+    found = ordered[["word", "meaning", "runs", "counts"]].to_dict("records")
+    return [{str(name): value for name, value in each.items()} for each in found]
+
+
+def _distinct(words: list[str]) -> list[str]:
+    """Return the words up to their colon, each once: two conflicts of a run make one record."""
+    return sorted({word.partition(":")[0] for word in words})
+
+
+def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records that may be of one run with several others, and with which.
+
+    Returns
+    -------
+    list of dict
+        run_id, source_uri, source_record, candidates (run ids), more (how many are not named).
+    """
+    noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
+    return [
+        {
+            "run_id": row.run_id,
+            "source_uri": row.source_uri,
+            "source_record": row.source_record,
+            **dict(zip(("candidates", "more"), candidates_of(row.join_note), strict=True)),
+        }
+        for row in noted.itertuples(index=False)
+    ]
 
 
 def landed_records(landed: pd.DataFrame) -> dict[str, int]:

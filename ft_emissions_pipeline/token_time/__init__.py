@@ -8,11 +8,20 @@ model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which
 `prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
 """
 
-from ft_emissions_pipeline.token_time.daily import fits, models_by_day, parameters, prior_of
+from ft_emissions_pipeline.token_time.daily import (
+    MODEL_ID,
+    days_resting_on,
+    fits,
+    models_by_day,
+    parameters,
+    prior_of,
+)
 from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
 
 __all__ = [
+    "MODEL_ID",
     "Model",
+    "days_resting_on",
     "fits",
     "models_by_day",
     "parameters",

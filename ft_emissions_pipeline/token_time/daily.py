@@ -16,6 +16,11 @@ from ft_emissions_pipeline.token_time import own_runs
 from ft_emissions_pipeline.token_time.model import Model, from_rows, prior, to_rows
 
 IN_FORCE, CANDIDATE = "in_force", "candidate"
+MODEL_ID = "token_time/"
+"""Begins the factor id of what a model predicted; its version follows."""
+
+TAUGHT = ("offsets", "own_width")
+"""Beginnings of the parameters that own runs add to the prior."""
 
 
 def prior_of(reference: ref.Reference) -> Model:
@@ -74,7 +79,25 @@ def fits(reference: ref.Reference, known: pd.DataFrame) -> list[tuple[str, Model
 
 
 def _rows(model: Model, status: str) -> pd.DataFrame:
-    return to_rows(model).assign(status=status, factor_id=f"token_time/{model.version}")
+    return to_rows(model).assign(status=status, factor_id=MODEL_ID + model.version)
+
+
+def days_resting_on(prior: Model, table: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the days whose model in force is this prior, or this prior with what own runs taught it.
+
+    Parameters
+    ----------
+    prior : Model
+        Of `prior_of`.
+    table : DataFrame
+        Table `token_time_model`.
+    """
+    numbers = to_rows(prior).set_index("parameter")[["value", "p05", "p95"]]
+    fixed = table[(table["status"] == IN_FORCE) & ~table["parameter"].str.startswith(TAUGHT)]
+    same = fixed[numbers.columns].to_numpy() == numbers.reindex(fixed["parameter"]).to_numpy()
+    days = pd.Series(same.all(axis=1)).groupby(fixed["date"].to_numpy())
+    rests = days.all() & (days.size() == len(numbers))
+    return pd.DatetimeIndex(rests.index[rests])
 
 
 def models_by_day(table: pd.DataFrame) -> list[tuple[Model, pd.Series]]:
@@ -90,7 +113,5 @@ def models_by_day(table: pd.DataFrame) -> list[tuple[Model, pd.Series]]:
     found = []
     for factor_id, days in of_day.groupby(of_day).groups.items():
         first = chosen[(chosen["date"] == days[0]) & (chosen["factor_id"] == factor_id)]
-        found.append(
-            (from_rows(first, str(factor_id).removeprefix("token_time/")), pd.Series(days))
-        )
+        found.append((from_rows(first, str(factor_id).removeprefix(MODEL_ID)), pd.Series(days)))
     return found

@@ -82,17 +82,19 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
         model_id, parameters, method, precision, gradient_checkpointing (share recomputed),
         sequence_length, micro_batch_size, gradient_accumulation, gpu_id, gpu_count: each may be
         missing but parameters, gpu_id and gpu_count. Optional: active_parameters, architecture,
-        node_count, tokens_per_micro_step, stage, lora_rank.
+        node_count, tokens_per_micro_step, stage, lora_rank, and date, the day as of which rows are
+        looked up.
     reference : Reference
         Reference tables.
     """
+    days = frame.get("date")
     model = ref.take(
         reference, "models", frame["model_id"],
-        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"],
+        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"], on=days,
     )  # fmt: skip
     gpu = ref.take(
         reference, "gpus", frame["gpu_id"],
-        ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"],
+        ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"], on=days,
     )  # fmt: skip
     optional = frame.reindex(
         columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step", "stage",
@@ -107,7 +109,7 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     layers, hidden = _dimensions(model, active, reference)
     multiplied = _multiplied(active.to_numpy(), layers, hidden, encoder, model["layers"].notna())
     length = frame["sequence_length"].astype("float64")
-    typical_length = ref.default(reference, "sequence_length")
+    typical_length = ref.default(reference, "sequence_length", days)
     known_length = length.fillna(typical_length.value).to_numpy()
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
     method = frame["method"]
@@ -116,7 +118,7 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     frozen = method.isin(("lora", "qlora", "adapter")).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
     recomputed = frame["gradient_checkpointing"].astype("float64")
-    typical = ref.default(reference, "checkpointing_share").value
+    typical = ref.default(reference, "checkpointing_share", days).value
     precision = frame["precision"].astype("object")
     named = precision.notna().to_numpy()
     number_format = precision.map(FORMAT_OF).astype("object")
@@ -189,8 +191,9 @@ def _tokens_of_micro_step(
     """
     told = optional["tokens_per_micro_step"].astype("float64").to_numpy()
     batch = frame["micro_batch_size"].astype("float64").to_numpy()
-    usual = ref.default(reference, "micro_batch_size")
-    usual_length = ref.default(reference, "sequence_length")
+    days = frame.get("date")
+    usual = ref.default(reference, "micro_batch_size", days)
+    usual_length = ref.default(reference, "sequence_length", days)
     product = length * np.where(np.isnan(batch), usual.value, batch)
     spread = np.hypot(
         np.where(np.isnan(batch), uncertainty.log_sd_of_interval(usual.p05, usual.p95), 0.0),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers import REASONS, Settings, read_bytes, read_file
+from ft_emissions_pipeline.readers import REASONS, REPAIRS, Settings, read_bytes, read_file
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 collect_ignore = (
@@ -133,8 +133,11 @@ def conserved():
     def check(reading):
         frames = (reading.runs, reading.usage, reading.telemetry, reading.quarantine)
         assert reading.merged >= 0
-        assert reading.records == reading.merged + sum(len(frame) for frame in frames)
+        lengths = len(reading.lengths) > 0  # one record, however many examples there are
+        assert reading.records == reading.merged + sum(map(len, frames)) + lengths
         assert set(reading.quarantine["reason_code"]) <= set(REASONS)
+        for frame in frames[:3]:
+            assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
         assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
         assert reading.runs["run_id"].notna().all()
@@ -398,6 +401,8 @@ def seeds(emissions_csv):
         "card.md": DISCLOSURE_MD.encode(),
         "disclosure.yaml": b"Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n",
         "runs.yaml": RUNS_YAML.encode(),
+        "lengths/histogram.csv": b"length,count\n128,900\n512,3\n",
+        "lengths/batches.json": b"[[128, 130], [512]]",
         "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
         "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
         "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),

@@ -1,5 +1,7 @@
 """CodeCarbon: each test carries one oddity seen in real files; values are worked out by hand."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -102,6 +104,80 @@ def test_short_and_shifted_rows_are_refused(read, emissions_csv):
     assert len(reading.runs) == 1
     assert reading.quarantine["reason_code"].tolist() == 3 * ["shifted_row"]
     assert "38" in reading.quarantine["reason"].iloc[1]
+
+
+FULL = {
+    "timestamp": "2026-03-02T12:00:00", "run_id": "0f9b5c1e-aaaa-bbbb-cccc-1234567890ab", "experiment_id": "none",
+    "emissions_rate": "1e-5", "cpu_power": "42.5", "gpu_power": "0.0", "ram_power": "10", "gpu_energy": "0.0",
+    "water_consumed": "0.0", "region": "ile-de-france", "os": "Linux-5.15", "python_version": "3.11.9",
+    "codecarbon_version": "3.2.9", "cpu_count": "64", "cpu_model": '"Xeon, 2.9 GHz"', "longitude": "2.3",
+    "latitude": "48.9", "ram_total_size": "503.5", "tracking_mode": "machine", "cpu_utilization_percent": "12.5",
+    "gpu_utilization_percent": "0", "ram_utilization_percent": "10", "ram_used_gb": "50",
+}  # fmt: skip
+
+
+def shortened(text, *dropped):
+    """Text of an emissions.csv whose last row lacks the cells of some columns, as CodeCarbon 3.2.9 appends it."""
+    *before, row = text.splitlines()
+    cells = [
+        cell
+        for name, cell in zip(before[0].split(","), re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', row), strict=True)
+        if name not in dropped
+    ]  # fmt: skip
+    return "\n".join([*before, ",".join(cells)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        ("region", "gpu_count", "gpu_model"),
+        ("gpu_count", "gpu_model"),
+        ("region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model", "longitude", "latitude"),
+        ("experiment_id", "region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model"),
+    ],
+)  # fmt: skip
+def test_a_short_row_of_codecarbon_329_is_realigned_where_that_is_unambiguous(
+    read, emissions_csv, dropped
+):
+    text = emissions_csv({}, FULL)
+    whole = read("whole/emissions.csv", text).runs
+    reading = read("short/emissions.csv", shortened(text, *dropped))
+    assert reading.quarantine.empty
+    runs = reading.runs.set_index("run_id")
+    run = runs.loc[FULL["run_id"]]
+    assert run["repairs"] == "short_row_realigned"
+    assert pd.isna(runs.loc["run-a", "repairs"])
+    assert (run["it_energy_kwh"], run["cpu_energy_kwh"], run["active_s"]) == (1.0, 0.25, 3600)
+    assert run["cpu_utilization"] == 0.125
+    expected = whole.set_index("run_id").loc[FULL["run_id"]]
+    gpus = ["gpu_model", "gpu_count", "gpu_energy_kwh", "it_energy_kwh", "repairs"]
+    pd.testing.assert_series_equal(run.drop(gpus), expected.drop(gpus))
+    assert run["gpu_count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "dropped"),
+    [
+        # Not even a value that is not read may be guessed from a cell of another form.
+        ({}, ("emissions_rate",)),
+        # Versions before did not drop cells.
+        ({"codecarbon_version": "3.2.6"}, ("gpu_count", "gpu_model")),
+    ],
+)
+def test_a_short_row_that_fits_in_no_way_is_refused(read, emissions_csv, changes, dropped):
+    text = shortened(emissions_csv({}, {**FULL, **changes}), *dropped)
+    reading = read("emissions.csv", text)
+    assert reading.runs["run_id"].tolist() == ["run-a"]
+    assert reading.quarantine["reason_code"].tolist() == ["shifted_row"]
+
+
+def test_a_short_row_that_fits_in_two_ways_is_refused(read, emissions_csv):
+    # With the columns in this order, 2 may be the number of GPUs as well as a longitude.
+    header, row = emissions_csv({**FULL, "longitude": "2", "latitude": "4"}).splitlines()
+    header = header.replace("gpu_count,gpu_model", "gpu_model,gpu_count")
+    text = shortened(f"{header}\n{row}\n", "gpu_model", "gpu_count")
+    reading = read("emissions.csv", text)
+    assert reading.quarantine["reason_code"].tolist() == ["shifted_row"]
 
 
 def test_a_header_repeated_by_concatenation_is_junk(read, emissions_csv):

@@ -1,8 +1,12 @@
 """Slurm's sacct: steps, elapsed times, allocated GPUs, states, energy; each fixture has one oddity."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from ft_emissions_pipeline import landing, methodology, normalize, reference, token_time
+from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 
 COLUMNS = (
@@ -112,6 +116,24 @@ def test_consumed_energy_is_in_joules_and_may_stand_in_a_step(one_run):
     # 7.2 MJ are 2 kWh: 1 kW over two hours.
     assert run["it_energy_kwh"] == pytest.approx(2.0)
     assert run["repairs"] == "energy_plugin_unknown"
+
+
+def test_energy_of_an_unknown_plugin_is_no_measurement_and_has_a_wide_interval(read):
+    factors = reference.load()
+    row = {"ConsumedEnergyRaw": "7200000"}
+    provenances = []
+    for repair in ("energy_plugin_unknown", ""):
+        reading = read("s.txt", sacct(row))
+        said = replace(reading, runs=reading.runs.assign(repairs=repair))
+        runs = landing.joined_runs([("s.txt", "slurm", said)], factors)
+        model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"]))
+        _, provenance = normalize.normalize(runs, factors, methodology.profile("default"), model)
+        provenances.append(provenance.set_index("field").loc["it_energy_kwh"])
+    unsure, plain = provenances
+    assert basis_of("slurm", "it_energy_kwh") == unsure["basis"] == "disclosed"
+    # gsd_energy_plugin_unknown is 1.5, gsd_disclosed 1.1; 90 % lie within 1.645 of them.
+    assert unsure["p95"] == pytest.approx(2.0 * 1.5**1.64485, rel=1e-4)
+    assert plain["p95"] == pytest.approx(2.0 * 1.1**1.64485, rel=1e-4)
 
 
 def test_an_energy_too_small_for_idle_gpus_is_of_the_processors_only(one_run):

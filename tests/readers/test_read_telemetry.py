@@ -249,6 +249,31 @@ def test_joules_since_the_driver_was_loaded_are_taken_as_differences(read):
     assert reading.runs[["run_id", "reserved_s"]].to_numpy().tolist() == [["k3j2", 15.0]]
 
 
+def test_columns_of_the_web_page_name_the_run_and_repeat_extremes(read):
+    column = "support-bot - system/gpu.0.powerWatts"
+    header = f'"_timestamp","{column}","{column}__MIN","{column}__MAX"'
+    reading = read("wandb_export.csv", f"{header}\n{START},360,300,420\n{START + 10},360,300,420\n")
+    assert reading.telemetry["energy_kwh"].tolist() == [pytest.approx(0.001)]
+    assert reading.telemetry["device"].tolist() == ["0"]
+    assert reading.runs["run_id"].tolist() == ["support-bot"]
+
+
+def test_several_runs_on_a_chart_of_the_web_page_stay_apart(read):
+    header = '"_timestamp","a - system/gpu.0.powerWatts","b - system/gpu.0.powerWatts"'
+    reading = read("wandb_export.csv", f"{header}\n{START},360,720\n{START + 10},360,720\n")
+    by_run = reading.telemetry.set_index("run_id")["energy_kwh"]
+    assert by_run.to_dict() == {"a": pytest.approx(0.001), "b": pytest.approx(0.002)}
+    assert reading.runs.empty
+
+
+@pytest.mark.parametrize("axis", ["Relative Time (Process)", "Step"])
+def test_relative_times_of_the_web_page_are_refused_with_what_to_export(refusal, axis):
+    text = f'"{axis}","a - system/gpu.0.powerWatts"\n0,360\n10,360\n'
+    code, reason = refusal("wandb_export.csv", text)
+    assert code == "missing_columns"
+    assert 'stream="events"' in reason
+
+
 def test_labels_tell_the_nodes_of_a_run_apart(read):
     header = "_timestamp,_runtime,gpu.0.powerWatts/l:node1,gpu.0.powerWatts/l:node2,gpu.process.0.powerWatts/l:node1"
     reading = read("k3j2.csv", f"{header}\n{START},0,360,720,360\n{START + 10},10,360,720,NaN\n")

@@ -1,6 +1,7 @@
 """What holds for every file: nothing raises, nothing disappears, no secret gets out."""
 
 import os
+from pathlib import Path
 from types import ModuleType
 
 import hypothesis.strategies as st
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ft_emissions_pipeline import readers
-from ft_emissions_pipeline.readers import READERS, REASONS, Settings, basis_of, files_in, read_file
+from ft_emissions_pipeline.readers import (
+    READERS,
+    REASONS,
+    REPAIRS,
+    Settings,
+    basis_of,
+    files_in,
+    read_file,
+)
 from ft_emissions_pipeline.readers.scrubbing import raw_text, scrubbed, scrubbed_cells
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
@@ -37,7 +46,8 @@ def test_every_good_file_is_read_by_its_own_reader(seeds, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(data)
         reading, content_hash, source_format = read_file(path, uri, NOW)
-        assert len(reading.runs) + len(reading.usage) + len(reading.telemetry) > 0, uri
+        parts = (reading.runs, reading.usage, reading.telemetry, reading.lengths)
+        assert sum(map(len, parts)) > 0, uri
         assert len(content_hash) == 64
         formats.add(source_format)
     assert formats == {reader.FORMAT for reader in READERS}
@@ -211,6 +221,16 @@ def test_every_reason_is_explained_and_every_reader_complete():
         assert set(reader.BASIS.values()) <= set(BASES)
         assert reader.PROGRESS is None or reader.PROGRESS in RUN_FIELDS
     assert len({reader.FORMAT for reader in READERS}) == len(READERS)
+
+
+def test_every_repair_is_explained_and_written_by_a_reader():
+    modules = Path(readers.__file__).parent.glob("*.py")
+    source = "".join(module.read_text() for module in modules if module.name != "reading.py")
+    assert all(REPAIRS.values())
+    # That none is written which is not explained, the fixture `conserved` sees to.
+    assert [
+        repair for repair in REPAIRS if f'"{repair}' not in source and f" {repair}" not in source
+    ] == []
 
 
 def test_basis_tells_measured_from_modelled():

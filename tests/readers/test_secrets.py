@@ -2,19 +2,24 @@
 
 Every text of every format's good files is replaced by secrets, and extended by them, one text after the
 other. What is read of them is searched, and so is all that a small pipeline makes of them: runs, usage,
-quarantine, normalized runs, their provenance, the tables on disk, and the report. Names of files are
+quarantine, normalized runs, their provenance, the tables on disk, the report, explanations, and whatever the command
+line prints. Names of files are
 outputs too (`source_uri`): a secret in one is replaced as in any text, and the file found by look-up.
 """
 
 import csv
 import io
+import itertools
 import json
 import re
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from ft_emissions_pipeline import (
+    api,
+    cli,
     impacts,
     landing,
     methodology,
@@ -32,6 +37,7 @@ from ft_emissions_pipeline.tables import (
     QUARANTINE,
     RUN_IMPACTS,
     RUNS,
+    TELEMETRY,
     USAGE,
     empty,
 )
@@ -157,13 +163,14 @@ def warehouse(tmp_path, all_seeds):
     first, last = pd.Timestamp("2018-01-01"), pd.Timestamp("2026-12-31")
     runs = landing.runs_of(folder, index, first, last, factors, NOW)
     usage = landing.usage_of(folder, index, first, last, NOW)
+    telemetry = landing.telemetry_of(folder, index, first, last, NOW)
     valid, refused = normalize.accepted(runs)
     model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(valid, factors, chosen, model)
     impact = impacts.run_impacts(normalized, provenance, chosen, factors)
     unread = landing.rejected(folder, index, empty(QUARANTINE), NOW)
     tables = {
-        LANDING_INDEX: index, RUNS: runs, USAGE: usage, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
+        LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
         RUN_IMPACTS: impact, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
     }  # fmt: skip
     for table, frame in tables.items():
@@ -183,3 +190,39 @@ def test_no_table_and_no_report_holds_a_secret(warehouse):
     raw = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert found_in(raw.decode("latin-1")) == []
     assert not [path for path in folder.rglob("*") if found_in(str(path.relative_to(folder)))]
+
+
+@pytest.fixture
+def planted_folder(tmp_path, all_seeds):
+    """A folder with some of each format's planted files, and a secret in every path."""
+    folder = tmp_path / "logs"
+    for uri, seed in all_seeds.items():
+        for n, data in enumerate(itertools.islice(planted(seed, uri), 1, None, 40)):
+            path = folder / f"{n}-sk-proj-abcdefghijklmnop1234" / uri
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return folder
+
+
+def test_nothing_that_the_command_line_prints_holds_a_secret(planted_folder):
+    for form in ("table", "json", "csv"):
+        arguments = ["estimate", str(planted_folder), "--format", form]
+        result = CliRunner().invoke(cli.app, arguments, env={"DAGSTER_HOME": ""})
+        assert result.exit_code == 0
+        # What is used goes to the one, what is not to the other; a table cuts long names.
+        assert "[remo" in result.stdout
+        assert "not used" in result.stderr
+        assert found_in(result.stdout + result.stderr) == [], form
+    unknown = ["explain", "none-of-them", "--file", str(planted_folder)]
+    refused = CliRunner().invoke(cli.app, unknown, env={"DAGSTER_HOME": ""})
+    assert refused.exit_code != 0
+    assert found_in(refused.output) == []
+
+
+def test_no_explanation_holds_a_secret(planted_folder):
+    runs, quarantine = api.read_runs([str(planted_folder)])
+    found = api.estimate(runs)
+    texts = [found.explain(run_id) for run_id in found.runs["run_id"]]
+    assert len(texts) > 30
+    assert any("[removed" in text for text in texts)
+    assert found_in("".join([*texts, quarantine.to_csv()])) == []

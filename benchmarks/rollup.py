@@ -1,0 +1,91 @@
+"""Roll-ups of a fleet that is re-tuned daily, with intervals, against plain sums by groupby."""
+
+import argparse
+import resource
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.timing import best_of, table
+from ft_emissions_pipeline import rollup
+
+INPUTS = (
+    "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_max_w", "cpu_utilization", "host_idle_w",
+    "memory_w", "pue", "grid_kgco2e_per_kwh", "gpu_embodied_kgco2e", "server_embodied_kgco2e",
+)  # fmt: skip
+"""Inputs of a run on known hardware, with its time logged, that rest on a factor."""
+
+
+def fleet(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Return a year's per-inference table, one version per model and day, with spreads and teams."""
+    random = np.random.default_rng(6)
+    runs = models * days
+    model, day = np.divmod(np.arange(runs), days)
+    version = pd.Series([f"m{m:04}-{d:03}" for m, d in zip(model, day, strict=True)], dtype="str")
+    names = pd.Series([f"model-{m:04}" for m in range(models)], dtype="str")
+    carbon = random.lognormal(0.0, 1.0, runs)
+    ledger = pd.DataFrame(
+        {
+            "date": pd.Timestamp("2026-01-01") + pd.to_timedelta(day, unit="D"),
+            "model_name": names.to_numpy()[model],
+            "model_version": version,
+            "inferences": random.integers(1, 10**6, runs).astype("float64"),
+            "inferences_basis": "actual",
+            "allocated_kgco2e": carbon,
+            "allocated_water_l": carbon * 30,
+            "status": "final",
+        }
+    )
+    place = random.integers(0, 40, models)[model].astype("str")
+    pieces = [
+        pd.DataFrame(
+            {"run_id": version, "input": name, "factor_id": np.char.add(f"{name}/", place)}
+        )
+        for name in INPUTS
+    ]
+    pieces += [
+        pd.DataFrame({"run_id": version, "input": name})
+        for name in ("it_energy_kwh", "shift", "bend")
+    ]
+    spreads = pd.concat(pieces, ignore_index=True)
+    for metric in ("total_kgco2e_log_sd", "total_water_l_log_sd"):
+        spreads[metric] = random.uniform(0.0, 0.2, len(spreads))
+    teams = pd.Series((model % 20).astype("str"), index=version)
+    return ledger, spreads, teams
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=int, default=2000)
+    parser.add_argument("--days", type=int, default=365)
+    options = parser.parse_args()
+    ledger, spreads, teams = fleet(options.models, options.days)
+    columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
+
+    def plain() -> pd.DataFrame:
+        month = ledger["date"].dt.to_period("M")
+        return ledger.groupby(["model_name", month])[columns].sum()
+
+    def by(*keys: str, rows: pd.DataFrame = ledger) -> pd.DataFrame:
+        return rollup.roll_up(rows, spreads, keys, expected_log_sd=0.1, teams=teams)
+
+    last_month = ledger[ledger["date"] >= ledger["date"].max().replace(day=1)]
+    baseline = best_of(3, plain).wall_s
+    rows = [("", "s", "x plain groupby")]
+    for name, spent in (
+        ("plain groupby by model and month", baseline),
+        ("roll_up by model and month", best_of(2, lambda: by("model", "month")).wall_s),
+        ("roll_up by team and quarter", best_of(2, lambda: by("team", "quarter")).wall_s),
+        ("roll_up of all", best_of(2, by).wall_s),
+        (
+            "roll_up of the last month",
+            best_of(2, lambda: by("model", "month", rows=last_month)).wall_s,
+        ),
+    ):
+        rows.append((name, f"{spent:.2f}", f"{spent / baseline:.1f}"))
+    table(f"{len(ledger):,} versions, {len(spreads):,} spreads", rows)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()

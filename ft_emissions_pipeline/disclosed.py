@@ -1,0 +1,98 @@
+"""Beside our total, the one that a run's own source disclosed (CodeCarbon, eco2AI, a model card).
+
+Put here: the comparison of the two, and what of their ratio can be told. Keep out: how it is shown
+(`explain.py`, `report/`). Nothing here changes a figure: a disclosed total is compared, never used.
+
+A source's total is carbon of electricity. With the same energy behind both,
+
+    ours / theirs = (PUE x grid) / (theirs / computing energy) x development multiplier
+                    + embodied / theirs
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+COMPARED = (
+    "run_id", "disclosed_kgco2e", "it_energy_kwh", "energy_route", "pue", "grid_kgco2e_per_kwh",
+    "development_multiplier", "source_uri",
+)  # fmt: skip
+"""Columns of `normalized_runs` that the comparison needs."""
+
+_SAME_ENERGY = ("logged_total", "logged_components")
+_ALIKE = 0.01
+"""Relative difference up to which two factors are the same."""
+
+
+def compared(normalized: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs whose source disclosed a total, beside ours.
+
+    Parameters
+    ----------
+    normalized : DataFrame
+        Columns `COMPARED` of table `normalized_runs`.
+    run_impacts : DataFrame
+        Table `run_impacts`.
+
+    Returns
+    -------
+    DataFrame
+        run_id, model_name, source_uri, date, disclosed_kgco2e, total_kgco2e with percentiles,
+        ratio (ours / theirs, missing where theirs is 0), reasons (list of str); the widest apart
+        first.
+    """
+    stated = normalized.loc[normalized["disclosed_kgco2e"].notna(), list(COMPARED)]
+    ours = run_impacts.drop(columns=["it_energy_kwh", "disclosed_kgco2e"], errors="ignore")
+    both = stated.merge(ours, on="run_id")
+    theirs = both["disclosed_kgco2e"]
+    both["ratio"] = both["total_kgco2e"] / theirs.where(theirs > 0)
+    both["reasons"] = pd.Series(
+        [reasons(row) for _, row in both.iterrows()], index=both.index, dtype="object"
+    )
+    apart = both["ratio"].map(lambda ratio: abs(math.log(ratio)) if ratio > 0 else math.inf)
+    return both.assign(apart=apart).sort_values(
+        ["apart", "run_id"], ascending=[False, True], ignore_index=True
+    )
+
+
+def reasons(run: pd.Series) -> list[str]:
+    """Return what of the difference is known, as sentences with their numbers.
+
+    Parameters
+    ----------
+    run : Series
+        Columns `COMPARED`, and embodied_kgco2e of table `run_impacts`.
+    """
+    theirs, energy = run["disclosed_kgco2e"], run["it_energy_kwh"]
+    known = []
+    if not theirs > 0:
+        known.append("the source states 0, which trackers write where they measured nothing")
+    elif run["energy_route"] not in _SAME_ENERGY:
+        known.append(_OTHER_ENERGY[run["energy_route"]])
+    elif energy > 0:
+        own, implied = run["pue"] * run["grid_kgco2e_per_kwh"], theirs / energy
+        if abs(own / implied - 1) > _ALIKE:
+            known.append(
+                f"kgCO2e per kWh of computing: theirs {implied:.3g}, ours PUE "
+                f"{run['pue']:.4g} x grid {run['grid_kgco2e_per_kwh']:.3g} = {own:.3g}"
+            )
+    if run["development_multiplier"] > 1:
+        known.append(
+            f"ours counts {run['development_multiplier']:.3g} times the final run, for its development"
+        )
+    if run["embodied_kgco2e"] > 0:
+        known.append(
+            f"ours holds {run['embodied_kgco2e']:.3g} kgCO2e embodied in the hardware, electricity alone none"
+        )
+    return known
+
+
+_OTHER_ENERGY = {
+    "meter": "our energy is the meter's, theirs software's",
+    "calibrated": "our energy is theirs, scaled by what meters of the host saw",
+    "gpu_measured": "our energy is the measured GPUs' and the modelled rest of the server's",
+    "power_model": "the source's energy is not logged, so energy and factor cannot be told apart",
+}
+"""energy_route -> why energies differ, where ours is not the source's own."""

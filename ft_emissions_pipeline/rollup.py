@@ -1,0 +1,385 @@
+"""Sums of the per-inference table: by model, team and fleet, over months, quarters and years.
+
+Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
+whose parts err together. Keep out: the per-inference table itself (`amortize.py`), how far a run
+scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import store, uncertainty
+from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
+from ft_emissions_pipeline.tables import (
+    GROUPS,
+    INFERENCE_IMPACTS,
+    PERIODS,
+    ROLLUPS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+)
+
+GROUP_KEYS = {"model": "model_name", "team": "team"}
+KEYS = (*GROUP_KEYS, *PERIODS)
+"""What a roll-up can be by; by nothing, it is one row for everything."""
+
+ADDITIVE = (
+    "ledger_rows", "inferences", "expected_inferences",
+    "allocated_kgco2e", "provisional_kgco2e", "uncounted_kgco2e",
+    "allocated_water_l", "provisional_water_l", "uncounted_water_l",
+)  # fmt: skip
+
+_METRICS = (
+    ("kgco2e", "total_kgco2e_log_sd", "gco2e_per_inference", GRAMS_PER_KG),
+    ("water_l", "total_water_l_log_sd", "water_ml_per_inference", MILLILITRES_PER_LITRE),
+)
+NEEDED = (
+    "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
+    "allocated_water_l", "status",
+)  # fmt: skip
+"""Columns of `inference_impacts` from which a roll-up follows."""
+
+CHECKED = ("date", "model_name", "inferences", "allocated_kgco2e", "allocated_water_l")
+"""Columns of `inference_impacts` that `differences` compares roll-ups with."""
+
+
+def roll_up(
+    inference_impacts: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    by: Sequence[str],
+    *,
+    expected_log_sd: float,
+    teams: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Sum the per-inference table up.
+
+    Parameters
+    ----------
+    inference_impacts : DataFrame
+        At least columns `NEEDED` of the table of this name.
+    run_spreads : DataFrame
+        Rows of the table of this name, at least of the runs behind these versions.
+    by : sequence of str
+        Of `KEYS`: `model`, `team`, and at most one of `month`, `quarter`, `year`.
+    expected_log_sd : float
+        Standard deviation of the logarithm of expected inferences, which err together.
+    teams : Series, optional
+        Run id -> team; needed to roll up by team.
+
+    Returns
+    -------
+    DataFrame
+        Ordered by its keys: `model_name` and `team` where asked for, `date` (first day of the
+        period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
+        percentiles, and intensities made of the sums, with percentiles.
+
+    Raises
+    ------
+    ValueError
+        If `by` names something else, or a run's spread is not there.
+    """
+    columns = _columns(by)
+    ledger = inference_impacts.reset_index(drop=True)
+    keys = _keys(ledger, by, teams)
+    group = keys.groupby(columns, dropna=False).ngroup() if columns else pd.Series(0, ledger.index)
+    number = group.to_numpy(dtype=np.intp)
+    parts = _additive(ledger)
+    sums = parts.groupby(number).sum()
+    first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
+    found = pd.concat([first, sums], axis=1)
+    members, position = _members(run_spreads, ledger["model_version"])
+    known = ledger["inferences"].notna().to_numpy()
+    doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
+    for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
+        amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
+        low, high = _interval(amount, position, number, member)
+        # Runs are added up in another order there, which may differ in the last digit.
+        whole = sums[f"allocated_{metric}"].to_numpy()
+        found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
+        found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
+        counted = np.where(known, amount, 0.0)
+        low, high = (low, high) if known.all() else _interval(counted, position, number, member)
+        total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
+        served = sums["inferences"].where(sums["inferences"] > 0)
+        found[ratio] = per_inference(total * factor, served)
+        below, above = _with_doubt(total, low, high, doubt)
+        found[f"{ratio}_p05"], found[f"{ratio}_p95"] = found[ratio] * below, found[ratio] * above
+    return found.reset_index(drop=True)
+
+
+def _columns(by: Sequence[str]) -> list[str]:
+    periods = [key for key in by if key in PERIODS]
+    unknown = [key for key in by if key not in KEYS]
+    if unknown or len(periods) > 1 or len(set(by)) < len(by):
+        what = f"{unknown[0]} is none of these" if unknown else f"not by {', '.join(by)}"
+        msg = f"roll up by any of {', '.join(GROUP_KEYS)} and at most one of {', '.join(PERIODS)}; {what}"
+        raise ValueError(msg)
+    return [GROUP_KEYS[key] for key in by if key in GROUP_KEYS] + ["date"] * len(periods)
+
+
+def period_start(dates: pd.Series, period: str) -> pd.Series:
+    """Return the first day of each date's month, quarter or year."""
+    return dates.dt.to_period(period[0].upper()).dt.start_time.astype("datetime64[us]")
+
+
+def _keys(ledger: pd.DataFrame, by: Sequence[str], teams: pd.Series | None) -> pd.DataFrame:
+    found = {}
+    for key in by:
+        if key in PERIODS:
+            days, code = np.unique(ledger["date"].to_numpy(), return_inverse=True)
+            starts = period_start(pd.Series(days), key)
+            found["date"] = starts.to_numpy()[code]
+        elif key == "team":
+            if teams is None:
+                msg = "to roll up by team, name the team of each run"
+                raise ValueError(msg)
+            found["team"] = ledger["model_version"].map(teams).to_numpy()
+        else:
+            found["model_name"] = ledger["model_name"].to_numpy()
+    order = [name for name in (*GROUP_KEYS.values(), "date") if name in found]
+    return pd.DataFrame({name: found[name] for name in order}, index=ledger.index)
+
+
+def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
+    inferences = ledger["inferences"].fillna(0.0)
+    parts = {
+        "ledger_rows": 1,
+        "inferences": inferences,
+        "expected_inferences": inferences.where(ledger["inferences_basis"] == "expected", 0.0),
+    }
+    for metric, *_ in _METRICS:
+        amount = ledger[f"allocated_{metric}"]
+        parts[f"allocated_{metric}"] = amount
+        parts[f"provisional_{metric}"] = amount.where(ledger["status"] == "provisional", 0.0)
+        parts[f"uncounted_{metric}"] = amount.where(ledger["inferences"].isna(), 0.0)
+    return pd.DataFrame(parts, index=ledger.index)[list(ADDITIVE)]
+
+
+def _members(
+    run_spreads: pd.DataFrame, versions: pd.Series
+) -> tuple[list[uncertainty.Members], np.ndarray]:
+    """Return how runs scatter, by metric, and which of them made each row's version."""
+    position, runs = pd.factorize(versions)
+    codes, named = pd.factorize(run_spreads["run_id"])
+    at = pd.Index(runs).get_indexer(named)[codes]
+    order = np.argsort(at, kind="stable")
+    order = order[np.searchsorted(at[order], 0) :]
+    at = at[order]
+    missing = np.bincount(at, minlength=len(runs)) == 0
+    if missing.any():
+        msg = (
+            f"{missing.sum()} run(s) have no row in run_spreads, for instance {runs[missing][0]}; "
+            "run their days again with `ft-emissions run --from DAY --to DAY`"
+        )
+        raise ValueError(msg)
+    (inputs, names), (factors, rows) = (
+        pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
+    )
+    inputs, factors = inputs[order], factors[order]
+    is_shift, is_bend = (
+        inputs == pd.Index(names).get_indexer([name])[0] for name in ("shift", "bend")
+    )
+    joint = factors >= 0
+    alone = ~(joint | is_shift | is_bend)
+    variable = (inputs * max(len(rows), 1) + factors)[joint]
+    found = []
+    for _, column, _, _ in _METRICS:
+        moves = run_spreads[column].to_numpy()[order]
+
+        def summed(rows_of: np.ndarray, values: np.ndarray = moves) -> np.ndarray:
+            return np.bincount(at[rows_of], values[rows_of], len(runs))
+
+        own = np.sqrt(summed(alone, moves**2))
+        found.append(
+            uncertainty.Members(
+                at[joint], variable, moves[joint], own, summed(is_shift), summed(is_bend)
+            )
+        )
+    return found, position
+
+
+def _interval(
+    amount: np.ndarray, position: np.ndarray, group: np.ndarray, members: uncertainty.Members
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum the days of a run first: its own error is the same on each of them."""
+    key = group.astype(np.int64) * len(members.own) + position
+    codes, once = pd.factorize(key)
+    part = np.asarray(np.bincount(codes, amount), dtype=float)
+    return uncertainty.interval_of_sums(
+        part, once % len(members.own), once // len(members.own), members
+    )
+
+
+def _with_doubt(
+    total: np.ndarray, low: np.ndarray, high: np.ndarray, doubt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return p05 and p95 over the value, once the inferences below are uncertain as well."""
+    some = total > 0
+    below, above = (
+        np.log(np.divide(end, total, out=np.ones_like(total), where=some)) for end in (low, high)
+    )
+    middle, half = (above + below) / 2, (above - below) / 2
+    wide = np.hypot(half, uncertainty.Z_95 * doubt)
+    return np.minimum(np.exp(middle - wide), 1.0), np.maximum(np.exp(middle + wide), 1.0)
+
+
+def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
+    return (part / whole.where(whole > 0)).fillna(0.0)
+
+
+def rollups(
+    inference_impacts: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    teams: pd.Series,
+    *,
+    expected_log_sd: float,
+    periods: Sequence[str] = PERIODS,
+) -> pd.DataFrame:
+    """Return table `rollups` of the given days: every group over every kind of period.
+
+    Parameters
+    ----------
+    inference_impacts, run_spreads, teams, expected_log_sd
+        As for `roll_up`; the days must fill the periods.
+    periods : sequence of str
+        Kinds of periods.
+    """
+    frames = [
+        roll_up(
+            inference_impacts,
+            run_spreads,
+            [period] if grouped_by == "fleet" else [grouped_by, period],
+            expected_log_sd=expected_log_sd,
+            teams=teams,
+        )
+        .rename(columns={GROUP_KEYS.get(grouped_by, ""): "name"})
+        .assign(period=period, grouped_by=grouped_by)
+        for period in periods
+        for grouped_by in GROUPS
+    ]
+    ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))
+    return conform(ordered, ROLLUPS)
+
+
+def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.DataFrame:
+    """Return the roll-ups that are not the sum of the per-inference table.
+
+    Parameters
+    ----------
+    rollups : DataFrame
+        Table `rollups`.
+    inference_impacts : DataFrame
+        Columns `CHECKED` of the table of this name, all days.
+
+    Returns
+    -------
+    DataFrame
+        period, date, grouped_by, name, column, rolled_up, ledger: one row per number that differs
+        by more than a relative 1e-9, or is missing on one side. Models are compared one by one, teams
+        as the sum of all.
+    """
+    columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
+    by_day = inference_impacts.groupby(["date", "model_name"])[columns].sum().reset_index()
+    found = []
+    for period in PERIODS:
+        ledger = by_day.assign(date=period_start(by_day["date"], period), name=by_day["model_name"])
+        held = rollups[rollups["period"] == period]
+        for grouped_by in GROUPS:
+            keys = ["date", "name"] if grouped_by == "model" else ["date"]
+            left = held[held["grouped_by"] == grouped_by].groupby(keys)[columns].sum()
+            right = ledger.groupby(keys)[columns].sum()
+            every = left.index.union(right.index)
+            pair = pd.DataFrame(
+                {"rolled_up": left.reindex(every).stack(), "ledger": right.reindex(every).stack()}
+            ).rename_axis([*keys, "column"])
+            same = np.isclose(pair["rolled_up"], pair["ledger"], rtol=1e-9, atol=0.0)
+            found.append(pair[~same].reset_index().assign(period=period, grouped_by=grouped_by))
+    names = ["period", "date", "grouped_by", "name", "column", "rolled_up", "ledger"]
+    return pd.concat(found, ignore_index=True).reindex(columns=names)
+
+
+def refreshed(
+    warehouse: str | Path,
+    days: tuple[pd.Timestamp, pd.Timestamp] | None,
+    *,
+    expected_log_sd: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `rollups` with the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    days : (Timestamp, Timestamp) or None
+        First and last day whose rows may have changed; None for all days.
+    expected_log_sd : float
+        As for `roll_up`.
+
+    Returns
+    -------
+    rollups, ledger : DataFrame
+        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
+
+    Notes
+    -----
+    A period that no longer adds up, because a run ended before its roll-ups were written, is made
+    anew whatever the days are.
+    """
+    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
+    held = store.read(warehouse, ROLLUPS)
+    within = ledger["date"].between(*days) if days else pd.Series(True, ledger.index)
+    stale = differences(held, ledger)
+    for period in PERIODS:
+        starts = period_start(ledger["date"], period)
+        due = starts[within].drop_duplicates()
+        if days:
+            ends = period_start(pd.Series(pd.to_datetime(list(days)).as_unit("us")), period)
+            due = pd.concat([due, ends])
+        due = pd.concat([due, stale.loc[stale["period"] == period, "date"]]).drop_duplicates()
+        touched = ledger.loc[starts.isin(due), "date"]
+        kept = held[(held["period"] != period) | ~held["date"].isin(due)]
+        held = (
+            kept
+            if touched.empty
+            else pd.concat([kept, _of_days(warehouse, touched, due, period, expected_log_sd)])
+        )
+    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS), ledger
+
+
+def _of_days(
+    warehouse: str | Path, touched: pd.Series, due: pd.Series, period: str, expected_log_sd: float
+) -> pd.DataFrame:
+    span = touched.min().date(), touched.max().date()
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    rows = rows[period_start(rows["date"], period).isin(due)]
+    spreads, teams = of_versions(warehouse, rows["model_version"])
+    return rollups(rows, spreads, teams, expected_log_sd=expected_log_sd, periods=[period])
+
+
+def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows of `run_spreads` and the teams of the runs that made some versions."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id", "team"])
+    runs = runs[runs["run_id"].isin(versions.unique())]
+    span = (runs["date"].min().date(), runs["date"].max().date()) if len(runs) else None
+    spreads = store.read(warehouse, RUN_SPREADS, span)
+    return spreads, runs.set_index("run_id")["team"]
+
+
+def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
+    """Return `roll_up` of all days of a warehouse."""
+    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
+    spreads, teams = of_versions(warehouse, rows["model_version"])
+    return roll_up(rows, spreads, by, expected_log_sd=expected_log_sd(ref.load()), teams=teams)
+
+
+def expected_log_sd(reference: ref.Reference) -> float:
+    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
+    return math.log(ref.default(reference, "gsd_disclosed").value)

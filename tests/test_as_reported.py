@@ -1,0 +1,112 @@
+"""What stood in the table on a past day, by the instants of its commits."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import warehouses
+from deltalake import DeltaTable
+from typer.testing import CliRunner
+
+from ft_emissions_pipeline import cli, restatement, store
+from ft_emissions_pipeline.as_reported import NothingReported, as_reported
+from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
+
+
+@pytest.fixture(scope="module")
+def restated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """A warehouse whose table was first committed on March 1st and restated today."""
+    made = warehouses.everything(
+        warehouses.many_kinds(), warehouses.some_usage(), warehouses.chosen()
+    )
+    warehouse = warehouses.write(tmp_path_factory.mktemp("restated") / "warehouse", made)
+    backdate(warehouse, pd.Timestamp("2026-03-01T12:00"))
+    restatement.apply(
+        warehouse,
+        warehouses.chosen(warehouses.scaled(warehouses.reference.load(), warehouses.GRID)),
+    )
+    return warehouse, made[INFERENCE_IMPACTS]
+
+
+def backdate(warehouse: Path, to: pd.Timestamp) -> None:
+    """Let the commits so far be of a past instant, as if the table had been written then."""
+    at = int(to.timestamp() * 1000)
+    for log in (warehouse / INFERENCE_IMPACTS.name / "_delta_log").glob("*.json"):
+        lines = log.read_text().splitlines()
+        log.write_text(
+            "\n".join(
+                re.sub(r'("commitInfo":\{"timestamp":)\d+', rf"\g<1>{at}", line) for line in lines
+            )
+        )
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(cli.app, [str(each) for each in arguments])
+
+
+def test_the_last_commit_up_to_the_end_of_the_day_counts(restated):
+    warehouse, first = restated
+    found = as_reported(warehouse, pd.Timestamp("2026-03-01"))
+    pd.testing.assert_frame_equal(
+        found.rows, first.sort_values(list(INFERENCE_IMPACTS.key)).reset_index(drop=True)
+    )
+    assert len(found.restated) > 0
+    today = as_reported(warehouse, pd.Timestamp.now("UTC").tz_localize(None).floor("D"))
+    assert today.restated.empty
+    assert not today.rows.equals(found.rows)
+
+
+def test_before_the_first_commit_nothing_stood(restated, tmp_path):
+    with pytest.raises(NothingReported, match=r"nothing stood .* first commit is of 2026-03-01"):
+        as_reported(restated[0], pd.Timestamp("2026-02-28"))
+    with pytest.raises(NothingReported, match="make it with `ft-emissions run`"):
+        as_reported(tmp_path, pd.Timestamp("2026-02-28"))
+
+
+def test_a_vacuumed_version_is_said_to_be_gone(restated, tmp_path):
+    warehouse = shutil.copytree(restated[0], tmp_path / "warehouse")
+    DeltaTable(store.uri(warehouse, INFERENCE_IMPACTS)).vacuum(
+        retention_hours=0, enforce_retention_duration=False, dry_run=False
+    )
+    with pytest.raises(NothingReported, match="was vacuumed"):
+        as_reported(warehouse, pd.Timestamp("2026-03-01"))
+
+
+def test_a_history_that_was_cut_off_is_said_to_be(restated, tmp_path):
+    warehouse = shutil.copytree(restated[0], tmp_path / "warehouse")
+    DeltaTable(store.uri(warehouse, INFERENCE_IMPACTS)).create_checkpoint()
+    for version in (0, 1):
+        (warehouse / INFERENCE_IMPACTS.name / "_delta_log" / f"{version:020d}.json").unlink()
+    with pytest.raises(NothingReported, match="was removed"):
+        as_reported(warehouse, pd.Timestamp("2026-03-01"))
+
+
+def test_the_command_prints_what_stood_and_what_moved_since(restated):
+    asked = (
+        "as-reported",
+        "--at",
+        "2026-03-01",
+        "--warehouse",
+        restated[0],
+        "--date",
+        "2026-01-06",
+    )
+    result = invoke(*asked)
+    assert result.exit_code == 0, result.stderr
+    assert "version 1 of inference_impacts, committed 2026-03-01 12:00 UTC" in result.stdout
+    assert "support-bot" in result.stdout
+    assert f"factor changed: {warehouses.GRID}: gco2e_per_kwh 274.775 -> 549.55" in result.stdout
+    rows = invoke(*asked, "--format", "csv").stdout.splitlines()
+    assert rows[0].startswith("date,model_name")
+    assert all(row.startswith("2026-01-06") for row in rows[1:])
+    told = json.loads(invoke(*asked, "--format", "json").stdout)
+    assert len(told["as_reported"]) == len(rows) - 1
+    assert {each["cause"] for each in told["restated_since"]} == {"factor changed"}
+    early = invoke("as-reported", "--at", "2026-02-01", "--warehouse", restated[0])
+    assert (early.exit_code, early.stdout) == (1, "")
+    assert "nothing stood" in early.stderr

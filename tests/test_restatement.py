@@ -1,0 +1,375 @@
+"""A changed factor touches exactly what rests on it, whatever was edited and whenever it was killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.synchronize
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import warehouses
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ft_emissions_pipeline import reference, restatement, store, tables
+from ft_emissions_pipeline.tables import (
+    FACTOR_ROWS,
+    FACTORS_USED,
+    FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    RESTATEMENTS,
+    RUN_FACTORS,
+    RUN_IMPACTS,
+    Table,
+)
+
+COMPUTED = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS)
+BY_DAY = tuple(table for table in COMPUTED if table.partition)
+RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
+BEFORE = warehouses.everything(RUNS, USAGE, warehouses.chosen(FACTORS))
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return warehouses.write(tmp_path_factory.mktemp("stored"), BEFORE)
+
+
+@pytest.fixture
+def warehouse(stored: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(stored, tmp_path / "warehouse")
+
+
+def results(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return rows without the version with which they were last computed."""
+    ordered = tables.from_arrow(tables.to_arrow(frame, table), table)
+    return ordered.drop(columns=["reference_version"], errors="ignore")
+
+
+def moved_keys(old: pd.DataFrame, new: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return the keys of rows that differ, found by brute force."""
+    sides = pd.concat(
+        [results(old, table).assign(side=0), results(new, table).assign(side=1)], ignore_index=True
+    )
+    # Ten digits: what is computed among other runs may differ in the sixteenth.
+    digits = {c: sides[c].map("{:.10e}".format) for c in sides.select_dtypes("float")}
+    alone = ~sides.assign(**digits).drop(columns="side").duplicated(keep=False)
+    return sides.loc[alone]
+
+
+def differing_days(old: dict[Table, pd.DataFrame], new: dict[Table, pd.DataFrame]) -> set:
+    return {day for t in BY_DAY for day in moved_keys(old[t], new[t], t)["date"]}
+
+
+# What is touched
+
+
+def edits() -> st.SearchStrategy:
+    """Draw an edit of the reference tables: a value scaled, a row gone, a row that now comes first."""
+    used = BEFORE[FACTORS_USED]["factor_id"]
+    scalable = sorted(
+        each
+        for each in set(used)
+        if each.split("/")[0] not in {"aliases", "instances", "cloud_regions", "common_hardware"}
+        and not each.startswith("defaults/undated")
+    )
+    unused = [
+        frame["factor_id"].iloc[0]
+        for name, frame in FACTORS.tables.items()
+        if name in {"gpus", "servers", "grid_intensity", "electricity_water", "datacenter"}
+    ]
+    removable = sorted(
+        each
+        for each in set(used)
+        if each.split("/")[0] in {"grid_intensity", "electricity_water", "datacenter", "aliases"}
+        and "/world/" not in each
+    )
+    added = ["grid of the year", "grid of the region", "water of first rank", "alias"]
+    return st.one_of(
+        st.tuples(st.just("scale"), st.sampled_from([*scalable, *unused]), st.sampled_from([0.9, 1.1])),
+        st.tuples(st.just("remove"), st.sampled_from(removable)),
+        st.tuples(st.just("add"), st.sampled_from(added)),
+    )  # fmt: skip
+
+
+def with_edit(factors: reference.Reference, edit: tuple) -> reference.Reference:
+    if edit[0] == "scale":
+        return warehouses.scaled(factors, edit[1], edit[2])
+    if edit[0] == "remove":
+        name = edit[1].split("/")[0]
+        frame = factors.tables[name]
+        return warehouses.edited(factors, name, frame[frame["factor_id"] != edit[1]])
+    name, row = ADDED[edit[1]]
+    frame = factors.tables[name]
+    like = frame.head(1) if name == "aliases" else frame[frame["factor_id"] == row["like"]]
+    new = like.assign(**{column: value for column, value in row.items() if column != "like"})
+    return warehouses.edited(factors, name, pd.concat([frame, new]), new["factor_id"].item())
+
+
+ADDED = {
+    "grid of the year": ("grid_intensity", {
+        "like": warehouses.GRID, "year": 2026, "gco2e_per_kwh": 111.0,
+        "factor_id": "grid_intensity/egrid_subregion/NWPP/2026"}),
+    "grid of the region": ("grid_intensity", {
+        "like": warehouses.GRID, "zone_type": "cloud_region", "zone": "aws:us-west-2", "year": 2023,
+        "gco2e_per_kwh": 99.0, "factor_id": "grid_intensity/cloud_region/aws:us-west-2/2023"}),
+    "water of first rank": ("electricity_water", {
+        "like": "electricity_water/country/FRA/1", "rank": 0, "l_per_kwh": 9.0,
+        "factor_id": "electricity_water/country/FRA/0"}),
+    "alias": ("aliases", {
+        "kind": "gpus", "alias": "Foo 9000", "id": "H100-SXM5-80GB", "assumed": False,
+        "factor_id": "aliases/gpus/Foo_9000/H100-SXM5-80GB"}),
+}  # fmt: skip
+"""New rows: a year of its own, a nearer zone, a better rank, a name that nobody knew."""
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=st.lists(edits(), min_size=1, max_size=3, unique=True))
+def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
+    factors = FACTORS
+    for edit in drawn:
+        if edit[0] == "add" or edit[1] in set(factors.tables[edit[1].split("/")[0]]["factor_id"]):
+            factors = with_edit(factors, edit)
+    choices = warehouses.chosen(factors)
+    after = warehouses.everything(RUNS, USAGE, choices)
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = shutil.copytree(stored, Path(folder) / "warehouse")
+        plan = restatement.plan(warehouse, choices)
+        moved = differing_days(BEFORE, after)
+        assert moved <= set(plan.days)
+        # Larger than need be only by kinds of runs that rest on a row with a changed value.
+        idle = plan.runs[~plan.runs["run_id"].isin(moved_runs(after))]
+        changed = set(plan.rows["factor_id"])
+        for key in idle["factors_key"].unique():
+            of_kind = BEFORE[FACTORS_USED].query("factors_key == @key")["factor_id"]
+            assert changed & set(of_kind), (drawn, key)
+        done = restatement.apply(warehouse, choices)
+        assert set(done.days) <= set(plan.days)
+        for table in COMPUTED:
+            pd.testing.assert_frame_equal(
+                results(store.read(warehouse, table), table),
+                results(after[table], table),
+                rtol=1e-14,
+                atol=0.0,
+                obj=table.name,
+            )
+        assert restatement.plan(warehouse, choices).runs.empty
+
+
+def moved_runs(after: dict[Table, pd.DataFrame]) -> set[str]:
+    """Return the runs, or versions, any figure or stamp of which differs from before."""
+    moved: set[str] = set()
+    for table in COMPUTED:
+        column = "model_version" if "model_version" in table.names else "run_id"
+        moved |= set(moved_keys(BEFORE[table], after[table], table)[column])
+    return moved
+
+
+# What is said of it
+
+
+def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: Path) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, 1.5))
+    plan = restatement.plan(warehouse, choices)
+    row = plan.rows.query("column == 'gco2e_per_kwh'").iloc[0]
+    assert row["factor_id"] == warehouses.GRID
+    assert row["new"] == pytest.approx(1.5 * row["old"])
+    rest = BEFORE[FIELD_PROVENANCE]["factor_id"].eq(warehouses.GRID)
+    assert set(plan.runs["run_id"]) == set(BEFORE[FIELD_PROVENANCE].loc[rest, "run_id"])
+    assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
+    expected = plan.by_model.set_index("model_name").loc["support-bot"]
+    done = restatement.apply(warehouse, choices)
+    now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
+    for total in ("total_kgco2e", "total_water_l"):
+        assert expected[f"{total}_expected"] == pytest.approx(now[total].sum(), rel=1e-9)
+    detail = done.restatements["cause_detail"].unique().tolist()
+    assert detail == [f"{warehouses.GRID}: gco2e_per_kwh {row['old']:.12g} -> {row['new']:.12g}"]
+
+
+def test_each_table_changes_in_one_commit_and_not_again(warehouse: Path) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
+    before = {table: store.version(warehouse, table) for table in COMPUTED}
+    restatement.apply(warehouse, choices)
+    after = {table: store.version(warehouse, table) for table in tables.TABLES.values()}
+    assert {table: after[table] for table in COMPUTED} == {t: v + 1 for t, v in before.items()}
+    assert restatement.apply(warehouse, choices).runs == 0
+    assert {table: store.version(warehouse, table) for table in after} == after
+
+
+def test_any_figure_leads_to_the_content_of_its_factor_rows(stored: Path) -> None:
+    run_id = store.read(stored, RUN_IMPACTS).query("model_name == 'support-bot'")["run_id"].iloc[0]
+    of_run = store.read(stored, RUN_FACTORS).loc[lambda f: f["run_id"] == run_id]
+    kind = ["factors_key", "methodology", "reference_version"]
+    used = store.read(stored, FACTORS_USED).merge(of_run[kind], on=kind)
+    rows = used.merge(store.read(stored, FACTOR_ROWS), on=["factor_id", "row_hash"])
+    assert len(rows) == len(used)
+    grid = rows.set_index("factor_id")["content"][warehouses.GRID]
+    assert '"gco2e_per_kwh": 274.775' in grid
+    named = store.read(stored, FIELD_PROVENANCE).loc[lambda f: f["run_id"] == run_id, "factor_id"]
+    ids = {each for text in named.dropna() for each in text.split(" ")}
+    assert {each for each in ids if not each.startswith("methodology/")} <= set(rows["factor_id"])
+
+
+def test_a_better_source_for_the_same_value_restates_nothing(warehouse: Path) -> None:
+    frame = FACTORS.tables["grid_intensity"].copy()
+    frame.loc[frame["factor_id"] == warehouses.GRID, "source"] = "the second edition"
+    factors = warehouses.edited(FACTORS, "grid_intensity", frame, warehouses.GRID)
+    assert restatement.plan(warehouse, warehouses.chosen(factors)).runs.empty
+
+
+@pytest.mark.parametrize(
+    ("choices", "cause"),
+    [
+        (lambda: warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID)), "factor changed"),
+        (lambda: warehouses.chosen(warehouses.scaled(FACTORS, "defaults/model_flop_utilization", 1.1)),
+         "token-time model changed"),
+        (lambda: warehouses.chosen(profile="scope3-2024"), "methodology changed"),
+    ],
+)  # fmt: skip
+def test_causes_are_named(warehouse: Path, choices: Callable, cause: str) -> None:
+    moved = restatement.apply(warehouse, choices()).restatements
+    assert set(moved["cause"]) == {cause}
+    pd.testing.assert_frame_equal(store.read(warehouse, RESTATEMENTS), moved.sort_values(
+        list(RESTATEMENTS.key)).reset_index(drop=True))  # fmt: skip
+
+
+# What goes wrong
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def assert_same(warehouse: Path, undisturbed: Path) -> None:
+    for table in (*COMPUTED, RUN_FACTORS, RESTATEMENTS, tables.PENDING_RESTATEMENT):
+        pd.testing.assert_frame_equal(
+            store.read(warehouse, table), store.read(undisturbed, table), obj=table.name
+        )
+
+
+def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
+    write, commits = store.write_deltalake, []
+
+    def counted(*arguments: object, **options: object) -> None:
+        commits.append(len(commits))
+        write(*arguments, **options)
+
+    undisturbed = shutil.copytree(stored, tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_deltalake", counted)
+        restatement.apply(undisturbed, choices)
+    assert len(commits) > 9
+    for last in commits:
+        warehouse, done = shutil.copytree(stored, tmp_path / f"cut-{last}"), []
+
+        def cut(*arguments: object, done: list = done, last: int = last, **options: object) -> None:
+            if len(done) > last:
+                raise Killed
+            done.append(None)
+            write(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "write_deltalake", cut)
+            try:
+                restatement.apply(warehouse, choices)
+            except Killed:
+                assert last < commits[-1]
+        restatement.apply(warehouse, choices)
+        assert_same(warehouse, undisturbed)
+
+
+KILLS = int(os.environ.get("FT_EMISSIONS_KILLS", "3"))
+"""Real ones take a process and a year of days each; the release check sets 20."""
+
+
+def restate_a_year(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
+    choices = warehouses.chosen(warehouses.scaled(reference.load(), warehouses.GRID))
+    ready.set()
+    restatement.apply(warehouse, choices)
+
+
+def test_kill_9_at_random_moments_of_a_year(tmp_path: Path) -> None:
+    runs = warehouses.a_year()
+    year = warehouses.write(
+        tmp_path / "year", warehouses.everything(runs, USAGE, warehouses.chosen(FACTORS))
+    )
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
+    undisturbed = shutil.copytree(year, tmp_path / "undisturbed")
+    began = time.perf_counter()
+    assert restatement.apply(undisturbed, choices).runs == 365
+    length = time.perf_counter() - began
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["warehouses", "great_expectations"])
+    moments = np.random.default_rng(20).uniform(0, length, KILLS)
+    for number, moment in enumerate(moments):
+        warehouse = shutil.copytree(year, tmp_path / f"killed-{number}")
+        ready = processes.Event()
+        process = processes.Process(target=restate_a_year, args=(warehouse, ready))
+        process.start()
+        assert ready.wait(120)
+        process.join(moment)
+        process.kill()
+        process.join()
+        for table in COMPUTED:
+            store.read(warehouse, table)
+        restatement.apply(warehouse, choices)
+        assert_same(warehouse, undisturbed)
+        shutil.rmtree(warehouse)
+
+
+def hold(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
+    with store.locked(warehouse, "a restatement"):
+        ready.set()
+        time.sleep(600)
+
+
+def test_a_second_restatement_is_refused_until_the_first_ends_however_it_ends(
+    warehouse: Path,
+) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
+    processes = multiprocessing.get_context("forkserver")
+    ready = processes.Event()
+    process = processes.Process(target=hold, args=(warehouse, ready))
+    process.start()
+    assert ready.wait(120)
+    with pytest.raises(store.StoreBusy, match=rf"by a restatement \(process {process.pid}\)"):
+        restatement.apply(warehouse, choices)
+    assert store.read(warehouse, tables.PENDING_RESTATEMENT).empty
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert restatement.apply(warehouse, choices).runs > 0
+
+
+def test_what_was_noted_of_a_move_that_never_came_is_taken_back(warehouse: Path) -> None:
+    grid = [warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, by)) for by in (2.0, 3.0)]
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        replace = store.replace
+        patch.setattr(
+            store, "replace",
+            lambda to, table, *rest: die() if table is INFERENCE_IMPACTS else replace(to, table, *rest),
+        )  # fmt: skip
+        with pytest.raises(Killed):
+            restatement.apply(warehouse, grid[0])
+    assert len(store.read(warehouse, RESTATEMENTS))
+    moved = restatement.apply(warehouse, grid[1]).restatements
+    pd.testing.assert_frame_equal(
+        store.read(warehouse, RESTATEMENTS),
+        moved.sort_values(list(RESTATEMENTS.key)).reset_index(drop=True),
+    )

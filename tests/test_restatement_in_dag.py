@@ -1,0 +1,104 @@
+"""Restating the past out of the DAG: the job by hand, and the sensor that launches it."""
+
+import dagster as dg
+import pandas as pd
+import pytest
+from test_dag import GRID_ROW, Team, changed_reference, day, small_landing
+
+from assets import build_defs, restatement
+from assets.reference import reference_tables
+from assets.resources import Pipeline
+from ft_emissions_pipeline import store
+from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_IMPACTS
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reported")
+    team = Team(small_landing(folder / "landing"), folder / "warehouse")
+    team.run(day(5), day(9))
+    return team, changed_reference(folder)
+
+
+@pytest.fixture
+def changed(reported, tmp_path):
+    """A team whose grid factor changed after its first report."""
+    team = reported[0].copy(tmp_path)
+    team.options["reference_data"] = reported[1]
+    return team
+
+
+def test_the_job_restates_what_rests_on_the_change_and_shows_it(changed):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = changed.defs().resolve_job_def("restatement").execute_in_process(instance=instance)
+        assert result.success
+        refreshed = instance.get_materialized_partitions(dg.AssetKey(INFERENCE_IMPACTS.name))
+    moved = changed.read(RESTATEMENTS)
+    assert set(moved["cause"]) == {"factor changed"}
+    assert moved["cause_detail"].str.startswith(GRID_ROW).all()
+    assert set(moved["model_name"]) == {"support-bot"}
+    assert refreshed == {f"2026-01-{number:02d}" for number in range(5, 10)}
+    assert (changed.warehouse / "report" / "index.html").exists()
+
+
+def test_the_job_gives_what_running_the_days_again_gives(changed, tmp_path):
+    again = changed.copy(tmp_path / "again")
+    changed.defs().resolve_job_def("restatement").execute_in_process()
+    again.run(day(5), day(9))
+    for table in (RUN_IMPACTS, INFERENCE_IMPACTS):
+        one, other = (
+            team.read(table).drop(columns=["reference_version"]) for team in (changed, again)
+        )
+        pd.testing.assert_frame_equal(one, other, rtol=1e-14, obj=table.name)
+    columns = [*RESTATEMENTS.key, "old", "new", "cause", "cause_detail"]
+    pd.testing.assert_frame_equal(
+        changed.read(RESTATEMENTS)[columns], again.read(RESTATEMENTS)[columns], rtol=1e-14
+    )
+
+
+def sensed(
+    team: Team, instance: dg.DagsterInstance, cursor: str | None
+) -> dg.SensorEvaluationContext:
+    pipeline = Pipeline(
+        landing=str(team.landing),
+        warehouse=str(team.warehouse),
+        reference_data=str(team.options.get("reference_data", "")),
+    )
+    return dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"pipeline": pipeline}
+    )
+
+
+def test_the_sensor_asks_once_for_a_new_data_version_that_touches_a_run(reported, changed):
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick(team, cursor):
+            context = sensed(team, instance, cursor)
+            return restatement.changed_factors(context), context.cursor
+
+        def materialize(team):
+            pipeline = Pipeline(
+                landing=str(team.landing), warehouse=str(team.warehouse),
+                reference_data=str(team.options.get("reference_data", "")),
+            )  # fmt: skip
+            dg.materialize([reference_tables], instance=instance, resources={"pipeline": pipeline})
+
+        nothing, cursor = tick(reported[0], None)
+        assert isinstance(nothing, dg.SkipReason)
+        materialize(reported[0])
+        untouched, cursor = tick(reported[0], cursor)
+        assert "no run rests on what changed" in untouched.skip_message
+        materialize(changed)
+        request, cursor = tick(changed, cursor)
+        assert isinstance(request, dg.RunRequest)
+        again, _ = tick(changed, cursor)
+        assert "no reference table has a new data version" in again.skip_message
+    assert store.read(changed.warehouse, RESTATEMENTS).empty
+
+
+@pytest.mark.parametrize(("setting", "status"), [("", "STOPPED"), ("1", "RUNNING")])
+def test_the_sensor_is_off_but_for_one_setting(monkeypatch, setting, status):
+    monkeypatch.setenv(restatement.SETTING, setting)
+    (sensor,) = build_defs(landing="landing", warehouse="warehouse").sensors
+    assert sensor.default_status.value == status
+    assert sensor.job_name == "restatement"

@@ -1,0 +1,301 @@
+"""Roll-ups: sums that add up, intensities of sums, and errors that runs share or do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ft_emissions_pipeline import rollup, store, uncertainty
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    ROLLUPS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+    empty,
+)
+
+LOG_SDS = ("total_kgco2e_log_sd", "total_water_l_log_sd")
+GRID = ("grid_kgco2e_per_kwh", "grid_intensity/country/FRA")
+
+
+def ledger(*rows):
+    """Return rows of the per-inference table from (date, model, version, inferences, kgCO2e)."""
+    frame = pd.DataFrame(
+        rows, columns=["date", "model_name", "model_version", "inferences", "allocated_kgco2e"]
+    )
+    return frame.assign(
+        date=pd.to_datetime(frame["date"]).astype("datetime64[us]"),
+        inferences=frame["inferences"].astype("float64"),
+        inferences_basis=np.where(frame["inferences"].isna(), "none", "actual"),
+        status="final",
+        allocated_water_l=frame["allocated_kgco2e"] * 30.0,
+    )
+
+
+def spreads(*rows, runs=()):
+    """Return rows of `run_spreads` from (run, input, factor or None, log_sd); the same for water."""
+    named = [(run, name, factor, sd, sd) for run, name, factor, sd in rows]
+    middles = [
+        (run, name, None, 0.0, 0.0)
+        for run in {*runs, *(row[0] for row in rows)}
+        for name in ("shift", "bend")
+    ]
+    return pd.DataFrame(
+        [*named, *middles], columns=["run_id", "input", "factor_id", *LOG_SDS]
+    ).assign(date=pd.Timestamp("2026-01-01"))
+
+
+def of(frame, scatter, by=(), expected_log_sd=0.0, **options):
+    return rollup.roll_up(frame, scatter, by, expected_log_sd=expected_log_sd, **options)
+
+
+TWO = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-01-01", "b", "r2", 10, 2.0))
+
+
+def test_an_error_of_the_grid_does_not_average_out():
+    """By hand: 8 kg, and both runs on a grid of standard deviation 0.2, so 8 e^(-+1.645 x 0.2)."""
+    both = spreads(("r1", *GRID, 0.2), ("r2", *GRID, 0.2))
+    found = of(TWO, both).iloc[0]
+    assert found["allocated_kgco2e"] == 8.0
+    assert found["allocated_kgco2e_p05"] == pytest.approx(8 * np.exp(-1.6449 * 0.2), rel=1e-4)
+    assert found["allocated_kgco2e_p95"] == pytest.approx(8 * np.exp(1.6449 * 0.2), rel=1e-4)
+
+
+def test_errors_of_their_own_average_out():
+    """By hand: (0.75 x 0.2)^2 + (0.25 x 0.2)^2 = 0.158^2: narrower than each run alone."""
+    alone = spreads(("r1", "it_energy_kwh", None, 0.2), ("r2", "it_energy_kwh", None, 0.2))
+    found = of(TWO, alone).iloc[0]
+    width = np.log(found["allocated_kgco2e_p95"] / found["allocated_kgco2e_p05"])
+    assert width / (2 * uncertainty.Z_95) == pytest.approx(np.hypot(0.15, 0.05), rel=0.02)
+
+
+def test_shared_and_own_errors_stand_side_by_side():
+    """The variance of the sum: (0.75 x 0.1 + 0.25 x 0.1)^2 + (0.75 x 0.05)^2 + (0.25 x 0.05)^2."""
+    mixed = spreads(
+        ("r1", *GRID, 0.1), ("r2", *GRID, 0.1),
+        ("r1", "it_energy_kwh", None, 0.05), ("r2", "it_energy_kwh", None, 0.05),
+    )  # fmt: skip
+    found = of(TWO, mixed).iloc[0]
+    width = np.log(found["allocated_kgco2e_p95"] / found["allocated_kgco2e_p05"])
+    by_hand = np.sqrt(0.1**2 + 0.0375**2 + 0.0125**2)
+    assert width / (2 * uncertainty.Z_95) == pytest.approx(by_hand, rel=0.005)
+
+
+def test_one_column_of_a_row_is_one_variable_and_two_columns_are_two():
+    power = ("servers/x", 0.3)
+    same = spreads(("r1", "host_idle_w", *power), ("r2", "host_idle_w", *power))
+    other = spreads(("r1", "host_idle_w", *power), ("r2", "memory_w", *power))
+    width = [np.log(of(TWO, each)["allocated_kgco2e_p95"][0]) for each in (same, other)]
+    assert width[0] > width[1]
+
+
+def test_days_of_one_run_err_as_one():
+    days = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-01-02", "a", "r1", 10, 2.0))
+    found = of(days, spreads(("r1", "it_energy_kwh", None, 0.2))).iloc[0]
+    assert found["allocated_kgco2e_p95"] == pytest.approx(8 * np.exp(1.6449 * 0.2), rel=1e-4)
+
+
+def test_many_independent_runs_close_around_the_sum_of_their_means():
+    rows = [("2026-01-01", "a", f"r{n}", 1, 1.0) for n in range(4000)]
+    scatter = spreads(*((f"r{n}", "it_energy_kwh", None, 0.5) for n in range(4000)))
+    found = of(ledger(*rows), scatter).iloc[0]
+    assert found["allocated_kgco2e_p95"] == pytest.approx(4000 * np.exp(0.5**2 / 2), rel=0.02)
+    assert found["allocated_kgco2e_p05"] == 4000.0  # the value, which never stands outside
+
+
+def test_intensities_are_those_of_the_sums_and_leave_out_what_nobody_counted():
+    """By hand: 100 + 300 inferences and 4 + 2 kg: 15 g each; not the mean of 40 and 6.67."""
+    frame = ledger(
+        ("2026-01-01", "a", "r1", 100, 4.0),
+        ("2026-01-02", "a", "r1", 300, 2.0),
+        ("2026-01-03", "a", "r1", None, 5.0),
+    )
+    found = of(frame, spreads(runs=["r1"])).iloc[0]
+    assert found["gco2e_per_inference"] == pytest.approx(15.0, rel=1e-12)
+    assert found["water_ml_per_inference"] == pytest.approx(450.0, rel=1e-12)
+    assert (found["allocated_kgco2e"], found["uncounted_kgco2e"]) == (11.0, 5.0)
+
+
+def test_expected_inferences_widen_the_intensity_but_not_the_amount():
+    frame = ledger(("2026-01-01", "a", "r1", 100, 4.0)).assign(inferences_basis="expected")
+    found = of(frame, spreads(runs=["r1"]), expected_log_sd=0.1).iloc[0]
+    assert found["allocated_kgco2e_p95"] == 4.0
+    assert found["gco2e_per_inference_p95"] == pytest.approx(40 * np.exp(1.6449 * 0.1), rel=1e-4)
+
+
+def test_an_amount_that_nobody_used_has_no_intensity():
+    found = of(ledger(("2026-01-01", "a", "r1", 0, 4.0)), spreads(runs=["r1"])).iloc[0]
+    assert np.isnan(found["gco2e_per_inference"])
+    assert found["allocated_kgco2e"] == 4.0
+
+
+def test_by_team_and_quarter():
+    frame = ledger(
+        ("2026-03-31", "a", "r1", 1, 1.0), ("2026-04-01", "a", "r1", 1, 2.0),
+        ("2026-04-02", "b", "r2", 1, 4.0), ("2026-06-30", "c", "r3", 1, 8.0),
+    )  # fmt: skip
+    teams = pd.Series({"r1": "search", "r2": "search", "r3": None})
+    found = of(frame, spreads(runs=["r1", "r2", "r3"]), ["quarter", "team"], teams=teams)
+    rows = list(
+        zip(found["team"].fillna(""), found["date"], found["allocated_kgco2e"], strict=True)
+    )
+    january, april = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-04-01")
+    assert rows == [("search", january, 1.0), ("search", april, 6.0), ("", april, 8.0)]
+
+
+@pytest.mark.parametrize("by", [["week"], ["month", "year"], ["model", "model"]])
+def test_a_roll_up_by_something_else_is_refused(by):
+    with pytest.raises(ValueError, match="at most one of month, quarter, year"):
+        of(TWO, spreads(runs=["r1", "r2"]), by)
+
+
+def test_a_run_without_spreads_is_named():
+    with pytest.raises(ValueError, match="r2; run their days again"):
+        of(TWO, spreads(runs=["r1"]))
+
+
+@st.composite
+def histories(draw):
+    """Days of some versions of some models, over a year and a half, with all that may be missing."""
+    rows = draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 540), st.sampled_from("abc"), st.integers(0, 3),
+                st.one_of(st.none(), st.integers(0, 10**6)), st.one_of(st.just(0.0), st.floats(1e-9, 1e6)),
+            ),
+            min_size=1, max_size=12, unique_by=lambda row: row[:3],
+        )
+    )  # fmt: skip
+    start = pd.Timestamp("2025-11-15")
+    frame = ledger(
+        *((start + pd.Timedelta(days=d), m, f"{m}{v}", n, kg) for d, m, v, n, kg in rows)
+    )
+    sd = st.floats(0.0, 1.0)
+    scatter = [
+        (run, name, factor, draw(sd))
+        for run in frame["model_version"].unique()
+        for name, factor in (GRID, ("it_energy_kwh", None))
+    ]
+    return frame, spreads(*scatter)
+
+
+@settings(max_examples=25)
+@given(histories())
+def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history):
+    frame, scatter = history
+    teams = pd.Series({run: run[0] for run in frame["model_version"] if run[0] != "c"}, dtype="str")
+    found = rollup.rollups(frame, scatter, teams, expected_log_sd=0.1)
+    assert rollup.differences(found, frame).empty
+    for column in rollup.ADDITIVE:
+        whole = found.groupby(["period", "grouped_by"])[column].sum()
+        assert whole.to_numpy() == pytest.approx(whole.iloc[0], rel=1e-9)
+    for rule in ROLLUPS.row_rules:
+        assert rule.holds(found).all(), rule.code
+    assert not found.filter(like="allocated").isna().any(axis=None)
+
+
+@settings(max_examples=25)
+@given(histories())
+def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
+    """What runs share adds up in full, and no more: the widest case bounds every sum."""
+    frame, scatter = history
+    parts = of(frame.assign(model_name=frame["model_version"]), scatter, ["model"])
+    whole = of(frame, scatter).iloc[0]
+    assert whole["allocated_kgco2e_p95"] <= parts["allocated_kgco2e_p95"].sum() * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.assign(allocated_kgco2e=frame["allocated_kgco2e"] * 1.001), "allocated_kgco2e"),
+        (lambda frame: frame[frame["grouped_by"] != "team"], "allocated_water_l"),
+        (lambda frame: frame[frame["name"] != "a"], "inferences"),
+    ],
+    ids=["another sum", "a group is missing", "a model is missing"],
+)  # fmt: skip
+def test_what_does_not_add_up_is_found(change, words):
+    teams = pd.Series({"r1": "search", "r2": "ads"})
+    found = rollup.rollups(TWO, spreads(runs=["r1", "r2"]), teams, expected_log_sd=0.1)
+    assert rollup.differences(found, TWO).empty
+    assert words in set(rollup.differences(change(found), TWO)["column"])
+
+
+def write(warehouse, frame, scatter):
+    """Write what roll-ups are made of as the stages before them do."""
+    columns = {"methodology": "default", "reference_version": "x"}
+    store.write(warehouse, INFERENCE_IMPACTS, conform(frame.assign(**columns), INFERENCE_IMPACTS))
+    store.write(warehouse, RUN_SPREADS, conform(scatter, RUN_SPREADS))
+    runs = pd.DataFrame({"run_id": scatter["run_id"].unique()})
+    filled = {
+        column.name: {"string": "x", "timestamp": pd.Timestamp("2026-01-01", tz="UTC")}.get(column.kind, 1.0)
+        for column in RUN_IMPACTS.columns
+        if column.required and column.name not in {"run_id", "date"}
+    }  # fmt: skip
+    runs = runs.assign(date=pd.Timestamp("2026-01-01"), **filled)
+    store.write(warehouse, RUN_IMPACTS, conform(runs, RUN_IMPACTS))
+
+
+def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_path, monkeypatch):
+    frame = ledger(
+        ("2025-06-01", "a", "r1", 1, 1.0), ("2026-01-05", "a", "r1", 1, 2.0),
+        ("2026-02-05", "a", "r1", 1, 4.0),
+    )  # fmt: skip
+    write(tmp_path, frame, spreads(runs=["r1"]))
+    whole, _ = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    store.write(tmp_path, ROLLUPS, whole)
+    made = []
+    original = rollup.rollups
+
+    def counting(rows, *args, **options):
+        found = original(rows, *args, **options)
+        made.extend(
+            sorted(set(zip(found["period"], found["date"].dt.strftime("%Y-%m"), strict=True)))
+        )
+        return found
+
+    monkeypatch.setattr(rollup, "rollups", counting)
+    days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
+    again, rows = rollup.refreshed(tmp_path, days, expected_log_sd=0.1)
+    assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
+    pd.testing.assert_frame_equal(again, whole)
+    assert rollup.differences(again, rows).empty
+
+    made.clear()
+    moved = ledger(("2025-06-01", "a", "r1", 1, 9.0), ("2026-02-05", "a", "r1", 1, 4.0))
+    write(tmp_path, moved, spreads(runs=["r1"]))
+    healed, rows = rollup.refreshed(tmp_path, days, expected_log_sd=0.1)
+    assert ("month", "2025-06") in made
+    assert rollup.differences(healed, rows).empty
+    assert "2026-01" not in set(
+        healed.loc[healed["period"] == "month", "date"].dt.strftime("%Y-%m")
+    )
+
+
+def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
+    found, rows = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    assert found.empty
+    assert rollup.differences(found, rows).empty
+    assert rollup.of_warehouse(tmp_path, ["model", "month"]).empty
+    assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
+
+
+def test_the_example_of_the_documentation():
+    """docs/uncertainty.md, "With a pocket calculator": every number of it."""
+    page = (Path(__file__).parent.parent / "docs" / "uncertainty.md").read_text("utf-8")
+    example = page.split("## With a pocket calculator")[1].split("\n## ")[0]
+    grid, meter = 0.10, 0.05
+    own = (("r1", "it_energy_kwh", None, meter), ("r2", "it_energy_kwh", None, meter))
+    found = of(TWO, spreads(("r1", *GRID, grid), ("r2", *GRID, grid), *own)).iloc[0]
+    sigma = np.sqrt((0.75 * grid + 0.25 * grid) ** 2 + (0.75 * meter) ** 2 + (0.25 * meter) ** 2)
+    low, high = 8 * np.exp(-1.645 * sigma), 8 * np.exp(1.645 * sigma)
+    assert f"√(0.10² + 0.0375² + 0.0125²) = {sigma:.4f}" in example
+    assert f"{low:.2f} and {high:.2f} kg" in example
+    ends = found[["allocated_kgco2e_p05", "allocated_kgco2e_p95"]].tolist()
+    assert ends == pytest.approx([low, high], rel=0.001)
+    apart = np.sqrt(0.075**2 + 0.025**2 + 0.0375**2 + 0.0125**2)
+    assert f"would be {apart:.4f}" in example
+    assert f"still have {np.hypot(grid, meter / 10):.4f}" in example

@@ -1,0 +1,151 @@
+"""A small warehouse out of the library's own stages, and reference tables with edited rows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import (
+    amortize,
+    factors_used,
+    impacts,
+    methodology,
+    normalize,
+    reference,
+    rollup,
+    store,
+    tables,
+    token_time,
+)
+from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.restatement import Choices
+from ft_emissions_pipeline.tables import Table
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
+DAY = pd.Timedelta(days=1)
+LAST = pd.Timestamp("2026-01-12")
+GRID = "grid_intensity/egrid_subregion/NWPP/2022"
+"""Row on which the nights of `support-bot` rest."""
+
+
+def chosen(factors: Reference | None = None, profile: str = "default") -> Choices:
+    return Choices(factors or reference.load(), methodology.profile(profile))
+
+
+def many_kinds() -> pd.DataFrame:
+    """Return runs that ask different questions: by cloud, by country, by name, by tokens, by nothing."""
+    runs, _ = fte.read_runs(EXAMPLES)
+    nights = runs[runs["model_name"] == "support-bot"].sort_values("date").head(4)
+    odd = runs[runs["model_name"] != "support-bot"]
+    night = nights.head(1)
+    nowhere = ["cloud_provider", "cloud_region", "country_iso3", "location"]
+    shift = pd.Timedelta(days=4)
+    others = [
+        night.assign(country_iso3="FRA", **dict.fromkeys(nowhere[:2])),
+        night.assign(gpu_model="Foo 9000", gpu_energy_kwh=np.nan, **dict.fromkeys(nowhere)),
+        odd.head(1).assign(base_model="Unheard 8B", managed_service="Some Service"),
+        night.assign(cpu_utilization=0.0, gpu_energy_kwh=np.nan),
+    ]
+    moved = [
+        each.assign(
+            run_id=f"odd-{number}", model_name=f"odd-{number}", date=LAST - shift,
+            started_at=pd.NaT, ended_at=pd.Timestamp(LAST - shift, tz="UTC") + pd.Timedelta(hours=number + 1),
+        )
+        for number, each in enumerate(others)
+    ]  # fmt: skip
+    again = [
+        each.assign(
+            run_id=each["run_id"] + "-again", date=LAST - 2 * DAY, ended_at=each["ended_at"] + 2 * DAY
+        )
+        for each in moved[:2]
+    ]  # fmt: skip
+    frame = pd.concat([nights, odd, *moved, *again], ignore_index=True)
+    return tables.conform(frame.loc[frame["date"] <= LAST, tables.RUNS.names], tables.RUNS)
+
+
+def a_year() -> pd.DataFrame:
+    """Return a run on each of 365 nights of one model."""
+    night = many_kinds().query("model_name == 'support-bot'").head(1)
+    days = pd.date_range(end=LAST, periods=365)
+    runs = night.iloc[np.zeros(365, dtype=int)].reset_index(drop=True)
+    ended = days.tz_localize("UTC") + pd.Timedelta(hours=3)
+    return tables.conform(
+        runs.assign(
+            run_id=[f"night-{number:03d}" for number in range(365)], date=days, ended_at=ended,
+            started_at=ended - pd.Timedelta(hours=2),
+        ), tables.RUNS,
+    )  # fmt: skip
+
+
+def some_usage() -> pd.DataFrame:
+    days = pd.date_range("2026-01-05", LAST)
+    frame = pd.DataFrame({"date": days, "model_name": "support-bot", "inferences": 1000.0})
+    frame = pd.concat([frame, frame.tail(5).assign(model_name="odd-0", inferences=10.0)])
+    return tables.conform(
+        frame.assign(source_format="usage", source_uri="usage.csv", source_record="1"), tables.USAGE
+    )
+
+
+def everything(
+    runs: pd.DataFrame, usage: pd.DataFrame, choices: Choices
+) -> dict[Table, pd.DataFrame]:
+    """Compute all tables from scratch, in pandas alone."""
+    factors, profile = choices.reference, choices.profile
+    days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
+    model = token_time.parameters(factors, days)
+    normalized, provenance = normalize.normalize(runs, factors, profile, model)
+    footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
+    stamps = factors_used.stamps(runs, normalized, provenance, factors)
+    versions = amortize.model_versions(footprints, usage, LAST)
+    spread = rollup.expected_log_sd(factors)
+    shared = amortize.inference_impacts(
+        versions, usage, runs["date"].min(), LAST, expected_log_sd=spread
+    )
+    return {
+        tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.TOKEN_TIME_MODEL: model,
+        tables.NORMALIZED_RUNS: normalized, tables.FIELD_PROVENANCE: provenance,
+        tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
+        tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
+        tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
+        tables.ROLLUPS: rollup.rollups(
+            shared, spreads, footprints.set_index("run_id")["team"], expected_log_sd=spread
+        ),
+    }  # fmt: skip
+
+
+def write(warehouse: Path, made: dict[Table, pd.DataFrame]) -> Path:
+    for table, frame in made.items():
+        store.write(warehouse, table, frame)
+    return warehouse
+
+
+def edited(factors: Reference, name: str, frame: pd.DataFrame, touched: str = "") -> Reference:
+    """Return the reference with one table replaced; the touched row gets the hash of its cells."""
+    frame = frame.reset_index(drop=True)
+    at = frame["factor_id"] == touched
+    cells = frame[at].drop(columns=["row_hash"]).astype("str").to_csv(index=False)
+    frame["row_hash"] = frame["row_hash"].where(
+        ~at, hashlib.sha256(cells.encode()).hexdigest()[:12]
+    )
+    every = {**factors.tables, name: frame}
+    together = "".join(h for each in sorted(every) for h in every[each]["row_hash"])
+    return replace(
+        factors, tables=every, version=hashlib.sha256(together.encode()).hexdigest()[:12]
+    )
+
+
+def scaled(factors: Reference, factor_id: str, by: float = 2.0) -> Reference:
+    """Return the reference with the measured values of one row scaled."""
+    name = factor_id.split("/")[0]
+    frame = factors.tables[name].copy()
+    own = [f.name for f in reference.TABLES[name].own if f.kind == "number"]
+    at = frame["factor_id"] == factor_id
+    assert at.any(), factor_id
+    for column in own:
+        frame.loc[at, column] = frame.loc[at, column] * by
+    return edited(factors, name, frame, factor_id)
