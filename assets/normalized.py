@@ -4,6 +4,7 @@ Put here: the token-time model in force and the normalized runs. Keep out: the r
 (`ft_emissions_pipeline/normalize/`).
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from assets.quality_checks import check_result, check_spec
 from assets.reference import key
 from assets.resources import Pipeline
 from assets.stored import out, table_asset
-from ft_emissions_pipeline import factors_used, normalize, token_time
+from ft_emissions_pipeline import factors_used, normalize, store, token_time
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
@@ -24,7 +25,9 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     RUN_FACTORS,
     TOKEN_TIME_MODEL,
+    VALIDATED_RUNS,
 )
+from ft_emissions_pipeline.token_time import diagnostics
 
 GROUP = "normalized"
 
@@ -35,16 +38,26 @@ MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROW
 @table_asset(
     TOKEN_TIME_MODEL,
     group=GROUP,
-    deps=[key("defaults")],
+    deps=[key("calibration"), key("defaults"), VALIDATED_RUNS.name],
 )
 def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
-    """Put the model in force that turns tokens into time.
+    """Put the model in force that turns tokens into time and power.
 
-    Operations over what the accelerators reach, plus a fixed start-up: physical and not fitted, its
-    parameters are rows of the defaults.
+    A physical model fitted on published rows; from 20 own runs with tokens and time on they shift it, by
+    GPU model and family of the base model, if that does no worse on held-out ones.
     """
     first, last = days(context)
-    return token_time.parameters(pipeline.reference(), pd.date_range(first, last))
+    factors = pipeline.reference()
+    own = normalize.timed_work(
+        store.read(pipeline.warehouse, VALIDATED_RUNS), factors, pipeline.chosen_profile
+    )
+    fitted = token_time.fits(factors, own[own["date"] <= last])
+    metadata = {
+        "artefacts": dg.MetadataValue.json([json.loads(token_time.to_json(m)) for _, m in fitted]),
+        "diagnostics": dg.MetadataValue.md(diagnostics.markdown(fitted[0][1])),
+    }
+    context.add_output_metadata(metadata, output_name="result")
+    return token_time.parameters(factors, pd.date_range(first, last), own)
 
 
 @dg.multi_asset(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ft_emissions_pipeline import reference_cli, rollup_command
+from ft_emissions_pipeline.token_time_commands import app as token_time_app
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(token_time_app, name="token-time")
 
 
 class Format(StrEnum):

@@ -331,5 +331,7 @@ def _shown(row: Any) -> str:
 def _source_of(factor_id: str, reference: ref.Reference) -> str:
     if factor_id.startswith("methodology/"):
         return ": convention of the methodology, see docs/rules.md"
+    if factor_id.startswith("token_time/"):
+        return ": version of the token-time model, see docs/token_time.md"
     row = ref.describe(reference, factor_id)
     return f": {row['source']}, {row['source_year']} ({row['verification']})"

@@ -31,7 +31,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.token_time import PARAMETERS
+from ft_emissions_pipeline.token_time import MODEL_ID
 
 EVERY_RUN = "*"
 """`factors_key` of the rows on which any run may rest: the defaults, which hold all spreads."""
@@ -134,7 +134,9 @@ def stamps(
         kinds[KIND[1:]].drop_duplicates().assign(factors_key=EVERY_RUN), how="cross"
     )
     used = pd.concat([pairs, every], ignore_index=True)
-    used["row_hash"] = used["factor_id"].map(row_hashes(reference))
+    used["row_hash"] = (
+        used["factor_id"].map(row_hashes(reference)).fillna(_model_version(used["factor_id"]))
+    )
     used = used.dropna(subset=["row_hash"])
     return (
         conform(of_runs, RUN_FACTORS),
@@ -191,13 +193,23 @@ def row_hashes(reference: ref.Reference) -> pd.Series:
 
 
 def rows_in_force(ids: set[str], reference: ref.Reference) -> pd.DataFrame:
-    """Return some rows of the reference tables as rows of table `factor_rows`."""
+    """Return some rows of the reference tables, and token-time models, as rows of table `factor_rows`."""
     rows = [
         {"factor_id": row["factor_id"], "row_hash": row["row_hash"], "content": _as_json(row)}
         for frame in reference.tables.values()
         for row in frame[frame["factor_id"].isin(ids)].to_dict("records")
     ]
+    models = pd.Series(sorted(filter(is_of_token_time, ids)), dtype="str")
+    rows += [
+        {"factor_id": each, "row_hash": version, "content": _as_json({"version": version})}
+        for each, version in zip(models, _model_version(models), strict=True)
+    ]
     return conform(pd.DataFrame(rows), FACTOR_ROWS)
+
+
+def _model_version(ids: pd.Series) -> pd.Series:
+    """Return the version of token-time models, which is a hash of their numbers; missing elsewhere."""
+    return ids.str.removeprefix(MODEL_ID).where(ids.str.startswith(MODEL_ID))
 
 
 def _as_json(row: Mapping[str, object]) -> str:
@@ -278,8 +290,8 @@ def _shown(cell: object) -> str:
 
 
 def is_of_token_time(factor_id: str) -> bool:
-    """Say whether a factor row is a parameter of the model that turns tokens into time."""
-    return factor_id.removeprefix("defaults/") in PARAMETERS
+    """Say whether a factor is a version of the model that turns tokens into time."""
+    return factor_id.startswith(MODEL_ID)
 
 
 def no_causes() -> pd.DataFrame:

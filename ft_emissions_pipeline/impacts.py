@@ -19,12 +19,15 @@ from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.normalize.energy import (
+    GPU_POWERS,
     POWER_INPUTS,
+    POWER_MODEL,
     flat_gpu_power_w,
     modelled_it_energy,
 )
 from ft_emissions_pipeline.normalize.engine import LOGGED_SPREAD
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
+from ft_emissions_pipeline.token_time import MODEL_ID
 
 INPUTS = (
     *POWER_INPUTS, "it_energy_kwh", "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh",
@@ -180,7 +183,7 @@ def impacts_and_spreads(
     run_impacts, run_spreads : DataFrame
         Tables of these names.
     """
-    inputs = uncertain_inputs(normalized, provenance)
+    inputs = uncertain_inputs(normalized, provenance, reference)
     chain = chain_of(normalized, profile, reference)
     found = chain(inputs.values)
 
@@ -214,7 +217,7 @@ def impacts_and_spreads(
 def chain_of(
     normalized: pd.DataFrame, profile: Profile, reference: ref.Reference
 ) -> Callable[[Values], dict[str, Any]]:
-    """Return `footprint` as a function of the runs' inputs alone, `pace` among them.
+    """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
 
     It takes an array per input, or a matrix of runs by draws.
     """
@@ -223,8 +226,10 @@ def chain_of(
 
     def chain(values: Values) -> dict[str, Any]:
         times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
+        draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
         each = modelled.reshape(-1, *[1] * (np.ndim(values["pace"]) - 1))
-        return footprint({**values, **times}, profile, flat_gpu_power_w=flat, modelled=each)
+        changed = {**values, **times, **draw}
+        return footprint(changed, profile, flat_gpu_power_w=flat, modelled=each)
 
     return chain
 
@@ -242,11 +247,15 @@ class UncertainInputs:
     shared: dict[str, np.ndarray]
 
 
-def uncertain_inputs(normalized: pd.DataFrame, provenance: pd.DataFrame) -> UncertainInputs:
+def uncertain_inputs(
+    normalized: pd.DataFrame, provenance: pd.DataFrame, reference: ref.Reference
+) -> UncertainInputs:
     """Return the inputs of a footprint with their spreads.
 
-    `pace` comes on top of the columns in `INPUTS`: what active and reserved time have in common.
-    Where both are predicted, it is from the same tokens on the same hardware: they err together.
+    Two come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
+    where both are predicted, it is from the same tokens on the same hardware, and they err together.
+    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted one
+    brings the error of its power along.
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     inputs = _inputs_of(values, normalized["run_id"], provenance)
@@ -256,6 +265,14 @@ def uncertain_inputs(normalized: pd.DataFrame, provenance: pd.DataFrame) -> Unce
     inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
     for each in (inputs.imputed, inputs.shared):
         each["pace"] = each["reserved_s"]
+    linear = (normalized["energy_route"] == "power_model").to_numpy() & ~inputs.imputed[
+        "gpu_utilization"
+    ]
+    gsd = ref.default(reference, POWER_MODEL, normalized["date"]).value
+    inputs.values["power_model"] = np.ones(len(normalized))
+    inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
+    inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
+    inputs.shared["power_model"] = np.where(linear, f"defaults/{POWER_MODEL}", None)
     return inputs
 
 
@@ -290,11 +307,13 @@ def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
     """Return the reference row whose error runs share, missing where a value errs for itself.
 
     Of several rows the first decides the spread. Rows of one place that differ in the year only
-    are one: a source that is wrong about a grid is wrong about it year after year. What software
+    are one: a source that is wrong about a grid is wrong about it year after year; and so is a
+    token-time model, whatever own runs teach it from day to day. What software
     measures errs with the software's assumptions, hence together; a meter, a sensor or somebody's
     statement errs for itself.
     """
     first = provenance["factor_id"].str.split(" ", n=1).str[0].str.replace(_YEAR, "", regex=True)
+    first = first.mask(first.str.startswith(MODEL_ID, na=False), MODEL_ID.rstrip("/"))
     by_software = (
         (provenance["rule"] == "as_logged")
         & (provenance["basis"] == "measured")

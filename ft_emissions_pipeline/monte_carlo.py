@@ -49,7 +49,7 @@ def simulate(
     runs nor their number changes a draw. They are a stratified sample, one from the middle of each
     of as many slices of the distribution as there are draws.
     """
-    inputs = uncertain_inputs(normalized, provenance)
+    inputs = uncertain_inputs(normalized, provenance, reference)
     slices = _slices(draws)
     run_id = normalized["run_id"].to_numpy(dtype="object")
     drawn = {}

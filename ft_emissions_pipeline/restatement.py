@@ -161,7 +161,7 @@ def plan(warehouse: str | Path, choices: Choices) -> Plan:
         return NOTHING
     kinds = _kinds(outdated, choices.reference)
     cells, touched = _changed_rows(warehouse, kinds, choices.reference)
-    moved = _moved_kinds(warehouse, kinds, choices)
+    moved, models = _moved_kinds(warehouse, kinds, choices)
     affected = kinds["kind"].isin(moved.index[moved["moved"]]) | _among(kinds, touched)
     chosen = outdated[outdated["run_id"].isin(due) | affected]
     if chosen.empty:
@@ -170,7 +170,8 @@ def plan(warehouse: str | Path, choices: Choices) -> Plan:
     versions = _expected(warehouse, chosen, kinds.loc[chosen.index, "kind"], moved)
     retimed = moved["retimed"].reindex(kinds.loc[chosen.index, "kind"])
     days = _days(warehouse, chosen, retimed, choices)
-    return Plan(_rows_of(cells, named), chosen.reset_index(drop=True), days, versions)
+    rows = pd.concat([_rows_of(cells, named), models], ignore_index=True)
+    return Plan(rows, chosen.reset_index(drop=True), days, versions)
 
 
 def _kinds(of_runs: pd.DataFrame, reference: ref.Reference) -> pd.DataFrame:
@@ -194,6 +195,8 @@ def _changed_rows(
     present = kinds[KIND].drop_duplicates()
     every = present.assign(factors_key=factors_used.EVERY_RUN).drop_duplicates()
     used = store.read(warehouse, FACTORS_USED).merge(pd.concat([present, every]), on=KIND)
+    # A day's token-time model is no reference row; whether it moved, a run of the kind tells.
+    used = used[~used["factor_id"].map(factors_used.is_of_token_time).astype(bool)]
     now = used["factor_id"].map(factors_used.row_hashes(reference))
     stale = used[used["row_hash"].ne(now)]
     old = stale[["factor_id", "row_hash"]].drop_duplicates()
@@ -222,14 +225,17 @@ def _rows_of(cells: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:
     return cells.loc[of_kind | of_any, CHANGES].drop_duplicates(ignore_index=True)
 
 
-def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -> pd.DataFrame:
+def _moved_kinds(
+    warehouse: str | Path, kinds: pd.DataFrame, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute one run of each kind anew, and compare it with what is stored of it.
 
     Returns
     -------
-    DataFrame
+    moved, models : DataFrame
         By kind: `moved`; `retimed`, where its end or its model's use life moved; and for each part
-        of the totals its ratio of new to old.
+        of the totals its ratio of new to old. And the token-time models that others took the place of,
+        as rows of `Plan.rows`.
     """
     parts = [part for each in PARTS.values() for part in each]
     first = kinds.sort_values(["date", "run_id"], kind="stable").drop_duplicates("kind")
@@ -239,7 +245,7 @@ def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -
         table: _of_runs(warehouse, table, days, ids)
         for table in (VALIDATED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     }
-    _, provenance, impacts, _ = _computed(warehouse, stored[VALIDATED_RUNS], choices)
+    _, _, provenance, impacts, _ = _computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, provenance), (RUN_IMPACTS, impacts)):
         changed |= set(restate.differing(stored[table], new, table, STAMPS)["run_id"])
@@ -257,7 +263,19 @@ def _moved_kinds(warehouse: str | Path, kinds: pd.DataFrame, choices: Choices) -
         .fillna(1.0)
         .assign(moved=kind.index.isin(changed), retimed=before.ne(after).any(axis=1))
     )
-    return ratio.set_axis(pd.Index(kind.to_numpy()))
+    models = _changed_models(stored[FIELD_PROVENANCE], provenance)
+    return ratio.set_axis(pd.Index(kind.to_numpy())), models
+
+
+def _changed_models(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    key = list(FIELD_PROVENANCE.key)
+    both = old[[*key, "factor_id"]].merge(new[[*key, "factor_id"]], on=key, suffixes=("_old", "_new"))  # fmt: skip
+    was, now = (both[f"factor_id_{of}"].str.split(" ").str[0].fillna("") for of in ("old", "new"))
+    models = (was + now).map(factors_used.is_of_token_time).astype(bool)
+    changed = pd.DataFrame(
+        {"factor_id": was, "change": "changed", "column": "version", "old": was, "new": now}
+    )
+    return changed.loc[models & was.ne(now), CHANGES].drop_duplicates(ignore_index=True)
 
 
 def _of_runs(
@@ -273,9 +291,10 @@ def _of_runs(
 
 def _computed(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return normalized runs, provenance, impacts and spreads of some runs, as they must be from now on."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return token-time models, normalized runs, provenance, impacts and spreads, as they must be from now on."""
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
+    model = _models(warehouse, days, choices)
     calibration = (
         telemetry.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
     )
@@ -283,13 +302,35 @@ def _computed(
         runs,
         choices.reference,
         choices.profile,
-        token_time.parameters(choices.reference, days),
+        model,
         calibration,
     )
     impacts, spreads = impact.impacts_and_spreads(
         normalized, provenance, choices.profile, choices.reference
     )
-    return normalized, provenance, impacts, spreads
+    return model, normalized, provenance, impacts, spreads
+
+
+def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
+    """Return the token-time model in force on each day.
+
+    What own runs taught it by then stands in the table; where that rests on another prior than the one
+    in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
+    """
+    spans = restate.ranges(days, 1)
+    pieces = [
+        store.read(warehouse, TOKEN_TIME_MODEL, (first.date(), last.date()))
+        for first, last in spans
+    ]
+    stored = pd.concat(pieces, ignore_index=True) if pieces else empty(TOKEN_TIME_MODEL)
+    kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
+    stored, others = stored[stored["date"].isin(kept.intersection(days))], days.difference(kept)
+    if others.empty:
+        return stored
+    validated = store.read(warehouse, VALIDATED_RUNS)
+    own = normalize.timed_work(validated, choices.reference, choices.profile)
+    fitted = token_time.parameters(choices.reference, others, own)
+    return conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
 
 
 def _expected(
@@ -328,7 +369,7 @@ def _days(
         validated = _of_runs(
             warehouse, VALIDATED_RUNS, pd.DatetimeIndex(late["date"].unique()), set(late["run_id"])
         )
-        _, _, impacts, _ = _computed(warehouse, validated, choices)
+        _, _, _, impacts, _ = _computed(warehouse, validated, choices)
         models = _with_other_names(warehouse, set(late["model_name"]))
         versions, old = _versions(warehouse, models, as_of, impacts)
         lives = pd.concat([lives, _moved_versions(old, versions, set())])
@@ -426,9 +467,8 @@ def _restate_runs(
 ) -> None:
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = _of_runs(warehouse, VALIDATED_RUNS, days, ids)
-    normalized, provenance, impacts, spreads = _computed(warehouse, validated, choices)
+    model, normalized, provenance, impacts, spreads = _computed(warehouse, validated, choices)
     of_runs, used, rows = factors_used.stamps(validated, normalized, provenance, choices.reference)
-    model = token_time.parameters(choices.reference, days.as_unit("us"))
     made = (
         (NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance),
         (RUN_FACTORS, of_runs), (RUN_SPREADS, spreads), (RUN_IMPACTS, impacts),
@@ -439,8 +479,14 @@ def _restate_runs(
     # What a run rests on is written before it, so that no figure stands without its factors.
     store.append(warehouse, FACTOR_ROWS, rows)
     store.append(warehouse, FACTORS_USED, used)
-    parameters = set(model["parameter"])
-    store.replace(warehouse, TOKEN_TIME_MODEL, model, days, "parameter", parameters)
+    store.replace(
+        warehouse,
+        TOKEN_TIME_MODEL,
+        model,
+        days,
+        "status",
+        set(TOKEN_TIME_MODEL.column("status").allowed),
+    )
     for table, frame in made:
         progress(table.name)
         store.replace(warehouse, table, frame, days, "run_id", ids)

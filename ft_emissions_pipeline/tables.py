@@ -470,17 +470,27 @@ FACTOR_ROWS = Table(
 
 TOKEN_TIME_MODEL = Table(
     "token_time_model",
-    "one parameter of the model that turns tokens into time, as in force on a day",
+    "one parameter of a model that turns tokens into time, on a day",
     (
-        _day("Day on which the parameter was in force."),
+        _day("Day for which the model was fitted."),
+        _text(
+            "status",
+            "Whether it was in force, or did worse on held-out runs than the one that was.",
+            required=True,
+            allowed=("in_force", "candidate"),
+        ),
         _text("parameter", "Name of the parameter.", required=True),
         Column("value", "float", "Value of the parameter.", required=True),
         Column("p05", "float", "5th percentile of the parameter.", required=True),
         Column("p95", "float", "95th percentile of the parameter.", required=True),
         _text("unit", "Unit of the value."),
-        _text("factor_id", "Reference row, or the hash of the training set.", required=True),
+        _text(
+            "factor_id",
+            "`token_time/` and the version of the model, a hash of its numbers.",
+            required=True,
+        ),
     ),
-    key=("date", "parameter"),
+    key=("date", "status", "parameter"),
     partition="date",
 )
 

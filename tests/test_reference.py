@@ -647,11 +647,12 @@ def test_default_has_value_interval_and_row(reference):
 
 @pytest.mark.parametrize(
     "parameter",
-    ["gpu_utilization", "cpu_utilization", "model_flop_utilization", "startup_s", "reserved_per_active",
+    ["gpu_utilization", "cpu_utilization", "startup_s", "reserved_per_active",
      "hardware_use_life_h", "share_reserved", "expected_use_life_days", "tokens_padded_per_unpadded",
-     "embedding_share", "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w", "flop_factor_full", "flop_factor_lora",
-     "flop_factor_qlora", "time_factor_qlora", "gsd_meter", "gsd_measured", "gsd_software_measured",
-     "gsd_disclosed", "gsd_energy_plugin_unknown", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year", "gsd_grid_hours",
+     "embedding_share", "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w", "checkpointing_share", "micro_batch_size",
+     "share_32bit_below_1b", "share_8bit", "sequence_length", "gsd_meter", "gsd_measured", "gsd_software_measured",
+     "gsd_disclosed", "gsd_energy_plugin_unknown", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
+     "gsd_grid_hours",
      "gsd_grid_country_for_region", "gsd_pue_region", "gsd_pue_provider", "gsd_pue_world",
      "gsd_wue_region", "gsd_wue_provider", "gsd_wue_world", "gsd_electricity_water",
      "gsd_electricity_water_world", "gsd_hardware_power"],

@@ -1,99 +1,300 @@
-"""Times from operations: the prediction worked by hand, its spread, and the parameters' table."""
+"""Operations worked by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline import tables, token_time
-from ft_emissions_pipeline.token_time import flops
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import methodology, normalize, reference, tables, token_time
+from ft_emissions_pipeline.token_time import calibration, evaluate, flops, own_runs, throughput
+from ft_emissions_pipeline.token_time.model import from_json, from_rows, to_json, to_rows
+from ft_emissions_pipeline.token_time.workload import workload
 
-# 6 x 7e9 x 1e8 = 4.2e18 FLOP on 2 accelerators of 3e14 FLOP/s at 35 %: 20,000 s; 300 s before.
-JOB = {
-    "flop": np.array([4.2e18]),
-    "flop_log_sd": np.array([0.0]),
-    "gpu_count": np.array([2.0]),
-    "peak_flop_rate": np.array([3e14]),
-    "flop_utilization": np.array([0.35]),
-    "flop_utilization_log_sd": np.array([0.0]),
-    "startup_s": np.array([300.0]),
-    "startup_log_sd": np.array([0.0]),
-}
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+N = 6.74e9  # Llama 2 7B: 32 layers of width 4096
+ATTENTION = 4 * 32 * 4096 * 2048.0  # forward, 2048 tokens
 
-
-def predict(**changed):
-    job = {**JOB, **{name: np.array([value]) for name, value in changed.items()}}
-    return token_time.predict(job.pop("flop"), job.pop("flop_log_sd"), **job)
+RUN = {
+    "model_id": "llama-2-7b", "parameters": N, "method": "full", "precision": "bf16",
+    "gradient_checkpointing": 0.0, "sequence_length": 2048.0, "micro_batch_size": 4.0,
+    "gradient_accumulation": 8.0, "gpu_id": "A100-SXM4-80GB", "gpu_count": 1.0,
+}  # fmt: skip
 
 
-def test_times_are_those_of_the_hand_calculation():
-    assert predict().active_s == pytest.approx([20_000.0], rel=1e-12)
-    assert predict().reserved_s == pytest.approx([20_300.0], rel=1e-12)
+@pytest.fixture(scope="module")
+def factors():
+    return reference.load()
 
 
-@pytest.mark.parametrize(
-    ("name", "factor"),
-    [("flop", 3.0), ("gpu_count", 1 / 3), ("peak_flop_rate", 1 / 3), ("flop_utilization", 1 / 3)],
-)
-def test_active_time_is_proportional_to_operations_over_what_is_reached(name, factor):
-    changed = predict(**{name: JOB[name][0] * 3.0})
-    assert changed.active_s == pytest.approx([20_000.0 * factor], rel=1e-12)
-    assert changed.reserved_s - changed.active_s == pytest.approx([300.0], rel=1e-9)
+def work(factors, *changes):
+    rows = pd.DataFrame([{**RUN, **changed} for changed in changes or ({},)])
+    return workload(rows.astype({"model_id": "str"}), factors)
 
 
-def test_certain_inputs_make_a_certain_time():
-    assert predict().active_log_sd == pytest.approx([0.0])
-    assert predict().reserved_log_sd == pytest.approx([0.0])
-
-
-def test_spreads_of_work_and_utilisation_add_up_as_squares():
-    found = predict(flop_log_sd=0.3, flop_utilization_log_sd=0.4)
-    assert found.active_log_sd == pytest.approx([0.5], rel=1e-9)
-    assert found.reserved_log_sd < 0.5  # 300 s of it are certain
-
-
-def test_start_up_widens_the_reservation_alone_and_the_more_the_shorter_the_job():
-    long = predict(startup_log_sd=0.9)
-    short = predict(startup_log_sd=0.9, flop=4.2e15)  # 20 s of work
-    assert long.active_log_sd == pytest.approx([0.0], abs=1e-9)
-    assert 0 < long.reserved_log_sd < 0.05
-    assert short.reserved_log_sd == pytest.approx([0.9], rel=0.1)
-
-
-def test_no_work_takes_the_start_up():
-    found = predict(flop=0.0)
-    assert found.active_s == [0.0]
-    assert found.reserved_s == [300.0]
+def predict(factors, *changes, **known):
+    return token_time.predict(token_time.prior(), work(factors, *changes), **known)
 
 
 @pytest.mark.parametrize(
-    ("method", "parameter"),
-    [
-        ("full", "flop_factor_full"),
-        ("dpo", "flop_factor_full"),
-        ("lora", "flop_factor_lora"),
-        ("adapter", "flop_factor_lora"),
-        ("qlora", "flop_factor_qlora"),
-        (np.nan, "flop_factor_full"),  # nobody named one: the most operations
-    ],
-)
-def test_operations_follow_the_method(method, parameter):
-    assert flops.flop_factor_names(pd.Series([method], dtype="str")).tolist() == [parameter]
+    ("method", "parameters", "attention"),
+    [("full", 6, 3), ("continued_pretraining", 6, 3), ("lora", 4, 3), ("qlora", 4, 3),
+     ("adapter", 4, 3), ("dpo", 8, 4), ("distillation", 6, 3), (np.nan, 6, 3)],
+)  # fmt: skip
+def test_operations_per_token_by_method(method, parameters, attention):
+    found = flops.flop_per_token(pd.Series([method], dtype="str"), N, attention=ATTENTION)
+    assert found == pytest.approx(parameters * N + attention * ATTENTION, rel=1e-12)
+
+
+def test_checkpointing_makes_the_forward_pass_again():
+    """8 N for full fine-tuning, 6 N for LoRA, and a fourth pass over attention."""
+    of = pd.Series(["full", "lora"])
+    found = flops.flop_per_token(of, N, attention=ATTENTION, recomputed=1.0)
+    assert found == pytest.approx([8 * N + 4 * ATTENTION, 6 * N + 4 * ATTENTION], rel=1e-12)
+
+
+def test_adapters_are_trained_in_full():
+    """Rank 16 on four matrices of 32 layers: 8 x 32 x 4096 x 16 = 16,777,216 parameters, 6 each."""
+    adapters = flops.lora_parameters(16, 32, 4096)
+    assert adapters == 16_777_216
+    found = flops.flop_per_token(pd.Series(["lora"]), N, adapter_parameters=adapters)
+    assert found == pytest.approx(4 * N + 6 * 16_777_216, rel=1e-12)
+
+
+def test_attention_equals_the_parameters_at_about_eight_widths(factors):
+    """12 L d s = 6 N at s = N / (2 L d) = 25,711 for Llama 2 7B."""
+    long = work(factors, {"sequence_length": N / (2 * 32 * 4096)})
+    assert long.flop_attention == pytest.approx(long.flop_parameters, rel=1e-9)
 
 
 def test_every_method_of_a_run_has_operations():
-    assert set(flops.FLOP_FACTOR) == set(tables.METHODS)
-    assert {*flops.FLOP_FACTOR.values(), flops.UNKNOWN_METHOD} <= set(token_time.PARAMETERS)
+    assert set(flops.PARAMETER_PASSES) == set(flops.ATTENTION_PASSES) == set(tables.METHODS)
 
 
-def test_parameters_of_each_day_are_rows_of_the_defaults():
-    days = pd.DatetimeIndex(["2024-02-29", "2024-12-31"])
-    table = token_time.parameters(ref.load(), days)
-    assert len(table) == 2 * len(token_time.PARAMETERS)
-    assert (
-        table.groupby("date")["parameter"].apply(set).map(len).eq(len(token_time.PARAMETERS)).all()
+def test_an_encoder_looks_its_embeddings_up(factors):
+    """BERT base: 12 blocks x 12 x 768^2 = 84,934,656 of 110e6 parameters."""
+    found = work(factors, {"model_id": "bert-base", "parameters": 110e6})
+    assert found.forward_parameters == pytest.approx(2 * 84_934_656)
+
+
+def test_a_mixture_passes_a_token_through_its_active_parameters(factors):
+    found = work(factors, {"model_id": "mixtral-8x7b", "parameters": 46.7e9})
+    assert found.flop_parameters == pytest.approx(6 * 12.9e9)
+    assert found.experts.all()
+
+
+def test_long_steps_take_the_share_of_the_peak_and_short_ones_the_latency(factors):
+    """At 2^20 tokens a token's time hardly falls further; at 1 token it is a step's."""
+    steps = [{"tokens_per_micro_step": t} for t in (1.0, 2.0, 2.0**20, 2.0**21)]
+    one, two, long, longer = np.exp(predict(factors, *steps).log_s)
+    assert one / two == pytest.approx(2.0, rel=1e-3)
+    assert longer / long == pytest.approx(1.0, abs=0.01)
+    share = np.exp(token_time.prior().coefficients["share_of_peak"])
+    operations = work(factors).flop_parameters[0]
+    assert long == pytest.approx(operations / (312e12 * share), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["precision", "gradient_checkpointing", "micro_batch_size", "sequence_length"]
+)
+def test_what_is_not_known_widens_the_interval(factors, hidden):
+    """On an H100, which may compute in 8 bits."""
+    here = {"gpu_id": "H100-SXM5-80GB"}
+    known, unknown = predict(factors, here), predict(factors, {**here, hidden: np.nan})
+    assert unknown.log_sd > known.log_sd
+
+
+def test_unknown_hardware_and_tokens_widen_the_interval(factors):
+    known = predict(factors, {}).log_sd
+    for name in ("hardware_known", "tokens_known"):
+        assert predict(factors, {}, **{name: np.array([False])}).log_sd > 1.5 * known
+
+
+def test_beyond_the_calibration_is_said_and_widens_the_interval(factors):
+    inside, outside = (
+        predict(factors, {}),
+        predict(factors, {"parameters": 5e13, "model_id": np.nan}),
     )
-    assert table["value"].between(table["p05"], table["p95"]).all()
-    for factor_id, value in zip(table["factor_id"], table["value"], strict=True):
-        assert ref.describe(ref.load(), factor_id)["value"] == value
-    assert token_time.parameters(ref.load(), pd.DatetimeIndex([])).empty
+    assert inside.beyond == [0]
+    assert token_time.model.names_of(int(outside.beyond[0])) == ["parameters"]
+    assert outside.log_sd > inside.log_sd
+
+
+def test_flags_of_the_calibration_are_those_of_the_rules(factors):
+    table = factors.tables["calibration"]
+    gpus = factors.tables["gpus"].set_index("gpu_id")["tdp_w"]
+    capped = table["power_limit_w"] < table["gpu_id"].map(gpus)
+    assert (table["flag"] == "power_capped").tolist() == capped.tolist()
+    plain = reference.Reference(
+        {**factors.tables, "calibration": table.assign(flag=table["flag"].where(capped))},
+        factors.version, factors.folder,
+    )  # fmt: skip
+    rows = calibration.rated_rows(plain)
+    above = rows.table["row_id"][calibration.above_peak(rows.work, rows.log_s)]
+    assert set(above) == set(table["row_id"][table["flag"] == "above_peak"])
+
+
+def test_the_packaged_prior_is_the_fit_of_the_calibration(factors):
+    rows = calibration.rated_rows(factors)
+    theta, _ = token_time.fit.coefficients(
+        rows.work, rows.log_s, rows.weights, calibration.shares(factors)
+    )
+    packaged = token_time.prior()
+    assert packaged.training["rows_hash"] == own_runs.calibration_hash(factors), (
+        "run `ft-emissions token-time fit` and commit what it writes"
+    )
+    assert theta == pytest.approx(packaged.theta, abs=1e-3)
+
+
+def test_an_outlier_hardly_moves_the_fit(factors):
+    rows = calibration.rated_rows(factors)
+    shares = calibration.shares(factors)
+    before, _ = token_time.fit.coefficients(rows.work, rows.log_s, rows.weights, shares)
+    wrong = rows.log_s.copy()
+    wrong[0] += np.log(1000.0)
+    after, sd = token_time.fit.coefficients(rows.work, wrong, rows.weights, shares)
+    assert np.abs((after - before) / sd).max() < 0.5
+
+
+def test_the_artefact_comes_back_and_an_edited_one_is_refused():
+    model = token_time.prior()
+    assert from_json(to_json(model)).version == model.version
+    assert from_rows(to_rows(model), model.version).coefficients == pytest.approx(
+        model.coefficients
+    )
+    edited = json.loads(to_json(model))
+    edited["coefficients"]["latency"] += 0.1
+    with pytest.raises(ValueError, match="fit it anew"):
+        from_json(json.dumps(edited))
+
+
+def test_quantile_counts_the_row_to_come():
+    scores = np.arange(1.0, 11.0)
+    assert token_time.fit.quantile_of(scores, np.ones(10)) == 9.0
+    assert token_time.fit.quantile_of(scores, np.ones(10), next_weight=1.0) == 10.0
+
+
+def own(factors, count, factor, spread=0.0):
+    """Return runs of several models that took `factor` times what the prior says."""
+    draw = np.random.default_rng(3)
+    frame = pd.DataFrame([RUN] * count).assign(
+        run_id=[f"r{i}" for i in range(count)], model_name=[f"m{i % 7}" for i in range(count)],
+        family="Llama 2", tokens=1e8, date=pd.Timestamp("2024-05-01"),
+        micro_batch_size=draw.choice([1.0, 2.0, 8.0], count),
+    )  # fmt: skip
+    rate = token_time.predict(token_time.prior(), workload(frame, factors)).log_s
+    return frame.assign(active_s=1e8 * np.exp(rate + spread * draw.standard_t(4, count)) * factor)
+
+
+def test_own_runs_shift_the_model_and_outliers_do_not(factors):
+    runs = own(factors, 60, 1.5, 0.05)
+    runs.loc[0, "active_s"] *= 1e4
+    model, better = own_runs.teach(token_time.prior(), runs, factors)
+    assert better
+    members = {name: runs[name] for name in ("gpu_id", "family")}
+    found = token_time.predict(model, workload(runs, factors), members=members)
+    plain = token_time.predict(token_time.prior(), workload(runs, factors))
+    assert np.exp(found.log_s - plain.log_s) == pytest.approx(1.5, rel=0.1)
+    assert (found.log_sd < plain.log_sd).all()
+
+
+def test_few_own_runs_leave_the_prior_in_force(factors):
+    days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
+    table = token_time.parameters(factors, days, own(factors, own_runs.ENOUGH - 1, 2.0))
+    assert set(table["factor_id"]) == {f"token_time/{token_time.prior().version}"}
+    assert token_time.parameters(factors, pd.DatetimeIndex([])).empty
+
+
+def test_a_day_learns_from_runs_up_to_itself_alone(factors):
+    days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
+    table = token_time.parameters(factors, days, own(factors, 40, 2.0))
+    versions = table.groupby("date")["factor_id"].unique().map(list)
+    assert versions.iloc[0] == [f"token_time/{token_time.prior().version}"]
+    assert versions.iloc[1] != versions.iloc[0]
+
+
+def test_a_fit_that_does_worse_on_held_out_runs_is_kept_but_not_in_force(factors):
+    """Each registered model has a pace of its own, so the others' mean leads astray."""
+    runs = own(factors, 42, 1.0)
+    pace = {"m0": 8.0}
+    runs["active_s"] *= runs["model_name"].map(pace).fillna(1.0)
+    exact = runs["model_name"].isin(["m1", "m2"])
+    runs.loc[exact, "active_s"] *= 1.3
+    table = token_time.parameters(factors, pd.DatetimeIndex(["2024-05-01"]), runs)
+    _, better = own_runs.teach(token_time.prior(), runs, factors)
+    assert not better
+    assert set(table["status"]) == {"in_force", "candidate"}
+    chosen = token_time.models_by_day(table)[0][0]
+    assert chosen.version == token_time.prior().version
+
+
+def test_runs_that_log_tokens_and_time_teach(factors):
+    runs = fte.read_runs(Path(__file__).resolve().parent.parent / "examples" / "landing")[0]
+    taught = normalize.timed_work(runs, factors, methodology.profile("default"))
+    assert (taught["tokens"] > 0).all()
+    assert (taught["active_s"] > 0).all()
+    assert taught["gpu_id"].notna().all()
+
+
+def estimate(**fields):
+    found = fte.estimate(
+        {"base_model": "Llama 2 7B", "gpu_model": "A100 80GB", "gpu_count": 1, **fields}
+    )
+    return found.provenance.set_index("field")
+
+
+def test_tokens_of_none_tell_nothing():
+    with pytest.raises(ValueError, match="above 0"):
+        estimate(tokens_padded=0)
+
+
+def test_parameters_in_billions_are_refused():
+    with pytest.raises(ValueError, match="model_parameters"):
+        estimate(model_parameters=7, tokens_padded=1e6)
+
+
+def test_absurd_tokens_and_sizes_beyond_the_calibration_are_doubted():
+    assert "longer than a year" in estimate(tokens_padded=1e15).loc["active_s", "source"]
+    beyond = estimate(model_parameters=9e13, tokens_padded=1e6).loc["active_s", "source"]
+    assert "beyond the calibrated range in parameters" in beyond
+
+
+def test_an_unknown_base_model_is_named_with_the_size_taken():
+    row = estimate(base_model="Lama-2-7b", tokens_padded=1e6).loc["model_parameters"]
+    assert (row["value"], row["basis"]) == ("7000000000", "default")
+    assert "Lama-2-7b" in row["source"]
+
+
+def test_the_published_table_is_what_the_command_prints(factors):
+    table = evaluate.evaluate(factors)
+    text = (DOCS / "token_time.md").read_text(encoding="utf-8")
+    assert evaluate.markdown(table) in text, "run `ft-emissions token-time evaluate` and paste it"
+    known = table.iloc[0]
+    assert known["median_error_percent"] <= 20.0
+    assert 85.0 <= known["coverage_percent"] <= 95.0
+
+
+def test_the_bedrock_page_has_the_numbers_of_the_code():
+    found = fte.estimate(
+        {"base_model": "Llama 2 7B", "managed_service": "AWS Bedrock", "cloud_region": "us-west-2",
+         "started_at": "2024-07-06T17:01:00Z", "tokens_padded": 48_123}
+    )  # fmt: skip
+    run, impact = found.normalized.iloc[0], found.runs.iloc[0]
+    rows = found.provenance.set_index("field")
+    text = (DOCS / "a_bedrock_job_of_48123_tokens.md").read_text(encoding="utf-8")
+    energy = impact["it_energy_kwh"]
+    for said in (
+        f"{run['active_s']:.1f} s", f"{run['reserved_s']:.0f} s",
+        f"{rows.loc['reserved_s', 'p05']:.0f} s to {rows.loc['reserved_s', 'p95']:.0f} s",
+        f"{rows.loc['active_s', 'p05']:.1f} s to {rows.loc['active_s', 'p95']:.0f} s",
+        f"{energy:.2f} kWh", f"{run['gpu_utilization']:.2f}", f"{run['gpu_count']:.0f} x",
+        f"{100 * run['active_s'] / run['reserved_s']:.2f} %",
+        f"{impact['total_kgco2e_p05']:.2f} to {impact['total_kgco2e_p95']:.2f} kgCO2e",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_every_coefficient_has_a_meaning():
+    assert all(c.meaning for c in throughput.COEFFICIENTS.values())

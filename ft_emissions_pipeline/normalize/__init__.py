@@ -23,11 +23,14 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     QUARANTINE,
     RUNS,
+    TOKEN_TIME_MODEL,
     conform,
     empty,
 )
 
-__all__ = ["IDENTITY_OF", "IMPUTED", "RULES", "UNCOMPUTABLE", "accepted", "normalize"]
+__all__ = [
+    "IDENTITY_OF", "IMPUTED", "RULES", "UNCOMPUTABLE", "accepted", "normalize", "timed_work",
+]  # fmt: skip
 
 RULES: tuple[Rule, ...] = (
     *time.MODEL,
@@ -101,6 +104,47 @@ def normalize(
     return conform(frame[declared], NORMALIZED_RUNS), conform(provenance, FIELD_PROVENANCE)
 
 
+def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -> pd.DataFrame:
+    """Return the runs that teach how long tokens take: those that tell tokens, time, model and hardware.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs` that `accepted` lets pass.
+    reference : Reference
+        Reference tables.
+    profile : Profile
+        Choices of the methodology.
+
+    Returns
+    -------
+    DataFrame
+        date, run_id, model_name, family, tokens, active_s, and the columns of `token_time.workload`. Of a
+        run that logs its reservation alone, the usual start-up is taken off; where that would leave less
+        than half of it, the run teaches nothing.
+    """
+    context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
+    frame, _ = apply(runs, (*time.MODEL, *hardware.IDENTITY, *work.TOKENS), context)
+    dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
+    startup = ref.default(reference, "startup_s", frame["date"]).value
+    computing = frame["reserved_s"].fillna(dated) - startup
+    active = frame["active_s"].where(frame["active_s"] > 0, computing.where(computing > startup))
+    known = (
+        ~context.imputed("gpu_id", frame.index)
+        & ~context.imputed("gpu_count", frame.index)
+        & ~context.imputed("model_parameters", frame.index)
+        & (context.rule("tokens_padded", frame.index) != work.USUAL_LENGTH).to_numpy()
+    )
+    tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
+    family = ref.take(reference, "models", frame["model_id"], ["family"], on=frame["date"])[
+        "family"
+    ]
+    timed = time.steps_of(frame).assign(
+        family=family, tokens=frame["tokens_padded"], active_s=active
+    )
+    return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)
+
+
 def _meter_first(runs: pd.DataFrame) -> pd.DataFrame:
     """Let a physical meter stand before a logged total, which then stays visible as components."""
     return runs.assign(it_energy_kwh=runs["it_energy_kwh"].where(runs["meter_energy_kwh"].isna()))
@@ -143,7 +187,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = runs["train_flop"].notna() | work.tells_tokens(runs)
+    counted = (runs["train_flop"] > 0) | work.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
     refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
@@ -155,9 +199,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason": "run "
             + refused["run_id"].astype("str")
             + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, or "
-            "sequence_length with samples or with "
-            "steps, micro_batch_size, gradient_accumulation and world_size; they "
+            "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, samples, "
+            "or steps with micro_batch_size, gradient_accumulation and world_size, all above 0; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "
             "another log of the run to it in runs.yaml",
         }

@@ -22,6 +22,12 @@ POWER_INPUTS = (
     "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s", "reserved_s",
 )  # fmt: skip
 
+GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
+"""Powers that the linear formula may miss together, where utilisation was logged."""
+
+POWER_MODEL = "gsd_power_model"
+"""Default that holds by how much."""
+
 COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 
 CALIBRATED = "calibrated_energy_kwh"
@@ -84,9 +90,14 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
     spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
+    logged = ~context.imputed("gpu_utilization", frame.index)
+    values["power_model"] = np.ones(len(frame))
+    spreads["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return {"it_energy_kwh": modelled_it_energy(inputs, context.profile, flat)}
+        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
+        found = modelled_it_energy({**inputs, **draw}, context.profile, flat)
+        return {"it_energy_kwh": found}
 
     spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
     return Offer(

@@ -27,13 +27,14 @@ IMPUTED = ("predicted", "default")
 
 @dataclass(frozen=True)
 class Context:
-    """What rules may look at beside the runs; `log_sd` and `basis` grow as fields are filled."""
+    """What rules may look at beside the runs; the last three grow as fields are filled."""
 
     reference: ref.Reference
     profile: Profile
     token_time: pd.DataFrame
     log_sd: dict[str, pd.Series] = field(default_factory=dict)
     basis: dict[str, pd.Series] = field(default_factory=dict)
+    rules: dict[str, pd.Series] = field(default_factory=dict)
 
     def spread(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
@@ -51,6 +52,10 @@ class Context:
         if name not in self.basis:
             return np.zeros(len(index), dtype=bool)
         return np.asarray(self.basis[name].reindex(index).isin(IMPUTED), dtype=bool)
+
+    def rule(self, name: str, index: pd.Index) -> pd.Series:
+        """Return the rule that filled a field; missing where it was logged."""
+        return self.rules.get(name, pd.Series(index=index, dtype="str")).reindex(index)
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,8 @@ def apply(
         frame[rule.field] = column
         spread = _part(offer.log_sd, answered)
         _remember(context, rule.field, frame.index, taken, spread, rule.basis)
+        named = context.rules.setdefault(rule.field, pd.Series(index=frame.index, dtype="str"))
+        named.loc[taken] = rule.name
         pieces.append(_piece(frame, rule, offer, taken, answered, context.reference))
     provenance = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
     return frame, provenance.reindex(columns=["date", *PROVENANCE_PARTS])

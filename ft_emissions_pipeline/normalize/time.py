@@ -6,6 +6,8 @@ many tokens were computed (`work.py`), and what the time means in energy (`energ
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -20,12 +22,14 @@ from ft_emissions_pipeline.normalize.engine import (
     unknown_names,
 )
 from ft_emissions_pipeline.normalize.hardware import managed_rows
-from ft_emissions_pipeline.normalize.work import TOKENS
-from ft_emissions_pipeline.token_time.flops import flop_factor_names
-from ft_emissions_pipeline.token_time.model import Prediction, predict
+from ft_emissions_pipeline.normalize.work import TOKENS, USUAL_LENGTH
+from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
+from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
+from ft_emissions_pipeline.token_time.workload import Workload, workload
+from ft_emissions_pipeline.tokens import FLOP_PER_PARAMETER_TOKEN
 
-FLOP_PER_TFLOP = 1e12
-THIRTY_TWO_BIT = ("fp32", "tf32")
+LONGEST_S = 365 * 86400.0
+"""A predicted time above it is doubted in its note."""
 
 
 def is_timed(frame: pd.DataFrame) -> pd.Series:
@@ -75,123 +79,140 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
 
 
-def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
-    factor = _in_force(flop_factor_names(frame["method"]), frame, context)
-    model_row = ref.take(
-        context.reference,
-        "models",
-        frame["model_id"],
-        ["active_parameters", "parameters"],
-        on=frame["date"],
+def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with the columns by which `workload` knows them; what is open stays open."""
+    devices = frame["world_size"].fillna(frame["gpu_count"])
+    passes = frame["steps"] * frame["gradient_accumulation"] * devices
+    return frame.assign(
+        parameters=frame["model_parameters"],
+        node_count=frame["server_count"],
+        tokens_per_micro_step=frame["tokens_padded"] / passes.where(passes > 0),
     )
-    # A mixture of experts passes a token through a share of its parameters.
-    active_share = (model_row["active_parameters"] / model_row["parameters"]).fillna(1.0)
-    parameters = frame["model_parameters"] * active_share
-    spread = np.sqrt(
-        factor["log_sd"] ** 2
-        + context.spread("tokens_padded", frame.index) ** 2
+
+
+def _work(frame: pd.DataFrame, context: Context) -> Workload:
+    return workload(steps_of(frame), context.reference)
+
+
+def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
+    work = _work(frame, context)
+    model_row = ref.take(
+        context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
+    )
+    spread = np.hypot(
+        context.spread("tokens_padded", frame.index),
+        context.spread("model_parameters", frame.index),
+    )
+    flop = training_flop(work.flop_parameters + work.flop_attention, 1.0, frame["tokens_padded"])
+    return Offer(flop, model_row["factor_id"].fillna("methodology/flop_from_tokens"), spread)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Predicted times of runs, and what made them."""
+
+    active_s: np.ndarray
+    reserved_s: np.ndarray
+    active_log_sd: np.ndarray
+    reserved_log_sd: np.ndarray
+    busy: np.ndarray
+    version: pd.Series
+    note: pd.Series
+
+
+def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
+    tokens = _tokens(frame)
+    active, log_sd, busy = (np.full(len(frame), np.nan) for _ in range(3))
+    version, note = (np.full(len(frame), np.nan, dtype="object") for _ in range(2))
+    work = _work(frame, context)
+    models = ref.take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
+    guessed = context.imputed("gpu_id", frame.index)
+    usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
+    for model, days in models_by_day(context.token_time):
+        at = frame["date"].isin(days).to_numpy()
+        if not at.any():
+            continue
+        found = predict(
+            model,
+            work.rows(at),
+            hardware_known=~guessed[at],
+            tokens_known=~usual[at],
+            members={"gpu_id": frame["gpu_id"][at], "family": models["family"][at]},
+        )
+        gpus = np.maximum(frame["gpu_count"].to_numpy(dtype=float)[at], 1.0)
+        active[at] = tokens[at] * np.exp(found.log_s) / gpus
+        log_sd[at], busy[at] = found.log_sd, found.busy
+        version[at] = MODEL_ID + model.version
+        note[at] = [
+            f"{np.exp(log_s):.4g} s per token of one accelerator" + _doubts(bits, time_s)
+            for log_s, bits, time_s in zip(found.log_s, found.beyond, active[at], strict=True)
+        ]
+    # The interval for tokens of unknown length holds their spread already.
+    log_sd = np.sqrt(
+        log_sd**2
+        + np.where(usual, 0.0, context.spread("tokens_padded", frame.index)) ** 2
+        + context.spread("gpu_count", frame.index) ** 2
         + context.spread("model_parameters", frame.index) ** 2
     )
-    flop = training_flop(factor["value"], parameters, frame["tokens_padded"])
-    return Offer(flop, factor["factor_id"], spread)
+    startup, startup_log_sd = _startup(frame, context)
+    total = uncertainty.propagate(
+        lambda parts: {"reserved": parts["active"] + parts["startup"]},
+        {"active": np.nan_to_num(active), "startup": startup},
+        {"active": np.nan_to_num(log_sd), "startup": startup_log_sd},
+    )["reserved"]
+    names = (pd.Series(text, index=frame.index, dtype="str") for text in (version, note))
+    return _Times(active, active + startup, log_sd, total.log_sd, busy, *names)
 
 
-def _in_force(names: pd.Series | str, frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """Return the token-time model's value, log_sd and factor_id of a parameter on each run's day."""
-    model = context.token_time.assign(
-        log_sd=uncertainty.log_sd_of_interval(context.token_time["p05"], context.token_time["p95"])
-    )
-    by_day = model.pivot(index="date", columns="parameter")
-    day = by_day.index.get_indexer(frame["date"])
-    found = {}
-    for column in ("value", "log_sd", "factor_id"):
-        cells = by_day[column]
-        place = cells.columns.get_indexer(pd.Series(names, index=frame.index))
-        found[column] = pd.Series(cells.to_numpy()[day, place], index=frame.index)
-    return pd.DataFrame(found).astype({"factor_id": "str"})
+def _tokens(frame: pd.DataFrame) -> np.ndarray:
+    """Return tokens, or those that the trainer's operations are worth where the model is not known."""
+    worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
+    return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
 
 
-def _peak_flop_rate(frame: pd.DataFrame, context: Context) -> pd.Series:
-    row = ref.take(
-        context.reference,
-        "gpus",
-        frame["gpu_id"],
-        ["peak_16bit_tflops", "peak_32bit_tflops"],
-        on=frame["date"],
-    )
-    wide = frame["precision"].isin(THIRTY_TWO_BIT)
-    narrow = row["peak_16bit_tflops"].fillna(row["peak_32bit_tflops"])
-    full = row["peak_32bit_tflops"].fillna(row["peak_16bit_tflops"])
-    return full.where(wide, narrow) * FLOP_PER_TFLOP
+def _doubts(bits: int, time_s: float) -> str:
+    text = ""
+    if bits:
+        text += (
+            f"; beyond the calibrated range in {', '.join(names_of(bits))}: the interval is wider"
+        )
+    if time_s > LONGEST_S:
+        text += "; longer than a year: check tokens, parameters and number of accelerators"
+    return text
 
 
-def _predicted(frame: pd.DataFrame, context: Context) -> Prediction:
-    usual = _in_force("startup_s", frame, context)
-    reached = _in_force("model_flop_utilization", frame, context)
+def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray]:
+    """Return the start-up and its log standard deviation; a managed service has one of its own."""
+    usual = ref.default(context.reference, "startup_s", frame["date"])
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
-    startup = service["startup_s"].where(managed, usual["value"])
-    startup_spread = np.where(
+    spread = np.where(
         managed,
         uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
-        usual["log_sd"],
+        uncertainty.log_sd_of_interval(usual.p05, usual.p95),
     )
-    work = np.sqrt(
-        context.spread("train_flop", frame.index) ** 2
-        + context.spread("gpu_count", frame.index) ** 2
-        + _hardware_spread(frame, context) ** 2
-    )
-    return predict(
-        _busy_flop(frame, context).to_numpy(dtype=float),
-        work,
-        gpu_count=frame["gpu_count"].to_numpy(dtype=float),
-        peak_flop_rate=_peak_flop_rate(frame, context).to_numpy(dtype=float),
-        flop_utilization=reached["value"].to_numpy(dtype=float),
-        flop_utilization_log_sd=reached["log_sd"].to_numpy(dtype=float),
-        startup_s=startup.to_numpy(dtype=float),
-        startup_log_sd=startup_spread,
-    )
-
-
-def _busy_flop(frame: pd.DataFrame, context: Context) -> pd.Series:
-    """Return operations, with what keeps accelerators as busy: QLoRA unpacks weights of 4 bits."""
-    slower = _in_force("time_factor_qlora", frame, context)["value"]
-    return frame["train_flop"].astype("float64") * np.where(frame["method"] == "qlora", slower, 1.0)
-
-
-def _hardware_spread(frame: pd.DataFrame, context: Context) -> np.ndarray:
-    """Return how far the peak of an accelerator that nobody named may be off: that of all."""
-    peaks = np.log(context.reference.tables["gpus"]["peak_16bit_tflops"].dropna())
-    return np.where(context.imputed("gpu_id", frame.index), peaks.std(), 0.0)
+    return service["startup_s"].where(managed, usual.value).to_numpy(dtype=float), spread
 
 
 def _time(part: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         times = _predicted(frame, context)
         values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)
+        factor_id = times.version
+        if part == "reserved":
+            usual = ref.default(context.reference, "startup_s", frame["date"]).factor_id
+            factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
         spread = getattr(times, f"{part}_log_sd")
-        factor_id = _factors_of_time(frame, context, startup=part == "reserved")
-        return Offer(values.where(np.isfinite(values)), factor_id, spread)
+        return Offer(values.where(np.isfinite(values)), factor_id, spread, times.note)
 
     return offer
-
-
-def _factors_of_time(frame: pd.DataFrame, context: Context, *, startup: bool) -> pd.Series:
-    """Name the rows behind a predicted time; a managed service has a start-up of its own."""
-    used, slower, usual = (
-        _in_force(name, frame, context)["factor_id"]
-        for name in ("model_flop_utilization", "time_factor_qlora", "startup_s")
-    )
-    used = used.where(frame["method"] != "qlora", used + " " + slower)
-    if not startup:
-        return used
-    return used + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
 
 
 def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
     """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
     offer = _time("active")(frame, context)
-    return Offer(offer.values.where(frame["reserved_s"].isna()), offer.factor_id, offer.log_sd)
+    missing = frame["reserved_s"].isna()
+    return Offer(offer.values.where(missing), offer.factor_id, offer.log_sd, offer.note)
 
 
 def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
@@ -211,7 +232,8 @@ def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _reserved(frame: pd.DataFrame) -> pd.Series:
-    return pd.to_timedelta(frame["reserved_s"], unit="s").dt.floor("us")
+    # Instants reach no further than some centuries; an absurd time is doubted in its note.
+    return pd.to_timedelta(frame["reserved_s"].clip(upper=10 * LONGEST_S), unit="s").dt.floor("us")
 
 
 def _start_from_end(frame: pd.DataFrame, _: Context) -> Offer:
@@ -231,19 +253,29 @@ def _end_from_start(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
-    """Scale the typical utilisation by how far the run got towards the typical share of the peak."""
-    typical = ref.default(context.reference, "gpu_utilization", frame["date"])
-    usual = _in_force("model_flop_utilization", frame, context)["value"]
-    available = frame["gpu_count"] * _peak_flop_rate(frame, context) * frame["active_s"]
-    reached = _busy_flop(frame, context) / available.where(available > 0)
-    share = reached / usual
-    # A time predicted from the same operations cancels their spread; a logged one does not.
-    predicted = context.imputed("active_s", frame.index)
-    spread = np.hypot(
-        uncertainty.log_sd_of_interval(typical.p05, typical.p95),
-        np.where(predicted, 0.0, context.spread("train_flop", frame.index)),
+    """Return the utilisation at which the linear power formula gives the power model's power.
+
+    Where the time was logged, the accelerator was as busy as the predicted time fits into it.
+    """
+    times = _predicted(frame, context)
+    logged = ~context.imputed("active_s", frame.index)
+    pace = np.divide(
+        times.active_s, frame["active_s"].to_numpy(dtype=float),
+        out=np.ones(len(frame)), where=logged & (frame["active_s"] > 0).to_numpy(),
+    )  # fmt: skip
+    gpu = ref.take(
+        context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"]
     )
-    return Offer(np.minimum(share * typical.value, 1.0), typical.factor_id, spread)
+    idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
+    values, spread = np.full(len(frame), np.nan), np.zeros(len(frame))
+    for model, days in models_by_day(context.token_time):
+        at = frame["date"].isin(days).to_numpy()
+        power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
+        span = np.maximum(power - idle[at], 1e-3)
+        values[at] = np.minimum(span / (1.0 - idle[at]), 1.0)
+        of_time = np.exp(model.power["log_exponent"]) * times.active_log_sd[at] * logged[at]
+        spread[at] = np.hypot(model.power["log_sd"] * power / span, of_time)
+    return Offer(pd.Series(values, index=frame.index), times.version, np.nan_to_num(spread))
 
 
 MODEL = (
@@ -265,7 +297,7 @@ MODEL = (
 
 WORK = (
     *TOKENS,
-    Rule("train_flop", "flop_from_tokens", "predicted", "operations per token and parameter x parameters x tokens",
+    Rule("train_flop", "flop_from_tokens", "predicted", "operations per token by the method, attention included, x tokens",
          _flop_from_tokens),
 )  # fmt: skip
 """How much was computed."""
@@ -274,13 +306,13 @@ WORK = (
 DURATION = (
     Rule("reserved_s", "reserved_from_start_and_end", "disclosed", "end - start", _reserved_from_dates),
     Rule("reserved_s", "reserved_from_active", "default", "active time x the usual ratio", _reserved_from_active),
-    Rule("active_s", "time_from_tokens", "predicted", "operations over what the accelerators reach",
+    Rule("active_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model",
          _active_where_no_time_was_logged),
-    Rule("reserved_s", "time_from_tokens", "predicted", "operations over what the accelerators reach, plus start-up",
+    Rule("reserved_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model, plus start-up",
          _time("reserved")),
     Rule("active_s", "active_is_reserved", "default", "no idle time was logged; the whole reservation counts as active",
          _active_is_reserved),
-    Rule("gpu_utilization", "utilization_from_model", "predicted", "the typical utilisation x the run's share of the typical rate",
+    Rule("gpu_utilization", "utilization_from_model", "predicted", "the utilisation that stands for the power model's power",
          _utilization_from_model),
     Rule("gpu_utilization", "utilization_default", "default", "typical utilisation in fine-tuning", _default("gpu_utilization")),
     Rule("cpu_utilization", "cpu_utilization_default", "default", "typical utilisation in fine-tuning",

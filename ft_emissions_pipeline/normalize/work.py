@@ -29,17 +29,18 @@ from ft_emissions_pipeline.tokens import (
     tokens_from_steps,
 )
 
+USUAL_LENGTH = "padded_from_usual_length"
+"""Rule by which tokens are not known, only the number of sequences."""
+
 
 def tells_tokens(runs: pd.DataFrame) -> pd.Series:
     """Say from which runs' logs the tokens can be told without knowing the base model."""
     devices = runs["world_size"].fillna(runs["gpu_count"])
     per_step = runs[["steps", "micro_batch_size", "gradient_accumulation"]].notna().all(axis=1)
-    sequences = runs["samples"].notna() | (per_step & (devices > 0))
+    sequences = (runs["samples"] > 0) | (per_step & (devices > 0))
     lengths = runs["token_lengths"].notna() & (runs["micro_batch_size"] >= 1)
-    counted = (
-        lengths | _is_batches(runs) | runs[["tokens_padded", "tokens_unpadded"]].notna().any(axis=1)
-    )
-    return counted | (sequences & runs["sequence_length"].notna())
+    counted = (runs[["tokens_padded", "tokens_unpadded"]] > 0).any(axis=1)
+    return counted | lengths | _is_batches(runs) | sequences
 
 
 def _is_batches(runs: pd.DataFrame) -> pd.Series:
@@ -159,6 +160,15 @@ def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
     return Offer(tokens_from_samples(frame["samples"], epochs, frame["sequence_length"]))
 
 
+def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take sequences of usual length where their number is known, but nothing of their length."""
+    length = ref.default(context.reference, "sequence_length", frame["date"])
+    tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
+    steps = _from_steps(frame.assign(sequence_length=length.value), context).values
+    spread = uncertainty.log_sd_of_interval(length.p05, length.p95)
+    return Offer(steps.fillna(tokens), length.factor_id, spread)
+
+
 def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
     return tokens.clip(lower=frame["tokens_unpadded"])
 
@@ -174,5 +184,6 @@ TOKENS = (
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
     Rule("tokens_padded", "padded_from_unpadded", "predicted", "unpadded tokens x the usual padding", _from_unpadded),
     Rule("tokens_padded", "padded_from_samples", "predicted", "samples x epochs x sequence length", _from_samples),
+    Rule("tokens_padded", USUAL_LENGTH, "default", "sequences x the usual sequence length", _from_usual_length),
 )  # fmt: skip
 """How many tokens were computed, padding included."""

@@ -329,7 +329,7 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
         for field in table.own:
             if field.refers:
                 cells = tables[name][field.name]
-                for row in _where(~cells.isin(ids(tables, field.refers))):
+                for row in _where(cells.notna() & ~cells.isin(ids(tables, field.refers))):
                     yield (
                         f"{name}.csv line {row + 2}: {field.name} {cells.iloc[row]} "
                         f"is not in {field.refers}.csv"

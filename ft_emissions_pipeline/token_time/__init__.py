@@ -1,12 +1,32 @@
-"""From tokens to time: how long a fine-tuning takes whose time nobody logged.
+"""From tokens to time to power: what a fine-tuning took whose time nobody logged.
 
-Put here: floating-point operations, the parameters of the model, the prediction with its spread.
-Keep out: which runs need a prediction (`normalize`), and energy.
+Put here, in the order of the data's way: operations (`flops.py`), what a step has to do (`workload.py`), the
+physical model (`throughput.py`, `power.py`), robust fits (`fit.py`), the rows and the prior
+(`calibration.py`), the artefact and its predictions (`model.py`), what own runs change (`own_runs.py`), the
+model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which runs need a prediction (`normalize`), and energy.
 
-The model in force is the plain physical one: operations over what the accelerators reach, plus a
-fixed start-up. Its parameters are rows of `reference_data/defaults.csv`; it is not fitted.
+`prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
 """
 
-from ft_emissions_pipeline.token_time.model import PARAMETERS, parameters, predict
+from ft_emissions_pipeline.token_time.daily import (
+    MODEL_ID,
+    days_resting_on,
+    fits,
+    models_by_day,
+    parameters,
+    prior_of,
+)
+from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
 
-__all__ = ["PARAMETERS", "parameters", "predict"]
+__all__ = [
+    "MODEL_ID",
+    "Model",
+    "days_resting_on",
+    "fits",
+    "models_by_day",
+    "parameters",
+    "predict",
+    "prior",
+    "prior_of",
+    "to_json",
+]

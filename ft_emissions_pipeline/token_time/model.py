@@ -1,103 +1,283 @@
-"""The parameters of the token-time model, and its prediction.
+"""The fitted model: what is stored of it on a day, and its predictions with their intervals.
 
-Put here: what is in force on a day, and times from operations. Keep out: operations from tokens
-(`flops.py`).
+Put here: the artefact (JSON and rows of table `token_time_model`), and time per token by it. Keep
+out: the fits (`fit.py`, `calibration.py`, `own_runs.py`), and which runs need a prediction (`normalize`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, uncertainty
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.tables import TOKEN_TIME_MODEL, conform
+from ft_emissions_pipeline.token_time import power
+from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD
+from ft_emissions_pipeline.token_time.flops import Floats
+from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS, NAMES, rate
+from ft_emissions_pipeline.token_time.workload import Workload
+from ft_emissions_pipeline.uncertainty import Z_95
 
-PARAMETERS = (
-    "model_flop_utilization", "startup_s", "tokens_padded_per_unpadded",
-    "flop_factor_full", "flop_factor_lora", "flop_factor_qlora", "time_factor_qlora",
-)  # fmt: skip
+PRIOR = "prior.json"
+EXTRAPOLATION_SD = 0.3
+"""Standard deviation of the log of time that each factor of e beyond the calibrated range adds."""
+
+KNOWN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN = "known", "hardware_unknown", "tokens_unknown"
+GROUPS = (KNOWN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN)
+"""What is known of a run; each group has an interval of its own."""
+
+RANGED = ("parameters", "length", "tokens", "gpus", "peak_16bit")
+"""Parts of a workload whose range in the calibration says how far it reaches."""
+
+CHUNK = 100_000
+"""Rows predicted at once: bounds the memory of millions of runs."""
 
 
-def parameters(reference: ref.Reference, days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return the parameters in force on each day, as rows of table `token_time_model`.
+@dataclass(frozen=True)
+class Model:
+    """What turns tokens into time and power; plain numbers, so that the JSON is the model.
 
-    Parameters
-    ----------
-    reference : Reference
-        Reference tables.
-    days : DatetimeIndex
-        UTC days.
+    `widths` are half-widths of the 90 % interval in units of `scale`, by group; `ranges` smallest and
+    largest value seen; `offsets` what own runs add to the log of time; `training` says on what it rests.
     """
-    dates = pd.Series(days)
-    frames = []
-    for name in PARAMETERS:
-        row = ref.default(reference, name, dates)
-        frames.append(pd.DataFrame({"date": dates, "parameter": name, **row._asdict()}))
-    return conform(pd.concat(frames, ignore_index=True), TOKEN_TIME_MODEL)
+
+    coefficients: Mapping[str, float]
+    coefficient_sd: Mapping[str, float]
+    shares: Mapping[str, float]
+    widths: Mapping[str, float]
+    power: Mapping[str, float]
+    ranges: Mapping[str, tuple[float, float]]
+    training: Mapping[str, object]
+    offsets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    own_width: float | None = None
+    stated_version: str = ""
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of every number of it, or the one that its rows were stamped with."""
+        if self.stated_version:
+            return self.stated_version
+        return hashlib.sha256(json.dumps(_numbers(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def theta(self) -> Floats:
+        """Coefficients in the order of `throughput.NAMES`."""
+        return np.array([self.coefficients[name] for name in NAMES])
+
+
+def _numbers(model: Model) -> dict[str, object]:
+    return {name: value for name, value in asdict(model).items() if name != "stated_version"}
+
+
+def to_json(model: Model) -> str:
+    """Return the artefact, with what each coefficient means."""
+    meanings = {name: c.meaning for name, c in COEFFICIENTS.items()}
+    named = {"version": model.version, **_numbers(model), "meanings": meanings}
+    return json.dumps(named, indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Model:
+    """Return the model of an artefact.
+
+    Raises
+    ------
+    ValueError
+        If its numbers are not those of which it states the hash.
+    """
+    data = json.loads(text)
+    stated = data.pop("version")
+    data.pop("meanings")
+    data["ranges"] = {name: tuple(pair) for name, pair in data["ranges"].items()}
+    model = Model(**data)
+    if model.version != stated:
+        msg = (
+            f"the model states version {stated}, but its numbers make {model.version}; fit it anew"
+        )
+        raise ValueError(msg)
+    return model
+
+
+@lru_cache(maxsize=1)
+def prior() -> Model:
+    """Return the model that comes with the package, fitted on the calibration alone."""
+    return from_json(files(__package__).joinpath(PRIOR).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predicted times, with the standard deviations of their logarithms."""
+    """Of each run: log seconds per token of one accelerator, its log standard deviation, and more.
 
-    active_s: np.ndarray
-    reserved_s: np.ndarray
-    active_log_sd: np.ndarray
-    reserved_log_sd: np.ndarray
+    `busy` is the share of the time that computes; `beyond` names what lies outside the calibration.
+    """
+
+    log_s: Floats
+    log_sd: Floats
+    busy: Floats
+    beyond: np.ndarray
 
 
 def predict(
-    flop: np.ndarray,
-    flop_log_sd: np.ndarray,
+    model: Model,
+    work: Workload,
     *,
-    gpu_count: np.ndarray,
-    peak_flop_rate: np.ndarray,
-    flop_utilization: np.ndarray,
-    flop_utilization_log_sd: np.ndarray,
-    startup_s: np.ndarray,
-    startup_log_sd: np.ndarray,
+    hardware_known: np.ndarray | bool = True,
+    tokens_known: np.ndarray | bool = True,
+    members: Mapping[str, pd.Series] | None = None,
 ) -> Prediction:
-    """Return the time in which the accelerators compute, and the time for which they are reserved.
+    """Return seconds per token, with 90 % intervals as log standard deviations.
 
     Parameters
     ----------
-    flop : array
-        Operations of each run. [FLOP]
-    gpu_count : array
-        Accelerators. [unitless]
-    peak_flop_rate : array
-        Peak of one accelerator in the run's number format. [FLOP/s]
-    flop_utilization : array
-        Share of the peak reached. [unitless]
-    startup_s : array
-        Fixed start-up, reserved but not computing. [s]
-    flop_log_sd, flop_utilization_log_sd, startup_log_sd : array
-        Standard deviations of the logarithms.
+    model : Model
+        The model in force.
+    work : Workload
+        What each run's steps have to do.
+    hardware_known, tokens_known : array of bool
+        What is not known widens the interval as it did in runs of which it was hidden.
+    members : mapping of str to Series
+        `gpu_id` and `family` of each run, for the offsets that own runs taught.
+
+    Notes
+    -----
+    Conformal: p05 and p95 lie `width` x scale from the median on the log, where the scale is the root of
+    residuals' variance plus what unknown inputs and extrapolation add.
     """
+    parts = [
+        _predict(model, work.rows(slice(at, at + CHUNK))) for at in range(0, len(work), CHUNK)
+    ] or [_predict(model, work)]
+    log_s, variance, busy, beyond = (np.concatenate(part) for part in zip(*parts, strict=True))
+    width = np.full(len(work), model.widths[KNOWN])
+    if members is not None and model.offsets:
+        added, taught = _offsets(model, members, len(work))
+        log_s = log_s + added
+        if model.own_width is not None:
+            width = np.where(taught, model.own_width, width)
+    extra = np.zeros(len(work))
+    for group, known in ((HARDWARE_UNKNOWN, hardware_known), (TOKENS_UNKNOWN, tokens_known)):
+        wider = max(model.widths[group] ** 2 - model.widths[KNOWN] ** 2, 0.0)
+        extra = extra + np.where(known, 0.0, wider)
+    scale = np.sqrt(RESIDUAL_SD**2 + variance)
+    return Prediction(log_s, np.sqrt(width**2 + extra) * scale / Z_95, busy, beyond)
 
-    def times(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        reserved = equations.fine_tuning_time(
-            values["flop"],
-            gpu_count=gpu_count,
-            peak_flop_rate=peak_flop_rate,
-            flop_utilization=values["utilization"],
-            startup_time=values["startup"],
-        )
-        return {"active": reserved - values["startup"], "reserved": reserved}
 
-    inputs = {"flop": flop, "utilization": flop_utilization, "startup": startup_s}
-    spreads = {
-        "flop": flop_log_sd, "utilization": flop_utilization_log_sd, "startup": startup_log_sd,
-    }  # fmt: skip
-    found = times(inputs)
-    spread = uncertainty.propagate(times, inputs, spreads)
-    return Prediction(
-        active_s=found["active"],
-        reserved_s=found["reserved"],
-        active_log_sd=spread["active"].log_sd,
-        reserved_log_sd=spread["reserved"].log_sd,
+def _predict(model: Model, work: Workload) -> tuple[Floats, Floats, Floats, np.ndarray]:
+    found = rate(model.theta, work, dict(model.shares))
+    far, beyond = distance(model.ranges, work)
+    return found.log_s, found.variance + (EXTRAPOLATION_SD * far) ** 2, found.busy, beyond
+
+
+def distance(
+    ranges: Mapping[str, tuple[float, float]], work: Workload
+) -> tuple[Floats, np.ndarray]:
+    """Return how far each run lies beyond the calibrated ranges, on the log, and in what (bits)."""
+    far, bits = np.zeros(len(work)), np.zeros(len(work), dtype=np.int64)
+    for place, name in enumerate(RANGED):
+        low, high = ranges[name]
+        value = getattr(work, name)
+        out = np.maximum(np.log(value / high), np.log(low / value))
+        outside = out > 1e-9
+        far = np.where(outside, far + out, far)
+        bits = bits | (outside << place)
+    return far, bits
+
+
+def names_of(bits: int) -> list[str]:
+    """Return the parts of a workload that `Prediction.beyond` marks."""
+    return [name for place, name in enumerate(RANGED) if bits >> place & 1]
+
+
+def ranges_of(work: Workload) -> dict[str, tuple[float, float]]:
+    """Return the smallest and largest of each ranged part."""
+    return {
+        name: (float(getattr(work, name).min()), float(getattr(work, name).max()))
+        for name in RANGED
+    }
+
+
+def _offsets(
+    model: Model, members: Mapping[str, pd.Series], count: int
+) -> tuple[Floats, np.ndarray]:
+    """Return what own runs add, and whether they had the run's GPU model among them."""
+    added = np.full(count, model.offsets["all"]["all"])
+    for name, values in members.items():
+        added = added + values.map(model.offsets[name]).fillna(0.0).to_numpy(dtype=float)
+    return added, members["gpu_id"].isin(list(model.offsets["gpu_id"])).to_numpy()
+
+
+def power_share(model: Model, busy: Floats, idle_share: Floats) -> Floats:
+    """Return mean power of an accelerator over TDP."""
+    theta = np.array([model.power["log_full"], model.power["log_exponent"]])
+    return power.share_of_tdp(theta, busy, idle_share)
+
+
+SEPARATOR = ":"
+
+
+def to_rows(model: Model) -> pd.DataFrame:
+    """Return the model as rows parameter, value, p05, p95, unit."""
+    rows = []
+
+    def add(name: str, value: float, sd: float = 0.0, unit: str = "") -> None:
+        rows.append((name, value, value - Z_95 * sd, value + Z_95 * sd, unit))
+
+    for name, value in model.coefficients.items():
+        add(f"coefficient{SEPARATOR}{name}", value, model.coefficient_sd[name], "log")
+    for part in ("shares", "widths", "power"):
+        for name, value in getattr(model, part).items():
+            add(f"{part}{SEPARATOR}{name}", value)
+    for name, (low, high) in model.ranges.items():
+        rows.append((f"ranges{SEPARATOR}{name}", float(np.sqrt(low * high)), low, high, ""))
+    for group, by_member in model.offsets.items():
+        for member, value in by_member.items():
+            add(f"offsets{SEPARATOR}{group}{SEPARATOR}{member}", value, unit="log")
+    if model.own_width is not None:
+        add("own_width", model.own_width)
+    return pd.DataFrame(rows, columns=["parameter", "value", "p05", "p95", "unit"])
+
+
+def from_rows(rows: pd.DataFrame, version: str) -> Model:
+    """Return the model of such rows; what it was trained on is not among them, its version is."""
+    values: dict[str, dict[str, float]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    offsets: dict[str, dict[str, float]] = {}
+    sd: dict[str, float] = {}
+    for row in rows.to_dict("records"):
+        part, _, name = str(row["parameter"]).partition(SEPARATOR)
+        if part == "ranges":
+            ranges[name] = (row["p05"], row["p95"])
+        elif part == "offsets":
+            group, _, member = name.partition(SEPARATOR)
+            offsets.setdefault(group, {})[member] = row["value"]
+        else:
+            values.setdefault(part, {})[name] = row["value"]
+            if part == "coefficient":
+                sd[name] = (row["p95"] - row["value"]) / Z_95
+    return Model(
+        coefficients=values["coefficient"],
+        coefficient_sd=sd,
+        shares=values["shares"],
+        widths=values["widths"],
+        power=values["power"],
+        ranges=ranges,
+        training={},
+        offsets=offsets,
+        own_width=values.get("own_width", {}).get(""),
+        stated_version=version,
+    )
+
+
+def with_offsets(
+    model: Model,
+    offsets: Mapping[str, Mapping[str, float]],
+    own_width: float,
+    training: Mapping[str, object],
+) -> Model:
+    """Return the model with what own runs taught it."""
+    return replace(
+        model, offsets=offsets, own_width=own_width, training={**model.training, **training}
     )

@@ -1,0 +1,84 @@
+"""Predicting and refitting the token-time model, against time by a constant share of the peak in plain numpy."""
+
+import argparse
+import resource
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.timing import best_of, table
+from ft_emissions_pipeline import reference, token_time
+from ft_emissions_pipeline.token_time import own_runs
+from ft_emissions_pipeline.token_time.workload import workload
+
+
+def many_runs(count: int, factors: reference.Reference) -> pd.DataFrame:
+    """Return runs of mixed sizes, hardware and methods; a third leave the batch size open."""
+    draw = np.random.default_rng(7)
+    models = factors.tables["models"].dropna(subset=["parameters", "layers"])
+    chosen = models.iloc[draw.integers(0, len(models), count)].reset_index(drop=True)
+    batch = draw.integers(1, 33, count).astype(float)
+    batch[draw.random(count) < 1 / 3] = np.nan
+    return pd.DataFrame(
+        {
+            "run_id": np.arange(count).astype(str),
+            "model_name": pd.Series(draw.integers(0, 200, count)).astype(str),
+            "date": pd.Timestamp("2024-07-01"),
+            "model_id": chosen["model_id"],
+            "family": chosen["family"],
+            "parameters": chosen["parameters"],
+            "method": draw.choice(["full", "lora", "qlora"], count),
+            "precision": draw.choice(["bf16", "fp32"], count),
+            "gradient_checkpointing": draw.choice([0.0, 1.0], count),
+            "sequence_length": draw.choice([256.0, 1024.0, 4096.0], count),
+            "micro_batch_size": batch,
+            "gradient_accumulation": 8.0,
+            "gpu_id": draw.choice(["A100-SXM4-80GB", "H100-SXM5-80GB", "A10G"], count),
+            "gpu_count": draw.choice([1.0, 8.0], count),
+            "tokens": 10 ** draw.uniform(5, 9, count),
+        }
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--own", type=int, default=10_000)
+    options = parser.parse_args()
+    factors, model = reference.load(), token_time.prior()
+    runs = many_runs(options.runs, factors)
+    work = workload(runs, factors)
+    tokens, gpus = runs["tokens"].to_numpy(), runs["gpu_count"].to_numpy()
+
+    def plain() -> np.ndarray:
+        time_s = tokens * work.flop_parameters / (gpus * work.peak_16bit * 0.3)
+        return np.stack([time_s, time_s / 2.0, time_s * 2.0])
+
+    def predicted() -> np.ndarray:
+        found = token_time.predict(model, work)
+        time_s = tokens * np.exp(found.log_s) / gpus
+        half = np.exp(1.645 * found.log_sd)
+        return np.stack([time_s, time_s / half, time_s * half])
+
+    baseline, ours = best_of(3, plain), best_of(3, predicted)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kilobytes on Linux
+    arranged = best_of(1, lambda: workload(runs, factors))
+    own = runs.head(options.own)
+    right = token_time.predict(model, workload(own, factors))
+    noise = np.random.default_rng(8).standard_t(4, len(own)) * 0.2
+    own = own.assign(active_s=own["tokens"] * np.exp(right.log_s + 0.3 + noise) / own["gpu_count"])
+    refit = best_of(2, lambda: own_runs.teach(model, own, factors))
+    rows = [("", "wall s", "CPU s", "x plain numpy")]
+    for name, spent in (
+        ("constant share of the peak, plain numpy", baseline),
+        ("predict with intervals", ours),
+        ("arrange the runs (look-ups)", arranged),
+        (f"refit on {len(own):,} own runs", refit),
+    ):
+        ratio = spent.cpu_s / baseline.cpu_s
+        rows.append((name, f"{spent.wall_s:.2f}", f"{spent.cpu_s:.2f}", f"{ratio:.0f}"))
+    table(f"{options.runs:,} runs; {used:.2f} GB at the peak, the runs included", rows)
+
+
+if __name__ == "__main__":
+    main()

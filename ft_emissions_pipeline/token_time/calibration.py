@@ -1,0 +1,116 @@
+"""The rows from which the prior is fitted, and the prior.
+
+Put here: which rows of `reference_data/calibration.csv` may enter which fit, and the fit from them. Keep out: the algebra of
+the fits (`fit.py`, `power.py`), and how well it does (`evaluate.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.token_time import fit, power
+from ft_emissions_pipeline.token_time.flops import Floats
+from ft_emissions_pipeline.token_time.throughput import rate
+from ft_emissions_pipeline.token_time.workload import (
+    FORMATS,
+    Workload,
+    of_calibration,
+    peak,
+    workload,
+)
+
+PLAUSIBLE_SHARE = 0.9
+"""No training reaches more of an accelerator's peak: a row above it has another length or count than stated."""
+
+SHARES = ("share_32bit_below_1b", "share_8bit")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows with a rate: what each had to do, and the logarithm of seconds per token that it took."""
+
+    table: pd.DataFrame
+    work: Workload
+    log_s: Floats
+
+    def at(self, keep: np.ndarray) -> Rows:
+        """Return some rows."""
+        return Rows(self.table[keep].reset_index(drop=True), self.work.rows(keep), self.log_s[keep])
+
+    @property
+    def weights(self) -> Floats:
+        """Weights by which sources count about equally."""
+        return fit.source_weights(self.table["source_key"], self.work.pretraining)
+
+
+def shares(reference: ref.Reference) -> dict[str, float]:
+    """Return how common number formats are that no log names."""
+    return {name: ref.default(reference, name).value for name in SHARES}
+
+
+def seconds_per_token(table: pd.DataFrame) -> Floats:
+    """Return an accelerator's seconds per token: by rate, else by time and tokens of all. [s]."""
+    by_time = table["wall_time_s"] * table["gpu_count"] / table["tokens"]
+    return np.asarray((1.0 / table["tokens_per_s_per_gpu"]).fillna(by_time), dtype=float)
+
+
+def above_peak(work: Workload, log_s: Floats) -> np.ndarray:
+    """Say which rows computed more than an accelerator can: in the format named, else in 8 bits."""
+    made = (work.flop_parameters + work.flop_attention) / np.exp(log_s)
+    fastest = np.where(work.format_unknown, "fp8", work.format)
+    return np.asarray(made > PLAUSIBLE_SHARE * peak(work, fastest))
+
+
+def rated_rows(reference: ref.Reference) -> Rows:
+    """Return the rows that tell a rate and are flagged for nothing."""
+    table = of_calibration(reference)
+    seconds = seconds_per_token(table)
+    keep = np.isfinite(seconds) & table["flag"].isna().to_numpy()
+    table = table[keep].reset_index(drop=True)
+    return Rows(table, workload(table, reference), np.log(seconds[keep]))
+
+
+def power_rows(reference: ref.Reference) -> pd.DataFrame:
+    """Return the rows that tell an accelerator's power at no lowered limit."""
+    table = of_calibration(reference)
+    return table[table["mean_gpu_power_w"].notna() & table["flag"].isna()].reset_index(drop=True)
+
+
+def fit_power(rows: pd.DataFrame, theta: Floats, reference: ref.Reference) -> Floats:
+    """Return the power model's coefficients, given those of time.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `power_rows`.
+    theta : array
+        Coefficients of `throughput`.
+    reference : Reference
+        Reference tables.
+    """
+    share, busy, idle = power_inputs(rows, theta, reference)
+    weights = np.minimum(
+        fit.ROWS_OF_A_SOURCE / rows.groupby("source_key")["row_id"].transform("count"), 1.0
+    )
+    return power.coefficients(share, busy, idle, weights.to_numpy(dtype=float))
+
+
+def power_inputs(
+    rows: pd.DataFrame, theta: Floats, reference: ref.Reference
+) -> tuple[Floats, Floats, Floats]:
+    """Return measured share of TDP, busy share by the model, and power at rest over TDP."""
+    gpu = ref.take(reference, "gpus", rows["gpu_id"], ["tdp_w", "idle_w"])
+    tdp = gpu["tdp_w"].to_numpy(dtype=float)
+    busy = rate(theta, workload(rows, reference), shares(reference)).busy
+    share = rows["mean_gpu_power_w"].to_numpy(dtype=float) / tdp
+    return share, busy, gpu["idle_w"].to_numpy(dtype=float) / tdp
+
+
+__all__ = [
+    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows",
+    "rated_rows", "seconds_per_token", "shares",
+]  # fmt: skip

@@ -1,0 +1,117 @@
+"""The model in force on each day: the prior, or the prior with what own runs taught it.
+
+Put here: rows of table `token_time_model`, and models out of them. Keep out: the fits
+(`evaluate.py`, `own_runs.py`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.tables import TOKEN_TIME_MODEL, conform, empty
+from ft_emissions_pipeline.token_time import own_runs
+from ft_emissions_pipeline.token_time.model import Model, from_rows, prior, to_rows
+
+IN_FORCE, CANDIDATE = "in_force", "candidate"
+MODEL_ID = "token_time/"
+"""Begins the factor id of what a model predicted; its version follows."""
+
+TAUGHT = ("offsets", "own_width")
+"""Beginnings of the parameters that own runs add to the prior."""
+
+
+def prior_of(reference: ref.Reference) -> Model:
+    """Return the packaged prior, or one fitted anew where the reference has other rows to fit it from."""
+    packaged = prior()
+    if packaged.training["rows_hash"] == own_runs.calibration_hash(reference):
+        return packaged
+    return _fitted(reference.version, reference)
+
+
+@lru_cache(maxsize=1)
+def _fitted(version: str, reference: ref.Reference) -> Model:  # noqa: ARG001 - part of the key
+    from ft_emissions_pipeline.token_time.evaluate import fit_prior
+
+    return fit_prior(reference)
+
+
+def parameters(
+    reference: ref.Reference, days: pd.DatetimeIndex, own: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the model in force on each day, as rows of table `token_time_model`.
+
+    Parameters
+    ----------
+    reference : Reference
+        Reference tables.
+    days : DatetimeIndex
+        UTC days.
+    own : DataFrame, optional
+        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from those
+        up to itself. Without enough of them the prior is in force.
+
+    Returns
+    -------
+    DataFrame
+        A fit that did worse on held-out runs than the prior stands beside it with status `candidate`.
+    """
+    frames, count, fitted = [], -1, []
+    for day in sorted(days):
+        known = own[own["date"] <= day] if own is not None else pd.DataFrame()
+        if len(known) != count:
+            count, fitted = len(known), fits(reference, known)
+        frames += [_rows(model, status).assign(date=day) for status, model in fitted]
+    return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
+
+
+def fits(reference: ref.Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
+    """Return the model that own runs put in force, and a candidate that did worse, if there is one."""
+    model = prior_of(reference)
+    if len(known) < own_runs.ENOUGH:
+        return [(IN_FORCE, model)]
+    taught, better = own_runs.teach(model, known, reference)
+    if better:
+        return [(IN_FORCE, taught)]
+    return [(IN_FORCE, model), (CANDIDATE, taught)]
+
+
+def _rows(model: Model, status: str) -> pd.DataFrame:
+    return to_rows(model).assign(status=status, factor_id=MODEL_ID + model.version)
+
+
+def days_resting_on(prior: Model, table: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the days whose model in force is this prior, or this prior with what own runs taught it.
+
+    Parameters
+    ----------
+    prior : Model
+        Of `prior_of`.
+    table : DataFrame
+        Table `token_time_model`.
+    """
+    numbers = to_rows(prior).set_index("parameter")[["value", "p05", "p95"]]
+    fixed = table[(table["status"] == IN_FORCE) & ~table["parameter"].str.startswith(TAUGHT)]
+    same = fixed[numbers.columns].to_numpy() == numbers.reindex(fixed["parameter"]).to_numpy()
+    days = pd.Series(same.all(axis=1)).groupby(fixed["date"].to_numpy())
+    rests = days.all() & (days.size() == len(numbers))
+    return pd.DatetimeIndex(rests.index[rests])
+
+
+def models_by_day(table: pd.DataFrame) -> list[tuple[Model, pd.Series]]:
+    """Return each model in force with its days; `version` is the one stamped on the rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table `token_time_model`.
+    """
+    chosen = table[table["status"] == IN_FORCE]
+    of_day = chosen.drop_duplicates("date").set_index("date")["factor_id"]
+    found = []
+    for factor_id, days in of_day.groupby(of_day).groups.items():
+        first = chosen[(chosen["date"] == days[0]) & (chosen["factor_id"] == factor_id)]
+        found.append((from_rows(first, str(factor_id).removeprefix(MODEL_ID)), pd.Series(days)))
+    return found

@@ -1,0 +1,150 @@
+"""The coefficients that fit rows best: the prior from published rows, and what own runs change.
+
+Put here: robust fits, weights, and the quantiles of held-out residuals. Keep out: the physical model
+(`throughput.py`), what is stored (`model.py`), and how well it does (`evaluate.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ft_emissions_pipeline.token_time.flops import Floats
+from ft_emissions_pipeline.token_time.throughput import PRIOR, PRIOR_SD, rate
+from ft_emissions_pipeline.token_time.workload import Workload
+
+RESIDUAL_SD = 0.25
+"""Scale of residuals on the log of time; several sources agree with their own fit to about that."""
+
+DEGREES_OF_FREEDOM = 4.0
+"""Of Student's t: a residual of four scales counts a fifth of a small one."""
+
+ROWS_OF_A_SOURCE = 15.0
+"""A source counts as so many independent rows, however many it has."""
+
+PRETRAINING_WEIGHT = 0.5
+"""Rows of pre-training tell of the same hardware, but of other recipes."""
+
+COVERAGE = 0.9
+
+
+def source_weights(sources: pd.Series, pretraining: NDArray[np.bool_]) -> Floats:
+    """Return weights by which each source counts about equally, and pre-training half."""
+    count = sources.groupby(sources).transform("count").to_numpy(dtype=float)
+    weight = np.minimum(ROWS_OF_A_SOURCE / count, 1.0)
+    return np.asarray(np.where(pretraining, PRETRAINING_WEIGHT, 1.0) * weight)
+
+
+def student_weight(residual: Floats, scale: float = RESIDUAL_SD) -> Floats:
+    """Return how much a residual still counts under Student's t."""
+    nu = DEGREES_OF_FREEDOM
+    return (nu + 1.0) / (nu + (residual / scale) ** 2)
+
+
+def coefficients(
+    work: Workload, log_s: Floats, weights: Floats, shares: dict[str, float]
+) -> tuple[Floats, Floats]:
+    """Return the most probable coefficients and their standard deviations.
+
+    Parameters
+    ----------
+    work : Workload
+        What each row's steps have to do.
+    log_s : array
+        Logarithm of measured seconds per token of one accelerator.
+    weights : array
+        Of `source_weights`.
+    shares : dict
+        As in `throughput.rate`.
+
+    Notes
+    -----
+    Gauss-Newton on Gaussian priors and Student's t, reweighted in every step; the model is nearly linear
+    in its coefficients, so it converges in some ten steps.
+    """
+    theta, step = PRIOR.copy(), 1e-4
+    precision = np.diag(1.0 / PRIOR_SD**2)
+    for _ in range(40):
+        found = rate(theta, work, shares).log_s
+        columns = []
+        for place in range(len(theta)):
+            moved = theta.copy()
+            moved[place] += step
+            columns.append((rate(moved, work, shares).log_s - found) / step)
+        slope = np.stack(columns, axis=1)
+        residual = log_s - found
+        weight = weights * student_weight(residual) / RESIDUAL_SD**2
+        curvature = slope.T @ (slope * weight[:, None]) + precision
+        pull = slope.T @ (weight * residual) - precision @ (theta - PRIOR)
+        change = np.clip(np.linalg.solve(curvature, pull), -0.5, 0.5)
+        theta = theta + change
+        if np.abs(change).max() < step:
+            break
+    return theta, np.sqrt(np.diag(np.linalg.inv(curvature)))
+
+
+def quantile_of(
+    scores: Floats, weights: Floats, *, next_weight: float = 0.0, coverage: float = COVERAGE
+) -> float:
+    """Return the weighted conformal quantile.
+
+    Parameters
+    ----------
+    scores, weights : array
+        Of held-out rows.
+    next_weight : float
+        Weight of the row to come, which is taken as infinitely far.
+    coverage : float
+        Share that is to lie inside.
+
+    Returns
+    -------
+    float
+        Where the row to come would be chosen itself, the farthest row's score.
+    """
+    order = np.argsort(scores)
+    total = weights.sum() + next_weight
+    place = np.searchsorted(np.cumsum(weights[order]), coverage * total)
+    return float(scores[order][min(place, len(scores) - 1)])
+
+
+def offsets(
+    residual: Floats, groups: dict[str, pd.Series], group_sd: float = 0.3
+) -> dict[str, dict[str, float]]:
+    """Return what own runs add to the log of time: over all, and by each group's members.
+
+    Parameters
+    ----------
+    residual : array
+        Logarithm of measured over predicted time.
+    groups : dict of str to Series
+        Members by group: GPU model, family of the base model.
+    group_sd : float
+        Standard deviation of offsets between members, and of the overall one, around 0.
+
+    Notes
+    -----
+    Ridge with crossed random effects, solved member by member in turns (backfitting) with Student's t: few
+    runs leave an offset near 0, outliers barely move it.
+    """
+    codes = {"all": (np.zeros(len(residual), dtype=int), pd.Index(["all"]))}
+    codes |= {name: pd.factorize(members) for name, members in groups.items()}
+    effects = {name: np.zeros(len(labels)) for name, (_, labels) in codes.items()}
+    ratio = (RESIDUAL_SD / group_sd) ** 2
+    for _ in range(50):
+        before = np.concatenate(list(effects.values()))
+        for name, (code, labels) in codes.items():
+            fitted = sum(effects[other][codes[other][0]] for other in codes)
+            weight = np.where(code >= 0, student_weight(residual - fitted), 0.0)
+            partial = weight * (residual - fitted + effects[name][code])
+            size = len(labels)
+            effects[name] = np.bincount(code, partial, size) / (
+                np.bincount(code, weight, size) + ratio
+            )
+        if np.abs(np.concatenate(list(effects.values())) - before).max() < 1e-9:
+            break
+    return {
+        name: dict(zip(labels.astype(str), effects[name].tolist(), strict=True))
+        for name, (_, labels) in codes.items()
+    }

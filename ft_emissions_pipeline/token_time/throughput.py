@@ -1,0 +1,176 @@
+r"""How long an accelerator takes for a token: the physical model, and what follows from unknowns.
+
+Put here: time of a step from its work, by coefficients. Keep out: where the coefficients come from
+(`fit.py`), and the work itself (`workload.py`).
+
+Time of one forward and backward pass over m tokens on one accelerator:
+
+.. math:: t = \left(t_c^k + t_l^k\right)^{1/k} + t_m, \qquad t_c = \frac{m F}{P e}
+
+with F operations per token, P the peak in the run's number format, e the share of it reached,
+:math:`t_l` layers x latency per layer (short steps wait for the host to launch them), and
+:math:`t_m` what each pass costs whatever its tokens: weights read, 4-bit weights unpacked, and for full
+fine-tuning the optimiser's update and gradients' exchange, shared over the passes of a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ft_emissions_pipeline.token_time.flops import Floats
+from ft_emissions_pipeline.token_time.workload import Workload, peak
+
+A100_PEAK = 312e12
+TYPICAL_PARAMETERS = 7e9
+TYPICAL_SHARE_OF_PEAK = 0.5
+LONG_SEQUENCE = 4096.0
+
+
+class Coefficient(NamedTuple):
+    """What is believed of a coefficient before any row is seen, and what it means."""
+
+    prior: float
+    prior_sd: float
+    meaning: str
+
+
+COEFFICIENTS: dict[str, Coefficient] = {
+    "share_of_peak": Coefficient(np.log(0.5), 0.3, "log share of the 16-bit peak reached by an A100 in long steps of a 7B model"),
+    "faster_peak": Coefficient(-0.15, 0.15, "its change per log of the peak over an A100's: memory did not keep pace"),
+    "fp8": Coefficient(-0.35, 0.3, "log share of the peak in 8 bits over that in 16"),
+    "tf32": Coefficient(0.0, 0.3, "same, TF32"),
+    "fp32": Coefficient(0.5, 0.4, "same, FP32 outside matrix units"),
+    "nvfp4": Coefficient(-0.6, 0.4, "same, 4 bits"),
+    "experts": Coefficient(-0.5, 0.4, "mixture of experts: routing, small matrices"),
+    "size": Coefficient(0.0, 0.05, "per log of parameters over 7e9: wider matrices"),
+    "pretraining": Coefficient(0.2, 0.2, "recipes of pre-training are tuned, those of fine-tuning seldom"),
+    "encoder": Coefficient(0.0, 0.2, "encoders"),
+    "other_vendor": Coefficient(0.0, 0.4, "accelerators not by NVIDIA"),
+    "several_gpus": Coefficient(-0.05, 0.1, "more than one accelerator"),
+    "nodes": Coefficient(-0.05, 0.05, "per doubling of servers"),
+    "long_sequence": Coefficient(0.0, 0.1, "per log of the sequence length over 4096, where it is longer"),
+    "attention": Coefficient(0.0, 0.5, "log time of an operation of attention over one of the rest"),
+    "latency": Coefficient(np.log(1.5e-3), 1.0, "log seconds per layer and pass"),
+    "latency_frozen": Coefficient(0.3, 0.3, "with adapters, which add kernels to each layer"),
+    "latency_quantized": Coefficient(0.7, 0.4, "with 4-bit weights"),
+    "weights": Coefficient(np.log(250.0), 1.0, "log tokens whose operations take as long as reading the weights"),
+    "unpacking": Coefficient(np.log(1000.0), 1.0, "same for unpacking 4-bit weights"),
+    "optimizer": Coefficient(np.log(1500.0), 1.0, "same for an optimiser's update of all weights"),
+    "sharpness": Coefficient(np.log(2.0), 0.3, "log (k - 1): how sharp the larger of compute and latency wins"),
+}  # fmt: skip
+"""Coefficients by name; priors are judgement, wide enough to be moved by a few sources."""
+
+NAMES = tuple(COEFFICIENTS)
+PRIOR = np.array([c.prior for c in COEFFICIENTS.values()])
+PRIOR_SD = np.array([c.prior_sd for c in COEFFICIENTS.values()])
+
+
+def _parts(
+    theta: Floats, work: Workload, number_format: NDArray[np.str_], tokens: Floats
+) -> tuple[Floats, Floats]:
+    """Return seconds of computing, and of a pass in all."""
+    c = dict(zip(NAMES, theta, strict=True))
+    log_share = (
+        c["share_of_peak"]
+        + c["faster_peak"] * np.log(work.peak_16bit / A100_PEAK)
+        + c["size"] * np.log(work.parameters / TYPICAL_PARAMETERS)
+        + c["nodes"] * np.log2(work.nodes)
+        + c["long_sequence"] * np.log(np.maximum(work.length / LONG_SEQUENCE, 1.0))
+    )
+    for name, at in (
+        ("experts", work.experts), ("pretraining", work.pretraining), ("encoder", work.encoder),
+        ("other_vendor", work.other_vendor), ("several_gpus", work.gpus > 1),
+        *((name, number_format == name) for name in ("fp8", "tf32", "fp32", "nvfp4")),
+    ):  # fmt: skip
+        log_share = log_share + c[name] * at
+    flop = work.flop_parameters + work.recomputed * work.forward_parameters
+    attention = work.flop_attention + work.recomputed * work.forward_attention
+    flop = flop + np.exp(c["attention"]) * attention
+    compute = tokens * flop / (peak(work, number_format) * np.exp(log_share))
+    latency = work.layers * np.exp(
+        c["latency"] + c["latency_frozen"] * work.frozen + c["latency_quantized"] * work.quantized
+    )
+    token_s = 6.0 * work.parameters / (work.peak_16bit * TYPICAL_SHARE_OF_PEAK)
+    updates = np.exp(c["optimizer"]) / (work.accumulation * np.minimum(work.gpus, 8.0))
+    memory = token_s * (
+        np.exp(c["weights"])
+        + np.exp(c["unpacking"]) * work.quantized
+        + np.where(work.frozen, 0.0, updates)
+    )
+    # Of a mixture's experts a pass with few tokens reads some only.
+    memory = memory * np.where(work.experts, 0.1, 1.0)
+    k = 1.0 + np.exp(c["sharpness"])
+    larger, smaller = np.maximum(compute, latency), np.minimum(compute, latency)
+    return compute, larger * (1.0 + (smaller / larger) ** k) ** (1.0 / k) + memory
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Logarithm of seconds per token of one accelerator: mean, variance by what is unknown, and busy.
+
+    `busy` is the share of the time in which the accelerator computes.
+    """
+
+    log_s: Floats
+    variance: Floats
+    busy: Floats
+
+
+def rate(theta: Floats, work: Workload, shares: dict[str, float]) -> Rate:
+    """Return seconds per token, with what a log does not say marginalised over what is common.
+
+    Parameters
+    ----------
+    theta : array
+        Coefficients in the order of `NAMES`.
+    work : Workload
+        What each step has to do.
+    shares : dict
+        `share_32bit_below_1b` and `share_8bit`: how common number formats are that no log names.
+
+    Notes
+    -----
+    Tokens of a step: three-point Gauss-Hermite quadrature over their logarithm. Number format: mixture
+    of two. Recomputation: half of it, and the variance of the two cases.
+    """
+    mean, variance, busy = _over_tokens(theta, work, work.format)
+    wide = work.parameters < TYPICAL_PARAMETERS / 7.0
+    for name, at, share in (
+        ("fp32", work.format_unknown & wide, shares["share_32bit_below_1b"]),
+        ("fp8", work.format_unknown & ~wide & work.has_8bit, shares["share_8bit"]),
+    ):
+        if not at.any():
+            continue
+        other, within, other_busy = _over_tokens(
+            theta, work.rows(at), np.full(int(at.sum()), name, dtype="U5")
+        )
+        apart = other - mean[at]
+        variance[at] = (1 - share) * variance[at] + share * within + share * (1 - share) * apart**2
+        mean[at] = mean[at] + share * apart
+        busy[at] = (1 - share) * busy[at] + share * other_busy
+    case = np.log1p(work.forward_parameters / work.flop_parameters) / 2.0
+    return Rate(mean, variance + work.recomputed_unknown * (busy * case) ** 2, busy)
+
+
+def _over_tokens(
+    theta: Floats, work: Workload, number_format: NDArray[np.str_]
+) -> tuple[Floats, Floats, Floats]:
+    compute, whole = _parts(theta, work, number_format, work.tokens)
+    mean, busy = np.log(whole / work.tokens), compute / whole
+    variance = np.zeros(len(work))
+    vague = np.flatnonzero(work.tokens_log_sd > 0)
+    if len(vague):
+        some = work.rows(vague)
+        points = [mean[vague]]
+        for sign in (1.0, -1.0):
+            tokens = some.tokens * np.exp(sign * np.sqrt(3.0) * some.tokens_log_sd)
+            points.append(np.log(_parts(theta, some, number_format[vague], tokens)[1] / tokens))
+        middle = (4.0 * points[0] + points[1] + points[2]) / 6.0
+        mean[vague] = middle
+        weights = (2 / 3, 1 / 6, 1 / 6)
+        variance[vague] = sum(w * (p - middle) ** 2 for w, p in zip(weights, points, strict=True))
+    return mean, variance, np.minimum(busy, 1.0)

@@ -1,0 +1,40 @@
+"""`ft-emissions token-time`: how wrong the token-time model is, and its fit.
+
+Put here: options and printing. Keep out: everything else (`token_time/`).
+"""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="The model that turns tokens into time and energy.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def evaluate() -> None:
+    """Print errors on sources that no fit has seen, beside simpler predictors on the same rows."""
+    from ft_emissions_pipeline import reference
+    from ft_emissions_pipeline.token_time import evaluate as evaluation
+
+    typer.echo(evaluation.markdown(evaluation.evaluate(reference.load())), nl=False)
+
+
+@app.command()
+def show() -> None:
+    """Print the model that comes with the package: every number, and what it was fitted on."""
+    from ft_emissions_pipeline import token_time
+
+    typer.echo(token_time.to_json(token_time.prior()), nl=False)
+
+
+@app.command()
+def fit() -> None:
+    """Fit the prior anew on reference_data/calibration.csv and write it into the package."""
+    from ft_emissions_pipeline import reference
+    from ft_emissions_pipeline.token_time import evaluate as evaluation
+
+    typer.echo(evaluation.write_prior(reference.load()))
