@@ -81,7 +81,8 @@ def edits() -> st.SearchStrategy:
     scalable = sorted(
         each
         for each in set(used)
-        if each.split("/")[0] not in {"aliases", "instances", "cloud_regions", "common_hardware", "token_time"}
+        if each.split("/")[0]
+        not in {"aliases", "instances", "cloud_regions", "common_hardware", "token_time"}
         and not each.startswith("defaults/undated")
     )
     unused = [
