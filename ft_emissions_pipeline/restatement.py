@@ -64,6 +64,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.token_time.daily import CANDIDATE, IN_FORCE
 
 STAMPS = ["methodology", "reference_version"]
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -485,7 +486,7 @@ def _restate_runs(
         model,
         days,
         "status",
-        set(TOKEN_TIME_MODEL.column("status").allowed),
+        {IN_FORCE, CANDIDATE},
     )
     for table, frame in made:
         progress(table.name)

@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import warehouses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import reference, restatement, store, tables
+from ft_emissions_pipeline import reference, restatement, store, tables, token_time
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -32,6 +33,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     Table,
 )
+from ft_emissions_pipeline.token_time import evaluate
 
 COMPUTED = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS)
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
@@ -79,7 +81,8 @@ def edits() -> st.SearchStrategy:
     scalable = sorted(
         each
         for each in set(used)
-        if each.split("/")[0] not in {"aliases", "instances", "cloud_regions", "common_hardware"}
+        if each.split("/")[0]
+        not in {"aliases", "instances", "cloud_regions", "common_hardware", "token_time"}
         and not each.startswith("defaults/undated")
     )
     unused = [
@@ -230,8 +233,6 @@ def test_a_better_source_for_the_same_value_restates_nothing(warehouse: Path) ->
     ("choices", "cause"),
     [
         (lambda: warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID)), "factor changed"),
-        (lambda: warehouses.chosen(warehouses.scaled(FACTORS, "defaults/model_flop_utilization", 1.1)),
-         "token-time model changed"),
         (lambda: warehouses.chosen(profile="scope3-2024"), "methodology changed"),
     ],
 )  # fmt: skip
@@ -240,6 +241,33 @@ def test_causes_are_named(warehouse: Path, choices: Callable, cause: str) -> Non
     assert set(moved["cause"]) == {cause}
     pd.testing.assert_frame_equal(store.read(warehouse, RESTATEMENTS), moved.sort_values(
         list(RESTATEMENTS.key)).reset_index(drop=True))  # fmt: skip
+
+
+def test_a_refitted_token_time_model_restates_what_it_predicted(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = token_time.prior()
+    slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
+    fitted = replace(old, coefficients=slower)
+    monkeypatch.setattr(evaluate, "fit_prior", lambda _: fitted)
+    row = FACTORS.tables["calibration"]["factor_id"].iloc[0]
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, row, 1.1))
+    named = store.read(warehouse, FIELD_PROVENANCE)
+    predicted = named.loc[named["factor_id"].str.startswith("token_time/", na=False), "run_id"]
+    assert 0 < predicted.nunique() < len(RUNS)
+    versions = [f"token_time/{model.version}" for model in (old, fitted)]
+    plan = restatement.plan(warehouse, choices)
+    assert set(plan.runs["run_id"]) == set(predicted)
+    assert plan.rows[["old", "new"]].to_numpy().tolist() == [versions]
+    moved = restatement.apply(warehouse, choices).restatements
+    assert set(moved["cause"]) == {"token-time model changed"}
+    assert all(moved["cause_detail"].str.contains(version).all() for version in versions)
+    days = set(plan.runs["date"])
+    stored = store.read(warehouse, tables.TOKEN_TIME_MODEL).groupby("date")["factor_id"].unique()
+    assert {day: ids.tolist() for day, ids in stored.items()} == {
+        day: versions[day in days :][:1] for day in stored.index
+    }
+    assert restatement.plan(warehouse, choices).runs.empty
 
 
 # What goes wrong
