@@ -122,7 +122,7 @@ def _rolled_up(
         total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
         served = sums["inferences"].where(sums["inferences"] > 0)
         found[ratio] = per_inference(total * factor, served)
-        below, above = _with_doubt(total, low, high, doubt)
+        below, above = uncertainty.widened(total, low, high, doubt)
         found[f"{ratio}_p05"], found[f"{ratio}_p95"] = found[ratio] * below, found[ratio] * above
     return found.reset_index(drop=True)
 
@@ -228,19 +228,6 @@ def _interval(
     return uncertainty.interval_of_sums(
         part, once % len(members.own), once // len(members.own), members
     )
-
-
-def _with_doubt(
-    total: np.ndarray, low: np.ndarray, high: np.ndarray, doubt: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return p05 and p95 over the value, once the inferences below are uncertain as well."""
-    some = total > 0
-    below, above = (
-        np.log(np.divide(end, total, out=np.ones_like(total), where=some)) for end in (low, high)
-    )
-    middle, half = (above + below) / 2, (above - below) / 2
-    wide = np.hypot(half, uncertainty.Z_95 * doubt)
-    return np.minimum(np.exp(middle - wide), 1.0), np.maximum(np.exp(middle + wide), 1.0)
 
 
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:

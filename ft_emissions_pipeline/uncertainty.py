@@ -55,6 +55,28 @@ def interval(value: ArrayLike, log_sd: ArrayLike) -> tuple[Floats, Floats]:
     return median / factor, median * factor
 
 
+def widened(
+    value: ArrayLike, p05: ArrayLike, p95: ArrayLike, log_sd: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Return p05 and p95 over the value, once it is divided by something that is uncertain as well.
+
+    Parameters
+    ----------
+    value, p05, p95 : array_like
+        Values, at least 0, with their percentiles, which need not lie as far below as above.
+    log_sd : array_like
+        Standard deviation of the logarithm of what they are divided by.
+    """
+    middle, low, high = (np.asarray(each, dtype=float) for each in (value, p05, p95))
+    below, above = (
+        np.log(np.divide(end, middle, out=np.ones_like(middle), where=(middle > 0) & (end > 0)))
+        for end in (low, high)
+    )
+    centre, half = (above + below) / 2, (above - below) / 2
+    wide = np.hypot(half, Z_95 * np.asarray(log_sd, dtype=float))
+    return np.minimum(np.exp(centre - wide), 1.0), np.maximum(np.exp(centre + wide), 1.0)
+
+
 @dataclass(frozen=True)
 class Spread:
     """How far an output scatters: each input's signed share in it, and where its middle lies.

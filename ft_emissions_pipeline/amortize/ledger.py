@@ -196,11 +196,12 @@ def _table(
             columns[f"{part}{metric}_per_inference"] = per_inference(
                 amount * share * factor, served
             )
-        bounds = (
+        p05, p95 = (
             of[f"total_{total}{suffix}"] + of[f"inherited_{total}{suffix}"]
             for suffix in ("_p05", "_p95")
         )
-        spread = np.hypot(uncertainty.log_sd_of_interval(*bounds), counted)
-        low, high = uncertainty.interval(columns[f"{metric}_per_inference"], spread)
-        columns[f"{metric}_per_inference_p05"], columns[f"{metric}_per_inference_p95"] = low, high
+        value = columns[f"{metric}_per_inference"]
+        below, above = uncertainty.widened(own + inherited, p05, p95, counted)
+        columns[f"{metric}_per_inference_p05"] = value * below
+        columns[f"{metric}_per_inference_p95"] = value * above
     return conform(pd.DataFrame(columns, copy=False), INFERENCE_IMPACTS)
