@@ -1,6 +1,7 @@
 """Operations worked by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,18 @@ def test_a_day_learns_from_runs_up_to_itself_alone(factors):
     versions = table.groupby("date")["factor_id"].unique().map(list)
     assert versions.iloc[0] == [f"token_time/{token_time.prior().version}"]
     assert versions.iloc[1] != versions.iloc[0]
+
+
+def test_a_day_rests_on_its_prior_whatever_own_runs_taught_it(factors):
+    days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
+    table = token_time.parameters(factors, days, own(factors, 40, 2.0))
+    prior = token_time.prior()
+    assert list(token_time.days_resting_on(prior, table)) == list(days)
+    other = replace(prior, widths={**prior.widths, "known": 9.0})
+    assert token_time.days_resting_on(other, table).empty
+    cut = table[(table["date"] == days[0]) | (table["parameter"] != "widths:known")]
+    assert list(token_time.days_resting_on(prior, cut)) == [days[0]]
+    assert token_time.days_resting_on(prior, table.head(0)).empty
 
 
 def test_a_fit_that_does_worse_on_held_out_runs_is_kept_but_not_in_force(factors):

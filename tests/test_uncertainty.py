@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import impacts, methodology, rollup, uncertainty
+from ft_emissions_pipeline import impacts, methodology, reference, rollup, uncertainty
 from ft_emissions_pipeline.monte_carlo import simulate
 
 values = st.floats(1e-6, 1e12)
@@ -221,6 +221,28 @@ def test_nine_tenths_of_the_draws_lie_within_the_interval(random_runs, monte_car
     low, high = (random_runs.runs[f"{total}_{end}"].to_numpy()[:, None] for end in ("p05", "p95"))
     inside = ((monte_carlo[total] >= low) & (monte_carlo[total] <= high)).mean()
     assert inside == pytest.approx(0.90, abs=0.01)
+
+
+def test_a_logged_utilisation_brings_the_error_of_the_linear_formula_along():
+    run = {"gpu_model": "T4", "gpu_count": 1, "reserved_s": 3600.0, "country_iso3": "FRA",
+           "ended_at": "2024-05-01T12:00:00Z"}  # fmt: skip
+    found = fte.estimate(
+        [{**run, "run_id": "logged", "gpu_utilization": 0.8}, {**run, "run_id": "open"}]
+    )
+    factors = reference.load()
+    _, spreads = impacts.impacts_and_spreads(
+        found.normalized, found.provenance, methodology.profile("default"), factors
+    )
+    of_model = spreads[spreads["input"] == "power_model"]
+    assert of_model[["run_id", "factor_id"]].to_numpy().tolist() == [
+        ["logged", "defaults/gsd_power_model"]
+    ]
+    of_model = of_model.iloc[0]
+    assert (
+        0
+        < of_model["total_kgco2e_log_sd"]
+        < np.log(reference.default(factors, "gsd_power_model").value)
+    )
 
 
 def test_draws_are_those_of_the_seed_whatever_runs_stand_beside(random_runs):
