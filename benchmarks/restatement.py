@@ -27,6 +27,7 @@ from ft_emissions_pipeline import (
     quality,
     reference,
     restatement,
+    rollup,
     store,
     tables,
     token_time,
@@ -73,12 +74,12 @@ def counts(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def computed(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, ...]:
-    """Return normalized runs, provenance and impacts."""
+    """Return normalized runs, provenance, impacts and their spreads, and the token-time model."""
     factors, profile = choices.reference, choices.profile
     model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints = impacts.run_impacts(normalized, provenance, profile, factors)
-    return normalized, provenance, footprints, model
+    footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
+    return normalized, provenance, footprints, spreads, model
 
 
 def shared(
@@ -86,7 +87,7 @@ def shared(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return model versions, and their impacts on some days."""
     versions = amortize.model_versions(footprints, usage, LAST)
-    spread = float(np.log(reference.default(choices.reference, "gsd_disclosed").value))
+    spread = rollup.expected_log_sd(choices.reference)
     return versions, amortize.inference_impacts(
         versions, usage, days[0], days[-1], expected_log_sd=spread
     )
@@ -99,12 +100,13 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     for _, year in runs.groupby(runs["date"].dt.year):
         year = year.reset_index(drop=True)
         span = (year["date"].min().date(), year["date"].max().date())
-        normalized, provenance, footprints, model = computed(year, choices)
+        normalized, provenance, footprints, spreads, model = computed(year, choices)
         of_runs, used, rows = factors_used.stamps(year, normalized, provenance, choices.reference)
         for each, frame in (
             (tables.VALIDATED_RUNS, year), (tables.TOKEN_TIME_MODEL, model),
             (tables.NORMALIZED_RUNS, normalized), (tables.FIELD_PROVENANCE, provenance),
-            (tables.RUN_FACTORS, of_runs), (tables.RUN_IMPACTS, footprints),
+            (tables.RUN_FACTORS, of_runs), (tables.RUN_SPREADS, spreads),
+            (tables.RUN_IMPACTS, footprints),
         ):  # fmt: skip
             store.write(warehouse, each, frame, span)
         store.append(warehouse, tables.FACTORS_USED, used)
@@ -114,6 +116,9 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     versions, reported = shared(pd.concat(pieces, ignore_index=True), usage, days, choices)
     store.write(warehouse, tables.MODEL_VERSIONS, versions)
     store.write(warehouse, tables.INFERENCE_IMPACTS, reported)
+    spread = rollup.expected_log_sd(choices.reference)
+    sums, _ = rollup.refreshed(warehouse, None, expected_log_sd=spread)
+    store.write(warehouse, tables.ROLLUPS, sums)
 
 
 def moved(factors: Reference, country: str) -> Reference:
@@ -150,7 +155,7 @@ def main() -> None:
         others = runs[runs["model_name"].isin(of["model_name"])]
 
         def plain() -> None:
-            _, _, footprints, _ = computed(chosen, after)
+            footprints = computed(chosen, after)[2]
             earlier = store_free[~store_free["run_id"].isin(chosen["run_id"])]
             shared(pd.concat([earlier, footprints]), usage, found["plan"].days, after)
 
@@ -164,7 +169,7 @@ def main() -> None:
             profile = cProfile.Profile()
             profile.runcall(restatement.apply, warehouse, after)
             pstats.Stats(profile).sort_stats("cumulative").print_stats(
-                "ft_emissions_pipeline|great_expectations.__init__|deltalake", 40
+                "ft_emissions_pipeline|deltalake", 45
             )
             return
         done = best_of(1, lambda: restatement.apply(warehouse, after))

@@ -272,7 +272,9 @@ def uncertain_inputs(
     inputs.values["power_model"] = np.ones(len(normalized))
     inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
     inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
-    inputs.shared["power_model"] = np.where(linear, f"defaults/{POWER_MODEL}", None)
+    shared = np.full(len(normalized), None, dtype="object")
+    shared[linear] = f"defaults/{POWER_MODEL}"
+    inputs.shared["power_model"] = shared
     return inputs
 
 

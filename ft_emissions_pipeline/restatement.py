@@ -40,6 +40,8 @@ from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.factors_used import KIND
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import place
+from ft_emissions_pipeline.normalize.engine import Context
 from ft_emissions_pipeline.reference.declaration import TABLES as REFERENCE_TABLES
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
@@ -64,6 +66,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.token_time.daily import CANDIDATE, IN_FORCE
 
 STAMPS = ["methodology", "reference_version"]
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -159,10 +162,12 @@ def plan(warehouse: str | Path, choices: Choices) -> Plan:
     outdated = of_runs[~current | begun]
     if outdated.empty:
         return NOTHING
-    kinds = _kinds(outdated, choices.reference)
-    cells, touched = _changed_rows(warehouse, kinds, choices.reference)
+    used = store.read(warehouse, FACTORS_USED)
+    kinds = _apart_by_hours(warehouse, _kinds(outdated, choices.reference), used, choices)
+    cells, touched = _changed_rows(warehouse, kinds, used, choices.reference)
     moved, models = _moved_kinds(warehouse, kinds, choices)
-    affected = kinds["kind"].isin(moved.index[moved["moved"]]) | _among(kinds, touched)
+    affected = kinds["kind"].isin(moved.index[moved["moved"]])
+    affected |= _among(kinds, touched) & ~kinds["alone"]
     chosen = outdated[outdated["run_id"].isin(due) | affected]
     if chosen.empty:
         return NOTHING
@@ -188,13 +193,33 @@ def _kinds(of_runs: pd.DataFrame, reference: ref.Reference) -> pd.DataFrame:
     return kinds.assign(kind=kinds.groupby([*KIND, "period"], sort=False).ngroup())
 
 
+def _apart_by_hours(
+    warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, choices: Choices
+) -> pd.DataFrame:
+    """Make a kind of its own of each run whose grid was, or now is, known by the hour."""
+    by_hour = used[used["factor_id"].str.startswith("own_grid_hours/")]
+    alone = _among(kinds, by_hour[KIND].drop_duplicates())
+    if choices.reference.hours:
+        first = _first_runs(kinds)
+        runs = _of_runs(warehouse, VALIDATED_RUNS, first)
+        context = Context(choices.reference, choices.profile, empty(TOKEN_TIME_MODEL))
+        there = set(runs.loc[place.has_own_hours(runs, context), "run_id"])
+        alone |= kinds["kind"].isin(first.loc[first["run_id"].isin(there), "kind"])
+    number = kinds["kind"].max() + 1 + pd.Series(np.arange(len(kinds)), index=kinds.index)
+    return kinds.assign(alone=alone, kind=kinds["kind"].mask(alone, number))
+
+
+def _first_runs(kinds: pd.DataFrame) -> pd.DataFrame:
+    return kinds.sort_values(["date", "run_id"], kind="stable").drop_duplicates("kind")
+
+
 def _changed_rows(
-    warehouse: str | Path, kinds: pd.DataFrame, reference: ref.Reference
+    warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, reference: ref.Reference
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the changed cells of used rows, and the kinds that rest on a row with a changed value."""
     present = kinds[KIND].drop_duplicates()
     every = present.assign(factors_key=factors_used.EVERY_RUN).drop_duplicates()
-    used = store.read(warehouse, FACTORS_USED).merge(pd.concat([present, every]), on=KIND)
+    used = used.merge(pd.concat([present, every]), on=KIND)
     # A day's token-time model is no reference row; whether it moved, a run of the kind tells.
     used = used[~used["factor_id"].map(factors_used.is_of_token_time).astype(bool)]
     now = used["factor_id"].map(factors_used.row_hashes(reference))
@@ -238,11 +263,10 @@ def _moved_kinds(
         as rows of `Plan.rows`.
     """
     parts = [part for each in PARTS.values() for part in each]
-    first = kinds.sort_values(["date", "run_id"], kind="stable").drop_duplicates("kind")
+    first = _first_runs(kinds)
     kind = first.set_index("run_id")["kind"]
-    days, ids = pd.DatetimeIndex(first["date"].unique()), set(kind.index)
     stored = {
-        table: _of_runs(warehouse, table, days, ids)
+        table: _of_runs(warehouse, table, first)
         for table in (VALIDATED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     }
     _, _, provenance, impacts, _ = _computed(warehouse, stored[VALIDATED_RUNS], choices)
@@ -278,15 +302,10 @@ def _changed_models(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return changed.loc[models & was.ne(now), CHANGES].drop_duplicates(ignore_index=True)
 
 
-def _of_runs(
-    warehouse: str | Path, table: Table, days: pd.DatetimeIndex, ids: set[str]
-) -> pd.DataFrame:
-    pieces = [
-        store.read(warehouse, table, (first.date(), last.date()))
-        for first, last in restate.ranges(days, 1)
-    ]
-    frame = pd.concat(pieces, ignore_index=True) if pieces else empty(table)
-    return frame[frame["run_id"].isin(ids)].reset_index(drop=True)
+def _of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.DataFrame:
+    """Read the rows of some runs (`date`, `run_id`) from their days."""
+    days = pd.DatetimeIndex(runs["date"].unique())
+    return store.read(warehouse, table, days, where=("run_id", set(runs["run_id"])))
 
 
 def _computed(
@@ -339,12 +358,12 @@ def _expected(
     """Scale each part of the runs' totals as it moves for the one run of their kind."""
     parts = [part for each in PARTS.values() for part in each]
     columns = ["date", "run_id", "model_name", *parts, *TOTALS]
-    spans = restate.ranges(pd.DatetimeIndex(runs["date"].unique()), 1)
-    stored = pd.concat(
-        [
-            store.read(warehouse, RUN_IMPACTS, (first.date(), last.date()), columns=columns)
-            for first, last in spans
-        ]
+    stored = store.read(
+        warehouse,
+        RUN_IMPACTS,
+        pd.DatetimeIndex(runs["date"].unique()),
+        columns,
+        where=("run_id", set(runs["run_id"])),
     )
     stored = stored.merge(
         pd.DataFrame({"run_id": runs["run_id"].to_numpy(), "kind": kind.to_numpy()}), on="run_id"
@@ -366,9 +385,7 @@ def _days(
     if retimed.any():
         # Where a run ends elsewhere, or its model lasts for longer, other versions' days move, too.
         late = runs[retimed.to_numpy()]
-        validated = _of_runs(
-            warehouse, VALIDATED_RUNS, pd.DatetimeIndex(late["date"].unique()), set(late["run_id"])
-        )
+        validated = _of_runs(warehouse, VALIDATED_RUNS, late)
         _, _, _, impacts, _ = _computed(warehouse, validated, choices)
         models = _with_other_names(warehouse, set(late["model_name"]))
         versions, old = _versions(warehouse, models, as_of, impacts)
@@ -383,15 +400,13 @@ def _versions(
     changed: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the versions of some models as they must be, and as they are stored."""
-    impacts = store.read(warehouse, RUN_IMPACTS)
+    impacts, usage, stored, events = (
+        store.read(warehouse, table, where=("model_name", models))
+        for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
+    )
     if changed is not None:
         impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
-    usage = store.read(warehouse, USAGE)
-    stored = store.read(warehouse, MODEL_VERSIONS)
-    events = store.read(warehouse, MODEL_EVENTS)
-    impacts, usage, stored, events = (
-        frame[frame["model_name"].isin(models)] for frame in (impacts, usage, stored, events)
-    )
+        impacts = impacts[impacts["model_name"].isin(models)]
     return amortize.model_versions(impacts, usage, as_of, events), stored
 
 
@@ -449,10 +464,10 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
     with store.locked(warehouse, "a restatement"):
         progress("affected runs")
         found = plan(warehouse, choices)
-        runs = found.runs[["date", "run_id"]]
+        runs = found.runs[["date", "run_id", "model_name"]]
         if runs.empty:
             return Done(0, pd.DatetimeIndex([]), empty(RESTATEMENTS))
-        store.write(warehouse, PENDING_RESTATEMENT, runs)
+        store.write(warehouse, PENDING_RESTATEMENT, runs[["date", "run_id"]])
         _restate_runs(warehouse, runs, choices, progress)
         progress("inference_impacts")
         days, moved = _restate_days(warehouse, runs, choices)
@@ -466,7 +481,7 @@ def _restate_runs(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices, progress: Progress
 ) -> None:
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
-    validated = _of_runs(warehouse, VALIDATED_RUNS, days, ids)
+    validated = _of_runs(warehouse, VALIDATED_RUNS, runs)
     model, normalized, provenance, impacts, spreads = _computed(warehouse, validated, choices)
     of_runs, used, rows = factors_used.stamps(validated, normalized, provenance, choices.reference)
     made = (
@@ -485,7 +500,7 @@ def _restate_runs(
         model,
         days,
         "status",
-        set(TOKEN_TIME_MODEL.column("status").allowed),
+        {IN_FORCE, CANDIDATE},
     )
     for table, frame in made:
         progress(table.name)
@@ -497,9 +512,7 @@ def _restate_days(
 ) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
     """Share the runs' models over their days again, and note what moved."""
     as_of, ids = _as_of(warehouse), set(runs["run_id"])
-    of_runs = store.read(warehouse, RUN_FACTORS)
-    named = set(of_runs.loc[of_runs["run_id"].isin(ids), "model_name"])
-    models = _with_other_names(warehouse, named)
+    models = _with_other_names(warehouse, set(runs["model_name"]))
     versions, stored = _versions(warehouse, models, as_of)
     _check(versions, MODEL_VERSIONS)
     days = restate.life_days(_moved_versions(stored, versions, ids), as_of)
@@ -521,9 +534,10 @@ def _reallocate(
     as_of: pd.Timestamp,
     choices: Choices,
 ) -> pd.DataFrame:
-    span = (days.min().date(), days.max().date())
-    usage, events = (store.read(warehouse, table) for table in (USAGE, MODEL_EVENTS))
-    usage, events = (frame[frame["model_name"].isin(models)] for frame in (usage, events))
+    of_models = ("model_name", models)
+    usage, events = (
+        store.read(warehouse, table, where=of_models) for table in (USAGE, MODEL_EVENTS)
+    )
     schedule = amortize.monthly_schedule(versions, usage, as_of, events)
     _restate_schedule(warehouse, schedule, models)
     new = amortize.inference_impacts(
@@ -535,9 +549,8 @@ def _reallocate(
         schedule=schedule,
         expected_log_sd=rollup.expected_log_sd(choices.reference),
     )
-    old = store.read(warehouse, INFERENCE_IMPACTS, span)
-    old = old[old["model_name"].isin(models)]
-    old, new = (frame[frame["date"].isin(days)] for frame in (old, new))
+    old = store.read(warehouse, INFERENCE_IMPACTS, days, where=of_models)
+    new = new[new["date"].isin(days)]
     version = store.version(warehouse, INFERENCE_IMPACTS)
     moved = restate.restatements(old, new, version, causes_by_factors(warehouse, old, new))
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
@@ -589,7 +602,12 @@ def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFram
         return factors_used.no_causes()
     return factors_used.causes(
         pairs.drop_duplicates(),
-        store.read(warehouse, RUN_FACTORS, columns=["run_id", "factors_key"]),
+        store.read(
+            warehouse,
+            RUN_FACTORS,
+            columns=["run_id", "factors_key"],
+            where=("run_id", set(pairs["model_version"])),
+        ),
         store.read(warehouse, FACTORS_USED),
         store.read(warehouse, FACTOR_ROWS),
     )

@@ -8,7 +8,7 @@ scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
     conform,
+    empty,
 )
 
 GROUP_KEYS = {"model": "model_name", "team": "team"}
@@ -89,14 +90,24 @@ def roll_up(
     """
     columns = _columns(by)
     ledger = inference_impacts.reset_index(drop=True)
-    keys = _keys(ledger, by, teams)
+    scatter = _members(run_spreads, ledger["model_version"])
+    return _rolled_up(ledger, _keys(ledger, by, teams)[columns], *scatter, expected_log_sd)
+
+
+def _rolled_up(
+    ledger: pd.DataFrame,
+    keys: pd.DataFrame,
+    members: list[uncertainty.Members],
+    position: np.ndarray,
+    expected_log_sd: float,
+) -> pd.DataFrame:
+    columns = list(keys.columns)
     group = keys.groupby(columns, dropna=False).ngroup() if columns else pd.Series(0, ledger.index)
     number = group.to_numpy(dtype=np.intp)
     parts = _additive(ledger)
     sums = parts.groupby(number).sum()
     first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
     found = pd.concat([first, sums], axis=1)
-    members, position = _members(run_spreads, ledger["model_version"])
     known = ledger["inferences"].notna().to_numpy()
     doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
     for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
@@ -128,16 +139,16 @@ def _columns(by: Sequence[str]) -> list[str]:
 
 def period_start(dates: pd.Series, period: str) -> pd.Series:
     """Return the first day of each date's month, quarter or year."""
-    return dates.dt.to_period(period[0].upper()).dt.start_time.astype("datetime64[us]")
+    code, days = pd.factorize(dates)
+    starts = pd.Series(days).dt.to_period(period[0].upper()).dt.start_time
+    return pd.Series(starts.to_numpy("datetime64[us]")[code], dates.index, name=dates.name)
 
 
 def _keys(ledger: pd.DataFrame, by: Sequence[str], teams: pd.Series | None) -> pd.DataFrame:
     found = {}
     for key in by:
         if key in PERIODS:
-            days, code = np.unique(ledger["date"].to_numpy(), return_inverse=True)
-            starts = period_start(pd.Series(days), key)
-            found["date"] = starts.to_numpy()[code]
+            found["date"] = period_start(ledger["date"], key).to_numpy()
         elif key == "team":
             if teams is None:
                 msg = "to roll up by team, name the team of each run"
@@ -242,7 +253,7 @@ def rollups(
     teams: pd.Series,
     *,
     expected_log_sd: float,
-    periods: Sequence[str] = PERIODS,
+    due: Mapping[str, pd.Series] | None = None,
 ) -> pd.DataFrame:
     """Return table `rollups` of the given days: every group over every kind of period.
 
@@ -250,22 +261,27 @@ def rollups(
     ----------
     inference_impacts, run_spreads, teams, expected_log_sd
         As for `roll_up`; the days must fill the periods.
-    periods : sequence of str
-        Kinds of periods.
+    due : mapping of str to Series of datetime, optional
+        First days of the months, quarters and years wanted; by default all of these days.
     """
-    frames = [
-        roll_up(
-            inference_impacts,
-            run_spreads,
-            [period] if grouped_by == "fleet" else [grouped_by, period],
-            expected_log_sd=expected_log_sd,
-            teams=teams,
-        )
-        .rename(columns={GROUP_KEYS.get(grouped_by, ""): "name"})
-        .assign(period=period, grouped_by=grouped_by)
-        for period in periods
-        for grouped_by in GROUPS
-    ]
+    ledger = inference_impacts.reset_index(drop=True)
+    members, position = _members(run_spreads, ledger["model_version"])
+    frames = []
+    for period in PERIODS:
+        starts = period_start(ledger["date"], period)
+        wanted = starts.isin(due[period]).to_numpy() if due else np.full(len(ledger), True)
+        if not wanted.any():
+            continue
+        rows = ledger[wanted].reset_index(drop=True)
+        for grouped_by in GROUPS:
+            by = [period] if grouped_by == "fleet" else [grouped_by, period]
+            sums = _rolled_up(
+                rows, _keys(rows, by, teams), members, position[wanted], expected_log_sd
+            )
+            sums = sums.rename(columns={GROUP_KEYS.get(grouped_by, ""): "name"})
+            frames.append(sums.assign(period=period, grouped_by=grouped_by))
+    if not frames:
+        return empty(ROLLUPS)
     ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))
     return conform(ordered, ROLLUPS)
 
@@ -338,40 +354,36 @@ def refreshed(
     held = store.read(warehouse, ROLLUPS)
     within = ledger["date"].between(*days) if days else pd.Series(True, ledger.index)
     stale = differences(held, ledger)
+    due, touched = {}, pd.Series(False, ledger.index)
     for period in PERIODS:
         starts = period_start(ledger["date"], period)
-        due = starts[within].drop_duplicates()
+        pieces = [starts[within], stale.loc[stale["period"] == period, "date"]]
         if days:
-            ends = period_start(pd.Series(pd.to_datetime(list(days)).as_unit("us")), period)
-            due = pd.concat([due, ends])
-        due = pd.concat([due, stale.loc[stale["period"] == period, "date"]]).drop_duplicates()
-        touched = ledger.loc[starts.isin(due), "date"]
-        kept = held[(held["period"] != period) | ~held["date"].isin(due)]
-        held = (
-            kept
-            if touched.empty
-            else pd.concat([kept, _of_days(warehouse, touched, due, period, expected_log_sd)])
-        )
+            ends = pd.Series(pd.to_datetime(list(days)).as_unit("us"))
+            pieces.append(period_start(ends, period))
+        due[period] = pd.concat(pieces).drop_duplicates()
+        touched |= starts.isin(due[period])
+        held = held[(held["period"] != period) | ~held["date"].isin(due[period])]
+    if touched.any():
+        on = ledger.loc[touched, "date"]
+        span = on.min().date(), on.max().date()
+        rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+        rows = rows[rows["date"].isin(on)]
+        spreads, teams = of_versions(warehouse, rows["model_version"])
+        made = rollups(rows, spreads, teams, expected_log_sd=expected_log_sd, due=due)
+        held = pd.concat([held, made])
     return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS), ledger
-
-
-def _of_days(
-    warehouse: str | Path, touched: pd.Series, due: pd.Series, period: str, expected_log_sd: float
-) -> pd.DataFrame:
-    span = touched.min().date(), touched.max().date()
-    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
-    rows = rows[period_start(rows["date"], period).isin(due)]
-    spreads, teams = of_versions(warehouse, rows["model_version"])
-    return rollups(rows, spreads, teams, expected_log_sd=expected_log_sd, periods=[period])
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
     """Return the rows of `run_spreads` of the runs that made some versions, and the versions' teams."""
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
-    runs = runs[runs["run_id"].isin(versions.unique())]
-    span = (runs["date"].min().date(), runs["date"].max().date()) if len(runs) else None
-    spreads = store.read(warehouse, RUN_SPREADS, span)
-    teams = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", "team"])
+    ids = set(versions)
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"], where=("run_id", ids))
+    days = pd.DatetimeIndex(runs["date"].unique())
+    spreads = store.read(warehouse, RUN_SPREADS, days, where=("run_id", ids))
+    teams = store.read(
+        warehouse, MODEL_VERSIONS, columns=["model_version", "team"], where=("model_version", ids)
+    )
     return spreads, teams.set_index("model_version")["team"]
 
 

@@ -80,9 +80,10 @@ class Written:
 def read(
     warehouse: str | Path,
     table: Table,
-    days: Days | None = None,
+    days: Days | pd.DatetimeIndex | None = None,
     columns: Sequence[str] | None = None,
     version: int | None = None,
+    where: tuple[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
     """Read a table, or a range of its days.
 
@@ -92,12 +93,15 @@ def read(
         Local folder, or URL of an object store.
     table : Table
         Which table.
-    days : (date, date), optional
-        First and last day, both included; only for tables with a partition column.
+    days : (date, date) or DatetimeIndex, optional
+        First and last day, both included, or the days themselves; only for tables with a partition
+        column.
     columns : sequence of str, optional
         Columns to read, in this order; all by default.
     version : int, optional
         Version of the table; the newest by default.
+    where : (str, collection of str), optional
+        A column, and which of its values the rows must have.
 
     Returns
     -------
@@ -117,7 +121,13 @@ def read(
     if unknown:
         msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
         raise ValueError(msg)
-    predicate = _predicate(table, days)
+    column, wanted = where or (table.key[0], None)
+    if isinstance(days, pd.DatetimeIndex):
+        if days.empty:
+            return tables.empty(table)[names]
+        predicate: str | None = _on_days(table, days)
+    else:
+        predicate = _predicate(table, days)
     with _of_history(warehouse, table, version):
         delta = _open(warehouse, table, version)
         if delta is None:
@@ -125,7 +135,10 @@ def read(
                 msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
                 raise ValueError(msg)
             return tables.empty(table)[names]
-        rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate), table)
+        held = _scan(delta, table, {*names, *table.key, column}, predicate)
+        rows = _canonical(
+            held if wanted is None else held.filter(_is_one_of(held[column], wanted)), table
+        )
     return tables.from_arrow(rows, table)[names]
 
 
@@ -226,7 +239,7 @@ def replace(
     predicate = _on_days(table, days)
     new = _canonical(tables.to_arrow(frame, table), table)
     held = _scan(delta, table, set(table.names), predicate)
-    ours = pc.is_in(held[column], pa.array(sorted(gone), type=pa.string()))
+    ours = _is_one_of(held[column], gone)
     complete = set(table.names) == _stored_names(delta)
     if complete and _canonical(held.filter(ours), table).select(table.names).equals(new):
         return Written(delta.version(), created, new.num_rows)
@@ -438,6 +451,10 @@ def _scan(delta: DeltaTable, table: Table, names: set[str], predicate: str | Non
         return rows.select(loose.names).cast(loose)
     except pa.ArrowInvalid as error:
         raise StoreOutdated(_outdated(delta.table_uri, table, error)) from error
+
+
+def _is_one_of(cells: pa.ChunkedArray, values: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(cells, pa.array(sorted(values), type=pa.string()))
 
 
 def _scan_sorted(delta: DeltaTable, table: Table, predicate: str | None) -> pa.Table:

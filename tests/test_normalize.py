@@ -523,11 +523,11 @@ def test_rules_take_the_row_in_force_on_the_runs_day(day, watts):
     )
 
 
-def test_default_of_the_day_serves_and_the_time_model_follows():
+def test_default_of_the_day_serves_and_predicted_time_follows():
     package = ref.load()
     rows = package.tables["defaults"]
     changed = []
-    for name in ("gpu_utilization", "model_flop_utilization", "gsd_disclosed"):
+    for name in ("startup_s", "gsd_disclosed"):
         row = rows[rows["parameter"] == name]
         old = row.assign(valid_to=pd.Timestamp("2024-12-31"))
         new = row.assign(
@@ -547,11 +547,11 @@ def test_default_of_the_day_serves_and_the_time_model_follows():
         for year in (2024, 2025)
     ]
     found = fte.estimate(runs, reference=replace(package, tables=tables_))
-    model = found.provenance[found.provenance["field"] == "active_s"].sort_values("run_id")
-    first, second = model["value"].astype(float)
-    assert second == pytest.approx(first / 0.9)
-    assert "model_flop_utilization/2025" in model["factor_id"].iloc[1]
-    assert "model_flop_utilization/2025" not in model["factor_id"].iloc[0]
+    time = found.provenance[found.provenance["field"] == "reserved_s"].sort_values("run_id")
+    startup = found.normalized.sort_values("run_id").eval("reserved_s - active_s")
+    assert startup.iloc[1] == pytest.approx(0.9 * startup.iloc[0])
+    assert "startup_s/2025" in time["factor_id"].iloc[1]
+    assert "startup_s/2025" not in time["factor_id"].iloc[0]
 
 
 def test_what_other_sources_say_reaches_the_interval():

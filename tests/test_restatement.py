@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import warehouses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import reference, restatement, store, tables
+from ft_emissions_pipeline import reference, restatement, store, tables, token_time
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -32,6 +33,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     Table,
 )
+from ft_emissions_pipeline.token_time import evaluate
 
 COMPUTED = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS)
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
@@ -60,10 +62,7 @@ def moved_keys(old: pd.DataFrame, new: pd.DataFrame, table: Table) -> pd.DataFra
     sides = pd.concat(
         [results(old, table).assign(side=0), results(new, table).assign(side=1)], ignore_index=True
     )
-    # Ten digits: what is computed among other runs may differ in the sixteenth.
-    digits = {c: sides[c].map("{:.10e}".format) for c in sides.select_dtypes("float")}
-    alone = ~sides.assign(**digits).drop(columns="side").duplicated(keep=False)
-    return sides.loc[alone]
+    return sides[~sides.drop(columns="side").duplicated(keep=False)]
 
 
 def differing_days(old: dict[Table, pd.DataFrame], new: dict[Table, pd.DataFrame]) -> set:
@@ -79,7 +78,8 @@ def edits() -> st.SearchStrategy:
     scalable = sorted(
         each
         for each in set(used)
-        if each.split("/")[0] not in {"aliases", "instances", "cloud_regions", "common_hardware"}
+        if each.split("/")[0]
+        not in {"aliases", "instances", "cloud_regions", "common_hardware", "token_time"}
         and not each.startswith("defaults/undated")
     )
     unused = [
@@ -147,31 +147,101 @@ def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn
         moved = differing_days(BEFORE, after)
         assert moved <= set(plan.days)
         # Larger than need be only by kinds of runs that rest on a row with a changed value.
-        idle = plan.runs[~plan.runs["run_id"].isin(moved_runs(after))]
+        idle = plan.runs[~plan.runs["run_id"].isin(moved_runs(BEFORE, after))]
         changed = set(plan.rows["factor_id"])
         for key in idle["factors_key"].unique():
             of_kind = BEFORE[FACTORS_USED].query("factors_key == @key")["factor_id"]
             assert changed & set(of_kind), (drawn, key)
         done = restatement.apply(warehouse, choices)
         assert set(done.days) <= set(plan.days)
-        for table in COMPUTED:
-            pd.testing.assert_frame_equal(
-                results(store.read(warehouse, table), table),
-                results(after[table], table),
-                rtol=1e-14,
-                atol=0.0,
-                obj=table.name,
-            )
+        assert_as_computed(warehouse, after)
         assert restatement.plan(warehouse, choices).runs.empty
 
 
-def moved_runs(after: dict[Table, pd.DataFrame]) -> set[str]:
+def moved_runs(before: dict[Table, pd.DataFrame], after: dict[Table, pd.DataFrame]) -> set[str]:
     """Return the runs, or versions, any figure or stamp of which differs from before."""
     moved: set[str] = set()
     for table in COMPUTED:
         column = "model_version" if "model_version" in table.names else "run_id"
-        moved |= set(moved_keys(BEFORE[table], after[table], table)[column])
+        moved |= set(moved_keys(before[table], after[table], table)[column])
     return moved
+
+
+def assert_as_computed(warehouse: Path, made: dict[Table, pd.DataFrame]) -> None:
+    for table in COMPUTED:
+        pd.testing.assert_frame_equal(
+            results(store.read(warehouse, table), table),
+            results(made[table], table),
+            check_exact=True,
+            obj=table.name,
+        )
+
+
+OWN = {
+    "hours of the region": ("aws:us-west-2", 300.0, ()),
+    "another July": ("aws:us-west-2", 300.0, (24 * 181,)),
+    "another night": ("aws:us-west-2", 300.0, (24 * 8 + 2,)),
+    "hours of France": ("FRA", 50.0, ()),
+}  # fmt: skip
+"""Hourly factors of 2026: the zone, their mean, and hours that were corrected."""
+
+PERIODS = {
+    "a contract": ("FRA,2026-01-07,2026-01-09,20", {"market_based": True}),
+    "a shorter contract": ("FRA,2026-01-07,2026-01-07,20", {"market_based": True}),
+    "a better grid": ("FRA,2026-01-07,2026-01-09,30", {}),
+}
+
+
+def with_own(folder: Path, *names: str) -> reference.Reference:
+    """Return the curated tables under own ones of these names."""
+    for number, name in enumerate(names):
+        file = folder / f"{number}.csv"
+        if name in PERIODS:
+            text, options = PERIODS[name]
+            file.write_text(f"zone,valid_from,valid_to,gco2e_per_kwh\n{text}\n", encoding="utf-8")
+        else:
+            zone, mean, corrected = OWN[name]
+            options = {"zone": zone}
+            at = pd.date_range("2026-01-01", "2026-12-31 23:00", freq="h")
+            value = mean + 40 * np.sin(np.arange(len(at)))
+            value[list(corrected)] += 100.0
+            lines = [f"{t:%Y-%m-%dT%H:%MZ},{v:.3f}" for t, v in zip(at, value, strict=True)]
+            file.write_text("\n".join(["starts_at,gco2e_per_kwh", *lines, ""]), encoding="utf-8")
+        reference.add_grid(file, folder / "own", source="our supplier", licence="ours", **options)
+    return reference.load(own=folder / "own")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [("hours of the region",), ("another night",), ("another July",), ()],
+        [
+            ("hours of the region",),
+            ("hours of the region", "hours of France"),
+            ("hours of France",),
+        ],
+        [("a contract",), ("a shorter contract",), ()],
+        [("a better grid",), ("hours of France", "a better grid"), ("a better grid",), ()],
+    ],
+)
+def test_own_factors_that_come_change_and_go_restate_exactly_their_runs(
+    warehouse: Path, tmp_path: Path, steps: list[tuple[str, ...]]
+) -> None:
+    before = BEFORE
+    for number, names in enumerate(steps):
+        (folder := tmp_path / str(number)).mkdir()
+        factors = with_own(folder, *names) if names else FACTORS
+        choices = warehouses.chosen(factors)
+        after = warehouses.everything(RUNS, USAGE, choices)
+        moved = moved_runs(before, after)
+        plan = restatement.plan(warehouse, choices)
+        hourly = any(name in OWN for name in (*names, *steps[number - 1]))
+        assert moved <= set(plan.runs["run_id"])
+        assert not hourly or moved == set(plan.runs["run_id"])
+        assert differing_days(before, after) <= set(plan.days)
+        restatement.apply(warehouse, choices)
+        assert_as_computed(warehouse, after)
+        before = after
 
 
 # What is said of it
@@ -230,8 +300,6 @@ def test_a_better_source_for_the_same_value_restates_nothing(warehouse: Path) ->
     ("choices", "cause"),
     [
         (lambda: warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID)), "factor changed"),
-        (lambda: warehouses.chosen(warehouses.scaled(FACTORS, "defaults/model_flop_utilization", 1.1)),
-         "token-time model changed"),
         (lambda: warehouses.chosen(profile="scope3-2024"), "methodology changed"),
     ],
 )  # fmt: skip
@@ -240,6 +308,33 @@ def test_causes_are_named(warehouse: Path, choices: Callable, cause: str) -> Non
     assert set(moved["cause"]) == {cause}
     pd.testing.assert_frame_equal(store.read(warehouse, RESTATEMENTS), moved.sort_values(
         list(RESTATEMENTS.key)).reset_index(drop=True))  # fmt: skip
+
+
+def test_a_refitted_token_time_model_restates_what_it_predicted(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = token_time.prior()
+    slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
+    fitted = replace(old, coefficients=slower)
+    monkeypatch.setattr(evaluate, "fit_prior", lambda _: fitted)
+    row = FACTORS.tables["calibration"]["factor_id"].iloc[0]
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, row, 1.1))
+    named = store.read(warehouse, FIELD_PROVENANCE)
+    predicted = named.loc[named["factor_id"].str.startswith("token_time/", na=False), "run_id"]
+    assert 0 < predicted.nunique() < len(RUNS)
+    versions = [f"token_time/{model.version}" for model in (old, fitted)]
+    plan = restatement.plan(warehouse, choices)
+    assert set(plan.runs["run_id"]) == set(predicted)
+    assert plan.rows[["old", "new"]].to_numpy().tolist() == [versions]
+    moved = restatement.apply(warehouse, choices).restatements
+    assert set(moved["cause"]) == {"token-time model changed"}
+    assert all(moved["cause_detail"].str.contains(version).all() for version in versions)
+    days = set(plan.runs["date"])
+    stored = store.read(warehouse, tables.TOKEN_TIME_MODEL).groupby("date")["factor_id"].unique()
+    assert {day: ids.tolist() for day, ids in stored.items()} == {
+        day: versions[day in days :][:1] for day in stored.index
+    }
+    assert restatement.plan(warehouse, choices).runs.empty
 
 
 # What goes wrong

@@ -225,8 +225,16 @@ def _guessed_identities(provenance: pd.DataFrame, reference: ref.Reference) -> p
             .str.endswith("_name_ambiguous")
             .to_numpy(dtype=bool)
         )
-        if not (guessed | vague).any():
+        # The others keep theirs to the last digit: on its way through a logarithm it would change.
+        doubtful = guessed | vague
+        if not doubtful.any():
             continue
+        rows, run_id, guessed, vague = (
+            rows[doubtful],
+            run_id[doubtful],
+            guessed[doubtful],
+            vague[doubtful],
+        )
         wide, of_variants = _spreads_over(reference, field)
         variant = run_id.map(of["value"]).map(_variant_family).map(of_variants).fillna(0.0)
         extra = np.where(guessed, wide, np.where(vague, variant, 0.0))

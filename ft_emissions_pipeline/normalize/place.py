@@ -21,6 +21,7 @@ from ft_emissions_pipeline.normalize.engine import (
     Context,
     Offer,
     Rule,
+    apply,
     unknown_names,
 )
 
@@ -303,3 +304,29 @@ FACTORS = (
          _electricity_water("world", _world, "gsd_electricity_water_world")),
 )  # fmt: skip
 """Factors of the place."""
+
+
+def has_own_hours(runs: pd.DataFrame, context: Context) -> pd.Series:
+    """Say which runs stood where your hourly factors are known, in their year or one beside it.
+
+    Of these runs each hour matters; of two others in one place and year none does.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs`.
+    context : Context
+        Holds the reference tables.
+    """
+    listed = context.reference.tables["own_grid_hours"]
+    years = pd.concat([listed.assign(year=listed["year"] + apart) for apart in (-1, 0, 1)])
+    frame, _ = apply(runs, LOCATION, context)
+    found = np.zeros(len(frame), dtype=bool)
+    for zone_type, keys in ZONES:
+        known = pd.MultiIndex.from_frame(
+            years.loc[years["zone_type"] == zone_type, ["zone", "year"]]
+        )
+        found |= pd.MultiIndex.from_arrays([keys(frame, context), frame["date"].dt.year]).isin(
+            known
+        )
+    return pd.Series(found, index=runs.index)
