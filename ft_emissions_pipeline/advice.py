@@ -32,6 +32,9 @@ TIMES = ("reserved_s", "active_s")
 """Where both are missing they are disclosed together: given one, the rules would tell the other by a
 usual ratio, and no longer as it is now."""
 
+MOVED = 1e-3
+"""Share of the total by which a statement of what is taken for true anyway may move it."""
+
 Key = Literal["run_id", "model_name"]
 KEYS: tuple[Key, ...] = ("run_id", "model_name")
 
@@ -127,6 +130,8 @@ def of_accepted(
     field follows by the rules themselves: a disclosed accelerator takes its peak rate, power and
     making along, and the time that was predicted on it. What is assumed is that the disclosure
     would confirm the present value; another value moves the total, and its interval with it.
+    Where even that moves the carbon by more than `MOVED`, because other rules then answer, the field is
+    left out: its disclosure changes the figure before it narrows an interval.
     A disclosed number keeps the spread of disclosed numbers. Conventions, such as the use life of
     hardware, are no field of a run and stay as they are.
     Over the runs of a model bounds add up: runs of one model have their gaps in common. Its tier is
@@ -136,6 +141,8 @@ def of_accepted(
     tried = _with_one_field_disclosed(valid, normalized, provenance)
     found = _outcomes(tried, provenance, reference, profile, calibration)
     now = impacts.set_index("run_id")
+    before = found["of_run"].map(now["total_kgco2e"]).astype(float)
+    found = found[(found["total_kgco2e"] - before).abs() <= MOVED * before]
     share = share_of_total_imputed(normalized, provenance, profile, reference)
     now["share_of_total_imputed"] = share.to_numpy()
     return _ranked(_grouped(now, found, by), by)
@@ -283,7 +290,7 @@ def _outcomes(
     """Return the bounds of each copy, and which inputs of the footprint it made more certain."""
     kept = ["of_run", "field", "value", "tier"]
     _, then, impacts = api.footprints(tried.drop(columns=kept), reference, profile, calibration)
-    found = tried[["run_id", *kept]].merge(impacts[["run_id", *BOUNDS]], on="run_id")
+    found = tried[["run_id", *kept]].merge(impacts[["run_id", *BOUNDS, *METRICS]], on="run_id")
     then = then[then["field"].isin(INPUTS)]
     then = then.assign(of_run=then["run_id"].str.rsplit(_MARK, n=1).str[0])
     both = then.merge(

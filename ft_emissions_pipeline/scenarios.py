@@ -48,10 +48,9 @@ SIDES = ("now", "then", "difference")
 OF_PLACE = ("pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh")
 ENERGIES = (*COMPONENTS, "it_energy_kwh", "meter_energy_kwh")
 OF_TIME = ("reserved_s", "active_s", "started_at", "ended_at")
-STAYS_AS_BUSY = ("gpu_utilization", "cpu_utilization")
 OF_THE_RUN = (
     "active_s", "reserved_s", "pace", "it_energy_kwh", "gpu_count", "server_count",
-    "development_multiplier", *STAYS_AS_BUSY,
+    "development_multiplier", "gpu_utilization", "cpu_utilization",
 )  # fmt: skip
 """Inputs that both sides take from one log and one model: what is uncertain about them is common."""
 
@@ -138,11 +137,12 @@ def what_if(
 
     .. math:: t' = t \frac{\hat t'}{\hat t}, \qquad E' = E \frac{\hat P' t'}{\hat P t}
 
-    with as many tokens, as busy accelerators, and as much idle time as before. A time that was
+    with as many tokens, as much idle time, and as busy accelerators as were logged; a utilisation that
+    nobody logged is predicted again. A time that was
     predicted anyway is predicted again. :math:`t'` of a logged time errs by as much as the
     token-time model does for one run whose tokens are known, and more where the hardware or the
-    model that it leaves was a guess; where only the method changes, the accelerators reach the same
-    share of their peak, and only the operations err. *Start hour.* It matters only where grid intensities are given
+    model that it leaves was a guess; where only the method changes, the smaller of the
+    model's two spreads is common. *Start hour.* It matters only where grid intensities are given
     by the hour. *Cadence.* Each fine-tuning stays as it is and serves for so many days.
 
     *The interval of the difference.* Inputs with the same factor row on both sides are one quantity,
@@ -173,7 +173,7 @@ def what_if(
     untimed = [now, now]
     if {"gpu", "method", "model"} & set(changes):
         untimed = [filled(_untimed(frame, now, valid, changed)) for frame in (valid, changed)]
-    then = filled(_with_scaled_operations(changed, now, *untimed))
+    then = filled(_scaled(changed, now, *untimed))
     return _compared(now, then, untimed[0], untimed[1], changes, chosen, factors, _gaps(accepted))
 
 
@@ -360,15 +360,38 @@ def _equal(before: pd.Series, after: pd.Series) -> pd.Series:
     return before.fillna("") == after.fillna("")
 
 
-def _with_scaled_operations(
+def _scaled(
     changed: pd.DataFrame, now: _Side, untimed_now: _Side, untimed_then: _Side
 ) -> pd.DataFrame:
-    """Scale logged operations to what the other method or model makes of the same tokens."""
-    logged = now.runs["train_flop"]
-    ratio = untimed_then.normalized["train_flop"] / untimed_now.normalized["train_flop"]
-    scaled = logged.notna() & (ratio != 1)
-    tokens = changed["tokens_padded"].where(~scaled, now.normalized["tokens_padded"])
-    return changed.assign(train_flop=logged.where(~scaled, logged * ratio), tokens_padded=tokens)
+    """Scale logged operations and times to what the same tokens take there.
+
+    The times stand here for the rules that look at them, as that for the utilisation does; what is
+    uncertain about them is for `_compared`.
+    """
+    logged, old, new = now.runs, untimed_now.normalized, untimed_then.normalized
+    operations = new["train_flop"] / old["train_flop"]
+    scaled = logged["train_flop"].notna() & (operations != 1)
+    longer = np.nan_to_num(_time_ratio(now.runs, changed, untimed_now, untimed_then), nan=1.0)
+    busy = now.normalized["active_s"]
+    reserved = now.normalized["reserved_s"] + busy * (longer - 1)
+    ends = changed["started_at"] + pd.to_timedelta(reserved, unit="s").dt.floor("us")
+    other = pd.Series(longer != 1, index=logged.index)
+    return changed.assign(
+        train_flop=logged["train_flop"].where(~scaled, logged["train_flop"] * operations),
+        tokens_padded=changed["tokens_padded"].where(~scaled, now.normalized["tokens_padded"]),
+        active_s=logged["active_s"] * longer,
+        reserved_s=logged["reserved_s"].where(logged["reserved_s"].isna(), reserved),
+        ended_at=changed["ended_at"].where(~other | changed["started_at"].isna(), ends),
+    )
+
+
+def _time_ratio(
+    before: pd.DataFrame, after: pd.DataFrame, untimed_now: _Side, untimed_then: _Side
+) -> np.ndarray:
+    """Return by what the token-time model lengthens a run's time; NaN where it knows no time."""
+    ratio = untimed_then.normalized["active_s"] / untimed_now.normalized["active_s"]
+    found = np.where(_other_work(before, after), ratio, 1.0)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _compared(
@@ -387,26 +410,25 @@ def _compared(
         side: _origins(each.provenance, run_id) for side, each in (("now", now), ("then", then))
     }
     other_work = _other_work(now.runs, then.runs)
-    ratio = (untimed_then.normalized["active_s"] / untimed_now.normalized["active_s"]).to_numpy()
-    ratio = np.where(other_work, ratio, 1.0)
-    unknown = ~np.isfinite(ratio)
+    ratio = _time_ratio(now.runs, then.runs, untimed_now, untimed_then)
+    unknown = np.isnan(ratio)
     ratio = np.where(unknown, 1.0, ratio)
     modelled = (now.normalized["energy_route"] == "power_model").to_numpy()
     scaled_time = other_work & is_timed(now.runs).to_numpy()
     scaled_energy = other_work & ~modelled
-    # On the same hardware and model the share of the peak reached is the same: only operations err.
     only_method = _equal(now.runs["gpu_model"], then.runs["gpu_model"]) & _equal(
         now.runs["base_model"], then.runs["base_model"]
     )
     errors_of = [
-        _origins(each.provenance, run_id, ("active_s", "train_flop"))
+        _origins(each.provenance, run_id, ("active_s",))["active_s"][0]
         for each in (untimed_now, untimed_then)
     ]
-    # Both times rest on the same model, so its own error counts once.
+    # Both times rest on the same model: its error counts once, and on the same hardware and model of
+    # weights only what it leaves more open for one method than for the other.
     model_error = np.where(
         only_method,
-        np.maximum(*(each["train_flop"][0] for each in errors_of)),
-        np.maximum(*(each["active_s"][0] for each in errors_of)),
+        np.sqrt(np.abs(errors_of[0] ** 2 - errors_of[1] ** 2)),
+        np.maximum(*errors_of),
     )
     spread = {
         side: {name: pair[0] for name, pair in each.items()} for side, each in origins.items()
@@ -420,8 +442,6 @@ def _compared(
     spread["then"]["it_energy_kwh"] = np.where(
         scaled_energy, spread["now"]["it_energy_kwh"], spread["then"]["it_energy_kwh"]
     )
-    for name in STAYS_AS_BUSY:
-        values["then"][name], spread["then"][name] = values["now"][name], spread["now"][name]
     flat = flat_gpu_power_w(reference)
 
     def both(errors: Mapping[str, Any]) -> dict[str, Any]:
@@ -531,8 +551,10 @@ def _common_spread(
     smaller: np.ndarray = np.minimum(spread["now"][name], spread["then"][name])
     if name in OF_THE_RUN:
         return smaller
-    same = (values["now"][name] == values["then"][name]) & (
-        origins["now"][name][1] == origins["then"][name][1]
+    factors = [origins[side][name][1] for side in ("now", "then")]
+    # Hours of one series differ in their value, and err with the series.
+    same = (factors[0] == factors[1]) & (
+        (factors[0] != "") | (values["now"][name] == values["then"][name])
     )
     return np.asarray(np.where(same, smaller, 0.0))
 
