@@ -75,8 +75,11 @@ def model_versions(
         projected
     )
     days = _served_days(versions, usage)
-    counted = days.groupby("position")["inferences"].sum(min_count=1)
-    versions["inferences"] = counted.reindex(versions.index).to_numpy(dtype=float)
+    # The grouped sum of pandas depends in the last digit on what other groups there are.
+    known = days.dropna(subset=["inferences"])
+    counted = np.bincount(known["position"], known["inferences"], len(versions))
+    served = np.bincount(known["position"], minlength=len(versions)) > 0
+    versions["inferences"] = np.where(served, counted, np.nan)
     versions["inferences_basis"] = _basis_over_life(versions, days)
     return conform(versions[MODEL_VERSIONS.names], MODEL_VERSIONS)
 
