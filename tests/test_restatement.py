@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import warehouses
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline import reference, restatement, store, tables
@@ -129,7 +129,12 @@ ADDED = {
 """New rows: a year of its own, a nearer zone, a better rank, a name that nobody knew."""
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# To look for a smaller example would take a restatement for each.
+@settings(
+    max_examples=10,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(drawn=st.lists(edits(), min_size=1, max_size=3, unique=True))
 def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
     factors = FACTORS
