@@ -77,7 +77,7 @@ def edits() -> st.SearchStrategy:
         each
         for each in set(used)
         if each.split("/")[0] not in {"aliases", "instances", "cloud_regions", "common_hardware"}
-        and not each.startswith("defaults/undated")
+        and not each.startswith(("defaults/undated", "defaults/share_reserved"))
     )
     unused = [
         frame["factor_id"].iloc[0]
@@ -92,7 +92,7 @@ def edits() -> st.SearchStrategy:
     )
     added = ["grid of the year", "grid of the region", "water of first rank", "alias"]
     return st.one_of(
-        st.tuples(st.just("scale"), st.sampled_from([*scalable, *unused]), st.sampled_from([0.9, 1.1])),
+        st.tuples(st.just("scale"), st.sampled_from([*scalable, *unused]), st.sampled_from([1.02, 1.1])),
         st.tuples(st.just("remove"), st.sampled_from(removable)),
         st.tuples(st.just("add"), st.sampled_from(added)),
     )  # fmt: skip
