@@ -18,6 +18,9 @@ from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.tables import VALIDATED_RUNS
 
+WAIT_S = 60.0
+"""Seconds that a run waits for another one, or for a restatement, to end."""
+
 
 class Pipeline(dg.ConfigurableResource):
     """Folders and choices of this installation."""
@@ -28,6 +31,15 @@ class Pipeline(dg.ConfigurableResource):
     timezone: str = "UTC"
     calibrate: bool = False
     reference_data: str = ""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Pipeline"]:
+        """Hold the warehouse as long as a run lasts; sensors and schedules only look at it."""
+        if context.run is None:
+            yield self
+            return
+        with store.locked(self.warehouse, f"Dagster's run {context.run.run_id}", wait_s=WAIT_S):
+            yield self
 
     @property
     def landing_folder(self) -> str | Path:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from assets.definitions import build_defs
 from assets.partitions import range_tags
+from assets.resources import WAIT_S
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, restate, store
 from ft_emissions_pipeline.readers import Settings
@@ -27,10 +28,6 @@ Progress = Callable[[str], None]
 
 APART = 31
 """Touched days up to a month apart share one run: the days between cost less than another run."""
-
-
-WAIT_S = 60.0
-"""Seconds that a run waits for another one, or for a restatement, to end."""
 
 
 @dataclass(frozen=True)

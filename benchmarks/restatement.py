@@ -38,7 +38,7 @@ from ft_emissions_pipeline.restatement import Choices
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 LAST = pd.Timestamp("2025-12-31")
 DAYS = 365
-"""Days of the year whose factor moves: the last one."""
+"""Days of a year, of which the first one's factor moves."""
 
 GOAL_PLAN_S, GOAL_S, GOAL_RATIO = 2.0, 20.0, 10.0
 
@@ -121,10 +121,10 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     store.write(warehouse, tables.ROLLUPS, sums)
 
 
-def moved(factors: Reference, country: str) -> Reference:
-    """Return the reference with the grid of a country a tenth higher in the last year."""
+def moved(factors: Reference, country: str, year: int) -> Reference:
+    """Return the reference with the grid of a country a tenth higher in the row that serves a year."""
     frame = factors.tables["grid_intensity"].copy()
-    rows = frame[(frame["zone"] == country) & (frame["year"] <= LAST.year)]
+    rows = frame[(frame["zone"] == country) & (frame["year"] <= year)]
     at = rows["year"].idxmax()
     frame.loc[at, "gco2e_per_kwh"] *= 1.1
     frame.loc[at, "row_hash"] = hashlib.sha256(frame.loc[at, "row_hash"].encode()).hexdigest()[:12]
@@ -145,7 +145,7 @@ def main() -> None:
     zones = grid.loc[grid["zone_type"] == "country", "zone"].drop_duplicates()
     runs = nights(options.models, days, list(zones[: options.places]))
     before = Choices(reference.load(), methodology.profile("default"))
-    after = replace(before, reference=moved(before.reference, zones.iloc[0]))
+    after = replace(before, reference=moved(before.reference, zones.iloc[0], days[0].year))
     with tempfile.TemporaryDirectory() as warehouse:
         built = best_of(1, lambda: build(warehouse, runs, before))
         found = {}

@@ -16,6 +16,7 @@ Three rules hold for every table:
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ LOCK = ".writer"
 """File in a local warehouse by which writers wait for each other."""
 
 LOCK_POLL_S = 0.05
+
+_HELD = threading.local()
+"""Locks of this thread's open blocks."""
 
 # Delta forgets log entries after 30 days by default, and with them the versions that they describe.
 _KEEP_HISTORY = {
@@ -298,8 +302,9 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
 def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a local warehouse for one writer, as long as the block lasts.
 
-    The lock is the operating system's, so it ends with its process, however that ends. An object
-    store has none; there, Delta refuses the second of two commits to the same days.
+    The lock is the operating system's, so it ends with its process, however that ends. Within a block
+    that holds the warehouse, its own thread may ask again. An object store has no lock; there, Delta
+    refuses the second of two commits to the same days.
 
     Parameters
     ----------
@@ -315,12 +320,13 @@ def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Itera
     StoreBusy
         If another process holds the warehouse for longer; the message names it.
     """
-    if "://" in str(warehouse):
+    path = Path(warehouse).resolve() / LOCK
+    held: set[Path] = _HELD.__dict__.setdefault("paths", set())
+    if "://" in str(warehouse) or path in held:
         yield
         return
     import fcntl
 
-    path = Path(warehouse) / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         until = time.monotonic() + wait_s
@@ -341,7 +347,11 @@ def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Itera
         file.truncate(0)
         file.write(f"{purpose} (process {os.getpid()})\n")
         file.flush()
-        yield
+        held.add(path)
+        try:
+            yield
+        finally:
+            held.remove(path)
 
 
 def version(warehouse: str | Path, table: Table) -> int | None:

@@ -1,5 +1,7 @@
 """Restating the past out of the DAG: the job by hand, and the sensor that launches it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import dagster as dg
 import pandas as pd
 import pytest
@@ -102,3 +104,26 @@ def test_the_sensor_is_off_but_for_one_setting(monkeypatch, setting, status):
     (sensor,) = build_defs(landing="landing", warehouse="warehouse").sensors
     assert sensor.default_status.value == status
     assert sensor.job_name == "restatement"
+
+
+def test_a_run_that_dagster_launches_waits_for_the_warehouse_and_then_says_who_has_it(
+    reported, monkeypatch
+):
+    team = reported[0]
+    monkeypatch.setattr("assets.resources.WAIT_S", 0.0)
+    job = team.defs().resolve_job_def("restatement")
+    with store.locked(team.warehouse, "somebody else"):
+        # The thread that holds the warehouse may run; any other one is another writer.
+        assert job.execute_in_process().success
+        with ThreadPoolExecutor(1) as other:
+            run = other.submit(job.execute_in_process, raise_on_error=False)
+            with pytest.raises(Exception, match="is being written by somebody else"):
+                raise_failure(run.result())
+    assert job.execute_in_process().success
+
+
+def raise_failure(result):
+    for event in result.all_events:
+        data = event.event_specific_data
+        if getattr(data, "error", None) is not None:
+            raise RuntimeError(data.error.to_string())

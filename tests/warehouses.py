@@ -68,15 +68,15 @@ def many_kinds() -> pd.DataFrame:
     return tables.conform(frame.loc[frame["date"] <= LAST, tables.RUNS.names], tables.RUNS)
 
 
-def a_year() -> pd.DataFrame:
-    """Return a run on each of 365 nights of one model."""
+def nights(count: int) -> pd.DataFrame:
+    """Return a run on each of some nights of one model."""
     night = many_kinds().query("model_name == 'support-bot'").head(1)
-    days = pd.date_range(end=LAST, periods=365)
-    runs = night.iloc[np.zeros(365, dtype=int)].reset_index(drop=True)
+    days = pd.date_range(end=LAST, periods=count)
+    runs = night.iloc[np.zeros(count, dtype=int)].reset_index(drop=True)
     ended = days.tz_localize("UTC") + pd.Timedelta(hours=3)
     return tables.conform(
         runs.assign(
-            run_id=[f"night-{number:03d}" for number in range(365)], date=days, ended_at=ended,
+            run_id=[f"night-{number:03d}" for number in range(count)], date=days, ended_at=ended,
             started_at=ended - pd.Timedelta(hours=2),
         ), tables.RUNS,
     )  # fmt: skip
