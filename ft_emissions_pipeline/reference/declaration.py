@@ -105,7 +105,7 @@ UNITS = (
     "1", "FLOP/token/parameter", "GPU", "L", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
     "fraction", "geometric standard deviation", "h", "inference/day", "kgCO2e",
     "kgCO2e per 8-GPU baseboard", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
-    "parameter", "ratio", "s", "server", "token", "year", "years",
+    "parameter", "ratio", "s", "sequence", "server", "token", "year", "years",
 )  # fmt: skip
 """Units that a row may name where its table holds values of several units."""
 _UNIT = _text("unit", "Unit of the value.", allowed=UNITS)
