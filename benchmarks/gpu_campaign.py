@@ -46,6 +46,8 @@ SECONDS = (15.0, 30.0, 60.0)
 WARM_UP_STEPS = 3
 LORA_RANK = 16
 SAMPLE_S = 0.2
+MILLIJOULES_PER_KWH = 3.6e9
+JOULES_PER_KWH = 3.6e6
 LEAST_LINES = 3
 """Measurements at one shape from which on a line through them says anything."""
 
@@ -198,7 +200,7 @@ def row(
     gpu_id = resolve(factors, "gpus", pd.Series([name], dtype="str"))["id"].iloc[0] if name else ""
     table = factors.tables["models"].drop_duplicates("model_id").set_index("model_id")
     now = datetime.now(UTC)
-    power = done.gpu_energy_kwh * 3.6e6 / done.wall_time_s
+    power = done.gpu_energy_kwh * JOULES_PER_KWH / done.wall_time_s
     values: dict[str, Any] = {
         "row_id": f"campaign-{now:%Y%m%d%H%M%S%f}",
         "source_key": "gpu-campaign",
@@ -381,10 +383,13 @@ def _watched(device: str) -> Iterator[dict[str, float]]:
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
     before = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    yield found
-    found["energy_kwh"] = (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) - before) / 3.6e9
-    over.set()
-    sampler.join()
+    try:
+        yield found
+        after = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    finally:
+        over.set()
+        sampler.join()
+    found["energy_kwh"] = (after - before) / MILLIJOULES_PER_KWH
     if samples:
         found["utilization"] = float(np.mean(samples))
 
@@ -444,7 +449,10 @@ def linearity(measured: pd.DataFrame) -> pd.DataFrame:
     for key, group in known.groupby(_SHAPE):
         if len(group) < LEAST_LINES or group["tokens"].nunique() < LEAST_LINES:
             continue
-        tokens, joule = group["tokens"].to_numpy(float), group["gpu_energy_kwh"].to_numpy() * 3.6e6
+        tokens, joule = (
+            group["tokens"].to_numpy(float),
+            group["gpu_energy_kwh"].to_numpy() * JOULES_PER_KWH,
+        )
         slope, start = np.polyfit(tokens, joule, 1)
         furthest = np.max(np.abs(joule - start - slope * tokens) / joule)
         r2 = np.corrcoef(tokens, joule)[0, 1] ** 2
