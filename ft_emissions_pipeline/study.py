@@ -198,10 +198,12 @@ def _fit(x: Floats, y: Floats, scale: Scale, seed: int) -> dict[str, tuple[float
     r2 = _correlation(a - a.mean(), b - b.mean(), weights) ** 2
     middle = (len(x) + 1) / 2
     rank = _correlation(_ranks(x, weights) - middle, _ranks(y, weights) - middle, weights)
-    return {
-        name: (float(values[0]), *map(float, np.nanpercentile(values[1:], [5, 95])))
-        for name, values in (("r2", r2), ("rank_correlation", rank))
-    }
+    return {"r2": _with_interval(r2), "rank_correlation": _with_interval(rank)}
+
+
+def _with_interval(values: Floats) -> tuple[float, float, float]:
+    low, high = np.nanpercentile(values[1:], [5, 95])
+    return float(values[0]), float(low), float(high)
 
 
 @lru_cache(maxsize=8)
