@@ -195,10 +195,16 @@ def _too_few(x: Floats) -> str:
 def _fit(x: Floats, y: Floats, scale: Scale, seed: int) -> dict[str, tuple[float, float, float]]:
     weights = _resampled(len(x), seed)
     a, b = (np.log(x), np.log(y)) if scale == "log" else (x, y)
-    r2 = _correlation(a - a.mean(), b - b.mean(), weights) ** 2
+    line = _with_interval(_correlation(a - a.mean(), b - b.mean(), weights))
     middle = (len(x) + 1) / 2
     rank = _correlation(_ranks(x, weights) - middle, _ranks(y, weights) - middle, weights)
-    return {"r2": _with_interval(r2), "rank_correlation": _with_interval(rank)}
+    return {"r2": _squared(*line), "rank_correlation": _with_interval(rank)}
+
+
+def _squared(value: float, low: float, high: float) -> tuple[float, float, float]:
+    """Square a correlation with its interval; squares of resampled ones would all lie above one near 0."""
+    least = 0.0 if low <= 0 <= high else min(low**2, high**2)
+    return value**2, least, max(low**2, high**2)
 
 
 def _with_interval(values: Floats) -> tuple[float, float, float]:
@@ -229,7 +235,8 @@ def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
     va, vb = (mean(v * v) - m * m for v, m in ((a, ma), (b, mb)))
     spread = np.sqrt(np.maximum(va, 0) * np.maximum(vb, 0))
     enough = spread > 1e-12 * np.sqrt(mean(a * a) * mean(b * b))
-    return np.divide(mean(a * b) - ma * mb, spread, out=np.full(len(weights), np.nan), where=enough)
+    nothing = np.full(len(weights), np.nan)
+    return np.asarray(np.divide(mean(a * b) - ma * mb, spread, out=nothing, where=enough))
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:

@@ -76,6 +76,15 @@ def test_the_bootstrap_is_the_same_each_time_and_another_with_another_seed():
     assert first["p05"].tolist() != other["p05"].tolist()
 
 
+def test_what_explains_nothing_has_an_interval_from_zero():
+    """Energy that goes up and down alike around the middle has no slope at all: r is 0 in the data themselves."""
+    mirrored = [1.0, 4.0, 2.0, 3.0, 3.0, 2.0, 4.0, 1.0]
+    some = runs(active_s=[float(n) for n in range(1, 9)], gpu_energy_kwh=mirrored)
+    line = of(study.explained(some, "plain"), statistic="r2").iloc[0]
+    assert line["value"] == pytest.approx(0, abs=1e-12)
+    assert line["p05"] == 0 < line["p95"]
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3)), min_size=2).filter(
         lambda v: any(w for _, w in v)
