@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ft_emissions_pipeline import reference_cli, rollup_command
+from ft_emissions_pipeline import reference_cli, rollup_command, study_command
 from ft_emissions_pipeline.token_time_commands import app as token_time_app
 
 if TYPE_CHECKING:
@@ -402,3 +402,4 @@ app.command()(cli_restate.restate)
 app.command()(cli_restate.as_reported)
 app.command()(cli_advice.advise)
 app.command("what-if")(cli_advice.what_if)
+app.command()(study_command.study)

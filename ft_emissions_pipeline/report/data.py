@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import advice, methodology, store, tables, telemetry
+from ft_emissions_pipeline import advice, methodology, store, study, tables, telemetry
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.tables import (
@@ -76,6 +76,8 @@ class ReportData:
         Columns `LANDED` of table `landing_index`.
     basis_counts : DataFrame
         field, basis, rule, runs: table `field_provenance`, counted.
+    study : DataFrame
+        Columns `study.FINDINGS`: what the latest runs say about energy.
     advice : DataFrame
         Columns `ADVICE`: for the latest runs, what to disclose next.
     versions : mapping
@@ -98,6 +100,7 @@ class ReportData:
     basis_counts: pd.DataFrame = field(
         default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
     )
+    study: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(study.FINDINGS)))
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
     versions: Mapping[str, int | None] = field(default_factory=dict)
     refused_reference: str = ""
@@ -138,6 +141,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         basis_counts=_basis_counts(
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
+        study=study.of_warehouse(warehouse, versions=pinned),
         advice=_advice(warehouse, run_impacts, run_notes),
         versions=pinned,
         refused_reference=ref.refusal(warehouse),

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from ft_emissions_pipeline import disclosed, methodology
+from ft_emissions_pipeline import disclosed, methodology, study
 from ft_emissions_pipeline.report import charts, formatting, summary
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES
@@ -28,6 +28,8 @@ REASON_EXAMPLES = 3
 REMEDIES_SHOWN = 10
 PERIODS_SHOWN = 12
 TEAMS_SHOWN = 20
+EXPLAINED_SHOWN = 20
+FINDINGS_SHOWN = 10
 
 PARTS = {
     "carbon": {
@@ -58,6 +60,8 @@ def page(data: ReportData) -> str:
     runs = summary.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
     moves = summary.latest_restatements(data.restatements, MOVES_SHOWN)
     compared = disclosed.compared(data.disclosed, data.run_impacts)
+    explained = study.side_by_side(data.study)
+    told = explained[explained["r2"].notna()]
     not_joined = summary.not_joined(data.landed)
     fields = summary.bases(data.basis_counts)
     remedies, conventions = summary.remedies(fields)
@@ -94,6 +98,12 @@ def page(data: ReportData) -> str:
         compared=compared.head(COMPARED_SHOWN).to_dict("records"),
         all_compared=len(compared),
         compared_sums=compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
+        explained=told.head(EXPLAINED_SHOWN).to_dict("records"),
+        all_explained=len(told),
+        too_few=len(explained) - len(told),
+        findings=study.compared(data.study).head(FINDINGS_SHOWN).to_dict("records"),
+        questions=study.QUESTIONS,
+        quantities=study.QUANTITIES,
         repairs=summary.repairs(data.run_notes, data.usage_notes),
         not_joined=not_joined[:NOT_JOINED_SHOWN],
         all_not_joined=len(not_joined),

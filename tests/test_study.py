@@ -1,0 +1,297 @@
+"""What the runs themselves say about energy: figures worked out by hand, and what may not count as evidence."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline import reference, report, study, tables
+from ft_emissions_pipeline.cli import app
+from ft_emissions_pipeline.report import ReportData
+
+SWAPPED = [2, 1, 4, 3, 6, 5, 8, 7]
+"""Against 1 to 8 every rank is off by one: Spearman 1 - 6 x 8 / (8 x 63) = 19/21."""
+
+
+def runs(**columns):
+    """Eight runs of BERT on one A100, alike but for the columns given."""
+    typical = {
+        "gpu_id": "A100-SXM4-40GB", "gpu_count": 1.0, "model_id": "bert-base", "method": "full",
+        "active_s": np.nan, "tokens_padded": np.nan, "tokens_unpadded": np.nan, "examples": np.nan,
+        "sequence_length": np.nan, "gpu_energy_kwh": np.nan, "it_energy_kwh": np.nan,
+    }  # fmt: skip
+    count = max((len(v) for v in columns.values() if isinstance(v, list)), default=1)
+    frame = pd.DataFrame({**typical, **columns}, index=range(count))
+    return frame.assign(run_id=[f"r{n}" for n in range(count)])
+
+
+def of(found, **where):
+    for name, value in where.items():
+        found = found[found[name] == value]
+    return found
+
+
+@pytest.mark.parametrize("scale", ["plain", "log"])
+def test_r2_and_rank_of_a_known_shuffle(scale):
+    """The values are their own ranks, so R2 is the rank correlation squared; of logarithms, if they are powers."""
+    x, y = np.arange(1.0, 9), np.array(SWAPPED, dtype=float)
+    if scale == "log":
+        x, y = 2**x, 2**y
+    found = study.explained(runs(active_s=x.tolist(), gpu_energy_kwh=y.tolist()), scale)
+    assert of(found, statistic="rank_correlation")["value"].item() == pytest.approx(19 / 21)
+    line = of(found, statistic="r2").iloc[0]
+    assert line["value"] == pytest.approx((19 / 21) ** 2)
+    assert (line["subject"], line["quantity"], line["runs"]) == (
+        "1 x A100-SXM4-40GB",
+        "active_s",
+        8,
+    )
+    assert 0 < line["p05"] < line["value"] < line["p95"] <= 1
+
+
+def test_a_line_is_one_on_its_own_scale_only():
+    """Energy is time squared: a line through logarithms, a curve through plain values. Ranks see no difference."""
+    time_s = [1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0]
+    squared = runs(active_s=time_s, gpu_energy_kwh=[t * t for t in time_s])
+    by_log, plain = (study.explained(squared, scale) for scale in ("log", "plain"))
+    assert of(by_log, statistic="r2")["value"].item() == pytest.approx(1)
+    expected = np.corrcoef(time_s, np.square(time_s))[0, 1] ** 2
+    assert of(plain, statistic="r2")["value"].item() == pytest.approx(expected)
+    for found in (by_log, plain):
+        assert of(found, statistic="rank_correlation")["value"].item() == pytest.approx(1)
+
+
+def test_the_bootstrap_is_the_same_each_time_and_another_with_another_seed():
+    some = runs(
+        active_s=[float(n) for n in range(1, 9)], gpu_energy_kwh=[float(n) for n in SWAPPED]
+    )
+    first, again, other = (study.explained(some, seed=seed) for seed in (0, 0, 1))
+    pd.testing.assert_frame_equal(first, again)
+    assert first["value"].tolist() == other["value"].tolist()
+    assert first["p05"].tolist() != other["p05"].tolist()
+
+
+def test_what_explains_nothing_has_an_interval_from_zero():
+    """Energy that goes up and down alike around the middle has no slope at all: r is 0 in the data themselves."""
+    mirrored = [1.0, 4.0, 2.0, 3.0, 3.0, 2.0, 4.0, 1.0]
+    some = runs(active_s=[float(n) for n in range(1, 9)], gpu_energy_kwh=mirrored)
+    line = of(study.explained(some, "plain"), statistic="r2").iloc[0]
+    assert line["value"] == pytest.approx(0, abs=1e-12)
+    assert line["p05"] == 0 < line["p95"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3)), min_size=2).filter(
+        lambda v: any(w for _, w in v)
+    )
+)
+def test_ranks_of_resampled_runs_are_those_of_the_runs_written_out(drawn):
+    values, often = (np.array(part, dtype=float) for part in zip(*drawn, strict=True))
+    ranks = study._ranks(values, often[None, :])[0]
+    written_out = np.repeat(values, often.astype(int))
+    expected = pd.Series(written_out).rank().to_numpy()
+    assert np.repeat(ranks, often.astype(int)) == pytest.approx(expected)
+
+
+def test_too_few_runs_are_said_to_be_too_few():
+    found = study.explained(runs(active_s=[1.0, 2.0, 3.0], gpu_energy_kwh=[1.0, 2.0, 3.0]))
+    assert found["note"].tolist() == ["too few runs: 3 of at least 8"]
+    assert found["value"].isna().all()
+
+
+def test_a_quantity_that_never_changes_explains_nothing():
+    found = study.explained(
+        runs(sequence_length=[512.0] * 8, gpu_energy_kwh=[float(n) for n in SWAPPED])
+    )
+    assert found["note"].tolist() == ["the same in all runs"]
+
+
+def test_hardware_is_held_fixed_and_also_taken_together():
+    """Each GPU's energy is proportional to time, at 1 and 3 times the power: R2 is 1 on each, less on both."""
+    time_s = [float(2**n) for n in range(8)]
+    one = runs(active_s=time_s, gpu_energy_kwh=time_s)
+    two = runs(active_s=time_s, gpu_energy_kwh=[3 * t for t in time_s], gpu_id="V100-SXM2-32GB")
+    found = of(study.explained(pd.concat([one, two])), statistic="r2").set_index("subject")["value"]
+    assert list(found.index) == [study.ALL_HARDWARE, "1 x A100-SXM4-40GB", "1 x V100-SXM2-32GB"]
+    assert found.iloc[1:].tolist() == pytest.approx([1, 1])
+    assert found.iloc[0] < 0.99
+
+
+STATED = {
+    "base_model": "bert-base-uncased", "gpu_model": "A100-SXM4-40GB", "gpu_count": 1, "tokens_padded": 1e6,
+    "active_s": 600.0, "samples": 100, "epochs": 3, "sequence_length": 128, "country_iso3": "FRA",
+}  # fmt: skip
+
+
+def test_predicted_energy_and_tokens_are_no_evidence():
+    """A disclosure gives time and tokens; its energy is then predicted from them and must not be explained by them."""
+    done = fte.estimate(
+        [{**STATED, "steps": 10}, {k: v for k, v in STATED.items() if k != "active_s"}]
+    )
+    found = study.evidence(done.normalized, done.provenance)
+    assert done.normalized["it_energy_kwh"].notna().all()
+    assert found[list(study.ENERGIES)].isna().all(axis=None)
+    assert found["active_s"].tolist() == pytest.approx([600.0, np.nan], nan_ok=True)
+    assert found["tokens_padded"].tolist() == [1e6, 1e6]
+    assert found["examples"].tolist() == [300, 300]
+
+
+def test_tokens_told_from_samples_are_no_evidence():
+    done = fte.estimate({k: v for k, v in STATED.items() if k != "tokens_padded"})
+    assert done.normalized["tokens_padded"].item() > 0
+    assert study.evidence(done.normalized, done.provenance)["tokens_padded"].isna().all()
+
+
+@pytest.fixture
+def normalized():
+    return pd.DataFrame(
+        {
+            "run_id": ["nvml", "disclosed", "codecarbon", "meter"],
+            "date": pd.Timestamp("2026-01-05"),
+            "energy_route": ["gpu_measured", "logged_components", "logged_total", "meter"],
+            **dict.fromkeys(("gpu_id", "model_id", "method"), "x"),
+            **dict.fromkeys(("gpu_count", *study._NUMBERS, *study.ENERGIES), 1.0),
+        }
+    )
+
+
+def test_energy_counts_where_a_sensor_measured_it(normalized):
+    basis = {
+        "nvml": {"gpu_energy_kwh": "measured", "it_energy_kwh": "predicted"},
+        "disclosed": {"gpu_energy_kwh": "disclosed", "it_energy_kwh": "disclosed"},
+        # CodeCarbon's memory is watts per GB times time, so its total is partly time.
+        "codecarbon": {"gpu_energy_kwh": "measured", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
+        "meter": {"gpu_energy_kwh": "predicted", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
+    }  # fmt: skip
+    provenance = pd.DataFrame(
+        [(run, field, b) for run, fields in basis.items() for field, b in fields.items()],
+        columns=["run_id", "field", "basis"],
+    )
+    found = study.evidence(normalized, provenance).set_index("run_id")
+    assert found.index[found["gpu_energy_kwh"].notna()].tolist() == ["nvml", "codecarbon"]
+    assert found.index[found["it_energy_kwh"].notna()].tolist() == ["meter"]
+    assert found["active_s"].isna().all()
+
+
+def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
+    """1.2 kWh over 2 kWh for the same tokens; 5 % more tokens are compared per token: 1.05 / 2.1 = 0.5 is 0.5 x 1.05."""
+    student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6], gpu_energy_kwh=[1.2, 1.05, 1.0],
+                   active_s=[50.0, 52.5, 1.0])  # fmt: skip
+    teacher = runs(tokens_padded=[1e6, 4e6], gpu_energy_kwh=[2.0, 2.0], active_s=[100.0, 100.0])
+    found = study.distilled(pd.concat([student, teacher]))
+    energy = of(found, statistic="energy_ratio").iloc[0]
+    assert energy["value"] == pytest.approx((1.2 / 2 + 1.0 / 2) / 2)
+    assert energy["runs"] == 2
+    assert energy["subject"] == "distilbert-base / bert-base"
+    assert "1910.01108" in energy["note"]
+    assert "2 of at least 8 pairs" in energy["note"]
+    assert np.isnan(energy["p05"])
+    assert of(found, statistic="time_ratio")["value"].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"gpu_id": "V100-SXM2-32GB"}, {"method": "lora"}, {"gpu_count": 2.0}, {"gpu_id": None}],
+)
+def test_unlike_runs_make_no_pair(other):
+    student = runs(model_id="distilbert-base", tokens_padded=[1e6], gpu_energy_kwh=[1.0], **other)
+    assert study.distilled(
+        pd.concat([student, runs(tokens_padded=[1e6], gpu_energy_kwh=[2.0])])
+    ).empty
+
+
+def test_two_gpus_against_one():
+    """The same tokens took 0.9 of the energy in 0.45 of the time, in eight pairs alike: the interval is a point."""
+    tokens = [float(2**n) * 1e5 for n in range(8)]
+    one = runs(tokens_padded=tokens, gpu_energy_kwh=tokens, active_s=tokens)
+    two = runs(tokens_padded=tokens, gpu_energy_kwh=[0.9 * t for t in tokens], active_s=[0.45 * t for t in tokens],
+               gpu_count=2.0)  # fmt: skip
+    found = study.several_gpus(pd.concat([one, two]))
+    assert found["subject"].unique().tolist() == ["2 x A100-SXM4-40GB / 1 x A100-SXM4-40GB"]
+    for name, ratio in (("energy_ratio", 0.9), ("time_ratio", 0.45)):
+        row = of(found, statistic=name).iloc[0]
+        assert (row["value"], row["p05"], row["p95"], row["runs"]) == pytest.approx(
+            (ratio, ratio, ratio, 8)
+        )
+
+
+def test_pre_training_in_fine_tunings():
+    """1000 kg over runs of 1 and 4 kg, 2.5 on average: 400; 250 of the dearest, 1000 of the cheapest."""
+    costs = pd.DataFrame({"model_name": ["a", "a", "b"], "total_kgco2e": [1.0, 4.0, 1.0]})
+    events = pd.DataFrame({"model_name": ["a", "b"], "base_model_kgco2e": [1000.0, np.nan]})
+    found = study.pre_training(costs, events)
+    assert found[["subject", "runs", "value", "p05", "p95"]].to_numpy().tolist() == [
+        ["a", 2, 400, 250, 1000]
+    ]
+
+
+def test_a_meter_over_software():
+    valid = pd.DataFrame({"host": ["h"], "meter_energy_kwh": [1.3], "it_energy_kwh": [1.0],
+                          **dict.fromkeys(study._COMPONENTS, np.nan)})  # fmt: skip
+    row = study.meters(valid).iloc[0]
+    assert (row["subject"], row["value"], row["runs"]) == ("h", pytest.approx(1.3), 1)
+
+
+def test_models_of_the_pairs_are_in_the_table_of_base_models():
+    known = set(reference.load().tables["models"]["model_id"])
+    assert {name for pair in study.DISTILLATIONS for name in pair[:2]} <= known
+
+
+def test_questions_without_an_answer_say_why():
+    done = fte.estimate(STATED)
+    found = study.studied(
+        done.normalized,
+        done.provenance,
+        tables.empty(tables.VALIDATED_RUNS),
+        done.runs,
+        tables.empty(tables.MODEL_EVENTS),
+    )
+    assert set(found["finding"]) == set(study.QUESTIONS)
+    assert (found["runs"] == 0).all()
+    assert found["note"].str.startswith("not known").all()
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_command_studies_files(form, tmp_path):
+    for number, energy in enumerate(SWAPPED):
+        (tmp_path / f"{number}.csv").write_text(codecarbon(number, energy))
+    done = CliRunner().invoke(app, ["study", str(tmp_path), "--format", form])
+    assert done.exit_code == 0, done.output
+    if form == "json":
+        rank = next(r for r in json.loads(done.stdout) if r["statistic"] == "rank_correlation")
+        assert rank["value"] == pytest.approx(19 / 21)
+    else:
+        assert ("0.905" if form == "table" else "0.9047") in done.stdout
+
+
+def test_command_without_a_warehouse_says_what_is_not_known(tmp_path):
+    done = CliRunner().invoke(app, ["study", "--warehouse", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "no run has a measured energy" in done.stdout
+
+
+def codecarbon(number, energy):
+    fields = {
+        "timestamp": f"2026-01-05T{number:02}:30:00", "project_name": "p", "run_id": f"run-{number}",
+        "duration": 100.0 * (number + 1), "emissions": 0.1, "cpu_energy": 0.1, "gpu_energy": energy / 10,
+        "ram_energy": 0.01, "energy_consumed": energy / 10 + 0.11, "country_iso_code": "FRA", "gpu_count": 1,
+        "gpu_model": "1 x NVIDIA A100-SXM4-40GB",
+    }  # fmt: skip
+    return f"{','.join(fields)}\n{','.join(map(str, fields.values()))}\n"
+
+
+def test_report_has_a_section_where_there_are_findings_and_none_where_not():
+    some = runs(
+        active_s=[float(n) for n in range(1, 9)], gpu_energy_kwh=[float(n) for n in SWAPPED]
+    )
+    few = some.head(3).assign(gpu_id="L4")
+    page = report.render(ReportData(study=study.explained(pd.concat([some, few]), "plain")))
+    assert "0.819" in page
+    assert "1 more has too few runs" in page
+    assert 'id="study"' not in report.render(ReportData(study=study.explained(few)))
+    assert 'id="study"' not in report.render(ReportData())
