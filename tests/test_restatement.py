@@ -107,7 +107,8 @@ def with_edit(factors: reference.Reference, edit: tuple) -> reference.Reference:
         return warehouses.edited(factors, name, frame[frame["factor_id"] != edit[1]])
     name, row = ADDED[edit[1]]
     frame = factors.tables[name]
-    like = frame.head(1) if name == "aliases" else frame[frame["factor_id"] == row["like"]]
+    whole = FACTORS.tables[name]
+    like = whole.head(1) if name == "aliases" else whole[whole["factor_id"] == row["like"]]
     new = like.assign(**{column: value for column, value in row.items() if column != "like"})
     return warehouses.edited(factors, name, pd.concat([frame, new]), new["factor_id"].item())
 
@@ -131,7 +132,7 @@ ADDED = {
 
 # To look for a smaller example would take a restatement for each.
 @settings(
-    max_examples=10,
+    max_examples=6,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
