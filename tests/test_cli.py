@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ft_emissions_pipeline import cli, impacts, store
+from ft_emissions_pipeline.report import formatting
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
@@ -350,7 +351,7 @@ def test_the_report_and_the_command_advise_the_same(ran):
     _, warehouse, _ = ran
     rows = json.loads(invoke("advise", "--warehouse", warehouse, "--format", "json").stdout)
     page = (warehouse / "report" / "index.html").read_text("utf-8")
-    advised = f"carbon {rows[0]['carbon_narrowed']:.0%}".replace("%", " % narrower")
+    advised = f"carbon {formatting.percent(rows[0]['carbon_narrowed'])} narrower"
     assert page.count(f"<code>{rows[0]['field']}</code><br>") == 2  # of the run, and of its model
     assert page.count(advised) == 2
 
