@@ -19,7 +19,8 @@ from assets.partitions import range_tags
 from assets.resources import WAIT_S
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, restate, store
-from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.readers import Settings, files_in
+from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 
@@ -83,6 +84,8 @@ def materialize(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
         calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
     )  # fmt: skip
+    if is_url(str(landing)):
+        files_in([landing])  # A folder that cannot be read is refused before a warehouse is made.
     with store.locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)

@@ -123,7 +123,9 @@ class Team:
         return {
             str(path.relative_to(self.warehouse)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.warehouse.rglob("*"))
-            if path.is_file() and not path.is_relative_to(self.warehouse / PIPELINE_FOOTPRINT.name)
+            if path.is_file()
+            and path.name != store.LOCK
+            and not path.is_relative_to(self.warehouse / PIPELINE_FOOTPRINT.name)
         }
 
     def copy(self, to: Path) -> "Team":
@@ -186,14 +188,16 @@ def graph() -> dict:
     """Return what of the definitions a reviewer would want to see change."""
     defs = build_defs(landing="landing", warehouse="warehouse")
     assets = defs.resolve_asset_graph()
-    checks = {key.asset_key: key.name for key in assets.asset_check_keys}
+    checks: dict[dg.AssetKey, list[str]] = {}
+    for check in sorted(assets.asset_check_keys, key=lambda each: each.name):
+        checks.setdefault(check.asset_key, []).append(check.name)
     return {
         "assets": {
             key.to_user_string(): {
                 "group": assets.get(key).group_name,
                 "deps": sorted(parent.to_user_string() for parent in assets.get(key).parent_keys),
                 "partitions": "daily" if assets.get(key).partitions_def else "none",
-                "blocking_check": checks.get(key),
+                "blocking_checks": checks.get(key, []),
             }
             for key in sorted(assets.get_all_asset_keys())
         },
@@ -458,7 +462,11 @@ def test_order_and_names_of_files_change_nothing(examples, tmp_path):
         (landing / new).parent.mkdir(exist_ok=True)
         (landing / old).rename(landing / new)
     renamed = Team(landing, tmp_path / "warehouse")
-    renamed.run(day(5), day(31), dg.AssetSelection.assets(RUN_IMPACTS.name).upstream())
+    renamed.run(
+        day(5),
+        day(31),
+        dg.AssetSelection.assets(RUN_IMPACTS.name).upstream().required_multi_asset_neighbors(),
+    )
     span = (day(5).date(), day(31).date())
     there, here = renamed.read(RUN_IMPACTS), examples.read(RUN_IMPACTS, days=span)
     assert len(here) > 20

@@ -364,11 +364,11 @@ def test_check_prints_every_problem_with_file_and_line(edited):
     assert invoke("reference", "check").exit_code == 0
     assert invoke("reference", "check", edited).exit_code == 0
     path = edited / "defaults.csv"
-    path.write_text(path.read_text("utf-8").replace(",FLOP/token/parameter,", ",FLOPS,"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace(",ratio,", ",ratios,"), "utf-8")
     ref.write_datapackage(edited)
     done = invoke("reference", "check", edited)
     assert done.exit_code == 1
-    assert done.stderr.count("unit FLOPS is none of") == 3
+    assert done.stderr.count("unit ratios is none of") == 3
     assert "defaults.csv line " in done.stderr
 
 
