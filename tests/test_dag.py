@@ -766,11 +766,11 @@ def test_schedule_is_off_until_switched_on():
 
 def test_schedule_asks_for_the_days_of_open_versions_up_to_yesterday(started, tmp_path):
     team = started.team.copy(tmp_path)
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         scheduled_execution_time=datetime(2026, 1, 13, 1, 15, tzinfo=UTC),
         resources={"pipeline": Pipeline(landing=str(team.landing), warehouse=str(team.warehouse))},
-    )
-    request = schedules.daily(context)
+    ) as context:
+        request = schedules.daily(context)
     # The version that came last of all still serves, and so does the model abroad since the 6th.
     assert request.tags[RANGE_START] == "2026-01-06"
     assert request.tags[RANGE_END] == "2026-01-12"

@@ -111,7 +111,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def shown(browser: str, url: str, profile: Path) -> str:
     """Return the page as the browser has it once its scripts have run."""
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=3600,2400"]
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=7200,4800"]
     command += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
     command += [f"--user-data-dir={profile}", "--virtual-time-budget=20000", "--dump-dom", url]
     with ended_in_any_case(

@@ -75,8 +75,8 @@ def test_the_sensor_asks_once_for_a_new_data_version_that_touches_a_run(reported
     with dg.DagsterInstance.ephemeral() as instance:
 
         def tick(team, cursor):
-            context = sensed(team, instance, cursor)
-            return restatement.changed_factors(context), context.cursor
+            with sensed(team, instance, cursor) as context:
+                return restatement.changed_factors(context), context.cursor
 
         def materialize(team):
             pipeline = Pipeline(
