@@ -7,7 +7,7 @@ from ft_emissions_pipeline.readers import READERS, Settings, read_bytes
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, scrubbed
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
-TABLES = ("runs", "usage", "telemetry")
+TABLES = ("runs", "usage", "telemetry", "events", "lengths")
 
 
 def at(text):
@@ -214,6 +214,7 @@ ROWS = {
         # Three, and half of the two that are counted from half past 23 for an hour.
         "date": pd.Timestamp("2026-03-02"), "source_record": "1.1", "model_name": "support-bot", "inferences": 4,
         "covers_from": at("2026-03-02T13:00"), "covers_to": at("2026-03-03T00:00"), "repairs": "split_at_midnight",
+        "hours": " ".join({13: "3", 23: "1"}.get(hour, "0") for hour in range(24)),
     },
     ("litellm", "litellm/spend.json", "usage"): {
         "date": pd.Timestamp("2026-03-02"), "source_record": "1", "model_name": "support-bot", "inferences": 4,
@@ -229,6 +230,10 @@ ROWS = {
     ("usage", "usage.csv", "usage"): {
         "date": pd.Timestamp("2026-03-02"), "source_record": "2", "model_name": "support-bot", "inferences": 1000,
     },
+    ("model_events", "models.yaml", "events"): {
+        "source_record": "bot", "model_name": "bot", "event": "declared", "team": "a",
+    },
+    ("token_lengths", "lengths/histogram.csv", "lengths"): {"length": 128, "count": 900, "batch": -1},
 }  # fmt: skip
 """Format, seed, table -> first row that the reader makes of it: what is not here is missing there."""
 
