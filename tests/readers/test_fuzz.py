@@ -188,8 +188,8 @@ def test_any_value_in_the_place_of_any_other(all_seeds):
     documents = {uri: _documents(data) for uri, data in all_seeds.items() if uri.endswith(".json")}
     places = [(uri, path) for uri, document in documents.items() for path in _places(document)]
 
-    # All choices are fixed before the first draw: one that hung on another made hypothesis report a
-    # flaky strategy in place of the failure.
+    # All choices are fixed before the first draw: with draws inside of the test, hypothesis reported a
+    # flaky strategy in place of a failure.
     @settings(max_examples=150, deadline=None)
     @given(place=st.sampled_from(places), value=JSON)
     def read(place, value):
