@@ -129,8 +129,8 @@ MUTATIONS = [
 def checked(data, uri):
     """Read bytes and check what must hold of every reading, cheaply."""
     reading, source_format = read_bytes(data, uri, NOW)
-    telemetry = getattr(reading, "telemetry", ())
-    kept = len(reading.runs) + len(reading.usage) + len(telemetry) + (len(reading.lengths) > 0)
+    frames = (reading.runs, reading.usage, reading.telemetry, reading.events)
+    kept = sum(map(len, frames)) + (len(reading.lengths) > 0)
     assert reading.records == kept + reading.merged + len(reading.quarantine), (uri, data)
     assert reading.records >= 0
     assert reading.merged >= 0
@@ -138,8 +138,8 @@ def checked(data, uri):
     assert codes <= set(REASONS), (uri, data, codes)
     # A mutation that nobody foresaw should still be refused for a reason, not by accident.
     assert "reader_failed" not in codes, (uri, data, reading.quarantine["reason"].tolist())
-    for frame in (reading.runs, reading.usage, telemetry):
-        if len(frame):
+    for frame in frames:
+        if len(frame) and "repairs" in frame:
             assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS), (uri, data)
         for name in ("run_id", "model_name", "source_record"):
             # What cannot be stored as UTF-8 would fail far from here.
