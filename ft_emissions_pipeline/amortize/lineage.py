@@ -11,7 +11,7 @@ child; where a log says otherwise (a cycle, a wrong clock) it is not followed, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     ----------
     versions : DataFrame
         `model_name`, `model_version`, `parent_version` and `use_life_start`, one row a version,
-        sorted by model and start.
+        sorted by model; versions of one instant by version.
 
     Returns
     -------
@@ -67,7 +67,10 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
     if positions is None:
         return -1
     before = positions[made[positions] < made[child]]
-    return int(before[-1]) if len(before) else -1
+    if not len(before):
+        return -1
+    # A stored table is ordered by name, not by time; of versions of one instant the last stands.
+    return int(before[np.flatnonzero(made[before] == made[before].max())[-1]])
 
 
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
@@ -106,3 +109,42 @@ def _walk(older: dict[str, list[str]], version: str) -> Iterator[str]:
         further = dict.fromkeys(old for young in nearest for old in older.get(young, []))
         nearest = [old for old in further if old not in seen]
         seen.update(nearest)
+
+
+def family(versions: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
+    """Return some versions with those they were fine-tuned from, and those fine-tuned from them.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Table `model_versions`, all of it: a parent may be of another model.
+    chosen : sequence of str
+        Versions wanted, in this order.
+
+    Returns
+    -------
+    DataFrame
+        Their rows, with `parents` and `children` (lists of versions, the oldest child first) and `handed_on_kgco2e`, what
+        others carry of a version's own and inherited footprint.
+    """
+    names = versions["model_version"].to_numpy()
+    positions = pd.Index(names).get_indexer(pd.Index(chosen))
+    rows = versions.take(positions).reset_index(drop=True)
+    child, parent, _, _ = parents(versions)
+    by_age = np.argsort(instants(versions["use_life_start"])[child], kind="stable")
+    child, parent = child[by_age], parent[by_age]
+    carried = rows["total_kgco2e"] + rows["inherited_kgco2e"].fillna(0.0)
+    return rows.assign(
+        parents=_relatives(child, parent, positions, names),
+        children=_relatives(parent, child, positions, names),
+        handed_on_kgco2e=carried * rows["handed_on_share"].fillna(0.0),
+    )
+
+
+def _relatives(of: Ints, who: Ints, positions: Ints, names: NDArray[np.object_]) -> pd.Series:
+    """Return for each position the names of those on the other side of its pairs, each once."""
+    near = np.isin(of, positions)
+    found: dict[int, dict[str, None]] = {int(at): {} for at in positions}
+    for at, other in zip(of[near].tolist(), who[near].tolist(), strict=True):
+        found[at][str(names[other])] = None
+    return pd.Series([list(found[int(at)]) for at in positions], dtype="object")

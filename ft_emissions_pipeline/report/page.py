@@ -30,6 +30,9 @@ PERIODS_SHOWN = 12
 TEAMS_SHOWN = 20
 EXPLAINED_SHOWN = 20
 FINDINGS_SHOWN = 10
+LINEAGES_SHOWN = 12
+VERSIONS_SHOWN = 5
+RELATIVES_SHOWN = 4
 
 PARTS = {
     "carbon": {
@@ -79,6 +82,13 @@ def page(data: ReportData) -> str:
         all_models=len(models),
         drawn=len(drawn),
         sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, TEAMS_SHOWN),
+        lineages=summary.lineages(
+            data.model_versions,
+            data.run_impacts,
+            [str(name) for name in models["model_name"].head(LINEAGES_SHOWN)],
+            VERSIONS_SHOWN,
+        ),
+        relatives_shown=RELATIVES_SHOWN,
         over_time=_over_time(points, step_days, drawn, spans),
         own_days=own_days,
         compositions=_compositions(data, drawn, len(models)),

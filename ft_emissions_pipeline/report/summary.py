@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline import amortize
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
 from ft_emissions_pipeline.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
@@ -248,6 +249,48 @@ def _label(row: dict[str, Any]) -> str:
     if row["grouped_by"] == "fleet":
         return period
     return f"{period}, {row['name'] if isinstance(row['name'], str) else 'no team named'}"
+
+
+def lineages(
+    model_versions: pd.DataFrame, run_impacts: pd.DataFrame, names: list[str], shown: int
+) -> list[dict[str, Any]]:
+    """Return from which versions the latest versions of models were fine-tuned.
+
+    Parameters
+    ----------
+    model_versions, run_impacts : DataFrame
+        Tables of the same name.
+    names : list of str
+        Models; one of a single version without parents has no lineage and is left out.
+    shown : int
+        Most versions of a model.
+
+    Returns
+    -------
+    list of dict
+        model_name, versions (how many there are), base_models, base_gco2e_per_inference, rows
+        (what `amortize.family` returns of the latest versions, the newest first).
+    """
+    table = model_versions[model_versions["model_name"].isin(names)]
+    table = table.sort_values(["use_life_start", "model_version"], ascending=False)
+    latest = table.groupby("model_name").head(shown)
+    family = amortize.family(model_versions, latest["model_version"].tolist())
+    bases = run_impacts.groupby("model_name")["base_model"].unique()
+    counted = table["model_name"].value_counts()
+    found = []
+    for name in names:
+        rows = family[family["model_name"] == name]
+        if len(rows) and (len(rows) > 1 or rows["parents"].map(bool).any()):
+            found.append(
+                {
+                    "model_name": name,
+                    "versions": int(counted[name]),
+                    "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
+                    "base_gco2e_per_inference": rows["base_gco2e_per_inference"].iloc[0],
+                    "rows": rows.to_dict("records"),
+                }
+            )
+    return found
 
 
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
