@@ -299,7 +299,7 @@ MODEL_EVENTS = Table(
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
         _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
         _text("team", "Team that answers for the model."),
-        _text("tag", "Word by which models are grouped."),
+        _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _number("base_model_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as its maker disclosed."),
         _number("base_model_water_l", "L", "Water of the base model's pre-training."),
         _number("base_model_inferences", "inference", "Inferences, of all users, over which the pre-training is shared.", above_zero=True),
@@ -582,7 +582,7 @@ MODEL_VERSIONS = Table(
         Column("generation", "integer", "Fine-tunings from the base model to this version, its own included.", minimum=1),
         _text("present_name", "Name of the model after all renamings."),
         _text("team", "Team that answers for the model."),
-        _text("tag", "Word by which models are grouped."),
+        _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
         _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
         _share("handed_on_share", "Share of own and inherited footprint that the successor carries instead."),
@@ -677,16 +677,16 @@ INFERENCE_IMPACTS = Table(
 )  # fmt: skip
 
 PERIODS = ("month", "quarter", "year")
-GROUPS = ("fleet", "team", "model")
+GROUPS = ("fleet", "team", "tag", "model")
 
 ROLLUPS = Table(
     "rollups",
-    "what the days of a period carry, of one model, of one team's models or of all",
+    "what the days of a period carry, of one model, of the models of one team or one tag, or of all",
     (
         Column("date", "date", "First day of the period.", unit="UTC day", required=True),
         _text("period", "Length of the period.", required=True, allowed=PERIODS),
         _text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
-        _text("name", "Model or team; empty for the fleet, and for runs that name no team."),
+        _text("name", "Model, team or tag; empty for the fleet, and for what names no team or no tag."),
         Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
         _number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
         _number("expected_inferences", "inference", "Of these, expected ones.", required=True),

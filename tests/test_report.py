@@ -29,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_IMPACTS,
     conform,
 )
@@ -631,6 +632,25 @@ def test_many_models_and_runs_are_cut_and_it_is_said():
     assert "model-129" in found.text
     assert not [row for row in found.rows if row and row[0].startswith("model-029 2026")]
     assert len(html) < 3_000_000
+
+
+def test_sums_of_the_latest_year_by_team_and_tag():
+    rows = pd.DataFrame(
+        [
+            ("fleet", None, 2026, 9.0), ("team", "search", 2026, 9.0), ("team", "gone", 2025, 1.0),
+            ("tag", "chat", 2026, 6.0), ("tag", None, 2026, 3.0), ("model", "router", 2026, 9.0),
+        ],
+        columns=["grouped_by", "name", "year", "allocated_kgco2e"],
+    )  # fmt: skip
+    rows["date"], rows["period"] = pd.to_datetime(rows.pop("year").astype(str)), "year"
+    others = {
+        column.name: 1 for column in ROLLUPS.columns if column.required and column.name not in rows
+    }
+    page = Page(report.render(ReportData(rollups=conform(rows.assign(**others), ROLLUPS))))
+    sums = [row[:2] for row in page.rows if len(row) == 7 and row[0].startswith("202")]
+    assert [(name, kg.split()[0]) for name, kg in sums] == [
+        ("2026", "9.00"), ("2026, team search", "9.00"), ("2026, tag chat", "6.00"), ("2026, no tag named", "3.00"),
+    ]  # fmt: skip
 
 
 def test_lineage_of_a_branch_a_merge_and_a_roll_back():

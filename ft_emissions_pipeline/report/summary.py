@@ -213,15 +213,15 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
     return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
 
 
-def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[str, Any]]:
-    """Return the fleet's latest months, its latest quarter and year, and that year's teams.
+def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[str, Any]]:
+    """Return the fleet's latest months, its latest quarter and year, and that year's teams and tags.
 
     Parameters
     ----------
     rollups : DataFrame
         Table `rollups`.
-    periods, teams : int
-        Most months, and most teams, to show; teams stay out where no run names one.
+    periods, labels : int
+        Most months, and most teams and tags each, to show; these stay out where nothing names one.
 
     Returns
     -------
@@ -233,10 +233,12 @@ def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[st
         fleet[fleet["period"] == period].tail(count)
         for period, count in (("month", periods), ("quarter", 1), ("year", 1))
     ]
-    of_team = rollups[(rollups["grouped_by"] == "team") & (rollups["period"] == "year")]
-    of_team = of_team[of_team["date"] == of_team["date"].max()]
-    if of_team["name"].notna().any():
-        shown.append(of_team.nlargest(teams, "allocated_kgco2e"))
+    of_year = rollups[rollups["period"] == "year"]
+    of_year = of_year[of_year["date"] == of_year["date"].max()]
+    for label in ("team", "tag"):
+        named = of_year[of_year["grouped_by"] == label]
+        if named["name"].notna().any():
+            shown.append(named.nlargest(labels, "allocated_kgco2e"))
     rows = pd.concat(shown)
     return [{**row, "label": _label(row)} for row in rows.to_dict("records")]
 
@@ -248,7 +250,10 @@ def _label(row: dict[str, Any]) -> str:
     }[row["period"]]  # fmt: skip
     if row["grouped_by"] == "fleet":
         return period
-    return f"{period}, {row['name'] if isinstance(row['name'], str) else 'no team named'}"
+    label = row["grouped_by"]
+    if not isinstance(row["name"], str):
+        return f"{period}, no {label} named"
+    return f"{period}, {label} {row['name']}"
 
 
 def lineages(
