@@ -291,11 +291,11 @@ MODEL_EVENTS = Table(
     "what `models.yaml` says of a model: something that happened to it, or a choice made for it",
     (
         _text("model_name", "Name of the registered model.", required=True),
-        _text("event", "What happened; declared: choices for the model, at no instant.", required=True,
-              allowed=("retired", "rolled_back", "renamed", "declared")),
+        _text("event", "What happened; declared: choices for the model, labelled: another name of a version, both at no instant.",
+              required=True, allowed=("retired", "rolled_back", "renamed", "declared", "labelled")),
         _instant("at", "When it happened."),
-        _text("model_version", "Version that serves again, or alone was retired."),
-        _text("new_name", "Name of a renamed model from then on."),
+        _text("model_version", "Version that serves again, alone was retired, or has the label."),
+        _text("new_name", "Name of a renamed model from then on, or label of the version."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
         _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
         _text("team", "Team that answers for the model."),
@@ -308,7 +308,7 @@ MODEL_EVENTS = Table(
     key=("source_uri", "source_record"),
     row_rules=(
         RowRule("event_without_instant", "an event lacks the instant at which it happened",
-                lambda f: (f["event"] == "declared") | f["at"].notna()),
+                lambda f: f["event"].isin(["declared", "labelled"]) | f["at"].notna()),
         RowRule("event_without_object", "a renaming lacks the new name, or a roll-back the version that serves again",
                 lambda f: ~(((f["event"] == "renamed") & f["new_name"].isna())
                             | ((f["event"] == "rolled_back") & f["model_version"].isna()))),

@@ -336,6 +336,40 @@ def test_counts_that_name_an_old_version_say_that_it_serves_again() -> None:
     assert split.to_dict() == {"run-0": 60.0, "run-1": 40.0}
 
 
+LABELLED = {"event": "labelled", "at": None, "new_name": "v1", "model_version": "run-0"}
+
+
+def test_a_label_of_a_version_is_as_good_as_its_id() -> None:
+    """Also beside the id on one day, under the model's new name, and in an event."""
+    runs = impacts(*TUNED_TWICE)
+    usage = counts(("2026-01-04", 60.0, "run-0"), ("2026-01-06", 7.0, "run-0"))
+    by_label = counts(
+        ("2026-01-04", 50.0, "v1"), ("2026-01-04", 10.0, "run-0"), ("2026-01-06", 7.0, "v1")
+    )
+    by_label.loc[2, "model_name"] = "renamed"
+    renamed = {"event": "renamed", "at": at(5), "new_name": "renamed"}
+    tables = []
+    for records, back in ((usage, "run-0"), (by_label, "v1")):
+        served_again = {**ROLLED_BACK, "model_version": back}
+        events = told(LABELLED, renamed, served_again, {"event": "retired", "at": at(6)})
+        versions = amortize.model_versions(runs, records, pd.Timestamp("2026-01-07"), events)
+        assert amortize.unused(versions, records, events).empty
+        tables.append(versions)
+    pd.testing.assert_frame_equal(*tables)
+    assert tables[0]["inferences"][0] == 67.0
+    assert tables[0]["use_life_rule"][1] == "rolled_back"
+
+
+def test_a_label_of_no_run_and_a_count_by_it_are_told() -> None:
+    events = told({**LABELLED, "model_version": "run-9"})
+    usage = counts(("2026-01-02", 5.0, "v1"), ("2026-01-02", 5.0, "v2"))
+    versions = amortize.model_versions(impacts({}), usage, pd.Timestamp("2026-01-09"), events)
+    found = amortize.unused(versions, usage, events)
+    assert found["reason_code"].tolist() == ["unknown_version"] * 3
+    assert found["source_uri"].tolist() == ["usage.csv", "usage.csv", "models.yaml"]
+    assert found["reason"].str.contains("'run-9'").tolist() == [True, False, True]
+
+
 def test_a_version_that_the_days_counts_do_not_name_served_none() -> None:
     usage = counts(("2026-01-01", 5.0), ("2026-01-03", 7.0, "run-0"))
     versions = amortize.model_versions(impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"))

@@ -1,6 +1,6 @@
 """Names and service: which version of a model serves from when to when.
 
-Put here: renaming, and the stretches of service that follow from tunings, roll-backs and retirements.
+Put here: renaming, labels of versions, and the stretches of service that follow from tunings, roll-backs and retirements.
 Keep out: for how long an open version is expected to serve (`versions.py`), and counts (`days.py`).
 
 A version comes into service when its run ends, or when an event puts it back; it goes out when
@@ -71,17 +71,36 @@ def present_names(names: pd.Series, events: pd.DataFrame) -> pd.Series:
 def with_original_names(
     runs: pd.DataFrame, usage: pd.DataFrame, events: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return runs, usage and events under the first names of their models."""
+    """Return runs, usage and events under the first names of their models and the ids of versions."""
     told = empty(MODEL_EVENTS) if events is None else events
-    if told["event"].ne("renamed").all():
-        return runs, usage, told
-    begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]
-    day = usage["date"].dt.tz_localize("UTC")
-    return (
-        runs.assign(model_name=original_names(runs["model_name"], begun, told)),
-        usage.assign(model_name=original_names(usage["model_name"], day, told, "D")),
-        told.assign(model_name=_of_events(told)),
+    if told["event"].eq("renamed").any():
+        begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]
+        day = usage["date"].dt.tz_localize("UTC")
+        runs = runs.assign(model_name=original_names(runs["model_name"], begun, told))
+        usage = usage.assign(model_name=original_names(usage["model_name"], day, told, "D"))
+        told = told.assign(model_name=_of_events(told))
+    labelled = told["event"] == "labelled"
+    if labelled.any():
+        # Of several files the last by name stands, as everywhere.
+        labels = told[labelled].sort_values(["source_uri", "source_record"])
+        labels = labels.drop_duplicates(["model_name", "new_name"], keep="last")
+        usage = usage.assign(model_version=_without_labels(usage, labels))
+        ids = _without_labels(told, labels)
+        told = told.assign(model_version=told["model_version"].where(labelled, ids))
+    return runs, usage, told
+
+
+def _without_labels(records: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:
+    """Return the versions that records name; for a label of their model the id behind it."""
+    versions = records["model_version"].copy()
+    named = versions.notna()
+    known = pd.MultiIndex.from_frame(labels[["model_name", "new_name"]])
+    place = known.get_indexer(
+        pd.MultiIndex.from_frame(records.loc[named, ["model_name", "model_version"]])
     )
+    behind = versions.index[named][place >= 0]
+    versions[behind] = labels["model_version"].take(place[place >= 0]).to_numpy()
+    return versions
 
 
 def _of_events(events: pd.DataFrame) -> pd.Series:
