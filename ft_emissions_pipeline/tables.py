@@ -297,7 +297,7 @@ MODEL_EVENTS = Table(
         _text("model_version", "Version that serves again, alone was retired, or has the label."),
         _text("new_name", "Name of a renamed model from then on, or label of the version."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
-        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
+        _text("hand_on", "What a version hands on to the one that takes its place, or to those tuned from it.", allowed=HAND_ON),
         _text("team", "Team that answers for the model."),
         _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _number("base_model_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as its maker disclosed."),
@@ -584,8 +584,8 @@ MODEL_VERSIONS = Table(
         _text("team", "Team that answers for the model."),
         _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
-        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
-        _share("handed_on_share", "Share of own and inherited footprint that the successor carries instead."),
+        _text("hand_on", "What a version hands on to the one that takes its place, or to those tuned from it.", allowed=HAND_ON),
+        _share("handed_on_share", "Share of own and inherited footprint that heirs carry instead."),
         *(
             _number(f"inherited_{total}{suffix}", unit, f"{words} that predecessors handed on{more}.")
             for total, unit, words in (("kgco2e", "kgCO2e", "Carbon"), ("water_l", "L", "Water"))

@@ -489,6 +489,45 @@ def test_a_remainder_passes_from_heir_to_heir_and_never_counts_twice() -> None:
     assert days.sum() == pytest.approx(3 * 12.8, rel=1e-12)
 
 
+def step_that_never_serves(*more: dict[str, object], hand_on: str = "unused") -> pd.DataFrame:
+    """Return versions of a step m that is retired as it is made, and of what was tuned from it."""
+    runs = impacts(
+        {}, {"model_name": "a", "parent_version": "run-0"},
+        {"model_name": "b", "parent_version": "run-0 run-0"}, *more,
+    )  # fmt: skip
+    events = told(
+        {"event": "declared", "at": None, "hand_on": hand_on}, {"event": "retired", "at": at(0)}
+    )
+    usage = counts(*((f"2026-01-{day:02d}", 5.0) for day in range(1, 12)))
+    usage = pd.concat([usage.assign(model_name=name) for name in "ab"], ignore_index=True)
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-11"), events)
+    return versions.set_index("model_version")
+
+
+def test_a_step_that_never_serves_is_carried_by_the_models_that_were_tuned_from_it() -> None:
+    """By hand: 12.8 kg in equal parts to both branches, named twice or not: 6.4 each."""
+    versions = step_that_never_serves()
+    assert versions["handed_on_share"].to_dict() == {"run-1": 0.0, "run-2": 0.0, "run-0": 1.0}
+    assert versions["inherited_kgco2e"].to_dict() == {"run-1": 6.4, "run-2": 6.4, "run-0": 0.0}
+    kept = step_that_never_serves(hand_on="nothing")
+    assert not kept[["handed_on_share", "inherited_kgco2e"]].any(axis=None)
+
+
+def test_a_merge_inherits_from_the_unused_one_of_its_parents() -> None:
+    """By hand: three were tuned from run-0, one of them from run-1, too: 12.8 / 3 each."""
+    versions = step_that_never_serves({"model_name": "c", "parent_version": "run-0, run-1"})
+    assert versions["inherited_kgco2e"].to_dict() == pytest.approx(
+        {"run-1": 12.8 / 3, "run-2": 12.8 / 3, "run-3": 12.8 / 3, "run-0": 0.0}
+    )
+
+
+def test_a_successor_on_the_same_model_goes_before_those_tuned_from_an_unused_version() -> None:
+    versions = step_that_never_serves({"ended_at": FIRST, "run_id": "run-0a"})
+    assert versions["inherited_kgco2e"].to_dict() == {
+        "run-1": 0.0, "run-2": 0.0, "run-0": 0.0, "run-0a": 12.8
+    }  # fmt: skip
+
+
 def test_the_disclosed_share_of_pre_training_stands_beside_the_fine_tuning() -> None:
     events = told(
         {"event": "declared", "base_model_kgco2e": 539_000.0, "base_model_inferences": 1e9}

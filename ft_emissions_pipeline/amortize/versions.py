@@ -95,7 +95,7 @@ def model_versions(
     child, parent, _, _ = lineage.parents(versions)
     versions["generation"] = lineage.generations(versions, child, parent)
     versions = _with_declared(versions, told)
-    versions = with_inheritance(versions, serves.heir[last], days)
+    versions = with_inheritance(versions, serves.heir[last], (child, parent), days)
     return conform(versions.reindex(columns=MODEL_VERSIONS.names), MODEL_VERSIONS)
 
 
