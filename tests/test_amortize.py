@@ -403,6 +403,28 @@ def test_ancestors_of_branches_and_merges_are_shown() -> None:
     assert amortize.ancestors(versions, "run-0") == []
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("mn"), st.integers(0, 3), st.sets(st.integers(0, 11), max_size=3)), max_size=12)
+)  # fmt: skip
+def test_a_generation_is_the_longest_way_from_a_base_model(
+    tuned: list[tuple[str, int, set[int]]],
+) -> None:
+    runs = [
+        {"run_id": f"r{n:02d}", "model_name": model, "ended_at": FIRST + pd.Timedelta(days=day),
+         "parent_version": " ".join(f"r{parent:02d}" for parent in sorted(parents)) or None}
+        for n, (model, day, parents) in enumerate(tuned)
+    ]  # fmt: skip
+    versions = amortize.model_versions(impacts(*runs), counts(), pd.Timestamp("2026-01-09"))
+    older = dict(
+        zip(versions["model_version"], amortize.family(versions, versions["model_version"].tolist())["parents"], strict=True)
+    )  # fmt: skip
+
+    def depth(version: str) -> int:
+        return 1 + max(map(depth, older[version]), default=0)
+
+    assert versions["generation"].tolist() == [depth(each) for each in versions["model_version"]]
+
+
 def branched_merged_and_rolled_back() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return runs and versions of model m and of its branch `left`, which merges m in again.
 

@@ -86,10 +86,10 @@ def _heirs(
 def _handed_on_share(
     versions: pd.DataFrame, heir: Ints, parent: Ints, days: pd.DataFrame
 ) -> Floats:
-    choice = versions["hand_on"].to_numpy()
     share = np.zeros(len(versions))
-    if (choice == "nothing").all():
+    if (versions["hand_on"] == "nothing").all():
         return share
+    choice = versions["hand_on"].to_numpy()
     closed, followed = (versions["status"] == "closed").to_numpy(), heir >= 0
     tuned_further = np.isin(np.arange(len(versions)), parent)
     willing = (choice != "nothing") & (followed | tuned_further)

@@ -21,20 +21,22 @@ Ints = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
 
 NEVER = np.datetime64("NaT", "us")
+ENDED_BY = ("", "superseded", "rolled_back", "retired")
+"""What ends a stretch of service; by their place here, as a year of daily tuning has many."""
 
 
 @dataclass(frozen=True)
 class Service:
     """Stretches of service, ordered by version and time; `closes` is NaT while nothing ended one.
 
-    `ended_by` says what did: superseded, rolled_back, retired, or nothing yet; `heir` is the position
-    of the version that superseded this one, else -1.
+    `ended_by` says what did, as a place in `ENDED_BY`; `heir` is the position of the version that
+    superseded this one, else -1.
     """
 
     position: Ints
     opens: Instants
     closes: Instants
-    ended_by: NDArray[np.str_]
+    ended_by: Ints
     heir: Ints
 
 
@@ -141,7 +143,7 @@ def service(
         plain,
         start[plain],
         closes[plain],
-        np.where(follows[plain], "superseded", ""),
+        follows[plain] * ENDED_BY.index("superseded"),
         np.where(follows, np.arange(count) + 1, -1)[plain],
     )
     if not len(plain) < count:
@@ -194,7 +196,8 @@ def _joined(plain: Service, stretches: list[Stretch]) -> Service:
     opens = np.concatenate([plain.opens, columns[1].astype("datetime64[us]")])
     order = np.lexsort((opens, position))
     closes = np.concatenate([plain.closes, columns[2].astype("datetime64[us]")])
-    ended_by = np.concatenate([plain.ended_by, columns[3]])
+    reasons = np.array([ENDED_BY.index(reason) for reason in columns[3]])
+    ended_by = np.concatenate([plain.ended_by, reasons])
     heir = np.concatenate([plain.heir, columns[4].astype("int64")])
     return Service(position[order], opens[order], closes[order], ended_by[order], heir[order])
 

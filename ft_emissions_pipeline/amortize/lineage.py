@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.amortize.days import Ints, instants
+from ft_emissions_pipeline.amortize.days import Ints, instants, position_of
 
 
 def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
@@ -36,9 +36,11 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
         others those that are not.
     """
     named = versions["parent_version"].dropna()
-    of_version = pd.Index(versions["model_version"])
-    child = versions.index.get_indexer(named.index)
-    parent = of_version.get_indexer(named) if len(named) else np.empty(0, dtype="int64")
+    child = np.flatnonzero(versions["parent_version"].notna())
+    # Most were tuned from the version before them; only the others are worth a look-up.
+    parent = np.where(_from_the_one_before(versions)[child], child - 1, -1)
+    other = parent < 0
+    parent[other] = position_of(versions, named[other])
     pairs = [(child[parent >= 0], parent[parent >= 0])]
     rest = [
         (int(at), token)
@@ -48,7 +50,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     if rest:
         made = instants(versions["use_life_start"])
         of_model = versions.groupby("model_name").indices
-        places = of_version.get_indexer([token for _, token in rest])
+        places = position_of(versions, pd.Series([token for _, token in rest]))
         found = [
             (at, place if place >= 0 else _newest(of_model.get(token), made, at))
             for (at, token), place in zip(rest, places, strict=True)
@@ -60,6 +62,14 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     made = instants(versions["use_life_start"])
     older = (made[parent] < made[child]) | ((made[parent] == made[child]) & (parent < child))
     return child[older], parent[older], child[~older], parent[~older]
+
+
+def _from_the_one_before(versions: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which versions name as their parent just the row above them."""
+    found = np.zeros(len(versions), dtype=bool)
+    names, named = versions["model_version"].array, versions["parent_version"].array
+    found[1:] = np.asarray(names[:-1] == named[1:], dtype=bool)
+    return found
 
 
 def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) -> int:
@@ -75,12 +85,20 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
 
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
     """Return how many fine-tunings lie between each version and its base model, its own included."""
-    depth = [1] * len(versions)
+    rows = np.arange(len(versions))
+    follows = np.zeros(len(versions), dtype=bool)
+    follows[child[parent == child - 1]] = True
+    follows &= np.bincount(child, minlength=len(versions)) == 1
+    # A version tuned from just the row above lies one deeper; only where such chains begin is to be walked.
+    begins = np.maximum.accumulate(np.where(follows, 0, rows))
+    within = rows - begins
     made = instants(versions["use_life_start"])
     order = np.lexsort((child, made[child]))
+    order = order[~follows[child[order]]]
+    depth = np.ones(len(versions), dtype="int64")
     for young, old in zip(child[order].tolist(), parent[order].tolist(), strict=True):
-        depth[young] = max(depth[young], depth[old] + 1)
-    return np.array(depth, dtype="int64")
+        depth[young] = max(depth[young], depth[begins[old]] + within[old] + 1)
+    return depth[begins] + within
 
 
 def ancestors(versions: pd.DataFrame, model_version: str) -> list[str]:
