@@ -268,11 +268,17 @@ def rollups(
         if not wanted.any():
             continue
         rows = ledger[wanted].reset_index(drop=True)
+        scatter = (members, position[wanted], expected_log_sd)
+        fleet = _rolled_up(rows, _keys(rows, [period]), *scatter)
         for grouped_by in GROUPS:
-            by = [period] if grouped_by == "fleet" else [grouped_by, period]
-            sums = _rolled_up(rows, _keys(rows, by), members, position[wanted], expected_log_sd)
-            sums = sums.rename(columns={GROUP_KEYS.get(grouped_by, ""): "name"})
-            frames.append(sums.assign(period=period, grouped_by=grouped_by))
+            label = GROUP_KEYS.get(grouped_by)
+            # Where nothing has the label all stand in one row, the fleet's.
+            one_row = label is None or rows[label].isna().all()
+            sums = (
+                fleet if one_row else _rolled_up(rows, _keys(rows, [grouped_by, period]), *scatter)
+            )
+            named = sums if label is None else sums.rename(columns={label: "name"})
+            frames.append(named.assign(period=period, grouped_by=grouped_by))
     if not frames:
         return empty(ROLLUPS)
     ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))

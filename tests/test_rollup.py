@@ -223,6 +223,17 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
     assert not found.filter(like="allocated").isna().any(axis=None)
 
 
+def test_without_any_team_the_sums_of_no_team_are_the_fleets():
+    frame = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-02-01", "b", "r2", 10, 2.0))
+    named = labels({}, {"r1": "chat"})
+    found = rollup.rollups(frame, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
+    fleet, team, tag = (found[found["grouped_by"] == each] for each in ("fleet", "team", "tag"))
+    assert team["name"].isna().all()
+    both = [rows.drop(columns="grouped_by").reset_index(drop=True) for rows in (team, fleet)]
+    pd.testing.assert_frame_equal(*both, check_exact=True)
+    assert tag["name"].fillna("").tolist() == ["chat", "", "chat", "", "chat", ""]
+
+
 @settings(max_examples=25)
 @given(histories())
 def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
