@@ -120,15 +120,24 @@ def _rolled_up(
     found = pd.concat([first, sums], axis=1)
     known = ledger["inferences"].notna().to_numpy()
     doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
+    # The days of a run are summed first: its own error is the same on each of them.
+    runs = len(members[0].own)
+    codes, once = pd.factorize(number.astype(np.int64) * runs + position)
+    joined = uncertainty.parts_of_sums(once % runs, once // runs, members[0])
+
+    def interval(amounts: np.ndarray, member: uncertainty.Members) -> tuple[np.ndarray, np.ndarray]:
+        part = np.asarray(np.bincount(codes, amounts), dtype=float)
+        return uncertainty.interval_of_sums(part, joined, member)
+
     for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
         amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
-        low, high = _interval(amount, position, number, member)
+        low, high = interval(amount, member)
         # Runs are added up in another order there, which may differ in the last digit.
         whole = sums[f"allocated_{metric}"].to_numpy()
         found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
         found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
         counted = np.where(known, amount, 0.0)
-        low, high = (low, high) if known.all() else _interval(counted, position, number, member)
+        low, high = (low, high) if known.all() else interval(counted, member)
         total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
         served = sums["inferences"].where(sums["inferences"] > 0)
         found[ratio] = per_inference(total * factor, served)
@@ -186,7 +195,10 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
 def _members(
     run_spreads: pd.DataFrame, versions: pd.Series
 ) -> tuple[list[uncertainty.Members], np.ndarray]:
-    """Return how runs scatter, by metric, and which of them made each row's version."""
+    """Return how runs scatter, by metric, and which of them made each row's version.
+
+    What runs share is the same for all metrics; how far it moves them differs.
+    """
     position, runs = pd.factorize(versions)
     codes, named = pd.factorize(run_spreads["run_id"])
     at = pd.Index(runs).get_indexer(named)[codes]
@@ -224,18 +236,6 @@ def _members(
             )
         )
     return found, position
-
-
-def _interval(
-    amount: np.ndarray, position: np.ndarray, group: np.ndarray, members: uncertainty.Members
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum the days of a run first: its own error is the same on each of them."""
-    key = group.astype(np.int64) * len(members.own) + position
-    codes, once = pd.factorize(key)
-    part = np.asarray(np.bincount(codes, amount), dtype=float)
-    return uncertainty.interval_of_sums(
-        part, once % len(members.own), once // len(members.own), members
-    )
 
 
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:

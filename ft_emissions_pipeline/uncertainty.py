@@ -204,17 +204,50 @@ class Members:
     bend: Floats
 
 
-def interval_of_sums(
-    value: Floats, member: NDArray[np.intp], group: NDArray[np.intp], members: Members
-) -> tuple[Floats, Floats]:
+@dataclass(frozen=True)
+class Parts:
+    """Parts of sums: whose part each is, to which sum it belongs, and what the parts of a sum share.
+
+    Each of `link` is an element of `Members.shared`, of the part in `part`; links of one variable
+    and sum have one number in `slots`, whose sum stands in `of_slot`.
+    """
+
+    member: NDArray[np.intp]
+    group: NDArray[np.intp]
+    part: NDArray[np.intp]
+    link: NDArray[np.intp]
+    slots: NDArray[np.intp]
+    of_slot: NDArray[np.intp]
+
+
+def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Members) -> Parts:
+    """Return the parts with what they share; it is the same for all amounts that members share alike.
+
+    Parameters
+    ----------
+    member, group : array of int
+        Whose part each is, and to which sum it belongs, numbered from 0; at most one part of a
+        member in a group.
+    members : Members
+        How the members scatter; only `member` and `variable` count here.
+    """
+    part, link = _expanded(member, members.member)
+    keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
+    slots, _ = pd.factorize(keys + members.variable[link])
+    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
+    of_slot[slots] = group[part]
+    return Parts(member, group, part, link, slots, of_slot)
+
+
+def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Floats, Floats]:
     r"""Return the 5th and 95th percentile of sums of log-normal quantities that err together.
 
     Parameters
     ----------
     value : array
-        Parts of the sums: at most one of a member in a group.
-    member, group : array of int
-        Whose part it is, and to which sum it belongs, numbered from 0.
+        Amount of each part.
+    parts : Parts
+        What `parts_of_sums` returns.
     members : Members
         How the members scatter.
 
@@ -240,17 +273,15 @@ def interval_of_sums(
     one, this is exact: the sum of their percentiles. For many independent ones it closes around
     the sum of their means.
     """
+    member, group, part, slots, of_slot = (
+        parts.member, parts.group, parts.part, parts.slots, parts.of_slot,
+    )  # fmt: skip
     groups = int(group.max()) + 1 if len(group) else 0
     total = np.bincount(group, value, groups)
     square = members.own**2 + np.bincount(
         members.member, members.shared**2, minlength=len(members.own)
     )
-    part, link = _expanded(member, members.member)
-    keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
-    slots, _ = pd.factorize(keys + members.variable[link])
-    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
-    of_slot[slots] = group[part]
-    shared, own = members.shared[link], members.own[member]
+    shared, own = members.shared[parts.link], members.own[member]
     shift, bend, square = members.shift[member], members.bend[member], square[member]
     ends = []
     # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.
