@@ -6,6 +6,8 @@ Put here: robust fits, weights, and the quantiles of held-out residuals. Keep ou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -148,3 +150,12 @@ def offsets(
         name: dict(zip(labels.astype(str), effects[name].tolist(), strict=True))
         for name, (_, labels) in codes.items()
     }
+
+
+def added(taught: Mapping[str, Mapping[str, float]], groups: Mapping[str, pd.Series]) -> Floats:
+    """Return the sum of each run's offsets; a member that no run taught adds 0."""
+    total = taught["all"]["all"]
+    for name, members in groups.items():
+        codes, labels = pd.factorize(members, use_na_sentinel=False)
+        total = total + np.array([taught[name].get(label, 0.0) for label in labels])[codes]
+    return np.asarray(total, dtype=float)
