@@ -14,6 +14,7 @@ from ft_emissions_pipeline import reference, report, study, tables
 from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.report import ReportData
 
+MODELS = reference.load().tables["models"]
 SWAPPED = [2, 1, 4, 3, 6, 5, 8, 7]
 """Against 1 to 8 every rank is off by one: Spearman 1 - 6 x 8 / (8 x 63) = 19/21."""
 
@@ -152,7 +153,6 @@ def normalized():
     return pd.DataFrame(
         {
             "run_id": ["nvml", "disclosed", "codecarbon", "meter"],
-            "date": pd.Timestamp("2026-01-05"),
             "energy_route": ["gpu_measured", "logged_components", "logged_total", "meter"],
             **dict.fromkeys(("gpu_id", "model_id", "method"), "x"),
             **dict.fromkeys(("gpu_count", *study._NUMBERS, *study.ENERGIES), 1.0),
@@ -183,7 +183,7 @@ def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
     student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6], gpu_energy_kwh=[1.2, 1.05, 1.0],
                    active_s=[50.0, 52.5, 1.0])  # fmt: skip
     teacher = runs(tokens_padded=[1e6, 4e6], gpu_energy_kwh=[2.0, 2.0], active_s=[100.0, 100.0])
-    found = study.distilled(pd.concat([student, teacher]))
+    found = study.distilled(pd.concat([student, teacher]), MODELS)
     energy = of(found, statistic="energy_ratio").iloc[0]
     assert energy["value"] == pytest.approx((1.2 / 2 + 1.0 / 2) / 2)
     assert energy["runs"] == 2
@@ -201,7 +201,7 @@ def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
 def test_unlike_runs_make_no_pair(other):
     student = runs(model_id="distilbert-base", tokens_padded=[1e6], gpu_energy_kwh=[1.0], **other)
     assert study.distilled(
-        pd.concat([student, runs(tokens_padded=[1e6], gpu_energy_kwh=[2.0])])
+        pd.concat([student, runs(tokens_padded=[1e6], gpu_energy_kwh=[2.0])]), MODELS
     ).empty
 
 
@@ -237,9 +237,26 @@ def test_a_meter_over_software():
     assert (row["subject"], row["value"], row["runs"]) == ("h", pytest.approx(1.3), 1)
 
 
-def test_models_of_the_pairs_are_in_the_table_of_base_models():
-    known = set(reference.load().tables["models"]["model_id"])
-    assert {name for pair in study.DISTILLATIONS for name in pair[:2]} <= known
+def test_pairs_are_those_of_the_table_of_base_models_each_with_its_source():
+    pairs = {student: (teacher, source) for student, teacher, source in study.distillations(MODELS)}
+    assert pairs["distilbert-base"] == ("bert-base", "Sanh et al. 2019, arXiv:1910.01108")
+    told = MODELS[["distilled_from", "distillation_source"]].notna()
+    assert (told["distilled_from"] == told["distillation_source"]).all()
+
+
+def test_figures_are_of_all_runs_and_intervals_of_a_thousand_narrowed():
+    """Of 4000 runs the interval is half as wide as of 1000, and as wide as all resampled would make it."""
+    draw = np.random.default_rng(4)
+    x, noise = draw.lognormal(size=4000), draw.lognormal(sigma=0.7, size=4000)
+    many = study.explained(runs(active_s=x.tolist(), gpu_energy_kwh=(x * noise).tolist()))
+    rank = of(many, statistic="rank_correlation").iloc[0]
+    assert rank["runs"] == 4000
+    everything = pd.Series(x).corr(pd.Series(x * noise), method="spearman")
+    assert rank["value"] == pytest.approx(everything)
+    drawn = draw.integers(0, 4000, (400, 4000))
+    resampled = [pd.Series(x[d]).corr(pd.Series((x * noise)[d]), method="spearman") for d in drawn]
+    low, high = np.percentile(resampled, [5, 95])
+    assert rank["p95"] - rank["p05"] == pytest.approx(high - low, rel=0.2)
 
 
 def test_questions_without_an_answer_say_why():
@@ -250,6 +267,7 @@ def test_questions_without_an_answer_say_why():
         tables.empty(tables.VALIDATED_RUNS),
         done.runs,
         tables.empty(tables.MODEL_EVENTS),
+        MODELS,
     )
     assert set(found["finding"]) == set(study.QUESTIONS)
     assert (found["runs"] == 0).all()
