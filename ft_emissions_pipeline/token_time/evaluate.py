@@ -346,6 +346,10 @@ def _trial(unseen: Model, rows: Rows, given: int, reference: ref.Reference) -> d
     return found
 
 
+def _whole(value: float) -> str:
+    return f"{round(value) + 0.0:.0f}"  # never -0
+
+
 def own_runs_markdown(trials: pd.DataFrame) -> str:
     """Return trials as a table of Markdown, and how many had too few rows."""
     heads = ["source", "own rows", "other rows", "in force"]
@@ -354,9 +358,14 @@ def own_runs_markdown(trials: pd.DataFrame) -> str:
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     told = trials.dropna(subset=["in_force"])
     for row in told.to_dict("records"):
-        cells = [row["source"], str(row["given"]), str(row["left"]), f"{row['in_force']:.0%}"]
+        cells = [
+            row["source"],
+            str(row["given"]),
+            str(row["left"]),
+            f"{100 * row['in_force']:.0f} %",
+        ]
         cells += [
-            f"{row[f'without_{name}_percent']:.0f} %, {row[f'with_{name}_percent']:.0f} %"
+            f"{_whole(row[f'without_{name}_percent'])} %, {_whole(row[f'with_{name}_percent'])} %"
             for name in figures
         ]
         lines.append(" | ".join(cells))
@@ -423,7 +432,7 @@ def markdown(table: pd.DataFrame) -> str:
     for row in table.to_dict("records"):
         cells = [row["quantity"], row["predictor"], f"{row['rows']:.0f}"]
         cells += [
-            f"{row[f'{name}_percent']:.0f} %" for name in ("median_error", "p90_error", "bias")
+            f"{_whole(row[f'{name}_percent'])} %" for name in ("median_error", "p90_error", "bias")
         ]
         cells += [
             "" if np.isnan(row[name]) else form.format(row[name])
