@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import reference, report, study, tables
+from ft_emissions_pipeline import reference, report, store, study, tables
 from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.report import ReportData
 
@@ -285,6 +285,36 @@ def test_command_studies_files(form, tmp_path):
         assert rank["value"] == pytest.approx(19 / 21)
     else:
         assert ("0.905" if form == "table" else "0.9047") in done.stdout
+
+
+def test_a_warehouse_is_studied_whole(tmp_path):
+    """More runs than intervals are drawn from, spread over days; read column by column, they tell what the tables tell."""
+    count = study.RUNS_RESAMPLED + 1
+    done = fte.estimate([{**STATED, "gpu_energy_kwh": 1.0}])
+    days = pd.Timestamp("2026-01-05") + pd.to_timedelta(np.arange(count) % 3, "D")
+    ids = [f"r{n}" for n in range(count)]
+
+    def often(frame, **columns):
+        return frame.loc[frame.index.repeat(count)].reset_index(drop=True).assign(**columns)
+
+    spent = {"gpu_energy_kwh": np.arange(1.0, count + 1), "active_s": np.arange(1.0, count + 1)}
+    runs_of_days = often(done.normalized, run_id=ids, date=days, **spent)
+    basis = done.provenance.reset_index(drop=True)
+    basis.loc[basis["field"] == "gpu_energy_kwh", "basis"] = "measured"
+    places = np.tile(np.arange(count), len(basis))
+    provenance = often(basis, run_id=np.array(ids)[places], date=days[places])
+    for table, frame in (
+        (tables.NORMALIZED_RUNS, runs_of_days), (tables.FIELD_PROVENANCE, provenance),
+    ):  # fmt: skip
+        store.write(tmp_path, table, tables.conform(frame, table))
+    found = study.of_warehouse(tmp_path)
+    line = of(found, statistic="r2", quantity="active_s", energy="gpu_energy_kwh").iloc[0]
+    assert (line["runs"], line["value"]) == (count, pytest.approx(1.0))
+    whole = study.studied(
+        runs_of_days, provenance, *(tables.empty(t) for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
+        MODELS,
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(found, whole)
 
 
 def test_command_without_a_warehouse_says_what_is_not_known(tmp_path):
