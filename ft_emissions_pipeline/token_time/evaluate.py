@@ -30,7 +30,6 @@ from ft_emissions_pipeline.token_time.model import (
     GROUPS,
     HARDWARE_UNKNOWN,
     KNOWN,
-    PRIOR,
     TOKENS_UNKNOWN,
     Model,
     distance,
@@ -419,7 +418,7 @@ def _rounded(value: float) -> float:
 
 def write_prior(reference: ref.Reference) -> Path:
     """Fit the prior anew and write it where the package reads it; return the path."""
-    path = Path(__file__).with_name(PRIOR)
+    path = ref.prior_file()
     path.write_text(to_json(fit_prior(reference)), encoding="utf-8")
     return path
 

@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.reference import prior_file
 from ft_emissions_pipeline.token_time import power
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added
 from ft_emissions_pipeline.token_time.flops import Floats
@@ -23,7 +23,6 @@ from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS, NAMES, rat
 from ft_emissions_pipeline.token_time.workload import Workload
 from ft_emissions_pipeline.uncertainty import Z_95
 
-PRIOR = "prior.json"
 EXTRAPOLATION_SD = 0.3
 """Standard deviation of the log of time that each factor of e beyond the calibrated range adds."""
 
@@ -105,7 +104,7 @@ def from_json(text: str) -> Model:
 @lru_cache(maxsize=1)
 def prior() -> Model:
     """Return the model that comes with the package, fitted on the calibration alone."""
-    return from_json(files(__package__).joinpath(PRIOR).read_text(encoding="utf-8"))
+    return from_json(prior_file().read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
