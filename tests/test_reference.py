@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from dataclasses import replace
@@ -197,6 +198,13 @@ def test_share_of_a_server_is_its_part_of_the_slots(reference):
     assert np.allclose(instances["server_share"], instances["gpu_count"] / slots, atol=1e-4)
 
 
+def test_an_instance_fits_into_its_server(reference):
+    instances = reference.tables["instances"]
+    servers = ref.take(reference, "servers", instances["server_id"], ["gpu_id", "memory_gb"])
+    assert (instances["gpu_id"] == servers["gpu_id"]).all()
+    assert (instances["memory_gib"] <= servers["memory_gb"]).all()
+
+
 def test_common_hardware_covers_2016_to_2025(reference):
     assert set(reference.tables["common_hardware"]["year"]) == set(range(2016, 2026))
 
@@ -266,6 +274,35 @@ def test_idle_power_that_nobody_measured_is_the_median_share_of_tdp(reference):
     assert derived["idle_w"].to_numpy() == pytest.approx(share * derived["tdp_w"], abs=0.051)
 
 
+def test_servers_rest_at_a_share_of_their_cpus_power_and_their_memory_draws_by_its_size(reference):
+    servers = reference.tables["servers"]
+    for power, default, of in (
+        ("cpu_idle_w", "cpu_idle_share", "cpu_max_w"), ("memory_w", "memory_w_per_gb", "memory_gb"),
+    ):  # fmt: skip
+        expected = ref.default(reference, default).value * servers[of]
+        assert servers[power].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.051)
+
+
+OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
+"""Defaults by which columns of gpus.csv and servers.csv were worked out; the two tests above read them."""
+
+
+def test_every_default_is_read(reference):
+    """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
+    said, gapped = set(OF_DERIVED_ROWS), set()
+    for path in Path(ref.__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.add(node.value.removeprefix("defaults/"))
+            elif isinstance(node, ast.JoinedStr) and ast.unparse(node)[2:].startswith("gsd_"):
+                parts = (
+                    p.value if isinstance(p, ast.Constant) else "[a-z0-9]+" for p in node.values
+                )
+                gapped.add("".join(parts))
+    parameters = set(reference.tables["defaults"]["parameter"])
+    assert {p for p in parameters - said if not any(re.fullmatch(g, p) for g in gapped)} == set()
+
+
 def test_water_of_other_dies_is_scaled_by_their_area(reference):
     cards = reference.tables["gpus"].set_index("gpu_id")
     water = reference.tables["gpu_water"].set_index("gpu_id")
@@ -294,13 +331,17 @@ def test_alternatives_lie_apart_as_a_pocket_calculator_says(reference):
     assert cards == pytest.approx([np.sqrt((apart**2).mean())])
 
 
-def test_instances_rest_on_pages_of_their_providers(reference):
-    rows = reference.tables["instances"]
-    hosts = {"aws": "aws.amazon.com", "gcp": "cloud.google.com", "azure": "learn.microsoft.com"}
-    for row in rows.itertuples():
-        assert hosts[row.provider] in row.source_url, row.factor_id
-    # Written down from knowledge of the pages, so they do not claim to have been read there.
-    assert set(rows["verification"]) <= {"unverified", "read_in_source"}
+def test_instances_rest_on_documents_of_their_providers(reference):
+    homes = {
+        "aws": ("https://docs.aws.amazon.com/", "https://github.com/aws/"),
+        "azure": ("https://learn.microsoft.com/",),
+        "gcp": ("https://docs.cloud.google.com/", "https://github.com/GoogleCloudPlatform/"),
+    }
+    for row in reference.tables["instances"].itertuples():
+        assert row.source_url.startswith(homes[row.provider]), row.factor_id
+        # A second address is that of somebody else's copy, which the provider's document did not replace.
+        copied = not pd.isna(row.notes) and "https://" in row.notes
+        assert row.verification == ("secondary" if copied else "read_in_source"), row.factor_id
 
 
 # ---- names ---------------------------------------------------------------------------------
