@@ -381,7 +381,7 @@ def refreshed(
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
     runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
-    days = pd.DatetimeIndex(runs.loc[runs["run_id"].isin(versions), "date"].unique())
+    days = pd.DatetimeIndex(runs.loc[runs["run_id"].isin(versions.unique()), "date"].unique())
     spreads = store.read(warehouse, RUN_SPREADS, days)
     labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
     return spreads, labels.set_index("model_version")

@@ -139,7 +139,7 @@ def read(
                 raise ValueError(msg)
             return tables.empty(table)[names]
         rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate, where), table)
-    return tables.from_arrow(rows, table)[names]
+    return tables.from_arrow(rows, table, set(names))[names]
 
 
 def write(
@@ -570,7 +570,7 @@ def _span(frame: pd.DataFrame, table: Table) -> Days | None:
 
 def _without(frame: pd.DataFrame, held: pa.Table, table: Table) -> pd.DataFrame:
     key = list(table.key)
-    before = tables.from_arrow(held, table)[key]
+    before = tables.from_arrow(held, table, key)
     repeated = pd.concat([before, frame[key]], ignore_index=True).duplicated()
     return frame[~repeated.iloc[len(before) :].to_numpy()]
 

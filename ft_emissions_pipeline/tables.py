@@ -12,7 +12,7 @@ NaN, a missing string is NaN, an integer column that may be empty is float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -796,10 +796,13 @@ def arrow_schema(table: Table) -> pa.Schema:
     )
 
 
-def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+def conform(
+    frame: pd.DataFrame, table: Table, columns: Collection[str] | None = None
+) -> pd.DataFrame:
     """Return the frame with exactly the table's columns, in order and in their pandas types.
 
     Missing columns become empty ones; columns that the table does not declare are an error.
+    With `columns`, only these are returned.
 
     Raises
     ------
@@ -811,7 +814,11 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
         msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables.py"
         raise ValueError(msg)
     return pd.DataFrame(
-        {column.name: _typed(frame, column) for column in table.columns},
+        {
+            column.name: _typed(frame, column)
+            for column in table.columns
+            if columns is None or column.name in columns
+        },
         index=frame.index,
         copy=False,
     ).reset_index(drop=True)
@@ -870,9 +877,11 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
     return arrow.replace_schema_metadata(None)
 
 
-def from_arrow(arrow: pa.Table, table: Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame in the pandas types of the declaration."""
-    return conform(arrow.to_pandas(), table)
+def from_arrow(
+    arrow: pa.Table, table: Table, columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return an Arrow table, or some of its columns, as a DataFrame in the declared pandas types."""
+    return conform(arrow.to_pandas(date_as_object=False), table, columns)
 
 
 def empty(table: Table) -> pd.DataFrame:
