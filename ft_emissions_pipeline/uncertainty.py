@@ -204,6 +204,56 @@ class Members:
     bend: Floats
 
 
+def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Members:
+    """Return the rows of an output as members of sums.
+
+    Parameters
+    ----------
+    spread : Spread
+        How the output scatters.
+    variables : mapping of str to array of int
+        By input, the variable behind the error of each row; -1 where the row errs for itself.
+    """
+    rows, names = len(spread.shift), list(spread.contributions)
+    moves, codes = np.zeros((rows, len(names))), np.full((rows, len(names)), -1)
+    for column, name in enumerate(names):
+        moves[:, column], codes[:, column] = spread.contributions[name], variables[name]
+    joint = (codes >= 0) & (moves != 0)
+    own = np.sqrt(np.where(codes < 0, moves**2, 0.0).sum(axis=1))
+    return Members(
+        np.nonzero(joint)[0], codes[joint], moves[joint], own, spread.shift, spread.bend
+    )
+
+
+@dataclass(frozen=True)
+class Moves:
+    """By how much the logarithm of sums moves with a standard deviation of variables: one per element."""
+
+    group: NDArray[np.intp]
+    variable: NDArray[np.intp]
+    by: Floats
+
+
+def moves_of_sums(
+    value: Floats, member: NDArray[np.intp], group: NDArray[np.intp], members: Members
+) -> Moves:
+    """Return how sums move with the variables that their parts share, each weighed by its share.
+
+    Parameters
+    ----------
+    value, member, group, members
+        As for `interval_of_sums`.
+    """
+    total = np.bincount(group, value, int(group.max(initial=-1)) + 1)
+    share = _over(value, total[group])
+    part, link = _expanded(member, members.member)
+    variables = int(members.variable.max(initial=0)) + 1
+    keys = group[part].astype(np.int64) * variables + members.variable[link]
+    slots, named = pd.factorize(keys)
+    by = np.asarray(np.bincount(slots, share[part] * members.shared[link], len(named)), dtype=float)
+    return Moves(named // variables, named % variables, by)
+
+
 def interval_of_sums(
     value: Floats, member: NDArray[np.intp], group: NDArray[np.intp], members: Members
 ) -> tuple[Floats, Floats]:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import api, scenarios
+from ft_emissions_pipeline import api, impacts, methodology, rollup, scenarios
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.monte_carlo import simulate
 
 FACTORS = ref.load()
 LOGGED = {
@@ -283,13 +284,76 @@ def test_an_unknown_run_is_refused_with_the_nearest():
         asked(ALL, only="loged", method="lora")
 
 
+def summed(runs, **changes):
+    return scenarios.totals(scenarios.compare(runs, changes, reference=FACTORS)).set_index("quantity")
+
+
 def test_sums_over_runs_leave_out_what_does_not_add_up():
-    answers = asked([LOGGED, {**LOGGED, "run_id": "again"}], method="lora")
-    sums = scenarios.totals(answers).set_index("quantity")
-    one = of(answers).loc["it_energy_kwh", "difference"]
+    runs = [LOGGED, {**LOGGED, "run_id": "again"}]
+    sums = summed(runs, method="lora")
+    one = of(asked(runs, method="lora")).loc["it_energy_kwh", "difference"]
     assert sums.loc["it_energy_kwh", "difference"] == pytest.approx(2 * one)
     assert sums["runs"].eq(2).all()
     assert not set(sums.index) & set(scenarios.PER_INFERENCE)
+
+
+def test_a_sum_of_one_run_is_that_run():
+    one, alone = summed(LOGGED, region="Norway"), of(asked(LOGGED, region="Norway"))
+    columns = [side + bound for side in scenarios.SIDES for bound in ("", "_p05", "_p95")]
+    pd.testing.assert_frame_equal(one[columns], alone.loc[one.index, columns], rtol=1e-12)
+
+
+PLACES = ("aws us-west-2", "aws eu-central-1", "Poland", "aws eu-north-1", "aws eu-north-1")
+MANY = [
+    {**LOGGED, "run_id": f"{number}", "location": place, "it_energy_kwh": 10 * 1.5**number,
+     **dict.fromkeys(("cloud_provider", "cloud_region"))}
+    for number, place in enumerate(PLACES)
+]  # fmt: skip
+"""Five runs of which two are where the others go."""
+
+
+def rolled_up(runs):
+    """Return the runs' sum as a roll-up has it."""
+    estimate = fte.estimate(runs, reference=FACTORS)
+    _, spreads = impacts.impacts_and_spreads(
+        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+    )
+    ledger = estimate.runs[["date", "run_id"]].rename(columns={"run_id": "model_version"})
+    ledger = ledger.assign(
+        model_name="m", inferences=1.0, inferences_basis="actual", status="final",
+        allocated_kgco2e=estimate.runs["total_kgco2e"],
+        allocated_water_l=estimate.runs["total_water_l"],
+    )  # fmt: skip
+    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0], estimate
+
+
+def test_a_sum_of_what_was_has_the_interval_of_the_roll_up():
+    found, _ = rolled_up(MANY)
+    sums = summed(MANY, region="aws eu-north-1")
+    for quantity, column in (("total_kgco2e", "allocated_kgco2e"), ("total_water_l", "allocated_water_l")):  # fmt: skip
+        for bound in ("", "_p05", "_p95"):
+            row = sums.loc[quantity]
+            assert row[f"now{bound}"] == pytest.approx(found[column + bound], rel=1e-9)
+
+
+@pytest.mark.parametrize("quantity", ["operational_kgco2e", "total_kgco2e", "total_water_l"])
+def test_the_interval_of_a_sums_difference_is_that_of_draws(quantity):
+    """A draw of a factor is one for all runs on both sides: eu-north-1 errs for the five alike."""
+    moved = [{**run, "location": "aws eu-north-1"} for run in MANY]
+    drawn = []
+    for runs in (MANY, moved):
+        _, estimate = rolled_up(runs)
+        found = simulate(
+            estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS,
+            draws=20_000, seed=3,
+        )  # fmt: skip
+        drawn.append(found[quantity].sum(axis=0))
+    row = summed(MANY, region="aws eu-north-1").loc[quantity]
+    found = np.quantile(drawn[1] - drawn[0], (0.05, 0.95))
+    width = found[1] - found[0]
+    assert [row["difference_p05"], row["difference_p95"]] == pytest.approx(found, abs=0.04 * width)
+    each = asked(MANY, region="aws eu-north-1").query("quantity == @quantity")
+    assert width < 0.98 * (each["difference_p95"] - each["difference_p05"]).sum()
 
 
 def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):
