@@ -319,9 +319,7 @@ def stored_models(
     days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
     stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
     missing = days.difference(pd.DatetimeIndex(stored["date"].unique()))
-    return conform(
-        pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL
-    )
+    return conform(pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL)
 
 
 def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:

@@ -53,11 +53,10 @@ def advise(
     with refusals():
         runs, options = _runs(file, warehouse, timezone, profile, calibrate)
         try:
-            by_run, by_model = (
-                advice.advise(runs, only=only, by=by, **options) for by in advice.KEYS
-            )
+            outcomes = advice.try_fields(runs, only=only, **options)
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
+    by_run, by_model = (advice.ranked(outcomes, by) for by in advice.KEYS)
     if form is not Format.table:
         _echo(by_run, form)
         return

@@ -220,9 +220,7 @@ def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Member
         moves[:, column], codes[:, column] = spread.contributions[name], variables[name]
     joint = (codes >= 0) & (moves != 0)
     own = np.sqrt(np.where(codes < 0, moves**2, 0.0).sum(axis=1))
-    return Members(
-        np.nonzero(joint)[0], codes[joint], moves[joint], own, spread.shift, spread.bend
-    )
+    return Members(np.nonzero(joint)[0], codes[joint], moves[joint], own, spread.shift, spread.bend)
 
 
 @dataclass(frozen=True)

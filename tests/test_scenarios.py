@@ -285,7 +285,9 @@ def test_an_unknown_run_is_refused_with_the_nearest():
 
 
 def summed(runs, **changes):
-    return scenarios.totals(scenarios.compare(runs, changes, reference=FACTORS)).set_index("quantity")
+    return scenarios.totals(scenarios.compare(runs, changes, reference=FACTORS)).set_index(
+        "quantity"
+    )
 
 
 def test_sums_over_runs_leave_out_what_does_not_add_up():

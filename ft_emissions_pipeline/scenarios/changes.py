@@ -248,7 +248,9 @@ def _untimed(
     What the scenario leaves alone is taken for known: in the ratio of two times it cancels.
     """
     filled = now.normalized
-    same_model, same_gpu = (~differs(before, after, (name,)) for name in ("base_model", "gpu_model"))
+    same_model, same_gpu = (
+        ~differs(before, after, (name,)) for name in ("base_model", "gpu_model")
+    )
     parameters = filled["model_parameters"].fillna(USUAL_PARAMETERS)
     nothing = {name: frame[name].mask(frame[name].notna()) for name in NOT_LOGGED}
     return frame.assign(
@@ -276,7 +278,9 @@ def scaled(frame: pd.DataFrame, now: Side, by: Retimed) -> pd.DataFrame:
     stays = (longer == 1) | frame["started_at"].isna()
     tokens = frame["tokens_padded"].where(~other_operations, now.normalized["tokens_padded"])
     return frame.assign(
-        train_flop=logged["train_flop"].mask(other_operations, logged["train_flop"] * by.operations),
+        train_flop=logged["train_flop"].mask(
+            other_operations, logged["train_flop"] * by.operations
+        ),
         tokens_padded=tokens,
         active_s=logged["active_s"] * longer,
         reserved_s=logged["reserved_s"].where(logged["reserved_s"].isna(), reserved),

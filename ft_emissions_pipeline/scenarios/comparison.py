@@ -158,11 +158,15 @@ def results(
     variables = {"model": np.full(len(ratio), f"model {MODEL_ID}", dtype="object")}
     whole, stays = {}, {}
     for name in values["now"]:
-        spread, shared = ([getattr(each, of)[name] for each in inputs] for of in ("log_sd", "shared"))
+        spread, shared = (
+            [getattr(each, of)[name] for each in inputs] for of in ("log_sd", "shared")
+        )
         spread[1] = np.where(kept.get(name, False), spread[0], spread[1])
         same = _same(name, values, shared)
         common = np.where(same, np.minimum(*spread), 0.0)
-        stays[name] = same & (spread[0] == spread[1]) & (values["now"][name] == values["then"][name])
+        stays[name] = (
+            same & (spread[0] == spread[1]) & (values["now"][name] == values["then"][name])
+        )
         whole[f"now {name}"], log_sd[f"both {name}"] = spread[0], common
         rows = [np.where(pd.isna(factor), run_id, factor) for factor in shared]
         variables[f"both {name}"] = name + " " + rows[0]
