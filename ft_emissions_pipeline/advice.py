@@ -403,7 +403,7 @@ def _decided(copies: pd.DataFrame, now: UncertainInputs, then: UncertainInputs) 
 
 def _log_sd(inputs: UncertainInputs, name: str) -> np.ndarray:
     common = inputs.log_sd["pace"] if name in TIMES else 0.0
-    return np.hypot(inputs.log_sd[name], common)
+    return np.asarray(np.hypot(inputs.log_sd[name], common))
 
 
 def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
@@ -487,7 +487,7 @@ def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
 
 def _bounds(outcomes: Outcomes, rows: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
     """Return the bounds of sums over rows of the outcomes, one per group."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for metric in METRICS:
         amount, scatter = outcomes.amount[metric][rows], outcomes.scatter[metric]
         low, high = uncertainty.interval_of_sums(amount, rows, group, scatter)

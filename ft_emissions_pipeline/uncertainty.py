@@ -242,7 +242,7 @@ def moves_of_sums(
     value, member, group, members
         As for `interval_of_sums`.
     """
-    total = np.bincount(group, value, int(group.max(initial=-1)) + 1)
+    total = np.bincount(group, value, int(group.max(initial=-1)) + 1).astype(float)
     share = _over(value, total[group])
     part, link = _expanded(member, members.member)
     variables = int(members.variable.max(initial=0)) + 1

@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import api, impacts, methodology, rollup, scenarios
+from ft_emissions_pipeline import (
+    advice,
+    api,
+    impacts,
+    methodology,
+    normalize,
+    rollup,
+    scenarios,
+    store,
+    tables,
+    token_time,
+)
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.monte_carlo import simulate
 
@@ -356,6 +367,53 @@ def test_the_interval_of_a_sums_difference_is_that_of_draws(quantity):
     assert [row["difference_p05"], row["difference_p95"]] == pytest.approx(found, abs=0.04 * width)
     each = asked(MANY, region="aws eu-north-1").query("quantity == @quantity")
     assert width < 0.98 * (each["difference_p95"] - each["difference_p05"]).sum()
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A warehouse whose own runs took three times as long as the packaged model says."""
+    days = pd.date_range("2024-07-01", periods=24)
+    timed = {name: LOGGED[name] for name in ("gpu_model", "gpu_count", "base_model", "method", "location")
+             if name in LOGGED}  # fmt: skip
+    usual_s = predicted_s()
+    told = [
+        {**timed, "run_id": f"own-{n}", "model_name": f"m{n % 6}", "tokens_padded": 1e8 + 1e6 * n,
+         "active_s": 3 * (1 + n / 100) * usual_s, "ended_at": f"{day:%Y-%m-%d}T05:00:00Z"}
+        for n, day in enumerate(days)
+    ]  # fmt: skip
+    untold = {**timed, "run_id": "untold", "tokens_padded": 2e8, "ended_at": f"{days[-1]:%Y-%m-%d}T09:00:00Z"}  # fmt: skip
+    valid, _ = api.accepted([*told, untold], FACTORS)
+    valid["run_id"] = [*(run["run_id"] for run in told), "untold"]
+    profile = methodology.profile("default")
+    own = normalize.timed_work(valid, FACTORS, profile)
+    models = token_time.parameters(FACTORS, pd.DatetimeIndex(valid["date"].unique()), own)
+    made = api.footprints(valid, FACTORS, profile, None, models)
+    warehouse = tmp_path_factory.mktemp("taught")
+    every = (tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.RUN_IMPACTS)
+    for table, frame in zip(every, made, strict=True):
+        store.write(warehouse, table, frame)
+    store.write(warehouse, tables.VALIDATED_RUNS, valid)
+    store.write(warehouse, tables.TOKEN_TIME_MODEL, models)
+    return warehouse
+
+
+def test_what_was_is_what_a_warehouse_holds_where_own_runs_shifted_the_model(taught):
+    runs, options = api.stored_runs(taught)
+    stored = store.read(taught, tables.RUN_IMPACTS).set_index("run_id")
+    packaged = fte.estimate(runs, reference=FACTORS).runs.set_index("run_id")
+    ratio = stored.loc["untold", "embodied_kgco2e"] / packaged.loc["untold", "embodied_kgco2e"]
+    assert ratio > 2
+    answers = fte.what_if(runs, region="Norway", **options)
+    for quantity in ("total_kgco2e", "total_water_l", "embodied_kgco2e"):
+        rows = answers[answers["quantity"] == quantity].set_index("run_id")
+        for bound in ("", "_p05", "_p95") if quantity.startswith("total") else ("",):
+            pd.testing.assert_series_equal(
+                rows[f"now{bound}"], stored.loc[rows.index, quantity + bound],
+                check_names=False, rtol=1e-9,
+            )  # fmt: skip
+    advised = fte.advise(runs, only="untold", **options).iloc[0]
+    for name in advice.BOUNDS:
+        assert advised[name] == pytest.approx(stored.loc["untold", name], rel=1e-9)
 
 
 def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):

@@ -201,8 +201,8 @@ def by_run(comparison: Comparison) -> pd.DataFrame:
         rows = result.of(at, np.arange(len(at)))
         names = [name for name in rows if not name.startswith("now")]
         rows.loc[~comparison.told[at], names] = np.nan
-        rows.insert(0, "run_id", comparison.run_id.to_numpy()[at])
-        rows.insert(1, "model_name", comparison.model_name.to_numpy()[at])
+        rows.insert(0, "run_id", comparison.run_id.iloc[at].array)
+        rows.insert(1, "model_name", comparison.model_name.iloc[at].array)
         rows.insert(2, "quantity", quantity)
         note = pd.Series(comparison.note[at], dtype="str")
         frames.append(rows.assign(note=note.to_numpy(), place=at))

@@ -50,6 +50,7 @@ def differs(now: pd.DataFrame, then: pd.DataFrame, fields: tuple[str, ...]) -> p
 
 
 def refuse_unknown(changes: Mapping[str, Any], reference: ref.Reference) -> None:
+    """Raise ValueError where nothing is changed, or a change names what nobody knows."""
     if not changes:
         msg = "nothing is changed; give region, gpu, method, model, start_hour or every_days"
         raise ValueError(msg)

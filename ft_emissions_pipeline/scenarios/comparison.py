@@ -65,12 +65,15 @@ class Scattered:
     by: Members
 
     def interval(self, rows: np.ndarray, group: np.ndarray) -> tuple[Floats, Floats]:
+        """Return the 5th and 95th percentile of sums of runs."""
         return uncertainty.interval_of_sums(self.value[rows], rows, group, self.by)
 
     def moves(self, rows: np.ndarray, group: np.ndarray) -> uncertainty.Moves:
+        """Return how sums of runs move with what makes them uncertain."""
         return uncertainty.moves_of_sums(self.value[rows], rows, group, self.by)
 
     def scaled(self, factor: Floats) -> Scattered:
+        """Return the quantity times a certain factor for each run."""
         return Scattered(self.value * factor, self.by)
 
 
@@ -117,15 +120,14 @@ class Result:
             np.bincount(group, each.value[rows], count).astype(float)
             for each in (self.now, self.then)
         )
-        parts = (self.leaving, self.coming)
         difference = _interval_of_difference(
             then - now,
-            *(each.interval(rows, group) for each in parts),
-            *(each.moves(rows, group) for each in parts),
+            (self.leaving.interval(rows, group), self.coming.interval(rows, group)),
+            (self.leaving.moves(rows, group), self.coming.moves(rows, group)),
         )
         sides = (now, then, then - now)
         bounds = (self.now.interval(rows, group), self.then.interval(rows, group), difference)
-        columns = {}
+        columns: dict[str, Floats] = {}
         for side, value, (low, high) in zip(SIDES, sides, bounds, strict=True):
             columns |= {side: value, f"{side}_p05": low, f"{side}_p95": high}
         return pd.DataFrame(columns)
@@ -244,32 +246,24 @@ def _same(
 
 def _interval_of_difference(
     difference: Floats,
-    now: tuple[Floats, Floats],
-    then: tuple[Floats, Floats],
-    moves_now: uncertainty.Moves,
-    moves_then: uncertainty.Moves,
+    intervals: tuple[tuple[Floats, Floats], tuple[Floats, Floats]],
+    moves: tuple[uncertainty.Moves, uncertainty.Moves],
 ) -> tuple[Floats, Floats]:
     r"""Return the 5th and 95th percentile of differences of two log-normals that share variables.
 
-    Each side's logarithm :math:`y` has the middle and the width of its interval, and moves with the
+    `intervals` and `moves` are of the side that was, and of the one that would be. Each side's logarithm :math:`y` has the middle and the width of its interval, and moves with the
     variables by :math:`c_i`. With :math:`r = y' - y`, which moves by :math:`c_i' - c_i`,
     :math:`D = e^y (e^r - 1)`: what is common leaves :math:`r` altogether.
     """
-    middle, width = zip(
-        *(
-            (np.sqrt(low * high), uncertainty.log_sd_of_interval(low, high))
-            for low, high in (now, then)
-        ),
-        strict=True,
-    )
+    middle = [np.sqrt(low * high) for low, high in intervals]
+    width = [uncertainty.log_sd_of_interval(low, high) for low, high in intervals]
     count = len(difference)
     keys, both = pd.factorize(
-        np.concatenate([each.group * _LARGE + each.variable for each in (moves_now, moves_then)])
+        np.concatenate([each.group * _LARGE + each.variable for each in moves])
     )
-    group = both // _LARGE
+    group, first_of_then = both // _LARGE, len(moves[0].group)
     here, there = (np.zeros(len(both)) for _ in range(2))
-    here[keys[: len(moves_now.group)]] = moves_now.by
-    there[keys[len(moves_now.group) :]] = moves_then.by
+    here[keys[:first_of_then]], there[keys[first_of_then:]] = (each.by for each in moves)
     for each, log_sd in ((here, width[0]), (there, width[1])):
         length = np.sqrt(np.bincount(group, each**2, count))
         each *= np.divide(log_sd, length, out=np.zeros(count), where=length > 0)[group]
@@ -289,6 +283,7 @@ def _interval_of_difference(
 
 
 _LARGE = 1 << 32
+"""More than there are variables."""
 
 
 @lru_cache(maxsize=1)
