@@ -1,7 +1,7 @@
 """`ft-emissions advise` and `ft-emissions what-if`.
 
 Put here: their options, and how answers are printed. Keep out: everything else; `cli.py` registers
-them, `advice.py` and `scenarios.py` compute.
+them, `advice.py` and `scenarios/` compute.
 """
 
 from __future__ import annotations
