@@ -40,19 +40,24 @@ OF_THE_RUN = (
 
 POINTS = 4096
 
-
-PARTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "it_energy_kwh": {"it_energy_kwh": ()},
-    "operational_kgco2e": {"operational_kgco2e": ("pue", "grid_kgco2e_per_kwh")},
-    "embodied_kgco2e": {"embodied_kgco2e": ()},
-    "total_kgco2e": {"operational_kgco2e": ("pue", "grid_kgco2e_per_kwh"), "embodied_kgco2e": ()},
-    "total_water_l": {
-        "onsite_water_l": ("wue_l_per_kwh",),
-        "electricity_water_l": ("pue", "electricity_water_l_per_kwh"),
-        "embodied_water_l": (),
-    },
+OF_PLACE: dict[str, tuple[str, ...]] = {
+    "it_energy_kwh": (),
+    "operational_kgco2e": ("pue", "grid_kgco2e_per_kwh"),
+    "embodied_kgco2e": (),
+    "onsite_water_l": ("wue_l_per_kwh",),
+    "electricity_water_l": ("pue", "electricity_water_l_per_kwh"),
+    "embodied_water_l": (),
 }
-"""Result -> what it is the sum of -> the factors of the place with which that changes."""
+"""Part of a footprint -> the factors of the place that are in it."""
+
+PARTS = {
+    "it_energy_kwh": ("it_energy_kwh",),
+    "operational_kgco2e": ("operational_kgco2e",),
+    "embodied_kgco2e": ("embodied_kgco2e",),
+    "total_kgco2e": ("operational_kgco2e", "embodied_kgco2e"),
+    "total_water_l": ("onsite_water_l", "electricity_water_l", "embodied_water_l"),
+}
+"""Result -> what it is the sum of."""
 
 RESULTS = tuple(PARTS)
 
@@ -178,8 +183,7 @@ def results(
             variables[f"{side} {name}"] = apart + name + " " + row
     changes = {
         part: by.other | ~np.all([stays[name] for name in factors], axis=0) | scaled_apart
-        for parts in PARTS.values()
-        for part, factors in parts.items()
+        for part, factors in OF_PLACE.items()
     }
 
     def both(errors: Mapping[str, Any]) -> dict[str, Any]:
