@@ -33,8 +33,9 @@ def key(table: str) -> dg.AssetKey:
     ],
 )
 def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
-    """Load and check all factor tables; a bad row refuses them all."""
+    """Load and check all factor tables; a bad row refuses them all, and the last good ones serve."""
     reference = pipeline.reference()
+    refused = {"refused": dg.MetadataValue.text(reference.refused)} if reference.refused else {}
     for name, frame in reference.tables.items():
         version = hashlib.sha256("".join(frame["row_hash"]).encode()).hexdigest()[:12]
         yield dg.MaterializeResult(
@@ -45,5 +46,6 @@ def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
                 "sources": frame["source"].nunique(),
                 "reference_version": reference.version,
                 "preview": preview(frame.drop(columns=["row_hash"])),
+                **refused,
             },
         )

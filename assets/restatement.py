@@ -1,7 +1,7 @@
 """Restating the past out of the DAG: by hand, or whenever a reference table has a new data version.
 
 Put here: the job, and the sensor that launches it. Keep out: which runs a change touches, and their
-computation (`ft_emissions_pipeline/restatement.py`).
+computation (`ft_emissions_pipeline/restatement`).
 
 The job is one step: a changed factor touches runs, not whole days, and each table changes in one
 commit. It reports the days of each table that it wrote, so that the lineage shows them as refreshed.

@@ -1,7 +1,7 @@
 """`ft-emissions restate` and `as-reported`: the commands about the past.
 
 Put here: their options, and how their results are printed. Keep out: what is restated
-(`restatement.py`) and what stood when (`as_reported.py`), imported when a command runs.
+(`restatement/`) and what stood when (`as_reported.py`), imported when a command runs.
 """
 
 from __future__ import annotations

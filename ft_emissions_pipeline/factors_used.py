@@ -2,7 +2,7 @@
 
 Put here: the kind of a run, the stamps that lead from a result to the content of its factors, and
 the comparison of two sets of factor rows. Keep out: the look-ups themselves (`reference/`,
-`normalize/`) and which runs to compute again (`restatement.py`).
+`normalize/`) and which runs to compute again (`restatement/`).
 
 A result does not carry its forty factor rows: runs whose look-ups ask the same questions get the same
 answers, so a run carries the hash of its questions, `factors_key`, and each kind of run lists its rows

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
 from ft_emissions_pipeline import tables
@@ -125,7 +125,6 @@ def read(
     if unknown:
         msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
         raise ValueError(msg)
-    column, wanted = where or (table.key[0], None)
     if isinstance(days, pd.DatetimeIndex):
         if days.empty:
             return tables.empty(table)[names]
@@ -139,10 +138,7 @@ def read(
                 msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
                 raise ValueError(msg)
             return tables.empty(table)[names]
-        held = _scan(delta, table, {*names, *table.key, column}, predicate)
-        rows = _canonical(
-            held if wanted is None else held.filter(_is_one_of(held[column], wanted)), table
-        )
+        rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate, where), table)
     return tables.from_arrow(rows, table)[names]
 
 
@@ -204,7 +200,7 @@ def replace(
     warehouse: str | Path,
     table: Table,
     frame: pd.DataFrame,
-    days: pd.DatetimeIndex,
+    days: pd.DatetimeIndex | None,
     column: str,
     gone: Collection[str],
 ) -> Written:
@@ -215,11 +211,11 @@ def replace(
     warehouse : str or Path
         Local folder, or URL of an object store.
     table : Table
-        Which table; it has a partition column.
+        Which table.
     frame : DataFrame
         The rows that stand from now on in place of the others; all on these days.
-    days : DatetimeIndex
-        Days to look on; no other day's file is touched.
+    days : DatetimeIndex or None
+        Days to look on, no other day's file is touched; None for a table without days.
     column : str
         Column that names what is replaced, `run_id` for instance.
     gone : collection of str
@@ -238,23 +234,27 @@ def replace(
         If the stored table cannot take the declared columns.
     """
     delta, created = _open_or_create(warehouse, table)
-    if days.empty:
+    if days is not None and days.empty:
         return Written(delta.version(), created, 0)
-    predicate = _on_days(table, days)
+    predicate = None if days is None else _on_days(table, days)
     new = _canonical(tables.to_arrow(frame, table), table)
-    held = _scan(delta, table, set(table.names), predicate)
-    ours = _is_one_of(held[column], gone)
     complete = set(table.names) == _stored_names(delta)
-    if complete and _canonical(held.filter(ours), table).select(table.names).equals(new):
+    if complete and _scan_sorted(delta, table, predicate, (column, gone)).equals(new):
         return Written(delta.version(), created, new.num_rows)
-    rows = pa.concat_tables([held.filter(pc.invert(ours)), new], promote_options="default")
+    # As it came, for a cast would copy it.
+    others = _query(delta, _stored_names(delta), predicate, (column, gone), "ANTI")
+    types = {field.name: field.type for field in others.schema}
+    schema = pa.schema([field.with_type(types.get(field.name, field.type)) for field in new.schema])
     with _clear_errors(warehouse, table):
         write_deltalake(
             delta,
-            rows.select(table.names).cast(_schema(table)),
+            pa.concat_tables([others, new.cast(schema)], promote_options="default").select(
+                table.names
+            ),
             mode="overwrite",
             predicate=predicate,
             schema_mode=None if complete else "merge",
+            commit_properties=None if predicate else _ONCE,
         )
     return Written(delta.version(), True, new.num_rows)
 
@@ -450,25 +450,59 @@ def _stored_names(delta: DeltaTable) -> set[str]:
     return {field.name for field in delta.schema().fields}
 
 
-def _scan(delta: DeltaTable, table: Table, names: set[str], predicate: str | None) -> pa.Table:
+def _query(
+    delta: DeltaTable,
+    names: set[str],
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+    join: Literal["SEMI", "ANTI"] = "SEMI",
+) -> pa.Table:
+    """Read columns of the rows whose cell is among the given values (SEMI), or is not (ANTI)."""
+    query = f"SELECT {', '.join(map(_name, sorted(names)))} FROM stored"
+    if where is not None:
+        column, values = where
+        # A join looks each cell up once, where a list of thousands of values would be gone through.
+        wanted = ", ".join(f"({_text(value)})" for value in sorted(values)) or "(NULL)"
+        query += f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = wanted.value"
+    if predicate is not None:
+        query += f" WHERE {predicate}"
+    return pa.table(QueryBuilder().register("stored", delta).execute(query))
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _scan(
+    delta: DeltaTable,
+    table: Table,
+    names: set[str],
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
     """Read columns in the declared types; a column that an older version lacks is left out."""
     stored = _stored_names(delta)
     fields = [f for f in _schema(table) if f.name in names and f.name in stored]
-    rows = pa.table(delta.scan(columns=[field.name for field in fields], predicate=predicate))
     # A stored column may allow nulls where today's declaration no longer does.
     loose = pa.schema([field.with_nullable(True) for field in fields])
+    rows = _query(delta, set(loose.names), predicate, where)
     try:
         return rows.select(loose.names).cast(loose)
     except pa.ArrowInvalid as error:
         raise StoreOutdated(_outdated(delta.table_uri, table, error)) from error
 
 
-def _is_one_of(cells: pa.ChunkedArray, values: Collection[str]) -> pa.ChunkedArray:
-    return pc.is_in(cells, pa.array(sorted(values), type=pa.string()))
-
-
-def _scan_sorted(delta: DeltaTable, table: Table, predicate: str | None) -> pa.Table:
-    rows = _canonical(_scan(delta, table, set(table.names), predicate), table)
+def _scan_sorted(
+    delta: DeltaTable,
+    table: Table,
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
+    rows = _canonical(_scan(delta, table, set(table.names), predicate, where), table)
     return rows.select(table.names)
 
 

@@ -197,6 +197,13 @@ def test_share_of_a_server_is_its_part_of_the_slots(reference):
     assert np.allclose(instances["server_share"], instances["gpu_count"] / slots, atol=1e-4)
 
 
+def test_an_instance_fits_into_its_server(reference):
+    instances = reference.tables["instances"]
+    servers = ref.take(reference, "servers", instances["server_id"], ["gpu_id", "memory_gb"])
+    assert (instances["gpu_id"] == servers["gpu_id"]).all()
+    assert (instances["memory_gib"] <= servers["memory_gb"]).all()
+
+
 def test_common_hardware_covers_2016_to_2025(reference):
     assert set(reference.tables["common_hardware"]["year"]) == set(range(2016, 2026))
 
@@ -294,13 +301,17 @@ def test_alternatives_lie_apart_as_a_pocket_calculator_says(reference):
     assert cards == pytest.approx([np.sqrt((apart**2).mean())])
 
 
-def test_instances_rest_on_pages_of_their_providers(reference):
-    rows = reference.tables["instances"]
-    hosts = {"aws": "aws.amazon.com", "gcp": "cloud.google.com", "azure": "learn.microsoft.com"}
-    for row in rows.itertuples():
-        assert hosts[row.provider] in row.source_url, row.factor_id
-    # Written down from knowledge of the pages, so they do not claim to have been read there.
-    assert set(rows["verification"]) <= {"unverified", "read_in_source"}
+def test_instances_rest_on_documents_of_their_providers(reference):
+    homes = {
+        "aws": ("https://docs.aws.amazon.com/", "https://github.com/aws/"),
+        "azure": ("https://learn.microsoft.com/",),
+        "gcp": ("https://docs.cloud.google.com/", "https://github.com/GoogleCloudPlatform/"),
+    }
+    for row in reference.tables["instances"].itertuples():
+        assert row.source_url.startswith(homes[row.provider]), row.factor_id
+        # A second address is that of somebody else's copy, which the provider's document did not replace.
+        copied = not pd.isna(row.notes) and "https://" in row.notes
+        assert row.verification == ("secondary" if copied else "read_in_source"), row.factor_id
 
 
 # ---- names ---------------------------------------------------------------------------------

@@ -98,6 +98,22 @@ def test_the_sensor_asks_once_for_a_new_data_version_that_touches_a_run(reported
     assert store.read(changed.warehouse, RESTATEMENTS).empty
 
 
+def test_tables_that_were_refused_are_told_of_beside_those_that_serve(reported, tmp_path):
+    team = reported[0].copy(tmp_path)
+    broken = changed_reference(tmp_path)
+    table = broken / "grid_intensity.csv"
+    table.write_text(table.read_text("utf-8") + "country,nowhere\n", encoding="utf-8")
+    pipeline = Pipeline(
+        landing=str(team.landing), warehouse=str(team.warehouse), reference_data=str(broken)
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([reference_tables], instance=instance, resources={"pipeline": pipeline})
+        event = instance.get_latest_materialization_event(dg.AssetKey(["reference", "gpus"]))
+    told = event.asset_materialization.metadata["refused"].text
+    assert "grid_intensity.csv" in told
+    assert "stay in force" in told
+
+
 @pytest.mark.parametrize(("setting", "status"), [("", "STOPPED"), ("1", "RUNNING")])
 def test_the_sensor_is_off_but_for_one_setting(monkeypatch, setting, status):
     monkeypatch.setenv(restatement.SETTING, setting)

@@ -92,6 +92,60 @@ def test_days_are_delta_partitions_of_type_date(tmp_path):
     assert pa.table(delta.scan()).schema.field("date").type == pa.date32()
 
 
+ODD_NAMES = ["bot", "o'bot", 'the "bot"', "bot\\n", "bot; --", "BOT", "böt"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_rows_are_chosen_by_value_whatever_is_in_it(tmp_path, name):
+    store.write(tmp_path, USAGE, usage("2026-01-05", *ODD_NAMES))
+    assert store.read(tmp_path, USAGE, where=("model_name", {name}))["model_name"].tolist() == [
+        name
+    ]
+
+
+def test_by_no_value_no_row_is_chosen_and_none_replaced(tmp_path):
+    store.write(tmp_path, USAGE, usage("2026-01-05", "bot"))
+    assert store.read(tmp_path, USAGE, where=("model_name", set())).empty
+    days = pd.DatetimeIndex(["2026-01-05"])
+    store.replace(tmp_path, USAGE, usage("2026-01-05", "new"), days, "model_name", set())
+    assert store.read(tmp_path, USAGE)["model_name"].tolist() == ["bot", "new"]
+
+
+def test_rows_are_replaced_by_value_on_their_days_alone(tmp_path):
+    days = ("2026-01-05", "2026-01-06", "2026-01-07")
+    store.write(tmp_path, USAGE, pd.concat(usage(day, *ODD_NAMES) for day in days))
+    new = usage(days[1], "o'bot", inferences=7.0)
+    some = pd.DatetimeIndex(days[1:])
+    assert store.replace(tmp_path, USAGE, new, some, "model_name", {"o'bot"}).changed
+    assert not store.replace(tmp_path, USAGE, new, some, "model_name", {"o'bot"}).changed
+    held = store.read(tmp_path, USAGE)
+    assert held.query("inferences == 7")[["date", "model_name"]].to_numpy().tolist() == [
+        [pd.Timestamp(days[1]), "o'bot"]
+    ]
+    gone = held[held["model_name"] == "o'bot"]
+    assert gone["date"].tolist() == [pd.Timestamp(day) for day in days[:2]]
+    assert len(held) == 3 * len(ODD_NAMES) - 1
+
+
+def test_a_table_without_days_has_rows_replaced_by_value(tmp_path):
+    store.write(tmp_path, PIPELINE_FOOTPRINT, footprint("a", "b", "c"))
+    new = footprint("d")
+    assert store.replace(tmp_path, PIPELINE_FOOTPRINT, new, None, "pipeline_run_id", {"b"}).changed
+    assert not store.replace(
+        tmp_path, PIPELINE_FOOTPRINT, new, None, "pipeline_run_id", {"b", "d"}
+    ).changed
+    held = store.read(tmp_path, PIPELINE_FOOTPRINT)["pipeline_run_id"].tolist()
+    assert held == ["a", "c", "d"]
+
+
+def test_empty_cells_stay_when_rows_are_replaced_by_value(tmp_path):
+    rows = usage("2026-01-05", "bot", "other").assign(model_version=["v1", None])
+    store.write(tmp_path, USAGE, rows)
+    days = pd.DatetimeIndex(["2026-01-05"])
+    store.replace(tmp_path, USAGE, rows.head(0), days, "model_version", {"v1"})
+    assert store.read(tmp_path, USAGE)["model_name"].tolist() == ["other"]
+
+
 def test_only_the_given_days_are_replaced(tmp_path):
     days = [D(2026, 1, n) for n in (1, 2, 3, 4)]
     store.write(tmp_path, USAGE, pd.concat([usage(day, "old") for day in days]), JANUARY)

@@ -62,7 +62,7 @@ INSTANCES = {
     ),
     **dict.fromkeys(
         ("g4dn.metal", "g5.48xlarge", "g6.48xlarge", "g6e.48xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge",
-         "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge"), (8, 1.0),
+         "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge", "p6-b200.48xlarge"), (8, 1.0),
     ),
 }  # fmt: skip
 """Instance type -> its accelerators, and its share of a server. A run on several instances counts

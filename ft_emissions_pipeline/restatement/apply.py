@@ -1,0 +1,230 @@
+"""Doing it: the affected runs, their versions, days and roll-ups computed anew and written.
+
+Put here: the order of the writes, by which the next restatement completes one that was killed, and the
+checks before them. Keep out: which runs (`affected.py`) and their figures (`recompute.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ft_emissions_pipeline import amortize, factors_used, quality, restate, rollup, store
+from ft_emissions_pipeline.restatement import recompute
+from ft_emissions_pipeline.restatement.affected import affected
+from ft_emissions_pipeline.restatement.recompute import Choices
+from ft_emissions_pipeline.tables import (
+    AMORTISATION_SCHEDULE,
+    FACTOR_ROWS,
+    FACTORS_USED,
+    FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    PENDING_RESTATEMENT,
+    RESTATEMENTS,
+    ROLLUPS,
+    RUN_FACTORS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    TOKEN_TIME_MODEL,
+    VALIDATED_RUNS,
+    Table,
+    empty,
+)
+from ft_emissions_pipeline.token_time.daily import CANDIDATE, IN_FORCE
+
+Progress = Callable[[str], None]
+
+WRITERS = 2
+"""Tables of runs that are written at the same time; each holds its days in memory."""
+
+
+class CheckFailed(ValueError):
+    """Restated rows break a table's declaration; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a restatement did: runs and days computed anew, and the rows of `restatements`."""
+
+    runs: int
+    days: pd.DatetimeIndex
+    restatements: pd.DataFrame
+
+
+def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _: None) -> Done:
+    """Restate what a changed factor, model or methodology touches, and nothing else.
+
+    Each table changes in one commit. Which runs are due is noted first and settled last, so that a
+    restatement that was killed is completed by the next one.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Folder or URL of the tables.
+    choices : Choices
+        With what the past is computed.
+    progress : callable
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    StoreBusy
+        If another process writes to the warehouse.
+    CheckFailed
+        If rows would break a table's declaration; the tables then stay as they were.
+    """
+    with store.locked(warehouse, "a restatement"):
+        progress("affected runs")
+        runs = affected(warehouse, choices).runs[["date", "run_id", "model_name"]]
+        if runs.empty:
+            return Done(0, pd.DatetimeIndex([]), empty(RESTATEMENTS))
+        store.write(warehouse, PENDING_RESTATEMENT, runs[["date", "run_id"]])
+        _restate_runs(warehouse, runs, choices, progress)
+        progress("inference_impacts")
+        days, moved = _restate_days(warehouse, runs, choices)
+        progress("rollups")
+        _restate_rollups(warehouse, days, choices)
+        store.write(warehouse, PENDING_RESTATEMENT, empty(PENDING_RESTATEMENT))
+        return Done(len(runs), days, moved)
+
+
+def _restate_runs(
+    warehouse: str | Path, runs: pd.DataFrame, choices: Choices, progress: Progress
+) -> None:
+    days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
+    validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, runs)
+    model, normalized, provenance, impacts, spreads = recompute.computed(
+        warehouse, validated, choices
+    )
+    of_runs, used, rows = factors_used.stamps(validated, normalized, provenance, choices.reference)
+    made = (
+        (NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance),
+        (RUN_FACTORS, of_runs), (RUN_SPREADS, spreads), (RUN_IMPACTS, impacts),
+    )  # fmt: skip
+    progress("checks")
+    for table, frame in ((TOKEN_TIME_MODEL, model), *made):
+        _check(frame, table)
+    # What a run rests on is written before it, so that no figure stands without its factors.
+    store.append(warehouse, FACTOR_ROWS, rows)
+    store.append(warehouse, FACTORS_USED, used)
+    store.replace(warehouse, TOKEN_TIME_MODEL, model, days, "status", {IN_FORCE, CANDIDATE})
+
+    def written(made: tuple[Table, pd.DataFrame]) -> None:
+        store.replace(warehouse, *made, days, "run_id", ids)
+
+    progress("runs")
+    with ThreadPoolExecutor(WRITERS) as writers:
+        list(writers.map(written, made))
+
+
+def _restate_days(
+    warehouse: str | Path, runs: pd.DataFrame, choices: Choices
+) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
+    """Share the runs' models over their days again, and note what moved."""
+    as_of, ids = recompute.as_of(warehouse), set(runs["run_id"])
+    models = recompute.with_other_names(warehouse, set(runs["model_name"]))
+    versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
+    schedule = amortize.monthly_schedule(versions, usage, as_of, events)
+    days = restate.life_days(recompute.moved_versions(stored, versions, ids), as_of)
+    moved = empty(RESTATEMENTS)
+    for table, frame in ((MODEL_VERSIONS, versions), (AMORTISATION_SCHEDULE, schedule)):
+        _check(frame, table)
+    store.replace(warehouse, AMORTISATION_SCHEDULE, schedule, None, "model_name", models)
+    if len(days):
+        first, last = days.min(), days.max()
+        shared = amortize.inference_impacts(
+            versions,
+            usage[usage["date"].between(first, last)],
+            first,
+            last,
+            events=events,
+            schedule=schedule,
+            expected_log_sd=rollup.expected_log_sd(choices.reference),
+        )
+        moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days)
+    # Last of all: until here, what is stored tells the next restatement which lives moved.
+    store.replace(warehouse, MODEL_VERSIONS, versions, None, "model_name", models)
+    return days, moved
+
+
+def _reallocate(
+    warehouse: str | Path, new: pd.DataFrame, models: set[str], days: pd.DatetimeIndex
+) -> pd.DataFrame:
+    old = store.read(warehouse, INFERENCE_IMPACTS, days, where=("model_name", models))
+    version = store.version(warehouse, INFERENCE_IMPACTS)
+    moved = restate.restatements(old, new, version, causes_by_factors(warehouse, old, new))
+    for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
+        _check(frame, table)
+    _forget_unfinished(warehouse, version)
+    store.append(warehouse, RESTATEMENTS, moved)
+    store.replace(warehouse, INFERENCE_IMPACTS, new, days, "model_name", models)
+    return moved
+
+
+def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:
+    if len(days):
+        spread = rollup.expected_log_sd(choices.reference)
+        sums, _ = rollup.refreshed(warehouse, (days.min(), days.max()), expected_log_sd=spread)
+        _check(sums, ROLLUPS)
+        store.write(warehouse, ROLLUPS, sums)
+
+
+def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return why versions moved, as far as factors are why.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Folder or URL of the tables.
+    old, new : DataFrame
+        Rows of `inference_impacts` as stored and as computed now.
+
+    Returns
+    -------
+    DataFrame
+        As `factors_used.causes`.
+    """
+    columns = ["model_version", "methodology", "reference_version"]
+    pairs = old[columns].merge(
+        new[columns].drop_duplicates(), on=columns[:2], suffixes=("_old", "_new")
+    )
+    pairs = pairs[pairs["reference_version_old"] != pairs["reference_version_new"]]
+    if pairs.empty:
+        return factors_used.no_causes()
+    return factors_used.causes(
+        pairs.drop_duplicates(),
+        store.read(
+            warehouse,
+            RUN_FACTORS,
+            columns=["run_id", "factors_key"],
+            where=("run_id", set(pairs["model_version"])),
+        ),
+        store.read(warehouse, FACTORS_USED),
+        store.read(warehouse, FACTOR_ROWS),
+    )
+
+
+def _forget_unfinished(warehouse: str | Path, version: int | None) -> None:
+    """Take back what was noted of a move that a killed process then did not make."""
+    noted = store.read(warehouse, RESTATEMENTS)
+    unfinished = noted["old_table_version"] == version
+    if unfinished.any():
+        store.write(warehouse, RESTATEMENTS, noted[~unfinished])
+
+
+def _check(frame: pd.DataFrame, table: Table) -> None:
+    found = quality.validate(frame, table)
+    if not found.passed:
+        first = found.failed[0]
+        msg = (
+            f"restated rows of {table.name} break {len(found.failed)} of {found.evaluated} rules, "
+            f"first {first['column']}: {first['bad_rows']} row(s), expected {first['expected']}; "
+            "nothing of this table was written: look at the changed factors"
+        )
+        raise CheckFailed(msg)

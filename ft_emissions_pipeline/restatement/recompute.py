@@ -1,0 +1,143 @@
+"""Runs and versions as they must be from now on, out of what the warehouse holds.
+
+Put here: what to compute the past with, and the library's stages called on stored rows. Keep out: which
+rows need it (`affected.py`) and writing (`apply.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ft_emissions_pipeline import (
+    amortize,
+    landing,
+    normalize,
+    restate,
+    store,
+    telemetry,
+    token_time,
+)
+from ft_emissions_pipeline import impacts as impact
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    LANDING_INDEX,
+    MODEL_EVENTS,
+    MODEL_VERSIONS,
+    RUN_FACTORS,
+    RUN_IMPACTS,
+    TOKEN_TIME_MODEL,
+    USAGE,
+    VALIDATED_RUNS,
+    Table,
+    conform,
+    empty,
+)
+
+STAMPS = ["methodology", "reference_version"]
+"""Columns that say with what a row was computed last."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """With what the past is computed: reference tables, profile, and whether meters calibrate."""
+
+    reference: ref.Reference
+    profile: Profile
+    calibrate: bool = False
+
+
+def rows_of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.DataFrame:
+    """Read the rows of some runs (`date`, `run_id`) from their days."""
+    days = pd.DatetimeIndex(runs["date"].unique())
+    return store.read(warehouse, table, days, where=("run_id", set(runs["run_id"])))
+
+
+def computed(
+    warehouse: str | Path, runs: pd.DataFrame, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return token-time models, normalized runs, provenance, impacts and spreads, as they must be from now on."""
+    days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
+    model = _models(warehouse, days, choices)
+    calibration = (
+        telemetry.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
+    )
+    normalized, provenance = normalize.normalize(
+        runs, choices.reference, choices.profile, model, calibration
+    )
+    impacts, spreads = impact.impacts_and_spreads(
+        normalized, provenance, choices.profile, choices.reference
+    )
+    return model, normalized, provenance, impacts, spreads
+
+
+def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
+    """Return the token-time model in force on each day.
+
+    What own runs taught it by then stands in the table; where that rests on another prior than the one
+    in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
+    """
+    spans = restate.ranges(days, 1)
+    pieces = [
+        store.read(warehouse, TOKEN_TIME_MODEL, (first.date(), last.date()))
+        for first, last in spans
+    ]
+    stored = pd.concat(pieces, ignore_index=True) if pieces else empty(TOKEN_TIME_MODEL)
+    kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
+    stored, others = stored[stored["date"].isin(kept.intersection(days))], days.difference(kept)
+    if others.empty:
+        return stored
+    validated = store.read(warehouse, VALIDATED_RUNS)
+    own = normalize.timed_work(validated, choices.reference, choices.profile)
+    fitted = token_time.parameters(choices.reference, others, own)
+    return conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
+
+
+def versions(
+    warehouse: str | Path,
+    models: set[str],
+    as_of: pd.Timestamp,
+    changed: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the versions of some models as they must be and as they are stored, their usage and events."""
+    impacts, usage, stored, events = (
+        store.read(warehouse, table, where=("model_name", models))
+        for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
+    )
+    if changed is not None:
+        impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
+        impacts = impacts[impacts["model_name"].isin(models)]
+    return amortize.model_versions(impacts, usage, as_of, events), stored, usage, events
+
+
+def with_other_names(warehouse: str | Path, models: set[str]) -> set[str]:
+    """Return names of models with those that they had before or after a renaming."""
+    events = store.read(warehouse, MODEL_EVENTS)
+    pairs = events.loc[events["event"] == "renamed", ["model_name", "new_name"]].to_numpy()
+    names, size = set(models), -1
+    while len(names) > size:
+        size = len(names)
+        names |= {name for pair in pairs if names & set(pair) for name in pair}
+    return names
+
+
+def moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    """Return both states of the versions that came, changed or went, and of some others."""
+    moved = ids | set(restate.differing(old, new, MODEL_VERSIONS, STAMPS)["model_version"])
+    both = pd.concat([old, new])
+    return both[both["model_version"].isin(moved)]
+
+
+def as_of(warehouse: str | Path) -> pd.Timestamp:
+    """Return the last UTC day of which the tables know anything; there is one where a run is."""
+    index = store.read(warehouse, LANDING_INDEX, columns=["date"])
+    known = [
+        landing.last_day(index),
+        store.last_day(warehouse, INFERENCE_IMPACTS),
+        store.last_day(warehouse, RUN_FACTORS),
+    ]
+    return max(day for day in known if day is not None)
