@@ -175,6 +175,11 @@ def _advice(
         store.read(warehouse, table, days, where=ids, version=versions.get(table.name))
         for table in (VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE)
     )
+    # Of a run that is being computed again, not every table may be there yet.
+    whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
+    chosen = chosen[chosen["run_id"].isin(whole)]
+    if chosen.empty:
+        return nothing
     calibration = None
     if (run_notes["energy_route"] == "calibrated").any():
         calibration = telemetry.calibration(store.read(warehouse, VALIDATED_RUNS))
