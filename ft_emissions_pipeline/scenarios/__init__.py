@@ -222,8 +222,8 @@ def totals(comparison: Comparison) -> pd.DataFrame:
     Notes
     -----
     What was has the interval of a roll-up over these runs: factors that runs share add up before they
-    are squared, and each run's own errors average out. In the difference a factor that stands
-    on both sides cancels, also where one run leaves the place to which another moves.
+    are squared, and each run's own errors average out; so has what would be, where a run that was there
+    already errs with those that come. What stays the same on both sides cancels in the difference.
     """
     at = np.flatnonzero(comparison.told)
     summed = {
