@@ -197,16 +197,7 @@ def of_footprints(
         left_on=["kind", "disclose"], right_on=["of", "field"], suffixes=("_now", ""),
     )  # fmt: skip
     run, of_kind, copy = (tried[name].to_numpy() for name in ("run", "kind", "copy"))
-    values, log_sd, variables, known = {}, {}, {}, 0
-    for name, value in inputs.values.items():
-        then = stated.values[name][copy]
-        moved = np.divide(then, value[of_kind], out=np.ones(len(then)), where=value[of_kind] != 0)
-        then = np.where(value[of_kind] != 0, value[run] * moved, then)
-        values[name] = np.concatenate([value, then])
-        log_sd[name] = np.concatenate([inputs.log_sd[name], stated.log_sd[name][copy]])
-        codes, rows = pd.factorize(np.concatenate([inputs.shared[name], stated.shared[name][copy]]))
-        variables[name] = np.where(codes < 0, -1, codes + known)
-        known += len(rows)
+    values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
     routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
     amount, spreads = _totals(values, log_sd, routes, profile, reference)
     carbon, runs = amount["total_kgco2e"], len(valid)
@@ -220,6 +211,30 @@ def of_footprints(
         amount,
         {name: uncertainty.members(spreads[name], variables) for name in METRICS},
     )
+
+
+def _with_copies(
+    now: UncertainInputs,
+    stated: UncertainInputs,
+    run: np.ndarray,
+    of_kind: np.ndarray,
+    copy: np.ndarray,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return value, spread and variable of each input: of the runs, then of their disclosed fields.
+
+    `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to `run`.
+    """
+    values, log_sd, variables, known = {}, {}, {}, 0
+    for name, value in now.values.items():
+        then = stated.values[name][copy]
+        there = value[of_kind] != 0
+        moved = np.divide(then, value[of_kind], out=np.ones(len(then)), where=there)
+        values[name] = np.concatenate([value, np.where(there, value[run] * moved, then)])
+        log_sd[name] = np.concatenate([now.log_sd[name], stated.log_sd[name][copy]])
+        codes, rows = pd.factorize(np.concatenate([now.shared[name], stated.shared[name][copy]]))
+        variables[name] = np.where(codes < 0, -1, codes + known)
+        known += len(rows)
+    return values, log_sd, variables
 
 
 def _totals(
@@ -257,7 +272,9 @@ def _kinds(
         "rules": valid["run_id"].map(by_run),
         "predicted": np.zeros(len(valid), dtype=int),
     }
-    predicted = provenance[provenance["basis"] == "predicted"].groupby("field")["run_id"].agg(set)
+    rows = provenance[provenance["basis"] == "predicted"]
+    predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
+    predicted["pace"] = set().union(*(predicted.get(name, set()) for name in TIMES))
     for name, log_sd in inputs.log_sd.items():
         moves = np.any(
             [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
