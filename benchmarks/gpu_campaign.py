@@ -479,7 +479,7 @@ def savings(measured: pd.DataFrame) -> pd.DataFrame:
     sums = known.groupby(["model_id", *by])[["gpu_energy_kwh", "tokens"]].sum()
     each = (sums["gpu_energy_kwh"] / sums["tokens"]).reset_index(name="energy")
     rows = []
-    for student, teacher, _ in study.DISTILLATIONS:
+    for student, teacher, _ in study.distillations(reference.load().tables["models"]):
         pairs = each[each["model_id"] == student].merge(
             each[each["model_id"] == teacher], on=by, suffixes=("", "_teacher")
         )

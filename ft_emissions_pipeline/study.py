@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import store, telemetry
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -35,9 +36,13 @@ Scale = Literal["log", "plain"]
 
 MINIMUM_RUNS = 8
 """Runs below which no share of explained energy is told: a line through few points fits anything."""
-RUNS_STUDIED = 1000
-"""Runs that are studied, the latest; more narrow the intervals little."""
 DRAWS = 400
+RUNS_RESAMPLED = 1000
+"""Runs from which intervals are drawn, at random; all runs make the figures themselves.
+
+Resampling all would cost time and memory by the number of runs; an interval from n of them narrows by the root of
+n over all (Politis and Romano 1994, subsampling).
+"""
 SEED = 0
 EQUAL_WORK = 0.10
 """Difference of padded tokens up to which two runs count as equal work; energy is compared per token."""
@@ -67,28 +72,14 @@ QUESTIONS = {
 """Finding -> what it answers."""
 
 
-class Distillation(NamedTuple):
-    """A model of the base-model table that was distilled from another one of it."""
-
-    student: str
-    teacher: str
-    source: str
-
-
-DISTILLATIONS = (
-    Distillation("distilbert-base", "bert-base", "Sanh et al. 2019, arXiv:1910.01108"),
-    Distillation("llama-3.2-1b", "llama-3.1-8b", "Meta, Llama 3.2 model card, 2024-09-25"),
-    Distillation("llama-3.2-3b", "llama-3.1-8b", "Meta, Llama 3.2 model card, 2024-09-25"),
-)
-
 _LOGGED = ("measured", "disclosed")
 _COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 _IDENTITIES = ("gpu_id", "gpu_count", "model_id", "method")
 _NUMBERS = ("active_s", "tokens_padded", "tokens_unpadded", "samples", "epochs", "sequence_length")
+_FIELDS = (*_IDENTITIES, *_NUMBERS, *_COMPONENTS, "it_energy_kwh")
 _METERED = ("host", "meter_energy_kwh", "it_energy_kwh", *_COMPONENTS)
 READ = (
     "run_id",
-    "date",
     "energy_route",
     *_IDENTITIES,
     *_NUMBERS,
@@ -119,8 +110,7 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     basis = provenance.drop_duplicates(["run_id", "field"]).pivot(
         index="run_id", columns="field", values="basis"
     )
-    fields = (*_IDENTITIES, *_NUMBERS, *_COMPONENTS, "it_energy_kwh")
-    basis = basis.reindex(index=normalized["run_id"], columns=list(fields))
+    basis = basis.reindex(index=normalized["run_id"], columns=list(_FIELDS))
     basis.index = normalized.index
     kept = normalized[["run_id", *_IDENTITIES, *_NUMBERS, *ENERGIES]].copy()
     for name in (*_IDENTITIES, *_NUMBERS):
@@ -193,12 +183,30 @@ def _too_few(x: Floats) -> str:
 
 
 def _fit(x: Floats, y: Floats, scale: Scale, seed: int) -> dict[str, tuple[float, float, float]]:
-    weights = _resampled(len(x), seed)
+    some, narrower = _some(len(x), seed)
+    of_all = _correlations(x, y, scale, np.ones((1, len(x))))
+    drawn = _correlations(x[some], y[some], scale, _resampled(len(some), seed))
+    line, rank = (
+        _with_interval(np.clip(whole + narrower * (values - values[0]), -1.0, 1.0))
+        for whole, values in zip(of_all, drawn, strict=True)
+    )
+    return {"r2": _squared(*line), "rank_correlation": rank}
+
+
+def _some(count: int, seed: int) -> tuple[NDArray[np.int64], float]:
+    """Return the runs to resample, and how much narrower an interval is than theirs."""
+    few = min(count, RUNS_RESAMPLED)
+    drawn = np.random.default_rng(seed).permutation(count)[:few]
+    return np.sort(drawn), float(np.sqrt(few / count))
+
+
+def _correlations(x: Floats, y: Floats, scale: Scale, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the correlations of values and of their ranks, by row of weights."""
     a, b = (np.log(x), np.log(y)) if scale == "log" else (x, y)
-    line = _with_interval(_correlation(a - a.mean(), b - b.mean(), weights))
+    line = _correlation(a - a.mean(), b - b.mean(), weights)
     middle = (len(x) + 1) / 2
     rank = _correlation(_ranks(x, weights) - middle, _ranks(y, weights) - middle, weights)
-    return {"r2": _squared(*line), "rank_correlation": _with_interval(rank)}
+    return line, rank
 
 
 def _squared(value: float, low: float, high: float) -> tuple[float, float, float]:
@@ -208,7 +216,8 @@ def _squared(value: float, low: float, high: float) -> tuple[float, float, float
 
 
 def _with_interval(values: Floats) -> tuple[float, float, float]:
-    low, high = np.nanpercentile(values[1:], [5, 95])
+    told = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(told, [5, 95]) if len(told) else (np.nan, np.nan)
     return float(values[0]), float(low), float(high)
 
 
@@ -249,13 +258,29 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
     return np.asarray(middle[:, place])
 
 
-def distilled(runs: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
+def distillations(models: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return student, teacher and source of the base models that were distilled.
+
+    Parameters
+    ----------
+    models : DataFrame
+        Reference table `models`.
+    """
+    known = models.dropna(subset=["distilled_from"])
+    return list(
+        known[["model_id", "distilled_from", "distillation_source"]].itertuples(False, None)
+    )
+
+
+def distilled(runs: pd.DataFrame, models: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
     """Compare runs of distilled models with runs of their teachers on the same hardware at equal work.
 
     Parameters
     ----------
     runs : DataFrame
         Of `evidence`.
+    models : DataFrame
+        Reference table `models`.
     seed : int
         Of the bootstrap.
 
@@ -265,7 +290,7 @@ def distilled(runs: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
         Columns `FINDINGS`: median `energy_ratio` per padded token and `time_ratio`, student over teacher.
     """
     rows: list[dict[str, Any]] = []
-    for student, teacher, source in DISTILLATIONS:
+    for student, teacher, source in distillations(models):
         pairs = _at_equal_work(
             runs[runs["model_id"] == student],
             runs[runs["model_id"] == teacher],
@@ -336,8 +361,10 @@ def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[s
         low = high = np.nan
         notes = [told["note"]]
         if len(ratios) >= MINIMUM_RUNS:
-            drawn = np.random.default_rng(seed).choice(ratios, (DRAWS, len(ratios)))
-            low, high = np.percentile(np.median(drawn, axis=1), [5, 95])
+            some, narrower = _some(len(ratios), seed)
+            drawn = np.random.default_rng(seed).choice(ratios[some], (DRAWS, len(some)))
+            apart = np.percentile(np.median(drawn, axis=1), [5, 95]) - np.median(ratios[some])
+            low, high = np.median(ratios) + narrower * apart
         else:
             notes.append(f"no interval from {len(ratios)} of at least {MINIMUM_RUNS} pairs")
         measure = "gpu_energy_kwh" if name == "energy_ratio" else ""
@@ -394,6 +421,7 @@ def studied(
     valid: pd.DataFrame,
     run_impacts: pd.DataFrame,
     model_events: pd.DataFrame,
+    models: pd.DataFrame,
     *,
     scale: Scale = "log",
 ) -> pd.DataFrame:
@@ -403,6 +431,8 @@ def studied(
     ----------
     normalized, provenance, valid, run_impacts, model_events : DataFrame
         Tables `normalized_runs`, `field_provenance`, `validated_runs`, `run_impacts`, `model_events`.
+    models : DataFrame
+        Reference table `models`.
     scale : {'log', 'plain'}
         As `explained` takes it.
 
@@ -416,7 +446,7 @@ def studied(
         frame
         for frame in (
             explained(runs, scale),
-            distilled(runs),
+            distilled(runs, models),
             several_gpus(runs),
             pre_training(run_impacts, model_events),
             meters(valid),
@@ -444,7 +474,7 @@ def of_warehouse(
     scale: Scale = "log",
     versions: Mapping[str, int | None] | None = None,
 ) -> pd.DataFrame:
-    """Return `studied` of a warehouse's latest `RUNS_STUDIED` runs.
+    """Return `studied` of a warehouse's runs.
 
     Parameters
     ----------
@@ -457,24 +487,18 @@ def of_warehouse(
     """
     pinned = versions or {}
 
-    def of(table: Table, *columns: str, days: store.Days | None = None) -> pd.DataFrame:
-        return store.read(
-            warehouse, table, days=days, columns=columns, version=pinned.get(table.name)
-        )
+    def of(table: Table, *columns: str, fields: tuple[str, ...] = ()) -> pd.DataFrame:
+        where = ("field", fields) if fields else None
+        version = pinned.get(table.name)
+        return store.read(warehouse, table, columns=columns, version=version, where=where)
 
-    normalized = of(NORMALIZED_RUNS, *READ)
-    normalized = normalized.sort_values(["date", "run_id"]).tail(RUNS_STUDIED)
-    days = (
-        None
-        if normalized.empty
-        else (normalized["date"].iloc[0].date(), normalized["date"].iloc[-1].date())
-    )
     return studied(
-        normalized,
-        of(FIELD_PROVENANCE, "run_id", "field", "basis", days=days),
+        of(NORMALIZED_RUNS, *READ),
+        of(FIELD_PROVENANCE, "run_id", "field", "basis", fields=_FIELDS),
         of(VALIDATED_RUNS, *_METERED),
         of(RUN_IMPACTS, "model_name", "total_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),
+        ref.load().tables["models"],
         scale=scale,
     )
 

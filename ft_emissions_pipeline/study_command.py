@@ -59,7 +59,7 @@ def study(
 
 
 def _of_files(files: list[str], timezone: str, scale: Literal["log", "plain"]) -> pd.DataFrame:
-    from ft_emissions_pipeline import api, tables
+    from ft_emissions_pipeline import api, reference, tables
     from ft_emissions_pipeline import study as findings
     from ft_emissions_pipeline.cli import _complain
 
@@ -67,11 +67,12 @@ def _of_files(files: list[str], timezone: str, scale: Literal["log", "plain"]) -
     _complain(quarantine)
     estimate = api.estimate(runs)
     return findings.studied(
-        estimate.normalized.sort_values(["date", "run_id"]).tail(findings.RUNS_STUDIED),
+        estimate.normalized,
         estimate.provenance,
         runs,
         estimate.runs,
         tables.empty(tables.MODEL_EVENTS),
+        reference.load().tables["models"],
         scale=scale,
     )
 

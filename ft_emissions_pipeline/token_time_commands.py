@@ -16,11 +16,13 @@ app = typer.Typer(
 
 @app.command()
 def evaluate() -> None:
-    """Print errors on sources that no fit has seen, beside simpler predictors on the same rows."""
+    """Print errors on sources that no fit has seen, beside simpler predictors, and what own runs change."""
     from ft_emissions_pipeline import reference
     from ft_emissions_pipeline.token_time import evaluate as evaluation
 
-    typer.echo(evaluation.markdown(evaluation.evaluate(reference.load())), nl=False)
+    factors = reference.load()
+    typer.echo(evaluation.markdown(evaluation.evaluate(factors)))
+    typer.echo(evaluation.own_runs_markdown(evaluation.own_run_trials(factors)), nl=False)
 
 
 @app.command()

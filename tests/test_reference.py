@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from dataclasses import replace
@@ -271,6 +272,35 @@ def test_idle_power_that_nobody_measured_is_the_median_share_of_tdp(reference):
     derived = cards[cards["idle_w_basis"] == "derived"]
     assert len(derived) > 50
     assert derived["idle_w"].to_numpy() == pytest.approx(share * derived["tdp_w"], abs=0.051)
+
+
+def test_servers_rest_at_a_share_of_their_cpus_power_and_their_memory_draws_by_its_size(reference):
+    servers = reference.tables["servers"]
+    for power, default, of in (
+        ("cpu_idle_w", "cpu_idle_share", "cpu_max_w"), ("memory_w", "memory_w_per_gb", "memory_gb"),
+    ):  # fmt: skip
+        expected = ref.default(reference, default).value * servers[of]
+        assert servers[power].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.051)
+
+
+OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
+"""Defaults by which columns of gpus.csv and servers.csv were worked out; the two tests above read them."""
+
+
+def test_every_default_is_read(reference):
+    """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
+    said, gapped = set(OF_DERIVED_ROWS), set()
+    for path in Path(ref.__file__).parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said.add(node.value.removeprefix("defaults/"))
+            elif isinstance(node, ast.JoinedStr) and ast.unparse(node)[2:].startswith("gsd_"):
+                parts = (
+                    p.value if isinstance(p, ast.Constant) else "[a-z0-9]+" for p in node.values
+                )
+                gapped.add("".join(parts))
+    parameters = set(reference.tables["defaults"]["parameter"])
+    assert {p for p in parameters - said if not any(re.fullmatch(g, p) for g in gapped)} == set()
 
 
 def test_water_of_other_dies_is_scaled_by_their_area(reference):

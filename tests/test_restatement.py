@@ -343,6 +343,28 @@ def test_a_refitted_token_time_model_restates_what_it_predicted(
     assert restatement.plan(warehouse, choices).runs.empty
 
 
+def test_a_prior_fitted_in_another_way_restates_what_it_predicted(
+    warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of the reference stay as they are."""
+    old = token_time.prior()
+    slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
+    fitted = replace(old, coefficients=slower)
+    file = tmp_path / "prior.json"
+    file.write_text(token_time.to_json(fitted), encoding="utf-8")
+    monkeypatch.setattr(reference.loading, "prior_file", lambda: file)
+    monkeypatch.setattr(token_time.daily, "prior", lambda: fitted)
+    choices = warehouses.chosen(reference.load())
+    assert choices.reference.version != FACTORS.version
+    named = store.read(warehouse, FIELD_PROVENANCE)
+    predicted = named.loc[named["factor_id"].str.startswith("token_time/", na=False), "run_id"]
+    plan = restatement.plan(warehouse, choices)
+    assert set(plan.runs["run_id"]) == set(predicted)
+    moved = restatement.apply(warehouse, choices).restatements
+    assert set(moved["cause"]) == {"token-time model changed"}
+    assert restatement.plan(warehouse, choices).runs.empty
+
+
 # What goes wrong
 
 

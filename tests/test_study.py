@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import reference, report, study, tables
+from ft_emissions_pipeline import reference, report, store, study, tables
 from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.report import ReportData
 
+MODELS = reference.load().tables["models"]
 SWAPPED = [2, 1, 4, 3, 6, 5, 8, 7]
 """Against 1 to 8 every rank is off by one: Spearman 1 - 6 x 8 / (8 x 63) = 19/21."""
 
@@ -152,7 +153,6 @@ def normalized():
     return pd.DataFrame(
         {
             "run_id": ["nvml", "disclosed", "codecarbon", "meter"],
-            "date": pd.Timestamp("2026-01-05"),
             "energy_route": ["gpu_measured", "logged_components", "logged_total", "meter"],
             **dict.fromkeys(("gpu_id", "model_id", "method"), "x"),
             **dict.fromkeys(("gpu_count", *study._NUMBERS, *study.ENERGIES), 1.0),
@@ -183,7 +183,7 @@ def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
     student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6], gpu_energy_kwh=[1.2, 1.05, 1.0],
                    active_s=[50.0, 52.5, 1.0])  # fmt: skip
     teacher = runs(tokens_padded=[1e6, 4e6], gpu_energy_kwh=[2.0, 2.0], active_s=[100.0, 100.0])
-    found = study.distilled(pd.concat([student, teacher]))
+    found = study.distilled(pd.concat([student, teacher]), MODELS)
     energy = of(found, statistic="energy_ratio").iloc[0]
     assert energy["value"] == pytest.approx((1.2 / 2 + 1.0 / 2) / 2)
     assert energy["runs"] == 2
@@ -201,7 +201,7 @@ def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
 def test_unlike_runs_make_no_pair(other):
     student = runs(model_id="distilbert-base", tokens_padded=[1e6], gpu_energy_kwh=[1.0], **other)
     assert study.distilled(
-        pd.concat([student, runs(tokens_padded=[1e6], gpu_energy_kwh=[2.0])])
+        pd.concat([student, runs(tokens_padded=[1e6], gpu_energy_kwh=[2.0])]), MODELS
     ).empty
 
 
@@ -237,9 +237,26 @@ def test_a_meter_over_software():
     assert (row["subject"], row["value"], row["runs"]) == ("h", pytest.approx(1.3), 1)
 
 
-def test_models_of_the_pairs_are_in_the_table_of_base_models():
-    known = set(reference.load().tables["models"]["model_id"])
-    assert {name for pair in study.DISTILLATIONS for name in pair[:2]} <= known
+def test_pairs_are_those_of_the_table_of_base_models_each_with_its_source():
+    pairs = {student: (teacher, source) for student, teacher, source in study.distillations(MODELS)}
+    assert pairs["distilbert-base"] == ("bert-base", "Sanh et al. 2019, arXiv:1910.01108")
+    told = MODELS[["distilled_from", "distillation_source"]].notna()
+    assert (told["distilled_from"] == told["distillation_source"]).all()
+
+
+def test_figures_are_of_all_runs_and_intervals_of_a_thousand_narrowed():
+    """Of 4000 runs the interval is half as wide as of 1000, and as wide as all resampled would make it."""
+    draw = np.random.default_rng(4)
+    x, noise = draw.lognormal(size=4000), draw.lognormal(sigma=0.7, size=4000)
+    many = study.explained(runs(active_s=x.tolist(), gpu_energy_kwh=(x * noise).tolist()))
+    rank = of(many, statistic="rank_correlation").iloc[0]
+    assert rank["runs"] == 4000
+    everything = pd.Series(x).corr(pd.Series(x * noise), method="spearman")
+    assert rank["value"] == pytest.approx(everything)
+    drawn = draw.integers(0, 4000, (400, 4000))
+    resampled = [pd.Series(x[d]).corr(pd.Series((x * noise)[d]), method="spearman") for d in drawn]
+    low, high = np.percentile(resampled, [5, 95])
+    assert rank["p95"] - rank["p05"] == pytest.approx(high - low, rel=0.2)
 
 
 def test_questions_without_an_answer_say_why():
@@ -250,6 +267,7 @@ def test_questions_without_an_answer_say_why():
         tables.empty(tables.VALIDATED_RUNS),
         done.runs,
         tables.empty(tables.MODEL_EVENTS),
+        MODELS,
     )
     assert set(found["finding"]) == set(study.QUESTIONS)
     assert (found["runs"] == 0).all()
@@ -267,6 +285,36 @@ def test_command_studies_files(form, tmp_path):
         assert rank["value"] == pytest.approx(19 / 21)
     else:
         assert ("0.905" if form == "table" else "0.9047") in done.stdout
+
+
+def test_a_warehouse_is_studied_whole(tmp_path):
+    """More runs than intervals are drawn from, spread over days; read column by column, they tell what the tables tell."""
+    count = study.RUNS_RESAMPLED + 1
+    done = fte.estimate([{**STATED, "gpu_energy_kwh": 1.0}])
+    days = pd.Timestamp("2026-01-05") + pd.to_timedelta(np.arange(count) % 3, "D")
+    ids = [f"r{n}" for n in range(count)]
+
+    def often(frame, **columns):
+        return frame.loc[frame.index.repeat(count)].reset_index(drop=True).assign(**columns)
+
+    spent = {"gpu_energy_kwh": np.arange(1.0, count + 1), "active_s": np.arange(1.0, count + 1)}
+    runs_of_days = often(done.normalized, run_id=ids, date=days, **spent)
+    basis = done.provenance.reset_index(drop=True)
+    basis.loc[basis["field"] == "gpu_energy_kwh", "basis"] = "measured"
+    places = np.tile(np.arange(count), len(basis))
+    provenance = often(basis, run_id=np.array(ids)[places], date=days[places])
+    for table, frame in (
+        (tables.NORMALIZED_RUNS, runs_of_days), (tables.FIELD_PROVENANCE, provenance),
+    ):  # fmt: skip
+        store.write(tmp_path, table, tables.conform(frame, table))
+    found = study.of_warehouse(tmp_path)
+    line = of(found, statistic="r2", quantity="active_s", energy="gpu_energy_kwh").iloc[0]
+    assert (line["runs"], line["value"]) == (count, pytest.approx(1.0))
+    whole = study.studied(
+        runs_of_days, provenance, *(tables.empty(t) for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
+        MODELS,
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(found, whole)
 
 
 def test_command_without_a_warehouse_says_what_is_not_known(tmp_path):

@@ -201,6 +201,42 @@ def test_own_runs_shift_the_model_and_outliers_do_not(factors):
     assert (found.log_sd < plain.log_sd).all()
 
 
+def test_a_run_of_an_unknown_family_has_no_familys_offset():
+    """One family is slow; runs without a family are as predicted, whatever family stands last in the list."""
+    residual = np.array([0.0] * 40 + [0.5] * 40)
+    family = pd.Series([np.nan] * 40 + ["slow"] * 40, dtype="str")
+    taught = token_time.fit.offsets(residual, {"family": family})
+    assert taught["all"]["all"] + taught["family"]["slow"] == pytest.approx(0.5, abs=0.02)
+    assert taught["all"]["all"] == pytest.approx(0.0, abs=0.05)
+    added = token_time.fit.added(taught, {"family": family})
+    assert added[[0, -1]] == pytest.approx(
+        [taught["all"]["all"], sum(t for by in taught.values() for t in by.values())]
+    )
+    nobody = token_time.fit.offsets(residual, {"family": pd.Series([np.nan] * 80, dtype="str")})
+    assert nobody["family"] == {}
+    assert 0.0 < nobody["all"]["all"] < 0.5
+
+
+def test_own_runs_teach_the_pace_of_a_source(factors):
+    """One source is made three times as slow as it was; another has too few rows to tell."""
+    table = factors.tables["calibration"]
+    slow = table["source_key"] == "mlperf-v4.0"
+    kept = table[slow | table["source_key"].isin(["qwen", "nemo-24"])].copy()
+    kept.loc[slow, "tokens_per_s_per_gpu"] /= 3.0
+    changed = reference.Reference(
+        {**factors.tables, "calibration": kept.reset_index(drop=True)}, factors.version, factors.folder
+    )  # fmt: skip
+    trials = evaluate.own_run_trials(changed).set_index(["source", "given"])
+    told = trials.loc[("mlperf-v4.0", 12)]
+    assert told["left"] == 12
+    assert told["in_force"] == 1.0
+    assert told["without_bias_percent"] < -50
+    assert abs(told["with_bias_percent"]) < 20
+    assert trials.loc[("nemo-24", 20), "in_force":].isna().all()
+    printed = evaluate.own_runs_markdown(trials.reset_index())
+    assert "2 of 3 sources with 20 own rows, 1 with half of them" in printed
+
+
 def test_few_own_runs_leave_the_prior_in_force(factors):
     days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
     table = token_time.parameters(factors, days, own(factors, own_runs.ENOUGH - 1, 2.0))
@@ -283,7 +319,9 @@ def test_an_unknown_base_model_is_named_with_the_size_taken():
 def test_the_published_table_is_what_the_command_prints(factors):
     table = evaluate.evaluate(factors)
     text = (DOCS / "token_time.md").read_text(encoding="utf-8")
-    assert evaluate.markdown(table) in text, "run `ft-emissions token-time evaluate` and paste it"
+    own_runs_table = evaluate.own_runs_markdown(evaluate.own_run_trials(factors))
+    for printed in (evaluate.markdown(table), own_runs_table):
+        assert printed in text, "run `ft-emissions token-time evaluate` and paste it"
     known = table.iloc[0]
     assert known["median_error_percent"] <= 20.0
     assert 85.0 <= known["coverage_percent"] <= 95.0

@@ -1,7 +1,7 @@
 """Factor tables: load, check, look up.
 
 Each row has a `factor_id` (`grid_intensity/country/FRA/2021`) and a `row_hash`; the hash over all
-row hashes is the version that results carry.
+row hashes, and over the token-time model fitted on them, is the version that results carry.
 
     declaration.py   what each table must look like
     hours.py         hourly series and their means
@@ -32,6 +32,7 @@ from ft_emissions_pipeline.reference.loading import (
     default_folder,
     load,
     own_folder,
+    prior_file,
     write_datapackage,
 )
 from ft_emissions_pipeline.reference.lookup import (
@@ -70,6 +71,7 @@ __all__ = [
     "nearest",
     "own_folder",
     "period_note",
+    "prior_file",
     "refusal",
     "resolve",
     "take",

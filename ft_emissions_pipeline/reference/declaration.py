@@ -208,7 +208,10 @@ TABLES: dict[str, FactorTable] = {
         _whole("hidden_size", "", 32, 100000, "Width.", empty=True),
         _whole("heads", "head", 1, 1000, "Attention heads.", empty=True),
         _whole("context_length", "token", 128, 1e8, "Context length.", empty=True),
-        _text("release_date", "Release, as precisely as known.", empty=True))),
+        _text("release_date", "Release, as precisely as known.", empty=True),
+        _text("distilled_from", "Teacher from which it was distilled, where the table has it.",
+              refers="models", empty=True),
+        _text("distillation_source", "Where that is told.", empty=True))),
     "common_hardware": FactorTable("the commonest hardware from a year on", ("year",), (
         _YEAR, _GPU, _SERVER)),
     "managed_services": FactorTable(
@@ -300,7 +303,7 @@ YOURS = tuple(name for name, table in TABLES.items() if table.yours)
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows.
+    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows and of the packaged prior.
 
     `own` is the folder of your own tables and `hours` their hourly series by zone type and zone.
     `refused` says why newer tables than these were refused; empty where these are the newest.

@@ -5,7 +5,7 @@ physical model (`throughput.py`, `power.py`), robust fits (`fit.py`), the rows a
 (`calibration.py`), the artefact and its predictions (`model.py`), what own runs change (`own_runs.py`), the
 model of each day (`daily.py`), how wrong it is (`evaluate.py`). Keep out: which runs need a prediction (`normalize`), and energy.
 
-`prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
+`reference_data/token_time_prior.json` is the model that comes with the package; `ft-emissions token-time fit` writes it.
 """
 
 from ft_emissions_pipeline.token_time.daily import (

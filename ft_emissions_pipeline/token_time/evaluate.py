@@ -1,12 +1,13 @@
 """How wrong the model is on rows that it has not seen, beside simpler ones on the same rows.
 
-Put here: leave-one-source-out predictions, the errors of them, baselines, the table. Keep out: fits
+Put here: leave-one-source-out predictions, the errors of them, baselines, what rows of a source teach about its
+others, the tables. Keep out: fits
 (`fit.py`), and what enters them (`calibration.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,15 @@ from ft_emissions_pipeline.token_time.model import (
     GROUPS,
     HARDWARE_UNKNOWN,
     KNOWN,
-    PRIOR,
     TOKENS_UNKNOWN,
     Model,
     distance,
+    predict,
+    prior,
     ranges_of,
     to_json,
 )
-from ft_emissions_pipeline.token_time.own_runs import calibration_hash
+from ft_emissions_pipeline.token_time.own_runs import ENOUGH, MEMBERS, calibration_hash, teach
 from ft_emissions_pipeline.token_time.throughput import NAMES, rate
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 from ft_emissions_pipeline.uncertainty import Z_95
@@ -288,6 +290,93 @@ def energy_errors(held: dict[str, HeldOut], reference: ref.Reference) -> list[di
     ]  # fmt: skip
 
 
+TRIALS = 10
+LEAST_OTHERS = 5
+"""Rows of a source that must be left to judge what its others taught."""
+
+
+def own_run_trials(reference: ref.Reference) -> pd.DataFrame:
+    """Return the errors on rows of a source without and with others of it, drawn at random, as own runs.
+
+    Returns
+    -------
+    DataFrame
+        source, given, left (rows of each draw), in_force (share of draws whose offsets were promoted; what is not
+        changes nothing, as in use), `without_` and `with_` with the figures of `errors` over what was left, all
+        draws together; once with `ENOUGH` rows given and once with half of them. No fit has seen the source. A
+        source that has too few rows has no figures.
+    """
+    everything = rated_rows(reference)
+    models = ref.take(reference, "models", everything.table["model_id"], ["family"])
+    table = everything.table.assign(
+        run_id=everything.table["row_id"], model_name=everything.table["base_model"],
+        family=models["family"], tokens=1.0,
+        active_s=np.exp(everything.log_s) / everything.table["gpu_count"],
+    )  # fmt: skip
+    everything, tuned, lines = replace(everything, table=table), finetuning(table), []
+    for source in sorted(table["source_key"][tuned].unique()):
+        of_source = (table["source_key"] == source).to_numpy()
+        others, here = everything.at(~of_source), everything.at(of_source & tuned)
+        theta, _ = fit.coefficients(others.work, others.log_s, others.weights, shares(reference))
+        named = dict(zip(NAMES, theta.tolist(), strict=True))
+        unseen = replace(prior(), coefficients=named, ranges=ranges_of(others.work))
+        for given in (ENOUGH, len(here.table) // 2):
+            left = len(here.table) - given
+            found = _trial(unseen, here, given, reference) if left >= LEAST_OTHERS else {}
+            lines.append({"source": source, "given": given, "left": left, **found})
+    return pd.DataFrame(lines)
+
+
+def _trial(unseen: Model, rows: Rows, given: int, reference: ref.Reference) -> dict[str, float]:
+    draw, residuals, promoted = np.random.default_rng(0), [], []
+    for _ in range(TRIALS):
+        own = draw.permutation(len(rows.table)) < given
+        taught, better = teach(unseen, rows.table[own], reference)
+        left = rows.at(~own)
+        members = {name: left.table[name] for name in MEMBERS}
+        residuals.append([
+            left.log_s - predict(model, left.work, members=members).log_s
+            for model in (unseen, taught if better else unseen)
+        ])  # fmt: skip
+        promoted.append(better)
+    found = {"in_force": float(np.mean(promoted))}
+    for name, residual in zip(("without", "with"), np.hstack(residuals), strict=True):
+        found |= {f"{name}_{figure}": value for figure, value in errors(residual).items()}
+    return found
+
+
+def _whole(value: float) -> str:
+    return f"{round(value) + 0.0:.0f}"  # never -0
+
+
+def own_runs_markdown(trials: pd.DataFrame) -> str:
+    """Return trials as a table of Markdown, and how many had too few rows."""
+    heads = ["source", "own rows", "other rows", "in force"]
+    figures = ("median_error", "p90_error", "bias")
+    heads += [f"{name.replace('_', ' ')} without, with" for name in figures]
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    told = trials.dropna(subset=["in_force"])
+    for row in told.to_dict("records"):
+        cells = [
+            row["source"],
+            str(row["given"]),
+            str(row["left"]),
+            f"{100 * row['in_force']:.0f} %",
+        ]
+        cells += [
+            f"{_whole(row[f'without_{name}_percent'])} %, {_whole(row[f'with_{name}_percent'])} %"
+            for name in figures
+        ]
+        lines.append(" | ".join(cells))
+    few = trials[trials["in_force"].isna()]
+    enough = (few["given"] == ENOUGH).sum()
+    return (
+        "\n".join(f"| {line} |" for line in lines)
+        + f"\n\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
+        f" {trials['source'].nunique()} sources with {ENOUGH} own rows, {len(few) - enough} with half of them.\n"
+    )
+
+
 def fit_prior(reference: ref.Reference) -> Model:
     """Return the prior: coefficients from all rows, intervals from held-out ones."""
     rows, common = rated_rows(reference), shares(reference)
@@ -329,7 +418,7 @@ def _rounded(value: float) -> float:
 
 def write_prior(reference: ref.Reference) -> Path:
     """Fit the prior anew and write it where the package reads it; return the path."""
-    path = Path(__file__).with_name(PRIOR)
+    path = ref.prior_file()
     path.write_text(to_json(fit_prior(reference)), encoding="utf-8")
     return path
 
@@ -342,7 +431,7 @@ def markdown(table: pd.DataFrame) -> str:
     for row in table.to_dict("records"):
         cells = [row["quantity"], row["predictor"], f"{row['rows']:.0f}"]
         cells += [
-            f"{row[f'{name}_percent']:.0f} %" for name in ("median_error", "p90_error", "bias")
+            f"{_whole(row[f'{name}_percent'])} %" for name in ("median_error", "p90_error", "bias")
         ]
         cells += [
             "" if np.isnan(row[name]) else form.format(row[name])

@@ -6,6 +6,8 @@ Put here: robust fits, weights, and the quantiles of held-out residuals. Keep ou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -126,11 +128,12 @@ def offsets(
     Notes
     -----
     Ridge with crossed random effects, solved member by member in turns (backfitting) with Student's t: few
-    runs leave an offset near 0, outliers barely move it.
+    runs leave an offset near 0, outliers barely move it. A run without a member has no offset of that group.
     """
     codes = {"all": (np.zeros(len(residual), dtype=int), pd.Index(["all"]))}
     codes |= {name: pd.factorize(members) for name, members in groups.items()}
-    effects = {name: np.zeros(len(labels)) for name, (_, labels) in codes.items()}
+    # The code of a missing member is -1, the place of a last effect that stays 0.
+    effects = {name: np.zeros(len(labels) + 1) for name, (_, labels) in codes.items()}
     ratio = (RESIDUAL_SD / group_sd) ** 2
     for _ in range(50):
         before = np.concatenate(list(effects.values()))
@@ -139,12 +142,22 @@ def offsets(
             weight = np.where(code >= 0, student_weight(residual - fitted), 0.0)
             partial = weight * (residual - fitted + effects[name][code])
             size = len(labels)
-            effects[name] = np.bincount(code, partial, size) / (
-                np.bincount(code, weight, size) + ratio
+            place = np.where(code >= 0, code, size)
+            effects[name] = np.bincount(place, partial, size + 1) / (
+                np.bincount(place, weight, size + 1) + ratio
             )
         if np.abs(np.concatenate(list(effects.values())) - before).max() < 1e-9:
             break
     return {
-        name: dict(zip(labels.astype(str), effects[name].tolist(), strict=True))
+        name: dict(zip(labels.astype(str), effects[name][:-1].tolist(), strict=True))
         for name, (_, labels) in codes.items()
     }
+
+
+def added(taught: Mapping[str, Mapping[str, float]], groups: Mapping[str, pd.Series]) -> Floats:
+    """Return the sum of each run's offsets; a member that no run taught adds 0."""
+    total = taught["all"]["all"]
+    for name, members in groups.items():
+        codes, labels = pd.factorize(members, use_na_sentinel=False)
+        total = total + np.array([taught[name].get(label, 0.0) for label in labels])[codes]
+    return np.asarray(total, dtype=float)

@@ -43,7 +43,9 @@ SELECTIVE_RECOMPUTED = 0.15
 
 def passes(method: pd.Series, of: dict[str, float]) -> Floats:
     """Return each run's passes by method; a method that nobody named is `UNKNOWN_METHOD`."""
-    return np.asarray(method.map(of).fillna(of[UNKNOWN_METHOD]), dtype=float)
+    codes, names = pd.factorize(method, use_na_sentinel=False)
+    by_name = np.array([of.get(name, of[UNKNOWN_METHOD]) for name in names], dtype=float)
+    return np.asarray(by_name[codes])
 
 
 def attention_forward(layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLike) -> Floats:

@@ -11,19 +11,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.reference import prior_file
 from ft_emissions_pipeline.token_time import power
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD
+from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added
 from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS, NAMES, rate
 from ft_emissions_pipeline.token_time.workload import Workload
 from ft_emissions_pipeline.uncertainty import Z_95
 
-PRIOR = "prior.json"
 EXTRAPOLATION_SD = 0.3
 """Standard deviation of the log of time that each factor of e beyond the calibrated range adds."""
 
@@ -105,7 +104,7 @@ def from_json(text: str) -> Model:
 @lru_cache(maxsize=1)
 def prior() -> Model:
     """Return the model that comes with the package, fitted on the calibration alone."""
-    return from_json(files(__package__).joinpath(PRIOR).read_text(encoding="utf-8"))
+    return from_json(prior_file().read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -153,9 +152,9 @@ def predict(
     log_s, variance, busy, beyond = (np.concatenate(part) for part in zip(*parts, strict=True))
     width = np.full(len(work), model.widths[KNOWN])
     if members is not None and model.offsets:
-        added, taught = _offsets(model, members, len(work))
-        log_s = log_s + added
+        log_s = log_s + added(model.offsets, members)
         if model.own_width is not None:
+            taught = members["gpu_id"].isin(list(model.offsets["gpu_id"]))
             width = np.where(taught, model.own_width, width)
     extra = np.zeros(len(work))
     for group, known in ((HARDWARE_UNKNOWN, hardware_known), (TOKENS_UNKNOWN, tokens_known)):
@@ -197,16 +196,6 @@ def ranges_of(work: Workload) -> dict[str, tuple[float, float]]:
         name: (float(getattr(work, name).min()), float(getattr(work, name).max()))
         for name in RANGED
     }
-
-
-def _offsets(
-    model: Model, members: Mapping[str, pd.Series], count: int
-) -> tuple[Floats, np.ndarray]:
-    """Return what own runs add, and whether they had the run's GPU model among them."""
-    added = np.full(count, model.offsets["all"]["all"])
-    for name, values in members.items():
-        added = added + values.map(model.offsets[name]).fillna(0.0).to_numpy(dtype=float)
-    return added, members["gpu_id"].isin(list(model.offsets["gpu_id"])).to_numpy()
 
 
 def power_share(model: Model, busy: Floats, idle_share: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, offsets, quantile_of
+from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added, offsets, quantile_of
 from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.model import Model, predict, with_offsets
 from ft_emissions_pipeline.token_time.workload import workload
@@ -60,7 +60,7 @@ def teach(model: Model, own: pd.DataFrame, reference: ref.Reference) -> tuple[Mo
     for each in np.unique(fold):
         at = fold == each
         taught = offsets(residual[~at], {name: values[~at] for name, values in groups.items()})
-        rest[at] = residual[at] - _sum(
+        rest[at] = residual[at] - added(
             taught, {name: values[at] for name, values in groups.items()}
         )
     scale = before.log_sd * Z_95 / model.widths["known"]
@@ -84,11 +84,6 @@ def teach(model: Model, own: pd.DataFrame, reference: ref.Reference) -> tuple[Mo
 def _fold(own: pd.DataFrame) -> np.ndarray:
     name = "model_name" if own["model_name"].nunique() > 1 else "run_id"
     return np.array([zlib.crc32(str(value).encode()) % FOLDS for value in own[name]])
-
-
-def _sum(taught: dict[str, dict[str, float]], groups: dict[str, pd.Series]) -> Floats:
-    found = sum(values.map(taught[name]).fillna(0.0) for name, values in groups.items())
-    return np.asarray(found, dtype=float) + taught["all"]["all"]
 
 
 def _error(residual: Floats) -> float:

@@ -6,13 +6,16 @@ stays unknown about each. Keep out: how long it takes (`throughput.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.reference.names import coded
 from ft_emissions_pipeline.token_time import flops
 from ft_emissions_pipeline.token_time.flops import Floats
 
@@ -88,78 +91,111 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
         Reference tables.
     """
     days = frame.get("date")
-    model = ref.take(
-        reference, "models", frame["model_id"],
-        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"], on=days,
-    )  # fmt: skip
-    gpu = ref.take(
-        reference, "gpus", frame["gpu_id"],
-        ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"], on=days,
-    )  # fmt: skip
+    on = [] if days is None else [days]
     optional = frame.reindex(
         columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step", "stage",
                  "lora_rank"]
     )  # fmt: skip
-    parameters = frame["parameters"].astype("float64")
-    share = (model["active_parameters"] / model["parameters"]).fillna(1.0)
-    active = optional["active_parameters"].astype("float64").fillna(parameters * share)
-    own_kind = optional["architecture"].astype("object")
-    kind = own_kind.where(own_kind.notna(), model["architecture"].astype("object"))
-    encoder = (kind == "dense_encoder").to_numpy()
+    model = _each(
+        [frame["model_id"], optional["architecture"], *on], lambda rows: _of_model(rows, reference)
+    )
+    gpu = _each([frame["gpu_id"], *on], lambda rows: _of_gpu(rows, reference))
+    method = frame["method"].astype("category")
+    parameters = _floats(frame["parameters"])
+    own = _floats(optional["active_parameters"])
+    active = np.where(np.isnan(own), parameters * model["active_share"], own)
     layers, hidden = _dimensions(model, active, reference)
-    multiplied = _multiplied(active.to_numpy(), layers, hidden, encoder, model["layers"].notna())
-    length = frame["sequence_length"].astype("float64")
-    typical_length = ref.default(reference, "sequence_length", days)
-    known_length = length.fillna(typical_length.value).to_numpy()
+    multiplied = _multiplied(active, layers, hidden, model)
+    length = _floats(frame["sequence_length"])
+    typical_length = ref.default(reference, "sequence_length", days).value
+    known_length = np.where(np.isnan(length), typical_length, length)
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
-    method = frame["method"]
     attention = flops.attention_forward(layers, hidden, known_length)
-    rank = optional["lora_rank"].astype("float64").fillna(0.0)
+    rank = np.nan_to_num(_floats(optional["lora_rank"]))
     frozen = method.isin(("lora", "qlora", "adapter")).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
-    recomputed = frame["gradient_checkpointing"].astype("float64")
+    recomputed = _floats(frame["gradient_checkpointing"])
     typical = ref.default(reference, "checkpointing_share", days).value
-    precision = frame["precision"].astype("object")
-    named = precision.notna().to_numpy()
-    number_format = precision.map(FORMAT_OF).astype("object")
-    number_format = number_format.where(number_format.notna(), "16").to_numpy(dtype="U5")
-    narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
-    gpus = np.maximum(frame["gpu_count"].to_numpy(dtype=float), 1.0)
+    accumulation = _floats(frame["gradient_accumulation"])
+    gpus = np.maximum(_floats(frame["gpu_count"]), 1.0)
+    nodes = _floats(optional["node_count"])
     return Workload(
         flop_parameters=flops.flop_per_token(method, multiplied, adapter_parameters=adapters),
         flop_attention=flops.flop_per_token(method, 0.0, attention=attention),
         forward_parameters=flops.FORWARD_PER_PARAMETER * multiplied,
         forward_attention=attention,
-        recomputed=recomputed.fillna(typical).to_numpy(),
-        recomputed_unknown=recomputed.isna().to_numpy().astype(float),
-        parameters=parameters.to_numpy(),
+        recomputed=np.where(np.isnan(recomputed), typical, recomputed),
+        recomputed_unknown=np.isnan(recomputed).astype(float),
+        parameters=parameters,
         layers=layers,
         length=known_length,
         tokens=tokens,
         tokens_log_sd=tokens_log_sd,
-        accumulation=frame["gradient_accumulation"].astype("float64").fillna(4.0).to_numpy(),
+        accumulation=np.where(np.isnan(accumulation), 4.0, accumulation),
         gpus=gpus,
-        nodes=optional["node_count"]
-        .astype("float64")
-        .fillna(pd.Series(gpus / GPUS_PER_NODE, index=frame.index))
-        .clip(lower=1.0)
-        .to_numpy(),
-        peak_16bit=narrow.fillna(wide).to_numpy(dtype=float) * FLOP_PER_TFLOP,
-        peak_32bit=wide.fillna(narrow / 8).to_numpy(dtype=float) * FLOP_PER_TFLOP,
-        format=number_format,
-        format_unknown=~named,
-        has_8bit=(gpu["release_date"].astype("str") >= EIGHT_BIT_SINCE).to_numpy(),
+        nodes=np.maximum(np.where(np.isnan(nodes), gpus / GPUS_PER_NODE, nodes), 1.0),
+        **gpu,
+        **_each([frame["precision"]], _of_precision),
         frozen=frozen,
-        quantized=(method == "qlora").to_numpy(dtype=bool),
-        experts=(kind == "moe_decoder").to_numpy(),
-        encoder=encoder,
-        other_vendor=(gpu["vendor"] != "NVIDIA").to_numpy(),
-        pretraining=(optional["stage"] == "pretrain").to_numpy(dtype=bool),
+        quantized=(method == "qlora").to_numpy(),
+        experts=model["experts"],
+        encoder=model["encoder"],
+        **_each([optional["stage"]], lambda rows: {"pretraining": rows["stage"] == "pretrain"}),
     )
 
 
+def _each(
+    columns: Sequence[pd.Series], found: Callable[[pd.DataFrame], Mapping[str, ArrayLike]]
+) -> dict[str, np.ndarray]:
+    """Return arrays by what text and days say, worked out once per distinct combination of them."""
+    codes, kinds = coded(columns)
+    rows = pd.DataFrame(kinds, columns=[column.name for column in columns])
+    rows = rows.astype({column.name: column.dtype for column in columns})
+    return {name: np.asarray(values)[codes] for name, values in found(rows).items()}
+
+
+def _of_model(rows: pd.DataFrame, reference: ref.Reference) -> dict[str, ArrayLike]:
+    """Return what a base model's row says; a run's own architecture goes before it."""
+    model = ref.take(
+        reference, "models", rows["model_id"],
+        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"], on=rows.get("date"),
+    )  # fmt: skip
+    own = rows["architecture"].astype("object")
+    kind = own.where(own.notna(), model["architecture"].astype("object"))
+    return {
+        "active_share": (model["active_parameters"] / model["parameters"]).fillna(1.0),
+        "layers": model["layers"].astype("float64"),
+        "hidden_size": model["hidden_size"].astype("float64"),
+        "experts": kind == "moe_decoder",
+        "encoder": kind == "dense_encoder",
+    }
+
+
+def _of_gpu(rows: pd.DataFrame, reference: ref.Reference) -> dict[str, ArrayLike]:
+    gpu = ref.take(
+        reference, "gpus", rows["gpu_id"],
+        ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"], on=rows.get("date"),
+    )  # fmt: skip
+    narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
+    return {
+        "peak_16bit": narrow.fillna(wide).astype("float64") * FLOP_PER_TFLOP,
+        "peak_32bit": wide.fillna(narrow / 8).astype("float64") * FLOP_PER_TFLOP,
+        "has_8bit": gpu["release_date"].astype("str") >= EIGHT_BIT_SINCE,
+        "other_vendor": gpu["vendor"] != "NVIDIA",
+    }
+
+
+def _of_precision(rows: pd.DataFrame) -> dict[str, ArrayLike]:
+    number_format = rows["precision"].map(FORMAT_OF).astype("object").fillna("16")
+    return {"format": number_format.to_numpy("U5"), "format_unknown": rows["precision"].isna()}
+
+
+def _floats(column: pd.Series) -> Floats:
+    return np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
+
+
 def _dimensions(
-    model: pd.DataFrame, active: pd.Series, reference: ref.Reference
+    model: Mapping[str, Floats], active: Floats, reference: ref.Reference
 ) -> tuple[Floats, Floats]:
     """Return layers and width: the model's own, else those usual at its size."""
     known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
@@ -168,18 +204,20 @@ def _dimensions(
     found = []
     for column in ("layers", "hidden_size"):
         slope, offset = np.polyfit(size, np.log(known[column].to_numpy(dtype=float)), 1)
-        usual = np.exp(offset + slope * np.log(active.to_numpy(dtype=float)))
-        own = model[column].to_numpy(dtype=float)
-        found.append(np.where(np.isnan(own), usual, own))
+        own = model[column].copy()
+        open_ = np.isnan(own)
+        own[open_] = np.exp(offset + slope * np.log(active[open_]))
+        found.append(own)
     return found[0], found[1]
 
 
 def _multiplied(
-    active: Floats, layers: Floats, hidden: Floats, encoder: np.ndarray, known: pd.Series
+    active: Floats, layers: Floats, hidden: Floats, model: Mapping[str, np.ndarray]
 ) -> Floats:
     """Return the parameters that a token is multiplied by: an encoder only looks its embeddings up."""
-    blocks = np.where(known, 12.0 * layers * hidden**2, active - BERT_VOCABULARY * hidden)
-    return np.where(encoder, np.clip(blocks, 0.1 * active, active), active)
+    unknown = np.isnan(model["layers"])
+    blocks = np.where(unknown, active - BERT_VOCABULARY * hidden, 12.0 * layers * hidden**2)
+    return np.where(model["encoder"], np.clip(blocks, 0.1 * active, active), active)
 
 
 def _tokens_of_micro_step(
@@ -189,8 +227,8 @@ def _tokens_of_micro_step(
 
     Told by the run, else sequence length x sequences; what of the two is unknown is taken as usual.
     """
-    told = optional["tokens_per_micro_step"].astype("float64").to_numpy()
-    batch = frame["micro_batch_size"].astype("float64").to_numpy()
+    told = _floats(optional["tokens_per_micro_step"])
+    batch = _floats(frame["micro_batch_size"])
     days = frame.get("date")
     usual = ref.default(reference, "micro_batch_size", days)
     usual_length = ref.default(reference, "sequence_length", days)
