@@ -196,7 +196,7 @@ def inference_impacts(
     ),
 )
 def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
-    """Sum the per-inference table up over months, quarters and years, by model, team and fleet."""
+    """Sum the per-inference table up over months, quarters and years, by model, team, tag and fleet."""
     frame, ledger = rollup.refreshed(
         pipeline.warehouse,
         tagged_days(context.run.tags),

@@ -507,7 +507,8 @@ def _bounds(outcomes: Outcomes, rows: np.ndarray, group: np.ndarray) -> dict[str
     found: dict[str, np.ndarray] = {}
     for metric in METRICS:
         amount, scatter = outcomes.amount[metric][rows], outcomes.scatter[metric]
-        low, high = uncertainty.interval_of_sums(amount, rows, group, scatter)
+        parts = uncertainty.parts_of_sums(rows, group, scatter)
+        low, high = uncertainty.interval_of_sums(amount, parts, scatter)
         found |= {f"{metric}_p05": low, f"{metric}_p95": high}
     return found
 

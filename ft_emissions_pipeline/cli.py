@@ -165,7 +165,10 @@ def explain(
                 text = api.estimate(runs, profile=profile).explain(run_id, draws=draws, seed=seed)
                 _complain(quarantine)
             else:
+                from ft_emissions_pipeline.explain import stored_ancestry
+
                 text = api.explain_stored(run_id, warehouse, draws=draws, seed=seed)
+                text = f"{text}\n\n{stored_ancestry(warehouse, run_id)}".rstrip()
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
     typer.echo(text)

@@ -1,7 +1,8 @@
 """A run's figures, step by step, so that each can be followed with a pocket calculator.
 
 Put here: the steps as text, with their numbers, and where each number comes from. Keep out: any
-computing of its own; values come from the normalized run and from `impacts.footprint`.
+computing of its own; values come from the normalized run, from `impacts.footprint` and from the
+ledger's tables.
 """
 
 from __future__ import annotations
@@ -9,19 +10,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import disclosed, equations, methodology
+from ft_emissions_pipeline import amortize, disclosed, equations, methodology, store
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import INPUTS, footprint
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.monte_carlo import simulate
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
-from ft_emissions_pipeline.tables import NORMALIZED_RUNS
+from ft_emissions_pipeline.tables import MODEL_VERSIONS, NORMALIZED_RUNS, RUN_IMPACTS
 
 POWER_STEPS = (
     ("idle_power_w", "W",
@@ -305,6 +307,73 @@ def _amortisation(impacts: pd.Series) -> list[str]:
         f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} gCO2e",
         f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = {_number(water)} mL",
     ]
+
+
+ANCESTORS_SHOWN = 10
+"""Versions of a chain that are shown; of the earlier ones only their sum."""
+
+
+def stored_ancestry(warehouse: str | Path, model_version: str) -> str:
+    """Return `ancestry` out of a warehouse's tables."""
+    versions = store.read(warehouse, MODEL_VERSIONS)
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["run_id", "base_model"])
+    return ancestry(versions, runs.set_index("run_id")["base_model"], model_version)
+
+
+def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str) -> str:
+    """Return the text that shows from which versions one was fine-tuned, back to the base model.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Table `model_versions`.
+    base_models : Series
+        Run id -> base model, as logged.
+    model_version : str
+        The version; of one that is not in the table there is nothing to tell.
+    """
+    if not versions["model_version"].eq(model_version).any():
+        return ""
+    chain = [model_version, *amortize.ancestors(versions, model_version)]
+    rows = amortize.family(versions, chain)
+    shown, earlier = rows[:ANCESTORS_SHOWN], rows[ANCESTORS_SHOWN:]
+    lines = [
+        "Versions that it was fine-tuned from, the nearest first",
+        *(_version(row) for row in shown.to_dict("records")),
+    ]
+    if len(earlier):
+        together = _number(earlier["total_kgco2e"].sum())
+        lines.append(f"  and {len(earlier)} earlier, {together} kgCO2e of their own together")
+    lines += [f"  base model {name}" for name in base_models.reindex(chain).dropna().unique()]
+    own = rows.iloc[0]
+    if pd.notna(own["base_gco2e_per_inference"]):
+        lines.append(
+            f"    {_number(own['base_gco2e_per_inference'])} gCO2e per inference of its pre-training, "
+            "in no total"
+        )
+    if own["children"]:
+        names = own["children"]
+        more = f" and {len(names) - ANCESTORS_SHOWN} more" if len(names) > ANCESTORS_SHOWN else ""
+        lines.append(f"  fine-tuned further into {', '.join(names[:ANCESTORS_SHOWN])}{more}")
+    return "\n".join(lines)
+
+
+def _version(row: Mapping[Any, Any]) -> str:
+    made_from = f" from {' and '.join(row['parents'])}" if row["parents"] else ""
+    if not row["parents"] and pd.notna(row["parent_version"]):
+        made_from = f" from {row['parent_version']}, of which no run is known"
+    rolled_back = {"rolled_back": "; rolled back"}.get(row["use_life_rule"], "")
+    again = "; served again after a break" if pd.notna(row["pauses"]) else ""
+    amounts = [f"{_number(row['total_kgco2e'])} kgCO2e of its own"]
+    amounts += [
+        f"{_number(row[column])} kgCO2e {words}"
+        for column, words in (("inherited_kgco2e", "inherited"), ("handed_on_kgco2e", "handed on"))
+        if row[column] > 0
+    ]
+    return (
+        f"  {row['model_version']} of model {row['model_name']}: tuned on "
+        f"{row['use_life_start']:%Y-%m-%d}{made_from}; {', '.join(amounts)}{rolled_back}{again}"
+    )
 
 
 def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:

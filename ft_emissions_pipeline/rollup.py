@@ -1,4 +1,4 @@
-"""Sums of the per-inference table: by model, team and fleet, over months, quarters and years.
+"""Sums of the per-inference table: by model, team, tag and fleet, over months, quarters and years.
 
 Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
 whose parts err together. Keep out: the per-inference table itself (`amortize.py`), how far a run
@@ -29,7 +29,8 @@ from ft_emissions_pipeline.tables import (
     empty,
 )
 
-GROUP_KEYS = {"model": "model_name", "team": "team"}
+GROUP_KEYS = {"model": "model_name", "team": "team", "tag": "tag"}
+LABELS = ("team", "tag")
 KEYS = (*GROUP_KEYS, *PERIODS)
 """What a roll-up can be by; by nothing, it is one row for everything."""
 
@@ -59,7 +60,7 @@ def roll_up(
     by: Sequence[str],
     *,
     expected_log_sd: float,
-    teams: pd.Series | None = None,
+    labels: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Sum the per-inference table up.
 
@@ -70,16 +71,17 @@ def roll_up(
     run_spreads : DataFrame
         Rows of the table of this name, at least of the runs behind these versions.
     by : sequence of str
-        Of `KEYS`: `model`, `team`, and at most one of `month`, `quarter`, `year`.
+        Of `KEYS`: `model`, `team`, `tag`, and at most one of `month`, `quarter`, `year`.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences, which err together.
-    teams : Series, optional
-        Run id -> team; needed to roll up by team.
+    labels : DataFrame, optional
+        Columns `LABELS` by run id; needed to roll up by one of them. A version has one team and
+        one tag, so that no gram counts under two.
 
     Returns
     -------
     DataFrame
-        Ordered by its keys: `model_name` and `team` where asked for, `date` (first day of the
+        Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of the
         period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
         percentiles, and intensities made of the sums, with percentiles.
 
@@ -89,9 +91,17 @@ def roll_up(
         If `by` names something else, or a run's spread is not there.
     """
     columns = _columns(by)
-    ledger = inference_impacts.reset_index(drop=True)
+    ledger = _labelled(inference_impacts, labels)
     scatter = _members(run_spreads, ledger["model_version"])
-    return _rolled_up(ledger, _keys(ledger, by, teams)[columns], *scatter, expected_log_sd)
+    return _rolled_up(ledger, _keys(ledger, by)[columns], *scatter, expected_log_sd)
+
+
+def _labelled(inference_impacts: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
+    ledger = inference_impacts.reset_index(drop=True)
+    if labels is None:
+        return ledger
+    at = pd.Index(labels.index).get_indexer(ledger["model_version"])
+    return ledger.assign(**{name: labels[name].array.take(at, allow_fill=True) for name in LABELS})
 
 
 def _rolled_up(
@@ -110,15 +120,24 @@ def _rolled_up(
     found = pd.concat([first, sums], axis=1)
     known = ledger["inferences"].notna().to_numpy()
     doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
+    # The days of a run are summed first: its own error is the same on each of them.
+    runs = len(members[0].own)
+    codes, once = pd.factorize(number.astype(np.int64) * runs + position)
+    joined = uncertainty.parts_of_sums(once % runs, once // runs, members[0])
+
+    def interval(amounts: np.ndarray, member: uncertainty.Members) -> tuple[np.ndarray, np.ndarray]:
+        part = np.asarray(np.bincount(codes, amounts), dtype=float)
+        return uncertainty.interval_of_sums(part, joined, member)
+
     for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
         amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
-        low, high = _interval(amount, position, number, member)
+        low, high = interval(amount, member)
         # Runs are added up in another order there, which may differ in the last digit.
         whole = sums[f"allocated_{metric}"].to_numpy()
         found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
         found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
         counted = np.where(known, amount, 0.0)
-        low, high = (low, high) if known.all() else _interval(counted, position, number, member)
+        low, high = (low, high) if known.all() else interval(counted, member)
         total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
         served = sums["inferences"].where(sums["inferences"] > 0)
         found[ratio] = per_inference(total * factor, served)
@@ -144,18 +163,16 @@ def period_start(dates: pd.Series, period: str) -> pd.Series:
     return pd.Series(starts.to_numpy("datetime64[us]")[code], dates.index, name=dates.name)
 
 
-def _keys(ledger: pd.DataFrame, by: Sequence[str], teams: pd.Series | None) -> pd.DataFrame:
+def _keys(ledger: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     found = {}
     for key in by:
         if key in PERIODS:
-            found["date"] = period_start(ledger["date"], key).to_numpy()
-        elif key == "team":
-            if teams is None:
-                msg = "to roll up by team, name the team of each run"
-                raise ValueError(msg)
-            found["team"] = ledger["model_version"].map(teams).to_numpy()
+            found["date"] = period_start(ledger["date"], key).array
+        elif GROUP_KEYS[key] not in ledger:
+            msg = f"to roll up by {key}, name the {key} of each run"
+            raise ValueError(msg)
         else:
-            found["model_name"] = ledger["model_name"].to_numpy()
+            found[GROUP_KEYS[key]] = ledger[GROUP_KEYS[key]].array
     order = [name for name in (*GROUP_KEYS.values(), "date") if name in found]
     return pd.DataFrame({name: found[name] for name in order}, index=ledger.index)
 
@@ -178,7 +195,10 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
 def _members(
     run_spreads: pd.DataFrame, versions: pd.Series
 ) -> tuple[list[uncertainty.Members], np.ndarray]:
-    """Return how runs scatter, by metric, and which of them made each row's version."""
+    """Return how runs scatter, by metric, and which of them made each row's version.
+
+    What runs share is the same for all metrics; how far it moves them differs.
+    """
     position, runs = pd.factorize(versions)
     codes, named = pd.factorize(run_spreads["run_id"])
     at = pd.Index(runs).get_indexer(named)[codes]
@@ -218,18 +238,6 @@ def _members(
     return found, position
 
 
-def _interval(
-    amount: np.ndarray, position: np.ndarray, group: np.ndarray, members: uncertainty.Members
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum the days of a run first: its own error is the same on each of them."""
-    key = group.astype(np.int64) * len(members.own) + position
-    codes, once = pd.factorize(key)
-    part = np.asarray(np.bincount(codes, amount), dtype=float)
-    return uncertainty.interval_of_sums(
-        part, once % len(members.own), once // len(members.own), members
-    )
-
-
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
     return (part / whole.where(whole > 0)).fillna(0.0)
 
@@ -237,7 +245,7 @@ def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
 def rollups(
     inference_impacts: pd.DataFrame,
     run_spreads: pd.DataFrame,
-    teams: pd.Series,
+    labels: pd.DataFrame,
     *,
     expected_log_sd: float,
     due: Mapping[str, pd.Series] | None = None,
@@ -246,12 +254,12 @@ def rollups(
 
     Parameters
     ----------
-    inference_impacts, run_spreads, teams, expected_log_sd
+    inference_impacts, run_spreads, labels, expected_log_sd
         As for `roll_up`; the days must fill the periods.
     due : mapping of str to Series of datetime, optional
         First days of the months, quarters and years wanted; by default all of these days.
     """
-    ledger = inference_impacts.reset_index(drop=True)
+    ledger = _labelled(inference_impacts, labels)
     members, position = _members(run_spreads, ledger["model_version"])
     frames = []
     for period in PERIODS:
@@ -260,13 +268,17 @@ def rollups(
         if not wanted.any():
             continue
         rows = ledger[wanted].reset_index(drop=True)
+        scatter = (members, position[wanted], expected_log_sd)
+        fleet = _rolled_up(rows, _keys(rows, [period]), *scatter)
         for grouped_by in GROUPS:
-            by = [period] if grouped_by == "fleet" else [grouped_by, period]
-            sums = _rolled_up(
-                rows, _keys(rows, by, teams), members, position[wanted], expected_log_sd
+            label = GROUP_KEYS.get(grouped_by)
+            # Where nothing has the label all stand in one row, the fleet's.
+            one_row = label is None or rows[label].isna().all()
+            sums = (
+                fleet if one_row else _rolled_up(rows, _keys(rows, [grouped_by, period]), *scatter)
             )
-            sums = sums.rename(columns={GROUP_KEYS.get(grouped_by, ""): "name"})
-            frames.append(sums.assign(period=period, grouped_by=grouped_by))
+            named = sums if label is None else sums.rename(columns={label: "name"})
+            frames.append(named.assign(period=period, grouped_by=grouped_by))
     if not frames:
         return empty(ROLLUPS)
     ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))
@@ -288,7 +300,7 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
     DataFrame
         period, date, grouped_by, name, column, rolled_up, ledger: one row per number that differs
         by more than a relative 1e-9, or is missing on one side. Models are compared one by one, teams
-        as the sum of all.
+        and tags as the sum of all.
     """
     columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
     by_day = inference_impacts.groupby(["date", "model_name"])[columns].sum().reset_index()
@@ -356,34 +368,35 @@ def refreshed(
         span = on.min().date(), on.max().date()
         rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
         rows = rows[rows["date"].isin(on)]
-        spreads, teams = of_versions(warehouse, rows["model_version"])
-        made = rollups(rows, spreads, teams, expected_log_sd=expected_log_sd, due=due)
+        made = rollups(
+            rows,
+            *of_versions(warehouse, rows["model_version"]),
+            expected_log_sd=expected_log_sd,
+            due=due,
+        )
         held = pd.concat([held, made])
     return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS), ledger
 
 
-def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the rows of `run_spreads` of the runs that made some versions, and the versions' teams."""
-    ids = set(versions)
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"], where=("run_id", ids))
-    days = pd.DatetimeIndex(runs["date"].unique())
-    spreads = store.read(warehouse, RUN_SPREADS, days, where=("run_id", ids))
-    teams = store.read(
-        warehouse, MODEL_VERSIONS, columns=["model_version", "team"], where=("model_version", ids)
-    )
-    return spreads, teams.set_index("model_version")["team"]
+def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
+    days = pd.DatetimeIndex(runs.loc[runs["run_id"].isin(versions), "date"].unique())
+    spreads = store.read(warehouse, RUN_SPREADS, days)
+    labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
+    return spreads, labels.set_index("model_version")
 
 
 def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
     """Return `roll_up` of all days of a warehouse."""
     rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
-    spreads, teams = of_versions(warehouse, rows["model_version"])
+    spreads, labels = of_versions(warehouse, rows["model_version"])
     return roll_up(
         rows,
         spreads,
         by,
         expected_log_sd=expected_log_sd(ref.in_force(warehouse, keep=False)),
-        teams=teams,
+        labels=labels,
     )
 
 

@@ -18,7 +18,7 @@ def rollup(
     by: Annotated[
         str,
         typer.Option(
-            help="model, team, and month, quarter or year, with commas between; '' for one sum."
+            help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
         ),
     ] = "model,month",
     warehouse: Annotated[
@@ -55,7 +55,7 @@ def _table(found: pd.DataFrame) -> Table:
 
     from ft_emissions_pipeline.cli import with_interval
 
-    keys = [name for name in ("model_name", "team", "date") if name in found]
+    keys = [name for name in ("model_name", "team", "tag", "date") if name in found]
     words = {"model_name": "model", "date": "from"}
     table = Table(title="Sums of the days (5th to 95th percentile)")
     for name in keys:

@@ -291,15 +291,15 @@ MODEL_EVENTS = Table(
     "what `models.yaml` says of a model: something that happened to it, or a choice made for it",
     (
         _text("model_name", "Name of the registered model.", required=True),
-        _text("event", "What happened; declared: choices for the model, at no instant.", required=True,
-              allowed=("retired", "rolled_back", "renamed", "declared")),
+        _text("event", "What happened; declared: choices for the model, labelled: another name of a version, both at no instant.",
+              required=True, allowed=("retired", "rolled_back", "renamed", "declared", "labelled")),
         _instant("at", "When it happened."),
-        _text("model_version", "Version that serves again, or alone was retired."),
-        _text("new_name", "Name of a renamed model from then on."),
+        _text("model_version", "Version that serves again, alone was retired, or has the label."),
+        _text("new_name", "Name of a renamed model from then on, or label of the version."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
-        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
+        _text("hand_on", "What a version hands on to the one that takes its place, or to those tuned from it.", allowed=HAND_ON),
         _text("team", "Team that answers for the model."),
-        _text("tag", "Word by which models are grouped."),
+        _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _number("base_model_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as its maker disclosed."),
         _number("base_model_water_l", "L", "Water of the base model's pre-training."),
         _number("base_model_inferences", "inference", "Inferences, of all users, over which the pre-training is shared.", above_zero=True),
@@ -308,7 +308,7 @@ MODEL_EVENTS = Table(
     key=("source_uri", "source_record"),
     row_rules=(
         RowRule("event_without_instant", "an event lacks the instant at which it happened",
-                lambda f: (f["event"] == "declared") | f["at"].notna()),
+                lambda f: f["event"].isin(["declared", "labelled"]) | f["at"].notna()),
         RowRule("event_without_object", "a renaming lacks the new name, or a roll-back the version that serves again",
                 lambda f: ~(((f["event"] == "renamed") & f["new_name"].isna())
                             | ((f["event"] == "rolled_back") & f["model_version"].isna()))),
@@ -582,10 +582,10 @@ MODEL_VERSIONS = Table(
         Column("generation", "integer", "Fine-tunings from the base model to this version, its own included.", minimum=1),
         _text("present_name", "Name of the model after all renamings."),
         _text("team", "Team that answers for the model."),
-        _text("tag", "Word by which models are grouped."),
+        _text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
         _text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
-        _text("hand_on", "What a superseded version hands on to its successor.", allowed=HAND_ON),
-        _share("handed_on_share", "Share of own and inherited footprint that the successor carries instead."),
+        _text("hand_on", "What a version hands on to the one that takes its place, or to those tuned from it.", allowed=HAND_ON),
+        _share("handed_on_share", "Share of own and inherited footprint that heirs carry instead."),
         *(
             _number(f"inherited_{total}{suffix}", unit, f"{words} that predecessors handed on{more}.")
             for total, unit, words in (("kgco2e", "kgCO2e", "Carbon"), ("water_l", "L", "Water"))
@@ -677,16 +677,16 @@ INFERENCE_IMPACTS = Table(
 )  # fmt: skip
 
 PERIODS = ("month", "quarter", "year")
-GROUPS = ("fleet", "team", "model")
+GROUPS = ("fleet", "team", "tag", "model")
 
 ROLLUPS = Table(
     "rollups",
-    "what the days of a period carry, of one model, of one team's models or of all",
+    "what the days of a period carry, of one model, of the models of one team or one tag, or of all",
     (
         Column("date", "date", "First day of the period.", unit="UTC day", required=True),
         _text("period", "Length of the period.", required=True, allowed=PERIODS),
         _text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
-        _text("name", "Model or team; empty for the fleet, and for runs that name no team."),
+        _text("name", "Model, team or tag; empty for the fleet, and for what names no team or no tag."),
         Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
         _number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
         _number("expected_inferences", "inference", "Of these, expected ones.", required=True),

@@ -233,37 +233,68 @@ class Moves:
     by: Floats
 
 
-def moves_of_sums(
-    value: Floats, member: NDArray[np.intp], group: NDArray[np.intp], members: Members
-) -> Moves:
+@dataclass(frozen=True)
+class Parts:
+    """Parts of sums: whose part each is, to which sum it belongs, and what the parts of a sum share.
+
+    Each of `link` is an element of `Members.shared`, of the part in `part`; links of one variable
+    and sum have one number in `slots`, whose sum stands in `of_slot`.
+    """
+
+    member: NDArray[np.intp]
+    group: NDArray[np.intp]
+    part: NDArray[np.intp]
+    link: NDArray[np.intp]
+    slots: NDArray[np.intp]
+    of_slot: NDArray[np.intp]
+
+
+def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Members) -> Parts:
+    """Return the parts with what they share; it is the same for all amounts that members share alike.
+
+    Parameters
+    ----------
+    member, group : array of int
+        Whose part each is, and to which sum it belongs, numbered from 0; at most one part of a
+        member in a group.
+    members : Members
+        How the members scatter; only `member` and `variable` count here.
+    """
+    part, link = _expanded(member, members.member)
+    keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
+    slots, _ = pd.factorize(keys + members.variable[link])
+    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
+    of_slot[slots] = group[part]
+    return Parts(member, group, part, link, slots, of_slot)
+
+
+def moves_of_sums(value: Floats, parts: Parts, members: Members) -> Moves:
     """Return how sums move with the variables that their parts share, each weighed by its share.
 
     Parameters
     ----------
-    value, member, group, members
+    value, parts, members
         As for `interval_of_sums`.
     """
-    total = np.bincount(group, value, int(group.max(initial=-1)) + 1).astype(float)
-    share = _over(value, total[group])
-    part, link = _expanded(member, members.member)
-    variables = int(members.variable.max(initial=0)) + 1
-    keys = group[part].astype(np.int64) * variables + members.variable[link]
-    slots, named = pd.factorize(keys)
-    by = np.asarray(np.bincount(slots, share[part] * members.shared[link], len(named)), dtype=float)
-    return Moves(named // variables, named % variables, by)
+    total = np.bincount(parts.group, value).astype(float)
+    share = _over(value, total[parts.group])
+    moved = np.bincount(
+        parts.slots, share[parts.part] * members.shared[parts.link], len(parts.of_slot)
+    )
+    variable = np.zeros(len(parts.of_slot), dtype=np.intp)
+    variable[parts.slots] = members.variable[parts.link]
+    return Moves(parts.of_slot, variable, moved.astype(float))
 
 
-def interval_of_sums(
-    value: Floats, member: NDArray[np.intp], group: NDArray[np.intp], members: Members
-) -> tuple[Floats, Floats]:
+def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Floats, Floats]:
     r"""Return the 5th and 95th percentile of sums of log-normal quantities that err together.
 
     Parameters
     ----------
     value : array
-        Parts of the sums: at most one of a member in a group.
-    member, group : array of int
-        Whose part it is, and to which sum it belongs, numbered from 0.
+        Amount of each part.
+    parts : Parts
+        What `parts_of_sums` returns.
     members : Members
         How the members scatter.
 
@@ -302,17 +333,15 @@ def interval_of_sums(
     2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not small.
     In the upper tail the second direction already looks where the sum grows.
     """
+    member, group, part, slots, of_slot = (
+        parts.member, parts.group, parts.part, parts.slots, parts.of_slot,
+    )  # fmt: skip
     groups = int(group.max()) + 1 if len(group) else 0
     total = np.bincount(group, value, groups)
     square = members.own**2 + np.bincount(
         members.member, members.shared**2, minlength=len(members.own)
     )
-    part, link = _expanded(member, members.member)
-    keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
-    slots, _ = pd.factorize(keys + members.variable[link])
-    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
-    of_slot[slots] = group[part]
-    shared, own = members.shared[link], members.own[member]
+    shared, own = members.shared[parts.link], members.own[member]
     shift, bend, square = members.shift[member], members.bend[member], square[member]
 
     def summed(of_parts: Floats) -> Floats:

@@ -336,6 +336,40 @@ def test_counts_that_name_an_old_version_say_that_it_serves_again() -> None:
     assert split.to_dict() == {"run-0": 60.0, "run-1": 40.0}
 
 
+LABELLED = {"event": "labelled", "at": None, "new_name": "v1", "model_version": "run-0"}
+
+
+def test_a_label_of_a_version_is_as_good_as_its_id() -> None:
+    """Also beside the id on one day, under the model's new name, and in an event."""
+    runs = impacts(*TUNED_TWICE)
+    usage = counts(("2026-01-04", 60.0, "run-0"), ("2026-01-06", 7.0, "run-0"))
+    by_label = counts(
+        ("2026-01-04", 50.0, "v1"), ("2026-01-04", 10.0, "run-0"), ("2026-01-06", 7.0, "v1")
+    )
+    by_label.loc[2, "model_name"] = "renamed"
+    renamed = {"event": "renamed", "at": at(5), "new_name": "renamed"}
+    tables = []
+    for records, back in ((usage, "run-0"), (by_label, "v1")):
+        served_again = {**ROLLED_BACK, "model_version": back}
+        events = told(LABELLED, renamed, served_again, {"event": "retired", "at": at(6)})
+        versions = amortize.model_versions(runs, records, pd.Timestamp("2026-01-07"), events)
+        assert amortize.unused(versions, records, events).empty
+        tables.append(versions)
+    pd.testing.assert_frame_equal(*tables)
+    assert tables[0]["inferences"][0] == 67.0
+    assert tables[0]["use_life_rule"][1] == "rolled_back"
+
+
+def test_a_label_of_no_run_and_a_count_by_it_are_told() -> None:
+    events = told({**LABELLED, "model_version": "run-9"})
+    usage = counts(("2026-01-02", 5.0, "v1"), ("2026-01-02", 5.0, "v2"))
+    versions = amortize.model_versions(impacts({}), usage, pd.Timestamp("2026-01-09"), events)
+    found = amortize.unused(versions, usage, events)
+    assert found["reason_code"].tolist() == ["unknown_version"] * 3
+    assert found["source_uri"].tolist() == ["usage.csv", "usage.csv", "models.yaml"]
+    assert found["reason"].str.contains("'run-9'").tolist() == [True, False, True]
+
+
 def test_a_version_that_the_days_counts_do_not_name_served_none() -> None:
     usage = counts(("2026-01-01", 5.0), ("2026-01-03", 7.0, "run-0"))
     versions = amortize.model_versions(impacts(*TUNED_TWICE), usage, pd.Timestamp("2026-01-04"))
@@ -367,6 +401,68 @@ def test_ancestors_of_branches_and_merges_are_shown() -> None:
     }  # fmt: skip
     assert amortize.ancestors(versions, "run-3") == ["run-1", "run-2", "run-0"]
     assert amortize.ancestors(versions, "run-0") == []
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("mn"), st.integers(0, 3), st.sets(st.integers(0, 11), max_size=3)), max_size=12)
+)  # fmt: skip
+def test_a_generation_is_the_longest_way_from_a_base_model(
+    tuned: list[tuple[str, int, set[int]]],
+) -> None:
+    runs = [
+        {"run_id": f"r{n:02d}", "model_name": model, "ended_at": FIRST + pd.Timedelta(days=day),
+         "parent_version": " ".join(f"r{parent:02d}" for parent in sorted(parents)) or None}
+        for n, (model, day, parents) in enumerate(tuned)
+    ]  # fmt: skip
+    versions = amortize.model_versions(impacts(*runs), counts(), pd.Timestamp("2026-01-09"))
+    older = dict(
+        zip(versions["model_version"], amortize.family(versions, versions["model_version"].tolist())["parents"], strict=True)
+    )  # fmt: skip
+
+    def depth(version: str) -> int:
+        return 1 + max(map(depth, older[version]), default=0)
+
+    assert versions["generation"].tolist() == [depth(each) for each in versions["model_version"]]
+
+
+def branched_merged_and_rolled_back() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return runs and versions of model m and of its branch `left`, which merges m in again.
+
+    run-0 was to serve 10 days of 1,000 inferences and served 2: it hands 80 % of 12.8 kg on. run-4
+    was rolled back after a day. Pre-training: 100 kg over 100,000 inferences, 1 g each.
+    """
+    runs = impacts(
+        {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed", "expected_inferences_per_day": 1000.0},
+        {"model_name": "left", "parent_version": "run-0"},
+        {"parent_version": "run-0"},
+        {"model_name": "left", "parent_version": "run-1, run-2"},
+        {"parent_version": "run-2"},
+    )  # fmt: skip
+    usage = counts(*((f"2026-01-0{day}", 1000.0) for day in range(1, 7)))
+    events = told(
+        {"event": "declared", "at": None, "hand_on": "remainder",
+         "base_model_kgco2e": 100.0, "base_model_inferences": 1e5},
+        {"event": "rolled_back", "at": at(5), "model_version": "run-2"},
+    )  # fmt: skip
+    return runs, amortize.model_versions(runs, usage, pd.Timestamp("2026-01-06"), events)
+
+
+def test_a_family_has_parents_children_and_what_was_handed_on() -> None:
+    _, versions = branched_merged_and_rolled_back()
+    found = amortize.family(versions, ["run-3", "run-0"])
+    assert found["parents"].tolist() == [["run-1", "run-2"], []]
+    assert found["children"].tolist() == [[], ["run-1", "run-2"]]
+    assert found["handed_on_kgco2e"].tolist() == pytest.approx([0.0, 10.24])
+
+
+def test_the_newest_version_of_a_parent_model_does_not_hang_on_the_order_of_the_table() -> None:
+    runs = impacts(
+        {"run_id": "z-first"}, {"run_id": "a-second"}, {"model_name": "right", "parent_version": "m"}
+    )  # fmt: skip
+    versions = amortize.model_versions(runs, counts(), pd.Timestamp("2026-01-04"))
+    stored = versions.sort_values(["model_name", "model_version"], ignore_index=True)
+    assert stored["model_version"].tolist() == ["a-second", "z-first", "run-2"]
+    assert amortize.ancestors(stored, "run-2") == ["a-second"]
 
 
 def test_a_day_is_split_at_the_hour_where_hours_are_counted() -> None:
@@ -413,6 +509,45 @@ def test_a_remainder_passes_from_heir_to_heir_and_never_counts_twice() -> None:
     days = ledger(versions, usage, "2026-01-20").groupby("model_version")["allocated_kgco2e"].sum()
     assert days.tolist() == pytest.approx([2.56, 4.608, 31.232], rel=1e-12)
     assert days.sum() == pytest.approx(3 * 12.8, rel=1e-12)
+
+
+def step_that_never_serves(*more: dict[str, object], hand_on: str = "unused") -> pd.DataFrame:
+    """Return versions of a step m that is retired as it is made, and of what was tuned from it."""
+    runs = impacts(
+        {}, {"model_name": "a", "parent_version": "run-0"},
+        {"model_name": "b", "parent_version": "run-0 run-0"}, *more,
+    )  # fmt: skip
+    events = told(
+        {"event": "declared", "at": None, "hand_on": hand_on}, {"event": "retired", "at": at(0)}
+    )
+    usage = counts(*((f"2026-01-{day:02d}", 5.0) for day in range(1, 12)))
+    usage = pd.concat([usage.assign(model_name=name) for name in "ab"], ignore_index=True)
+    versions = amortize.model_versions(runs, usage, pd.Timestamp("2026-01-11"), events)
+    return versions.set_index("model_version")
+
+
+def test_a_step_that_never_serves_is_carried_by_the_models_that_were_tuned_from_it() -> None:
+    """By hand: 12.8 kg in equal parts to both branches, named twice or not: 6.4 each."""
+    versions = step_that_never_serves()
+    assert versions["handed_on_share"].to_dict() == {"run-1": 0.0, "run-2": 0.0, "run-0": 1.0}
+    assert versions["inherited_kgco2e"].to_dict() == {"run-1": 6.4, "run-2": 6.4, "run-0": 0.0}
+    kept = step_that_never_serves(hand_on="nothing")
+    assert not kept[["handed_on_share", "inherited_kgco2e"]].any(axis=None)
+
+
+def test_a_merge_inherits_from_the_unused_one_of_its_parents() -> None:
+    """By hand: three were tuned from run-0, one of them from run-1, too: 12.8 / 3 each."""
+    versions = step_that_never_serves({"model_name": "c", "parent_version": "run-0, run-1"})
+    assert versions["inherited_kgco2e"].to_dict() == pytest.approx(
+        {"run-1": 12.8 / 3, "run-2": 12.8 / 3, "run-3": 12.8 / 3, "run-0": 0.0}
+    )
+
+
+def test_a_successor_on_the_same_model_goes_before_those_tuned_from_an_unused_version() -> None:
+    versions = step_that_never_serves({"ended_at": FIRST, "run_id": "run-0a"})
+    assert versions["inherited_kgco2e"].to_dict() == {
+        "run-1": 0.0, "run-2": 0.0, "run-0": 0.0, "run-0a": 12.8
+    }  # fmt: skip
 
 
 def test_the_disclosed_share_of_pre_training_stands_beside_the_fine_tuning() -> None:

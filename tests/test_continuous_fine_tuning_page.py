@@ -48,6 +48,6 @@ def test_the_example_of_the_page_comes_out() -> None:
 def test_the_choices_of_the_page_are_understood() -> None:
     (example,) = blocks("yaml")
     events = model_events(example)
-    assert events["event"].tolist() == ["declared", "rolled_back", "renamed", "retired"]
-    assert events["model_version"].tolist()[1::2] == ["run-0304", "run-0430"]
+    assert events["event"].tolist() == ["declared", "labelled", "rolled_back", "renamed", "retired"]
+    assert events["model_version"].dropna().tolist() == ["run-0301", "run-0304", "run-0430"]
     assert events["base_model_inferences"][0] == 1e12

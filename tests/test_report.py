@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import warehouses
+from test_amortize import branched_merged_and_rolled_back, counts, impacts
 
-from ft_emissions_pipeline import report, store
+from ft_emissions_pipeline import amortize, report, store
 from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, charts, formatting, summary
@@ -29,6 +30,7 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    ROLLUPS,
     RUN_IMPACTS,
     VALIDATED_RUNS,
     conform,
@@ -632,6 +634,62 @@ def test_many_models_and_runs_are_cut_and_it_is_said():
     assert "model-129" in found.text
     assert not [row for row in found.rows if row and row[0].startswith("model-029 2026")]
     assert len(html) < 3_000_000
+
+
+def test_sums_of_the_latest_year_by_team_and_tag():
+    rows = pd.DataFrame(
+        [
+            ("fleet", None, 2026, 9.0), ("team", "search", 2026, 9.0), ("team", "gone", 2025, 1.0),
+            ("tag", "chat", 2026, 6.0), ("tag", None, 2026, 3.0), ("model", "router", 2026, 9.0),
+        ],
+        columns=["grouped_by", "name", "year", "allocated_kgco2e"],
+    )  # fmt: skip
+    rows["date"], rows["period"] = pd.to_datetime(rows.pop("year").astype(str)), "year"
+    others = {
+        column.name: 1 for column in ROLLUPS.columns if column.required and column.name not in rows
+    }
+    page = Page(report.render(ReportData(rollups=conform(rows.assign(**others), ROLLUPS))))
+    sums = [row[:2] for row in page.rows if len(row) == 7 and row[0].startswith("202")]
+    assert [(name, kg.split()[0]) for name, kg in sums] == [
+        ("2026", "9.00"), ("2026, team search", "9.00"), ("2026, tag chat", "6.00"), ("2026, no tag named", "3.00"),
+    ]  # fmt: skip
+
+
+def test_lineage_of_a_branch_a_merge_and_a_roll_back():
+    runs, made = branched_merged_and_rolled_back()
+    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    # By hand: run-0 served 2,000 of 10,000 inferences, so 80 % of its 12.8 kg passes to run-2.
+    assert page.row("run-0", 7)[1:] == [
+        "base model", "run-1, run-2", "2026-01-01 to 2026-01-03 superseded", "12.8", "", "10.2"
+    ]  # fmt: skip
+    assert page.row("run-2", 7)[1:3] == ["run-0", "run-3, run-4"]
+    assert page.row("run-2", 7)[3].endswith("served again after a break")
+    assert page.row("run-2", 7)[4:] == ["12.8", "10.2", ""]
+    assert page.row("run-3", 7)[1] == "run-1, run-2"
+    assert page.row("run-4", 7)[3].endswith("rolled back")
+    assert page.row("m", 1) == [
+        "m 3 versions; base model bert-base, whose pre-training is 1.00 gCO2e per inference, in no total"
+    ]
+
+
+def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
+    runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(365)))
+    made = amortize.model_versions(runs, counts(), runs["date"].max())
+    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    assert page.row("m", 1)[0].startswith("m 365 versions, 360 earlier ones not shown")
+    shown = [row[0] for row in page.rows if len(row) == 7 and row[0].startswith("run-")]
+    assert shown == [f"run-{n}" for n in range(364, 359, -1)]
+
+
+def test_a_parent_that_no_run_made_is_named_as_logged():
+    runs = impacts({"parent_version": "hub/model"}, {"parent_version": "run-0"})
+    made = amortize.model_versions(runs, counts(), runs["date"].max())
+    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    assert page.row("run-0", 7)[1] == "hub/model, of which no run is known"
+
+
+def test_models_of_one_version_have_no_lineage(page):
+    assert "lineage" not in page.ids()
 
 
 def test_composition_keeps_every_gram():

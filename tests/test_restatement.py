@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import multiprocessing.synchronize
 import os
@@ -248,6 +249,40 @@ def test_own_factors_that_come_change_and_go_restate_exactly_their_runs(
         restatement.apply(warehouse, choices)
         assert_as_computed(warehouse, after)
         before = after
+
+
+def test_what_a_version_on_another_model_inherited_moves_with_it(tmp_path: Path) -> None:
+    """A step that never served is carried by the version tuned from it, whose own run is elsewhere."""
+    night = RUNS.query("model_name == 'support-bot'").head(1)
+    elsewhere = dict.fromkeys(("cloud_provider", "cloud_region", "location"))
+    step = night.assign(run_id="step", model_name="step")
+    origins = json.loads(night["origins"].item())
+    origins["parent_version"] = origins["model_name"]
+    child = night.assign(
+        run_id="child", model_name="child", parent_version="step", origins=json.dumps(origins), country_iso3="FRA", **elsewhere,
+        date=night["date"] + pd.Timedelta(days=1), ended_at=night["ended_at"] + pd.Timedelta(days=1),
+        started_at=night["started_at"] + pd.Timedelta(days=1),
+    )  # fmt: skip
+    runs = tables.conform(pd.concat([step, child]), tables.RUNS)
+    told = {"source_format": "model_events", "source_uri": "models.yaml", "source_record": "1"}
+    events = tables.conform(
+        pd.DataFrame([
+            {"model_name": "step", "event": "declared", "hand_on": "unused", **told},
+            {"model_name": "step", "event": "retired", "at": step["ended_at"].iloc[0], **told},
+        ]), tables.MODEL_EVENTS,
+    )  # fmt: skip
+    usage = some_counts("child", child["date"].iloc[0])
+    before = warehouses.everything(runs, usage, warehouses.chosen(FACTORS), events)
+    assert before[MODEL_VERSIONS].set_index("model_version")["inherited_kgco2e"]["child"] > 0
+    warehouse = warehouses.write(tmp_path, before)
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
+    assert restatement.apply(warehouse, choices).runs == 1
+    assert_as_computed(warehouse, warehouses.everything(runs, usage, choices, events))
+
+
+def some_counts(model: str, day: pd.Timestamp) -> pd.DataFrame:
+    usage = USAGE.head(1).assign(model_name=model, date=day)
+    return tables.conform(usage, tables.USAGE)
 
 
 # What is said of it

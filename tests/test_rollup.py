@@ -49,6 +49,11 @@ def spreads(*rows, runs=()):
     ).assign(date=pd.Timestamp("2026-01-01"))
 
 
+def labels(teams, tags=None):
+    """Return the labels of runs from run -> team and run -> tag; most tests name no tag."""
+    return pd.DataFrame({"team": pd.Series(teams), "tag": pd.Series(tags or {})}, dtype="str")
+
+
 def of(frame, scatter, by=(), expected_log_sd=0.0, **options):
     return rollup.roll_up(frame, scatter, by, expected_log_sd=expected_log_sd, **options)
 
@@ -138,13 +143,32 @@ def test_by_team_and_quarter():
         ("2026-03-31", "a", "r1", 1, 1.0), ("2026-04-01", "a", "r1", 1, 2.0),
         ("2026-04-02", "b", "r2", 1, 4.0), ("2026-06-30", "c", "r3", 1, 8.0),
     )  # fmt: skip
-    teams = pd.Series({"r1": "search", "r2": "search", "r3": None})
-    found = of(frame, spreads(runs=["r1", "r2", "r3"]), ["quarter", "team"], teams=teams)
+    named = labels({"r1": "search", "r2": "search", "r3": None})
+    found = of(frame, spreads(runs=["r1", "r2", "r3"]), ["quarter", "team"], labels=named)
     rows = list(
         zip(found["team"].fillna(""), found["date"], found["allocated_kgco2e"], strict=True)
     )
     january, april = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-04-01")
     assert rows == [("search", january, 1.0), ("search", april, 6.0), ("", april, 8.0)]
+
+
+def test_by_tag_and_team_no_gram_counts_twice():
+    """By hand: chat 1 + 2 kg of two teams, code 4 kg, and 8 kg without a tag: 15 kg in all."""
+    frame = ledger(
+        *(("2026-01-01", run, run, 1, kg) for run, kg in zip("abcd", (1, 2, 4, 8), strict=True))
+    )
+    named = labels({"a": "search", "b": "ads", "c": "ads"}, {"a": "chat", "b": "chat", "c": "code"})
+    by_tag = of(frame, spreads(runs=list("abcd")), ["tag"], labels=named)
+    sums = dict(zip(by_tag["tag"].fillna(""), by_tag["allocated_kgco2e"], strict=True))
+    assert sums == {"chat": 3.0, "code": 4.0, "": 8.0}
+    both = of(frame, spreads(runs=list("abcd")), ["team", "tag"], labels=named)
+    assert both["allocated_kgco2e"].tolist() == [2.0, 4.0, 1.0, 8.0]
+
+
+@pytest.mark.parametrize("label", ["team", "tag"])
+def test_a_roll_up_by_a_label_needs_the_labels(label):
+    with pytest.raises(ValueError, match=f"name the {label} of each run"):
+        of(TWO, spreads(runs=["r1", "r2"]), [label])
 
 
 @pytest.mark.parametrize("by", [["week"], ["month", "year"], ["model", "model"]])
@@ -187,8 +211,9 @@ def histories(draw):
 @given(histories())
 def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history):
     frame, scatter = history
-    teams = pd.Series({run: run[0] for run in frame["model_version"] if run[0] != "c"}, dtype="str")
-    found = rollup.rollups(frame, scatter, teams, expected_log_sd=0.1)
+    runs = frame["model_version"].unique()
+    named = labels({run: run[0] for run in runs if run[0] != "c"}, {run: run[1] for run in runs})
+    found = rollup.rollups(frame, scatter, named, expected_log_sd=0.1)
     assert rollup.differences(found, frame).empty
     for column in rollup.ADDITIVE:
         whole = found.groupby(["period", "grouped_by"])[column].sum()
@@ -196,6 +221,17 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
     for rule in ROLLUPS.row_rules:
         assert rule.holds(found).all(), rule.code
     assert not found.filter(like="allocated").isna().any(axis=None)
+
+
+def test_without_any_team_the_sums_of_no_team_are_the_fleets():
+    frame = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-02-01", "b", "r2", 10, 2.0))
+    named = labels({}, {"r1": "chat"})
+    found = rollup.rollups(frame, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
+    fleet, team, tag = (found[found["grouped_by"] == each] for each in ("fleet", "team", "tag"))
+    assert team["name"].isna().all()
+    both = [rows.drop(columns="grouped_by").reset_index(drop=True) for rows in (team, fleet)]
+    pd.testing.assert_frame_equal(*both, check_exact=True)
+    assert tag["name"].fillna("").tolist() == ["chat", "", "chat", "", "chat", ""]
 
 
 @settings(max_examples=25)
@@ -213,13 +249,14 @@ def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
     [
         (lambda frame: frame.assign(allocated_kgco2e=frame["allocated_kgco2e"] * 1.001), "allocated_kgco2e"),
         (lambda frame: frame[frame["grouped_by"] != "team"], "allocated_water_l"),
+        (lambda frame: frame[frame["name"] != "chat"], "allocated_kgco2e"),
         (lambda frame: frame[frame["name"] != "a"], "inferences"),
     ],
-    ids=["another sum", "a group is missing", "a model is missing"],
+    ids=["another sum", "a group is missing", "a tag is missing", "a model is missing"],
 )  # fmt: skip
 def test_what_does_not_add_up_is_found(change, words):
-    teams = pd.Series({"r1": "search", "r2": "ads"})
-    found = rollup.rollups(TWO, spreads(runs=["r1", "r2"]), teams, expected_log_sd=0.1)
+    named = labels({"r1": "search", "r2": "ads"}, {"r1": "chat", "r2": "code"})
+    found = rollup.rollups(TWO, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
     assert rollup.differences(found, TWO).empty
     assert words in set(rollup.differences(change(found), TWO)["column"])
 

@@ -92,28 +92,32 @@ def some_usage() -> pd.DataFrame:
 
 
 def everything(
-    runs: pd.DataFrame, usage: pd.DataFrame, choices: Choices
+    runs: pd.DataFrame, usage: pd.DataFrame, choices: Choices, events: pd.DataFrame | None = None
 ) -> dict[Table, pd.DataFrame]:
     """Compute all tables from scratch, in pandas alone."""
+    events = tables.empty(tables.MODEL_EVENTS) if events is None else events
     factors, profile = choices.reference, choices.profile
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
     footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
-    versions = amortize.model_versions(footprints, usage, LAST)
+    versions = amortize.model_versions(footprints, usage, LAST, events)
     spread = rollup.expected_log_sd(factors)
     shared = amortize.inference_impacts(
-        versions, usage, runs["date"].min(), LAST, expected_log_sd=spread
+        versions, usage, runs["date"].min(), LAST, expected_log_sd=spread, events=events
     )
     return {
-        tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.TOKEN_TIME_MODEL: model,
+        tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.MODEL_EVENTS: events, tables.TOKEN_TIME_MODEL: model,
         tables.NORMALIZED_RUNS: normalized, tables.FIELD_PROVENANCE: provenance,
         tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
         tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
         tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
         tables.ROLLUPS: rollup.rollups(
-            shared, spreads, footprints.set_index("run_id")["team"], expected_log_sd=spread
+            shared,
+            spreads,
+            versions.set_index("model_version")[list(rollup.LABELS)],
+            expected_log_sd=spread,
         ),
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ counts and events arrived.
 """
 
 from ft_emissions_pipeline.amortize.ledger import inference_impacts
-from ft_emissions_pipeline.amortize.lineage import ancestors
+from ft_emissions_pipeline.amortize.lineage import ancestors, family
 from ft_emissions_pipeline.amortize.schedule import monthly_schedule
 from ft_emissions_pipeline.amortize.unused import unused
 from ft_emissions_pipeline.amortize.versions import changed, model_versions
@@ -27,6 +27,7 @@ from ft_emissions_pipeline.amortize.versions import changed, model_versions
 __all__ = [
     "ancestors",
     "changed",
+    "family",
     "inference_impacts",
     "model_versions",
     "monthly_schedule",

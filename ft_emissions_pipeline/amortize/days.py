@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -71,6 +73,16 @@ def instants(values: pd.Series) -> NDArray[np.datetime64]:
     return np.asarray(values.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
 
 
+def places(held: pd.Series | pd.Index, wanted: pd.Series | pd.Index) -> Ints:
+    """Return where each wanted text stands among distinct ones, -1 for one that does not.
+
+    Arrow's hash tables take a quarter of the time and memory of an index of Python's strings.
+    """
+    texts, among = (pa.array(pd.Series(each, dtype="str")) for each in (wanted, held))
+    found = pc.index_in(texts, value_set=among, skip_nulls=True)
+    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype="int64")
+
+
 def labelled(code: Ints, labels: Sequence[str]) -> pd.Series:
     """Return a text column from codes of its few words."""
     return pd.Series(pd.array(list(labels), dtype="str").take(code), copy=False)
@@ -99,8 +111,8 @@ def served_days(
     """
     position, day, opens, closes = _cut_at_midnight(versions, window)
     seconds = (closes - opens) / np.timedelta64(1, "s")
-    models = pd.Index(versions["model_name"].unique())
-    model = models.get_indexer(versions["model_name"]).astype("int64")
+    codes, models = pd.factorize(versions["model_name"])
+    model = codes.astype("int64")
     shared, own = _counts(versions, usage, models, window)
     key = model[position] * _SPAN + day
     actual = _shared_out(key, opens, closes, day, seconds, shared)
@@ -182,7 +194,7 @@ def _counts(
     count = usage["inferences"].to_numpy(dtype=float)
     day = usage["date"].to_numpy().astype("datetime64[D]").astype("int64")
     named = usage["model_version"].notna().to_numpy()
-    model = models.get_indexer(usage["model_name"]).astype("int64")
+    model = places(models, usage["model_name"])
     plain = ~named & (model >= 0)
     shared = _Shared(model[plain] * _SPAN + day[plain], count[plain], usage["hours"][plain])
     if not named.any():
@@ -200,8 +212,7 @@ def _counts(
 
 def position_of(versions: pd.DataFrame, names: pd.Series) -> Ints:
     """Return the position of each named version, -1 for one that is not known."""
-    places = pd.Index(versions["model_version"])
-    return np.asarray(places.get_indexer(names), dtype="int64")
+    return places(versions["model_version"], names)
 
 
 def _shared_out(

@@ -15,18 +15,15 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.amortize.days import seconds_in_service, served_days
-from ft_emissions_pipeline.amortize.inheritance import AMOUNTS, unused_versions
+from ft_emissions_pipeline.amortize.inheritance import unused_versions
 from ft_emissions_pipeline.amortize.lifecycle import with_original_names
 from ft_emissions_pipeline.amortize.schedule import shared_by_month
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, conform, empty
 
 _DAY = pd.Timedelta(days=1)
-_OF_VERSIONS = (
-    "model_name", "model_version", "status", "method", "inferences", "inferences_basis", "handed_on_share",
-    "methodology", "reference_version", "base_gco2e_per_inference", "base_water_ml_per_inference",
-    "operational_kgco2e", "embodied_kgco2e", "onsite_water_l", "electricity_water_l", "embodied_water_l",
-    *(f"{part}_{amount}" for part in ("total", "inherited") for amount in AMOUNTS),
+_TO_SHARE = (
+    "model_version", "status", "method", "inferences", "inferences_basis", "handed_on_share",
 )  # fmt: skip
 
 
@@ -78,9 +75,8 @@ def inference_impacts(
         # A day without inferences on which a remainder ends up is that remainder's row.
         rows = rows.drop_duplicates(["position", "date"], keep="last")
     rows = rows.take(np.lexsort((rows["position"], rows["date"]))).reset_index(drop=True)
-    of = versions[list(_OF_VERSIONS)].take(rows["position"]).reset_index(drop=True)
-    share, status = _shares(rows, of, versions, rest)
-    return _table(rows, of, share, status, expected_log_sd)
+    share, status = _shares(rows, versions, rest)
+    return _table(rows, versions, share, status, expected_log_sd)
 
 
 def _alive(versions: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
@@ -91,9 +87,10 @@ def _alive(versions: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> p
 
 
 def _shares(
-    rows: pd.DataFrame, of: pd.DataFrame, versions: pd.DataFrame, schedule: pd.DataFrame
+    rows: pd.DataFrame, versions: pd.DataFrame, schedule: pd.DataFrame
 ) -> tuple[pd.Series, pd.Series]:
     """Return which share of own and inherited footprint each row carries, and if it can still move."""
+    of = versions[list(_TO_SHARE)].take(rows["position"]).reset_index(drop=True)
     life = seconds_in_service(versions)[rows["position"]]
     by_time = rows["seconds"] / np.where(life > 0, life, np.nan)
     served = of["inferences"].where(of["inferences"] > 0)
@@ -163,15 +160,19 @@ def _idle(
 
 def _table(
     rows: pd.DataFrame,
-    of: pd.DataFrame,
+    versions: pd.DataFrame,
     share: pd.Series,
     status: pd.Series,
     expected_log_sd: float,
 ) -> pd.DataFrame:
+    def of(name: str) -> pd.Series:
+        """Take one column at a time: a year of many models has millions of rows."""
+        return versions[name].take(rows["position"]).reset_index(drop=True)
+
     served = rows["inferences"].where(rows["inferences"] > 0)
     counted = np.where(rows["inferences_basis"] == "expected", expected_log_sd, 0.0)
     columns = {
-        name: of[name]
+        name: of(name)
         for name in (
             "model_name", "model_version", "methodology", "reference_version",
             "base_gco2e_per_inference", "base_water_ml_per_inference",
@@ -179,12 +180,12 @@ def _table(
     }  # fmt: skip
     columns |= {name: rows[name] for name in ("date", "inferences", "inferences_basis")}
     columns["status"] = status
-    onsite_and_electricity = of["onsite_water_l"] + of["electricity_water_l"]
+    onsite_and_electricity = of("onsite_water_l") + of("electricity_water_l")
     for metric, total, factor, operational, embodied in (
-        ("gco2e", "kgco2e", GRAMS_PER_KG, of["operational_kgco2e"], of["embodied_kgco2e"]),
-        ("water_ml", "water_l", MILLILITRES_PER_LITRE, onsite_and_electricity, of["embodied_water_l"]),
+        ("gco2e", "kgco2e", GRAMS_PER_KG, of("operational_kgco2e"), of("embodied_kgco2e")),
+        ("water_ml", "water_l", MILLILITRES_PER_LITRE, onsite_and_electricity, of("embodied_water_l")),
     ):  # fmt: skip
-        own, inherited = of[f"total_{total}"], of[f"inherited_{total}"]
+        own, inherited = of(f"total_{total}"), of(f"inherited_{total}")
         columns[f"allocated_{total}"] = (own + inherited) * share
         columns[f"inherited_{total}"] = inherited * share
         for part, amount in (
@@ -197,7 +198,7 @@ def _table(
                 amount * share * factor, served
             )
         p05, p95 = (
-            of[f"total_{total}{suffix}"] + of[f"inherited_{total}{suffix}"]
+            of(f"total_{total}{suffix}") + of(f"inherited_{total}{suffix}")
             for suffix in ("_p05", "_p95")
         )
         value = columns[f"{metric}_per_inference"]

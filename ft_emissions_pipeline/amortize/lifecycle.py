@@ -1,6 +1,6 @@
 """Names and service: which version of a model serves from when to when.
 
-Put here: renaming, and the stretches of service that follow from tunings, roll-backs and retirements.
+Put here: renaming, labels of versions, and the stretches of service that follow from tunings, roll-backs and retirements.
 Keep out: for how long an open version is expected to serve (`versions.py`), and counts (`days.py`).
 
 A version comes into service when its run ends, or when an event puts it back; it goes out when
@@ -21,20 +21,22 @@ Ints = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
 
 NEVER = np.datetime64("NaT", "us")
+ENDED_BY = ("", "superseded", "rolled_back", "retired")
+"""What ends a stretch of service; by their place here, as a year of daily tuning has many."""
 
 
 @dataclass(frozen=True)
 class Service:
     """Stretches of service, ordered by version and time; `closes` is NaT while nothing ended one.
 
-    `ended_by` says what did: superseded, rolled_back, retired, or nothing yet; `heir` is the position
-    of the version that superseded this one, else -1.
+    `ended_by` says what did, as a place in `ENDED_BY`; `heir` is the position of the version that
+    superseded this one, else -1.
     """
 
     position: Ints
     opens: Instants
     closes: Instants
-    ended_by: NDArray[np.str_]
+    ended_by: Ints
     heir: Ints
 
 
@@ -71,17 +73,36 @@ def present_names(names: pd.Series, events: pd.DataFrame) -> pd.Series:
 def with_original_names(
     runs: pd.DataFrame, usage: pd.DataFrame, events: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return runs, usage and events under the first names of their models."""
+    """Return runs, usage and events under the first names of their models and the ids of versions."""
     told = empty(MODEL_EVENTS) if events is None else events
-    if told["event"].ne("renamed").all():
-        return runs, usage, told
-    begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]
-    day = usage["date"].dt.tz_localize("UTC")
-    return (
-        runs.assign(model_name=original_names(runs["model_name"], begun, told)),
-        usage.assign(model_name=original_names(usage["model_name"], day, told, "D")),
-        told.assign(model_name=_of_events(told)),
+    if told["event"].eq("renamed").any():
+        begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]
+        day = usage["date"].dt.tz_localize("UTC")
+        runs = runs.assign(model_name=original_names(runs["model_name"], begun, told))
+        usage = usage.assign(model_name=original_names(usage["model_name"], day, told, "D"))
+        told = told.assign(model_name=_of_events(told))
+    labelled = told["event"] == "labelled"
+    if labelled.any():
+        # Of several files the last by name stands, as everywhere.
+        labels = told[labelled].sort_values(["source_uri", "source_record"])
+        labels = labels.drop_duplicates(["model_name", "new_name"], keep="last")
+        usage = usage.assign(model_version=_without_labels(usage, labels))
+        ids = _without_labels(told, labels)
+        told = told.assign(model_version=told["model_version"].where(labelled, ids))
+    return runs, usage, told
+
+
+def _without_labels(records: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:
+    """Return the versions that records name; for a label of their model the id behind it."""
+    versions = records["model_version"].copy()
+    named = versions.notna()
+    known = pd.MultiIndex.from_frame(labels[["model_name", "new_name"]])
+    place = known.get_indexer(
+        pd.MultiIndex.from_frame(records.loc[named, ["model_name", "model_version"]])
     )
+    behind = versions.index[named][place >= 0]
+    versions[behind] = labels["model_version"].take(place[place >= 0]).to_numpy()
+    return versions
 
 
 def _of_events(events: pd.DataFrame) -> pd.Series:
@@ -122,7 +143,7 @@ def service(
         plain,
         start[plain],
         closes[plain],
-        np.where(follows[plain], "superseded", ""),
+        follows[plain] * ENDED_BY.index("superseded"),
         np.where(follows, np.arange(count) + 1, -1)[plain],
     )
     if not len(plain) < count:
@@ -175,7 +196,8 @@ def _joined(plain: Service, stretches: list[Stretch]) -> Service:
     opens = np.concatenate([plain.opens, columns[1].astype("datetime64[us]")])
     order = np.lexsort((opens, position))
     closes = np.concatenate([plain.closes, columns[2].astype("datetime64[us]")])
-    ended_by = np.concatenate([plain.ended_by, columns[3]])
+    reasons = np.array([ENDED_BY.index(reason) for reason in columns[3]])
+    ended_by = np.concatenate([plain.ended_by, reasons])
     heir = np.concatenate([plain.heir, columns[4].astype("int64")])
     return Service(position[order], opens[order], closes[order], ended_by[order], heir[order])
 

@@ -11,13 +11,13 @@ child; where a log says otherwise (a cycle, a wrong clock) it is not followed, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.amortize.days import Ints, instants
+from ft_emissions_pipeline.amortize.days import Ints, instants, position_of
 
 
 def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
@@ -27,7 +27,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     ----------
     versions : DataFrame
         `model_name`, `model_version`, `parent_version` and `use_life_start`, one row a version,
-        sorted by model and start.
+        sorted by model; versions of one instant by version.
 
     Returns
     -------
@@ -36,9 +36,11 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
         others those that are not.
     """
     named = versions["parent_version"].dropna()
-    of_version = pd.Index(versions["model_version"])
-    child = versions.index.get_indexer(named.index)
-    parent = of_version.get_indexer(named) if len(named) else np.empty(0, dtype="int64")
+    child = np.flatnonzero(versions["parent_version"].notna())
+    # Most were tuned from the version before them; only the others are worth a look-up.
+    parent = np.where(_from_the_one_before(versions)[child], child - 1, -1)
+    other = parent < 0
+    parent[other] = position_of(versions, named[other])
     pairs = [(child[parent >= 0], parent[parent >= 0])]
     rest = [
         (int(at), token)
@@ -48,7 +50,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     if rest:
         made = instants(versions["use_life_start"])
         of_model = versions.groupby("model_name").indices
-        places = of_version.get_indexer([token for _, token in rest])
+        places = position_of(versions, pd.Series([token for _, token in rest]))
         found = [
             (at, place if place >= 0 else _newest(of_model.get(token), made, at))
             for (at, token), place in zip(rest, places, strict=True)
@@ -62,22 +64,41 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     return child[older], parent[older], child[~older], parent[~older]
 
 
+def _from_the_one_before(versions: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which versions name as their parent just the row above them."""
+    found = np.zeros(len(versions), dtype=bool)
+    names, named = versions["model_version"].array, versions["parent_version"].array
+    found[1:] = np.asarray(names[:-1] == named[1:], dtype=bool)
+    return found
+
+
 def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) -> int:
     """Return the newest of a model's versions that was made before the child, or -1."""
     if positions is None:
         return -1
     before = positions[made[positions] < made[child]]
-    return int(before[-1]) if len(before) else -1
+    if not len(before):
+        return -1
+    # A stored table is ordered by name, not by time; of versions of one instant the last stands.
+    return int(before[np.flatnonzero(made[before] == made[before].max())[-1]])
 
 
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
     """Return how many fine-tunings lie between each version and its base model, its own included."""
-    depth = [1] * len(versions)
+    rows = np.arange(len(versions))
+    follows = np.zeros(len(versions), dtype=bool)
+    follows[child[parent == child - 1]] = True
+    follows &= np.bincount(child, minlength=len(versions)) == 1
+    # A version tuned from just the row above lies one deeper; only where such chains begin is to be walked.
+    begins = np.maximum.accumulate(np.where(follows, 0, rows))
+    within = rows - begins
     made = instants(versions["use_life_start"])
     order = np.lexsort((child, made[child]))
+    order = order[~follows[child[order]]]
+    depth = np.ones(len(versions), dtype="int64")
     for young, old in zip(child[order].tolist(), parent[order].tolist(), strict=True):
-        depth[young] = max(depth[young], depth[old] + 1)
-    return np.array(depth, dtype="int64")
+        depth[young] = max(depth[young], depth[begins[old]] + within[old] + 1)
+    return depth[begins] + within
 
 
 def ancestors(versions: pd.DataFrame, model_version: str) -> list[str]:
@@ -106,3 +127,42 @@ def _walk(older: dict[str, list[str]], version: str) -> Iterator[str]:
         further = dict.fromkeys(old for young in nearest for old in older.get(young, []))
         nearest = [old for old in further if old not in seen]
         seen.update(nearest)
+
+
+def family(versions: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
+    """Return some versions with those they were fine-tuned from, and those fine-tuned from them.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Table `model_versions`, all of it: a parent may be of another model.
+    chosen : sequence of str
+        Versions wanted, in this order.
+
+    Returns
+    -------
+    DataFrame
+        Their rows, with `parents` and `children` (lists of versions, the oldest child first) and `handed_on_kgco2e`, what
+        others carry of a version's own and inherited footprint.
+    """
+    names = versions["model_version"].to_numpy()
+    positions = pd.Index(names).get_indexer(pd.Index(chosen))
+    rows = versions.take(positions).reset_index(drop=True)
+    child, parent, _, _ = parents(versions)
+    by_age = np.argsort(instants(versions["use_life_start"])[child], kind="stable")
+    child, parent = child[by_age], parent[by_age]
+    carried = rows["total_kgco2e"] + rows["inherited_kgco2e"].fillna(0.0)
+    return rows.assign(
+        parents=_relatives(child, parent, positions, names),
+        children=_relatives(parent, child, positions, names),
+        handed_on_kgco2e=carried * rows["handed_on_share"].fillna(0.0),
+    )
+
+
+def _relatives(of: Ints, who: Ints, positions: Ints, names: NDArray[np.object_]) -> pd.Series:
+    """Return for each position the names of those on the other side of its pairs, each once."""
+    near = np.isin(of, positions)
+    found: dict[int, dict[str, None]] = {int(at): {} for at in positions}
+    for at, other in zip(of[near].tolist(), who[near].tolist(), strict=True):
+        found[at][str(names[other])] = None
+    return pd.Series([list(found[int(at)]) for at in positions], dtype="object")

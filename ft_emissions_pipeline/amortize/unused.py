@@ -83,7 +83,8 @@ def _of_usage(versions: pd.DataFrame, usage: pd.DataFrame) -> pd.DataFrame:
             named & (place < 0) & (model >= 0),
             lambda row: (
                 f"names version {row['model_version']!r} of model {row['model_name']!r}, "
-                "but no run has this id; name the run's id, or leave the version out"
+                "but no run has this id; name the run's id, give it this label under aliases in "
+                "models.yaml, or leave the version out"
             ),
         ),
         "unknown_model": (

@@ -14,12 +14,14 @@ from ft_emissions_pipeline.amortize.days import (
     Ints,
     instants,
     labelled,
+    places,
     position_of,
     served_days,
     total_inferences,
 )
 from ft_emissions_pipeline.amortize.inheritance import with_inheritance
 from ft_emissions_pipeline.amortize.lifecycle import (
+    ENDED_BY,
     Instants,
     Service,
     present_names,
@@ -30,6 +32,8 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE,
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
 
 _DAY = np.timedelta64(1, "D")
+RULES = (*ENDED_BY, "disclosed", "usual_interval", "default")
+"""What the end of a use life rests on: what ended it, or what it is expected by."""
 _OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
 
 
@@ -81,7 +85,7 @@ def model_versions(
     life_end = np.where(named > end, named, end)
     versions["pauses"] = _pauses(serves, stretch_end, life_end)
     versions["use_life_end"] = pd.to_datetime(life_end).tz_localize("UTC")
-    versions["use_life_rule"] = rule
+    versions["use_life_rule"] = labelled(rule, RULES)
     versions["status"] = labelled(closed.astype("int64"), ("open", "closed"))
     versions["projected_inferences"] = (
         versions["expected_inferences_per_day"] * versions["expected_use_life_days"]
@@ -95,7 +99,7 @@ def model_versions(
     child, parent, _, _ = lineage.parents(versions)
     versions["generation"] = lineage.generations(versions, child, parent)
     versions = _with_declared(versions, told)
-    versions = with_inheritance(versions, serves.heir[last], days)
+    versions = with_inheritance(versions, serves.heir[last], (child, parent), days)
     return conform(versions.reindex(columns=MODEL_VERSIONS.names), MODEL_VERSIONS)
 
 
@@ -125,7 +129,7 @@ def _last_of_each(position: Ints) -> Ints:
 
 def _daily(usage: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
     """Return inferences by code of the model and day."""
-    model = names.get_indexer(usage["model_name"])
+    model = places(names, usage["model_name"])
     daily = pd.DataFrame({"model": model, "date": usage["date"], "inferences": usage["inferences"]})
     return daily[model >= 0].groupby(["model", "date"], as_index=False)["inferences"].sum()
 
@@ -137,10 +141,10 @@ def _ends(
     serves: Service,
     daily: pd.DataFrame,
     as_of: pd.Timestamp,
-) -> tuple[Instants, np.ndarray, np.ndarray]:
-    """Return when each version's last stretch of service ends, what that rests on, and if it is closed."""
+) -> tuple[Instants, Ints, np.ndarray]:
+    """Return when each version's last stretch of service ends, its place in `RULES`, and if it is closed."""
     last = _last_of_each(serves.position)
-    end, rule = serves.closes[last].copy(), serves.ended_by[last].astype("<U14", copy=True)
+    end, rule = serves.closes[last].copy(), serves.ended_by[last].copy()
     closed = ~np.isnat(end)
     at = np.flatnonzero(~closed)
     if not len(at):
@@ -152,13 +156,16 @@ def _ends(
     repeated = ~disclosed & (usual > 0)
     seconds = np.where(repeated, usual, life * 86400.0)
     expected = opened + (seconds * 1e6).round().astype("timedelta64[us]")
-    why = np.select([disclosed, repeated], ["disclosed", "usual_interval"], default="default")
+    by_default, by_interval = RULES.index("default"), RULES.index("usual_interval")
+    why = np.select(
+        [disclosed, repeated], [RULES.index("disclosed"), by_interval], default=by_default
+    )
     served = daily.groupby("model")["date"].max().reindex(model[at])
     served_until = served.to_numpy().astype("datetime64[us]") + _DAY
-    outlived = (why == "default") & (served_until > expected)
+    outlived = (why == by_default) & (served_until > expected)
     expected = np.where(outlived, served_until, expected)
     today_ends = np.datetime64(pd.Timestamp(as_of).date(), "us") + _DAY
-    over = (why != "usual_interval") & (expected <= today_ends)
+    over = (why != by_interval) & (expected <= today_ends)
     still = np.where(over, expected, np.maximum(expected, today_ends))
     end[at], rule[at], closed[at] = np.maximum(still, opened), why, over
     return end, rule, closed
@@ -206,14 +213,16 @@ def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
     Of hundreds of thousands of versions a day changes a few; only these need a closer look.
     """
-    place = pd.Index(new["model_version"]).get_indexer(old["model_version"])
+    place = position_of(new, old["model_version"])
     held = np.flatnonzero(place >= 0)
-    before, after = old.take(held), new.take(place[held])
+    before = old if len(held) == len(old) else old.take(held)
     same = np.ones(len(held), dtype=bool)
     for name in MODEL_VERSIONS.names:
-        one, other = before[name].array, after[name].array
-        differs = np.flatnonzero(~np.asarray(one == other, dtype=bool))
-        same[differs] &= pd.isna(one[differs]) & pd.isna(other[differs])
+        one, other = before[name].array, new[name].array.take(place[held])
+        equal = np.asarray(one == other, dtype=bool)
+        if not equal.all():
+            equal |= pd.isna(one) & pd.isna(other)
+        same &= equal
     kept_old, kept_new = np.ones(len(old), dtype=bool), np.ones(len(new), dtype=bool)
     kept_old[held[same]], kept_new[place[held][same]] = False, False
     return old[kept_old], new[kept_new]
@@ -244,9 +253,8 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
             ),
         }
     )
-    at = present.get_indexer(versions["model_name"])
-    columns = {name: own[name].take(at).array for name in own}
+    at = places(present, versions["model_name"])
+    columns = {name: own[name].array.take(at) for name in own}
     if "team" in versions:
-        of_run = versions["team"].to_numpy()
-        columns["team"] = pd.Series(columns["team"]).where(pd.notna(columns["team"]), of_run).array
+        columns["team"] = pd.Series(columns["team"], dtype="str").fillna(versions["team"])
     return versions.assign(**columns)

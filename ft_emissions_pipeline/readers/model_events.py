@@ -4,13 +4,15 @@
       support-bot:
         team: support
         hand_on: unused
+        aliases: {v5: support-bot-05}
         events:
           - {at: 2026-01-09T08:00:00Z, rolled_back_to: support-bot-05}
           - {at: 2026-02-01, renamed_to: assistant}
           - {at: 2026-03-01, retired: everything}
 
-A model's own keys hold for all its time. An event has an instant, and one thing that happened; what
-was retired is a version, or `everything`. A date alone is its midnight.
+A model's own keys hold for all its time. An alias is a label by which usage or an event may name a
+version, and the id of the run that made it. An event has an instant, and one thing that happened;
+what was retired is a version, or `everything`. A date alone is its midnight.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from ft_emissions_pipeline.tables import MODEL_EVENTS
 
 FORMAT = "model_events"
 LOG = "`models.yaml`"
-TELLS = "roll-backs, retirements and new names of models; team; how the footprint is to be shared"
+TELLS = "roll-backs, retirements and new names of models; labels of versions; team; how the footprint is to be shared"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "events"
 PROGRESS = None
@@ -100,11 +102,21 @@ def _parts(model: str, entry: object) -> list[tuple[str, object]]:
         return [(model, entry)]
     events = entry.get("events") or []
     listed = events if isinstance(events, list) else [events]
-    choices = {key: value for key, value in entry.items() if key != "events"}
+    choices = {key: value for key, value in entry.items() if key not in ("events", "aliases")}
     own: list[tuple[str, object]] = [(model, choices)] if choices else []
+    own += [
+        (f"{model}/aliases/{label}", {"alias": str(label), "of": version})
+        for label, version in _aliases(entry).items()
+    ]
     return own + [
         (f"{model}/events/{place}", {"event": event}) for place, event in enumerate(listed, start=1)
     ]
+
+
+def _aliases(entry: Mapping[object, object]) -> Mapping[object, object]:
+    """Return run ids by label; what is no mapping becomes one record, which is then refused."""
+    aliases = entry.get("aliases") or {}
+    return aliases if isinstance(aliases, dict) else {"": aliases}
 
 
 def _row(part: object, settings: Settings) -> dict[str, object]:
@@ -113,13 +125,23 @@ def _row(part: object, settings: Settings) -> dict[str, object]:
         raise RefusalError(msg, "wrong_shape")
     if "event" in part:
         return _event(part["event"], settings)
+    if "alias" in part:
+        return _alias(part)
     unknown = [key for key in part if key not in (*_WORDS, *_NUMBERS)]
     if unknown:
-        known = ", ".join((*_WORDS, *_NUMBERS, "events"))
+        known = ", ".join((*_WORDS, *_NUMBERS, "aliases", "events"))
         msg = f"{unknown[0]!r} is no choice for a model; there are {known}"
         raise RefusalError(msg, "bad_value")
     words = {key: _text(part, key) for key in _WORDS}
     return {"event": "declared", **words, **{key: number(part.get(key), key) for key in _NUMBERS}}
+
+
+def _alias(part: Mapping[object, object]) -> dict[str, object]:
+    label, version = part["alias"], part["of"]
+    if not label or not version or not isinstance(version, str):
+        msg = "aliases are {<label>: <id of the run that made the version>, ...}"
+        raise RefusalError(msg, "wrong_shape")
+    return {"event": "labelled", "new_name": label, "model_version": version}
 
 
 def _event(event: object, settings: Settings) -> dict[str, object]:

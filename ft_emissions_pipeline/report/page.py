@@ -27,9 +27,12 @@ NOT_JOINED_SHOWN = 30
 REASON_EXAMPLES = 3
 REMEDIES_SHOWN = 10
 PERIODS_SHOWN = 12
-TEAMS_SHOWN = 20
+LABELS_SHOWN = 20
 EXPLAINED_SHOWN = 20
 FINDINGS_SHOWN = 10
+LINEAGES_SHOWN = 12
+VERSIONS_SHOWN = 5
+RELATIVES_SHOWN = 4
 
 PARTS = {
     "carbon": {
@@ -78,7 +81,14 @@ def page(data: ReportData) -> str:
         models=models.head(MODELS_IN_TABLE).to_dict("records"),
         all_models=len(models),
         drawn=len(drawn),
-        sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, TEAMS_SHOWN),
+        sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, LABELS_SHOWN),
+        lineages=summary.lineages(
+            data.model_versions,
+            data.run_impacts,
+            [str(name) for name in models["model_name"].head(LINEAGES_SHOWN)],
+            VERSIONS_SHOWN,
+        ),
+        relatives_shown=RELATIVES_SHOWN,
         over_time=_over_time(points, step_days, drawn, spans),
         own_days=own_days,
         compositions=_compositions(data, drawn, len(models)),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline import amortize
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
 from ft_emissions_pipeline.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
@@ -212,15 +213,15 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
     return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
 
 
-def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[str, Any]]:
-    """Return the fleet's latest months, its latest quarter and year, and that year's teams.
+def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[str, Any]]:
+    """Return the fleet's latest months, its latest quarter and year, and that year's teams and tags.
 
     Parameters
     ----------
     rollups : DataFrame
         Table `rollups`.
-    periods, teams : int
-        Most months, and most teams, to show; teams stay out where no run names one.
+    periods, labels : int
+        Most months, and most teams and tags each, to show; these stay out where nothing names one.
 
     Returns
     -------
@@ -232,10 +233,12 @@ def latest_sums(rollups: pd.DataFrame, periods: int, teams: int) -> list[dict[st
         fleet[fleet["period"] == period].tail(count)
         for period, count in (("month", periods), ("quarter", 1), ("year", 1))
     ]
-    of_team = rollups[(rollups["grouped_by"] == "team") & (rollups["period"] == "year")]
-    of_team = of_team[of_team["date"] == of_team["date"].max()]
-    if of_team["name"].notna().any():
-        shown.append(of_team.nlargest(teams, "allocated_kgco2e"))
+    of_year = rollups[rollups["period"] == "year"]
+    of_year = of_year[of_year["date"] == of_year["date"].max()]
+    for label in ("team", "tag"):
+        named = of_year[of_year["grouped_by"] == label]
+        if named["name"].notna().any():
+            shown.append(named.nlargest(labels, "allocated_kgco2e"))
     rows = pd.concat(shown)
     return [{**row, "label": _label(row)} for row in rows.to_dict("records")]
 
@@ -247,7 +250,52 @@ def _label(row: dict[str, Any]) -> str:
     }[row["period"]]  # fmt: skip
     if row["grouped_by"] == "fleet":
         return period
-    return f"{period}, {row['name'] if isinstance(row['name'], str) else 'no team named'}"
+    label = row["grouped_by"]
+    if not isinstance(row["name"], str):
+        return f"{period}, no {label} named"
+    return f"{period}, {label} {row['name']}"
+
+
+def lineages(
+    model_versions: pd.DataFrame, run_impacts: pd.DataFrame, names: list[str], shown: int
+) -> list[dict[str, Any]]:
+    """Return from which versions the latest versions of models were fine-tuned.
+
+    Parameters
+    ----------
+    model_versions, run_impacts : DataFrame
+        Tables of the same name.
+    names : list of str
+        Models; one of a single version without parents has no lineage and is left out.
+    shown : int
+        Most versions of a model.
+
+    Returns
+    -------
+    list of dict
+        model_name, versions (how many there are), base_models, base_gco2e_per_inference, rows
+        (what `amortize.family` returns of the latest versions, the newest first).
+    """
+    table = model_versions[model_versions["model_name"].isin(names)]
+    table = table.sort_values(["use_life_start", "model_version"], ascending=False)
+    latest = table.groupby("model_name").head(shown)
+    family = amortize.family(model_versions, latest["model_version"].tolist())
+    bases = run_impacts.groupby("model_name")["base_model"].unique()
+    counted = table["model_name"].value_counts()
+    found = []
+    for name in names:
+        rows = family[family["model_name"] == name]
+        if len(rows) and (len(rows) > 1 or rows["parents"].map(bool).any()):
+            found.append(
+                {
+                    "model_name": name,
+                    "versions": int(counted[name]),
+                    "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
+                    "base_gco2e_per_inference": rows["base_gco2e_per_inference"].iloc[0],
+                    "rows": rows.to_dict("records"),
+                }
+            )
+    return found
 
 
 def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:

@@ -128,7 +128,7 @@ def _restate_days(
 ) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
     """Share the runs' models over their days again, and note what moved."""
     as_of, ids = recompute.as_of(warehouse), set(runs["run_id"])
-    models = recompute.with_other_names(warehouse, set(runs["model_name"]))
+    models = recompute.related(warehouse, set(runs["model_name"]))
     versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
     schedule = amortize.monthly_schedule(versions, usage, as_of, events)
     days = restate.life_days(recompute.moved_versions(stored, versions, ids), as_of)

@@ -97,7 +97,7 @@ def _days(warehouse: str | Path, found: Affected, choices: Choices) -> pd.Dateti
         late = found.runs[retimed]
         validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, late)
         _, _, _, impacts, _ = recompute.computed(warehouse, validated, choices)
-        models = recompute.with_other_names(warehouse, set(late["model_name"]))
+        models = recompute.related(warehouse, set(late["model_name"]))
         new, old, _, _ = recompute.versions(warehouse, models, as_of, impacts)
         lives = pd.concat([lives, recompute.moved_versions(old, new, set())])
     return restate.life_days(lives, as_of).union(of_runs)

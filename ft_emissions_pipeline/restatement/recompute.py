@@ -22,6 +22,7 @@ from ft_emissions_pipeline import (
 )
 from ft_emissions_pipeline import impacts as impact
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.amortize import lineage
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
@@ -114,15 +115,24 @@ def versions(
     return amortize.model_versions(impacts, usage, as_of, events), stored, usage, events
 
 
-def with_other_names(warehouse: str | Path, models: set[str]) -> set[str]:
-    """Return names of models with those that they had before or after a renaming."""
+def related(warehouse: str | Path, models: set[str]) -> set[str]:
+    """Return models with all to which a renaming or a fine-tuning of one from another ties them.
+
+    What a version inherits, and its generation, rest on its ancestors, on whatever model.
+    """
     events = store.read(warehouse, MODEL_EVENTS)
-    pairs = events.loc[events["event"] == "renamed", ["model_name", "new_name"]].to_numpy()
-    names, size = set(models), -1
-    while len(names) > size:
-        size = len(names)
-        names |= {name for pair in pairs if names & set(pair) for name in pair}
-    return names
+    renamed = events.loc[events["event"] == "renamed", ["model_name", "new_name"]].to_numpy()
+    names = ["model_name", "model_version", "parent_version", "use_life_start"]
+    versions = store.read(warehouse, MODEL_VERSIONS, columns=names)
+    child, parent, _, _ = lineage.parents(versions)
+    of = versions["model_name"].to_numpy()
+    elsewhere = of[child] != of[parent]
+    pairs = {*map(tuple, renamed), *zip(of[child][elsewhere], of[parent][elsewhere], strict=True)}
+    found, size = set(models), -1
+    while len(found) > size:
+        size = len(found)
+        found |= {name for pair in pairs if found & set(pair) for name in pair}
+    return found
 
 
 def moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.DataFrame:

@@ -71,11 +71,13 @@ class Scattered:
 
     def interval(self, rows: np.ndarray, group: np.ndarray) -> tuple[Floats, Floats]:
         """Return the 5th and 95th percentile of sums of runs."""
-        return uncertainty.interval_of_sums(self.value[rows], rows, group, self.by)
+        parts = uncertainty.parts_of_sums(rows, group, self.by)
+        return uncertainty.interval_of_sums(self.value[rows], parts, self.by)
 
     def moves(self, rows: np.ndarray, group: np.ndarray) -> uncertainty.Moves:
         """Return how sums of runs move with what makes them uncertain."""
-        return uncertainty.moves_of_sums(self.value[rows], rows, group, self.by)
+        parts = uncertainty.parts_of_sums(rows, group, self.by)
+        return uncertainty.moves_of_sums(self.value[rows], parts, self.by)
 
     def scaled(self, factor: Floats) -> Scattered:
         """Return the quantity times a certain factor for each run."""

@@ -38,6 +38,15 @@ def test_events_and_choices_are_rows_with_their_places(read):
     ]
 
 
+def test_a_label_of_a_version_is_a_row(read):
+    reading = read("models.yaml", "models: {bot: {aliases: {v3: bot-03, 4: bot-04}}}\n")
+    rows = reading.events.set_index("source_record")
+    assert rows["event"].tolist() == ["labelled", "labelled"]
+    assert rows["new_name"].to_dict() == {"bot/aliases/v3": "v3", "bot/aliases/4": "4"}
+    assert rows["model_version"].tolist() == ["bot-03", "bot-04"]
+    assert reading.records == 2
+
+
 @pytest.mark.parametrize(
     ("entry", "code"),
     [
@@ -51,6 +60,9 @@ def test_events_and_choices_are_rows_with_their_places(read):
         ("{metod: monthly}", "bad_value"),
         ("{base_model_kgco2e: much}", "not_a_number"),
         ("{base_model_inferences: 0}", "out_of_range"),
+        ("{aliases: [v3]}", "wrong_shape"),
+        ("{aliases: {v3: [bot-03, bot-04]}}", "wrong_shape"),
+        ("{aliases: {v3: }}", "wrong_shape"),
         ("[retired]", "wrong_shape"),
     ],
 )
