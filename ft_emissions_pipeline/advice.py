@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import api, methodology, telemetry, uncertainty
+from ft_emissions_pipeline import api, factors_used, methodology, telemetry, uncertainty
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.impacts import INPUTS, footprint
-from ft_emissions_pipeline.normalize import IMPUTED
+from ft_emissions_pipeline.impacts import (
+    INPUTS,
+    UncertainInputs,
+    chain_of,
+    footprint,
+    uncertain_inputs,
+)
+from ft_emissions_pipeline.normalize import IMPUTED, normalize
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
 from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.tables import RUN_FIELDS
@@ -48,11 +55,8 @@ _MARK = "\x1f"
 def advise(
     runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
     *,
-    only: str | None = None,
     by: Key = "run_id",
-    profile: str = "default",
-    reference: ref.Reference | None = None,
-    calibrate: bool = False,
+    **options: Any,
 ) -> pd.DataFrame:
     """Say what to disclose next, for each run or each model.
 
@@ -60,17 +64,15 @@ def advise(
     ----------
     runs : DataFrame, mapping, or sequence of mappings
         As `estimate` takes them.
-    only : str, optional
-        A run's id or a model's name; all runs by default.
     by : str
         `run_id`, or `model_name` for the total over each model's runs.
-    profile, reference, calibrate
-        As `estimate` takes them.
+    **options
+        `only`, `profile`, `reference`, `calibrate` and `token_time`, as `try_fields` takes them.
 
     Returns
     -------
     DataFrame
-        What `of_accepted` returns.
+        What `ranked` returns.
 
     Raises
     ------
@@ -79,48 +81,79 @@ def advise(
     ValueError
         As `estimate` raises it.
     """
-    factors = reference or ref.load()
-    valid, _ = api.accepted(runs, factors)
-    coefficients = telemetry.calibration(valid) if calibrate else None
-    chosen = methodology.profile(profile)
-    return of_accepted(api.selected(valid, only), factors, chosen, coefficients, by=by)
+    return ranked(try_fields(runs, **options), by)
 
 
-def of_accepted(
-    valid: pd.DataFrame,
-    reference: ref.Reference,
-    profile: methodology.Profile,
-    calibration: pd.DataFrame | None = None,
+@dataclass(frozen=True)
+class Outcomes:
+    """What the disclosure of each missing field would do to each run.
+
+    `now` has a row per run, indexed by run_id; `tried` one per run and field, with `value`, `tier` and
+    `decides`. `amount` and `scatter` have, by total, the rows of both, one after the other.
+    """
+
+    now: pd.DataFrame
+    tried: pd.DataFrame
+    amount: dict[str, np.ndarray]
+    scatter: dict[str, uncertainty.Members]
+
+
+def try_fields(
+    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
     *,
-    by: Key = "run_id",
-) -> pd.DataFrame:
-    """Try every missing field of every run: disclose the value that stands in for it, and look.
+    only: str | None = None,
+    profile: str = "default",
+    reference: ref.Reference | None = None,
+    calibrate: bool = False,
+    token_time: pd.DataFrame | None = None,
+) -> Outcomes:
+    """Try every missing field of every run.
 
     Parameters
     ----------
-    valid : DataFrame
-        Rows of table `validated_runs`.
+    runs : DataFrame, mapping, or sequence of mappings
+        As `estimate` takes them.
+    only : str, optional
+        A run's id or a model's name; all runs by default.
+    profile, reference, calibrate
+        As `estimate` takes them.
+    token_time : DataFrame, optional
+        Rows of table `token_time_model` for the days of the runs; the packaged model by default.
+    """
+    factors = reference or ref.load()
+    chosen = methodology.profile(profile)
+    accepted, _ = api.accepted(runs, factors)
+    calibration = telemetry.calibration(accepted) if calibrate else None
+    valid = api.selected(accepted, only)
+    models = api.models_in_force(valid, factors, token_time)
+    made = api.footprints(valid, factors, chosen, calibration, models)
+    return of_footprints(valid, *made, factors, chosen, models, calibration)
+
+
+def of_footprints(
+    valid: pd.DataFrame,
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    run_impacts: pd.DataFrame,
+    reference: ref.Reference,
+    profile: methodology.Profile,
+    token_time: pd.DataFrame,
+    calibration: pd.DataFrame | None = None,
+) -> Outcomes:
+    """Try every missing field of runs whose footprints are known: state what stands in for it, and look.
+
+    Parameters
+    ----------
+    valid, normalized, provenance, run_impacts : DataFrame
+        Rows of tables `validated_runs`, `normalized_runs`, `field_provenance` and `run_impacts`.
     reference : Reference
         Reference tables.
     profile : Profile
         Choices of the methodology.
+    token_time : DataFrame
+        Rows of table `token_time_model` for the days of the runs.
     calibration : DataFrame, optional
         Coefficients of `telemetry.calibration`, where they are applied.
-    by : str
-        `run_id` or `model_name`.
-
-    Returns
-    -------
-    DataFrame
-        One row per run or model and field whose disclosure narrows the interval of the carbon or the
-        water, the best for the carbon first; one row with an empty field where none does.
-        Columns: run_id (by run), model_name; quality_tier, share_imputed and share_of_total_imputed
-        of the run or model; field to disclose (two, separated by a space, for the times), value that
-        stands in for it now, tier of that value, runs in which it is missing, decides (other inputs
-        of the footprint that become more certain with it);
-        p05 and p95 of carbon [kgCO2e] and water [L] now, and with the prefix `then_` once the
-        field is disclosed; carbon_narrowed and water_narrowed, the share of the interval's width
-        that goes.
 
     Notes
     -----
@@ -134,18 +167,124 @@ def of_accepted(
     left out: its disclosure changes the figure before it narrows an interval.
     A disclosed number keeps the spread of disclosed numbers. Conventions, such as the use life of
     hardware, are no field of a run and stay as they are.
-    Over the runs of a model bounds add up: runs of one model have their gaps in common. Its tier is
-    its worst run's, and its shares are means weighted by carbon.
+
+    The rules are asked once for each kind of run (`_kinds`): in runs of one kind a disclosure changes the
+    same inputs by the same ratio, to the same spread.
     """
-    normalized, provenance, impacts = api.footprints(valid, reference, profile, calibration)
-    tried = _with_one_field_disclosed(valid, normalized, provenance)
-    found = _outcomes(tried, provenance, reference, profile, calibration)
-    now = impacts.set_index("run_id")
-    before = found["of_run"].map(now["total_kgco2e"]).astype(float)
-    found = found[(found["total_kgco2e"] - before).abs() <= MOVED * before]
+    valid, normalized = (
+        each.set_index("run_id", drop=False).loc[run_impacts["run_id"]].reset_index(drop=True)
+        for each in (valid, normalized)
+    )
+    provenance = provenance[provenance["run_id"].isin(set(valid["run_id"]))]
+    inputs = uncertain_inputs(normalized, provenance, reference)
+    routes = normalized[["energy_route"]]
+    _, spreads = _totals(inputs.values, inputs.log_sd, routes, profile, reference)
+    missing = _missing(provenance)
+    missing["run"] = pd.Index(valid["run_id"]).get_indexer(missing["run_id"])
+    kind = _kinds(valid, provenance, inputs, spreads)
+    missing["kind"] = kind[missing["run"]]
+    copies = _with_one_field_disclosed(
+        valid, normalized, missing[missing["run"] == missing["kind"]]
+    )
+    filled, origins = normalize(
+        copies.drop(columns=["of", "field"]), reference, profile, token_time, calibration
+    )
+    stated = uncertain_inputs(filled, origins, reference)
+    copies["decides"] = _decided(copies, inputs, stated)
+    copies["copy"] = np.arange(len(copies))
+    tried = missing.merge(
+        copies[["of", "field", "decides", "copy"]],
+        left_on=["kind", "disclose"], right_on=["of", "field"], suffixes=("_now", ""),
+    )  # fmt: skip
+    run, of_kind, copy = (tried[name].to_numpy() for name in ("run", "kind", "copy"))
+    values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
+    routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
+    amount, spreads = _totals(values, log_sd, routes, profile, reference)
+    carbon, runs = amount["total_kgco2e"], len(valid)
+    tried["row"] = np.arange(runs, runs + len(tried))
+    stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
+    shown = ["run_id", "model_name", "quality_tier", "share_imputed", "total_kgco2e"]
     share = share_of_total_imputed(normalized, provenance, profile, reference)
-    now["share_of_total_imputed"] = share.to_numpy()
-    return _ranked(_grouped(now, found, by), by)
+    return Outcomes(
+        run_impacts[shown].assign(share_of_total_imputed=share.to_numpy()).set_index("run_id"),
+        tried.loc[stays, ["run", "row", "field", "value", "tier", "decides"]],
+        amount,
+        {name: uncertainty.members(spreads[name], variables) for name in METRICS},
+    )
+
+
+def _with_copies(
+    now: UncertainInputs,
+    stated: UncertainInputs,
+    run: np.ndarray,
+    of_kind: np.ndarray,
+    copy: np.ndarray,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return value, spread and variable of each input: of the runs, then of their disclosed fields.
+
+    `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to `run`.
+    """
+    values, log_sd, variables, known = {}, {}, {}, 0
+    for name, value in now.values.items():
+        then = stated.values[name][copy]
+        there = value[of_kind] != 0
+        moved = np.divide(then, value[of_kind], out=np.ones(len(then)), where=there)
+        values[name] = np.concatenate([value, np.where(there, value[run] * moved, then)])
+        log_sd[name] = np.concatenate([now.log_sd[name], stated.log_sd[name][copy]])
+        codes, rows = pd.factorize(np.concatenate([now.shared[name], stated.shared[name][copy]]))
+        variables[name] = np.where(codes < 0, -1, codes + known)
+        known += len(rows)
+    return values, log_sd, variables
+
+
+def _totals(
+    values: Mapping[str, np.ndarray],
+    log_sd: Mapping[str, np.ndarray],
+    routes: pd.DataFrame,
+    profile: methodology.Profile,
+    reference: ref.Reference,
+) -> tuple[dict[str, np.ndarray], dict[str, uncertainty.Spread]]:
+    chain = chain_of(routes, profile, reference)
+
+    def totals(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        parts = chain(inputs)
+        return {name: parts[name] for name in METRICS}
+
+    return totals(values), uncertainty.propagate(totals, values, log_sd)
+
+
+def _kinds(
+    valid: pd.DataFrame,
+    provenance: pd.DataFrame,
+    inputs: UncertainInputs,
+    spreads: Mapping[str, uncertainty.Spread],
+) -> np.ndarray:
+    """Return for each run the first one of its kind.
+
+    Runs of one kind ask the same of the reference tables, were filled by the same rules from the same
+    rows, and have the same spread in everything that moves a total. A run that rests on a prediction
+    is one of a kind: how certain that is depends on its amounts.
+    """
+    named = provenance.groupby(["field", "basis", "rule", "factor_id"], dropna=False).ngroup()
+    by_run = named.groupby(provenance["run_id"]).agg(lambda rows: hash(tuple(rows)))
+    parts = {
+        "factors_key": factors_used.factors_key(valid),
+        "rules": valid["run_id"].map(by_run),
+        "predicted": np.zeros(len(valid), dtype=int),
+    }
+    rows = provenance[provenance["basis"] == "predicted"]
+    predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
+    predicted["pace"] = set().union(*(predicted.get(name, set()) for name in TIMES))
+    for name, log_sd in inputs.log_sd.items():
+        moves = np.any(
+            [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
+        )
+        parts[name] = np.round(np.where(moves, log_sd, 0.0), 9)
+        alone = moves & valid["run_id"].isin(predicted.get(name, set())).to_numpy()
+        parts["predicted"] = np.where(alone, np.arange(1, len(valid) + 1), parts["predicted"])
+    kind = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup().to_numpy()
+    first = pd.Series(np.arange(len(kind))).groupby(kind).first().to_numpy()
+    return np.asarray(first[kind])
 
 
 def share_of_total_imputed(
@@ -208,163 +347,172 @@ def best(advised: pd.DataFrame) -> pd.DataFrame:
     return advised.drop_duplicates(key).reset_index(drop=True)
 
 
-def _with_one_field_disclosed(
-    valid: pd.DataFrame, normalized: pd.DataFrame, provenance: pd.DataFrame
-) -> pd.DataFrame:
-    """Return a copy of a run for each of its missing fields, that field disclosed.
-
-    Beside the columns of `validated_runs`: of_run, field, value and tier now.
-    """
+def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
+    """Return the missing fields of runs: run_id, field to disclose, where its value stands, value and tier."""
     missing = provenance[
         provenance["basis"].isin(IMPUTED)
         | provenance["rule"].astype("str").str.endswith("_name_ambiguous")
     ]
-    missing = missing.assign(disclose=missing["field"].replace(NAMED_BY))
-    missing = missing[missing["disclose"].isin(RUN_FIELDS)]
+    missing = missing.assign(
+        disclose=missing["field"].replace(NAMED_BY), tier=missing["basis"].map(TIER_OF_BASIS)
+    )
+    missing = missing.loc[
+        missing["disclose"].isin(RUN_FIELDS), ["run_id", "disclose", "field", "value", "tier"]
+    ]
     # An identity stands before the name that was made after it.
     missing = missing.sort_values(
         "field", key=lambda field: ~field.isin(list(NAMED_BY)), kind="stable"
     ).drop_duplicates(["run_id", "disclose"])
-    missing = _times_together(missing)
-    position = pd.Index(valid["run_id"])
-    origins = _origins(valid)
-    copies = []
+    times = missing[missing["disclose"].isin(TIMES)].sort_values("disclose", ascending=False)
+    together = dict.fromkeys(("disclose", "field", "value"), " ".join)
+    both = times.groupby("run_id", as_index=False).agg({**together, "tier": "first"})
+    return pd.concat([missing.drop(times.index), both], ignore_index=True)
+
+
+def _with_one_field_disclosed(
+    valid: pd.DataFrame, normalized: pd.DataFrame, missing: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a copy of a run for each of its missing fields, that field disclosed.
+
+    Beside the columns of `validated_runs`: of, the run's place among the runs; field.
+    """
+    origins = _origins(valid, missing["run"].unique())
+    copies = [valid.head(0).assign(of=0, field="")]
     for (disclose, source), rows in missing.groupby(["disclose", "field"]):
-        at = position.get_indexer(rows["run_id"])
+        at = rows["run"].to_numpy()
         copy = valid.iloc[at].reset_index(drop=True)
         names = disclose.split()
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()
         stated = {name: ["disclosed", "advise"] for name in names}
         copy["origins"] = [json.dumps({**origins[place], **stated}) for place in at]
-        copies.append(
-            copy.assign(
-                of_run=copy["run_id"],
-                run_id=copy["run_id"] + _MARK + disclose,
-                field=disclose,
-                value=rows["value"].to_numpy(),
-                tier=rows["basis"].map(TIER_OF_BASIS).to_numpy(),
-            )
-        )
-    if copies:
-        return pd.concat(copies, ignore_index=True)
-    return valid.head(0).assign(
-        **{name: valid["run_id"].head(0) for name in ("of_run", "field", "value", "tier")}
-    )
+        copy["run_id"] = copy["run_id"] + _MARK + disclose
+        copies.append(copy.assign(of=at, field=disclose))
+    return pd.concat(copies[1:] or copies, ignore_index=True)
 
 
-def _times_together(missing: pd.DataFrame) -> pd.DataFrame:
-    times = missing[missing["disclose"].isin(TIMES)].sort_values("disclose", ascending=False)
-    of_run = times.groupby("run_id")
-    both = of_run.first().assign(
-        disclose=of_run["disclose"].agg(" ".join),
-        field=of_run["field"].agg(" ".join),
-        value=of_run["value"].agg(" ".join),
-    )
-    return pd.concat([missing.drop(times.index), both.reset_index()], ignore_index=True)
-
-
-def _origins(valid: pd.DataFrame) -> list[dict[str, list[str]]]:
-    """Return what each logged field of each run rests on, for single records too."""
+def _origins(valid: pd.DataFrame, places: np.ndarray) -> dict[int, dict[str, list[str]]]:
+    """Return what each logged field of some runs rests on, for single records too."""
     fields = [name for name in RUN_FIELDS if name != "run_id"]
-    logged = valid[fields].notna().to_numpy()
-    return [
-        json.loads(row.origins)
+    rows = valid.iloc[places]
+    logged = rows[fields].notna().to_numpy()
+    return {
+        place: json.loads(row.origins)
         if isinstance(row.origins, str)
         else {
             name: [basis_of(row.source_format, name), f"{row.source_uri}#{row.source_record}"]
             for name, there in zip(fields, present, strict=True)
             if there
         }
-        for row, present in zip(valid.itertuples(index=False), logged, strict=True)
+        for place, row, present in zip(places, rows.itertuples(index=False), logged, strict=True)
+    }
+
+
+def _decided(copies: pd.DataFrame, now: UncertainInputs, then: UncertainInputs) -> list[str]:
+    """Return which other inputs of the footprint became more certain in each copy."""
+    of = copies["of"].to_numpy()
+    narrower = {name: _log_sd(then, name) < _log_sd(now, name)[of] - 1e-9 for name in INPUTS}
+    return [
+        " ".join(name for name in INPUTS if narrower[name][at] and name not in field.split())
+        for at, field in enumerate(copies["field"])
     ]
 
 
-def _outcomes(
-    tried: pd.DataFrame,
-    provenance: pd.DataFrame,
-    reference: ref.Reference,
-    profile: methodology.Profile,
-    calibration: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """Return the bounds of each copy, and which inputs of the footprint it made more certain."""
-    kept = ["of_run", "field", "value", "tier"]
-    _, then, impacts = api.footprints(tried.drop(columns=kept), reference, profile, calibration)
-    found = tried[["run_id", *kept]].merge(impacts[["run_id", *BOUNDS, *METRICS]], on="run_id")
-    then = then[then["field"].isin(INPUTS)]
-    then = then.assign(of_run=then["run_id"].str.rsplit(_MARK, n=1).str[0])
-    both = then.merge(
-        provenance, left_on=["of_run", "field"], right_on=["run_id", "field"], suffixes=("", "_now")
-    )
-    narrower = (
-        uncertainty.log_sd_of_interval(both["p05"], both["p95"])
-        < uncertainty.log_sd_of_interval(both["p05_now"], both["p95_now"]) - 1e-9
-    )
-    follows = np.array(
-        [
-            field not in copy.rsplit(_MARK, 1)[1].split()
-            for copy, field in zip(both["run_id"], both["field"], strict=True)
-        ],
-        dtype=bool,
-    )
-    decides = both[narrower & follows].groupby("run_id")["field"].agg(" ".join)
-    named = [decides.get(copy, "") for copy in found["run_id"]]
-    return found.assign(decides=named).drop(columns="run_id")
+def _log_sd(inputs: UncertainInputs, name: str) -> np.ndarray:
+    common = inputs.log_sd["pace"] if name in TIMES else 0.0
+    return np.asarray(np.hypot(inputs.log_sd[name], common))
 
 
-def _grouped(now: pd.DataFrame, found: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Add runs up to the groups asked for, with the bounds that each field would leave."""
-    key = now["model_name"] if by == "model_name" else pd.Series(now.index, index=now.index)
-    weight = now["total_kgco2e"].where(now["total_kgco2e"] > 0, np.finfo(float).tiny)
-    shares = ["share_imputed", "share_of_total_imputed"]
+def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
+    """Rank fields by how much narrower their disclosure makes the carbon of each run or model.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        Of `try_fields` or `of_footprints`.
+    by : str
+        `run_id` or `model_name`.
+
+    Returns
+    -------
+    DataFrame
+        One row per run or model and field whose disclosure narrows the interval of the carbon or the
+        water, the best for the carbon first; one row with an empty field where none does.
+        Columns: run_id (by run), model_name; quality_tier, share_imputed and share_of_total_imputed
+        of the run or model; field to disclose (two, separated by a space, for the times), value that
+        stands in for it now, tier of that value, runs in which it is missing, decides (other inputs
+        of the footprint that become more certain with it);
+        p05 and p95 of carbon [kgCO2e] and water [L] now, and with the prefix `then_` once the
+        field is disclosed; carbon_narrowed and water_narrowed, the share of the interval's width
+        that goes.
+
+    Notes
+    -----
+    The runs of a model are summed as in the roll-ups: what they have in common adds up before it is
+    squared, and what each has for itself averages out. A model's tier is its worst run's, and its shares
+    are means weighted by carbon.
+    """
+    now = outcomes.now.reset_index()
+    code, names = pd.factorize(now[by])
+    carbon = now["total_kgco2e"].where(now["total_kgco2e"] > 0, np.finfo(float).tiny)
+    grouped = now.groupby(code)
     group = pd.DataFrame(
         {
-            "model_name": now["model_name"].groupby(key).first(),
-            "quality_tier": now["quality_tier"].groupby(key).max(),
+            "key": names,
+            "model_name": grouped["model_name"].first(),
+            "quality_tier": grouped["quality_tier"].max(),
             **{
-                name: (now[name] * weight).groupby(key).sum() / weight.groupby(key).sum()
-                for name in shares
+                name: (now[name] * carbon).groupby(code).sum() / carbon.groupby(code).sum()
+                for name in ("share_imputed", "share_of_total_imputed")
             },
-            **{name: now[name].groupby(key).sum() for name in BOUNDS},
+            **_bounds(outcomes, np.arange(len(now)), code),
         }
     )
-    change = found.assign(key=found["of_run"].map(key))
-    for name in BOUNDS:
-        change[name] = change[name].astype(float) - change["of_run"].map(now[name]).astype(float)
-    fields = change.groupby(["key", "field"], as_index=False).agg(
+    tried = outcomes.tried.assign(group=code[outcomes.tried["run"]])
+    fields = tried.groupby(["group", "field"], as_index=False).agg(
         value=("value", _common),
         tier=("tier", "max"),
-        runs=("of_run", "size"),
+        runs=("run", "size"),
         decides=("decides", lambda names: " ".join(dict.fromkeys(" ".join(names).split()))),
-        **{name: (name, "sum") for name in BOUNDS},
     )
-    rows = fields.merge(group, left_on="key", right_index=True, suffixes=("_change", ""))
+    # A run that has told the field already stays as it is in the sum.
+    members = pd.DataFrame({"group": code, "run": np.arange(len(code))})
+    parts = fields[["group", "field"]].assign(sum=fields.index).merge(members, on="group")
+    parts = parts.merge(tried[["run", "field", "row"]], on=["run", "field"], how="left")
+    rows = parts["row"].fillna(parts["run"]).to_numpy(dtype=np.intp)
+    then = _bounds(outcomes, rows, parts["sum"].to_numpy(dtype=np.intp))
+    fields = fields.assign(**{f"then_{name}": bound for name, bound in then.items()})
+    fields = fields.merge(group, left_on="group", right_index=True)
     for metric, narrowed in zip(METRICS, ("carbon_narrowed", "water_narrowed"), strict=True):
         low, high = f"{metric}_p05", f"{metric}_p95"
-        for name in (low, high):
-            rows[f"then_{name}"] = rows[name] + rows[f"{name}_change"]
-        width, left = rows[high] - rows[low], rows[f"then_{high}"] - rows[f"then_{low}"]
-        rows[narrowed] = (1 - left / width.where(width > 0)).fillna(0.0)
-    rows = rows[(rows["carbon_narrowed"] > 1e-9) | (rows["water_narrowed"] > 1e-9)]
-    settled = group[~group.index.isin(rows["key"])]
-    return pd.concat([rows, settled.rename_axis("key").reset_index()], ignore_index=True)
+        width, left = fields[high] - fields[low], fields[f"then_{high}"] - fields[f"then_{low}"]
+        fields[narrowed] = (1 - left / width.where(width > 0)).fillna(0.0)
+    fields = fields[(fields["carbon_narrowed"] > 1e-9) | (fields["water_narrowed"] > 1e-9)]
+    settled = group[~group["key"].isin(fields["key"])]
+    order = ["model_name", "quality_tier", "share_imputed", "share_of_total_imputed", "field", "value",
+             "tier", "runs", "decides", *BOUNDS, *(f"then_{name}" for name in BOUNDS), "carbon_narrowed", "water_narrowed"]  # fmt: skip
+    every = pd.concat([fields, settled], ignore_index=True).sort_values(
+        ["key", "carbon_narrowed", "water_narrowed", "field"],
+        ascending=[True, False, False, True],
+        na_position="last",
+    )
+    if by == "run_id":
+        every["run_id"] = every["key"]
+        order.insert(0, "run_id")
+    return every.reindex(columns=order).reset_index(drop=True)
+
+
+def _bounds(outcomes: Outcomes, rows: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the bounds of sums over rows of the outcomes, one per group."""
+    found: dict[str, np.ndarray] = {}
+    for metric in METRICS:
+        amount, scatter = outcomes.amount[metric][rows], outcomes.scatter[metric]
+        parts = uncertainty.parts_of_sums(rows, group, scatter)
+        low, high = uncertainty.interval_of_sums(amount, parts, scatter)
+        found |= {f"{metric}_p05": low, f"{metric}_p95": high}
+    return found
 
 
 def _common(values: pd.Series) -> str:
     distinct = values.unique()
     return str(distinct[0]) if len(distinct) == 1 else f"{len(distinct)} values"
-
-
-def _ranked(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    then = [f"then_{name}" for name in BOUNDS]
-    order = ["model_name", "quality_tier", "share_imputed", "share_of_total_imputed", "field", "value",
-             "tier", "runs", "decides", *BOUNDS, *then, "carbon_narrowed", "water_narrowed"]  # fmt: skip
-    if by == "run_id":
-        rows = rows.assign(run_id=rows["key"])
-        order.insert(0, "run_id")
-    ranked = rows.sort_values(
-        ["key", "carbon_narrowed", "water_narrowed", "field"],
-        ascending=[True, False, False, True],
-        na_position="last",
-    )
-    return ranked.reindex(columns=order).reset_index(drop=True)

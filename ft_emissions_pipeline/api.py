@@ -35,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     QUARANTINE,
     RUN_IMPACTS,
+    TOKEN_TIME_MODEL,
     VALIDATED_RUNS,
     conform,
     empty,
@@ -193,12 +194,21 @@ def footprints(
     reference: ref.Reference,
     profile: methodology.Profile,
     calibration: pd.DataFrame | None = None,
+    models: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return tables `normalized_runs`, `field_provenance` and `run_impacts` of accepted runs."""
-    days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
-    model = token_time.parameters(reference, days)
-    normalized, provenance = normalize.normalize(valid, reference, profile, model, calibration)
+    models = models_in_force(valid, reference, models)
+    normalized, provenance = normalize.normalize(valid, reference, profile, models, calibration)
     return normalized, provenance, impact.run_impacts(normalized, provenance, profile, reference)
+
+
+def models_in_force(
+    valid: pd.DataFrame, reference: ref.Reference, models: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the token-time model of each day of some runs; without any given, the packaged one."""
+    if models is not None:
+        return models
+    return token_time.parameters(reference, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
 
 
 def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
@@ -263,8 +273,15 @@ def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, str, bool]:
-    """Return the accepted runs of a warehouse, the profile of its figures, and whether it calibrated.
+def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the accepted runs of a warehouse, and what their figures rest on.
+
+    Returns
+    -------
+    runs : DataFrame
+        Table `validated_runs`.
+    options : dict
+        `profile`, `reference`, `calibrate` and `token_time`, as `advise` and `what_if` take them.
 
     Raises
     ------
@@ -283,7 +300,26 @@ def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, str, bool]:
         )
         raise ValueError(msg)
     routes = store.read(warehouse, NORMALIZED_RUNS, columns=("energy_route",))["energy_route"]
-    return valid, str(profiles[0]), bool((routes == "calibrated").any())
+    reference = ref.in_force(warehouse, keep=False)
+    return valid, {
+        "profile": str(profiles[0]),
+        "reference": reference,
+        "calibrate": bool((routes == "calibrated").any()),
+        "token_time": stored_models(warehouse, valid, reference),
+    }
+
+
+def stored_models(
+    warehouse: str | Path, valid: pd.DataFrame, reference: ref.Reference
+) -> pd.DataFrame:
+    """Return the token-time model on which a warehouse's figures rest, for each day of some runs.
+
+    On a day without one the packaged model is in force, as for runs without a warehouse.
+    """
+    days = pd.DatetimeIndex(valid["date"].unique()).as_unit("us")
+    stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
+    missing = days.difference(pd.DatetimeIndex(stored["date"].unique()))
+    return conform(pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL)
 
 
 def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:

@@ -1,13 +1,13 @@
 """`ft-emissions advise` and `ft-emissions what-if`.
 
 Put here: their options, and how answers are printed. Keep out: everything else; `cli.py` registers
-them, `advice.py` and `scenarios.py` compute.
+them, `advice.py` and `scenarios/` compute.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,8 +27,6 @@ from ft_emissions_pipeline.cli import (
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
-
-    from ft_emissions_pipeline.reference import Reference
 
 Only = Annotated[str | None, typer.Argument(help="Run or model; all of them by default.")]
 Files = Annotated[
@@ -53,21 +51,12 @@ def advise(
     from ft_emissions_pipeline import advice, api
 
     with refusals():
-        runs, profile, calibrate = _runs(file, warehouse, timezone, profile, calibrate)
+        runs, options = _runs(file, warehouse, timezone, profile, calibrate)
         try:
-            by_run, by_model = (
-                advice.advise(
-                    runs,
-                    only=only,
-                    by=by,
-                    profile=profile,
-                    calibrate=calibrate,
-                    reference=_factors(file, warehouse),
-                )
-                for by in advice.KEYS
-            )
+            outcomes = advice.try_fields(runs, only=only, **options)
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
+    by_run, by_model = (advice.ranked(outcomes, by) for by in advice.KEYS)
     if form is not Format.table:
         _echo(by_run, form)
         return
@@ -101,22 +90,21 @@ def what_if(
     from ft_emissions_pipeline import api, scenarios
 
     with refusals():
-        runs, profile, calibrate = _runs(file, warehouse, timezone, profile, calibrate)
+        runs, options = _runs(file, warehouse, timezone, profile, calibrate)
+        changes = {"region": region, "gpu": gpu, "method": method, "model": model,
+                   "start_hour": start_hour, "every_days": every_days}  # fmt: skip
         try:
-            answers = scenarios.what_if(
-                runs, only=only, region=region, gpu=gpu, method=method, model=model,
-                start_hour=start_hour, every_days=every_days, profile=profile, calibrate=calibrate,
-                reference=_factors(file, warehouse),
-            )  # fmt: skip
+            compared = scenarios.compare(runs, changes, only=only, **options)
         except api.UnknownRun as error:
             _fail(str(error.args[0]))
+    answers = scenarios.by_run(compared)
     if form is not Format.table:
         _echo(answers, form)
         return
     by_run = list(answers.groupby("run_id", sort=False))
     if len(by_run) > 1:
-        sums = scenarios.totals(answers)
-        printed(_side_by_side(sums, f"{sums['runs'].max():.0f} runs, bounds added"))
+        sums = scenarios.totals(compared)
+        printed(_side_by_side(sums, f"{sums['runs'].max():.0f} runs together"))
     for run_id, rows in by_run[:SHOWN_RUNS]:
         printed(_side_by_side(rows, f"Run {run_id}"))
     if len(by_run) > SHOWN_RUNS:
@@ -125,17 +113,10 @@ def what_if(
         typer.echo(f"{rows['run_id'].nunique()} run(s): {note}")
 
 
-def _factors(files: list[str] | None, warehouse: str) -> Reference | None:
-    """Return the factor tables in force for a warehouse; those of the package where there is none."""
-    from ft_emissions_pipeline import reference
-
-    return None if files else reference.in_force(warehouse, keep=False)
-
-
 def _runs(
     files: list[str] | None, warehouse: str, timezone: str, profile: str, calibrate: bool
-) -> tuple[pd.DataFrame, str, bool]:
-    """Return runs out of files or of a warehouse, which knows profile and calibration itself."""
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return runs out of files or of a warehouse, which knows what its figures rest on itself."""
     from ft_emissions_pipeline import api
 
     if not files:
@@ -145,7 +126,7 @@ def _runs(
     if runs.empty:
         msg = "no run could be read"
         raise ValueError(msg)
-    return runs, profile, calibrate
+    return runs, {"profile": profile, "calibrate": calibrate}
 
 
 def _echo(frame: pd.DataFrame, form: Format) -> None:

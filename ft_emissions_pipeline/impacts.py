@@ -225,13 +225,17 @@ def chain_of(
     flat = flat_gpu_power_w(reference)
 
     def chain(values: Values) -> dict[str, Any]:
-        times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
-        draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
         each = modelled.reshape(-1, *[1] * (np.ndim(values["pace"]) - 1))
-        changed = {**values, **times, **draw}
-        return footprint(changed, profile, flat_gpu_power_w=flat, modelled=each)
+        return footprint(together(values), profile, flat_gpu_power_w=flat, modelled=each)
 
     return chain
+
+
+def together(values: Values) -> dict[str, Any]:
+    """Return inputs of `footprint` with `pace` and `power_model` in them."""
+    times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
+    draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
+    return {**values, **times, **draw}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,34 @@ class Members:
     bend: Floats
 
 
+def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Members:
+    """Return the rows of an output as members of sums.
+
+    Parameters
+    ----------
+    spread : Spread
+        How the output scatters.
+    variables : mapping of str to array of int
+        By input, the variable behind the error of each row; -1 where the row errs for itself.
+    """
+    rows, names = len(spread.shift), list(spread.contributions)
+    moves, codes = np.zeros((rows, len(names))), np.full((rows, len(names)), -1)
+    for column, name in enumerate(names):
+        moves[:, column], codes[:, column] = spread.contributions[name], variables[name]
+    joint = (codes >= 0) & (moves != 0)
+    own = np.sqrt(np.where(codes < 0, moves**2, 0.0).sum(axis=1))
+    return Members(np.nonzero(joint)[0], codes[joint], moves[joint], own, spread.shift, spread.bend)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """By how much the logarithm of sums moves with a standard deviation of variables: one per element."""
+
+    group: NDArray[np.intp]
+    variable: NDArray[np.intp]
+    by: Floats
+
+
 @dataclass(frozen=True)
 class Parts:
     """Parts of sums: whose part each is, to which sum it belongs, and what the parts of a sum share.
@@ -239,6 +268,24 @@ def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Me
     return Parts(member, group, part, link, slots, of_slot)
 
 
+def moves_of_sums(value: Floats, parts: Parts, members: Members) -> Moves:
+    """Return how sums move with the variables that their parts share, each weighed by its share.
+
+    Parameters
+    ----------
+    value, parts, members
+        As for `interval_of_sums`.
+    """
+    total = np.bincount(parts.group, value).astype(float)
+    share = _over(value, total[parts.group])
+    moved = np.bincount(
+        parts.slots, share[parts.part] * members.shared[parts.link], len(parts.of_slot)
+    )
+    variable = np.zeros(len(parts.of_slot), dtype=np.intp)
+    variable[parts.slots] = members.variable[parts.link]
+    return Moves(parts.of_slot, variable, moved.astype(float))
+
+
 def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Floats, Floats]:
     r"""Return the 5th and 95th percentile of sums of log-normal quantities that err together.
 
@@ -272,6 +319,19 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     with shift :math:`s` and bend :math:`b` of `propagate`. For one part, and for parts that err as
     one, this is exact: the sum of their percentiles. For many independent ones it closes around
     the sum of their means.
+
+    In the lower tail narrow parts come to lead, which move across that direction. With
+    :math:`m(z)` the expected sum and :math:`V(z)` its variance across, to first order in the variables,
+
+    .. math::
+        \ln q = \ln m + \frac{d}{1 - d}, \quad
+        d = \min\left(\frac{1}{2m}\left(\frac{z V - V'}{m'} + \frac{V m''}{m'^2}\right), 0\right)
+
+    This is the second-order correction of a quantile for what is left apart from a leading factor
+    (Gourieroux, Laurent, Scaillet, "Sensitivity analysis of values at risk", Journal of Empirical
+    Finance 7, 2000), as credit portfolios use it (Martin, Wilde, "Unsystematic credit risk", Risk 15,
+    2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not small.
+    In the upper tail the second direction already looks where the sum grows.
     """
     member, group, part, slots, of_slot = (
         parts.member, parts.group, parts.part, parts.slots, parts.of_slot,
@@ -283,24 +343,46 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     )
     shared, own = members.shared[parts.link], members.own[member]
     shift, bend, square = members.shift[member], members.bend[member], square[member]
+
+    def summed(of_parts: Floats) -> Floats:
+        return np.asarray(np.bincount(group, of_parts, groups), dtype=float)
+
+    def over_variables(joint: NDArray[Any], single: Floats) -> Floats:
+        return np.asarray(np.bincount(of_slot, joint, groups), dtype=float) + summed(single)
+
     ends = []
     # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.
     for z, directions in ((-Z_95, 1), (Z_95, 2)):
         expected = value
         for _ in range(directions):
-            of_group = np.asarray(np.bincount(group, expected, groups), dtype=float)
-            share = _over(expected, of_group[group])
+            share = _over(expected, summed(expected)[group])
             moved = np.bincount(slots, share[part] * shared, len(of_slot))
             alone = share * own
-            length = np.sqrt(
-                np.bincount(of_slot, moved**2, groups) + np.bincount(group, alone**2, groups)
-            )
+            length = np.sqrt(over_variables(moved**2, alone**2))
             along = np.bincount(part, shared * moved[slots], len(value)) + alone * own
             along = _over(along, length[group])
             turned = _over(along**2, square)
             across = shift + (1 - turned) * bend + (square - along**2) / 2
             expected = value * np.exp(z * along + z**2 * turned * bend + across)
-        ends.append(np.bincount(group, expected, groups))
+        ends.append(summed(expected))
+        if z < 0:
+            slope = along + 2 * z * turned * bend
+            moves, change = (
+                (np.bincount(slots, each[part] * shared, len(of_slot)), each * own)
+                for each in (expected, expected * slope)
+            )
+            ahead, gains = (
+                _over(over_variables(joint * moved, single * alone), length)
+                for joint, single in (moves, change)
+            )
+            spread = over_variables(moves[0] ** 2, moves[1] ** 2) - ahead**2
+            growth = 2 * (
+                over_variables(moves[0] * change[0], moves[1] * change[1]) - ahead * gains
+            )
+            first, second = summed(expected * slope), summed(expected * slope**2)
+            apart = _over(z * spread - growth, first) + _over(spread * second, first**2)
+            lower = np.minimum(_over(apart / 2, ends[0]), 0.0)
+            ends[0] = ends[0] * np.exp(lower / (1 - lower))
     return np.minimum(ends[0], total), np.maximum(ends[1], total)
 
 
@@ -315,7 +397,7 @@ def _expanded(
 
 
 def _over(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
 
 
 def _log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:

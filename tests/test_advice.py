@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import advice, api, methodology
+from ft_emissions_pipeline import advice, api, impacts, methodology, normalize, rollup
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.tables import BASES
 
@@ -143,15 +143,78 @@ def test_no_runs_give_no_advice():
     assert advised([]).empty
 
 
-def test_a_models_bounds_are_the_sums_of_its_runs():
-    runs = [{**BARE, "run_id": name, "model_name": "m", "reserved_s": s} for name, s in (("a", 3600), ("b", 7200))]  # fmt: skip
-    by_run, by_model = advised(runs), advised(runs, by="model_name")
-    assert by_model["runs"].eq(2).all()
-    for name in (*advice.BOUNDS, *(f"then_{bound}" for bound in advice.BOUNDS)):
-        summed = by_run.groupby("field")[name].sum()
-        pd.testing.assert_series_equal(
-            by_model.set_index("field")[name].sort_index(), summed.sort_index(), rtol=1e-9
-        )
+def rolled_up(runs):
+    """Return the runs' sum as a roll-up has it."""
+    estimate = fte.estimate(runs, reference=FACTORS)
+    _, spreads = impacts.impacts_and_spreads(
+        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+    )
+    ledger = estimate.runs[["date", "run_id", "model_name"]].assign(
+        inferences=1.0, inferences_basis="actual", status="final",
+        allocated_kgco2e=estimate.runs["total_kgco2e"],
+        allocated_water_l=estimate.runs["total_water_l"],
+    )  # fmt: skip
+    ledger = ledger.rename(columns={"run_id": "model_version"})
+    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0]
+
+
+def test_a_models_bounds_are_those_of_its_roll_up_now_and_once_a_field_is_disclosed():
+    """One of three runs tells its PUE already: it stays as it is in the sum."""
+    runs = [
+        {**BARE, "run_id": name, "model_name": "m", "reserved_s": s, **more}
+        for name, s, more in (("a", 3600, {}), ("b", 7200, {}), ("c", 5000, {"pue": 1.3}))
+    ]
+    by_model = advised(runs, by="model_name").set_index("field")
+    assert by_model.loc[["pue", "gpu_model"], "runs"].tolist() == [2, 3]
+    by_run = advised(runs).set_index(["run_id", "field"])
+    now = rolled_up(runs)
+    for field in ("pue", "gpu_model", "it_energy_kwh"):
+        row = by_model.loc[field]
+        stated = [
+            with_disclosed(run, {"field": field, "value": by_run.loc[(run["run_id"], field), "value"]})
+            if (run["run_id"], field) in by_run.index else run
+            for run in runs
+        ]  # fmt: skip
+        then = rolled_up(stated)
+        for name in advice.BOUNDS:
+            column = name.replace("total_", "allocated_")
+            assert row[name] == pytest.approx(now[column], rel=1e-9)
+            assert row[f"then_{name}"] == pytest.approx(then[column], rel=1e-6)
+
+
+def test_many_runs_of_a_kind_get_what_each_gets_alone():
+    """Energies and hours differ, so the shares of electricity and of making do; the rules are asked once."""
+    runs = [
+        {**LOGGED, "run_id": f"{number}", "it_energy_kwh": 5.0 * 3**number, "reserved_s": 3600.0 * (7 - number)}
+        for number in range(2)
+    ]  # fmt: skip
+    runs += [{**run, "run_id": f"tokens {run['run_id']}", "tokens_padded": 1e7 * 9**number}
+             for number, run in enumerate(runs)]  # fmt: skip
+    runs += [{**TOKENS, "run_id": f"untimed {number}", "tokens_unpadded": 1e6 * 40**number} for number in range(2)]  # fmt: skip
+    together = advised(runs)
+    alone = pd.concat([advised(run) for run in runs])
+    alone["model_name"] = alone["run_id"]
+    pd.testing.assert_frame_equal(
+        together.assign(model_name=together["run_id"]),
+        alone.sort_values("run_id", kind="stable").reset_index(drop=True),
+        rtol=1e-6,
+    )
+
+
+def test_the_rules_are_asked_once_for_each_kind_of_run(monkeypatch):
+    asked = []
+
+    def counted(runs, *arguments):
+        asked.append(len(runs))
+        return normalize.normalize(runs, *arguments)
+
+    monkeypatch.setattr(advice, "normalize", counted)
+    nights = [{**LOGGED, "run_id": f"{n}", "it_energy_kwh": 100.0 + n} for n in range(50)]
+    rows = advised([*nights, BARE])
+    assert rows["run_id"].nunique() == 51
+    advised([nights[0], BARE])
+    assert len(asked) == 2
+    assert asked[0] == asked[1]
 
 
 def test_one_run_or_one_model_can_be_asked_for():

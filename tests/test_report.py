@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import warehouses
 from test_amortize import branched_merged_and_rolled_back, counts, impacts
 
 from ft_emissions_pipeline import amortize, report, store
@@ -31,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
     ROLLUPS,
     RUN_IMPACTS,
+    VALIDATED_RUNS,
     conform,
 )
 
@@ -952,3 +954,14 @@ def test_browser_shows_the_page_without_complaint(browser, html, tmp_path):
     # A browser that never complained would prove nothing.
     shown.write_text(html.replace("</body>", "<script>1</script></body>"), "utf-8")
     assert console_of(browser, shown, tmp_path / "profile")
+
+
+def test_advice_leaves_out_a_run_of_which_a_table_is_not_there_yet(tmp_path):
+    made = warehouses.everything(warehouses.nights(3), warehouses.some_usage(), warehouses.chosen())
+    warehouses.write(tmp_path, made)
+    whole = report.read(tmp_path).advice
+    assert len(whole) == 3
+    assert whole["carbon_narrowed"].gt(0).all()
+    runs = made[VALIDATED_RUNS]
+    store.write(tmp_path, VALIDATED_RUNS, runs[runs["run_id"] != "night-001"])
+    assert report.read(tmp_path).advice["run_id"].tolist() == ["night-000", "night-002"]

@@ -10,8 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import api, scenarios
+from ft_emissions_pipeline import (
+    advice,
+    api,
+    impacts,
+    methodology,
+    normalize,
+    rollup,
+    scenarios,
+    store,
+    tables,
+    token_time,
+)
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.monte_carlo import simulate
 
 FACTORS = ref.load()
 LOGGED = {
@@ -283,13 +295,129 @@ def test_an_unknown_run_is_refused_with_the_nearest():
         asked(ALL, only="loged", method="lora")
 
 
+def summed(runs, **changes):
+    return scenarios.totals(scenarios.compare(runs, changes, reference=FACTORS)).set_index(
+        "quantity"
+    )
+
+
 def test_sums_over_runs_leave_out_what_does_not_add_up():
-    answers = asked([LOGGED, {**LOGGED, "run_id": "again"}], method="lora")
-    sums = scenarios.totals(answers).set_index("quantity")
-    one = of(answers).loc["it_energy_kwh", "difference"]
+    runs = [LOGGED, {**LOGGED, "run_id": "again"}]
+    sums = summed(runs, method="lora")
+    one = of(asked(runs, method="lora")).loc["it_energy_kwh", "difference"]
     assert sums.loc["it_energy_kwh", "difference"] == pytest.approx(2 * one)
     assert sums["runs"].eq(2).all()
     assert not set(sums.index) & set(scenarios.PER_INFERENCE)
+
+
+def test_a_sum_of_one_run_is_that_run():
+    one, alone = summed(LOGGED, region="Norway"), of(asked(LOGGED, region="Norway"))
+    columns = [side + bound for side in scenarios.SIDES for bound in ("", "_p05", "_p95")]
+    pd.testing.assert_frame_equal(one[columns], alone.loc[one.index, columns], rtol=1e-12)
+
+
+PLACES = ("aws us-west-2", "aws eu-central-1", "Poland", "aws eu-north-1", "aws eu-north-1")
+MANY = [
+    {**LOGGED, "run_id": f"{number}", "location": place, "it_energy_kwh": 10 * 1.5**number,
+     **dict.fromkeys(("cloud_provider", "cloud_region"))}
+    for number, place in enumerate(PLACES)
+]  # fmt: skip
+"""Five runs of which two are where the others go."""
+
+
+def rolled_up(runs):
+    """Return the runs' sum as a roll-up has it."""
+    estimate = fte.estimate(runs, reference=FACTORS)
+    _, spreads = impacts.impacts_and_spreads(
+        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+    )
+    ledger = estimate.runs[["date", "run_id"]].rename(columns={"run_id": "model_version"})
+    ledger = ledger.assign(
+        model_name="m", inferences=1.0, inferences_basis="actual", status="final",
+        allocated_kgco2e=estimate.runs["total_kgco2e"],
+        allocated_water_l=estimate.runs["total_water_l"],
+    )  # fmt: skip
+    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0], estimate
+
+
+def test_a_sum_has_the_interval_of_the_roll_up_on_both_sides():
+    """The two runs that are in eu-north-1 already err with the three that come."""
+    sums = summed(MANY, region="aws eu-north-1")
+    moved = [{**run, "location": "aws eu-north-1"} for run in MANY]
+    for side, runs, tolerance in (("now", MANY, 1e-9), ("then", moved, 5e-3)):
+        found, _ = rolled_up(runs)
+        for total in ("kgco2e", "water_l"):
+            for bound in ("", "_p05", "_p95"):
+                assert sums.loc[f"total_{total}", side + bound] == pytest.approx(
+                    found[f"allocated_{total}{bound}"], rel=tolerance
+                )
+
+
+@pytest.mark.parametrize("quantity", ["operational_kgco2e", "total_kgco2e", "total_water_l"])
+def test_the_interval_of_a_sums_difference_is_that_of_draws(quantity):
+    """A draw of a factor is one for all runs on both sides: eu-north-1 errs for the five alike."""
+    moved = [{**run, "location": "aws eu-north-1"} for run in MANY]
+    drawn = []
+    for runs in (MANY, moved):
+        _, estimate = rolled_up(runs)
+        found = simulate(
+            estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS,
+            draws=20_000, seed=3,
+        )  # fmt: skip
+        drawn.append(found[quantity].sum(axis=0))
+    row = summed(MANY, region="aws eu-north-1").loc[quantity]
+    found = np.quantile(drawn[1] - drawn[0], (0.05, 0.95))
+    width = found[1] - found[0]
+    assert [row["difference_p05"], row["difference_p95"]] == pytest.approx(found, abs=0.04 * width)
+    each = asked(MANY, region="aws eu-north-1").query("quantity == @quantity")
+    assert width < 0.98 * (each["difference_p95"] - each["difference_p05"]).sum()
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A warehouse whose own runs took three times as long as the packaged model says."""
+    days = pd.date_range("2024-07-01", periods=24)
+    timed = {name: LOGGED[name] for name in ("gpu_model", "gpu_count", "base_model", "method", "location")
+             if name in LOGGED}  # fmt: skip
+    usual_s = predicted_s()
+    told = [
+        {**timed, "run_id": f"own-{n}", "model_name": f"m{n % 6}", "tokens_padded": 1e8 + 1e6 * n,
+         "active_s": 3 * (1 + n / 100) * usual_s, "ended_at": f"{day:%Y-%m-%d}T05:00:00Z"}
+        for n, day in enumerate(days)
+    ]  # fmt: skip
+    untold = {**timed, "run_id": "untold", "tokens_padded": 2e8, "ended_at": f"{days[-1]:%Y-%m-%d}T09:00:00Z"}  # fmt: skip
+    valid, _ = api.accepted([*told, untold], FACTORS)
+    valid["run_id"] = [*(run["run_id"] for run in told), "untold"]
+    profile = methodology.profile("default")
+    own = normalize.timed_work(valid, FACTORS, profile)
+    models = token_time.parameters(FACTORS, pd.DatetimeIndex(valid["date"].unique()), own)
+    made = api.footprints(valid, FACTORS, profile, None, models)
+    warehouse = tmp_path_factory.mktemp("taught")
+    every = (tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.RUN_IMPACTS)
+    for table, frame in zip(every, made, strict=True):
+        store.write(warehouse, table, frame)
+    store.write(warehouse, tables.VALIDATED_RUNS, valid)
+    store.write(warehouse, tables.TOKEN_TIME_MODEL, models)
+    return warehouse
+
+
+def test_what_was_is_what_a_warehouse_holds_where_own_runs_shifted_the_model(taught):
+    runs, options = api.stored_runs(taught)
+    stored = store.read(taught, tables.RUN_IMPACTS).set_index("run_id")
+    packaged = fte.estimate(runs, reference=FACTORS).runs.set_index("run_id")
+    ratio = stored.loc["untold", "embodied_kgco2e"] / packaged.loc["untold", "embodied_kgco2e"]
+    assert ratio > 2
+    answers = fte.what_if(runs, region="Norway", **options)
+    for quantity in ("total_kgco2e", "total_water_l", "embodied_kgco2e"):
+        rows = answers[answers["quantity"] == quantity].set_index("run_id")
+        for bound in ("", "_p05", "_p95") if quantity.startswith("total") else ("",):
+            pd.testing.assert_series_equal(
+                rows[f"now{bound}"], stored.loc[rows.index, quantity + bound],
+                check_names=False, rtol=1e-9,
+            )  # fmt: skip
+    advised = fte.advise(runs, only="untold", **options).iloc[0]
+    for name in advice.BOUNDS:
+        assert advised[name] == pytest.approx(stored.loc["untold", name], rel=1e-9)
 
 
 def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):

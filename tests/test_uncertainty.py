@@ -194,26 +194,25 @@ def off(closed_form, drawn, percentile):
 def test_intervals_of_the_footprint_agree_with_monte_carlo(
     random_runs, monte_carlo, total, percentile
 ):
-    """Within 5 % for 98 runs of 100, and within 15 % for every one.
+    """Within 5 % for 99 runs of 100, and within 15 % for every one.
 
-    What remains are runs whose time was predicted on unknown hardware (p95 over p05 above 100),
-    and utilisations that cannot pass 1.
+    What remains are utilisations that cannot pass 1, and totals of which an uncertain part is a small one.
     """
     ours = random_runs.runs[f"{total}_p{percentile:02}"].to_numpy()
     found = off(ours, monte_carlo[total], percentile)
-    assert np.mean(found < 0.05) >= 0.98
+    assert np.mean(found < 0.05) >= 0.99
     assert found.max() < 0.15
 
 
 @pytest.mark.parametrize("total", TOTALS)
-@pytest.mark.parametrize("percentile", [5, 95])
-def test_intervals_of_roll_ups_agree_with_monte_carlo(rolled_up, total, percentile):
-    """Within 5 % for 95 of 100 sums of very unlike runs, and within 20 % for every one."""
+@pytest.mark.parametrize(("percentile", "share"), [(5, 0.99), (95, 0.975)])
+def test_intervals_of_roll_ups_agree_with_monte_carlo(rolled_up, total, percentile, share):
+    """Within 5 % for 99 (p05) and 97 (p95) of 100 sums of very unlike runs, and within 10 % for every one."""
     frame, drawn = rolled_up
     ours = frame[f"{TOTALS[total]}_p{percentile:02}"].to_numpy()
     found = off(ours, drawn[total], percentile)
-    assert np.mean(found < 0.05) >= 0.95
-    assert found.max() < 0.20
+    assert np.mean(found < 0.05) >= share
+    assert found.max() < 0.10
 
 
 @pytest.mark.parametrize("total", TOTALS)

@@ -169,7 +169,7 @@ def apply(
         gaps = frame.index[frame[rule.field].isna()]
         if gaps.empty:
             continue
-        offer = rule.offer(frame.loc[gaps], context)
+        offer = rule.offer(frame if len(gaps) == len(frame) else frame.take(gaps), context)
         answered = offer.values.notna()
         if not answered.any():
             continue
@@ -235,71 +235,66 @@ def _part(value: object, answered: pd.Series) -> object:
 def _remember(
     context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object, basis: object
 ) -> None:
-    spread = context.log_sd.setdefault(name, pd.Series(0.0, index=index))
-    spread.loc[rows] = log_sd
-    kind = context.basis.setdefault(name, pd.Series(np.nan, index=index, dtype="str"))
-    kind.loc[rows] = basis
+    if name not in context.log_sd:
+        context.log_sd[name] = pd.Series(0.0, index=index)
+        context.basis[name] = pd.Series(np.nan, index=index, dtype="str")
+    context.log_sd[name].loc[rows] = log_sd
+    context.basis[name].loc[rows] = basis
 
 
 def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
-    source = frame["source_uri"].astype("str") + "#" + frame["source_record"].astype("str")
-    origins = frame["origins"].map(json.loads, na_action="ignore").astype("object")
-    joined = origins.notna()
+    uri, record = (frame[name].astype("str") for name in ("source_uri", "source_record"))
+    source = (uri + "#" + record).to_numpy(dtype="object")
+    date, run_id = frame["date"].to_numpy(), frame["run_id"].to_numpy()
+    format_codes, formats = pd.factorize(frame["source_format"])
+    origins = frame["origins"].map(json.loads, na_action="ignore").to_numpy(dtype="object")
+    joined = frame["origins"].notna().to_numpy()
+    gsds = {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
+    gsds |= {gsd for _, gsd in DOUBTED_SPREAD.values()}
+    log_gsd = {
+        gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
+    }
+    doubts = {
+        number: (frame["repairs"].str.contains(rf"\b{word}\b", na=False).to_numpy(), log_gsd[gsd])
+        for word, (number, gsd) in DOUBTED_SPREAD.items()
+    }
     pieces = []
     for name in RUN_FIELDS:
-        if name == "run_id":
-            continue
         present = frame.index[frame[name].notna()]
-        if present.empty:
+        if name == "run_id" or present.empty:
             continue
-        formats = frame.loc[present, "source_format"]
-        basis = formats.map({each: basis_of(each, name) for each in formats.unique()})
-        sources = source.loc[present]
-        several = joined.loc[present].to_numpy()
-        if several.any():
-            own = [origins_of_run[name] for origins_of_run in origins.loc[present[several]]]
-            basis, sources = (
-                _with(column, several, [pair[place] for pair in own])
-                for place, column in enumerate((basis, sources))
-            )
+        at = present.to_numpy()
+        of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
+        basis, sources = of_format[format_codes[at]], source[at]
+        for place in np.flatnonzero(joined[at]):
+            basis[place], sources[place] = origins[at[place]][name]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_SPREAD:
-            measured, other = (
-                context.log_gsd(gsd, frame.loc[present, "date"]) for gsd in LOGGED_SPREAD[name]
-            )
+            measured, other = (log_gsd[gsd][at] for gsd in LOGGED_SPREAD[name])
             log_sd = np.where(basis == "measured", measured, other)
-        for word, (number, gsd) in DOUBTED_SPREAD.items():
-            if number == name:
-                doubted = frame.loc[present, "repairs"].str.contains(rf"\b{word}\b", na=False)
-                wider = context.log_gsd(gsd, frame.loc[present, "date"])
-                log_sd = np.where(doubted & (basis != "measured"), wider, log_sd)
-        values = frame.loc[present, name]
+        if name in doubts:
+            doubted, wider = (each[at] for each in doubts[name])
+            log_sd = np.where(doubted & (basis != "measured"), wider, log_sd)
+        values = frame[name].iloc[at]
         _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)
         pieces.append(
             pd.DataFrame(
                 {
-                    "date": frame.loc[present, "date"].to_numpy(),
-                    "run_id": frame.loc[present, "run_id"].to_numpy(),
+                    "date": date[at],
+                    "run_id": run_id[at],
                     "field": name,
                     "value": _as_text(values).to_numpy(),
                     "p05": low,
                     "p95": high,
-                    "basis": basis.to_numpy(),
+                    "basis": basis,
                     "rule": "as_logged",
                     "factor_id": None,
-                    "source": sources.to_numpy(),
+                    "source": sources,
                 }
             )
         )
     return pieces
-
-
-def _with(column: pd.Series, rows: np.ndarray, values: list[str]) -> pd.Series:
-    """Return the column with other values in some rows, set at once: one by one would be quadratic."""
-    cells = column.to_numpy(dtype="object", copy=True)
-    cells[rows] = values
-    return pd.Series(cells, index=column.index, dtype="str")
 
 
 def _interval(values: pd.Series, log_sd: object) -> tuple[object, object]:

@@ -405,21 +405,32 @@ def default(reference: Reference, parameter: str, on: pd.Series | None = None) -
     KeyError
         If there is no such parameter; the message names the nearest ones.
     """
+    latest, periods = _latest_default(reference, parameter)
+    if on is None or periods == 1:
+        return latest
+    names = pd.Series(parameter, index=on.index, dtype="str")
+    found = take(reference, "defaults", names, _OF_DEFAULTS, on=on)
+    return Default(*(found[name] for name in (*_OF_DEFAULTS, "factor_id")))
+
+
+_OF_DEFAULTS = ["value", "p05", "p95", "unit"]
+
+
+@lru_cache(maxsize=1024)
+def _latest_default(reference: Reference, parameter: str) -> tuple[Default, int]:
+    """Return the default of the end of all time, and how many periods have one."""
     frame = reference.tables["defaults"]
     rows = frame[frame["parameter"] == parameter]
     if rows.empty:
         near = difflib.get_close_matches(parameter, frame["parameter"], cutoff=0.3)
         msg = f"defaults.csv has no parameter {parameter}; nearest: {', '.join(near)}"
         raise KeyError(msg)
-    columns = ["value", "p05", "p95", "unit"]
-    if on is not None and len(rows) > 1:
-        names = pd.Series(parameter, index=on.index, dtype="str")
-        found = take(reference, "defaults", names, columns, on=on)
-        return Default(*(found[name] for name in (*columns, "factor_id")))
-    latest = pd.Series([parameter], dtype="str")
-    row = rows.iloc[0] if len(rows) == 1 else take(reference, "defaults", latest, columns).iloc[0]
-    value, p05, p95 = (float(row[column]) for column in columns[:3])
-    return Default(value, p05, p95, row["unit"], row["factor_id"])
+    row = rows.iloc[0]
+    if len(rows) > 1:
+        names = pd.Series([parameter], dtype="str")
+        row = take(reference, "defaults", names, _OF_DEFAULTS).iloc[0]
+    value, p05, p95 = (float(row[column]) for column in _OF_DEFAULTS[:3])
+    return Default(value, p05, p95, row["unit"], row["factor_id"]), len(rows)
 
 
 def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd.Series:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import advice, methodology, store, study, tables, telemetry
+from ft_emissions_pipeline import advice, api, methodology, store, study, tables, telemetry
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.disclosed import COMPARED
 from ft_emissions_pipeline.tables import (
@@ -142,14 +142,17 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
         study=study.of_warehouse(warehouse, versions=pinned),
-        advice=_advice(warehouse, run_impacts, run_notes),
+        advice=_advice(warehouse, run_impacts, run_notes, pinned),
         versions=pinned,
         refused_reference=ref.refusal(warehouse),
     )
 
 
 def _advice(
-    warehouse: str | Path, run_impacts: pd.DataFrame, run_notes: pd.DataFrame
+    warehouse: str | Path,
+    run_impacts: pd.DataFrame,
+    run_notes: pd.DataFrame,
+    versions: Mapping[str, int | None],
 ) -> pd.DataFrame:
     """Return what to disclose next; of runs whose figures rest on the reference tables in use."""
     nothing = pd.DataFrame(columns=list(ADVICE))
@@ -166,24 +169,33 @@ def _advice(
     chosen = pd.concat([known.tail(RUNS_ADVISED), latest]).drop_duplicates("run_id")
     if chosen.empty:
         return nothing
-    days = (chosen["date"].min().date(), chosen["date"].max().date())
-    runs = store.read(warehouse, VALIDATED_RUNS, days=days)
-    runs = runs.merge(chosen[["run_id", "methodology"]], on="run_id")
+    days = pd.DatetimeIndex(chosen["date"].unique())
+    ids = ("run_id", set(chosen["run_id"]))
+    runs, normalized, provenance = (
+        store.read(warehouse, table, days, where=ids, version=versions.get(table.name))
+        for table in (VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE)
+    )
+    # Of a run that is being computed again, not every table may be there yet.
+    whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
+    chosen = chosen[chosen["run_id"].isin(whole)]
+    if chosen.empty:
+        return nothing
     calibration = None
     if (run_notes["energy_route"] == "calibrated").any():
         calibration = telemetry.calibration(store.read(warehouse, VALIDATED_RUNS))
+    models = api.stored_models(warehouse, runs, factors)
     found = [
         advice.best(
-            advice.of_accepted(
-                rows.drop(columns="methodology").reset_index(drop=True),
-                factors,
-                methodology.profile(str(profile)),
-                calibration,
+            advice.ranked(
+                advice.of_footprints(
+                    runs, normalized, provenance, rows, factors, methodology.profile(str(profile)),
+                    models, calibration,
+                )
             )
         )
-        for profile, rows in runs.groupby("methodology")
-    ]
-    return pd.concat(found, ignore_index=True)[list(ADVICE)] if found else nothing
+        for profile, rows in chosen.groupby("methodology")
+    ]  # fmt: skip
+    return pd.concat(found, ignore_index=True)[list(ADVICE)]
 
 
 def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:
