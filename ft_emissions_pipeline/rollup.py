@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import store, uncertainty
@@ -381,7 +383,8 @@ def refreshed(
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
     runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
-    days = pd.DatetimeIndex(runs.loc[runs["run_id"].isin(versions.unique()), "date"].unique())
+    made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
+    days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
     spreads = store.read(warehouse, RUN_SPREADS, days)
     labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
     return spreads, labels.set_index("model_version")
