@@ -138,7 +138,8 @@ def _apart_by_hours(
 
 
 def _first_runs(kinds: pd.DataFrame) -> pd.DataFrame:
-    return kinds.sort_values(["date", "run_id"], kind="stable").drop_duplicates("kind")
+    """Return the first run of each kind by date and id; as read they are ordered by id."""
+    return kinds.sort_values("date", kind="stable").drop_duplicates("kind")
 
 
 def _changed_rows(

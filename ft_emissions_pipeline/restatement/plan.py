@@ -89,8 +89,9 @@ def _days(warehouse: str | Path, found: Affected, choices: Choices) -> pd.Dateti
     of_runs = pd.DatetimeIndex(found.runs["date"].unique())
     if of_runs.empty:
         return of_runs
-    as_of, versions = recompute.as_of(warehouse), store.read(warehouse, MODEL_VERSIONS)
-    lives = versions[versions["model_version"].isin(found.runs["run_id"])]
+    as_of, ids = recompute.as_of(warehouse), set(found.runs["run_id"])
+    life = ["model_version", "use_life_start", "use_life_end"]
+    lives = store.read(warehouse, MODEL_VERSIONS, columns=life, where=("model_version", ids))
     retimed = found.moved["retimed"].to_numpy(dtype=bool)
     if retimed.any():
         # Where a run ends elsewhere, or its model lasts for longer, other versions' days move, too.
