@@ -446,6 +446,11 @@ def test_a_run_counts_once_for_each_of_its_repairs():
     assert found == {"conflict": 2, "tasks_summed": 1}
 
 
+def test_what_a_repair_is_about_keeps_its_name():
+    found = formatting.repairs_in_words("conflict:active_s padding_not_stated")
+    assert found == "conflict: active_s, padding not stated"
+
+
 def test_logs_that_were_not_joined_are_named_with_their_candidates(page):
     row = page.row("run-a sacct.txt#2", 2)
     assert row[1] == "run-b, run c and 3 more"

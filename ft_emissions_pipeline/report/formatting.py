@@ -84,6 +84,14 @@ def anchor(run_id: Any) -> str:
     return f"run-{quote(str(run_id), safe='')}"
 
 
+def repairs_in_words(repairs: str) -> str:
+    """Return words of column `repairs` for reading; what a word is about stays as it is named."""
+    words = [repair.partition(":") for repair in repairs.split()]
+    return ", ".join(
+        name.replace("_", " ") + (f": {what}" if what else "") for name, _, what in words
+    )
+
+
 def shortened(text: Any, length: int = 160) -> str:
     """Return text of a log, cut where it is long; empty where there is none."""
     if not known(text):

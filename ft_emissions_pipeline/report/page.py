@@ -135,6 +135,7 @@ def _template() -> jinja2.Template:
         "day": formatting.day,
         "anchor": formatting.anchor,
         "short": formatting.shortened,
+        "in_words": formatting.repairs_in_words,
     }
     environment.globals |= {
         "interval": formatting.interval,
