@@ -1,15 +1,10 @@
-"""A changed factor touches exactly what rests on it, whatever was edited and whenever it was killed."""
+"""A changed factor touches exactly what rests on it, whatever was edited."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import multiprocessing.synchronize
-import os
 import shutil
-import signal
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +15,14 @@ import pytest
 import warehouses
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from warehouses import COMPUTED
 
 from ft_emissions_pipeline import reference, restatement, store, tables, token_time
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
     FIELD_PROVENANCE,
-    INFERENCE_IMPACTS,
     MODEL_VERSIONS,
-    NORMALIZED_RUNS,
     RESTATEMENTS,
     RUN_FACTORS,
     RUN_IMPACTS,
@@ -36,7 +30,6 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.token_time import evaluate
 
-COMPUTED = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS)
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
 BEFORE = warehouses.everything(RUNS, USAGE, warehouses.chosen(FACTORS))
@@ -398,142 +391,3 @@ def test_a_prior_fitted_in_another_way_restates_what_it_predicted(
     moved = restatement.apply(warehouse, choices).restatements
     assert set(moved["cause"]) == {"token-time model changed"}
     assert restatement.plan(warehouse, choices).runs.empty
-
-
-# What goes wrong
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def assert_same(warehouse: Path, undisturbed: Path) -> None:
-    for table in (*COMPUTED, RUN_FACTORS, RESTATEMENTS, tables.PENDING_RESTATEMENT):
-        pd.testing.assert_frame_equal(
-            store.read(warehouse, table), store.read(undisturbed, table), obj=table.name
-        )
-
-
-def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
-    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    write, commits = store.write_deltalake, []
-
-    def counted(*arguments: object, **options: object) -> None:
-        commits.append(len(commits))
-        write(*arguments, **options)
-
-    undisturbed = shutil.copytree(stored, tmp_path / "undisturbed")
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "write_deltalake", counted)
-        restatement.apply(undisturbed, choices)
-    assert len(commits) > 9
-    for last in commits:
-        warehouse, done = shutil.copytree(stored, tmp_path / f"cut-{last}"), []
-
-        def cut(*arguments: object, done: list = done, last: int = last, **options: object) -> None:
-            if len(done) > last:
-                raise Killed
-            done.append(None)
-            write(*arguments, **options)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(store, "write_deltalake", cut)
-            try:
-                restatement.apply(warehouse, choices)
-            except Killed:
-                assert last < commits[-1]
-        restatement.apply(warehouse, choices)
-        assert_same(warehouse, undisturbed)
-
-
-KILLS = 20
-NIGHTS = int(os.environ.get("FT_EMISSIONS_NIGHTS", "14"))
-"""Days of the warehouse that is killed over and over; the release check sets 365."""
-
-
-def restate_the_nights(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
-    choices = warehouses.chosen(warehouses.scaled(reference.load(), warehouses.GRID))
-    ready.set()
-    restatement.apply(warehouse, choices)
-
-
-def test_kill_9_at_random_moments_over_and_over(tmp_path: Path) -> None:
-    """Each restatement meets what the killed ones before it left; one that ends is begun anew."""
-    runs = warehouses.nights(NIGHTS)
-    whole = warehouses.write(
-        tmp_path / "whole", warehouses.everything(runs, USAGE, warehouses.chosen(FACTORS))
-    )
-    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    undisturbed = shutil.copytree(whole, tmp_path / "undisturbed")
-    began = time.perf_counter()
-    assert restatement.apply(undisturbed, choices).runs == NIGHTS
-    length = time.perf_counter() - began
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["warehouses", "great_expectations"])
-    warehouse = shutil.copytree(whole, tmp_path / "killed-0")
-    killed = 0
-    for number, moment in enumerate(np.random.default_rng(20).uniform(0, length, KILLS)):
-        ready = processes.Event()
-        process = processes.Process(target=restate_the_nights, args=(warehouse, ready))
-        process.start()
-        assert ready.wait(120)
-        process.join(moment)
-        process.kill()
-        process.join()
-        killed += process.exitcode == -signal.SIGKILL
-        for table in COMPUTED:
-            store.read(warehouse, table)
-        if process.exitcode == 0:
-            assert_same(warehouse, undisturbed)
-            warehouse = shutil.copytree(whole, tmp_path / f"killed-{number + 1}")
-    assert killed > KILLS / 2
-    restatement.apply(warehouse, choices)
-    assert_same(warehouse, undisturbed)
-
-
-def hold(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
-    with store.locked(warehouse, "a restatement"):
-        ready.set()
-        time.sleep(600)
-
-
-def test_a_second_restatement_is_refused_until_the_first_ends_however_it_ends(
-    warehouse: Path,
-) -> None:
-    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    processes = multiprocessing.get_context("forkserver")
-    ready = processes.Event()
-    process = processes.Process(target=hold, args=(warehouse, ready))
-    process.start()
-    assert ready.wait(120)
-    with pytest.raises(store.StoreBusy, match=rf"by a restatement \(process {process.pid}\)"):
-        restatement.apply(warehouse, choices)
-    assert store.read(warehouse, tables.PENDING_RESTATEMENT).empty
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert restatement.apply(warehouse, choices).runs > 0
-
-
-def test_what_was_noted_of_a_move_that_never_came_is_taken_back(warehouse: Path) -> None:
-    grid = [warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, by)) for by in (2.0, 3.0)]
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        replace = store.replace
-        patch.setattr(
-            store, "replace",
-            lambda to, table, *rest: die() if table is INFERENCE_IMPACTS else replace(to, table, *rest),
-        )  # fmt: skip
-        with pytest.raises(Killed):
-            restatement.apply(warehouse, grid[0])
-    assert len(store.read(warehouse, RESTATEMENTS))
-    moved = restatement.apply(warehouse, grid[1]).restatements
-    pd.testing.assert_frame_equal(
-        store.read(warehouse, RESTATEMENTS),
-        moved.sort_values(list(RESTATEMENTS.key)).reset_index(drop=True),
-    )

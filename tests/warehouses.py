@@ -33,6 +33,16 @@ GRID = "grid_intensity/egrid_subregion/NWPP/2022"
 """Row on which the nights of `support-bot` rest."""
 
 
+COMPUTED = (
+    tables.NORMALIZED_RUNS,
+    tables.FIELD_PROVENANCE,
+    tables.RUN_IMPACTS,
+    tables.MODEL_VERSIONS,
+    tables.INFERENCE_IMPACTS,
+)
+"""Tables that a full recomputation and a restatement must agree on."""
+
+
 def chosen(factors: Reference | None = None, profile: str = "default") -> Choices:
     return Choices(factors or reference.load(), methodology.profile(profile))
 
