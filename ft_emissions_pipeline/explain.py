@@ -338,7 +338,7 @@ def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str)
     rows = amortize.family(versions, chain)
     shown, earlier = rows[:ANCESTORS_SHOWN], rows[ANCESTORS_SHOWN:]
     lines = [
-        "Versions that it was fine-tuned from, the nearest first",
+        "The version, and those that it was fine-tuned from, the nearest first",
         *(_version(row) for row in shown.to_dict("records")),
     ]
     if len(earlier):

@@ -145,7 +145,7 @@ def test_explain_of_the_warehouse_tells_what_explain_of_the_file_tells(ran):
     # in which fields are listed, by name there and by rule here.
     read = invoke("explain", run_id, "--file", landing / "emissions.csv").stdout
     expected = read.replace(str(landing / "emissions.csv"), "emissions.csv")
-    steps, _, ancestry = stored.stdout.partition("\n\nVersions that it was fine-tuned from")
+    steps, _, ancestry = stored.stdout.partition("\n\nThe version, and those that it was")
     assert sorted(steps.splitlines()) == sorted(expected.splitlines())
     assert "tuned on" in ancestry
 

@@ -214,7 +214,7 @@ def ancestry_of(version):
 def test_a_merged_version_is_followed_back_to_its_base_model():
     """By hand: run-0 served 2,000 of 10,000 inferences and hands 80 % of 12.8 kg on, to run-2."""
     assert ancestry_of("run-3") == [
-        "Versions that it was fine-tuned from, the nearest first",
+        "The version, and those that it was fine-tuned from, the nearest first",
         "  run-3 of model left: tuned on 2026-01-04 from run-1 and run-2; 12.8 kgCO2e of its own",
         "  run-1 of model left: tuned on 2026-01-02 from run-0; 12.8 kgCO2e of its own",
         "  run-2 of model m: tuned on 2026-01-03 from run-0; 12.8 kgCO2e of its own, "
@@ -272,6 +272,6 @@ def test_the_command_shows_the_ancestry_below_the_steps(tmp_path):
         store.write(tmp_path, table, frame)
     shown = CliRunner().invoke(cli.app, ["explain", "b", "--warehouse", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
-    steps_part, _, chain = shown.output.partition("\n\nVersions that it was fine-tuned from")
+    steps_part, _, chain = shown.output.partition("\n\nThe version, and those that it was")
     assert steps_part.startswith("Run b of model m")
     assert "  b of model m: tuned on 2026-01-02 from a; " in chain
