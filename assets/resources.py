@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import footprint, methodology, store, telemetry
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
@@ -38,7 +39,7 @@ class Pipeline(dg.ConfigurableResource):
         if context.run is None:
             yield self
             return
-        with store.locked(self.warehouse, f"Dagster's run {context.run.run_id}", wait_s=WAIT_S):
+        with locked(self.warehouse, f"Dagster's run {context.run.run_id}", wait_s=WAIT_S):
             yield self
 
     @property

@@ -19,6 +19,7 @@ from assets.partitions import range_tags
 from assets.resources import WAIT_S
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, restate, store
+from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
@@ -86,7 +87,7 @@ def materialize(
     )  # fmt: skip
     if is_url(str(landing)):
         files_in([landing])  # A folder that cannot be read is refused before a warehouse is made.
-    with store.locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
+    with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)
             return Materialized([days], failures)

@@ -27,6 +27,7 @@ from assets.resources import Pipeline
 from assets.run import materialize
 from ft_emissions_pipeline import landing as logs
 from ft_emissions_pipeline import pending, reference, store, tables
+from ft_emissions_pipeline.lock import LOCK
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
     FIELD_PROVENANCE,
@@ -124,7 +125,7 @@ class Team:
             str(path.relative_to(self.warehouse)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.warehouse.rglob("*"))
             if path.is_file()
-            and path.name != store.LOCK
+            and path.name != LOCK
             and not path.is_relative_to(self.warehouse / PIPELINE_FOOTPRINT.name)
         }
 

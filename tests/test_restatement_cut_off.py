@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.synchronize
-import os
 import shutil
 import signal
 import time
@@ -16,6 +15,7 @@ import pytest
 import warehouses
 
 from ft_emissions_pipeline import reference, restatement, store, tables
+from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_FACTORS
 
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
@@ -78,8 +78,8 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
 
 
 KILLS = 20
-NIGHTS = int(os.environ.get("FT_EMISSIONS_NIGHTS", "14"))
-"""Days of the warehouse that is killed over and over; the release check sets 365."""
+NIGHTS = 365
+"""Days of the warehouse whose restatement is killed over and over."""
 
 
 def restate_the_nights(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
@@ -123,7 +123,7 @@ def test_kill_9_at_random_moments_over_and_over(tmp_path: Path) -> None:
 
 
 def hold(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
-    with store.locked(warehouse, "a restatement"):
+    with locked(warehouse, "a restatement"):
         ready.set()
         time.sleep(600)
 

@@ -11,6 +11,7 @@ from assets import build_defs, restatement
 from assets.reference import reference_tables
 from assets.resources import Pipeline
 from ft_emissions_pipeline import store
+from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_IMPACTS
 
 
@@ -128,7 +129,7 @@ def test_a_run_that_dagster_launches_waits_for_the_warehouse_and_then_says_who_h
     team = reported[0]
     monkeypatch.setattr("assets.resources.WAIT_S", 0.0)
     job = team.defs().resolve_job_def("restatement")
-    with store.locked(team.warehouse, "somebody else"):
+    with locked(team.warehouse, "somebody else"):
         # The thread that holds the warehouse may run; any other one is another writer.
         assert job.execute_in_process().success
         with ThreadPoolExecutor(1) as other:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ft_emissions_pipeline import amortize, factors_used, quality, restate, rollup, store
+from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.restatement import recompute
 from ft_emissions_pipeline.restatement.affected import affected
 from ft_emissions_pipeline.restatement.recompute import Choices
@@ -79,7 +80,7 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
     CheckFailed
         If rows would break a table's declaration; the tables then stay as they were.
     """
-    with store.locked(warehouse, "a restatement"):
+    with locked(warehouse, "a restatement"):
         progress("affected runs")
         runs = affected(warehouse, choices).runs[["date", "run_id", "model_name"]]
         if runs.empty:
