@@ -36,7 +36,6 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
     conform,
-    empty,
 )
 
 STAMPS = ["methodology", "reference_version"]
@@ -82,14 +81,9 @@ def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> 
     What own runs taught it by then stands in the table; where that rests on another prior than the one
     in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
     """
-    spans = restate.ranges(days, 1)
-    pieces = [
-        store.read(warehouse, TOKEN_TIME_MODEL, (first.date(), last.date()))
-        for first, last in spans
-    ]
-    stored = pd.concat(pieces, ignore_index=True) if pieces else empty(TOKEN_TIME_MODEL)
+    stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
     kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
-    stored, others = stored[stored["date"].isin(kept.intersection(days))], days.difference(kept)
+    stored, others = stored[stored["date"].isin(kept)], days.difference(kept)
     if others.empty:
         return stored
     validated = store.read(warehouse, VALIDATED_RUNS)
