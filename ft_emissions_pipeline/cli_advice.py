@@ -160,13 +160,21 @@ def _advice(rows: pd.DataFrame, key: str) -> Table:
             row["quality_tier"],
             f"{row['share_imputed']:.0%}",
             row["field"] if found else "nothing",
-            row["value"] if found else "",
+            _shown(row["value"]) if found else "",
             _range(row, ""),
             _range(row, "then_") if found else "",
             f"{row['carbon_narrowed']:.0%}" if found else "",
             f"{row['water_narrowed']:.0%}" if found else "",
         )
     return table
+
+
+def _shown(value: str) -> str:
+    """Return a number with the digits that matter, and a name as it is."""
+    try:
+        return figure(float(value))
+    except ValueError:
+        return value
 
 
 def _range(row: dict[str, float], prefix: str) -> str:
