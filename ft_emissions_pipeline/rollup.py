@@ -353,31 +353,54 @@ def refreshed(
     """
     ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
     held = store.read(warehouse, ROLLUPS)
-    within = ledger["date"].between(*days) if days else pd.Series(True, ledger.index)
+    every = ledger["date"] if days is None else _each(days)
     stale = differences(held, ledger)
-    due, touched = {}, pd.Series(False, ledger.index)
-    for period in PERIODS:
-        starts = period_start(ledger["date"], period)
-        pieces = [starts[within], stale.loc[stale["period"] == period, "date"]]
-        if days:
-            ends = pd.Series(pd.to_datetime(list(days)).as_unit("us"))
-            pieces.append(period_start(ends, period))
-        due[period] = pd.concat(pieces).drop_duplicates()
-        touched |= starts.isin(due[period])
-        held = held[(held["period"] != period) | ~held["date"].isin(due[period])]
-    if touched.any():
-        on = ledger.loc[touched, "date"]
-        span = on.min().date(), on.max().date()
-        rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
-        rows = rows[rows["date"].isin(on)]
-        made = rollups(
-            rows,
-            *of_versions(warehouse, rows["model_version"]),
-            expected_log_sd=expected_log_sd,
-            due=due,
-        )
+    due = {
+        period: pd.concat(
+            [period_start(every, period), stale.loc[stale["period"] == period, "date"]]
+        ).drop_duplicates()
+        for period in PERIODS
+    }
+    return _anew(warehouse, held, due, expected_log_sd), ledger
+
+
+def of_days(
+    warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp], *, expected_log_sd: float
+) -> pd.DataFrame:
+    """Return table `rollups` with just the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse, days, expected_log_sd
+        As for `refreshed`, which also looks for other periods that no longer add up.
+    """
+    due = {period: period_start(_each(days), period).drop_duplicates() for period in PERIODS}
+    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd)
+
+
+def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
+    return pd.Series(pd.date_range(*days, unit="us"))
+
+
+def _anew(
+    warehouse: str | Path, held: pd.DataFrame, due: Mapping[str, pd.Series], expected_log_sd: float
+) -> pd.DataFrame:
+    """Replace the roll-ups of the periods that begin on the given days."""
+    ends = [start.to_period(p[0].upper()).end_time for p, starts in due.items() for start in starts]
+    if not ends:
+        return held
+    span = min(start for starts in due.values() for start in starts).date(), max(ends).date()
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    touched = pd.Series(False, rows.index)
+    for period, starts in due.items():
+        touched |= period_start(rows["date"], period).isin(starts)
+        held = held[(held["period"] != period) | ~held["date"].isin(starts)]
+    rows = rows[touched]
+    if len(rows):
+        spreads, labels = of_versions(warehouse, rows["model_version"])
+        made = rollups(rows, spreads, labels, expected_log_sd=expected_log_sd, due=due)
         held = pd.concat([held, made])
-    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS), ledger
+    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from warehouses import COMPUTED
 
-from ft_emissions_pipeline import reference, restatement, store, tables, token_time
+from ft_emissions_pipeline import reference, restatement, rollup, store, tables, token_time
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -292,6 +292,9 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
     expected = plan.by_model.set_index("model_name").loc["support-bot"]
     done = restatement.apply(warehouse, choices)
+    spread = rollup.expected_log_sd(choices.reference)
+    whole, _ = rollup.refreshed(warehouse, None, expected_log_sd=spread)
+    pd.testing.assert_frame_equal(store.read(warehouse, tables.ROLLUPS), whole)
     now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
     for total in ("total_kgco2e", "total_water_l"):
         assert expected[f"{total}_expected"] == pytest.approx(now[total].sum(), rel=1e-9)

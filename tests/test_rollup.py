@@ -302,6 +302,10 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
     assert rollup.differences(again, rows).empty
 
     made.clear()
+    pd.testing.assert_frame_equal(rollup.of_days(tmp_path, days, expected_log_sd=0.1), whole)
+    assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
+
+    made.clear()
     moved = ledger(("2025-06-01", "a", "r1", 1, 9.0), ("2026-02-05", "a", "r1", 1, 4.0))
     write(tmp_path, moved, spreads(runs=["r1"]))
     healed, rows = rollup.refreshed(tmp_path, days, expected_log_sd=0.1)
@@ -310,6 +314,15 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
     assert "2026-01" not in set(
         healed.loc[healed["period"] == "month", "date"].dt.strftime("%Y-%m")
     )
+
+
+def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
+    write(tmp_path, ledger(("2025-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
+    whole, _ = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    store.write(tmp_path, ROLLUPS, whole)
+    write(tmp_path, ledger(("2024-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
+    days = (pd.Timestamp("2025-06-01"), pd.Timestamp("2025-06-01"))
+    assert rollup.of_days(tmp_path, days, expected_log_sd=0.1).empty
 
 
 def test_an_empty_warehouse_has_no_roll_ups(tmp_path):

@@ -148,18 +148,23 @@ def _restate_days(
             schedule=schedule,
             expected_log_sd=rollup.expected_log_sd(choices.reference),
         )
-        moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days)
+        made = pd.DatetimeIndex(runs["date"].unique())
+        moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days, made)
     # Last of all: until here, what is stored tells the next restatement which lives moved.
     store.replace(warehouse, MODEL_VERSIONS, versions, None, "model_name", models)
     return days, moved
 
 
 def _reallocate(
-    warehouse: str | Path, new: pd.DataFrame, models: set[str], days: pd.DatetimeIndex
+    warehouse: str | Path,
+    new: pd.DataFrame,
+    models: set[str],
+    days: pd.DatetimeIndex,
+    made: pd.DatetimeIndex,
 ) -> pd.DataFrame:
     old = store.read(warehouse, INFERENCE_IMPACTS, days, where=("model_name", models))
     version = store.version(warehouse, INFERENCE_IMPACTS)
-    moved = restate.restatements(old, new, version, causes_by_factors(warehouse, old, new))
+    moved = restate.restatements(old, new, version, causes_by_factors(warehouse, old, new, made))
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
         _check(frame, table)
     _forget_unfinished(warehouse, version)
@@ -171,12 +176,17 @@ def _reallocate(
 def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:
     if len(days):
         spread = rollup.expected_log_sd(choices.reference)
-        sums, _ = rollup.refreshed(warehouse, (days.min(), days.max()), expected_log_sd=spread)
+        sums = rollup.of_days(warehouse, (days.min(), days.max()), expected_log_sd=spread)
         _check(sums, ROLLUPS)
         store.write(warehouse, ROLLUPS, sums)
 
 
-def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def causes_by_factors(
+    warehouse: str | Path,
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    made: pd.DatetimeIndex | None = None,
+) -> pd.DataFrame:
     """Return why versions moved, as far as factors are why.
 
     Parameters
@@ -185,6 +195,8 @@ def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFram
         Folder or URL of the tables.
     old, new : DataFrame
         Rows of `inference_impacts` as stored and as computed now.
+    made : DatetimeIndex, optional
+        Days of the runs that rest on other factors now, where they are known.
 
     Returns
     -------
@@ -203,6 +215,7 @@ def causes_by_factors(warehouse: str | Path, old: pd.DataFrame, new: pd.DataFram
         store.read(
             warehouse,
             RUN_FACTORS,
+            made,
             columns=["run_id", "factors_key"],
             where=("run_id", set(pairs["model_version"])),
         ),
