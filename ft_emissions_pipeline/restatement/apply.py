@@ -46,7 +46,7 @@ WRITERS = 2
 
 
 class CheckFailed(ValueError):
-    """Restated rows break a table's declaration; nothing was written."""
+    """Restated rows break a table's declaration; nothing of this table was written."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
     StoreBusy
         If another process writes to the warehouse.
     CheckFailed
-        If rows would break a table's declaration; the tables then stay as they were.
+        If rows would break a table's declaration; that table then stays as it was, and the next
+        restatement goes on from there.
     """
     with locked(warehouse, "a restatement"):
         progress("affected runs")
