@@ -9,13 +9,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import impacts, landing, normalized, reference, report, restatement, runs, schedules
+from assets import impacts, landing, normalize, reference, report, restatement, runs, schedules
 from assets.io_manager import DeltaIOManager
 from assets.resources import OwnFootprint, Pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 
-MODULES = (reference, landing, runs, normalized, impacts, report)
+MODULES = (reference, landing, runs, normalize, impacts, report)
 """The stages, in the order in which data passes through them."""
 
 

@@ -11,13 +11,17 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from assets.checks import ADDS_UP, check_result, check_spec, sums_check
 from assets.partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
-from assets.quality_checks import ADDS_UP, check_result, check_spec, sums_check
 from assets.reference import key
 from assets.resources import Pipeline
-from assets.stored import out, table_asset
-from ft_emissions_pipeline import amortize, landing, pending, restate, restatement, rollup, store
-from ft_emissions_pipeline import impacts as impact
+from assets.table_asset import out, table_asset
+from ft_emissions_pipeline import ledger as amortize
+from ft_emissions_pipeline import restatement
+from ft_emissions_pipeline.impacts import footprint as impact
+from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.ledger import rollups as rollup
+from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
     AMORTISATION_SCHEDULE,
@@ -31,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
 )
+from ft_emissions_pipeline.warehouse import pending, store
 
 GROUP = "impacts"
 
@@ -98,7 +103,7 @@ def _as_of(
     context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
 ) -> pd.Timestamp:
     """Return the last day of which anything is known."""
-    known = [landing.last_day(landing_index), reported.max() if len(reported) else None]
+    known = [index.last_day(landing_index), reported.max() if len(reported) else None]
     tags = context.run.tags
     known += [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
     days_known = [day for day in known if day is not None]
@@ -169,7 +174,7 @@ def inference_impacts(
     )
     span = (first.date(), last.date())
     old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
-    moved = restate.restatements(
+    moved = differences.restatements(
         old,
         new,
         store.version(pipeline.warehouse, INFERENCE_IMPACTS),

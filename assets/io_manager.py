@@ -11,8 +11,9 @@ from datetime import date
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse import store
 
 APPENDED = frozenset(
     table.name

@@ -7,9 +7,10 @@ import pandas as pd
 
 from assets.reference import key
 from assets.resources import Pipeline
-from assets.stored import table_asset
-from ft_emissions_pipeline import landing, pending, store
+from assets.table_asset import table_asset
+from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
+from ft_emissions_pipeline.warehouse import pending, store
 
 GROUP = "landing"
 

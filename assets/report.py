@@ -10,12 +10,12 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from assets.checks import check_result, check_spec
 from assets.partitions import DAILY, ONE_RUN, days
-from assets.quality_checks import check_result, check_spec
 from assets.resources import OwnFootprint, Pipeline
-from assets.stored import out
-from ft_emissions_pipeline import pending, report, store
-from ft_emissions_pipeline.footprint import FootprintFailed
+from assets.table_asset import out
+from ft_emissions_pipeline import report
+from ft_emissions_pipeline.pipeline_footprint import FootprintFailed
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -26,6 +26,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     empty,
 )
+from ft_emissions_pipeline.warehouse import pending, store
 
 GROUP = "report"
 

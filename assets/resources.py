@@ -11,13 +11,15 @@ import dagster as dg
 import pandas as pd
 from pydantic import PrivateAttr
 
-from ft_emissions_pipeline import footprint, methodology, store, telemetry
+from ft_emissions_pipeline import methodology, pipeline_footprint
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.lock import locked
+from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.tables import VALIDATED_RUNS
+from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.lock import locked
 
 WAIT_S = 60.0
 """Seconds that a run waits for another one, or for a restatement, to end."""
@@ -72,16 +74,16 @@ class OwnFootprint(dg.ConfigurableResource):
 
     country_iso3: str = "USA"
 
-    _measured: footprint.Footprint = PrivateAttr()
+    _measured: pipeline_footprint.Footprint = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["OwnFootprint"]:
         """Measure while the run lasts, and leave the final figure in the run's tags."""
         try:
-            with footprint.measure(self.country_iso3) as measured:
+            with pipeline_footprint.measure(self.country_iso3) as measured:
                 self._measured = measured
                 yield self
-        except footprint.FootprintFailed as error:
+        except pipeline_footprint.FootprintFailed as error:
             # What cannot be measured is said, and costs the figure, never the run.
             _tag(context, {"ft_emissions/own_footprint": str(error)})
         else:

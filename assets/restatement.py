@@ -17,7 +17,7 @@ import dagster as dg
 from assets.partitions import DAILY
 from assets.reference import key
 from assets.resources import Pipeline
-from ft_emissions_pipeline import report, restatement, store
+from ft_emissions_pipeline import report, restatement
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.restatement import Choices
 from ft_emissions_pipeline.tables import (
@@ -32,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
 )
+from ft_emissions_pipeline.warehouse import store
 
 # Dagster passes this parameter to itself when it gives a sensor its resources.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`owners`.*SensorDefinition.*")

@@ -10,9 +10,10 @@ import pandas as pd
 from assets.partitions import ALL_DAYS, DAYS_OF_A_RUN, days
 from assets.reference import key
 from assets.resources import Pipeline
-from assets.stored import table_asset
-from ft_emissions_pipeline import amortize, landing, normalize, store
-from ft_emissions_pipeline import telemetry as measurements
+from assets.table_asset import table_asset
+from ft_emissions_pipeline import ledger, normalize
+from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing import telemetry as measurements
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -23,6 +24,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.warehouse import store
 
 GROUP = "runs"
 
@@ -43,7 +45,7 @@ def runs(
     Of several records of one field the measured one goes before the disclosed one.
     """
     first, last = days(context)
-    return landing.runs_of(
+    return index.runs_of(
         pipeline.landing_folder,
         landing_index,
         first,
@@ -62,9 +64,7 @@ def usage(
 ) -> pd.DataFrame:
     """Read the day's counts; different hours add up, of the same hours the last file by name stands."""
     first, last = days(context)
-    return landing.usage_of(
-        pipeline.landing_folder, landing_index, first, last, pipeline.settings()
-    )
+    return index.usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
 
 
 @table_asset(
@@ -73,7 +73,7 @@ def usage(
 )
 def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
     """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
-    return landing.events_of(pipeline.landing_folder, landing_index, pipeline.settings())
+    return index.events_of(pipeline.landing_folder, landing_index, pipeline.settings())
 
 
 @table_asset(
@@ -85,7 +85,7 @@ def telemetry(
 ) -> pd.DataFrame:
     """Read what GPUs and meters drew on the day, a row a minute and device at most."""
     first, last = days(context)
-    return landing.telemetry_of(
+    return index.telemetry_of(
         pipeline.landing_folder, landing_index, first, last, pipeline.settings()
     )
 
@@ -107,7 +107,7 @@ def validated_runs(
     telemetry of both days.
     """
     measured, report = measurements.measured(
-        runs, _telemetry_of(runs, pipeline), landing.windows(landing_index)
+        runs, _telemetry_of(runs, pipeline), index.windows(landing_index)
     )
     accepted, _ = normalize.accepted(measured)
     if len(report):
@@ -131,9 +131,9 @@ def quarantine(
 ) -> pd.DataFrame:
     """Collect the records that could not be read, that break a rule, that say too little, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
-    unread = landing.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
+    unread = index.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     _, refused = normalize.accepted(runs)
-    left = amortize.unused(model_versions, usage, model_events, runs)
+    left = ledger.unused(model_versions, usage, model_events, runs)
     found = [frame for frame in (unread, refused, left) if len(frame)]
     return conform(pd.concat(found), QUARANTINE) if found else unread
 

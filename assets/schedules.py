@@ -8,8 +8,10 @@ import pandas as pd
 
 from assets.partitions import range_tags
 from assets.resources import Pipeline
-from ft_emissions_pipeline import landing, pending, restate, store
+from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, LANDING_INDEX, MODEL_VERSIONS
+from ft_emissions_pipeline.warehouse import pending, store
 
 everything = dg.define_asset_job(
     EVERYTHING,
@@ -53,9 +55,9 @@ def daily(context: dg.ScheduleEvaluationContext, pipeline: Pipeline) -> dg.RunRe
 def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
     """Return the first day that a run up to `last` must refresh."""
     old = store.read(pipeline.warehouse, LANDING_INDEX)
-    new = landing.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
-    touched = landing.touched_days(old, new)
-    open_days = restate.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
+    new = index.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
+    touched = index.touched_days(old, new)
+    open_days = differences.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
     due = [pending.days(pipeline.warehouse, job) for job in pending.SETTLES]
     earlier = touched.union(open_days).union(due[0]).union(due[1])
     earlier = earlier[earlier <= last]

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference, study
+from ft_emissions_pipeline import reference
+from ft_emissions_pipeline.analysis import study
 from ft_emissions_pipeline.reference.declaration import TABLES
 from ft_emissions_pipeline.reference.names import resolve
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 import ft_emissions_pipeline as fte
 from benchmarks.timing import best_of, table
-from ft_emissions_pipeline import impacts, methodology, normalize, reference, tables, token_time
+from ft_emissions_pipeline import methodology, normalize, reference, tables, token_time
+from ft_emissions_pipeline.impacts import footprint
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 ECOLOGITS_CALL_S = 0.24e-3
@@ -40,7 +41,7 @@ def main() -> None:
     normalized, provenance = filled()
 
     def footprints() -> pd.DataFrame:
-        return impacts.run_impacts(normalized, provenance, chosen, factors)
+        return footprint.run_impacts(normalized, provenance, chosen, factors)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.parquet"

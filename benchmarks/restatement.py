@@ -19,21 +19,21 @@ import pandas as pd
 import ft_emissions_pipeline as fte
 from benchmarks.timing import best_of, table
 from ft_emissions_pipeline import (
-    amortize,
-    factors_used,
-    impacts,
+    ledger,
     methodology,
     normalize,
-    quality,
     reference,
     restatement,
-    rollup,
-    store,
     tables,
     token_time,
 )
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.restatement import Choices
+from ft_emissions_pipeline.tables import expectations
+from ft_emissions_pipeline.warehouse import store
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 LAST = pd.Timestamp("2025-12-31")
@@ -78,7 +78,7 @@ def computed(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, ...]:
     factors, profile = choices.reference, choices.profile
     model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
+    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, profile, factors)
     return normalized, provenance, footprints, spreads, model
 
 
@@ -86,9 +86,9 @@ def shared(
     footprints: pd.DataFrame, usage: pd.DataFrame, days: pd.DatetimeIndex, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return model versions, and their impacts on some days."""
-    versions = amortize.model_versions(footprints, usage, LAST)
-    spread = rollup.expected_log_sd(choices.reference)
-    return versions, amortize.inference_impacts(
+    versions = ledger.model_versions(footprints, usage, LAST)
+    spread = rollups.expected_log_sd(choices.reference)
+    return versions, ledger.inference_impacts(
         versions, usage, days[0], days[-1], expected_log_sd=spread
     )
 
@@ -116,8 +116,8 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     versions, reported = shared(pd.concat(pieces, ignore_index=True), usage, days, choices)
     store.write(warehouse, tables.MODEL_VERSIONS, versions)
     store.write(warehouse, tables.INFERENCE_IMPACTS, reported)
-    spread = rollup.expected_log_sd(choices.reference)
-    sums, _ = rollup.refreshed(warehouse, None, expected_log_sd=spread)
+    spread = rollups.expected_log_sd(choices.reference)
+    sums, _ = rollups.refreshed(warehouse, None, expected_log_sd=spread)
     store.write(warehouse, tables.ROLLUPS, sums)
 
 
@@ -164,7 +164,7 @@ def main() -> None:
         usage = counts(others)
         bare = best_of(2, plain)
         # Importing Great Expectations is not what is asked.
-        quality.validate(of.head(1), tables.RUN_FACTORS)
+        expectations.validate(of.head(1), tables.RUN_FACTORS)
         if options.profile:
             profile = cProfile.Profile()
             profile.runcall(restatement.apply, warehouse, after)

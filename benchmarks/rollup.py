@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import best_of, table
-from ft_emissions_pipeline import rollup
+from ft_emissions_pipeline.ledger import rollups
 
 INPUTS = (
     "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_max_w", "cpu_utilization", "host_idle_w",
@@ -71,10 +71,10 @@ def main() -> None:
         return ledger.groupby(["model_name", month])[columns].sum()
 
     def by(*keys: str, rows: pd.DataFrame = ledger) -> pd.DataFrame:
-        return rollup.roll_up(rows, spreads, keys, expected_log_sd=0.1, labels=labels)
+        return rollups.roll_up(rows, spreads, keys, expected_log_sd=0.1, labels=labels)
 
     def whole_table() -> pd.DataFrame:
-        return rollup.rollups(ledger, spreads, labels, expected_log_sd=0.1)
+        return rollups.rollups(ledger, spreads, labels, expected_log_sd=0.1)
 
     last_month = ledger[ledger["date"] >= ledger["date"].max().replace(day=1)]
     baseline = best_of(3, plain)

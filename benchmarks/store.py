@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import best_of, table
-from ft_emissions_pipeline import store
 from ft_emissions_pipeline.tables import USAGE, conform
+from ft_emissions_pipeline.warehouse import store
 
 DAYS, MODELS = 365, 300
 

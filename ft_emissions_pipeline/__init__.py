@@ -15,17 +15,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ft_emissions_pipeline.advice import advise
+    from ft_emissions_pipeline.analysis.advice import advise
+    from ft_emissions_pipeline.analysis.scenarios import what_if
     from ft_emissions_pipeline.api import Estimate, estimate, read_runs
-    from ft_emissions_pipeline.scenarios import what_if
-    from ft_emissions_pipeline.tokens import expected_padded_tokens
+    from ft_emissions_pipeline.token_time.padding import expected_padded_tokens
 
 __all__ = ["Estimate", "advise", "estimate", "expected_padded_tokens", "read_runs", "what_if"]
 
 _ELSEWHERE = {
-    "advise": "ft_emissions_pipeline.advice",
-    "expected_padded_tokens": "ft_emissions_pipeline.tokens",
-    "what_if": "ft_emissions_pipeline.scenarios",
+    "advise": "ft_emissions_pipeline.analysis.advice",
+    "expected_padded_tokens": "ft_emissions_pipeline.token_time.padding",
+    "what_if": "ft_emissions_pipeline.analysis.scenarios",
 }
 """Public names that do not live in `api`."""
 

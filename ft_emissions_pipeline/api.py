@@ -14,21 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline import (
-    equations,
-    landing,
-    length_files,
-    methodology,
-    normalize,
-    store,
-    telemetry,
-    token_time,
-)
-from ft_emissions_pipeline import explain as explanation
-from ft_emissions_pipeline import impacts as impact
+from ft_emissions_pipeline import equations, methodology, normalize, token_time
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.analysis import explain as explanation
+from ft_emissions_pipeline.impacts import footprint as impact
+from ft_emissions_pipeline.landing import index, telemetry, token_lengths
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
-from ft_emissions_pipeline.readers.disclosure import FORMAT, from_mapping
+from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -40,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.warehouse import store
 
 Paths = str | Path | Sequence[str | Path]
 Disclosure = Mapping[str, object]
@@ -109,9 +102,9 @@ def read_runs(
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    for uri, reading in length_files.unused(readings):
+    for uri, reading in token_lengths.unused(readings):
         lost.append(reading.quarantine.assign(source_uri=uri))
-    joined, _ = landing.measured_runs(readings, reference or ref.load())
+    joined, _ = index.measured_runs(readings, reference or ref.load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)
     frames = [frame for frame in lost if len(frame)]
@@ -244,7 +237,7 @@ def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
             }
         )
     reading: Reading = reading_of_runs(rows, [])
-    return landing.joined_runs([("disclosure", FORMAT, reading)], reference)
+    return index.joined_runs([("disclosure", FORMAT, reading)], reference)
 
 
 def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import advice, api, impacts, methodology, normalize, rollup
+from ft_emissions_pipeline import api, methodology, normalize
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.analysis import advice
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.tables import BASES
 
 FACTORS = ref.load()
@@ -146,7 +149,7 @@ def test_no_runs_give_no_advice():
 def rolled_up(runs):
     """Return the runs' sum as a roll-up has it."""
     estimate = fte.estimate(runs, reference=FACTORS)
-    _, spreads = impacts.impacts_and_spreads(
+    _, spreads = footprint.impacts_and_spreads(
         estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
     )
     ledger = estimate.runs[["date", "run_id", "model_name"]].assign(
@@ -155,7 +158,7 @@ def rolled_up(runs):
         allocated_water_l=estimate.runs["total_water_l"],
     )  # fmt: skip
     ledger = ledger.rename(columns={"run_id": "model_version"})
-    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0]
+    return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0]
 
 
 def test_a_models_bounds_are_those_of_its_roll_up_now_and_once_a_field_is_disclosed():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import amortize
-from ft_emissions_pipeline.amortize.schedule import months
+from ft_emissions_pipeline import ledger as amortize
+from ft_emissions_pipeline.ledger.schedule import months
 from ft_emissions_pipeline.tables import MODEL_EVENTS, RUN_IMPACTS, USAGE, conform, empty
 
 FIRST = pd.Timestamp("2026-01-01")

@@ -13,9 +13,10 @@ import warehouses
 from deltalake import DeltaTable
 from typer.testing import CliRunner
 
-from ft_emissions_pipeline import cli, restatement, store
-from ft_emissions_pipeline.as_reported import NothingReported, as_reported
+from ft_emissions_pipeline import cli, restatement
+from ft_emissions_pipeline.restatement.as_reported import NothingReported, as_reported
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
+from ft_emissions_pipeline.warehouse import store
 
 
 @pytest.fixture(scope="module")

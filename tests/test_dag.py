@@ -22,12 +22,11 @@ import pytest
 import yaml
 
 from assets import build_defs, schedules
+from assets.in_process import materialize
 from assets.partitions import RANGE_END, RANGE_START, range_tags
 from assets.resources import Pipeline
-from assets.run import materialize
-from ft_emissions_pipeline import landing as logs
-from ft_emissions_pipeline import pending, reference, store, tables
-from ft_emissions_pipeline.lock import LOCK
+from ft_emissions_pipeline import reference, tables
+from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
     FIELD_PROVENANCE,
@@ -44,6 +43,8 @@ from ft_emissions_pipeline.tables import (
     USAGE,
     VALIDATED_RUNS,
 )
+from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse.lock import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is due is a note of the runs, and no stage.
@@ -657,7 +658,7 @@ def test_a_killed_run_leaves_readable_tables_and_a_rerun_completes_them(tmp_path
     team = Team(started.team.landing, tmp_path / "warehouse")
     # A fork server imports Dagster once for all three processes.
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["assets.run", "great_expectations", "codecarbon"])
+    processes.set_forkserver_preload(["assets.in_process", "great_expectations", "codecarbon"])
     for stage in ("runs", "model_versions", "daily_report"):
         process = processes.Process(target=killed_at, args=(stage, team.landing, team.warehouse))
         process.start()

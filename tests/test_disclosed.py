@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline.disclosed import COMPARED, compared, reasons
+from ft_emissions_pipeline.analysis.disclosed import COMPARED, compared, reasons
 
 
 def run(**changes):

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ft_emissions_pipeline import documentation
+from docs import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("name", sorted(documentation.pages()))
+@pytest.mark.parametrize("name", sorted(pages.pages()))
 def test_a_made_page_is_as_committed(name: str) -> None:
     committed = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert committed == documentation.pages()[name], (
-        "run `python -m ft_emissions_pipeline.documentation` and commit what it changes"
-    )
+    assert committed == pages.pages()[name], "run `python -m docs.pages` and commit what it changes"
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda path: path.name)

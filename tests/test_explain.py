@@ -9,14 +9,15 @@ from test_amortize import branched_merged_and_rolled_back, counts, impacts
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import amortize, cli, methodology, store
-from ft_emissions_pipeline.explain import ancestry
+from ft_emissions_pipeline import cli, ledger, methodology
+from ft_emissions_pipeline.analysis.explain import ancestry
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
     RUN_IMPACTS,
 )
+from ft_emissions_pipeline.warehouse import store
 
 HOUR = {"reserved_s": 3600}
 USE = {"expected_inferences_per_day": 700, "expected_use_life_days": 3}
@@ -239,7 +240,7 @@ def test_a_version_that_was_rolled_back_says_so():
 def test_of_a_long_chain_the_nearest_are_shown_and_the_others_summed():
     """By hand: 30 versions, of which 10 are shown: 20 x 12.8 kg = 256 kg."""
     runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(30)))
-    versions = amortize.model_versions(runs, counts(), runs["date"].max())
+    versions = ledger.model_versions(runs, counts(), runs["date"].max())
     lines = ancestry(versions, runs.set_index("run_id")["base_model"], "run-29").split("\n")
     assert len(lines) == 13
     assert lines[10].startswith("  run-20 of")
@@ -248,7 +249,7 @@ def test_of_a_long_chain_the_nearest_are_shown_and_the_others_summed():
 
 def test_a_parent_that_no_run_made_is_named_as_logged():
     runs = impacts({"parent_version": "hub/model"})
-    versions = amortize.model_versions(runs, counts(), runs["date"].max())
+    versions = ledger.model_versions(runs, counts(), runs["date"].max())
     text = ancestry(versions, runs.set_index("run_id")["base_model"], "run-0")
     assert "tuned on 2026-01-01 from hub/model, of which no run is known; 12.8" in text
 
@@ -264,7 +265,7 @@ def test_the_command_shows_the_ancestry_below_the_steps(tmp_path):
          "parent_version": "a"},
     ]  # fmt: skip
     found = fte.estimate(disclosed)
-    versions = amortize.model_versions(found.runs, counts(), found.runs["date"].max())
+    versions = ledger.model_versions(found.runs, counts(), found.runs["date"].max())
     for table, frame in (
         (NORMALIZED_RUNS, found.normalized), (FIELD_PROVENANCE, found.provenance),
         (RUN_IMPACTS, found.runs), (MODEL_VERSIONS, versions),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import footprint, tables
+from ft_emissions_pipeline import pipeline_footprint, tables
 from ft_emissions_pipeline.tables import PIPELINE_FOOTPRINT
 
 FIGURES = ["duration_s", "energy_kwh", "carbon_kgco2e"]
@@ -22,7 +22,7 @@ def work(seconds):
 
 
 def test_figures_are_there_before_the_end_and_never_fall():
-    with footprint.measure("USA") as measured:
+    with pipeline_footprint.measure("USA") as measured:
         rows = []
         for _ in range(3):
             work(0.15)
@@ -35,7 +35,7 @@ def test_figures_are_there_before_the_end_and_never_fall():
 
 def test_the_row_is_one_of_the_table_but_for_the_run_id():
     started = pd.Timestamp.now(tz="UTC")
-    with footprint.measure("FRA") as measured:
+    with pipeline_footprint.measure("FRA") as measured:
         work(0.1)
     row = measured.so_far()
     assert row.columns.tolist() == [n for n in PIPELINE_FOOTPRINT.names if n != "pipeline_run_id"]
@@ -49,7 +49,7 @@ def test_the_row_is_one_of_the_table_but_for_the_run_id():
 def test_carbon_follows_the_country():
     intensity = {}
     for country in ("FRA", "POL"):
-        with footprint.measure(country) as measured:
+        with pipeline_footprint.measure(country) as measured:
             work(0.1)
         row = measured.so_far().iloc[0]
         intensity[country] = row["carbon_kgco2e"] / row["energy_kwh"]
@@ -59,7 +59,7 @@ def test_carbon_follows_the_country():
 
 
 def test_an_empty_block_has_figures_too():
-    with footprint.measure("USA") as measured:
+    with pipeline_footprint.measure("USA") as measured:
         pass
     assert (measured.so_far()[FIGURES] > 0).all(axis=None)
 
@@ -67,13 +67,13 @@ def test_an_empty_block_has_figures_too():
 def test_an_unknown_country_is_refused():
     with (
         pytest.raises(ValueError, match="no grid for the country 'ZZZ'; give an ISO 3166-1"),
-        footprint.measure("ZZZ"),
+        pipeline_footprint.measure("ZZZ"),
     ):
         pytest.fail("the block must not run")
 
 
 def test_a_failure_of_the_pipeline_is_passed_on():
-    with pytest.raises(ZeroDivisionError), footprint.measure("USA"):
+    with pytest.raises(ZeroDivisionError), pipeline_footprint.measure("USA"):
         work(1 / 0)
 
 
@@ -82,12 +82,12 @@ def test_a_measurement_that_fails_says_so(monkeypatch):
         msg = "no sensor"
         raise OSError(msg)
 
-    monkeypatch.setattr(footprint, "_tracker", broken)
+    monkeypatch.setattr(pipeline_footprint, "_tracker", broken)
     with (
         pytest.raises(
-            footprint.FootprintFailed, match="could not be measured: CodeCarbon: no sensor"
+            pipeline_footprint.FootprintFailed, match="could not be measured: CodeCarbon: no sensor"
         ),
-        footprint.measure("USA") as measured,
+        pipeline_footprint.measure("USA") as measured,
     ):
         measured.so_far()
 

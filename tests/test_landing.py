@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import landing, normalize
+from ft_emissions_pipeline import normalize
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_amortize import FIRST, counts, impacts
 
-from ft_emissions_pipeline import amortize, pending, restate
+from ft_emissions_pipeline import ledger
+from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     MODEL_EVENTS,
@@ -26,12 +27,13 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.warehouse import pending
 
 LAST = 12
 TOGETHER = 50
 """Histories that share one ledger, each with models and versions of its own."""
 KEY = list(INFERENCE_IMPACTS.key)
-REPORTED = list(restate.REPORTED)
+REPORTED = list(differences.REPORTED)
 
 
 def at(hour: int) -> pd.Timestamp:
@@ -91,13 +93,13 @@ class Team:
         last = FIRST + pd.Timedelta(days=LAST)
         due = pending.unshared_days(self.versions, found[0], reported, last)
         due = due.union(pd.DatetimeIndex(sorted(self.touched)))
-        for first, final in restate.ranges(due, 2):
+        for first, final in differences.ranges(due, 2):
             new = self.rows(found, first, final)
             within = self.ledger["date"].between(first, final)
             old = self.ledger[within]
             self.reports += 1
             self.moves.append(
-                restate.restatements(old, new, self.reports if len(self.ledger) else None)
+                differences.restatements(old, new, self.reports if len(self.ledger) else None)
             )
             self.ledger = pd.concat([self.ledger[~within], new], ignore_index=True)
             for row in new.itertuples(index=False):
@@ -117,8 +119,8 @@ class Team:
             ]), MODEL_EVENTS,
         )  # fmt: skip
         today = FIRST + pd.Timedelta(days=LAST)
-        found = amortize.model_versions(runs, usage, today, events)
-        return found, usage, events, amortize.monthly_schedule(found, usage, today, events)
+        found = ledger.model_versions(runs, usage, today, events)
+        return found, usage, events, ledger.monthly_schedule(found, usage, today, events)
 
     def usage(self) -> pd.DataFrame:
         rows = [
@@ -130,7 +132,7 @@ class Team:
     @staticmethod
     def rows(found: tuple[pd.DataFrame, ...], first: pd.Timestamp, last: pd.Timestamp):
         table, usage, events, schedule = found
-        return amortize.inference_impacts(
+        return ledger.inference_impacts(
             table, usage, first, last, expected_log_sd=0.1, events=events, schedule=schedule
         )
 
@@ -194,7 +196,7 @@ class Team:
         table, usage, events, _ = found
         whole = self.rows(found, FIRST, FIRST + pd.Timedelta(days=LAST))
         actual = whole.loc[whole["inferences_basis"] == "actual", "inferences"].sum()
-        lost = amortize.unused(table, usage, events)
+        lost = ledger.unused(table, usage, events)
         lost = set(lost.loc[lost["source_uri"] == "usage.csv", "source_record"])
         counted = usage.loc[~usage["source_record"].isin(lost), "inferences"].sum()
         assert actual == pytest.approx(counted, rel=1e-9)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, tables, token_time
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.normalize.engine import IMPUTED
+from ft_emissions_pipeline.normalize.filling import IMPUTED
 
 HOUR = {"reserved_s": 3600}
 

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assets.checks import check_result, check_spec
 from assets.io_manager import DeltaIOManager
-from assets.quality_checks import check_result, check_spec
-from ft_emissions_pipeline import quality, store, tables
-from ft_emissions_pipeline.tables import RUNS, TABLES, USAGE, Table
+from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.tables import RUNS, TABLES, USAGE, Table, expectations
+from ft_emissions_pipeline.warehouse import store
 
 # A note of which days are due is no asset, so it is never checked.
 CHECKED = {name: table for name, table in TABLES.items() if not name.startswith("pending_")}
@@ -53,7 +54,7 @@ def runs(**changes):
 
 
 def only_failure(frame, table):
-    result = quality.validate(frame, table)
+    result = expectations.validate(frame, table)
     assert not result.passed
     assert len(result.failed) == 1, result.failed
     return result.failed[0]
@@ -61,39 +62,39 @@ def only_failure(frame, table):
 
 @every_table
 def test_good_rows_pass_every_expectation(table):
-    result = quality.validate(good(table), table)
-    assert result == quality.CheckResult(True, [], len(quality.expectations(table)))
+    result = expectations.validate(good(table), table)
+    assert result == expectations.CheckResult(True, [], len(expectations.expectations(table)))
 
 
 @every_table
 def test_an_empty_table_passes(table):
-    assert quality.validate(tables.empty(table), table).passed
-    assert quality.validate(tables.empty(table), table, in_full=True).passed
+    assert expectations.validate(tables.empty(table), table).passed
+    assert expectations.validate(tables.empty(table), table, in_full=True).passed
 
 
 @every_table
 def test_each_declared_column_appears_in_the_expectations(table):
-    asked = quality.expectations(table)
+    asked = expectations.expectations(table)
     for column in table.columns:
         kinds = {kind for kind, options in asked if options.get("column") == column.name}
-        assert (quality.NOT_NULL in kinds) is column.required, column.name
-        assert (quality.IN_SET in kinds) is (column.allowed is not None), column.name
+        assert (expectations.NOT_NULL in kinds) is column.required, column.name
+        assert (expectations.IN_SET in kinds) is (column.allowed is not None), column.name
         if column.kind in {"float", "integer", "timestamp"}:
-            assert quality.BETWEEN in kinds, column.name
+            assert expectations.BETWEEN in kinds, column.name
     assert sum("unique" in kind for kind, _ in asked) == 1
 
 
 @pytest.mark.parametrize(
     ("column", "value", "expectation", "expected"),
     [
-        ("pue", 0.99, quality.BETWEEN, "at least 1.0 and at most 5.0"),
-        ("pue", 5.01, quality.BETWEEN, "at least 1.0 and at most 5.0"),
-        ("reserved_s", 0.0, quality.BETWEEN, "above 0.0 and at most 320000000.0"),
-        ("gpu_energy_kwh", -1e-9, quality.BETWEEN, "at least 0.0 and a finite number"),
-        ("gpu_energy_kwh", np.inf, quality.BETWEEN, "at least 0.0 and a finite number"),
-        ("method", "magic", quality.IN_SET, "one of full, lora"),
-        ("source_uri", None, quality.NOT_NULL, "a value in every row"),
-        ("published_at", pd.Timestamp(0, tz="UTC"), quality.BETWEEN, "at least 2018-01-01"),
+        ("pue", 0.99, expectations.BETWEEN, "at least 1.0 and at most 5.0"),
+        ("pue", 5.01, expectations.BETWEEN, "at least 1.0 and at most 5.0"),
+        ("reserved_s", 0.0, expectations.BETWEEN, "above 0.0 and at most 320000000.0"),
+        ("gpu_energy_kwh", -1e-9, expectations.BETWEEN, "at least 0.0 and a finite number"),
+        ("gpu_energy_kwh", np.inf, expectations.BETWEEN, "at least 0.0 and a finite number"),
+        ("method", "magic", expectations.IN_SET, "one of full, lora"),
+        ("source_uri", None, expectations.NOT_NULL, "a value in every row"),
+        ("published_at", pd.Timestamp(0, tz="UTC"), expectations.BETWEEN, "at least 2018-01-01"),
     ],
 )
 def test_a_bad_cell_fails_its_own_expectation_only(column, value, expectation, expected):
@@ -108,18 +109,18 @@ def test_a_bad_cell_fails_its_own_expectation_only(column, value, expectation, e
 
 
 def test_values_at_their_bounds_pass():
-    assert quality.validate(runs(pue=[1.0, 5.0, np.nan]), RUNS).passed
+    assert expectations.validate(runs(pue=[1.0, 5.0, np.nan]), RUNS).passed
 
 
 def test_a_repeated_key_fails():
     failure = only_failure(runs(run_id=["a", "a", "b"]), RUNS)
-    assert (failure["expectation"], failure["bad_rows"]) == (quality.UNIQUE, 2)
+    assert (failure["expectation"], failure["bad_rows"]) == (expectations.UNIQUE, 2)
 
 
 def test_a_key_repeats_with_empty_parts_too():
     frame = good(USAGE).assign(model_name="m", model_version=[None, None, "1"])
     failure = only_failure(tables.conform(frame, USAGE), USAGE)
-    assert (failure["expectation"], failure["bad_rows"]) == (quality.UNIQUE_TOGETHER, 2)
+    assert (failure["expectation"], failure["bad_rows"]) == (expectations.UNIQUE_TOGETHER, 2)
     assert failure["column"] == "date, model_name, model_version"
     assert failure["keys"][0]["model_version"] is None
 
@@ -141,7 +142,7 @@ def test_every_row_rule_can_fail(table):
 
 def test_all_failures_are_reported_at_once():
     frame = runs(pue=9.0, gpu_utilization=[0.5, 2.0, 3.0], method="magic")
-    failed = {f["column"]: f["bad_rows"] for f in quality.validate(frame, RUNS).failed}
+    failed = {f["column"]: f["bad_rows"] for f in expectations.validate(frame, RUNS).failed}
     assert failed == {"pue": 3, "gpu_utilization": 2, "method": 3}
 
 
@@ -149,7 +150,7 @@ def test_many_bad_rows_are_counted_but_few_are_shown():
     frame = good(RUNS, 500).assign(pue=9.0)
     failure = only_failure(frame, RUNS)
     assert failure["bad_rows"] == 500
-    assert len(failure["keys"]) == len(failure["examples"]) == quality.EXAMPLES
+    assert len(failure["keys"]) == len(failure["examples"]) == expectations.EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_many_bad_rows_are_counted_but_few_are_shown():
 )
 def test_other_columns_than_declared_fail(change, expected):
     failure = only_failure(change(good(USAGE)), USAGE)
-    assert failure["expectation"] == quality.COLUMN_SET
+    assert failure["expectation"] == expectations.COLUMN_SET
     assert expected in failure["expected"]
 
 
@@ -174,7 +175,7 @@ def test_a_column_of_another_type_fails():
 def test_columns_in_another_order_and_type_family_pass():
     frame = good(USAGE)
     frame = frame.assign(date=frame["date"].dt.date, inferences=1)[frame.columns[::-1]]
-    assert quality.validate(frame, USAGE).passed
+    assert expectations.validate(frame, USAGE).passed
 
 
 @settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -189,7 +190,9 @@ def test_the_quick_way_and_the_full_way_agree(pue, inferences, name):
         (USAGE, good(USAGE).assign(inferences=inferences, model_name=name, model_version=None)),
     ):
         typed = tables.conform(frame, table)
-        assert quality.validate(typed, table) == quality.validate(typed, table, in_full=True)
+        assert expectations.validate(typed, table) == expectations.validate(
+            typed, table, in_full=True
+        )
 
 
 def with_rule(holds):
@@ -199,38 +202,44 @@ def with_rule(holds):
 
 def test_a_rule_that_crashes_is_no_verdict_on_the_data():
     table = with_rule(lambda frame: frame["no such column"] > 0)
-    with pytest.raises(quality.CheckCrashed, match=r"check of usage crashed: KeyError.*not judged"):
-        quality.validate(good(USAGE), table)
+    with pytest.raises(
+        expectations.CheckCrashed, match=r"check of usage crashed: KeyError.*not judged"
+    ):
+        expectations.validate(good(USAGE), table)
 
 
 def test_a_crash_inside_great_expectations_is_no_verdict_on_the_data(monkeypatch):
-    asked = quality.expectations(USAGE)
-    asked.insert(1, (quality.BETWEEN, {"column": "model_name", "min_value": 1.0}))
-    monkeypatch.setattr(quality, "expectations", lambda _: asked)
-    monkeypatch.setattr(quality, "_holds", lambda frame, *_: pd.Series(True, index=frame.index))
-    with pytest.raises(quality.CheckCrashed, match=r"check of usage .*crashed: .*not judged"):
-        quality.validate(good(USAGE), USAGE, in_full=True)
+    asked = expectations.expectations(USAGE)
+    asked.insert(1, (expectations.BETWEEN, {"column": "model_name", "min_value": 1.0}))
+    monkeypatch.setattr(expectations, "expectations", lambda _: asked)
+    monkeypatch.setattr(
+        expectations, "_holds", lambda frame, *_: pd.Series(True, index=frame.index)
+    )
+    with pytest.raises(expectations.CheckCrashed, match=r"check of usage .*crashed: .*not judged"):
+        expectations.validate(good(USAGE), USAGE, in_full=True)
 
 
 def test_a_disagreement_is_no_verdict_on_the_data(monkeypatch):
-    monkeypatch.setattr(quality, "_holds", lambda frame, *_: pd.Series(False, index=frame.index))
+    monkeypatch.setattr(
+        expectations, "_holds", lambda frame, *_: pd.Series(False, index=frame.index)
+    )
     with pytest.raises(
-        quality.CheckCrashed, match=r"differ on expect_column_values_to_not_be_null"
+        expectations.CheckCrashed, match=r"differ on expect_column_values_to_not_be_null"
     ):
-        quality.validate(good(USAGE), USAGE)
+        expectations.validate(good(USAGE), USAGE)
 
 
 def test_a_failed_expectation_with_an_exception_is_recognised():
     flat = {"raised_exception": True, "exception_message": "flat"}
     nested = {"('metric',)": {"raised_exception": True, "exception_message": "nested"}}
-    assert quality._exceptions(flat) == ["flat"]
-    assert quality._exceptions(nested) == ["nested"]
-    assert quality._exceptions({"raised_exception": False}) == []
-    assert quality._exceptions(None) == []
+    assert expectations._exceptions(flat) == ["flat"]
+    assert expectations._exceptions(nested) == ["nested"]
+    assert expectations._exceptions({"raised_exception": False}) == []
+    assert expectations._exceptions(None) == []
 
 
 def test_python_warnings_stay_warnings_after_the_import():
-    quality.validate(good(USAGE), USAGE)
+    expectations.validate(good(USAGE), USAGE)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         warnings.warn("still here", stacklevel=1)
@@ -300,7 +309,7 @@ def test_a_passed_check_lets_the_next_asset_run(tmp_path):
     assert result.success
     check = result.get_asset_check_evaluations()[0]
     assert (check.check_name, check.passed) == ("expectations_hold", True)
-    assert check.metadata["evaluated"].value == len(quality.expectations(USAGE))
+    assert check.metadata["evaluated"].value == len(expectations.expectations(USAGE))
     assert check.metadata["days"].value == "2026-01-02 to 2026-01-02"
     assert store.version(tmp_path, tables.QUARANTINE) == 0
 
@@ -321,9 +330,9 @@ def test_a_failed_check_blocks_the_next_asset_and_shows_the_rows(tmp_path):
 def test_a_crashed_check_is_an_error_of_the_run(tmp_path, monkeypatch):
     def crash(*_):
         msg = "check of usage crashed"
-        raise quality.CheckCrashed(msg)
+        raise expectations.CheckCrashed(msg)
 
-    monkeypatch.setattr(quality, "validate", crash)
+    monkeypatch.setattr(expectations, "validate", crash)
     result = materialize(good(USAGE), tmp_path)
     assert not result.success
     with contextlib.suppress(Exception):

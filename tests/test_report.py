@@ -16,8 +16,8 @@ import pytest
 import warehouses
 from test_amortize import branched_merged_and_rolled_back, counts, impacts
 
-from ft_emissions_pipeline import amortize, report, store
-from ft_emissions_pipeline.disclosed import COMPARED
+from ft_emissions_pipeline import ledger, report
+from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, charts, formatting, summary
 from ft_emissions_pipeline.report.data import BASIS_COUNTS, RUN_NOTES, SHOWN, count_bases
@@ -35,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     conform,
 )
+from ft_emissions_pipeline.warehouse import store
 
 BROWSERS = [path for name in ("chromium", "google-chrome") if (path := shutil.which(name))][:1]
 
@@ -679,7 +680,7 @@ def test_lineage_of_a_branch_a_merge_and_a_roll_back():
 
 def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
     runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(365)))
-    made = amortize.model_versions(runs, counts(), runs["date"].max())
+    made = ledger.model_versions(runs, counts(), runs["date"].max())
     page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
     assert page.row("m", 1)[0].startswith("m 365 versions, 360 earlier ones not shown")
     shown = [row[0] for row in page.rows if len(row) == 7 and row[0].startswith("run-")]
@@ -688,7 +689,7 @@ def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
 
 def test_a_parent_that_no_run_made_is_named_as_logged():
     runs = impacts({"parent_version": "hub/model"}, {"parent_version": "run-0"})
-    made = amortize.model_versions(runs, counts(), runs["date"].max())
+    made = ledger.model_versions(runs, counts(), runs["date"].max())
     page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
     assert page.row("run-0", 7)[1] == "hub/model, of which no run is known"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import restate
+from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, MODEL_VERSIONS, conform, empty
 
 DAY = pd.Timestamp("2026-01-01")
@@ -40,14 +40,14 @@ def reported(**changed: object) -> pd.DataFrame:
     ],
 )
 def test_a_moved_value_names_its_cause(changed: dict[str, object], cause: str) -> None:
-    moved = restate.restatements(reported(), reported(**changed), 7)
+    moved = differences.restatements(reported(), reported(**changed), 7)
     assert moved["cause"].unique().tolist() == [cause]
     assert moved["old_table_version"].tolist() == [7]
     assert moved["new_table_version"].tolist() == [8]
 
 
 def test_only_the_columns_that_moved_are_restated() -> None:
-    moved = restate.restatements(reported(), reported(gco2e_per_inference=13.0), 1)
+    moved = differences.restatements(reported(), reported(gco2e_per_inference=13.0), 1)
     assert moved[["column", "old", "new"]].to_numpy().tolist() == [
         ["gco2e_per_inference", 12.8, 13.0]
     ]
@@ -55,23 +55,23 @@ def test_only_the_columns_that_moved_are_restated() -> None:
 
 def test_a_new_row_is_a_first_report_and_no_restatement() -> None:
     other = reported(model_version="run-1")
-    assert restate.restatements(reported(), pd.concat([reported(), other]), 1).empty
+    assert differences.restatements(reported(), pd.concat([reported(), other]), 1).empty
 
 
 def test_a_withdrawn_row_is_restated_to_nothing() -> None:
-    moved = restate.restatements(reported(), empty(INFERENCE_IMPACTS), 1)
-    assert len(moved) == len(restate.REPORTED)
+    moved = differences.restatements(reported(), empty(INFERENCE_IMPACTS), 1)
+    assert len(moved) == len(differences.REPORTED)
     assert moved["new"].isna().all()
     assert moved["cause_detail"].unique().tolist() == ["the version no longer serves on this day"]
 
 
 def test_nothing_stored_means_nothing_restated() -> None:
-    assert restate.restatements(empty(INFERENCE_IMPACTS), reported(), None).empty
+    assert differences.restatements(empty(INFERENCE_IMPACTS), reported(), None).empty
 
 
 def test_a_value_that_was_unknown_and_stays_so_has_not_moved() -> None:
     unknown = reported(gco2e_per_inference=None)
-    assert restate.restatements(unknown, unknown, 3).empty
+    assert differences.restatements(unknown, unknown, 3).empty
 
 
 def version(name: str, start: str, end: str, status: str = "closed") -> dict[str, object]:
@@ -92,16 +92,16 @@ def test_moved_days_are_the_life_of_the_changed_versions_alone() -> None:
     same = version("a", "2026-01-01T06:00", "2026-01-03T06:00")
     old = versions(same, version("b", "2026-01-10", "2026-01-20", "open"))
     new = versions(same, version("b", "2026-01-10", "2026-01-12"))
-    days = restate.moved_days(old, new, pd.Timestamp("2026-01-15"))
+    days = differences.moved_days(old, new, pd.Timestamp("2026-01-15"))
     assert [f"{day:%m-%d}" for day in days] == [f"01-{n}" for n in range(10, 16)]
-    assert restate.moved_days(old, old, pd.Timestamp("2026-01-15")).empty
+    assert differences.moved_days(old, old, pd.Timestamp("2026-01-15")).empty
 
 
 def test_open_days_end_with_the_last_day_asked_for() -> None:
     held = versions(
         version("a", "2026-01-01", "2026-01-03"), version("b", "2026-01-03", "2026-02-03", "open")
     )
-    days = restate.open_days(held, pd.Timestamp("2026-01-05"))
+    days = differences.open_days(held, pd.Timestamp("2026-01-05"))
     assert [f"{day:%m-%d}" for day in days] == ["01-03", "01-04", "01-05"]
 
 
@@ -111,7 +111,7 @@ def test_open_days_end_with_the_last_day_asked_for() -> None:
 )
 def test_ranges_cover_all_days_and_join_only_near_ones(numbers: list[int], gap: int) -> None:
     days = pd.DatetimeIndex([DAY + pd.Timedelta(days=n) for n in numbers])
-    found = restate.ranges(days, gap)
+    found = differences.ranges(days, gap)
     for day in days:
         assert sum(first <= day <= last for first, last in found) == 1
     for (_, last), (first, _) in itertools.pairwise(found):

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from warehouses import COMPUTED
 
-from ft_emissions_pipeline import reference, restatement, rollup, store, tables, token_time
+from ft_emissions_pipeline import reference, restatement, tables, token_time
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -29,6 +30,7 @@ from ft_emissions_pipeline.tables import (
     Table,
 )
 from ft_emissions_pipeline.token_time import evaluate
+from ft_emissions_pipeline.warehouse import store
 
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
@@ -292,8 +294,8 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
     expected = plan.by_model.set_index("model_name").loc["support-bot"]
     done = restatement.apply(warehouse, choices)
-    spread = rollup.expected_log_sd(choices.reference)
-    whole, _ = rollup.refreshed(warehouse, None, expected_log_sd=spread)
+    spread = rollups.expected_log_sd(choices.reference)
+    whole, _ = rollups.refreshed(warehouse, None, expected_log_sd=spread)
     pd.testing.assert_frame_equal(store.read(warehouse, tables.ROLLUPS), whole)
     now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
     for total in ("total_kgco2e", "total_water_l"):

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import warehouses
 
-from ft_emissions_pipeline import reference, restatement, store, tables
-from ft_emissions_pipeline.lock import locked
+from ft_emissions_pipeline import reference, restatement, tables
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_FACTORS
+from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.lock import locked
 
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
 

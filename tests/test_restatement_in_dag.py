@@ -10,9 +10,9 @@ from test_dag import GRID_ROW, Team, changed_reference, day, small_landing
 from assets import build_defs, restatement
 from assets.reference import reference_tables
 from assets.resources import Pipeline
-from ft_emissions_pipeline import store
-from ft_emissions_pipeline.lock import locked
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_IMPACTS
+from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.lock import locked
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import rollup, store, uncertainty
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     ROLLUPS,
@@ -17,6 +18,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.warehouse import store
 
 LOG_SDS = ("total_kgco2e_log_sd", "total_water_l_log_sd")
 GRID = ("grid_kgco2e_per_kwh", "grid_intensity/country/FRA")
@@ -55,7 +57,7 @@ def labels(teams, tags=None):
 
 
 def of(frame, scatter, by=(), expected_log_sd=0.0, **options):
-    return rollup.roll_up(frame, scatter, by, expected_log_sd=expected_log_sd, **options)
+    return rollups.roll_up(frame, scatter, by, expected_log_sd=expected_log_sd, **options)
 
 
 TWO = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-01-01", "b", "r2", 10, 2.0))
@@ -213,9 +215,9 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
     frame, scatter = history
     runs = frame["model_version"].unique()
     named = labels({run: run[0] for run in runs if run[0] != "c"}, {run: run[1] for run in runs})
-    found = rollup.rollups(frame, scatter, named, expected_log_sd=0.1)
-    assert rollup.differences(found, frame).empty
-    for column in rollup.ADDITIVE:
+    found = rollups.rollups(frame, scatter, named, expected_log_sd=0.1)
+    assert rollups.differences(found, frame).empty
+    for column in rollups.ADDITIVE:
         whole = found.groupby(["period", "grouped_by"])[column].sum()
         assert whole.to_numpy() == pytest.approx(whole.iloc[0], rel=1e-9)
     for rule in ROLLUPS.row_rules:
@@ -226,7 +228,7 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
 def test_without_any_team_the_sums_of_no_team_are_the_fleets():
     frame = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-02-01", "b", "r2", 10, 2.0))
     named = labels({}, {"r1": "chat"})
-    found = rollup.rollups(frame, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
+    found = rollups.rollups(frame, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
     fleet, team, tag = (found[found["grouped_by"] == each] for each in ("fleet", "team", "tag"))
     assert team["name"].isna().all()
     both = [rows.drop(columns="grouped_by").reset_index(drop=True) for rows in (team, fleet)]
@@ -256,9 +258,9 @@ def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
 )  # fmt: skip
 def test_what_does_not_add_up_is_found(change, words):
     named = labels({"r1": "search", "r2": "ads"}, {"r1": "chat", "r2": "code"})
-    found = rollup.rollups(TWO, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
-    assert rollup.differences(found, TWO).empty
-    assert words in set(rollup.differences(change(found), TWO)["column"])
+    found = rollups.rollups(TWO, spreads(runs=["r1", "r2"]), named, expected_log_sd=0.1)
+    assert rollups.differences(found, TWO).empty
+    assert words in set(rollups.differences(change(found), TWO)["column"])
 
 
 def write(warehouse, frame, scatter):
@@ -282,10 +284,10 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
         ("2026-02-05", "a", "r1", 1, 4.0),
     )  # fmt: skip
     write(tmp_path, frame, spreads(runs=["r1"]))
-    whole, _ = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    whole, _ = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     store.write(tmp_path, ROLLUPS, whole)
     made = []
-    original = rollup.rollups
+    original = rollups.rollups
 
     def counting(rows, *args, **options):
         found = original(rows, *args, **options)
@@ -294,23 +296,23 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
         )
         return found
 
-    monkeypatch.setattr(rollup, "rollups", counting)
+    monkeypatch.setattr(rollups, "rollups", counting)
     days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
-    again, rows = rollup.refreshed(tmp_path, days, expected_log_sd=0.1)
+    again, rows = rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
     pd.testing.assert_frame_equal(again, whole)
-    assert rollup.differences(again, rows).empty
+    assert rollups.differences(again, rows).empty
 
     made.clear()
-    pd.testing.assert_frame_equal(rollup.of_days(tmp_path, days, expected_log_sd=0.1), whole)
+    pd.testing.assert_frame_equal(rollups.of_days(tmp_path, days, expected_log_sd=0.1), whole)
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
 
     made.clear()
     moved = ledger(("2025-06-01", "a", "r1", 1, 9.0), ("2026-02-05", "a", "r1", 1, 4.0))
     write(tmp_path, moved, spreads(runs=["r1"]))
-    healed, rows = rollup.refreshed(tmp_path, days, expected_log_sd=0.1)
+    healed, rows = rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert ("month", "2025-06") in made
-    assert rollup.differences(healed, rows).empty
+    assert rollups.differences(healed, rows).empty
     assert "2026-01" not in set(
         healed.loc[healed["period"] == "month", "date"].dt.strftime("%Y-%m")
     )
@@ -318,18 +320,18 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
 
 def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
     write(tmp_path, ledger(("2025-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
-    whole, _ = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    whole, _ = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     store.write(tmp_path, ROLLUPS, whole)
     write(tmp_path, ledger(("2024-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
     days = (pd.Timestamp("2025-06-01"), pd.Timestamp("2025-06-01"))
-    assert rollup.of_days(tmp_path, days, expected_log_sd=0.1).empty
+    assert rollups.of_days(tmp_path, days, expected_log_sd=0.1).empty
 
 
 def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
-    found, rows = rollup.refreshed(tmp_path, None, expected_log_sd=0.1)
+    found, rows = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     assert found.empty
-    assert rollup.differences(found, rows).empty
-    assert rollup.of_warehouse(tmp_path, ["model", "month"]).empty
+    assert rollups.differences(found, rows).empty
+    assert rollups.of_warehouse(tmp_path, ["model", "month"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.row_rules import CODES, split
 from ft_emissions_pipeline.tables import RUNS, USAGE
+from ft_emissions_pipeline.tables.rows import CODES, split
 
 LATER = ("date", "date_rule", "source_format", "source_uri")
 

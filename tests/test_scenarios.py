@@ -10,20 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import (
-    advice,
-    api,
-    impacts,
-    methodology,
-    normalize,
-    rollup,
-    scenarios,
-    store,
-    tables,
-    token_time,
-)
+from ft_emissions_pipeline import api, methodology, normalize, tables, token_time
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.monte_carlo import simulate
+from ft_emissions_pipeline.analysis import advice, scenarios
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.impacts.monte_carlo import simulate
+from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.warehouse import store
 
 FACTORS = ref.load()
 LOGGED = {
@@ -328,7 +321,7 @@ MANY = [
 def rolled_up(runs):
     """Return the runs' sum as a roll-up has it."""
     estimate = fte.estimate(runs, reference=FACTORS)
-    _, spreads = impacts.impacts_and_spreads(
+    _, spreads = footprint.impacts_and_spreads(
         estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
     )
     ledger = estimate.runs[["date", "run_id"]].rename(columns={"run_id": "model_version"})
@@ -337,7 +330,7 @@ def rolled_up(runs):
         allocated_kgco2e=estimate.runs["total_kgco2e"],
         allocated_water_l=estimate.runs["total_water_l"],
     )  # fmt: skip
-    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0], estimate
+    return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0], estimate
 
 
 def test_a_sum_has_the_interval_of_the_roll_up_on_both_sides():

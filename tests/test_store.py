@@ -15,8 +15,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from ft_emissions_pipeline import store, tables
+from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, PIPELINE_FOOTPRINT, QUARANTINE, USAGE
+from ft_emissions_pipeline.warehouse import store
 
 D = dt.date
 JANUARY = (D(2026, 1, 1), D(2026, 1, 31))

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import reference, report, store, study, tables
+from ft_emissions_pipeline import reference, report, tables
+from ft_emissions_pipeline.analysis import study
 from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.report import ReportData
+from ft_emissions_pipeline.warehouse import store
 
 MODELS = reference.load().tables["models"]
 SWAPPED = [2, 1, 4, 3, 6, 5, 8, 7]

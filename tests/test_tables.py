@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import documentation, tables
+from docs import pages
+from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import TABLES, Column, Table
 
 UNIT_OF_SUFFIX = {
@@ -126,7 +127,7 @@ def test_normalization_fills_fields_of_runs():
 
 
 def test_the_data_dictionary_holds_every_column():
-    written = documentation.pages()["data_dictionary.md"]
+    written = pages.pages()["data_dictionary.md"]
     for table in TABLES.values():
         assert f"## {table.name}" in written
         for column in table.columns:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import landing, telemetry
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.cli import app
+from ft_emissions_pipeline.landing import index as landing
+from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, TELEMETRY, conform, empty

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import impacts, methodology, reference, rollup, uncertainty
-from ft_emissions_pipeline.monte_carlo import simulate
+from ft_emissions_pipeline import methodology, reference, uncertainty
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.impacts.monte_carlo import simulate
+from ft_emissions_pipeline.ledger import rollups
 
 values = st.floats(1e-6, 1e12)
 log_sds = st.floats(0.0, 3.0)
@@ -164,7 +166,7 @@ def rolled_up(random_runs, monte_carlo):
             **{amount: of[total] * share for total, amount in TOTALS.items()},
         }
     )
-    _, spreads = impacts.impacts_and_spreads(
+    _, spreads = footprint.impacts_and_spreads(
         random_runs.normalized, random_runs.provenance, methodology.profile("default"),
         random_runs.reference,
     )  # fmt: skip
@@ -174,7 +176,7 @@ def rolled_up(random_runs, monte_carlo):
         )
         for total in TOTALS
     }
-    return rollup.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0), drawn
+    return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0), drawn
 
 
 def off(closed_form, drawn, percentile):
@@ -229,7 +231,7 @@ def test_a_logged_utilisation_brings_the_error_of_the_linear_formula_along():
         [{**run, "run_id": "logged", "gpu_utilization": 0.8}, {**run, "run_id": "open"}]
     )
     factors = reference.load()
-    _, spreads = impacts.impacts_and_spreads(
+    _, spreads = footprint.impacts_and_spreads(
         found.normalized, found.provenance, methodology.profile("default"), factors
     )
     of_model = spreads[spreads["input"] == "power_model"]

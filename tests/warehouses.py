@@ -10,21 +10,14 @@ import numpy as np
 import pandas as pd
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import (
-    amortize,
-    factors_used,
-    impacts,
-    methodology,
-    normalize,
-    reference,
-    rollup,
-    store,
-    tables,
-    token_time,
-)
+from ft_emissions_pipeline import ledger, methodology, normalize, reference, tables, token_time
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.restatement import Choices
 from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse import store
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 DAY = pd.Timedelta(days=1)
@@ -110,11 +103,11 @@ def everything(
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints, spreads = impacts.impacts_and_spreads(normalized, provenance, profile, factors)
+    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, profile, factors)
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
-    versions = amortize.model_versions(footprints, usage, LAST, events)
-    spread = rollup.expected_log_sd(factors)
-    shared = amortize.inference_impacts(
+    versions = ledger.model_versions(footprints, usage, LAST, events)
+    spread = rollups.expected_log_sd(factors)
+    shared = ledger.inference_impacts(
         versions, usage, runs["date"].min(), LAST, expected_log_sd=spread, events=events
     )
     return {
@@ -123,10 +116,10 @@ def everything(
         tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
         tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
         tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
-        tables.ROLLUPS: rollup.rollups(
+        tables.ROLLUPS: rollups.rollups(
             shared,
             spreads,
-            versions.set_index("model_version")[list(rollup.LABELS)],
+            versions.set_index("model_version")[list(rollups.LABELS)],
             expected_log_sd=spread,
         ),
     }  # fmt: skip

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline import row_rules, uncertainty
+from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import energy, hardware, place, time, work
-from ft_emissions_pipeline.normalize.engine import IMPUTED as IMPUTED
-from ft_emissions_pipeline.normalize.engine import Context, Rule, apply
+from ft_emissions_pipeline.normalize import duration, energy, hardware, place, tokens
+from ft_emissions_pipeline.normalize.filling import IMPUTED as IMPUTED
+from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
@@ -27,17 +27,18 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables import rows as row_rules
 
 __all__ = [
     "IDENTITY_OF", "IMPUTED", "RULES", "UNCOMPUTABLE", "accepted", "normalize", "timed_work",
 ]  # fmt: skip
 
 RULES: tuple[Rule, ...] = (
-    *time.MODEL,
+    *duration.MODEL,
     *place.LOCATION,
     *hardware.IDENTITY,
-    *time.WORK,
-    *time.DURATION,
+    *duration.WORK,
+    *duration.DURATION,
     *hardware.FACTORS,
     *place.FACTORS,
     *energy.RULES,
@@ -124,7 +125,7 @@ def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -
         than half of it, the run teaches nothing.
     """
     context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
-    frame, _ = apply(runs, (*time.MODEL, *hardware.IDENTITY, *work.TOKENS), context)
+    frame, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)
     dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
     startup = ref.default(reference, "startup_s", frame["date"]).value
     computing = frame["reserved_s"].fillna(dated) - startup
@@ -133,13 +134,13 @@ def timed_work(runs: pd.DataFrame, reference: ref.Reference, profile: Profile) -
         ~context.imputed("gpu_id", frame.index)
         & ~context.imputed("gpu_count", frame.index)
         & ~context.imputed("model_parameters", frame.index)
-        & (context.rule("tokens_padded", frame.index) != work.USUAL_LENGTH).to_numpy()
+        & (context.rule("tokens_padded", frame.index) != tokens.USUAL_LENGTH).to_numpy()
     )
     tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
     family = ref.take(reference, "models", frame["model_id"], ["family"], on=frame["date"])[
         "family"
     ]
-    timed = time.steps_of(frame).assign(
+    timed = duration.steps_of(frame).assign(
         family=family, tokens=frame["tokens_padded"], active_s=active
     )
     return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)
@@ -187,9 +188,9 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = (runs["train_flop"] > 0) | work.tells_tokens(runs)
+    counted = (runs["train_flop"] > 0) | tokens.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
-    refused = runs[~(time.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
+    refused = runs[~(duration.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],

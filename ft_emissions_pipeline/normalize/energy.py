@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, telemetry, uncertainty
+from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize.engine import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
 
 POWER_INPUTS = (
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",

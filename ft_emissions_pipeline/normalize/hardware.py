@@ -11,13 +11,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.engine import (
-    Answer,
-    Context,
-    Offer,
-    Rule,
-    unknown_names,
-)
+from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 
 NO_GPU = "none"
 """Stands in `gpu_id` where a log says that the run used no accelerator."""

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.equations import GRAMS_PER_KG
-from ft_emissions_pipeline.normalize.engine import (
+from ft_emissions_pipeline.normalize.filling import (
     Answer,
     Context,
     Offer,

@@ -16,7 +16,9 @@ import stat
 import pyarrow as pa
 import yaml
 
-from ft_emissions_pipeline.readers import (
+from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
+from ft_emissions_pipeline.readers.files import File, files_in
+from ft_emissions_pipeline.readers.formats import (
     bedrock,
     bedrock_usage,
     boamps,
@@ -47,8 +49,6 @@ from ft_emissions_pipeline.readers import (
     vllm,
     wandb_metrics,
 )
-from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
-from ft_emissions_pipeline.readers.files import File, files_in
 from ft_emissions_pipeline.readers.reading import (
     REASONS,
     Reader,

@@ -22,7 +22,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline import row_rules
 from ft_emissions_pipeline.readers.scrubbing import raw_text
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
@@ -35,6 +34,7 @@ from ft_emissions_pipeline.tables import (
     Table,
     conform,
 )
+from ft_emissions_pipeline.tables import rows as row_rules
 
 Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ft_emissions_pipeline import row_rules
 from ft_emissions_pipeline.readers.reading import (
     QUARANTINE_COLUMNS,
     Reading,
@@ -20,7 +19,15 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed, scrubbed_cells, to_be_cleaned
-from ft_emissions_pipeline.tables import MODEL_EVENTS, QUARANTINE, RUNS, TELEMETRY, USAGE, Table
+from ft_emissions_pipeline.tables import (
+    MODEL_EVENTS,
+    QUARANTINE,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    Table,
+    rows,
+)
 
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 _TOLERANCE = pd.Timedelta(days=1)
@@ -80,7 +87,7 @@ def _checked(
 ) -> tuple[pd.DataFrame, list[Refused]]:
     if frame.empty:
         return frame, []
-    good, broken = row_rules.split(frame, table, ignore)
+    good, broken = rows.split(frame, table, ignore)
     refused = [
         (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
         for row in broken.itertuples()

@@ -26,7 +26,7 @@ from ft_emissions_pipeline.reference.declaration import (
     ReferenceRefused,
 )
 from ft_emissions_pipeline.reference.difference import difference
-from ft_emissions_pipeline.reference.last_good import in_force, refusal
+from ft_emissions_pipeline.reference.in_force import in_force, refusal
 from ft_emissions_pipeline.reference.loading import (
     check,
     default_folder,
@@ -46,7 +46,7 @@ from ft_emissions_pipeline.reference.lookup import (
     take,
 )
 from ft_emissions_pipeline.reference.names import nearest, resolve
-from ft_emissions_pipeline.reference.own import add_grid
+from ft_emissions_pipeline.reference.own_grid import add_grid
 
 __all__ = [
     "SHIPPED",

@@ -12,8 +12,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from ft_emissions_pipeline import reference, store
+from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.report.data import SHOWN, ReportData, read
+from ft_emissions_pipeline.warehouse import store
 
 __all__ = ["ReportData", "read", "render", "write"]
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import advice, api, methodology, store, study, tables, telemetry
+from ft_emissions_pipeline import api, methodology, tables
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.disclosed import COMPARED
+from ft_emissions_pipeline.analysis import advice, study
+from ft_emissions_pipeline.analysis.disclosed import COMPARED
+from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -30,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
+from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,

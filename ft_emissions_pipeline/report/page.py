@@ -13,7 +13,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from ft_emissions_pipeline import disclosed, methodology, study
+from ft_emissions_pipeline import methodology
+from ft_emissions_pipeline.analysis import disclosed, study
 from ft_emissions_pipeline.report import charts, formatting, summary
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import amortize
+from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
-from ft_emissions_pipeline.join import candidates_of
+from ft_emissions_pipeline.landing.join import candidates_of
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
-from ft_emissions_pipeline.normalize.engine import IMPUTED
+from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.readers import REASONS, REPAIRS
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
@@ -279,7 +279,7 @@ def lineages(
     table = model_versions[model_versions["model_name"].isin(names)]
     table = table.sort_values(["use_life_start", "model_version"], ascending=False)
     latest = table.groupby("model_name").head(shown)
-    family = amortize.family(model_versions, latest["model_version"].tolist())
+    family = ledger.family(model_versions, latest["model_version"].tolist())
     bases = run_impacts.groupby("model_name")["base_model"].unique()
     counted = table["model_name"].value_counts()
     found = []

@@ -19,13 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import factors_used, restate, store
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.factors_used import KIND
-from ft_emissions_pipeline.normalize import place
-from ft_emissions_pipeline.normalize.engine import Context
+from ft_emissions_pipeline.normalize import factors_used, place
+from ft_emissions_pipeline.normalize.factors_used import KIND
+from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.reference.declaration import TABLES as REFERENCE_TABLES
-from ft_emissions_pipeline.restatement import recompute
+from ft_emissions_pipeline.restatement import differences, recompute
 from ft_emissions_pipeline.restatement.recompute import STAMPS, Choices
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
@@ -38,6 +37,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     empty,
 )
+from ft_emissions_pipeline.warehouse import store
 
 CHANGES = ["factor_id", "change", "column", "old", "new"]
 PARTS = {
@@ -200,7 +200,7 @@ def _moved_kinds(
     _, _, provenance, impacts, _ = recompute.computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, provenance), (RUN_IMPACTS, impacts)):
-        changed |= set(restate.differing(stored[table], new, table, STAMPS)["run_id"])
+        changed |= set(differences.differing(stored[table], new, table, STAMPS)["run_id"])
     old, new = (
         frame.set_index("run_id")[ALL_PARTS].reindex(kind.index)
         for frame in (stored[RUN_IMPACTS], impacts)

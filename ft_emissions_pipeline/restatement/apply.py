@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import amortize, factors_used, quality, restate, rollup, store
-from ft_emissions_pipeline.lock import locked
-from ft_emissions_pipeline.restatement import recompute
+from ft_emissions_pipeline import ledger
+from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.normalize import factors_used
+from ft_emissions_pipeline.restatement import differences, recompute
 from ft_emissions_pipeline.restatement.affected import affected
 from ft_emissions_pipeline.restatement.recompute import Choices
 from ft_emissions_pipeline.tables import (
@@ -36,8 +37,11 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
     empty,
+    expectations,
 )
 from ft_emissions_pipeline.token_time.daily import CANDIDATE, IN_FORCE
+from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.lock import locked
 
 Progress = Callable[[str], None]
 
@@ -132,22 +136,22 @@ def _restate_days(
     as_of, ids = recompute.as_of(warehouse), set(runs["run_id"])
     models = recompute.related(warehouse, set(runs["model_name"]))
     versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
-    schedule = amortize.monthly_schedule(versions, usage, as_of, events)
-    days = restate.life_days(recompute.moved_versions(stored, versions, ids), as_of)
+    schedule = ledger.monthly_schedule(versions, usage, as_of, events)
+    days = differences.life_days(recompute.moved_versions(stored, versions, ids), as_of)
     moved = empty(RESTATEMENTS)
     for table, frame in ((MODEL_VERSIONS, versions), (AMORTISATION_SCHEDULE, schedule)):
         _check(frame, table)
     store.replace(warehouse, AMORTISATION_SCHEDULE, schedule, None, "model_name", models)
     if len(days):
         first, last = days.min(), days.max()
-        shared = amortize.inference_impacts(
+        shared = ledger.inference_impacts(
             versions,
             usage[usage["date"].between(first, last)],
             first,
             last,
             events=events,
             schedule=schedule,
-            expected_log_sd=rollup.expected_log_sd(choices.reference),
+            expected_log_sd=rollups.expected_log_sd(choices.reference),
         )
         made = pd.DatetimeIndex(runs["date"].unique())
         moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days, made)
@@ -165,7 +169,9 @@ def _reallocate(
 ) -> pd.DataFrame:
     old = store.read(warehouse, INFERENCE_IMPACTS, days, where=("model_name", models))
     version = store.version(warehouse, INFERENCE_IMPACTS)
-    moved = restate.restatements(old, new, version, causes_by_factors(warehouse, old, new, made))
+    moved = differences.restatements(
+        old, new, version, causes_by_factors(warehouse, old, new, made)
+    )
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
         _check(frame, table)
     _forget_unfinished(warehouse, version)
@@ -176,8 +182,8 @@ def _reallocate(
 
 def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:
     if len(days):
-        spread = rollup.expected_log_sd(choices.reference)
-        sums = rollup.of_days(warehouse, (days.min(), days.max()), expected_log_sd=spread)
+        spread = rollups.expected_log_sd(choices.reference)
+        sums = rollups.of_days(warehouse, (days.min(), days.max()), expected_log_sd=spread)
         _check(sums, ROLLUPS)
         store.write(warehouse, ROLLUPS, sums)
 
@@ -234,7 +240,7 @@ def _forget_unfinished(warehouse: str | Path, version: int | None) -> None:
 
 
 def _check(frame: pd.DataFrame, table: Table) -> None:
-    found = quality.validate(frame, table)
+    found = expectations.validate(frame, table)
     if not found.passed:
         first = found.failed[0]
         msg = (

@@ -11,19 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import (
-    amortize,
-    landing,
-    normalize,
-    restate,
-    store,
-    telemetry,
-    token_time,
-)
-from ft_emissions_pipeline import impacts as impact
+from ft_emissions_pipeline import ledger, normalize, token_time
 from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.amortize import lineage
+from ft_emissions_pipeline.impacts import footprint as impact
+from ft_emissions_pipeline.landing import index as landing
+from ft_emissions_pipeline.landing import telemetry
+from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     LANDING_INDEX,
@@ -37,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     Table,
     conform,
 )
+from ft_emissions_pipeline.warehouse import store
 
 STAMPS = ["methodology", "reference_version"]
 """Columns that say with what a row was computed last."""
@@ -106,7 +102,7 @@ def versions(
     if changed is not None:
         impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
         impacts = impacts[impacts["model_name"].isin(models)]
-    return amortize.model_versions(impacts, usage, as_of, events), stored, usage, events
+    return ledger.model_versions(impacts, usage, as_of, events), stored, usage, events
 
 
 def related(warehouse: str | Path, models: set[str]) -> set[str]:
@@ -131,7 +127,7 @@ def related(warehouse: str | Path, models: set[str]) -> set[str]:
 
 def moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
     """Return both states of the versions that came, changed or went, and of some others."""
-    moved = ids | set(restate.differing(old, new, MODEL_VERSIONS, STAMPS)["model_version"])
+    moved = ids | set(differences.differing(old, new, MODEL_VERSIONS, STAMPS)["model_version"])
     both = pd.concat([old, new])
     return both[both["model_version"].isin(moved)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers.disclosure import from_mapping
+from ft_emissions_pipeline.readers.formats.disclosure import from_mapping
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers.hugging_face import run_folder
+from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 
 FINAL = {"epoch": 3.0, "train_runtime": 1800.0, "total_flos": 2.5e15, "train_loss": 0.4}
 STATE = {

@@ -7,7 +7,7 @@ import pytest
 
 from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.readers import READERS, Settings, basis_of, read_file
-from ft_emissions_pipeline.readers.sagemaker import INSTANCES
+from ft_emissions_pipeline.readers.formats.sagemaker import INSTANCES
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 JOBS = {

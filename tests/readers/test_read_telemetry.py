@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers.samples import intervals_of
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.shared.samples import intervals_of
 
 SMI = "timestamp, index, name, power.draw [W], utilization.gpu [%]\n"
 LABELS = 'gpu="0",UUID="GPU-ab",device="nvidia0",modelName="NVIDIA A100-SXM4-80GB",Hostname="node1"'

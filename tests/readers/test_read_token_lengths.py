@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import landing, normalize
+from ft_emissions_pipeline import normalize
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings, read_bytes
-from ft_emissions_pipeline.readers.token_lengths import as_field
+from ft_emissions_pipeline.readers.formats.token_lengths import as_field
 from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ft_emissions_pipeline import landing, readers
+from ft_emissions_pipeline import readers
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings, files_in, read_bytes, read_file
 from ft_emissions_pipeline.tables import LANDING_INDEX, empty
 

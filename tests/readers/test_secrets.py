@@ -17,18 +17,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from ft_emissions_pipeline import (
-    api,
-    cli,
-    impacts,
-    landing,
-    methodology,
-    normalize,
-    report,
-    store,
-    token_time,
-)
+from ft_emissions_pipeline import api, cli, methodology, normalize, report, token_time
 from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings, read_bytes
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -41,6 +33,7 @@ from ft_emissions_pipeline.tables import (
     USAGE,
     empty,
 )
+from ft_emissions_pipeline.warehouse import store
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
@@ -167,7 +160,7 @@ def warehouse(tmp_path, all_seeds):
     valid, refused = normalize.accepted(runs)
     model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(valid, factors, chosen, model)
-    impact = impacts.run_impacts(normalized, provenance, chosen, factors)
+    impact = footprint.run_impacts(normalized, provenance, chosen, factors)
     unread = landing.rejected(folder, index, empty(QUARANTINE), NOW)
     tables = {
         LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,

@@ -1,0 +1,188 @@
+"""The DAG in this process: for the command line and for `make run`.
+
+Put here: which jobs run over which days, with progress. Keep out: the command line itself
+(`ft_emissions_pipeline/cli.py`) and which days an event touches (`landing.py`, `restate.py`).
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.definitions import build_defs
+from assets.partitions import range_tags
+from assets.resources import WAIT_S
+from ft_emissions_pipeline.landing import index as logs
+from ft_emissions_pipeline.readers import Settings, files_in
+from ft_emissions_pipeline.readers.remote import is_url
+from ft_emissions_pipeline.reference import Reference, in_force
+from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
+from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse.lock import locked
+
+Range = tuple[pd.Timestamp, pd.Timestamp]
+Progress = Callable[[str], None]
+
+APART = 31
+"""Touched days up to a month apart share one run: the days between cost less than another run."""
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """What was run: ranges of days, and the checks that failed, as sentences."""
+
+    ranges: list[Range]
+    failures: list[str]
+
+
+def materialize(
+    landing: str | Path,
+    warehouse: str | Path,
+    *,
+    days: Range | None = None,
+    profile: str = "default",
+    timezone: str = "UTC",
+    home: Path | None = None,
+    calibrate: bool = False,
+    reference_data: str | Path | None = None,
+    progress: Progress = lambda _: None,
+) -> Materialized:
+    """Materialize the DAG in this process.
+
+    Parameters
+    ----------
+    landing : str or Path
+        Folder of the logs, or its URL.
+    warehouse : str or Path
+        Folder or URL of the tables.
+    days : (Timestamp, Timestamp), optional
+        First and last day; by default the days that what landed since the last run touches.
+    profile : str
+        Profile of the methodology.
+    timezone : str
+        Zone of instants in logs that name none.
+    home : Path, optional
+        Dagster's home, where its web page finds the runs; by default they leave no trace. It must
+        hold a dagster.yaml, as Dagster would otherwise send telemetry.
+    calibrate : bool
+        Whether runs without a meter are scaled by what meters of the same host saw.
+    reference_data : str or Path, optional
+        Folder of the factor tables; those of the package by default.
+    progress : callable
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    ft_emissions_pipeline.store.StoreBusy
+        If another run or restatement holds the warehouse for longer than a while.
+    """
+    defs = build_defs(
+        landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
+        calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
+    )  # fmt: skip
+    if is_url(str(landing)):
+        files_in([landing])  # A folder that cannot be read is refused before a warehouse is made.
+    with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
+        if days is not None:
+            failures = _run(defs, instance, EVERYTHING, days)
+            return Materialized([days], failures)
+        factors = in_force(warehouse, reference_data)
+        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors)
+
+
+def _run_what_is_due(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    landing: str | Path,
+    warehouse: str | Path,
+    timezone: str,
+    factors: Reference,
+) -> Materialized:
+    today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+    index = store.read(warehouse, LANDING_INDEX)
+    new_index = logs.scan(landing, factors, Settings(timezone=timezone), index)
+    touched = logs.touched_days(index, new_index)
+    pending.note(warehouse, EVERYTHING, touched)
+    done: list[Range] = []
+    if touched.empty and _files(index) != _files(new_index):
+        # Files without a day: broken ones, whose records quarantine must show all the same, and
+        # models.yaml, after which versions may serve on other days.
+        failures = _run(defs, instance, "intake")
+        if failures:
+            return Materialized([], failures)
+    for job in pending.SETTLES:
+        # Which days the versions move on is known once all runs are, so it is asked for only then.
+        due = pending.days(warehouse, job)
+        for each in differences.ranges(due[due <= today], APART):
+            done.append(each)
+            failures = _run(defs, instance, job, each)
+            if failures:
+                return Materialized(done, failures)
+    return Materialized(done, [])
+
+
+def _files(index: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(index["source_uri"], index["content_hash"], strict=True))
+
+
+def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
+    if home is None or not (home / "dagster.yaml").is_file():
+        return dg.DagsterInstance.ephemeral()
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def _run(
+    defs: dg.Definitions, instance: dg.DagsterInstance, job: str, days: Range | None = None
+) -> list[str]:
+    result = defs.resolve_job_def(job).execute_in_process(
+        tags=range_tags(*days) if days else None,
+        run_config={"loggers": {"progress": {"config": {}}}},
+        raise_on_error=False,
+        instance=instance,
+    )
+    return [
+        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.event_type_value == "STEP_FAILURE"
+    ] + [
+        f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    ]
+
+
+def _root_cause(error: Any) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
+
+
+class _Stages(logging.Handler):
+    """Passes the start of each step on; Dagster tells its loggers of every event."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: Any = getattr(record, "dagster_event", None)
+        if event is not None and event.event_type_value == "STEP_START":
+            self._progress(event.step_key)
+
+
+def _logger(progress: Progress) -> dg.LoggerDefinition:
+    def make(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.getLogger("ft_emissions.progress")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.handlers.clear()
+        logger.addHandler(_Stages(progress))
+        return logger
+
+    return dg.LoggerDefinition(make, description="Names each stage as it begins.")

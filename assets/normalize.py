@@ -1,0 +1,107 @@
+"""Gaps filled: every needed field of a run, and where each value comes from.
+
+Put here: the token-time model in force and the normalized runs. Keep out: the rules
+(`ft_emissions_pipeline/normalize/`).
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.checks import check_result, check_spec
+from assets.partitions import DAILY, ONE_RUN, days
+from assets.reference import key
+from assets.resources import Pipeline
+from assets.table_asset import out, table_asset
+from ft_emissions_pipeline import normalize, token_time
+from ft_emissions_pipeline.normalize import factors_used
+from ft_emissions_pipeline.reference import TABLES
+from ft_emissions_pipeline.tables import (
+    FACTOR_ROWS,
+    FACTORS_USED,
+    FIELD_PROVENANCE,
+    NORMALIZED_RUNS,
+    RUN_FACTORS,
+    TOKEN_TIME_MODEL,
+    VALIDATED_RUNS,
+)
+from ft_emissions_pipeline.token_time import diagnostics
+from ft_emissions_pipeline.warehouse import store
+
+GROUP = "normalized"
+
+MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROWS)
+"""Tables of the stage that fills gaps."""
+
+
+@table_asset(
+    TOKEN_TIME_MODEL,
+    group=GROUP,
+    deps=[key("calibration"), key("defaults"), VALIDATED_RUNS.name],
+)
+def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
+    """Put the model in force that turns tokens into time and power.
+
+    A physical model fitted on published rows; from 20 own runs with tokens and time on they shift it, by
+    GPU model and family of the base model, if that does no worse on held-out ones.
+    """
+    first, last = days(context)
+    factors = pipeline.reference()
+    own = normalize.timed_work(
+        store.read(pipeline.warehouse, VALIDATED_RUNS), factors, pipeline.chosen_profile
+    )
+    fitted = token_time.fits(factors, own[own["date"] <= last])
+    metadata = {
+        "artefacts": dg.MetadataValue.json([json.loads(token_time.to_json(m)) for _, m in fitted]),
+        "diagnostics": dg.MetadataValue.md(diagnostics.markdown(fitted[0][1])),
+    }
+    context.add_output_metadata(metadata, output_name="result")
+    return token_time.parameters(factors, pd.date_range(first, last), own)
+
+
+@dg.multi_asset(
+    name="normalize",
+    group_name=GROUP,
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    ins={"validated_runs": dg.AssetIn(), "token_time_model": dg.AssetIn()},
+    deps=[key(name) for name in TABLES],
+    outs={
+        NORMALIZED_RUNS.name: dg.AssetOut(
+            **out(NORMALIZED_RUNS, "Every gap is filled by the first rule that has an answer.")
+        ),
+        FIELD_PROVENANCE.name: dg.AssetOut(
+            **out(
+                FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field."
+            )
+        ),
+        RUN_FACTORS.name: dg.AssetOut(
+            **out(RUN_FACTORS, "From a run to its kind, and from there to its factor rows.")
+        ),
+        FACTORS_USED.name: dg.AssetOut(
+            **out(FACTORS_USED, "Ids and hashes; what a changed row touches is read off here.")
+        ),
+        FACTOR_ROWS.name: dg.AssetOut(
+            **out(FACTOR_ROWS, "Kept when a row changes, so that one can say from what to what.")
+        ),
+    },
+    check_specs=[check_spec(table) for table in MADE],
+)
+def normalized_runs(
+    pipeline: Pipeline, validated_runs: pd.DataFrame, token_time_model: pd.DataFrame
+) -> Iterator[Any]:
+    """Fill the gaps of the day's runs, and write down where each value comes from."""
+    normalized, provenance = normalize.normalize(
+        validated_runs,
+        pipeline.reference(),
+        pipeline.chosen_profile,
+        token_time_model,
+        pipeline.calibration(),
+    )
+    stamps = factors_used.stamps(validated_runs, normalized, provenance, pipeline.reference())
+    for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
+        yield dg.Output(frame, output_name=table.name)
+        yield check_result(frame, table)

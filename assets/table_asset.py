@@ -1,0 +1,70 @@
+"""What every table of the DAG has in common.
+
+Put here: the description, schema, check and storage that follow from a table's declaration. Keep
+out: anything about one table.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from assets.checks import check_result, check_spec
+from assets.column_schemas import column_schema
+from assets.partitions import DAILY, ONE_RUN
+from ft_emissions_pipeline.tables import Table
+
+KINDS = {"python", "pandas", "deltalake"}
+
+
+def out(table: Table, description: str) -> dict[str, Any]:
+    """Return the options of an output that holds a table."""
+    return {
+        "description": f"One row is {table.row}.\n\n{description}",
+        "metadata": {"dagster/column_schema": column_schema(table)},
+        "io_manager_key": "io_manager",
+        "kinds": KINDS,
+    }
+
+
+def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., Any]:
+    """Declare an asset that makes one table; its function returns the rows, which are then checked.
+
+    The function's docstring is what the lineage page shows.
+
+    Parameters
+    ----------
+    table : Table
+        Declaration of the table; its partition column makes the asset daily.
+    group : str
+        Stage of the pipeline.
+    **options
+        Passed on to `dagster.asset`.
+    """
+    if table.partition is not None:
+        options = {"partitions_def": DAILY, "backfill_policy": ONE_RUN, **options}
+
+    def decorate(function: Callable[..., pd.DataFrame]) -> dg.AssetsDefinition:
+        def body(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            frame = function(*args, **kwargs)
+            yield dg.Output(frame)
+            yield check_result(frame, table)
+
+        # Dagster reads inputs and resources off the signature, in the names of the asset's module.
+        signature = inspect.signature(function, eval_str=True)
+        body.__name__, body.__doc__ = function.__name__, function.__doc__
+        body.__signature__ = signature.replace(return_annotation=Iterator[Any])  # type: ignore[attr-defined]
+        body.__annotations__ = {
+            name: parameter.annotation for name, parameter in signature.parameters.items()
+        }
+        return dg.asset(
+            name=table.name,
+            group_name=group,
+            check_specs=[check_spec(table)],
+            **out(table, inspect.getdoc(function) or ""),
+            **options,
+        )(body)
+
+    return decorate

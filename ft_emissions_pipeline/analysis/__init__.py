@@ -1,0 +1,1 @@
+"""Questions asked of finished figures; nothing here is stored."""

@@ -1,0 +1,519 @@
+"""How good a figure is, and which missing field would narrow its interval most.
+
+Put here: tiers of fields and results, how much of a total rests on imputed fields, and what to
+disclose next. Keep out: how a gap is filled (`normalize/`) and how wide that leaves a total
+(`impacts.py`); both are asked anew for each answer, so that an advice is what disclosing does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import api, methodology, uncertainty
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.impacts.footprint import (
+    INPUTS,
+    UncertainInputs,
+    chain_of,
+    footprint,
+    uncertain_inputs,
+)
+from ft_emissions_pipeline.landing import telemetry
+from ft_emissions_pipeline.normalize import IMPUTED, factors_used, normalize
+from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
+from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.tables import RUN_FIELDS
+
+TIER_OF_BASIS = {"measured": "A", "disclosed": "B", "predicted": "C", "default": "D"}
+"""Tier of a field by what its value rests on."""
+
+NAMED_BY = {"gpu_id": "gpu_model", "server_id": "server_model", "model_id": "base_model"}
+"""Identity in the reference tables -> the field by which a log discloses it."""
+
+TIMES = ("reserved_s", "active_s")
+"""Where both are missing they are disclosed together: given one, the rules would tell the other by a
+usual ratio, and no longer as it is now."""
+
+MOVED = 1e-3
+"""Share of the total by which a statement of what is taken for true anyway may move it."""
+
+Key = Literal["run_id", "model_name"]
+KEYS: tuple[Key, ...] = ("run_id", "model_name")
+
+METRICS = ("total_kgco2e", "total_water_l")
+BOUNDS = tuple(f"{metric}_{bound}" for metric in METRICS for bound in ("p05", "p95"))
+
+_MARK = "\x1f"
+"""Stands between a run's id and the field that is tried on it; no id holds a control character."""
+
+
+def advise(
+    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    *,
+    by: Key = "run_id",
+    **options: Any,
+) -> pd.DataFrame:
+    """Say what to disclose next, for each run or each model.
+
+    Parameters
+    ----------
+    runs : DataFrame, mapping, or sequence of mappings
+        As `estimate` takes them.
+    by : str
+        `run_id`, or `model_name` for the total over each model's runs.
+    **options
+        `only`, `profile`, `reference`, `calibrate` and `token_time`, as `try_fields` takes them.
+
+    Returns
+    -------
+    DataFrame
+        What `ranked` returns.
+
+    Raises
+    ------
+    UnknownRun
+        If `only` names neither a run nor a model.
+    ValueError
+        As `estimate` raises it.
+    """
+    return ranked(try_fields(runs, **options), by)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the disclosure of each missing field would do to each run.
+
+    `now` has a row per run, indexed by run_id; `tried` one per run and field, with `value`, `tier` and
+    `decides`. `amount` and `scatter` have, by total, the rows of both, one after the other.
+    """
+
+    now: pd.DataFrame
+    tried: pd.DataFrame
+    amount: dict[str, np.ndarray]
+    scatter: dict[str, uncertainty.Members]
+
+
+def try_fields(
+    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    *,
+    only: str | None = None,
+    profile: str = "default",
+    reference: ref.Reference | None = None,
+    calibrate: bool = False,
+    token_time: pd.DataFrame | None = None,
+) -> Outcomes:
+    """Try every missing field of every run.
+
+    Parameters
+    ----------
+    runs : DataFrame, mapping, or sequence of mappings
+        As `estimate` takes them.
+    only : str, optional
+        A run's id or a model's name; all runs by default.
+    profile, reference, calibrate
+        As `estimate` takes them.
+    token_time : DataFrame, optional
+        Rows of table `token_time_model` for the days of the runs; the packaged model by default.
+    """
+    factors = reference or ref.load()
+    chosen = methodology.profile(profile)
+    accepted, _ = api.accepted(runs, factors)
+    calibration = telemetry.calibration(accepted) if calibrate else None
+    valid = api.selected(accepted, only)
+    models = api.models_in_force(valid, factors, token_time)
+    made = api.footprints(valid, factors, chosen, calibration, models)
+    return of_footprints(valid, *made, factors, chosen, models, calibration)
+
+
+def of_footprints(
+    valid: pd.DataFrame,
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    run_impacts: pd.DataFrame,
+    reference: ref.Reference,
+    profile: methodology.Profile,
+    token_time: pd.DataFrame,
+    calibration: pd.DataFrame | None = None,
+) -> Outcomes:
+    """Try every missing field of runs whose footprints are known: state what stands in for it, and look.
+
+    Parameters
+    ----------
+    valid, normalized, provenance, run_impacts : DataFrame
+        Rows of tables `validated_runs`, `normalized_runs`, `field_provenance` and `run_impacts`.
+    reference : Reference
+        Reference tables.
+    profile : Profile
+        Choices of the methodology.
+    token_time : DataFrame
+        Rows of table `token_time_model` for the days of the runs.
+    calibration : DataFrame, optional
+        Coefficients of `telemetry.calibration`, where they are applied.
+
+    Notes
+    -----
+    A field is missing where its value was predicted or a default, or where the name that was logged
+    stands for several variants. Each is tried alone: the run gets the present value of that field
+    as if a disclosure had stated it, and goes through every rule again. What depends on the
+    field follows by the rules themselves: a disclosed accelerator takes its peak rate, power and
+    making along, and the time that was predicted on it. What is assumed is that the disclosure
+    would confirm the present value; another value moves the total, and its interval with it.
+    Where even that moves the carbon by more than `MOVED`, because other rules then answer, the field is
+    left out: its disclosure changes the figure before it narrows an interval.
+    A disclosed number keeps the spread of disclosed numbers. Conventions, such as the use life of
+    hardware, are no field of a run and stay as they are.
+
+    The rules are asked once for each kind of run (`_kinds`): in runs of one kind a disclosure changes the
+    same inputs by the same ratio, to the same spread.
+    """
+    valid, normalized = (
+        each.set_index("run_id", drop=False).loc[run_impacts["run_id"]].reset_index(drop=True)
+        for each in (valid, normalized)
+    )
+    provenance = provenance[provenance["run_id"].isin(set(valid["run_id"]))]
+    inputs = uncertain_inputs(normalized, provenance, reference)
+    routes = normalized[["energy_route"]]
+    _, spreads = _totals(inputs.values, inputs.log_sd, routes, profile, reference)
+    missing = _missing(provenance)
+    missing["run"] = pd.Index(valid["run_id"]).get_indexer(missing["run_id"])
+    kind = _kinds(valid, provenance, inputs, spreads)
+    missing["kind"] = kind[missing["run"]]
+    copies = _with_one_field_disclosed(
+        valid, normalized, missing[missing["run"] == missing["kind"]]
+    )
+    filled, origins = normalize(
+        copies.drop(columns=["of", "field"]), reference, profile, token_time, calibration
+    )
+    stated = uncertain_inputs(filled, origins, reference)
+    copies["decides"] = _decided(copies, inputs, stated)
+    copies["copy"] = np.arange(len(copies))
+    tried = missing.merge(
+        copies[["of", "field", "decides", "copy"]],
+        left_on=["kind", "disclose"], right_on=["of", "field"], suffixes=("_now", ""),
+    )  # fmt: skip
+    run, of_kind, copy = (tried[name].to_numpy() for name in ("run", "kind", "copy"))
+    values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
+    routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
+    amount, spreads = _totals(values, log_sd, routes, profile, reference)
+    carbon, runs = amount["total_kgco2e"], len(valid)
+    tried["row"] = np.arange(runs, runs + len(tried))
+    stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
+    shown = ["run_id", "model_name", "quality_tier", "share_imputed", "total_kgco2e"]
+    share = share_of_total_imputed(normalized, provenance, profile, reference)
+    return Outcomes(
+        run_impacts[shown].assign(share_of_total_imputed=share.to_numpy()).set_index("run_id"),
+        tried.loc[stays, ["run", "row", "field", "value", "tier", "decides"]],
+        amount,
+        {name: uncertainty.members(spreads[name], variables) for name in METRICS},
+    )
+
+
+def _with_copies(
+    now: UncertainInputs,
+    stated: UncertainInputs,
+    run: np.ndarray,
+    of_kind: np.ndarray,
+    copy: np.ndarray,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return value, spread and variable of each input: of the runs, then of their disclosed fields.
+
+    `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to `run`.
+    """
+    values, log_sd, variables, known = {}, {}, {}, 0
+    for name, value in now.values.items():
+        then = stated.values[name][copy]
+        there = value[of_kind] != 0
+        moved = np.divide(then, value[of_kind], out=np.ones(len(then)), where=there)
+        values[name] = np.concatenate([value, np.where(there, value[run] * moved, then)])
+        log_sd[name] = np.concatenate([now.log_sd[name], stated.log_sd[name][copy]])
+        codes, rows = pd.factorize(np.concatenate([now.shared[name], stated.shared[name][copy]]))
+        variables[name] = np.where(codes < 0, -1, codes + known)
+        known += len(rows)
+    return values, log_sd, variables
+
+
+def _totals(
+    values: Mapping[str, np.ndarray],
+    log_sd: Mapping[str, np.ndarray],
+    routes: pd.DataFrame,
+    profile: methodology.Profile,
+    reference: ref.Reference,
+) -> tuple[dict[str, np.ndarray], dict[str, uncertainty.Spread]]:
+    chain = chain_of(routes, profile, reference)
+
+    def totals(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        parts = chain(inputs)
+        return {name: parts[name] for name in METRICS}
+
+    return totals(values), uncertainty.propagate(totals, values, log_sd)
+
+
+def _kinds(
+    valid: pd.DataFrame,
+    provenance: pd.DataFrame,
+    inputs: UncertainInputs,
+    spreads: Mapping[str, uncertainty.Spread],
+) -> np.ndarray:
+    """Return for each run the first one of its kind.
+
+    Runs of one kind ask the same of the reference tables, were filled by the same rules from the same
+    rows, and have the same spread in everything that moves a total. A run that rests on a prediction
+    is one of a kind: how certain that is depends on its amounts.
+    """
+    named = provenance.groupby(["field", "basis", "rule", "factor_id"], dropna=False).ngroup()
+    by_run = named.groupby(provenance["run_id"]).agg(lambda rows: hash(tuple(rows)))
+    parts = {
+        "factors_key": factors_used.factors_key(valid),
+        "rules": valid["run_id"].map(by_run),
+        "predicted": np.zeros(len(valid), dtype=int),
+    }
+    rows = provenance[provenance["basis"] == "predicted"]
+    predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
+    predicted["pace"] = set().union(*(predicted.get(name, set()) for name in TIMES))
+    for name, log_sd in inputs.log_sd.items():
+        moves = np.any(
+            [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
+        )
+        parts[name] = np.round(np.where(moves, log_sd, 0.0), 9)
+        alone = moves & valid["run_id"].isin(predicted.get(name, set())).to_numpy()
+        parts["predicted"] = np.where(alone, np.arange(1, len(valid) + 1), parts["predicted"])
+    kind = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup().to_numpy()
+    first = pd.Series(np.arange(len(kind))).groupby(kind).first().to_numpy()
+    return np.asarray(first[kind])
+
+
+def share_of_total_imputed(
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    profile: methodology.Profile,
+    reference: ref.Reference,
+) -> pd.Series:
+    r"""Return which share of each run's carbon rests on imputed inputs, however certain they are.
+
+    Parameters
+    ----------
+    normalized, provenance : DataFrame
+        Tables `normalized_runs` and `field_provenance`.
+    profile : Profile
+        Choices of the methodology.
+    reference : Reference
+        Reference tables.
+
+    Returns
+    -------
+    Series
+        0..1, in the order of `normalized`.
+
+    Notes
+    -----
+    An input counts by how strongly the total answers to it, its elasticity:
+
+    .. math:: s = \frac{\sum_{i\,imputed} |e_i|}{\sum_i |e_i|}, \quad
+              e_i = \frac{\partial \ln C}{\partial \ln x_i}
+
+    In a product each factor counts alike, and in a sum each part by its size. Of carbon that is
+    logged energy x development multiplier x PUE x grid alone, an imputed PUE makes a quarter. `share_imputed` of
+    `run_impacts` weighs the same inputs by their spread instead.
+    """
+    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
+    flat = flat_gpu_power_w(reference)
+    modelled = (normalized["energy_route"] == "power_model").to_numpy()
+
+    def total(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
+        return {"total_kgco2e": parts["total_kgco2e"]}
+
+    step = dict.fromkeys(INPUTS, np.full(len(normalized), 1e-3))
+    weight = uncertainty.propagate(total, values, step)["total_kgco2e"].contributions
+    imputed = provenance[provenance["basis"].isin(IMPUTED)]
+    by_field = imputed.groupby("field")["run_id"].agg(set)
+    guessed = everything = np.zeros(len(normalized))
+    for name, part in weight.items():
+        rests = normalized["run_id"].isin(by_field.get(name, set())).to_numpy()
+        everything = everything + np.abs(part)
+        guessed = guessed + np.where(rests, np.abs(part), 0.0)
+    share = np.divide(guessed, everything, out=np.zeros(len(normalized)), where=everything > 0)
+    return pd.Series(share, index=normalized.index)
+
+
+def best(advised: pd.DataFrame) -> pd.DataFrame:
+    """Return the first row of each run or model: what narrows its carbon most."""
+    key = "run_id" if "run_id" in advised else "model_name"
+    return advised.drop_duplicates(key).reset_index(drop=True)
+
+
+def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
+    """Return the missing fields of runs: run_id, field to disclose, where its value stands, value and tier."""
+    missing = provenance[
+        provenance["basis"].isin(IMPUTED)
+        | provenance["rule"].astype("str").str.endswith("_name_ambiguous")
+    ]
+    missing = missing.assign(
+        disclose=missing["field"].replace(NAMED_BY), tier=missing["basis"].map(TIER_OF_BASIS)
+    )
+    missing = missing.loc[
+        missing["disclose"].isin(RUN_FIELDS), ["run_id", "disclose", "field", "value", "tier"]
+    ]
+    # An identity stands before the name that was made after it.
+    missing = missing.sort_values(
+        "field", key=lambda field: ~field.isin(list(NAMED_BY)), kind="stable"
+    ).drop_duplicates(["run_id", "disclose"])
+    times = missing[missing["disclose"].isin(TIMES)].sort_values("disclose", ascending=False)
+    together = dict.fromkeys(("disclose", "field", "value"), " ".join)
+    both = times.groupby("run_id", as_index=False).agg({**together, "tier": "first"})
+    return pd.concat([missing.drop(times.index), both], ignore_index=True)
+
+
+def _with_one_field_disclosed(
+    valid: pd.DataFrame, normalized: pd.DataFrame, missing: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a copy of a run for each of its missing fields, that field disclosed.
+
+    Beside the columns of `validated_runs`: of, the run's place among the runs; field.
+    """
+    origins = _origins(valid, missing["run"].unique())
+    copies = [valid.head(0).assign(of=0, field="")]
+    for (disclose, source), rows in missing.groupby(["disclose", "field"]):
+        at = rows["run"].to_numpy()
+        copy = valid.iloc[at].reset_index(drop=True)
+        names = disclose.split()
+        for name, present in zip(names, source.split(), strict=True):
+            copy[name] = normalized[present].iloc[at].to_numpy()
+        stated = {name: ["disclosed", "advise"] for name in names}
+        copy["origins"] = [json.dumps({**origins[place], **stated}) for place in at]
+        copy["run_id"] = copy["run_id"] + _MARK + disclose
+        copies.append(copy.assign(of=at, field=disclose))
+    return pd.concat(copies[1:] or copies, ignore_index=True)
+
+
+def _origins(valid: pd.DataFrame, places: np.ndarray) -> dict[int, dict[str, list[str]]]:
+    """Return what each logged field of some runs rests on, for single records too."""
+    fields = [name for name in RUN_FIELDS if name != "run_id"]
+    rows = valid.iloc[places]
+    logged = rows[fields].notna().to_numpy()
+    return {
+        place: json.loads(row.origins)
+        if isinstance(row.origins, str)
+        else {
+            name: [basis_of(row.source_format, name), f"{row.source_uri}#{row.source_record}"]
+            for name, there in zip(fields, present, strict=True)
+            if there
+        }
+        for place, row, present in zip(places, rows.itertuples(index=False), logged, strict=True)
+    }
+
+
+def _decided(copies: pd.DataFrame, now: UncertainInputs, then: UncertainInputs) -> list[str]:
+    """Return which other inputs of the footprint became more certain in each copy."""
+    of = copies["of"].to_numpy()
+    narrower = {name: _log_sd(then, name) < _log_sd(now, name)[of] - 1e-9 for name in INPUTS}
+    return [
+        " ".join(name for name in INPUTS if narrower[name][at] and name not in field.split())
+        for at, field in enumerate(copies["field"])
+    ]
+
+
+def _log_sd(inputs: UncertainInputs, name: str) -> np.ndarray:
+    common = inputs.log_sd["pace"] if name in TIMES else 0.0
+    return np.asarray(np.hypot(inputs.log_sd[name], common))
+
+
+def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
+    """Rank fields by how much narrower their disclosure makes the carbon of each run or model.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        Of `try_fields` or `of_footprints`.
+    by : str
+        `run_id` or `model_name`.
+
+    Returns
+    -------
+    DataFrame
+        One row per run or model and field whose disclosure narrows the interval of the carbon or the
+        water, the best for the carbon first; one row with an empty field where none does.
+        Columns: run_id (by run), model_name; quality_tier, share_imputed and share_of_total_imputed
+        of the run or model; field to disclose (two, separated by a space, for the times), value that
+        stands in for it now, tier of that value, runs in which it is missing, decides (other inputs
+        of the footprint that become more certain with it);
+        p05 and p95 of carbon [kgCO2e] and water [L] now, and with the prefix `then_` once the
+        field is disclosed; carbon_narrowed and water_narrowed, the share of the interval's width
+        that goes.
+
+    Notes
+    -----
+    The runs of a model are summed as in the roll-ups: what they have in common adds up before it is
+    squared, and what each has for itself averages out. A model's tier is its worst run's, and its shares
+    are means weighted by carbon.
+    """
+    now = outcomes.now.reset_index()
+    code, names = pd.factorize(now[by])
+    carbon = now["total_kgco2e"].where(now["total_kgco2e"] > 0, np.finfo(float).tiny)
+    grouped = now.groupby(code)
+    group = pd.DataFrame(
+        {
+            "key": names,
+            "model_name": grouped["model_name"].first(),
+            "quality_tier": grouped["quality_tier"].max(),
+            **{
+                name: (now[name] * carbon).groupby(code).sum() / carbon.groupby(code).sum()
+                for name in ("share_imputed", "share_of_total_imputed")
+            },
+            **_bounds(outcomes, np.arange(len(now)), code),
+        }
+    )
+    tried = outcomes.tried.assign(group=code[outcomes.tried["run"]])
+    fields = tried.groupby(["group", "field"], as_index=False).agg(
+        value=("value", _common),
+        tier=("tier", "max"),
+        runs=("run", "size"),
+        decides=("decides", lambda names: " ".join(dict.fromkeys(" ".join(names).split()))),
+    )
+    # A run that has told the field already stays as it is in the sum.
+    members = pd.DataFrame({"group": code, "run": np.arange(len(code))})
+    parts = fields[["group", "field"]].assign(sum=fields.index).merge(members, on="group")
+    parts = parts.merge(tried[["run", "field", "row"]], on=["run", "field"], how="left")
+    rows = parts["row"].fillna(parts["run"]).to_numpy(dtype=np.intp)
+    then = _bounds(outcomes, rows, parts["sum"].to_numpy(dtype=np.intp))
+    fields = fields.assign(**{f"then_{name}": bound for name, bound in then.items()})
+    fields = fields.merge(group, left_on="group", right_index=True)
+    for metric, narrowed in zip(METRICS, ("carbon_narrowed", "water_narrowed"), strict=True):
+        low, high = f"{metric}_p05", f"{metric}_p95"
+        width, left = fields[high] - fields[low], fields[f"then_{high}"] - fields[f"then_{low}"]
+        fields[narrowed] = (1 - left / width.where(width > 0)).fillna(0.0)
+    fields = fields[(fields["carbon_narrowed"] > 1e-9) | (fields["water_narrowed"] > 1e-9)]
+    settled = group[~group["key"].isin(fields["key"])]
+    order = ["model_name", "quality_tier", "share_imputed", "share_of_total_imputed", "field", "value",
+             "tier", "runs", "decides", *BOUNDS, *(f"then_{name}" for name in BOUNDS), "carbon_narrowed", "water_narrowed"]  # fmt: skip
+    every = pd.concat([fields, settled], ignore_index=True).sort_values(
+        ["key", "carbon_narrowed", "water_narrowed", "field"],
+        ascending=[True, False, False, True],
+        na_position="last",
+    )
+    if by == "run_id":
+        every["run_id"] = every["key"]
+        order.insert(0, "run_id")
+    return every.reindex(columns=order).reset_index(drop=True)
+
+
+def _bounds(outcomes: Outcomes, rows: np.ndarray, group: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the bounds of sums over rows of the outcomes, one per group."""
+    found: dict[str, np.ndarray] = {}
+    for metric in METRICS:
+        amount, scatter = outcomes.amount[metric][rows], outcomes.scatter[metric]
+        parts = uncertainty.parts_of_sums(rows, group, scatter)
+        low, high = uncertainty.interval_of_sums(amount, parts, scatter)
+        found |= {f"{metric}_p05": low, f"{metric}_p95": high}
+    return found
+
+
+def _common(values: pd.Series) -> str:
+    distinct = values.unique()
+    return str(distinct[0]) if len(distinct) == 1 else f"{len(distinct)} values"

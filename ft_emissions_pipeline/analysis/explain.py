@@ -1,0 +1,408 @@
+"""A run's figures, step by step, so that each can be followed with a pocket calculator.
+
+Put here: the steps as text, with their numbers, and where each number comes from. Keep out: any
+computing of its own; values come from the normalized run, from `impacts.footprint` and from the
+ledger's tables.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import equations, ledger, methodology
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.analysis import disclosed
+from ft_emissions_pipeline.impacts.footprint import INPUTS, footprint
+from ft_emissions_pipeline.impacts.monte_carlo import simulate
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import RULES
+from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
+from ft_emissions_pipeline.tables import MODEL_VERSIONS, NORMALIZED_RUNS, RUN_IMPACTS
+from ft_emissions_pipeline.warehouse import store
+
+POWER_STEPS = (
+    ("idle_power_w", "W",
+     "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {gpu_count} x {gpu_idle_w}"),
+    ("memory_power_w", "W", "{server_count} x {memory_w}"),
+    ("power_w", "W",
+     "{idle_power_w} + {memory_power_w}"
+     " + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"
+     " + {gpu_count} x ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization}"),
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+    ("it_energy_kwh", "kWh",
+     "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - {active_h}))"
+     " / 1000 x {development_multiplier}"),
+)  # fmt: skip
+
+Steps = tuple[tuple[str, str, str], ...]
+"""Name, unit and formula of each step."""
+
+
+def _overrun(steps: Steps) -> Steps:
+    """Clocks that disagree by up to 1 % make a run active for longer than it was reserved."""
+    return tuple(
+        (name, unit, "{active_s} / 3600" if name == "reservation_h" else template)
+        for name, unit, template in steps
+    )
+
+
+FLAT_STEPS = (
+    ("active_h", "h", "{active_s} / 3600"),
+    ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
+    ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
+)
+
+REST_STEPS = (
+    ("rest_idle_w", "W",
+     "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {server_count} x {memory_w}"),
+    ("rest_power_w", "W",
+     "{rest_idle_w} + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"),
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+    ("rest_energy_kwh", "kWh",
+     "({rest_power_w} x {active_h} + {rest_idle_w} x ({reservation_h} - {active_h})) / 1000"),
+    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {rest_energy_kwh}"),
+)  # fmt: skip
+"""Measured accelerators, and the rest of the servers by the power model."""
+
+COMPONENT_STEPS = (
+    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {cpu_energy_kwh} + {ram_energy_kwh}"),
+)
+
+LOGGED_STEPS = (("it_energy_kwh", "kWh", "{logged_it_energy_kwh} x {development_multiplier}"),)
+
+FACILITY_STEPS = (("facility_energy_kwh", "kWh", "{it_energy_kwh} x {pue}"),)
+
+FLAT_FACILITY_STEPS = (
+    ("facility_kwh_per_gpu_hour", "kWh", "{flat_gpu_power_w} / 1000 x {pue}"),
+    ("facility_energy_kwh", "kWh", "{facility_kwh_per_gpu_hour} x {gpu_hours}"),
+)
+
+IMPACT_STEPS = (
+    ("operational_kgco2e", "kgCO2e", "{facility_energy_kwh} x {grid_kgco2e_per_kwh}"),
+    ("embodied_kgco2e_per_h", "kgCO2e/h",
+     "({gpu_count} x {gpu_embodied_kgco2e} + {server_count} x {server_embodied_kgco2e})"
+     " / ({hardware_use_life_h} x {share_reserved})"),
+    ("reserved_h", "h", "{reserved_s} / 3600 x {development_multiplier}"),
+    ("embodied_kgco2e", "kgCO2e", "{embodied_kgco2e_per_h} x {reserved_h}"),
+    ("total_kgco2e", "kgCO2e", "{operational_kgco2e} + {embodied_kgco2e}"),
+    ("onsite_water_l", "L", "{it_energy_kwh} x {wue_l_per_kwh}"),
+    ("electricity_water_l", "L", "{generated_kwh} x {electricity_water_l_per_kwh}"),
+    ("embodied_water_l_per_h", "L/h",
+     "({gpu_count} x {gpu_embodied_water_l} + {server_count} x {server_embodied_water_l})"
+     " / ({hardware_use_life_h} x {share_reserved})"),
+    ("embodied_water_l", "L", "{embodied_water_l_per_h} x {water_reserved_h}"),
+    ("total_water_l", "L", "{onsite_water_l} + {electricity_water_l} + {embodied_water_l}"),
+)  # fmt: skip
+
+MARKET_STEP = (
+    "operational_market_kgco2e", "kgCO2e", "{facility_energy_kwh} x {market_kgco2e_per_kwh}",
+)  # fmt: skip
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def explain(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    impacts: pd.Series,
+    reference: ref.Reference,
+    *,
+    draws: int = 0,
+    seed: int = 0,
+) -> str:
+    """Return the text that explains one run.
+
+    Parameters
+    ----------
+    normalized, impacts : Series
+        The run's rows of `normalized_runs` and `run_impacts`.
+    provenance : DataFrame
+        The run's rows of `field_provenance`.
+    reference : Reference
+        Reference tables, for the sources of factors.
+    draws, seed : int
+        Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
+    """
+    profile = methodology.profile(str(normalized["methodology"]))
+    values = _values(normalized, reference, profile)
+    steps = _steps(normalized, profile)
+    lines = [
+        f"Run {normalized['run_id']} of model {normalized['model_name']}",
+        f"  profile {profile.name}, reference tables {impacts['reference_version']}, "
+        f"quality tier {impacts['quality_tier']}, "
+        f"{impacts['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields",
+        "",
+        "Steps",
+    ]
+    used: set[str] = set()
+    for name, unit, template in steps:
+        lines += _step(name, unit, template, values)
+        used |= set(_PLACEHOLDER.findall(template))
+    if pd.notna(normalized["market_kgco2e_per_kwh"]):
+        values["market_kgco2e_per_kwh"] = float(normalized["market_kgco2e_per_kwh"])
+        values["operational_market_kgco2e"] = float(impacts["operational_market_kgco2e"])
+        lines += ["", "Market-based, by your contracts; no part of the totals"]
+        lines += _step(*MARKET_STEP, values)
+        used.add("market_kgco2e_per_kwh")
+    lines += ["", "Interval (5th to 95th percentile)"]
+    drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
+    lines += [
+        f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
+        f"{_number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        for name, unit in TOTALS.items()
+    ]
+    lines += _beside_the_source(normalized, impacts)
+    lines += _amortisation(impacts)
+    for name, reason in methodology.switches(profile).items():
+        lines += ["", f"Quirk {name} of the profile: {reason}"]
+    lines += ["", "Where the values come from"]
+    lines += list(_origins(provenance, used, reference))
+    return "\n".join(lines)
+
+
+TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
+
+
+def _drawn(
+    normalized: pd.Series,
+    provenance: pd.DataFrame,
+    reference: ref.Reference,
+    profile: Profile,
+    draws: int,
+    seed: int,
+) -> dict[str, str]:
+    """Return, by total, the interval that draws of the run's inputs give."""
+    found = simulate(
+        normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
+    )
+    ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
+    return {
+        name: f"; by {draws} draws with seed {seed} {_number(low)} to {_number(high)}"
+        for name, (low, high) in ends.items()
+    }
+
+
+def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:
+    inputs = {name: float(row[name]) for name in INPUTS}
+    flat = flat_gpu_power_w(reference)
+    modelled = row["energy_route"] == "power_model"
+    parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
+    values: dict[str, Any] = {**inputs, **{name: float(part) for name, part in parts.items()}}
+    idle = equations.idle_power(
+        inputs["host_idle_w"],
+        server_count=inputs["server_count"],
+        cpu_count=inputs["cpu_count"],
+        cpu_idle_power=inputs["cpu_idle_w"],
+        gpu_count=inputs["gpu_count"],
+        gpu_idle_power=inputs["gpu_idle_w"],
+    )
+    memory = inputs["server_count"] * inputs["memory_w"]
+    values |= {
+        "flat_gpu_power_w": flat,
+        "logged_it_energy_kwh": inputs["it_energy_kwh"],
+        **{name: float(row[name]) for name in COMPONENTS},
+        "rest_idle_w": idle - inputs["gpu_count"] * inputs["gpu_idle_w"] + memory,
+        "rest_energy_kwh": float(rest_energy(inputs, profile)),
+        "idle_power_w": idle,
+        "memory_power_w": memory,
+        "power_w": equations.power(
+            idle,
+            memory,
+            cpu_count=inputs["cpu_count"],
+            cpu_max_power=inputs["cpu_max_w"],
+            cpu_idle_power=inputs["cpu_idle_w"],
+            cpu_utilization=inputs["cpu_utilization"],
+            gpu_count=inputs["gpu_count"],
+            gpu_max_power=inputs["gpu_max_w"],
+            gpu_idle_power=inputs["gpu_idle_w"],
+            gpu_utilization=inputs["gpu_utilization"],
+        ),
+        "active_h": inputs["active_s"] / equations.SECONDS_PER_HOUR,
+        "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / equations.SECONDS_PER_HOUR,
+        "generated_kwh": values["it_energy_kwh"]
+        if profile.electricity_water_without_pue
+        else values["facility_energy_kwh"],
+        "water_reserved_h": inputs["reserved_s"] / equations.SECONDS_PER_HOUR
+        if profile.embodied_water_of_final_run_only
+        else values["reserved_h"],
+    }
+    values["rest_power_w"] = values["rest_idle_w"] + inputs["cpu_count"] * (
+        inputs["cpu_max_w"] - inputs["cpu_idle_w"]
+    ) * min(inputs["cpu_utilization"], 1.0)
+    if profile.embodied_water_of_gpus_only:
+        values["server_embodied_water_l"] = 0.0
+    return values
+
+
+def _steps(row: pd.Series, profile: Profile) -> Steps:
+    if row["energy_route"] == "logged_components":
+        return COMPONENT_STEPS + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    overrun = row["active_s"] > row["reserved_s"]
+    if row["energy_route"] == "gpu_measured":
+        rest = _overrun(REST_STEPS) if overrun else REST_STEPS
+        return rest + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    if row["energy_route"] != "power_model":
+        return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+    if profile.flat_gpu_power:
+        return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
+    power = _overrun(POWER_STEPS) if overrun else POWER_STEPS
+    return power + FACILITY_STEPS + IMPACT_STEPS
+
+
+def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:
+    formula = _PLACEHOLDER.sub(r"\1", template)
+    numbers = _PLACEHOLDER.sub(lambda match: _number(values[match[1]]), template)
+    exact, carried = _evaluated(template, values), float(values[name])
+    lines = [f"  {name} = {formula}", f"    = {numbers} = {_number(exact)} {unit}"]
+    if not math.isclose(exact, carried, rel_tol=1e-9):
+        lines += [f"    carried on rounded, as the profile does: {_number(carried)} {unit}"]
+    return lines
+
+
+def _evaluated(template: str, values: Mapping[str, Any]) -> float:
+    """Work the printed formula out, so that what is printed is what was done."""
+    expression = _PLACEHOLDER.sub(r"\1", template).replace(" x ", " * ")
+    return float(eval(expression, {"__builtins__": {}}, dict(values)))
+
+
+def _number(value: Any) -> str:
+    number = float(value)
+    return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"
+
+
+def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
+    theirs = normalized["disclosed_kgco2e"]
+    if pd.isna(theirs):
+        return []
+    ours = impacts["total_kgco2e"]
+    ratio = f" = {_number(ours / theirs)}" if theirs > 0 else ""
+    run = normalized[list(disclosed.COMPARED)]
+    run["embodied_kgco2e"] = impacts["embodied_kgco2e"]
+    return [
+        "",
+        "Beside the total that the source itself disclosed",
+        f"  disclosed_kgco2e = {_number(theirs)} kgCO2e",
+        f"  total_kgco2e / disclosed_kgco2e = {_number(ours)} / {_number(theirs)}{ratio}",
+        *(f"    {reason}" for reason in disclosed.reasons(run)),
+    ]
+
+
+def _amortisation(impacts: pd.Series) -> list[str]:
+    per_day, days = impacts["expected_inferences_per_day"], impacts["expected_use_life_days"]
+    if pd.isna(per_day) or per_day <= 0:
+        return ["", "Per inference: unknown until inferences are disclosed or counted"]
+    grams = impacts["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
+    water = impacts["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
+    life = f"({_number(per_day)} x {_number(days)}) x 1000"
+    return [
+        "",
+        "Per inference, by expected inferences per day and use life in days",
+        f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} gCO2e",
+        f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = {_number(water)} mL",
+    ]
+
+
+ANCESTORS_SHOWN = 10
+"""Versions of a chain that are shown; of the earlier ones only their sum."""
+
+
+def stored_ancestry(warehouse: str | Path, model_version: str) -> str:
+    """Return `ancestry` out of a warehouse's tables."""
+    versions = store.read(warehouse, MODEL_VERSIONS)
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["run_id", "base_model"])
+    return ancestry(versions, runs.set_index("run_id")["base_model"], model_version)
+
+
+def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str) -> str:
+    """Return the text that shows from which versions one was fine-tuned, back to the base model.
+
+    Parameters
+    ----------
+    versions : DataFrame
+        Table `model_versions`.
+    base_models : Series
+        Run id -> base model, as logged.
+    model_version : str
+        The version; of one that is not in the table there is nothing to tell.
+    """
+    if not versions["model_version"].eq(model_version).any():
+        return ""
+    chain = [model_version, *ledger.ancestors(versions, model_version)]
+    rows = ledger.family(versions, chain)
+    shown, earlier = rows[:ANCESTORS_SHOWN], rows[ANCESTORS_SHOWN:]
+    lines = [
+        "The version, and those that it was fine-tuned from, the nearest first",
+        *(_version(row) for row in shown.to_dict("records")),
+    ]
+    if len(earlier):
+        together = _number(earlier["total_kgco2e"].sum())
+        lines.append(f"  and {len(earlier)} earlier, {together} kgCO2e of their own together")
+    lines += [f"  base model {name}" for name in base_models.reindex(chain).dropna().unique()]
+    own = rows.iloc[0]
+    if pd.notna(own["base_gco2e_per_inference"]):
+        lines.append(
+            f"    {_number(own['base_gco2e_per_inference'])} gCO2e per inference of its pre-training, "
+            "in no total"
+        )
+    if own["children"]:
+        names = own["children"]
+        more = f" and {len(names) - ANCESTORS_SHOWN} more" if len(names) > ANCESTORS_SHOWN else ""
+        lines.append(f"  fine-tuned further into {', '.join(names[:ANCESTORS_SHOWN])}{more}")
+    return "\n".join(lines)
+
+
+def _version(row: Mapping[Any, Any]) -> str:
+    made_from = f" from {' and '.join(row['parents'])}" if row["parents"] else ""
+    if not row["parents"] and pd.notna(row["parent_version"]):
+        made_from = f" from {row['parent_version']}, of which no run is known"
+    rolled_back = {"rolled_back": "; rolled back"}.get(row["use_life_rule"], "")
+    again = "; served again after a break" if pd.notna(row["pauses"]) else ""
+    amounts = [f"{_number(row['total_kgco2e'])} kgCO2e of its own"]
+    amounts += [
+        f"{_number(row[column])} kgCO2e {words}"
+        for column, words in (("inherited_kgco2e", "inherited"), ("handed_on_kgco2e", "handed on"))
+        if row[column] > 0
+    ]
+    return (
+        f"  {row['model_version']} of model {row['model_name']}: tuned on "
+        f"{row['use_life_start']:%Y-%m-%d}{made_from}; {', '.join(amounts)}{rolled_back}{again}"
+    )
+
+
+def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
+    described = {(rule.field, rule.name): rule.description for rule in RULES}
+    keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
+            "train_flop", "model_parameters", "it_energy_kwh", "token_lengths"}  # fmt: skip
+    order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
+    for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
+        if row.field not in used | keys:
+            continue
+        yield f"  {row.field} = {_shown(row)}"
+        rule = "as logged" if row.rule == "as_logged" else described[row.field, row.rule]
+        yield f"    {row.basis}: {rule}" + (f"; {row.source}" if pd.notna(row.source) else "")
+        for factor_id in [] if pd.isna(row.factor_id) else str(row.factor_id).split():
+            yield f"    {factor_id}" + _source_of(factor_id, reference)
+
+
+def _shown(row: Any) -> str:
+    if pd.isna(row.p05) or row.p05 == row.p95:
+        return str(row.value)
+    return f"{row.value} ({_number(row.p05)} to {_number(row.p95)})"
+
+
+def _source_of(factor_id: str, reference: ref.Reference) -> str:
+    if factor_id.startswith("methodology/"):
+        return ": convention of the methodology, see docs/rules.md"
+    if factor_id.startswith("token_time/"):
+        return ": version of the token-time model, see docs/token_time.md"
+    row = ref.describe(reference, factor_id)
+    return f": {row['source']}, {row['source_year']} ({row['verification']})"

@@ -1,0 +1,1 @@
+"""From files to the runs, usage, telemetry and events of a day."""

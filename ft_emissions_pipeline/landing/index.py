@@ -1,0 +1,530 @@
+"""Which files of the landing folder hold which days, and the runs and usage of a day.
+
+Put here: the index over the landed files, the day to which a run belongs, and the reading of just
+the files that a day needs. Keep out: formats (`readers/`) and the merging of records (`join.py`).
+
+Logs grow in place, so days follow the records, never the files. A file whose bytes are as the index
+knows them is not read again to index it; one that came late or changed re-runs exactly its days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import telemetry as measurements
+from ft_emissions_pipeline.landing import token_lengths
+from ft_emissions_pipeline.landing.join import Links, join, linked, mapped_ids
+from ft_emissions_pipeline.readers import LIMIT, Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.files import File
+from ft_emissions_pipeline.readers.reading import NamedLengths
+from ft_emissions_pipeline.readers.remote import RemoteFile
+from ft_emissions_pipeline.readers.shared.usage_days import whole_days
+from ft_emissions_pipeline.tables import (
+    LANDING_INDEX,
+    MODEL_EVENTS,
+    QUARANTINE,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    conform,
+    empty,
+)
+
+Folder = str | Path
+Pairs = tuple[tuple[str, str], ...]
+"""Explicit mapping: (run id, pattern of file or record)."""
+
+_RUN_COLUMNS = (
+    "job_id", "host", "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
+)  # fmt: skip
+"""What the index keeps of a record of a run: just enough to tell its day, and what it joins."""
+
+
+def scan(
+    folder: Folder, reference: ref.Reference, settings: Settings, previous: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the index over a landing folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Landing folder; as a text also a URL, see `readers.files_in`.
+    reference : Reference
+        Reference tables, for runs that are dated by their base model.
+    settings : Settings
+        Time zone and present time for the readers.
+    previous : DataFrame
+        The index as it was; files whose bytes it knows are not read again.
+
+    Returns
+    -------
+    DataFrame
+        Table `landing_index`.
+    """
+    known = set(zip(previous["source_uri"], previous["content_hash"], strict=True))
+    mapped = set(previous.loc[previous["content"] == "mapping", "source_uri"])
+    kept, pieces = [], []
+    pairs: list[tuple[str, str]] = []
+    named: list[NamedLengths] = []
+    found = files_in([folder])
+    for path, uri in found:
+        if uri not in mapped and (uri, _content_hash(path)) in known:
+            kept.append(uri)
+            continue
+        reading, content_hash, source_format = read_file(path, uri, settings)
+        pieces.append(_index_rows(reading, uri, content_hash, source_format))
+        pairs += reading.mapping
+        named += reading.named_lengths
+    pieces += [
+        _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)
+        for uri in sorted({each.uri for each in named} - {uri for _, uri in found})
+    ]
+    unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
+    frames = [frame for frame in (unchanged, *pieces) if len(frame)]
+    if not frames:
+        return empty(LANDING_INDEX)
+    dated = _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
+    return conform(token_lengths.dated(dated, named), LANDING_INDEX)
+
+
+def _content_hash(path: File) -> str:
+    try:
+        # A file that is no regular one would be waited on for ever.
+        if isinstance(path, RemoteFile) or not path.is_file() or path.stat().st_size > LIMIT:
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _index_rows(
+    reading: Reading, uri: str, content_hash: str, source_format: str | None
+) -> pd.DataFrame:
+    runs = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
+    days = pd.concat([reading.usage[["date"]], telemetry_days(reading.telemetry).to_frame("date")])
+    parts = (runs.rename(columns={"run_id": "record_run_id"}), days.drop_duplicates())
+    filled = [part for part in parts if len(part)]
+    rows = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(index=[0])
+    counts = {
+        "records": reading.records,
+        "merged": reading.merged,
+        "quarantined": len(reading.quarantine),
+    }
+    return rows.assign(
+        source_uri=uri,
+        content_hash=content_hash,
+        source_format=source_format,
+        content=reading.content,
+        **counts,
+    )
+
+
+def telemetry_days(telemetry: pd.DataFrame) -> pd.Series:
+    """Return the UTC day on which each interval began."""
+    return telemetry["started_at"].dt.floor("D").dt.tz_localize(None)
+
+
+def _dated(rows: pd.DataFrame, pairs: Pairs, reference: ref.Reference) -> pd.DataFrame:
+    """Fill in the joined run of each record, and its day."""
+    index = conform(rows, LANDING_INDEX)
+    of_runs = index["record_run_id"].notna()
+    records = index[of_runs]
+    if len(records):
+        as_runs = _as_runs(records.drop(columns="run_id"))
+        links = linked(as_runs, pairs)
+        joined, merged = join(as_runs, pairs, links)
+        joined = conform(joined, RUNS)
+        index.loc[of_runs, "join_note"] = links["join_note"].to_numpy()
+        joined["date"], _ = run_day(joined, reference)
+        place = ["source_uri", "source_record"]
+        owner = pd.concat([joined[[*place, "run_id"]], merged[[*place, "run_id"]]])
+        owner = owner.set_index(place)["run_id"]
+        at = pd.MultiIndex.from_frame(records[place])
+        index.loc[of_runs, "run_id"] = owner.reindex(at).to_numpy()
+        days = joined.set_index("run_id")["date"]
+        index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
+    return conform(index, LANDING_INDEX)
+
+
+def _as_runs(records: pd.DataFrame) -> pd.DataFrame:
+    names = ["run_id", *_RUN_COLUMNS, "source_format", "source_uri", "source_record"]
+    return conform(records.rename(columns={"record_run_id": "run_id"})[names], RUNS)
+
+
+def run_day(runs: pd.DataFrame, reference: ref.Reference) -> tuple[pd.Series, pd.Series]:
+    """Return the UTC day to which each run belongs, and what it rests on.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Joined runs.
+    reference : Reference
+        Reference tables: release dates of base models, and the stand-in for undated runs.
+
+    Returns
+    -------
+    date, date_rule : Series
+        The day on which the run ended; else on which it would have, counted from its start; else
+        of publication; else the base model's release, before which the run cannot lie; else the
+        last day of the default year.
+    """
+    length = pd.to_timedelta(runs["reserved_s"].fillna(runs["active_s"]).fillna(0.0), unit="s")
+    model = ref.resolve(reference, "models", runs["base_model"])["id"]
+    released = ref.take(reference, "models", model, ["release_date"])["release_date"]
+    year = int(ref.default(reference, "undated_run_year").value)
+    candidates = {
+        "ended_at": runs["ended_at"],
+        "started_at": runs["started_at"] + length.dt.floor("us"),
+        "published_at": runs["published_at"],
+        "base_model_release": pd.to_datetime(released, format="mixed", utc=True).dt.as_unit("us"),
+    }
+    day = pd.Series(pd.Timestamp(f"{year}-12-31", tz="UTC"), index=runs.index).dt.as_unit("us")
+    rule = pd.Series("undated_default", index=runs.index, dtype="str")
+    for name, instants in reversed(candidates.items()):
+        day = instants.where(instants.notna(), day)
+        rule = rule.where(instants.isna(), name)
+    return day.dt.floor("D").dt.tz_localize(None), rule
+
+
+def runs_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    reference: ref.Reference,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the runs of the days from `first` to `last`, reading only the files that hold them.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Landing folder, as for `scan`.
+    index : DataFrame
+        Table `landing_index`.
+    first, last : Timestamp
+        UTC days, both included.
+    reference : Reference
+        Reference tables.
+    settings : Settings
+        Time zone and present time for the readers.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    needed = index["run_id"].notna() | (index["content"] == "token_lengths")
+    wanted = index[index["date"].between(first, last) & needed]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"]
+    readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
+    # What a record joins depends on every other one, so it is taken from the index, not made anew.
+    runs, _ = _joined(
+        readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
+    )
+    # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
+    of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
+    return runs[of_days].reset_index(drop=True)
+
+
+def joined_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: ref.Reference
+) -> pd.DataFrame:
+    """Return the runs that the records of some files make up, with their day.
+
+    Parameters
+    ----------
+    readings : iterable of (uri, format, Reading)
+        What the files said.
+    reference : Reference
+        Reference tables.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    return _joined(list(readings), reference)[0]
+
+
+def measured_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: ref.Reference
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs of some files with what the telemetry among these files measured of them.
+
+    Parameters
+    ----------
+    readings, reference
+        As for `joined_runs`.
+
+    Returns
+    -------
+    runs, report : DataFrame
+        Table `runs`, and what became of the telemetry (`telemetry.measured`).
+    """
+    told = list(readings)
+    runs, owners = _joined(told, reference)
+    return measurements.measured(runs, _joined_telemetry(told, _mapping(told), owners))
+
+
+def _joined(
+    readings: list[tuple[str, str | None, Reading]],
+    reference: ref.Reference,
+    links: Links | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `runs`, and the run to which each record went."""
+    readings = token_lengths.filled(readings)
+    frames = [
+        reading.runs.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.runs)
+    ]
+    place = ["source_uri", "source_record", "run_id"]
+    if not frames:
+        return empty(RUNS), empty(RUNS)[place]
+    records = conform(pd.concat(frames, ignore_index=True), RUNS)
+    joined, merged = join(records, _mapping(readings), links)
+    joined = conform(joined, RUNS)
+    joined["date"], joined["date_rule"] = run_day(joined, reference)
+    owners = pd.concat([joined[place], merged[place]])
+    return conform(joined.sort_values("run_id"), RUNS), owners
+
+
+def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
+    return tuple(pair for _, _, reading in readings for pair in reading.mapping)
+
+
+def _joined_telemetry(
+    readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
+) -> pd.DataFrame:
+    """Return table `telemetry`, each file given to the run that its own record joined."""
+    frames = [
+        reading.telemetry.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.telemetry)
+    ]
+    if not frames:
+        return empty(TELEMETRY)
+    rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY)
+    rows["run_id"] = mapped_ids(rows, pairs)
+    own = owners[owners["source_uri"].isin(rows["source_uri"])]
+    owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
+    rows["run_id"] = rows["source_uri"].map(owner).astype("str").fillna(rows["run_id"])
+    rows["date"] = telemetry_days(rows)
+    return conform(rows, TELEMETRY)
+
+
+def telemetry_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the telemetry of the days from `first` to `last`, reading only the files that hold it.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included; of an interval, its start's day counts.
+
+    Returns
+    -------
+    DataFrame
+        Table `telemetry`.
+    """
+    held = (index["content"] == "telemetry") & index["record_run_id"].isna()
+    wanted = index.loc[held & index["date"].between(first, last), "source_uri"]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
+    readings = list(_read(folder, {*wanted, *mappings}, settings))
+    owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
+    rows = _joined_telemetry(readings, _mapping(readings), owners)
+    return rows[rows["date"].between(first, last)].reset_index(drop=True)
+
+
+def windows(index: pd.DataFrame) -> pd.DataFrame:
+    """Return host, start and end of every run there is, for who was on a machine at a time."""
+    runs = index[index["run_id"].notna()].groupby("run_id", sort=True)
+    return runs.agg(
+        host=("host", "first"), started_at=("started_at", "min"), ended_at=("ended_at", "max")
+    ).reset_index()
+
+
+def _read(
+    folder: Folder, uris: set[str], settings: Settings
+) -> Iterable[tuple[str, str | None, Reading]]:
+    # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
+    located = {uri: path for path, uri in files_in([folder])} if uris else {}
+    for uri in sorted(uris):
+        if uri in located:
+            reading, _, source_format = read_file(located[uri], uri, settings)
+            yield uri, source_format, reading
+        else:
+            yield uri, None, token_lengths.absent(uri)
+
+
+def usage_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the usage of the days from `first` to `last`.
+
+    Where several records count the same model and version on the same hours, the one in the file
+    that comes last by name stands: a corrected export supersedes the earlier one. Counts of
+    different hours and of different replicas add up.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included.
+
+    Returns
+    -------
+    DataFrame
+        Table `usage`.
+    """
+    wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
+    frames = [
+        reading.usage.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, set(wanted["source_uri"]), settings)
+    ]
+    if not frames:
+        return empty(USAGE)
+    usage = pd.concat(frames, ignore_index=True)
+    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
+
+
+def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return what the landed `models.yaml` say.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+
+    Returns
+    -------
+    DataFrame
+        Table `model_events`.
+    """
+    wanted = set(index.loc[index["content"] == "events", "source_uri"])
+    frames = [
+        reading.events.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, wanted, settings)
+        if len(reading.events)
+    ]
+    return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)
+
+
+def rejected(
+    folder: Folder, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    """Return the records that reading put into quarantine.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    previous : DataFrame
+        Table `quarantine` as it was: rows of files that did not change are taken from it.
+
+    Returns
+    -------
+    DataFrame
+        Table `quarantine`.
+    """
+    bad = index.loc[index["quarantined"] > 0, ["source_uri", "content_hash"]].drop_duplicates()
+    known = previous.dropna(subset=["content_hash"]).merge(bad, on=["source_uri", "content_hash"])
+    new = set(bad["source_uri"]) - set(known["source_uri"])
+    hashes = bad.set_index("source_uri")["content_hash"]
+    frames = [known]
+    for uri, _, read in _read(folder, new, settings):
+        reading = token_lengths.unnamed() if read.content == "token_lengths" else read
+        frames.append(reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri]))
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return empty(QUARANTINE)
+    return conform(pd.concat(frames, ignore_index=True), QUARANTINE)
+
+
+def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the days whose records came, changed or went between two states of the index."""
+    marks = ["source_uri", "content_hash", "source_record", "run_id", "join_note", "date"]
+    kept = [*marks, "content", "host", "started_at", "ended_at"]
+    sides = old[kept].merge(new[marks], on=marks, how="outer", indicator="side")
+    gone = sides[sides["side"] == "left_only"]
+    sides = old[marks].merge(new[kept], on=marks, how="outer", indicator="side")
+    changed = pd.concat([gone, sides[sides["side"] == "right_only"]])
+    days = pd.concat([changed["date"], _measured_days(changed, new)]).dropna()
+    return pd.DatetimeIndex(days.unique()).sort_values()
+
+
+def _measured_days(changed: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
+    """Return the days of runs that lasted while telemetry changed, or who was on their host did."""
+    day = pd.Timedelta(days=1)
+    told = changed[(changed["content"] == "telemetry") & changed["started_at"].isna()]
+    begun = told["date"].dt.tz_localize("UTC")
+    moved = changed[changed["host"].notna()].dropna(subset=["started_at", "ended_at"])
+    spans = pd.concat(
+        [
+            pd.DataFrame({"low": begun, "high": begun + day}),
+            pd.DataFrame({"low": moved["started_at"], "high": moved["ended_at"]}),
+        ]
+    ).drop_duplicates()
+    runs = index[index["run_id"].notna()].dropna(subset=["started_at", "ended_at"])
+    hit = np.zeros(len(runs), dtype=bool)
+    for low, high in spans.itertuples(index=False):
+        hit |= ((runs["started_at"] < high) & (runs["ended_at"] > low)).to_numpy()
+    return runs.loc[hit, "date"]
+
+
+def last_day(index: pd.DataFrame) -> pd.Timestamp | None:
+    """Return the last day of which any landed record tells."""
+    days = index["date"].dropna()
+    return days.max() if len(days) else None
+
+
+def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    """Return how many records of each file became runs or usage, were merged, or were not used.
+
+    Parameters
+    ----------
+    index : DataFrame
+        Table `landing_index`.
+    refused : DataFrame
+        What was read but not used: `source_uri` of each record, with its `reason_code`.
+
+    Returns
+    -------
+    DataFrame
+        `source_uri`, `records`, `used`, `merged`, `quarantined`; in each row records = used +
+        merged + quarantined (invariant 4).
+    """
+    files = index.drop_duplicates("source_uri").set_index("source_uri")
+    later = index[index["run_id"].notna()].sort_values(["run_id", "source_uri", "source_record"])
+    joined_away = later[later.duplicated("run_id")].groupby("source_uri").size()
+    if "reason_code" in refused:
+        # The run counts; only what it says of its parent does not.
+        refused = refused[refused["reason_code"] != "impossible_parent"]
+    lost = refused.groupby("source_uri").size()
+    counts = files[["records", "merged", "quarantined"]].astype("int64")
+    counts["merged"] += joined_away.reindex(counts.index, fill_value=0)
+    counts["quarantined"] += lost.reindex(counts.index, fill_value=0)
+    counts["used"] = counts["records"] - counts["merged"] - counts["quarantined"]
+    return counts.reset_index()[["source_uri", "records", "used", "merged", "quarantined"]].astype(
+        dict.fromkeys(("records", "used", "merged", "quarantined"), np.int64)
+    )

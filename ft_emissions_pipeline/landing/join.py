@@ -1,0 +1,416 @@
+"""Join records of several files to runs: per field the best evidence wins.
+
+A trainer's state knows time and tokens, CodeCarbon the energy, a disclosure the place; together they
+are one run. Put here: which records belong together and which value wins. Keep out: reading files,
+filling gaps (`normalize.py`), and assigning runs to days.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from fnmatch import translate
+from typing import TypeAlias
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers import READERS, Reading, basis_of, progress_of
+from ft_emissions_pipeline.readers.formats import run_mapping
+from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
+
+MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
+
+_TOLERANCE = 0.01
+"""Relative difference of numbers up to which two logs agree."""
+_CLOCKS = pd.Timedelta(minutes=1)
+"""Difference of instants up to which two logs agree."""
+_STATE = 0.99
+"""Share of the furthest progress from which on a record of the same format is no earlier state."""
+_TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+_TIMES = ("active_s", "reserved_s")
+_OVERLAP = 0.8
+"""Share of the shorter of two records' times that must lie in the other for them to be of one run."""
+_SCHEDULERS = ("slurm",)
+"""Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+AMBIGUOUS = "join_ambiguous"
+"""Word of `repairs` before the runs that a record may belong to, as `join_ambiguous:run-a,run-b`."""
+_NAMED = 10
+"""Candidates that are named; of more, the number is."""
+_PLAIN = "/:@=()[]"
+"""What a run id may hold beside letters, digits and `-._~` without being taken apart in `repairs`."""
+Links: TypeAlias = pd.DataFrame
+"""source_uri, source_record, run_id and join_note of records: what `linked` found."""
+_SOURCE = ["source_format", "source_uri", "source_record"]
+
+
+def as_records(reading: Reading, source_format: str, source_uri: str) -> pd.DataFrame:
+    """Return the runs of one file as records for `join`."""
+    return reading.runs.assign(
+        source_format=pd.array([source_format] * len(reading.runs), dtype="str"),
+        source_uri=pd.array([source_uri] * len(reading.runs), dtype="str"),
+    )
+
+
+def join(
+    records: pd.DataFrame,
+    mapping: Iterable[tuple[str, str]] = (),
+    links: Links | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join records that belong to the same run.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Records of all files: any of `tables.RUN_FIELDS` with run_id, repairs, source_format,
+        source_uri, source_record. Their order does not matter.
+    mapping : iterable of (run_id, pattern)
+        From `runs.yaml`. A pattern matches a file's uri, a folder above it, uri#source_record or
+        uri#run_id, with `*` and `?`. An exact pattern goes before one with wildcards; of several,
+        the first in alphabetical order counts.
+    links : DataFrame, optional
+        What `linked` found among these records and others; by default it is asked here.
+
+    Returns
+    -------
+    runs : pandas.DataFrame
+        One row per run. Per field measured goes before disclosed before predicted, then the format
+        that is registered first, then the first in order of source_uri and source_record. A run of several records has its `origins`: JSON of
+        field -> [basis, uri#record]; its source is its first record.
+    merged : pandas.DataFrame
+        source_uri, source_record, run_id of every record that joined another one.
+    """
+    ordered = _ordered(records)
+    ordered = ordered.assign(logged_id=ordered["run_id"])
+    found = linked(ordered, mapping) if links is None else _looked_up(ordered, links)
+    _, unmatched = _mapped(ordered, mapping)
+    ordered["run_id"] = found["run_id"]
+    noted = found["join_note"].notna()
+    words = ordered.loc[noted, "repairs"].fillna("") + " " + found.loc[noted, "join_note"]
+    ordered.loc[noted, "repairs"] = words.str.strip()
+    alone = ~ordered["run_id"].duplicated(keep=False)
+    single = ordered[alone].assign(
+        origins=pd.Series(np.nan, index=ordered.index[alone], dtype="str")
+    )
+    several = ordered[~alone]
+    runs = _joined(several) if len(several) else single.iloc[:0]
+    if len(single) and len(runs):
+        runs = pd.concat([single, runs])
+    elif len(single):
+        runs = single
+    lost = runs["run_id"].isin(unmatched) & (runs["source_format"] == run_mapping.FORMAT)
+    runs.loc[lost, "repairs"] = (
+        runs.loc[lost, "repairs"].fillna("") + " logs_not_found"
+    ).str.strip()
+    runs = (
+        runs.drop(columns="logged_id").sort_values("run_id", kind="stable").reset_index(drop=True)
+    )
+    second = several[several["run_id"].duplicated()]
+    return runs, second[list(MERGED_COLUMNS)].reset_index(drop=True)
+
+
+def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Links:
+    """Return to which run each record belongs.
+
+    Records that a mapping gives to a run, or that name the same run id, are of one run. So are records
+    of different formats that name the same job of a scheduler, and records that were on the same host
+    at the same time; each only if there is one such candidate. If there are more, none is joined.
+
+    Parameters
+    ----------
+    records, mapping
+        As for `join`.
+
+    Returns
+    -------
+    DataFrame
+        source_uri, source_record, run_id and join_note, in the order of the records.
+    """
+    links = records[["source_uri", "source_record"]].copy()
+    links["run_id"] = mapped_ids(records, mapping)
+    links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
+    for find in (_of_one_job, _at_one_time):
+        names, doubtful = find(records, links["run_id"])
+        links["run_id"] = links["run_id"].replace(names)
+        notes = {
+            names.get(run_id, run_id): _ambiguous(candidates)
+            for run_id, candidates in doubtful.items()
+        }
+        links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
+    return links
+
+
+def mapped_ids(records: pd.DataFrame, mapping: Iterable[tuple[str, str]]) -> pd.Series:
+    """Return each record's run id once a mapping of `runs.yaml` has been followed."""
+    return _mapped(records, mapping)[0]
+
+
+def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
+    place = ["source_uri", "source_record"]
+    known = links.dropna(subset=["source_record", "run_id"]).drop_duplicates(place).set_index(place)
+    found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
+    found["run_id"] = found["run_id"].fillna(ordered["run_id"])
+    return found
+
+
+def _ambiguous(candidates: set[str]) -> str:
+    named = [quote(run_id, safe=_PLAIN) for run_id in sorted(candidates)]
+    more = f"+{len(named) - _NAMED}" if len(named) > _NAMED else ""
+    return f"{AMBIGUOUS}:" + ",".join(named[:_NAMED]) + more
+
+
+def candidates_of(repairs: str) -> tuple[list[str], int]:
+    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
+    word = next((each for each in repairs.split() if each.startswith(f"{AMBIGUOUS}:")), "")
+    named, _, more = word.partition(":")[2].partition("+")
+    return [unquote(name) for name in named.split(",") if name], int(more or 0)
+
+
+Candidates = tuple[dict[str, str], dict[str, set[str]]]
+"""Run id -> run id that it becomes, and run id -> the others to which it may belong."""
+
+
+def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    if "job_id" not in records or records["job_id"].isna().all():
+        return {}, {}
+    named = records[records["job_id"].notna()]
+    jobs: dict[str, set[str]] = {}
+    for job_id, run_id in zip(named["job_id"], run_ids[named.index], strict=True):
+        jobs.setdefault(job_id, set()).add(run_id)
+    several = {job_id: ids for job_id, ids in jobs.items() if len(ids) > 1}
+    formats = _formats(records, run_ids, {run_id for ids in several.values() for run_id in ids})
+    names: dict[str, str] = {}
+    doubtful: dict[str, set[str]] = {}
+    for _, ids in sorted(several.items()):
+        if sum(len(formats[run_id]) for run_id in ids) == len(
+            set().union(*(formats[i] for i in ids))
+        ):
+            chosen = _chosen(ids, formats)
+            names |= {run_id: chosen for run_id in ids if run_id != chosen}
+        else:
+            doubtful |= {run_id: ids - {run_id} for run_id in ids}
+    return names, doubtful
+
+
+def _at_one_time(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    if not {"host", "started_at", "ended_at"} <= set(records) or records["host"].isna().all():
+        return {}, {}
+    groups = records[["host", "started_at", "ended_at"]].groupby(run_ids)
+    spans = groups.agg(host=("host", "first"), low=("started_at", "min"), high=("ended_at", "max"))
+    spans = spans.dropna()
+    spans["host"] = spans["host"].str.split()
+    formats = _formats(records, run_ids, set(spans.index))
+    beside: dict[str, set[str]] = {}
+    for _, on_host in spans.explode("host").groupby("host"):
+        ordered = on_host.sort_values("low")
+        lows, highs, ids = ordered["low"].to_numpy(), ordered["high"].to_numpy(), ordered.index
+        for n in range(len(ids)):
+            for m in range(n + 1, int(np.searchsorted(lows, highs[n]))):
+                shorter = min(highs[n] - lows[n], highs[m] - lows[m])
+                shared = min(highs[n], highs[m]) - lows[m]
+                if shared >= _OVERLAP * shorter and not formats[ids[n]] & formats[ids[m]]:
+                    beside.setdefault(ids[n], set()).add(ids[m])
+                    beside.setdefault(ids[m], set()).add(ids[n])
+    names: dict[str, str] = {}
+    doubtful: dict[str, set[str]] = {}
+    for run_id, others in beside.items():
+        if max(len(others), *(len(beside[other]) for other in others)) > 1:
+            doubtful[run_id] = others
+            continue
+        pair = {run_id, *others}
+        chosen = _chosen(pair, formats)
+        names |= {each: chosen for each in pair if each != chosen}
+    return names, doubtful
+
+
+def _formats(records: pd.DataFrame, run_ids: pd.Series, wanted: set[str]) -> dict[str, set[str]]:
+    formats: dict[str, set[str]] = {run_id: set() for run_id in wanted}
+    for run_id, source_format in zip(run_ids, records["source_format"], strict=True):
+        if run_id in formats:
+            formats[run_id].add(source_format)
+    return formats
+
+
+def _chosen(ids: set[str], formats: dict[str, set[str]]) -> str:
+    """Return the id that a person gave in runs.yaml, else a log's own, else a scheduler's."""
+    return min(
+        ids,
+        key=lambda run_id: (
+            run_mapping.FORMAT not in formats[run_id],
+            formats[run_id] <= set(_SCHEDULERS),
+            run_id,
+        ),
+    )
+
+
+def _ordered(records: pd.DataFrame) -> pd.DataFrame:
+    """Sort by file and place; shorter places first, so that line 9 goes before line 10."""
+    lengths = records["source_record"].str.len()
+    return (
+        records.assign(_length=lengths)
+        .sort_values(["source_uri", "_length", "source_record", "source_format"], kind="stable")
+        .drop(columns="_length")
+        .reset_index(drop=True)
+    )
+
+
+def _mapped(
+    records: pd.DataFrame, mapping: Iterable[tuple[str, str]]
+) -> tuple[pd.Series, set[str]]:
+    """Return each record's run id after mapping, and the mapped runs of which no log was found."""
+    pairs = sorted(set(mapping), key=lambda pair: (_is_wild(pair[1]), pair[1], pair[0]))
+    ids = records["run_id"].copy()
+    # A runs.yaml is about its runs already; a pattern like `*` must not draw it elsewhere.
+    free = np.array(records["source_format"] != run_mapping.FORMAT)
+    found: set[str] = set()
+    if not pairs:
+        return ids, found
+    uri = records["source_uri"]
+    keys = [uri, uri + "#" + records["source_record"], uri + "#" + records["run_id"]]
+    for run_id, pattern in pairs:
+        hits = np.zeros(len(records), dtype=bool)
+        for key in keys[1:] if "#" in pattern else keys[:1]:
+            hits |= _matches(key, pattern)
+        hits &= records["source_format"].ne(run_mapping.FORMAT).to_numpy()
+        if hits.any():
+            found.add(run_id)
+        hits &= free
+        ids[hits] = run_id
+        free &= ~hits
+    return ids, {run_id for run_id, _ in pairs} - found
+
+
+def _is_wild(pattern: str) -> bool:
+    return any(sign in pattern for sign in "*?[")
+
+
+def _matches(key: pd.Series, pattern: str) -> np.ndarray:
+    exact = (key == pattern) | key.str.startswith(pattern.rstrip("/") + "/")
+    if not _is_wild(pattern):
+        return np.asarray(exact, dtype=bool)
+    return np.asarray(exact | key.str.match(translate(pattern)), dtype=bool)
+
+
+def _joined(several: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run of records that are sorted, with origins and conflicts."""
+    group = several["run_id"]
+    notes = _trackers(several)
+    used = several[~_earlier_states(several)]
+    first = several.drop_duplicates("run_id").set_index("run_id")
+    runs = first[_SOURCE].copy()
+    formats = several["source_format"].unique()
+    places = (several["source_uri"] + "#" + several["source_record"]).astype("object")
+    origins: dict[str, dict[str, list[str]]] = {run_id: {} for run_id in runs.index}
+    for field in (name for name in RUN_FIELDS if name in several and name != "run_id"):
+        values = used.loc[used[field].notna(), [field, "run_id", "source_format"]]
+        if values.empty:
+            runs[field] = pd.Series(index=runs.index, dtype=several[field].dtype)
+            continue
+        ranks = {name: BASES.index(basis_of(name, field)) for name in formats}
+        ranked = values.assign(
+            rank=values["source_format"].map(ranks),
+            # Of two instruments the reader registered first decides, whatever the files are called.
+            turn=values["source_format"].map(_TURNS),
+            at=values.index,
+        )
+        ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
+        best = ranked.drop_duplicates("run_id").set_index("run_id")
+        runs[field] = best[field].reindex(runs.index)
+        for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
+            origins[run_id][field] = [BASES[n], place]
+        differs = _differs(ranked[field], ranked["run_id"].map(best[field]))
+        notes += [
+            (run_id, f"conflict:{field}") for run_id in ranked.loc[differs, "run_id"].unique()
+        ]
+    repairs = zip(group[used.index], used["repairs"].fillna("").str.split(), strict=True)
+    notes += [(run_id, word) for run_id, words in repairs for word in words]
+    runs, moved = _coherent(runs)
+    runs["repairs"] = _words(notes + moved, runs.index)
+    runs["origins"] = [json.dumps(origins[run_id], ensure_ascii=False) for run_id in runs.index]
+    runs["origins"] = runs["origins"].astype("str")
+    return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Order times of one run in one format by length, where its files tell of sessions.
+
+    The results of a resumed run hold its last session, the state beside them all. Which format
+    comes first stays as it is, and so do trackers, of which the longest is no better than another.
+    """
+    if field not in _TIMES:
+        return values
+    of_sessions = [
+        name for name in values["source_format"].unique() if progress_of(name) not in (None, field)
+    ]
+    place = values.groupby(["run_id", "source_format"])["at"].transform("min")
+    shortness = (-values[field]).where(values["source_format"].isin(of_sessions), 0.0)
+    order = pd.DataFrame({"place": place, "shortness": shortness}).sort_values(
+        ["place", "shortness"], kind="stable"
+    )
+    return values.loc[order.index]
+
+
+def _words(notes: list[tuple[str, str]], run_ids: pd.Index) -> pd.Series:
+    words: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
+    for run_id, word in notes:
+        words[run_id].add(word)
+    return pd.Series(
+        [" ".join(sorted(words[i])) or np.nan for i in run_ids], index=run_ids, dtype="str"
+    )
+
+
+def _earlier_states(several: pd.DataFrame) -> pd.Series:
+    """Say which records are superseded: checkpoints before the last, copies of a log made half-way."""
+    progress = pd.Series(np.nan, index=several.index)
+    for name in several["source_format"].unique():
+        field = progress_of(name)
+        if field is not None and field in several:
+            own = several["source_format"] == name
+            progress[own] = several.loc[own, field]
+    furthest = progress.groupby([several["run_id"], several["source_format"]]).transform("max")
+    return progress < furthest * _STATE
+
+
+def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
+    """Note runs to which a mapping gave records of different logged ids in one format.
+
+    Two trackers on one server each measure all of it; on two servers each measures its own. The
+    logs do not say which, so nothing is added up, and the run says so.
+    """
+    counts = several.groupby(["run_id", "source_format"])["logged_id"].nunique()
+    measured = [
+        name for name in several["source_format"].unique() if progress_of(name) == "active_s"
+    ]
+    found = counts[(counts > 1) & counts.index.isin(measured, level="source_format")]
+    return [(run_id, "several_trackers_not_summed") for run_id, _ in found.index]
+
+
+def _differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
+    kind = RUNS.column(str(values.name)).kind
+    if kind == "float":
+        apart = (values - chosen).abs() > _TOLERANCE * pd.concat(
+            [values, chosen], axis=1
+        ).abs().max(axis=1)
+    elif kind == "timestamp":
+        apart = (values - chosen).abs() > _CLOCKS
+    else:
+        apart = values.astype("str").str.casefold() != chosen.astype("str").str.casefold()
+    return np.asarray(apart, dtype=bool)
+
+
+def _coherent(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Reconcile times of different logs: a tracker starts after the reservation that someone disclosed."""
+    notes: list[tuple[str, str]] = []
+    if not {"reserved_s", "active_s"} <= set(runs):
+        return runs, notes
+    longer = runs["active_s"] > runs["reserved_s"]
+    runs.loc[longer, "reserved_s"] = runs.loc[longer, "active_s"]
+    notes += [(run_id, "reserved_raised_to_active") for run_id in runs.index[longer]]
+    if {"started_at", "ended_at"} <= set(runs):
+        elapsed = (runs["ended_at"] - runs["started_at"]).dt.total_seconds()
+        outside = runs["reserved_s"] > elapsed * 1.01 + 60
+        reserved = pd.to_timedelta(runs.loc[outside, "reserved_s"], unit="s").dt.as_unit("us")
+        runs.loc[outside, "started_at"] = runs.loc[outside, "ended_at"] - reserved
+        notes += [(run_id, "start_moved_to_reservation") for run_id in runs.index[outside]]
+    return runs, notes

@@ -1,0 +1,432 @@
+"""Sums of the per-inference table: by model, team, tag and fleet, over months, quarters and years.
+
+Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
+whose parts err together. Keep out: the per-inference table itself (`amortize.py`), how far a run
+scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
+from ft_emissions_pipeline.tables import (
+    GROUPS,
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    PERIODS,
+    ROLLUPS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+    empty,
+)
+from ft_emissions_pipeline.warehouse import store
+
+GROUP_KEYS = {"model": "model_name", "team": "team", "tag": "tag"}
+LABELS = ("team", "tag")
+KEYS = (*GROUP_KEYS, *PERIODS)
+"""What a roll-up can be by; by nothing, it is one row for everything."""
+
+ADDITIVE = (
+    "ledger_rows", "inferences", "expected_inferences",
+    "allocated_kgco2e", "provisional_kgco2e", "uncounted_kgco2e",
+    "allocated_water_l", "provisional_water_l", "uncounted_water_l",
+)  # fmt: skip
+
+_METRICS = (
+    ("kgco2e", "total_kgco2e_log_sd", "gco2e_per_inference", GRAMS_PER_KG),
+    ("water_l", "total_water_l_log_sd", "water_ml_per_inference", MILLILITRES_PER_LITRE),
+)
+NEEDED = (
+    "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
+    "allocated_water_l", "status",
+)  # fmt: skip
+"""Columns of `inference_impacts` from which a roll-up follows."""
+
+CHECKED = ("date", "model_name", "inferences", "allocated_kgco2e", "allocated_water_l")
+"""Columns of `inference_impacts` that `differences` compares roll-ups with."""
+
+
+def roll_up(
+    inference_impacts: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    by: Sequence[str],
+    *,
+    expected_log_sd: float,
+    labels: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Sum the per-inference table up.
+
+    Parameters
+    ----------
+    inference_impacts : DataFrame
+        At least columns `NEEDED` of the table of this name.
+    run_spreads : DataFrame
+        Rows of the table of this name, at least of the runs behind these versions.
+    by : sequence of str
+        Of `KEYS`: `model`, `team`, `tag`, and at most one of `month`, `quarter`, `year`.
+    expected_log_sd : float
+        Standard deviation of the logarithm of expected inferences, which err together.
+    labels : DataFrame, optional
+        Columns `LABELS` by run id; needed to roll up by one of them. A version has one team and
+        one tag, so that no gram counts under two.
+
+    Returns
+    -------
+    DataFrame
+        Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of the
+        period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
+        percentiles, and intensities made of the sums, with percentiles.
+
+    Raises
+    ------
+    ValueError
+        If `by` names something else, or a run's spread is not there.
+    """
+    columns = _columns(by)
+    ledger = _labelled(inference_impacts, labels)
+    scatter = _members(run_spreads, ledger["model_version"])
+    return _rolled_up(ledger, _keys(ledger, by)[columns], *scatter, expected_log_sd)
+
+
+def _labelled(inference_impacts: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
+    ledger = inference_impacts.reset_index(drop=True)
+    if labels is None:
+        return ledger
+    at = pd.Index(labels.index).get_indexer(ledger["model_version"])
+    return ledger.assign(**{name: labels[name].array.take(at, allow_fill=True) for name in LABELS})
+
+
+def _rolled_up(
+    ledger: pd.DataFrame,
+    keys: pd.DataFrame,
+    members: list[uncertainty.Members],
+    position: np.ndarray,
+    expected_log_sd: float,
+) -> pd.DataFrame:
+    columns = list(keys.columns)
+    group = keys.groupby(columns, dropna=False).ngroup() if columns else pd.Series(0, ledger.index)
+    number = group.to_numpy(dtype=np.intp)
+    parts = _additive(ledger)
+    sums = parts.groupby(number).sum()
+    first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
+    found = pd.concat([first, sums], axis=1)
+    known = ledger["inferences"].notna().to_numpy()
+    doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
+    # The days of a run are summed first: its own error is the same on each of them.
+    runs = len(members[0].own)
+    codes, once = pd.factorize(number.astype(np.int64) * runs + position)
+    joined = uncertainty.parts_of_sums(once % runs, once // runs, members[0])
+
+    def interval(amounts: np.ndarray, member: uncertainty.Members) -> tuple[np.ndarray, np.ndarray]:
+        part = np.asarray(np.bincount(codes, amounts), dtype=float)
+        return uncertainty.interval_of_sums(part, joined, member)
+
+    for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
+        amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
+        low, high = interval(amount, member)
+        # Runs are added up in another order there, which may differ in the last digit.
+        whole = sums[f"allocated_{metric}"].to_numpy()
+        found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
+        found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
+        counted = np.where(known, amount, 0.0)
+        low, high = (low, high) if known.all() else interval(counted, member)
+        total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
+        served = sums["inferences"].where(sums["inferences"] > 0)
+        found[ratio] = per_inference(total * factor, served)
+        below, above = uncertainty.widened(total, low, high, doubt)
+        found[f"{ratio}_p05"], found[f"{ratio}_p95"] = found[ratio] * below, found[ratio] * above
+    return found.reset_index(drop=True)
+
+
+def _columns(by: Sequence[str]) -> list[str]:
+    periods = [key for key in by if key in PERIODS]
+    unknown = [key for key in by if key not in KEYS]
+    if unknown or len(periods) > 1 or len(set(by)) < len(by):
+        what = f"{unknown[0]} is none of these" if unknown else f"not by {', '.join(by)}"
+        msg = f"roll up by any of {', '.join(GROUP_KEYS)} and at most one of {', '.join(PERIODS)}; {what}"
+        raise ValueError(msg)
+    return [GROUP_KEYS[key] for key in by if key in GROUP_KEYS] + ["date"] * len(periods)
+
+
+def period_start(dates: pd.Series, period: str) -> pd.Series:
+    """Return the first day of each date's month, quarter or year."""
+    code, days = pd.factorize(dates)
+    starts = pd.Series(days).dt.to_period(period[0].upper()).dt.start_time
+    return pd.Series(starts.to_numpy("datetime64[us]")[code], dates.index, name=dates.name)
+
+
+def _keys(ledger: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    found = {}
+    for key in by:
+        if key in PERIODS:
+            found["date"] = period_start(ledger["date"], key).array
+        elif GROUP_KEYS[key] not in ledger:
+            msg = f"to roll up by {key}, name the {key} of each run"
+            raise ValueError(msg)
+        else:
+            found[GROUP_KEYS[key]] = ledger[GROUP_KEYS[key]].array
+    order = [name for name in (*GROUP_KEYS.values(), "date") if name in found]
+    return pd.DataFrame({name: found[name] for name in order}, index=ledger.index)
+
+
+def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
+    inferences = ledger["inferences"].fillna(0.0)
+    parts = {
+        "ledger_rows": 1,
+        "inferences": inferences,
+        "expected_inferences": inferences.where(ledger["inferences_basis"] == "expected", 0.0),
+    }
+    for metric, *_ in _METRICS:
+        amount = ledger[f"allocated_{metric}"]
+        parts[f"allocated_{metric}"] = amount
+        parts[f"provisional_{metric}"] = amount.where(ledger["status"] == "provisional", 0.0)
+        parts[f"uncounted_{metric}"] = amount.where(ledger["inferences"].isna(), 0.0)
+    return pd.DataFrame(parts, index=ledger.index)[list(ADDITIVE)]
+
+
+def _members(
+    run_spreads: pd.DataFrame, versions: pd.Series
+) -> tuple[list[uncertainty.Members], np.ndarray]:
+    """Return how runs scatter, by metric, and which of them made each row's version.
+
+    What runs share is the same for all metrics; how far it moves them differs.
+    """
+    position, runs = pd.factorize(versions)
+    codes, named = pd.factorize(run_spreads["run_id"])
+    at = pd.Index(runs).get_indexer(named)[codes]
+    order = np.argsort(at, kind="stable")
+    order = order[np.searchsorted(at[order], 0) :]
+    at = at[order]
+    missing = np.bincount(at, minlength=len(runs)) == 0
+    if missing.any():
+        msg = (
+            f"{missing.sum()} run(s) have no row in run_spreads, for instance {runs[missing][0]}; "
+            "run their days again with `ft-emissions run --from DAY --to DAY`"
+        )
+        raise ValueError(msg)
+    (inputs, names), (factors, rows) = (
+        pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
+    )
+    inputs, factors = inputs[order], factors[order]
+    is_shift, is_bend = (
+        inputs == pd.Index(names).get_indexer([name])[0] for name in ("shift", "bend")
+    )
+    joint = factors >= 0
+    alone = ~(joint | is_shift | is_bend)
+    variable = (inputs * max(len(rows), 1) + factors)[joint]
+    found = []
+    for _, column, _, _ in _METRICS:
+        moves = run_spreads[column].to_numpy()[order]
+
+        def summed(rows_of: np.ndarray, values: np.ndarray = moves) -> np.ndarray:
+            return np.bincount(at[rows_of], values[rows_of], len(runs))
+
+        own = np.sqrt(summed(alone, moves**2))
+        found.append(
+            uncertainty.Members(
+                at[joint], variable, moves[joint], own, summed(is_shift), summed(is_bend)
+            )
+        )
+    return found, position
+
+
+def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
+    return (part / whole.where(whole > 0)).fillna(0.0)
+
+
+def rollups(
+    inference_impacts: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    expected_log_sd: float,
+    due: Mapping[str, pd.Series] | None = None,
+) -> pd.DataFrame:
+    """Return table `rollups` of the given days: every group over every kind of period.
+
+    Parameters
+    ----------
+    inference_impacts, run_spreads, labels, expected_log_sd
+        As for `roll_up`; the days must fill the periods.
+    due : mapping of str to Series of datetime, optional
+        First days of the months, quarters and years wanted; by default all of these days.
+    """
+    ledger = _labelled(inference_impacts, labels)
+    members, position = _members(run_spreads, ledger["model_version"])
+    frames = []
+    for period in PERIODS:
+        starts = period_start(ledger["date"], period)
+        wanted = starts.isin(due[period]).to_numpy() if due else np.full(len(ledger), True)
+        if not wanted.any():
+            continue
+        rows = ledger[wanted].reset_index(drop=True)
+        scatter = (members, position[wanted], expected_log_sd)
+        fleet = _rolled_up(rows, _keys(rows, [period]), *scatter)
+        for grouped_by in GROUPS:
+            label = GROUP_KEYS.get(grouped_by)
+            # Where nothing has the label all stand in one row, the fleet's.
+            one_row = label is None or rows[label].isna().all()
+            sums = (
+                fleet if one_row else _rolled_up(rows, _keys(rows, [grouped_by, period]), *scatter)
+            )
+            named = sums if label is None else sums.rename(columns={label: "name"})
+            frames.append(named.assign(period=period, grouped_by=grouped_by))
+    if not frames:
+        return empty(ROLLUPS)
+    ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))
+    return conform(ordered, ROLLUPS)
+
+
+def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.DataFrame:
+    """Return the roll-ups that are not the sum of the per-inference table.
+
+    Parameters
+    ----------
+    rollups : DataFrame
+        Table `rollups`.
+    inference_impacts : DataFrame
+        Columns `CHECKED` of the table of this name, all days.
+
+    Returns
+    -------
+    DataFrame
+        period, date, grouped_by, name, column, rolled_up, ledger: one row per number that differs
+        by more than a relative 1e-9, or is missing on one side. Models are compared one by one, teams
+        and tags as the sum of all.
+    """
+    columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
+    by_day = inference_impacts.groupby(["date", "model_name"])[columns].sum().reset_index()
+    found = []
+    for period in PERIODS:
+        ledger = by_day.assign(date=period_start(by_day["date"], period), name=by_day["model_name"])
+        held = rollups[rollups["period"] == period]
+        for grouped_by in GROUPS:
+            keys = ["date", "name"] if grouped_by == "model" else ["date"]
+            left = held[held["grouped_by"] == grouped_by].groupby(keys)[columns].sum()
+            right = ledger.groupby(keys)[columns].sum()
+            every = left.index.union(right.index)
+            pair = pd.DataFrame(
+                {"rolled_up": left.reindex(every).stack(), "ledger": right.reindex(every).stack()}
+            ).rename_axis([*keys, "column"])
+            same = np.isclose(pair["rolled_up"], pair["ledger"], rtol=1e-9, atol=0.0)
+            found.append(pair[~same].reset_index().assign(period=period, grouped_by=grouped_by))
+    names = ["period", "date", "grouped_by", "name", "column", "rolled_up", "ledger"]
+    return pd.concat(found, ignore_index=True).reindex(columns=names)
+
+
+def refreshed(
+    warehouse: str | Path,
+    days: tuple[pd.Timestamp, pd.Timestamp] | None,
+    *,
+    expected_log_sd: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `rollups` with the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    days : (Timestamp, Timestamp) or None
+        First and last day whose rows may have changed; None for all days.
+    expected_log_sd : float
+        As for `roll_up`.
+
+    Returns
+    -------
+    rollups, ledger : DataFrame
+        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
+
+    Notes
+    -----
+    A period that no longer adds up, because a run ended before its roll-ups were written, is made
+    anew whatever the days are.
+    """
+    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
+    held = store.read(warehouse, ROLLUPS)
+    every = ledger["date"] if days is None else _each(days)
+    stale = differences(held, ledger)
+    due = {
+        period: pd.concat(
+            [period_start(every, period), stale.loc[stale["period"] == period, "date"]]
+        ).drop_duplicates()
+        for period in PERIODS
+    }
+    return _anew(warehouse, held, due, expected_log_sd), ledger
+
+
+def of_days(
+    warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp], *, expected_log_sd: float
+) -> pd.DataFrame:
+    """Return table `rollups` with just the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse, days, expected_log_sd
+        As for `refreshed`, which also looks for other periods that no longer add up.
+    """
+    due = {period: period_start(_each(days), period).drop_duplicates() for period in PERIODS}
+    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd)
+
+
+def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
+    return pd.Series(pd.date_range(*days, unit="us"))
+
+
+def _anew(
+    warehouse: str | Path, held: pd.DataFrame, due: Mapping[str, pd.Series], expected_log_sd: float
+) -> pd.DataFrame:
+    """Replace the roll-ups of the periods that begin on the given days."""
+    ends = [start.to_period(p[0].upper()).end_time for p, starts in due.items() for start in starts]
+    if not ends:
+        return held
+    span = min(start for starts in due.values() for start in starts).date(), max(ends).date()
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    touched = pd.Series(False, rows.index)
+    for period, starts in due.items():
+        touched |= period_start(rows["date"], period).isin(starts)
+        held = held[(held["period"] != period) | ~held["date"].isin(starts)]
+    rows = rows[touched]
+    if len(rows):
+        spreads, labels = of_versions(warehouse, rows["model_version"])
+        made = rollups(rows, spreads, labels, expected_log_sd=expected_log_sd, due=due)
+        held = pd.concat([held, made])
+    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
+
+
+def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
+    made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
+    days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
+    spreads = store.read(warehouse, RUN_SPREADS, days)
+    labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
+    return spreads, labels.set_index("model_version")
+
+
+def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
+    """Return `roll_up` of all days of a warehouse."""
+    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
+    spreads, labels = of_versions(warehouse, rows["model_version"])
+    return roll_up(
+        rows,
+        spreads,
+        by,
+        expected_log_sd=expected_log_sd(ref.in_force(warehouse, keep=False)),
+        labels=labels,
+    )
+
+
+def expected_log_sd(reference: ref.Reference) -> float:
+    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
+    return math.log(ref.default(reference, "gsd_disclosed").value)

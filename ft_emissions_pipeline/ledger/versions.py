@@ -1,0 +1,260 @@
+"""The table `model_versions`: each version's use life, the inferences over it, what it takes over.
+
+Put here: when a use life ends, or is expected to, and the table itself. Keep out: service that
+follows from events alone (`lifecycle.py`), and the sharing over days (`ledger.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
+from ft_emissions_pipeline.ledger import lineage
+from ft_emissions_pipeline.ledger.days import (
+    Ints,
+    instants,
+    labelled,
+    places,
+    position_of,
+    served_days,
+    total_inferences,
+)
+from ft_emissions_pipeline.ledger.inheritance import with_inheritance
+from ft_emissions_pipeline.ledger.lifecycle import (
+    ENDED_BY,
+    Instants,
+    Service,
+    present_names,
+    service,
+    with_original_names,
+)
+from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
+
+_DAY = np.timedelta64(1, "D")
+RULES = (*ENDED_BY, "disclosed", "usual_interval", "default")
+"""What the end of a use life rests on: what ended it, or what it is expected by."""
+_OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
+
+
+def model_versions(
+    run_impacts: pd.DataFrame,
+    usage: pd.DataFrame,
+    as_of: pd.Timestamp,
+    events: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return each version's use life, and the inferences over it.
+
+    Parameters
+    ----------
+    run_impacts : DataFrame
+        Table `run_impacts`, all days.
+    usage : DataFrame
+        Table `usage`, all days.
+    as_of : Timestamp
+        Last UTC day of which anything is known; a version that is still open serves at least
+        until its end.
+    events : DataFrame, optional
+        Table `model_events`; without it models are only tuned.
+
+    Returns
+    -------
+    DataFrame
+        Table `model_versions`, ordered by model and start.
+
+    Notes
+    -----
+    Without a successor a version ends with its disclosed use life; with the default one, or the
+    last day on which it was used if that is later; and where its model is tuned again and again,
+    it stays open until the next tuning comes. Life counts from when the version last came into
+    service. An open version for which nobody disclosed expected inferences is expected to go on as
+    its model was used so far.
+    """
+    runs, usage, told = with_original_names(run_impacts, usage, events)
+    versions = _in_order(runs)
+    codes, names = pd.factorize(versions["model_name"])
+    model = codes.astype("int64")
+    start = instants(versions["use_life_start"])
+    serves = service(model, start, versions["model_version"], names, told)
+    daily = _daily(usage, names)
+    end, rule, closed = _ends(versions, model, start, serves, daily, as_of)
+    stretch_end = serves.closes.copy()
+    last = _last_of_each(serves.position)
+    stretch_end[last] = end
+    named = _last_named_day(versions, usage)
+    life_end = np.where(named > end, named, end)
+    versions["pauses"] = _pauses(serves, stretch_end, life_end)
+    versions["use_life_end"] = pd.to_datetime(life_end).tz_localize("UTC")
+    versions["use_life_rule"] = labelled(rule, RULES)
+    versions["status"] = labelled(closed.astype("int64"), ("open", "closed"))
+    versions["projected_inferences"] = (
+        versions["expected_inferences_per_day"] * versions["expected_use_life_days"]
+    )
+    usual = daily.groupby("model")["inferences"].mean().reindex(model).to_numpy(dtype=float)
+    versions["expected_inferences_per_day"] = versions["expected_inferences_per_day"].fillna(
+        pd.Series(np.where(closed, np.nan, usual), index=versions.index)
+    )
+    days = served_days(versions, usage)
+    versions["inferences"], versions["inferences_basis"] = total_inferences(days, len(versions))
+    child, parent, _, _ = lineage.parents(versions)
+    versions["generation"] = lineage.generations(versions, child, parent)
+    versions = _with_declared(versions, told)
+    versions = with_inheritance(versions, serves.heir[last], (child, parent), days)
+    return conform(versions.reindex(columns=MODEL_VERSIONS.names), MODEL_VERSIONS)
+
+
+def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs as versions, ordered by model, end and run; text is only sorted where it decides."""
+    versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
+    versions = versions[[name for name in versions if name in _OF_RUNS]]
+    codes, _ = pd.factorize(versions["model_name"], sort=True)
+    start = instants(versions["use_life_start"])
+    order = np.lexsort((start, codes))
+    codes, start = codes[order], start[order]
+    versions = versions.take(order).reset_index(drop=True)
+    if ((codes[1:] == codes[:-1]) & (start[1:] == start[:-1])).any():
+        key = ["model_name", "use_life_start", "model_version"]
+        versions = versions.sort_values(key, ignore_index=True)
+    return versions
+
+
+def _last_of_each(position: Ints) -> Ints:
+    """Return where the last stretch of each version stands: stretches are ordered by version."""
+    return (
+        np.flatnonzero(np.append(position[1:] != position[:-1], True))
+        if len(position)
+        else position
+    )
+
+
+def _daily(usage: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
+    """Return inferences by code of the model and day."""
+    model = places(names, usage["model_name"])
+    daily = pd.DataFrame({"model": model, "date": usage["date"], "inferences": usage["inferences"]})
+    return daily[model >= 0].groupby(["model", "date"], as_index=False)["inferences"].sum()
+
+
+def _ends(
+    versions: pd.DataFrame,
+    model: Ints,
+    start: Instants,
+    serves: Service,
+    daily: pd.DataFrame,
+    as_of: pd.Timestamp,
+) -> tuple[Instants, Ints, np.ndarray]:
+    """Return when each version's last stretch of service ends, its place in `RULES`, and if it is closed."""
+    last = _last_of_each(serves.position)
+    end, rule = serves.closes[last].copy(), serves.ended_by[last].copy()
+    closed = ~np.isnat(end)
+    at = np.flatnonzero(~closed)
+    if not len(at):
+        return end, rule, closed
+    opened = serves.opens[last][at]
+    usual = _usual_interval(model, start).reindex(model[at]).to_numpy()
+    life = versions["expected_use_life_days"].to_numpy(dtype=float)[at]
+    disclosed = versions["expected_use_life_basis"].to_numpy()[at] != "default"
+    repeated = ~disclosed & (usual > 0)
+    seconds = np.where(repeated, usual, life * 86400.0)
+    expected = opened + (seconds * 1e6).round().astype("timedelta64[us]")
+    by_default, by_interval = RULES.index("default"), RULES.index("usual_interval")
+    why = np.select(
+        [disclosed, repeated], [RULES.index("disclosed"), by_interval], default=by_default
+    )
+    served = daily.groupby("model")["date"].max().reindex(model[at])
+    served_until = served.to_numpy().astype("datetime64[us]") + _DAY
+    outlived = (why == by_default) & (served_until > expected)
+    expected = np.where(outlived, served_until, expected)
+    today_ends = np.datetime64(pd.Timestamp(as_of).date(), "us") + _DAY
+    over = (why != by_interval) & (expected <= today_ends)
+    still = np.where(over, expected, np.maximum(expected, today_ends))
+    end[at], rule[at], closed[at] = np.maximum(still, opened), why, over
+    return end, rule, closed
+
+
+def _usual_interval(model: Ints, start: Instants) -> pd.Series:
+    """Return the median of the seconds between tunings, by model."""
+    again = model[1:] == model[:-1]
+    between = (start[1:] - start[:-1])[again] / np.timedelta64(1, "s")
+    return pd.Series(between).groupby(model[1:][again]).median()
+
+
+def _last_named_day(versions: pd.DataFrame, usage: pd.DataFrame) -> Instants:
+    """Return the end of the last day on which usage names each version, NaT for most."""
+    end = np.full(len(versions), np.datetime64("NaT", "us"))
+    named = usage.dropna(subset=["model_version"])
+    if len(named):
+        place = position_of(versions, named["model_version"])
+        known = named.assign(position=place)[place >= 0]
+        days = known.groupby("position")["date"].max()
+        end[days.index] = days.to_numpy().astype("datetime64[us]") + _DAY
+    return end
+
+
+def _pauses(serves: Service, stretch_end: Instants, life_end: Instants) -> pd.Series:
+    """Return the stretches of each use life without service, as ISO 8601 intervals; most have none."""
+    position = serves.position
+    following = np.append(serves.opens[1:], np.datetime64("NaT", "us"))[: len(position)]
+    last = _last_of_each(position)
+    following[last] = life_end
+    gap = np.flatnonzero(stretch_end < following)
+    text = pd.Series(
+        [
+            f"{pd.Timestamp(out).isoformat()}Z/{pd.Timestamp(back).isoformat()}Z"
+            for out, back in zip(stretch_end[gap], following[gap], strict=True)
+        ],
+        dtype="str",
+    )
+    joined = text.groupby(position[gap]).agg(" ".join)
+    return joined.reindex(range(len(last))).astype("str")
+
+
+def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of two states of the table that are not the same in both.
+
+    Of hundreds of thousands of versions a day changes a few; only these need a closer look.
+    """
+    place = position_of(new, old["model_version"])
+    held = np.flatnonzero(place >= 0)
+    before = old if len(held) == len(old) else old.take(held)
+    same = np.ones(len(held), dtype=bool)
+    for name in MODEL_VERSIONS.names:
+        one, other = before[name].array, new[name].array.take(place[held])
+        equal = np.asarray(one == other, dtype=bool)
+        if not equal.all():
+            equal |= pd.isna(one) & pd.isna(other)
+        same &= equal
+    kept_old, kept_new = np.ones(len(old), dtype=bool), np.ones(len(new), dtype=bool)
+    kept_old[held[same]], kept_new[place[held][same]] = False, False
+    return old[kept_old], new[kept_new]
+
+
+def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Add what `models.yaml` declares of each model; where it names no team, the run's own stands."""
+    declared = events[events["event"] == "declared"]
+    # Of several files the last by name stands, as everywhere.
+    declared = declared.sort_values(["source_uri", "source_record"])
+    declared = declared.drop_duplicates("model_name", keep="last").set_index("model_name")
+    present = pd.Index(versions["model_name"].unique())
+    table = pd.DataFrame(index=present).join(declared).reset_index(names="first_name")
+    renamed = present_names(table["first_name"], events)
+    served = table["base_model_inferences"].where(table["base_model_inferences"] > 0)
+    own = pd.DataFrame(
+        {
+            "present_name": renamed,
+            "method": table["method"].fillna("by_use"),
+            "hand_on": table["hand_on"].fillna("nothing"),
+            "team": table["team"],
+            "tag": table["tag"],
+            "base_gco2e_per_inference": per_inference(
+                table["base_model_kgco2e"] * GRAMS_PER_KG, served
+            ),
+            "base_water_ml_per_inference": per_inference(
+                table["base_model_water_l"] * MILLILITRES_PER_LITRE, served
+            ),
+        }
+    )
+    at = places(present, versions["model_name"])
+    columns = {name: own[name].array.take(at) for name in own}
+    if "team" in versions:
+        columns["team"] = pd.Series(columns["team"], dtype="str").fillna(versions["team"])
+    return versions.assign(**columns)

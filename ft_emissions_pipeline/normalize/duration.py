@@ -1,0 +1,320 @@
+"""Rules for how long the run took, how busy the hardware was, and when.
+
+Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out: how
+many tokens were computed (`work.py`), and what the time means in energy (`energy.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.equations import training_flop
+from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.normalize.hardware import managed_rows
+from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
+from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
+from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
+from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
+from ft_emissions_pipeline.token_time.workload import Workload, workload
+
+LONGEST_S = 365 * 86400.0
+"""A predicted time above it is doubted in its note."""
+
+
+def is_timed(frame: pd.DataFrame) -> pd.Series:
+    """Say which runs log how long they took, so that nothing need be predicted from tokens."""
+    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
+    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
+
+
+def _default(parameter: str) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        row = ref.default(context.reference, parameter, frame["date"])
+        spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
+        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
+
+    return offer
+
+
+def _model_named(*, ambiguous: bool) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = ref.resolve(context.reference, "models", frame["base_model"])
+        wanted = found["id"].notna() & (found["assumed"] == ambiguous)
+        return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
+
+    return offer
+
+
+def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
+    row = ref.take(
+        context.reference, "models", frame["model_id"], ["parameters", "family"], on=frame["date"]
+    )
+    found = ref.resolve(context.reference, "models", frame["base_model"])
+    spread = row["family"].map(_spread_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
+    return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=spread)
+
+
+def _spread_of_family(context: Context) -> pd.Series:
+    """Return how far sizes lie apart within a family of models, for names that leave the size open."""
+    models = context.reference.tables["models"].dropna(subset=["parameters"])
+    return np.log(models["parameters"]).groupby(models["family"]).std()
+
+
+def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
+    """Fill only where the size decides something: a time to predict, or a service's hardware."""
+    offer = _default("model_parameters")(frame, context)
+    needed = ~is_timed(frame) | frame["managed_service"].notna()
+    note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
+    return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
+
+
+def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with the columns by which `workload` knows them; what is open stays open."""
+    devices = frame["world_size"].fillna(frame["gpu_count"])
+    passes = frame["steps"] * frame["gradient_accumulation"] * devices
+    return frame.assign(
+        parameters=frame["model_parameters"],
+        node_count=frame["server_count"],
+        tokens_per_micro_step=frame["tokens_padded"] / passes.where(passes > 0),
+    )
+
+
+def _work(frame: pd.DataFrame, context: Context) -> Workload:
+    return workload(steps_of(frame), context.reference)
+
+
+def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
+    work = _work(frame, context)
+    model_row = ref.take(
+        context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
+    )
+    spread = np.hypot(
+        context.spread("tokens_padded", frame.index),
+        context.spread("model_parameters", frame.index),
+    )
+    flop = training_flop(work.flop_parameters + work.flop_attention, 1.0, frame["tokens_padded"])
+    return Offer(flop, model_row["factor_id"].fillna("methodology/flop_from_tokens"), spread)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Predicted times of runs, and what made them."""
+
+    active_s: np.ndarray
+    reserved_s: np.ndarray
+    active_log_sd: np.ndarray
+    reserved_log_sd: np.ndarray
+    busy: np.ndarray
+    version: pd.Series
+    note: pd.Series
+
+
+def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
+    tokens = _tokens(frame)
+    active, log_sd, busy = (np.full(len(frame), np.nan) for _ in range(3))
+    version, note = (np.full(len(frame), np.nan, dtype="object") for _ in range(2))
+    work = _work(frame, context)
+    models = ref.take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
+    guessed = context.imputed("gpu_id", frame.index)
+    usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
+    for model, days in models_by_day(context.token_time):
+        at = frame["date"].isin(days).to_numpy()
+        if not at.any():
+            continue
+        found = predict(
+            model,
+            work.rows(at),
+            hardware_known=~guessed[at],
+            tokens_known=~usual[at],
+            members={"gpu_id": frame["gpu_id"][at], "family": models["family"][at]},
+        )
+        gpus = np.maximum(frame["gpu_count"].to_numpy(dtype=float)[at], 1.0)
+        active[at] = tokens[at] * np.exp(found.log_s) / gpus
+        log_sd[at], busy[at] = found.log_sd, found.busy
+        version[at] = MODEL_ID + model.version
+        note[at] = [
+            f"{np.exp(log_s):.4g} s per token of one accelerator" + _doubts(bits, time_s)
+            for log_s, bits, time_s in zip(found.log_s, found.beyond, active[at], strict=True)
+        ]
+    # The interval for tokens of unknown length holds their spread already.
+    log_sd = np.sqrt(
+        log_sd**2
+        + np.where(usual, 0.0, context.spread("tokens_padded", frame.index)) ** 2
+        + context.spread("gpu_count", frame.index) ** 2
+        + context.spread("model_parameters", frame.index) ** 2
+    )
+    startup, startup_log_sd = _startup(frame, context)
+    total = uncertainty.propagate(
+        lambda parts: {"reserved": parts["active"] + parts["startup"]},
+        {"active": np.nan_to_num(active), "startup": startup},
+        {"active": np.nan_to_num(log_sd), "startup": startup_log_sd},
+    )["reserved"]
+    names = (pd.Series(text, index=frame.index, dtype="str") for text in (version, note))
+    return _Times(active, active + startup, log_sd, total.log_sd, busy, *names)
+
+
+def _tokens(frame: pd.DataFrame) -> np.ndarray:
+    """Return tokens, or those that the trainer's operations are worth where the model is not known."""
+    worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
+    return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
+
+
+def _doubts(bits: int, time_s: float) -> str:
+    text = ""
+    if bits:
+        text += (
+            f"; beyond the calibrated range in {', '.join(names_of(bits))}: the interval is wider"
+        )
+    if time_s > LONGEST_S:
+        text += "; longer than a year: check tokens, parameters and number of accelerators"
+    return text
+
+
+def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray]:
+    """Return the start-up and its log standard deviation; a managed service has one of its own."""
+    usual = ref.default(context.reference, "startup_s", frame["date"])
+    service = managed_rows(frame, context)
+    managed = service["startup_s"].notna()
+    spread = np.where(
+        managed,
+        uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
+        uncertainty.log_sd_of_interval(usual.p05, usual.p95),
+    )
+    return service["startup_s"].where(managed, usual.value).to_numpy(dtype=float), spread
+
+
+def _time(part: str) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        times = _predicted(frame, context)
+        values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)
+        factor_id = times.version
+        if part == "reserved":
+            usual = ref.default(context.reference, "startup_s", frame["date"]).factor_id
+            factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
+        spread = getattr(times, f"{part}_log_sd")
+        return Offer(values.where(np.isfinite(values)), factor_id, spread, times.note)
+
+    return offer
+
+
+def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
+    """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
+    offer = _time("active")(frame, context)
+    missing = frame["reserved_s"].isna()
+    return Offer(offer.values.where(missing), offer.factor_id, offer.log_sd, offer.note)
+
+
+def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
+    seconds = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
+    return Offer(seconds.where(seconds > 0))
+
+
+def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
+    row = ref.default(context.reference, "reserved_per_active", frame["date"])
+    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
+    reserved = (frame["active_s"] * row.value).where(frame["active_s"] > 0)
+    return Offer(reserved, row.factor_id, spread)
+
+
+def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
+    return Offer(frame["reserved_s"])
+
+
+def _reserved(frame: pd.DataFrame) -> pd.Series:
+    # Instants reach no further than some centuries; an absurd time is doubted in its note.
+    return pd.to_timedelta(frame["reserved_s"].clip(upper=10 * LONGEST_S), unit="s").dt.floor("us")
+
+
+def _start_from_end(frame: pd.DataFrame, _: Context) -> Offer:
+    return Offer(frame["ended_at"] - _reserved(frame))
+
+
+def _start_from_publication(frame: pd.DataFrame, _: Context) -> Offer:
+    return Offer(frame["published_at"] - _reserved(frame))
+
+
+def _start_on_day(frame: pd.DataFrame, _: Context) -> Offer:
+    return Offer(frame["date"].dt.tz_localize("UTC"))
+
+
+def _end_from_start(frame: pd.DataFrame, _: Context) -> Offer:
+    return Offer(frame["started_at"] + _reserved(frame))
+
+
+def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
+    """Return the utilisation at which the linear power formula gives the power model's power.
+
+    Where the time was logged, the accelerator was as busy as the predicted time fits into it.
+    """
+    times = _predicted(frame, context)
+    logged = ~context.imputed("active_s", frame.index)
+    pace = np.divide(
+        times.active_s, frame["active_s"].to_numpy(dtype=float),
+        out=np.ones(len(frame)), where=logged & (frame["active_s"] > 0).to_numpy(),
+    )  # fmt: skip
+    gpu = ref.take(
+        context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"]
+    )
+    idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
+    values, spread = np.full(len(frame), np.nan), np.zeros(len(frame))
+    for model, days in models_by_day(context.token_time):
+        at = frame["date"].isin(days).to_numpy()
+        power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
+        span = np.maximum(power - idle[at], 1e-3)
+        values[at] = np.minimum(span / (1.0 - idle[at]), 1.0)
+        of_time = np.exp(model.power["log_exponent"]) * times.active_log_sd[at] * logged[at]
+        spread[at] = np.hypot(model.power["log_sd"] * power / span, of_time)
+    return Offer(pd.Series(values, index=frame.index), times.version, np.nan_to_num(spread))
+
+
+MODEL = (
+    Rule("model_name", "model_named_after_run", "default", "no name was logged; the run's id stands for it",
+         lambda frame, _: Offer(frame["run_id"])),
+    Rule("development_multiplier", "final_run_only", "default", "the log tells of one run; no others are assumed",
+         lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
+    Rule("model_id", "model_named", "disclosed", "the name means one base model", _model_named(ambiguous=False)),
+    Rule("model_id", "model_name_ambiguous", "disclosed", "the name means several sizes; the usual one is taken",
+         _model_named(ambiguous=True)),
+    Rule("model_parameters", "parameters_of_model", "disclosed", "parameters of the base model in models.csv",
+         _parameters_of_model),
+    Rule("model_parameters", "parameters_default", "default", "the usual size, where the base model is not known",
+         _parameters_default),
+    Rule("expected_use_life_days", "use_life_default", "default", "use life of a model that nobody re-tunes or limits",
+         _default("expected_use_life_days")),
+)  # fmt: skip
+"""The models before and after."""
+
+WORK = (
+    *TOKENS,
+    Rule("train_flop", "flop_from_tokens", "predicted", "operations per token by the method, attention included, x tokens",
+         _flop_from_tokens),
+)  # fmt: skip
+"""How much was computed."""
+
+
+DURATION = (
+    Rule("reserved_s", "reserved_from_start_and_end", "disclosed", "end - start", _reserved_from_dates),
+    Rule("reserved_s", "reserved_from_active", "default", "active time x the usual ratio", _reserved_from_active),
+    Rule("active_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model",
+         _active_where_no_time_was_logged),
+    Rule("reserved_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model, plus start-up",
+         _time("reserved")),
+    Rule("active_s", "active_is_reserved", "default", "no idle time was logged; the whole reservation counts as active",
+         _active_is_reserved),
+    Rule("gpu_utilization", "utilization_from_model", "predicted", "the utilisation that stands for the power model's power",
+         _utilization_from_model),
+    Rule("gpu_utilization", "utilization_default", "default", "typical utilisation in fine-tuning", _default("gpu_utilization")),
+    Rule("cpu_utilization", "cpu_utilization_default", "default", "typical utilisation in fine-tuning",
+         _default("cpu_utilization")),
+    Rule("started_at", "start_from_end", "disclosed", "end - reserved time", _start_from_end),
+    Rule("started_at", "start_from_publication", "default",
+         "publication of the model - reserved time (fine-tuning page)", _start_from_publication),
+    Rule("started_at", "start_on_day", "default", "the day to which the run was counted", _start_on_day),
+    Rule("ended_at", "end_from_start", "disclosed", "start + reserved time", _end_from_start),
+)  # fmt: skip
+"""How long, how busy, and when."""

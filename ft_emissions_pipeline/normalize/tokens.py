@@ -1,0 +1,189 @@
+"""Rules for the tokens that a run has seen, padding included.
+
+Put here: the routes to a number of tokens, best first. Keep out: their arithmetic
+(`ft_emissions_pipeline/tokens.py`), and what tokens mean in operations and time (`time.py`).
+
+A tracked count needs no rule: it was logged. Then comes what counts padding itself (given batches, the
+lengths of shuffled examples, the trainer's operations), then what bounds it (steps or samples at the length limit).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
+from ft_emissions_pipeline.token_time.padding import (
+    FLOP_PER_PARAMETER_TOKEN,
+    expected_padded_tokens,
+    shuffling_deviation,
+    tokens_from_flop,
+    tokens_from_samples,
+    tokens_from_steps,
+)
+
+USUAL_LENGTH = "padded_from_usual_length"
+"""Rule by which tokens are not known, only the number of sequences."""
+
+
+def tells_tokens(runs: pd.DataFrame) -> pd.Series:
+    """Say from which runs' logs the tokens can be told without knowing the base model."""
+    devices = runs["world_size"].fillna(runs["gpu_count"])
+    per_step = runs[["steps", "micro_batch_size", "gradient_accumulation"]].notna().all(axis=1)
+    sequences = (runs["samples"] > 0) | (per_step & (devices > 0))
+    lengths = runs["token_lengths"].notna() & (runs["micro_batch_size"] >= 1)
+    counted = (runs[["tokens_padded", "tokens_unpadded"]] > 0).any(axis=1)
+    return counted | lengths | _is_batches(runs) | sequences
+
+
+def _is_batches(runs: pd.DataFrame) -> pd.Series:
+    return runs["token_lengths"].str.contains("x", regex=False, na=False)
+
+
+def _from_batches(frame: pd.DataFrame, context: Context) -> Offer:
+    """Add given batches up; nothing is open but what was stated."""
+    return _of_epochs(frame, context, _is_batches(frame), _given)
+
+
+def _from_lengths(frame: pd.DataFrame, context: Context) -> Offer:
+    """Expect the tokens of shuffled batches; their scatter evens out over epochs, each shuffled anew."""
+    sized = frame["token_lengths"].notna() & (frame["micro_batch_size"] >= 1)
+    return _of_epochs(frame, context, sized & ~_is_batches(frame), _shuffled)
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """Tokens of one epoch, their standard deviation, its examples, and the figures in words."""
+
+    tokens: float
+    deviation: float
+    examples: int
+    words: str
+
+
+def _of_epochs(
+    frame: pd.DataFrame, context: Context, known: pd.Series, epoch_of: Callable[..., _Epoch]
+) -> Offer:
+    stated = frame["epochs"].where(frame["epochs"] > 0)
+    sequences = frame["steps"] * _sequences_per_step(frame, context)
+    values, spreads, notes = {}, {}, {}
+    for at, run in frame[known].iterrows():
+        limit, multiple = run["sequence_length"], run["pad_to_multiple_of"]
+        epoch = epoch_of(
+            json.loads(run["token_lengths"]),
+            run["micro_batch_size"],
+            max_length=int(limit) if limit >= 1 else None,
+            pad_to_multiple_of=int(multiple) if multiple >= 1 else 1,
+        )
+        passes = next((x for x in (stated[at], sequences[at] / epoch.examples) if x > 0), 1.0)
+        values[at] = epoch.tokens * passes
+        spreads[at] = epoch.deviation / epoch.tokens / np.sqrt(passes) if epoch.tokens else 0.0
+        notes[at] = f"{epoch.words} = {epoch.tokens:.10g} tokens an epoch, x {passes:.6g} epochs"
+    index = frame.index
+    tokens = pd.Series(values, dtype="float64").reindex(index)
+    spread = pd.Series(spreads, dtype="float64").reindex(index, fill_value=0.0)
+    return Offer(
+        _at_least_unpadded(tokens, frame),
+        None,
+        spread,
+        pd.Series(notes, dtype="str").reindex(index),
+    )
+
+
+def _given(shapes: dict[str, int], _: float, **padding: Any) -> _Epoch:
+    tokens, examples = 0.0, 0
+    for shape, count in shapes.items():
+        size, longest = map(int, shape.split("x"))
+        tokens += count * expected_padded_tokens({longest: size}, size, **padding)
+        examples += count * size
+    words = f"{sum(shapes.values())} given batches of {examples} examples"
+    return _Epoch(tokens, 0.0, examples, words)
+
+
+def _shuffled(counts: dict[str, int], batch_size: float, **padding: Any) -> _Epoch:
+    lengths = {int(length): count for length, count in counts.items()}
+    examples = sum(lengths.values())
+    words = f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled batches of {batch_size:g}"
+    return _Epoch(
+        expected_padded_tokens(lengths, int(batch_size), **padding),
+        shuffling_deviation(lengths, int(batch_size), **padding),
+        examples,
+        words,
+    )
+
+
+def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
+    """Divide by parameters that the run names; a size that nobody knows would give any count."""
+    known = ~context.imputed("model_parameters", frame.index) | frame["model_id"].notna()
+    tokens = tokens_from_flop(
+        frame["train_flop"], frame["model_parameters"].where(known), FLOP_PER_PARAMETER_TOKEN
+    )
+    # The trainer leaves embeddings out of the parameters, so the quotient is low by their share.
+    share = ref.default(context.reference, "embedding_share", frame["date"])
+    tokens = tokens / (1 - share.value)
+    spread = np.hypot(
+        uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
+        context.spread("model_parameters", frame.index),
+    )
+    return Offer(_at_least_unpadded(tokens, frame), share.factor_id, spread)
+
+
+def _from_steps(frame: pd.DataFrame, context: Context) -> Offer:
+    sequences = _sequences_per_step(frame, context)
+    tokens = tokens_from_steps(frame["steps"], sequences, frame["sequence_length"])
+    return Offer(_at_least_unpadded(tokens, frame))
+
+
+def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
+    logged = ~context.imputed("gpu_count", frame.index)
+    devices = frame["world_size"].fillna(
+        frame["gpu_count"].where(logged & (frame["gpu_count"] > 0))
+    )
+    return frame["micro_batch_size"] * frame["gradient_accumulation"] * devices
+
+
+def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
+    row = ref.default(context.reference, "tokens_padded_per_unpadded", frame["date"])
+    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
+    return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, spread)
+
+
+def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
+    epochs = frame["epochs"].fillna(1.0)
+    return Offer(tokens_from_samples(frame["samples"], epochs, frame["sequence_length"]))
+
+
+def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take sequences of usual length where their number is known, but nothing of their length."""
+    length = ref.default(context.reference, "sequence_length", frame["date"])
+    tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
+    steps = _from_steps(frame.assign(sequence_length=length.value), context).values
+    spread = uncertainty.log_sd_of_interval(length.p05, length.p95)
+    return Offer(steps.fillna(tokens), length.factor_id, spread)
+
+
+def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
+    return tokens.clip(lower=frame["tokens_unpadded"])
+
+
+TOKENS = (
+    Rule("tokens_padded", "padded_from_batches", "disclosed",
+         "token_lengths: given batches, each padded to its longest example, x epochs", _from_batches),
+    Rule("tokens_padded", "padded_from_lengths", "predicted",
+         "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x epochs", _from_lengths),
+    Rule("tokens_padded", "padded_from_flop", "predicted",
+         "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
+    Rule("tokens_padded", "padded_from_steps", "predicted",
+         "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
+    Rule("tokens_padded", "padded_from_unpadded", "predicted", "unpadded tokens x the usual padding", _from_unpadded),
+    Rule("tokens_padded", "padded_from_samples", "predicted", "samples x epochs x sequence length", _from_samples),
+    Rule("tokens_padded", USUAL_LENGTH, "default", "sequences x the usual sequence length", _from_usual_length),
+)  # fmt: skip
+"""How many tokens were computed, padding included."""

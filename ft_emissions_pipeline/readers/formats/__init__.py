@@ -1,0 +1,1 @@
+"""One module per log format, nothing else: what recognises it, and what its records become."""

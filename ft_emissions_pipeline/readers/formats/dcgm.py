@@ -1,0 +1,208 @@
+"""Read samples of NVIDIA's DCGM exporter: Prometheus' text with times, or JSON of the same metrics.
+
+JSON is what Prometheus' and VictoriaMetrics' interfaces give out, whole or one series a line:
+`{"metric": {...}, "values": [[time, "value"], ...]}`, or `values` and `timestamps` apart, or
+`{"name": ..., "labels": {...}, "value": ..., "timestamp": ...}`. The exporter itself writes no times; only what collected
+it knows them. A slice of a GPU (MIG) repeats the power of the whole GPU, which counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    numbers,
+    problems,
+)
+from ft_emissions_pipeline.readers.shared.samples import (
+    JOULES_PER_KWH,
+    hashed_hosts,
+    host_in,
+    telemetry_reading,
+    times,
+)
+from ft_emissions_pipeline.tables import rows as row_rules
+
+FORMAT = "dcgm"
+LOG = "DCGM exporter: Prometheus text with times, or JSON from Prometheus' or VictoriaMetrics' interface"
+TELLS = "measured energy, power and utilisation of each GPU, by time; machine, GPU model"
+LACKS = "the run, place, everything but the GPUs"
+CONTENT: Content = "telemetry"
+PROGRESS = None
+BASIS = {"*": "measured"}
+
+_METRICS = {
+    "DCGM_FI_DEV_POWER_USAGE": ("watts", 1.0),
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": ("counter_kwh", 1e-3 / JOULES_PER_KWH),
+    "DCGM_FI_DEV_GPU_UTIL": ("utilization", 0.01),
+}
+_LINE = r"^\s*(DCGM_\w+)\s*\{(.*)\}\s+(\S+)(?:\s+(\S+))?\s*$"
+_LABELS = {
+    "device": "gpu",
+    "uuid": "UUID",
+    "host": "Hostname",
+    "gpu_model": "modelName",
+}
+_PARTS = ("metric", "value", "timestamp", *_LABELS)
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether metrics of DCGM stand in the file, as no format but an exporter's has them."""
+    return b"DCGM_FI_" in head and not name.endswith((".md", ".markdown", ".yaml", ".yml", ".csv"))
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read the samples of a file; each value of a metric is a record."""
+    document = data.lstrip()[:1] in {b"{", b"["}
+    cells, refused = _of_json(data) if document else _of_text(data)
+    known = cells["metric"].isin(_METRICS)
+    if not known.any():
+        msg = f"holds none of {', '.join(_METRICS)}, or none of them readable; export one of them"
+        raise RefusalError(msg, "missing_columns" if len(cells) or not refused else refused[0][1])
+    if cells.loc[known, "timestamp"].isna().all():
+        msg = (
+            "no value has a time; take the metrics from what collected them, not from the exporter"
+        )
+        raise RefusalError(msg, "bad_timestamp")
+    at, bad_time = times(cells["timestamp"], settings.timezone)
+    values, no_number = numbers(cells["value"].mask(cells["value"].isin(["NaN", "Nan"])))
+    values = values * cells["metric"].map({name: scale for name, (_, scale) in _METRICS.items()})
+    share = (cells["metric"] == "DCGM_FI_DEV_GPU_UTIL") & (values > 1)
+    other = ~known.to_numpy()
+    checks: list[row_rules.Check] = [
+        (bad_time & ~other, "bad_timestamp",
+         lambda i: f"time is {str(cells['timestamp'].iloc[i])[:40]!r}, must be Unix seconds or milliseconds"),
+        (no_number & ~other, "not_a_number",
+         lambda i: f"{cells['metric'].iloc[i]} is {str(cells['value'].iloc[i])[:40]!r}, no finite number; remove it"),
+        (((values < 0) | share).to_numpy() & ~other, "out_of_range",
+         lambda i: f"{cells['metric'].iloc[i]} is {cells['value'].iloc[i]}: below 0 or above 100 %; remove it"),
+    ]  # fmt: skip
+    records = cells["record"].to_numpy()
+    bad = problems(
+        len(cells), checks, lambda i: records[i], lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
+    )  # fmt: skip
+    usable = known & values.notna()
+    usable[cells["record"].isin([record for record, *_ in bad])] = False
+    uuid = hashed_hosts(cells["uuid"])
+    long = pd.DataFrame(
+        {
+            "at": at,
+            "record": cells["record"],
+            "host": hashed_hosts(cells["host"]).fillna(host_in(uri) or np.nan),
+            "device": cells["device"].where(cells["device"].notna(), uuid).fillna("0"),
+            "gpu_model": cells["gpu_model"],
+            "field": cells["metric"].map({name: field for name, (field, _) in _METRICS.items()}),
+            "value": values,
+        }
+    )[usable]
+    return telemetry_reading(_wide(long), len(cells) - len(bad), [*refused, *bad])
+
+
+def _wide(long: pd.DataFrame) -> pd.DataFrame:
+    """Return one sample for the values of one device at one time."""
+    key = ["host", "device", "at"]
+    samples = long.drop_duplicates(key)[[*key, "record", "gpu_model"]]
+    for field, _ in _METRICS.values():
+        values = long[long["field"] == field].drop_duplicates(key)[[*key, "value"]]
+        samples = samples.merge(values.rename(columns={"value": field}), on=key, how="left")
+    return samples
+
+
+def _of_text(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
+    lines = pd.Series(text_of(data).split("\n"), dtype="str")
+    lines.index = pd.RangeIndex(1, len(lines) + 1)
+    lines = lines[~lines.str.match(r"^\s*(?:#|$)")]
+    parts = lines.str.extract(_LINE)
+    good = parts[0].notna()
+    reason = "not of the form `metric{labels} value time`; remove the line"
+    refused: list[Refused] = [
+        (str(n), "junk_row", reason, str(lines[n])[:40]) for n in lines.index[~good]
+    ]
+    parts = parts[good]
+    labels = parts[1].drop_duplicates()
+    texts = {
+        name: parts[1].map(
+            labels.str.extract(rf'(?:^|,)\s*{label}="((?:[^"\\]|\\.)*)"')[0].set_axis(labels)
+        )
+        for name, label in _LABELS.items()
+    }
+    frame = pd.DataFrame(
+        {"metric": parts[0], "value": parts[2], "timestamp": parts[3], **texts}, dtype="str"
+    )
+    return frame.assign(record=frame.index.astype("str")).reset_index(drop=True), refused
+
+
+def _of_json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
+    items, single = json_items(data)
+    if single and isinstance(items[0].value, dict):
+        answer = items[0].value.get("data")
+        listed = answer.get("result") if isinstance(answer, dict) else None
+        if isinstance(listed, list):
+            items = [Item(str(n), series) for n, series in enumerate(listed, 1)]
+    rows: list[tuple[object, ...]] = []
+    refused: list[Refused] = []
+    for item in items:
+        try:
+            rows += _series(item)
+        except RefusalError as error:
+            # Not the text itself: its labels name machines.
+            refused.append((item.record, error.code, str(error), ""))
+    frame = pd.DataFrame(rows, columns=[*_PARTS, "record"], dtype="object")
+    texts = {name: frame[name].astype("str") for name in ("metric", *_LABELS, "record")}
+    return frame.assign(**texts), refused
+
+
+def _series(item: Item) -> Iterator[tuple[object, ...]]:
+    if item.problem:
+        raise RefusalError(item.problem, item.code)
+    series = item.value
+    if not isinstance(series, Mapping):
+        msg = "not a series of a metric; write it as an object with metric and values"
+        raise RefusalError(msg, "wrong_shape")
+    metric = series.get("metric")
+    labels = metric if isinstance(metric, Mapping) else series.get("labels")
+    labels = labels if isinstance(labels, Mapping) else series
+    name = (
+        labels.get("__name__")
+        or series.get("name")
+        or (metric if isinstance(metric, str) else None)
+    )
+    if not isinstance(name, str):
+        msg = "the series lacks the name of its metric; export it with __name__"
+        raise RefusalError(msg, "wrong_shape")
+    known = {part: labels.get(label) for part, label in _LABELS.items()}
+    texts = [str(value) if isinstance(value, (str, int)) else None for value in known.values()]
+    pairs = list(_pairs(series))
+    if not pairs:
+        msg = "the series has no values with times; export values and timestamps"
+        raise RefusalError(msg, "wrong_shape")
+    return (
+        (name, value, time, *texts, f"{item.record}/{n}" if len(pairs) > 1 else item.record)
+        for n, (time, value) in enumerate(pairs, 1)
+    )
+
+
+def _pairs(series: Mapping[str, object]) -> Iterator[tuple[object, object]]:
+    values, stamps = series.get("values"), series.get("timestamps")
+    if isinstance(values, list) and isinstance(stamps, list) and len(values) == len(stamps):
+        yield from zip(stamps, values, strict=True)
+    elif isinstance(values, list):
+        yield from (
+            (pair[0], pair[1]) if isinstance(pair, list) and len(pair) == 2 else (None, None)
+            for pair in values
+        )
+    else:
+        value = series.get("value")
+        if isinstance(value, list) and len(value) == 2:
+            yield value[0], value[1]
+        elif value is not None:
+            yield series.get("timestamp"), value

@@ -1,0 +1,224 @@
+"""Read disclosures: "Component | Disclosed data" tables in Markdown, and the same in YAML, JSON, CSV.
+
+What labels mean and how values are written stands in `labels.py`. One table, mapping or CSV row is
+one run; a Markdown document may hold any number of tables, of which others are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+from ft_emissions_pipeline.readers.documents import (
+    Item,
+    header_of,
+    json_items,
+    sheet_of,
+    text_of,
+    yaml_documents,
+)
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    reading_of_runs,
+)
+from ft_emissions_pipeline.readers.shared.disclosed_values import plain
+from ft_emissions_pipeline.readers.shared.labels import EVIDENCE, field_of, nearest, parsed
+
+FORMAT = "disclosure"
+LOG = "disclosure as Markdown table, YAML, JSON or CSV"
+TELLS = "whatever it states"
+LACKS = "whatever it leaves out"
+CONTENT: Content = "runs"
+PROGRESS = None
+BASIS = {"*": "disclosed"}
+
+_MARKDOWN = (".md", ".markdown", ".txt")
+_YAML = (".yaml", ".yml")
+_JSON = (".json", ".jsonl", ".ndjson")
+_VALUE_HEADERS = {
+    "disclosed data",
+    "disclosed",
+    "disclosure",
+    "disclosed value",
+    "value",
+    "values",
+    "data",
+}
+_KEY = re.compile(rb'^\s*(?:-\s+)?["\']?([A-Za-z][\w -]{1,40})["\']?\s*:', re.MULTILINE)
+_JSON_KEY = re.compile(rb'"([A-Za-z][\w -]{1,40})"\s*:')
+_LISTS = ("disclosures", "runs")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the document discloses a run: two known labels, one of hardware, place, time or energy."""
+    if name.endswith(_MARKDOWN):
+        return b"|" in head and any(True for _ in markdown_tables(text_of(head)))
+    if name.endswith(_YAML):
+        return _discloses(key.decode() for key in _KEY.findall(head))
+    if name.endswith(_JSON):
+        return _discloses(key.decode() for key in _JSON_KEY.findall(head))
+    if name.endswith((".csv", ".tsv")):
+        header, _ = header_of(head)
+        known = [label for label in header if field_of(label)]
+        return _discloses(header) and 2 * len(known) >= len(header)
+    return False
+
+
+def _discloses(labels: Iterable[str]) -> bool:
+    fields = {field_of(label) for label in labels} - {None}
+    return len(fields) >= 2 and bool(fields & EVIDENCE)
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read every disclosure of a document; one with a value that cannot be understood is refused."""
+    rows: list[dict[str, object]] = []
+    refused: list[Refused] = []
+    stem = str(PurePosixPath(uri).with_suffix("")) if PurePosixPath(uri).suffix else uri
+    for n, item in enumerate(_items(data, uri.casefold()), 1):
+        try:
+            row = _run(item, settings.timezone)
+        except RefusalError as error:
+            refused.append((item.record, error.code, str(error), _raw(item)))
+        else:
+            rows.append({"run_id": f"{stem}-{n}", **row, "source_record": item.record})
+    return reading_of_runs(rows, refused)
+
+
+def from_mapping(
+    mapping: Mapping[str, object], source: str, timezone: str = "UTC"
+) -> dict[str, object]:
+    """Return the fields of one disclosure given as a mapping of labels or column names.
+
+    Parameters
+    ----------
+    mapping : mapping of str to object
+        Labels of the methodology ("Total reserved time") or columns of `runs` ("reserved_s").
+    source : str
+        What to call the mapping in messages.
+    timezone : str
+        Zone of instants that name none.
+
+    Returns
+    -------
+    dict
+        Field -> value, in the units of `tables.RUNS`; missing values are left out.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown, or a value cannot be understood.
+    """
+    try:
+        fields, unknown = parsed(mapping, timezone)
+    except RefusalError as error:
+        msg = f"{source}: {error}"
+        raise ValueError(msg) from error
+    if unknown:
+        msg = f"{source}: {unknown[0]!r} is no label of a disclosure; {nearest(unknown[0])}"
+        raise ValueError(msg)
+    return fields
+
+
+def _run(item: Item, timezone: str) -> dict[str, object]:
+    if item.problem:
+        raise RefusalError(item.problem, item.code)
+    if not isinstance(item.value, dict):
+        msg = (
+            f"a {type(item.value).__name__}, not a mapping of labels to values; write label: value"
+        )
+        raise RefusalError(msg, "wrong_shape")
+    fields, unknown = parsed(item.value, timezone)
+    if not fields:
+        msg = f"none of its labels is known, or none has a value; {nearest(next(iter(item.value), ''))}"
+        raise RefusalError(msg, "wrong_shape")
+    return {**fields, "repairs": "label_not_understood" if unknown else ""}
+
+
+def _items(data: bytes, name: str) -> list[Item]:
+    if name.endswith(_MARKDOWN):
+        return [_table_item(n, rows) for n, rows in enumerate(markdown_tables(text_of(data)), 1)]
+    if name.endswith((".csv", ".tsv")):
+        return list(_csv_items(data))
+    if name.endswith(_YAML):
+        documents = yaml_documents(data)
+        values = [value for document in documents for value in _listed(document)]
+        return [Item(str(n), value) for n, value in enumerate(values, 1)]
+    items, single = json_items(data)
+    if single:
+        return [Item(str(n), value) for n, value in enumerate(_listed(items[0].value), 1)]
+    return items
+
+
+def _listed(document: object) -> list[object]:
+    """Return the disclosures of a document: itself, its items, or those under `disclosures` or `runs`."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict):
+        for name in _LISTS:
+            if isinstance(document.get(name), list):
+                return list(document[name])
+    return [document]
+
+
+def _csv_items(data: bytes) -> Iterator[Item]:
+    sheet = sheet_of(data)
+    for misfit in sheet.misfits:
+        reason = (
+            f"has {misfit.cells} cells under a header of {len(sheet.header)}; write the row again"
+        )
+        yield Item(str(misfit.line), None, reason, misfit.text, "shifted_row")
+    for line, cells in zip(sheet.frame.index, sheet.frame.to_dict("records"), strict=True):
+        yield Item(str(line), {str(label): cell for label, cell in cells.items()})
+
+
+def _table_item(n: int, rows: list[tuple[str, str]]) -> Item:
+    labels = [plain(label) for label, _ in rows]
+    twice = [label for label in labels if labels.count(label) > 1]
+    problem = f"{twice[0]!r} stands twice in the table; state it once" if twice else ""
+    return Item(str(n), dict(rows), problem, code="duplicated_label")
+
+
+def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
+    """Yield the rows of each table that discloses a run; fenced code and other tables are passed over."""
+    for header, rows in _tables(text):
+        if len(header) == 2 and plain(header[1]) in _VALUE_HEADERS:
+            pairs = [(cells[0], cells[1] if len(cells) > 1 else "") for cells in rows if cells[0]]
+            if _discloses(label for label, _ in pairs):
+                yield pairs
+
+
+_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+
+
+def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    lines = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL).split("\n")
+    n = 0
+    while n + 1 < len(lines):
+        if "|" in lines[n] and "|" in lines[n + 1] and _RULE.match(lines[n + 1]):
+            end = n + 2
+            while end < len(lines) and "|" in lines[end]:
+                end += 1
+            yield _row(lines[n]), [_row(line) for line in lines[n + 2 : end]]
+            n = end
+        else:
+            n += 1
+
+
+def _row(line: str) -> list[str]:
+    inner = line.strip().removeprefix("|")
+    if inner.endswith("|") and not inner.endswith("\\|"):
+        inner = inner[:-1]
+    return [
+        cell.replace("\\|", "|").replace("**", "").replace("`", "").strip()
+        for cell in re.split(r"(?<!\\)\|", inner)
+    ]
+
+
+def _raw(item: Item) -> str:
+    return item.raw or json.dumps(item.value, default=str, ensure_ascii=False)

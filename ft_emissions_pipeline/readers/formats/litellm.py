@@ -1,0 +1,198 @@
+"""Read the spend logs of a LiteLLM proxy: a request a row, as JSON, JSON lines or CSV.
+
+Counted are requests that were served by the model: those of status `failure` are left out, and so are
+answers from LiteLLM's cache; the day says so in `repairs`. Rows without a status (older versions log
+successes only) count. The model is the one that served, without the provider before it, not the
+public name of its group. Times are UTC, as the proxy writes them. Keys, users and contents are not read.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.reading import (
+    USAGE_COLUMNS,
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    instants,
+    no_runs,
+    problems,
+    quarantine_rows,
+    trimmed,
+    typed,
+)
+from ft_emissions_pipeline.readers.shared.usage_days import FAILED
+from ft_emissions_pipeline.tables import USAGE
+from ft_emissions_pipeline.tables import rows as row_rules
+
+FORMAT = "litellm"
+LOG = "LiteLLM spend logs as JSON, JSON lines or CSV"
+TELLS = "counted requests per model and day, without failed and cached ones"
+LACKS = "everything about the fine-tuning"
+CONTENT: Content = "usage"
+PROGRESS = None
+BASIS = {"*": "measured"}
+
+CACHED = "cached_answers_left_out"
+_NEEDED = ("request_id", "startTime", "model")
+_COLUMNS = (*_NEEDED, "custom_llm_provider", "status", "cache_hit", "call_type", "spend")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the file has the columns of spend logs."""
+    if name.endswith((".json", ".jsonl", ".ndjson")):
+        return all(f'"{key}"'.encode() in head for key in (*_NEEDED, "spend"))
+    if name.endswith((".csv", ".tsv")):
+        return {*_NEEDED, "spend"} <= set(header_of(head)[0])
+    return False
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (times are UTC)
+    """Read spend logs; a request without model or time is refused."""
+    frame, refused = _json(data) if data.lstrip()[:1] in {b"{", b"["} else _csv(data)
+    records = frame.index.astype("str")
+    cells = {
+        name: trimmed(frame[name])[0]
+        if name in frame
+        else pd.Series(np.nan, index=frame.index, dtype="str")
+        for name in _COLUMNS
+    }
+    started, bad_time = instants(cells["startTime"], "UTC")
+    model = _without_provider(cells["model"], cells["custom_llm_provider"])
+    checks: list[row_rules.Check] = [
+        (bad_time, "bad_timestamp",
+         lambda i: f"startTime is {str(cells['startTime'].iloc[i])[:40]!r}; export it as 2024-07-06T17:01:00Z"),
+        (started.isna().to_numpy(), "missing_value", lambda _: "startTime is empty; export the rows again"),
+        ((model.isna() & ~_failed(cells["status"])).to_numpy(), "missing_value",
+         lambda _: "model is empty; export the rows again"),
+    ]  # fmt: skip
+    bad = problems(len(frame), checks, lambda i: records[i], lambda i: _raw(cells, i))
+    rows = pd.DataFrame(
+        {
+            "model_name": model,
+            "at": started,
+            "request_id": cells["request_id"],
+            "failed": _failed(cells["status"]),
+            "cached": cells["cache_hit"].str.lower() == "true",
+            "source_record": records,
+        }
+    )
+    good = rows[~rows["source_record"].isin({record for record, *_ in bad}).to_numpy()]
+    # A request that was refused before a model was chosen belongs to no model's day.
+    days = _days(good.dropna(subset=["model_name"]))
+    every = [*refused, *bad]
+    return Reading(
+        CONTENT,
+        no_runs(),
+        days,
+        quarantine_rows(every),
+        records=len(good) + len(every),
+        merged=len(good) - len(days),
+    )
+
+
+def _failed(status: pd.Series) -> pd.Series:
+    return status.str.lower().isin(["failure", "failed", "error"])
+
+
+def _without_provider(model: pd.Series, provider: pd.Series) -> pd.Series:
+    """Return models as they are named elsewhere: the proxy may put the provider before the name."""
+    prefix = provider.fillna("") + "/"
+    prefixed = model.notna() & (prefix != "/")
+    names = model.copy()
+    at = prefixed.to_numpy()
+    names[at] = [
+        name.removeprefix(before) for name, before in zip(model[at], prefix[at], strict=True)
+    ]
+    return names
+
+
+def _days(rows: pd.DataFrame) -> pd.DataFrame:
+    # A request that stands twice was exported twice; one without an id is its own.
+    again = rows["request_id"].notna() & rows.duplicated("request_id", keep="last")
+    rows = rows[~again]
+    served = ~rows["failed"] & ~rows["cached"]
+    date = rows["at"].dt.floor("D").dt.tz_localize(None)
+    days = (
+        rows.assign(date=date, inferences=served.astype("float64"))
+        .groupby(["date", "model_name"], sort=True)
+        .agg(
+            inferences=("inferences", "sum"),
+            failed=("failed", "any"),
+            cached=("cached", "any"),
+            covers_from=("at", "min"),
+            covers_to=("at", "max"),
+            source_record=("source_record", "first"),
+        )
+        .reset_index()
+    )
+    words = [
+        " ".join(word for word, flag in ((CACHED, cached), (FAILED, failed)) if flag) or np.nan
+        for cached, failed in zip(days["cached"], days["failed"], strict=True)
+    ]
+    days["repairs"] = pd.Series(words, dtype="str")
+    usage = typed(days.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+    return usage.assign(
+        series="",
+        covers_from=days["covers_from"],
+        covers_to=days["covers_to"] + pd.Timedelta(microseconds=1),
+    )
+
+
+def _csv(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
+    sheet = sheet_of(data, _COLUMNS)
+    lacking = [name for name in _NEEDED if name not in sheet.frame]
+    if lacking:
+        msg = f"lacks column(s) {', '.join(lacking)}; export the spend logs with all columns"
+        raise RefusalError(msg, "missing_columns")
+    reason = f"has another number of cells than the header's {len(sheet.header)}; export it again"
+    return sheet.frame, [
+        (str(misfit.line), "shifted_row", reason, _safe(misfit.text)) for misfit in sheet.misfits
+    ]
+
+
+def _json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
+    items, single = json_items(data)
+    if single and isinstance(items[0].value, dict) and isinstance(items[0].value.get("data"), list):
+        items = [Item(str(n), row) for n, row in enumerate(items[0].value["data"], 1)]
+    refused: list[Refused] = []
+    good: list[Item] = []
+    for item in items:
+        if item.problem:
+            refused.append((item.record, item.code, item.problem, _safe(item.raw)))
+        elif not isinstance(item.value, dict) or not set(_NEEDED) <= set(item.value):
+            msg = f"not a row with {', '.join(_NEEDED)}; export the spend logs as they are"
+            refused.append((item.record, "wrong_shape", msg, _safe(item.raw or repr(item.value))))
+        else:
+            good.append(item)
+    rows = [item.value for item in good]
+    columns = {
+        name: pd.Series(
+            [_text(row.get(name)) for row in rows if isinstance(row, dict)],
+            index=[item.record for item in good],
+            dtype="str",
+        )
+        for name in _COLUMNS
+    }
+    return pd.DataFrame(columns), refused
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _safe(text: str) -> str:
+    """Return as much of a row that cannot be read as surely holds no user, key or prompt: its start."""
+    return text[:40]
+
+
+def _raw(cells: dict[str, pd.Series], position: int) -> str:
+    shown = {name: column.iloc[position] for name, column in cells.items()}
+    return json.dumps({k: v for k, v in shown.items() if isinstance(v, str)}, ensure_ascii=False)

@@ -1,0 +1,121 @@
+"""Read LLaMA-Factory's trainer_log.jsonl: a row of progress at each logging step.
+
+The file is appended to: a resumed run goes on below, with its clock at zero again but its tokens
+going on; a later prediction into the same folder adds rows of its own. The results beside it
+(`all_results.json`) are the Trainer's and read there; their `effective_tokens_per_sec` is per device
+of a number that no file names, so nothing follows from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from ft_emissions_pipeline.readers.documents import Item, json_items
+from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    number,
+    reading_of_runs,
+)
+
+FORMAT = "llama_factory"
+LOG = "LLaMA-Factory `trainer_log.jsonl`"
+TELLS = "measured time of all sessions of a run; steps, and tokens where they were tracked"
+LACKS = "hardware, place, date, energy, base model, usage"
+CONTENT: Content = "runs"
+PROGRESS = "steps"
+BASIS = {
+    "*": "measured",
+    # The trainer knows its own run time, not the reservation around it.
+    "reserved_s": "predicted",
+}
+
+_ELAPSED = re.compile(r"(?:(\d{1,5}) days?, )?(\d{1,2}):([0-5]\d):([0-5]\d)")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the lines are rows of LLaMA-Factory's log."""
+    return name.endswith((".jsonl", ".ndjson", ".json")) and all(
+        mark in head for mark in (b'"current_steps"', b'"total_steps"', b'"elapsed_time"')
+    )
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
+    """Read the log of one run; a line that is none is refused alone."""
+    items, _ = json_items(data)
+    rows: list[tuple[float, Mapping[str, object]]] = []
+    refused: list[Refused] = []
+    skipped = 0
+    for item in items:
+        try:
+            row = _row(item)
+            seconds = _seconds(row.get("elapsed_time"))
+        except RefusalError as error:
+            refused.append((item.record, error.code, str(error), item.raw or repr(item.value)))
+            continue
+        # Only rows of training have an epoch; those of prediction count batches.
+        if "epoch" in row:
+            rows.append((seconds, row))
+        else:
+            skipped += 1
+    if not rows:
+        if refused:
+            reading = reading_of_runs([], refused)
+            return Reading(**{**vars(reading), "records": len(items), "merged": skipped})
+        msg = "holds rows of prediction or evaluation only; nothing was trained"
+        raise RefusalError(msg, "no_training")
+    run = {**_run(rows), "run_id": run_folder(uri), "source_record": "1"}
+    reading = reading_of_runs([run], refused)
+    merged = len(items) - len(refused) - 1
+    return Reading(**{**vars(reading), "records": len(items), "merged": merged})
+
+
+def _row(item: Item) -> Mapping[str, object]:
+    if item.problem:
+        raise RefusalError(item.problem, item.code)
+    if not isinstance(item.value, dict):
+        msg = f"a {type(item.value).__name__}, not a row of the log; remove the line"
+        raise RefusalError(msg, "wrong_shape")
+    for name in ("current_steps", "total_steps", "epoch", "total_tokens"):
+        number(item.value.get(name), name)
+    return item.value
+
+
+def _seconds(elapsed: object) -> float:
+    """Read H:MM:SS or "D days, H:MM:SS", as Python writes a timedelta."""
+    match = _ELAPSED.fullmatch(elapsed.strip()) if isinstance(elapsed, str) else None
+    if match is None:
+        msg = f"elapsed_time is {str(elapsed)[:40]!r}; write it as 1:02:03 or 2 days, 1:02:03"
+        raise RefusalError(msg, "bad_value")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(days * 86400 + hours * 3600 + minutes * 60 + seconds)
+
+
+def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:
+    clock = [seconds for seconds, _ in rows]
+    # A clock that falls back started anew; each session's last reading counts.
+    ends = [a for a, b in pairwise(clock) if b < a] + clock[-1:]
+    steps = [number(row.get("current_steps")) or 0.0 for _, row in rows]
+    totals = [number(row.get("total_steps")) or 0.0 for _, row in rows]
+    epochs = [number(row.get("epoch")) or 0.0 for _, row in rows]
+    tokens = max(number(row.get("total_tokens")) or 0.0 for _, row in rows) or None
+    words = {
+        "sessions_summed": len(ends) > 1,
+        "before_last_step": max(steps) < totals[-1],
+        # As in the Trainer's own files, a setting that no file names decides on it.
+        "padding_not_stated": tokens is not None,
+    }
+    return {
+        "reserved_s": sum(ends) or None,
+        "active_s": sum(ends) or None,
+        "tokens_padded": tokens,
+        "steps": max(steps) or None,
+        "epochs": max(epochs),
+        "repairs": " ".join(word for word, holds in words.items() if holds),
+    }

@@ -1,0 +1,134 @@
+"""Read the export of a physical meter: watts by time, or a counter of kilowatt-hours.
+
+The unit stands in the column's name: `W`, `power_w`, `Power (kW)`, `energy_kwh`, `Total Wh`. Energy is
+taken for the meter's reading, which only grows. Which machine hangs on the meter is said by a column
+`host`, by a folder or file name `host=<name>`, or by a `runs.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import header_of, sheet_of
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Settings,
+    numbers,
+    problems,
+)
+from ft_emissions_pipeline.readers.shared.samples import (
+    hashed_hosts,
+    host_in,
+    telemetry_reading,
+    times,
+)
+from ft_emissions_pipeline.tables import rows
+
+FORMAT = "meter"
+LOG = "physical meter as CSV: a column of times and one in W, kW, Wh or kWh (the meter's reading)"
+TELLS = "measured energy at the server's plug, by time"
+LACKS = "the machine, unless a column `host` or a folder `host=<name>` tells; the run"
+CONTENT: Content = "telemetry"
+PROGRESS = None
+BASIS = {"*": "measured"}
+
+_TIMES = ("timestamp", "time", "datetime", "date_time", "date time", "_time", "last_changed")
+_HOSTS = ("host", "hostname", "node", "server", "machine")
+_UNITS = {
+    "w": ("watts", 1.0), "watt": ("watts", 1.0), "watts": ("watts", 1.0), "kw": ("watts", 1e3),
+    "kwh": ("counter_kwh", 1.0), "wh": ("counter_kwh", 1e-3), "mwh": ("counter_kwh", 1e3),
+}  # fmt: skip
+_FALLS = 0.05
+"""Share of falling readings from which on they are no counter's: a counter falls at a reset only."""
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the columns are a time, one in a unit of power or energy, and hardly any else."""
+    if not name.endswith((".csv", ".tsv", ".txt")):
+        return False
+    header = header_of(head)[0]
+    return len(header) <= 8 and _named(header, _TIMES) is not None and bool(_measured(header))
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read the samples of a file; the energy counts where both power and energy stand there."""
+    sheet = sheet_of(data)
+    time, found = _named(sheet.header, _TIMES), _measured(sheet.header)
+    if time is None or not found:
+        msg = "lacks a column of times or one in W or kWh; name the unit in the header"
+        raise RefusalError(msg, "missing_columns")
+    at, bad_time = times(sheet.frame[time], settings.timezone)
+    values, wrong = {}, {}
+    for name, (column, scale) in found.items():
+        cells = sheet.frame[column]
+        if sheet.delimiter == ";":
+            cells = cells.str.replace(",", ".", regex=False)
+        # Home automation writes these while the meter does not answer.
+        cells = cells.mask(cells.str.strip().isin(["unavailable", "unknown"]))
+        read_values, wrong[column] = numbers(cells)
+        values[name] = read_values * scale
+    measured = pd.DataFrame(values, index=sheet.frame.index)
+    lines = sheet.frame.index.to_numpy()
+    checks: list[rows.Check] = [
+        (bad_time, "bad_timestamp", lambda i: f"{time} is {sheet.frame[time].iloc[i]!r}; write it as 2026-03-01T12:00:00Z"),
+        *(
+            (bad, "not_a_number",
+             lambda i, column=column: f"{column} is {sheet.frame[column].iloc[i]!r}, no finite number; correct it or remove the line")
+            for column, bad in wrong.items()
+        ),
+        (measured.isna().all(axis=1).to_numpy(), "missing_value", lambda _: "the meter read nothing; remove the line"),
+        ((measured < 0).any(axis=1).to_numpy(), "out_of_range", lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
+    ]  # fmt: skip
+    refused = problems(
+        len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+    )
+    kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])
+    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
+    refused += [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+    host = _named(sheet.header, _HOSTS)
+    samples = pd.DataFrame(
+        {
+            "at": at,
+            "record": pd.Series(lines, index=sheet.frame.index).astype("str"),
+            "kind": "meter",
+            "device": "meter",
+            "host": host_in(uri) if host is None else hashed_hosts(sheet.frame[host]),
+            **{name: measured[name] for name in measured},
+        }
+    )[kept]
+    _refuse_energy_per_interval(samples)
+    return telemetry_reading(samples, len(samples), refused)
+
+
+def _measured(header: list[str]) -> dict[str, tuple[str, float]]:
+    """Return watts or counter_kwh -> the first column that says so in its name, and its scale."""
+    found: dict[str, tuple[str, float]] = {}
+    for column in header:
+        # "GPU0 power W" is a log of devices, not of a plug.
+        words = re.split(r"[^a-z]+", column.casefold())
+        units = [_UNITS[word] for word in words if word in _UNITS]
+        if len(units) == 1 and not re.search(r"gpu|cpu|ram|limit|max|min|avg", column.casefold()):
+            found.setdefault(units[0][0], (column, units[0][1]))
+    return found
+
+
+def _named(header: list[str], names: tuple[str, ...]) -> str | None:
+    return next((column for column in header if column.strip().casefold() in names), None)
+
+
+def _refuse_energy_per_interval(samples: pd.DataFrame) -> None:
+    if "counter_kwh" not in samples:
+        return
+    ordered = samples.sort_values("at", kind="stable")
+    steps = ordered.groupby("host", dropna=False)["counter_kwh"].diff().dropna()
+    if len(steps) and (steps < 0).sum() > max(1.0, _FALLS * len(steps)):
+        msg = (
+            "the energy falls again and again, so it is energy per interval, not the meter's "
+            "reading; add it up, so that each line holds the total so far"
+        )
+        raise RefusalError(msg, "wrong_shape")

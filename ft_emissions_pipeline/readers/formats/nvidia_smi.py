@@ -1,0 +1,134 @@
+"""Read `nvidia-smi --query-gpu=... --format=csv -l`: power and utilisation of each GPU, by time.
+
+The tool names no machine: it comes from a folder or file name `host=<name>`, or a `runs.yaml` gives
+the file to its run.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import header_of, sheet_of
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Settings,
+    problems,
+)
+from ft_emissions_pipeline.readers.shared.samples import (
+    hashed_hosts,
+    host_in,
+    telemetry_reading,
+    times,
+    with_units,
+)
+from ft_emissions_pipeline.tables import rows
+
+FORMAT = "nvidia_smi"
+LOG = "`nvidia-smi --query-gpu=timestamp,index,power.draw,... --format=csv`"
+TELLS = "measured power and utilisation of each GPU, by time"
+LACKS = "the machine (name a folder `host=<name>`), the run, everything but the GPUs"
+CONTENT: Content = "telemetry"
+PROGRESS = None
+BASIS = {"*": "measured"}
+
+_NAMES = {
+    "timestamp": ("timestamp",),
+    "watts": ("power.draw", "power.draw.average", "power.draw.instant"),
+    "utilization": ("utilization.gpu",),
+    "index": ("index",),
+    "uuid": ("uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"),
+    "gpu_model": ("name", "gpu_name"),
+}
+_STAMP = re.compile(rb"^\s*\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}\.\d{3}\s*,")
+_CLOSE = pd.Timedelta(milliseconds=50)
+"""Lines closer than this are of several GPUs asked at once; the tool's shortest interval is longer."""
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the header names queries of nvidia-smi, or the lines begin as it begins them."""
+    if name.endswith((".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md")):
+        return False
+    columns = _columns(header_of(head)[0])
+    return ("timestamp" in columns and bool({"watts", "utilization"} & set(columns))) or bool(
+        _STAMP.match(head)
+    )
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read the samples of a file."""
+    sheet = sheet_of(data)
+    columns = _columns(sheet.header)
+    if not {"watts", "utilization"} & set(columns) or "timestamp" not in columns:
+        msg = (
+            "no header names timestamp and power.draw or utilization.gpu; "
+            "query them, and leave noheader out of --format"
+        )
+        raise RefusalError(msg, "missing_columns")
+    cells = pd.DataFrame({name: sheet.frame[column] for name, column in columns.items()})
+    at, bad_time = times(cells["timestamp"], settings.timezone)
+    watts, no_watts = with_units(_of(cells, "watts"), "W")
+    percent, no_percent = with_units(_of(cells, "utilization"), "%")
+    lines = cells.index.to_numpy()
+    checks: list[rows.Check] = [
+        ((cells["timestamp"].str.strip() == "timestamp").to_numpy(dtype=bool), "junk_row",
+         lambda _: "the header again: the tool was started once more; remove the line"),
+        (bad_time, "bad_timestamp",
+         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, must be like 2026/03/01 12:00:00.123"),
+        (no_watts, "not_a_number", lambda i: f"power.draw is {cells['watts'].iloc[i]!r}; must be like 77.07 W"),
+        (no_percent, "not_a_number", lambda i: f"utilization.gpu is {cells['utilization'].iloc[i]!r}; must be like 87 %"),
+        ((watts.isna() & percent.isna()).to_numpy(), "missing_value",
+         lambda _: "neither power nor utilisation: the GPU does not report them"),
+        ((watts < 0).to_numpy() | ((percent < 0) | (percent > 100)).to_numpy(), "out_of_range",
+         lambda i: f"{watts.iloc[i]} W at {percent.iloc[i]} %: below 0 or above 100 %; remove the line"),
+    ]  # fmt: skip
+    refused = problems(
+        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+    )
+    kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])
+    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
+    refused += [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+    samples = pd.DataFrame(
+        {
+            "at": at,
+            "record": pd.Series(lines, index=cells.index).astype("str"),
+            "device": _devices(cells, at[kept]),
+            "gpu_model": _of(cells, "gpu_model").str.strip(),
+            "host": host_in(uri),
+            "watts": watts,
+            "utilization": percent / 100,
+        }
+    )[kept]
+    return telemetry_reading(samples, len(samples), refused)
+
+
+def _columns(header: list[str]) -> dict[str, str]:
+    """Return our name -> the column, whose own name may carry its unit, `power.draw [W]`."""
+    bare = {re.sub(r"\s*\[.*\]$", "", name).strip().casefold(): name for name in reversed(header)}
+    found = {
+        name: next((bare[query] for query in queries if query in bare), None)
+        for name, queries in _NAMES.items()
+    }
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _of(cells: pd.DataFrame, name: str) -> pd.Series:
+    return cells[name] if name in cells else pd.Series(np.nan, index=cells.index, dtype="str")
+
+
+def _devices(cells: pd.DataFrame, at: pd.Series) -> pd.Series:
+    if "index" in cells:
+        return cells["index"].str.strip()
+    if "uuid" in cells:
+        return hashed_hosts(cells["uuid"])
+    if (at.sort_values().diff() < _CLOSE).any():
+        msg = (
+            "several lines at one time and neither index nor uuid: which GPU each is of "
+            "cannot be told; query index too"
+        )
+        raise RefusalError(msg, "missing_columns")
+    return pd.Series("0", index=cells.index)

@@ -1,0 +1,200 @@
+"""Read AWS SageMaker's DescribeTrainingJob: one job, a list of jobs, or one job a line.
+
+The job names its instances, region and training time by the service's clock. The billable time is not
+read: for spot instances it is reduced by the discount. Summaries of ListTrainingJobs name no
+instances and are refused. Account ids in ARNs are never taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ft_emissions_pipeline.readers.reading import (
+    Content,
+    Reading,
+    RefusalError,
+    Settings,
+    instant,
+    number,
+)
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.service_jobs import (
+    Job,
+    count,
+    is_json,
+    last_part,
+    objects,
+    part,
+    reading_of_jobs,
+    refuse_unfinished,
+    span,
+    text,
+    words,
+)
+
+FORMAT = "sagemaker"
+LOG = "AWS SageMaker `DescribeTrainingJob`"
+TELLS = "instance type and number, region, training time by the service's clock; base model and tokens of serverless jobs"
+LACKS = "energy; tokens of other jobs; usage"
+CONTENT: Content = "runs"
+PROGRESS = None
+BASIS = {
+    "*": "disclosed",
+    "started_at": "measured",
+    "ended_at": "measured",
+    "reserved_s": "measured",
+}
+
+INSTANCES = {
+    **dict.fromkeys(
+        ("g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.16xlarge", "g5.xlarge", "g5.2xlarge",
+         "g5.4xlarge", "g5.8xlarge", "g5.16xlarge", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge",
+         "g6.16xlarge", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.16xlarge", "p3.2xlarge",
+         "p5.4xlarge"), (1, 0.125),
+    ),
+    **dict.fromkeys(
+        ("g4dn.12xlarge", "g5.12xlarge", "g5.24xlarge", "g6.12xlarge", "g6.24xlarge", "g6e.12xlarge",
+         "g6e.24xlarge", "p3.8xlarge"), (4, 0.5),
+    ),
+    **dict.fromkeys(
+        ("g4dn.metal", "g5.48xlarge", "g6.48xlarge", "g6e.48xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge",
+         "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge", "p6-b200.48xlarge"), (8, 1.0),
+    ),
+}  # fmt: skip
+"""Instance type -> its accelerators, and its share of a server. A run on several instances counts
+accelerators and servers; of one instance the reference tables know both."""
+
+_MODEL_KEYS = ("model_id", "model_name_or_path", "model_name", "base_model", "HF_MODEL_ID")
+_EPOCH_KEYS = ("num_train_epochs", "epochs", "epoch", "num_epochs")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the file holds training jobs."""
+    return is_json(name) and b'"TrainingJobArn"' in head and b"training-job/" in head
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read the jobs of a file; a job that made no model is refused, and so are summaries."""
+    pages = ("TrainingJobs", "TrainingJobSummaries")
+    return reading_of_jobs(data, uri, pages, lambda job: _run(job, settings.timezone))
+
+
+def _run(job: Job, timezone: str) -> dict[str, object]:
+    if "ResourceConfig" not in job and "ServerlessJobConfig" not in job:
+        msg = "names no ResourceConfig: a summary of ListTrainingJobs; fetch it with DescribeTrainingJob"
+        raise RefusalError(msg, "wrong_shape")
+    refuse_unfinished(text(job, "TrainingJobStatus"), ("Completed", "Stopped"), ("Failed",))
+    serverless = part(job, "ServerlessJobConfig")
+    if text(serverless, "JobType") == "Evaluation":
+        msg = "JobType is Evaluation: nothing was trained"
+        raise RefusalError(msg, "no_training")
+    given = {**part(job, "Environment"), **_decoded(part(job, "HyperParameters"))}
+    hardware, hardware_note = _hardware(part(job, "ResourceConfig"))
+    times, time_note = _times(job, timezone)
+    return {
+        "run_id": text(job, "TrainingJobName"),
+        "model_name": _model_name(job),
+        "base_model": _base_model(serverless, given),
+        "method": _method(serverless),
+        **times,
+        **(hardware or {"managed_service": "AWS SageMaker"}),
+        "cloud_provider": "aws",
+        "cloud_region": _region(text(job, "TrainingJobArn")),
+        "tokens_unpadded": count(job, "BillableTokenCount"),
+        "epochs": _first_number(given, _EPOCH_KEYS),
+        "micro_batch_size": _first_number(given, ("per_device_train_batch_size",)),
+        "gradient_accumulation": _first_number(given, ("gradient_accumulation_steps",)),
+        "sequence_length": number(serverless.get("SequenceLength"), "SequenceLength"),
+        "repairs": words(hardware_note, time_note, _warm_pool(job)),
+    }
+
+
+def _hardware(resources: Job) -> tuple[dict[str, object], str]:
+    """Return instance type and what several instances make, and a repair where they cannot be counted."""
+    groups = objects(resources, "InstanceGroups")
+    types = {text(group, "InstanceType") for group in groups} - {""}
+    if len(types) > 1:
+        return {"instance_type": None}, "mixed_instances_not_counted"
+    kind = text(resources, "SelectedInstanceType") or text(resources, "InstanceType")
+    name = (kind or next(iter(types), "")).removeprefix("ml.")
+    if not name:
+        return {}, ""
+    counts = [number(group.get("InstanceCount"), "InstanceCount") or 0.0 for group in groups]
+    several = number(resources.get("SelectedInstanceCount"), "SelectedInstanceCount")
+    several = several or number(resources.get("InstanceCount"), "InstanceCount") or sum(counts)
+    if several <= 1:
+        return {"instance_type": name}, ""
+    if name not in INSTANCES:
+        return {"instance_type": name}, "one_of_several_instances_counted"
+    gpus, share = INSTANCES[name]
+    whole = {"gpu_count": several * gpus, "server_count": several * share}
+    return {"instance_type": name, **whole}, ""
+
+
+def _times(job: Job, timezone: str) -> tuple[dict[str, object], str]:
+    started, ended = (
+        instant(job.get(key), timezone, key) for key in ("TrainingStartTime", "TrainingEndTime")
+    )
+    times = span(started, ended)
+    seconds = number(job.get("TrainingTimeInSeconds"), "TrainingTimeInSeconds")
+    if seconds is None:
+        return times, ""
+    elapsed = times.get("reserved_s")
+    paused = isinstance(elapsed, float) and elapsed > seconds * 1.01 + 60
+    spot = job.get("EnableManagedSpotTraining") is True
+    note = "spot_interruptions_left_out" if paused and spot else ""
+    return {**times, "reserved_s": seconds}, note
+
+
+def _warm_pool(job: Job) -> str:
+    kept = part(job, "WarmPoolStatus").get("ResourceRetainedBillableTimeInSeconds")
+    return "warm_pool_left_out" if number(kept, "ResourceRetainedBillableTimeInSeconds") else ""
+
+
+def _decoded(given: Job) -> dict[str, object]:
+    """Return hyperparameters as the SDK was given them: it sends each as JSON within a string."""
+    return {key: _plain(value) for key, value in given.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r'".*"', value):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _base_model(serverless: Job, given: Mapping[str, object]) -> str | None:
+    hub = re.search(r"hub-content/[^/]+/Model/([^/]+)", scrubbed(text(serverless, "BaseModelArn")))
+    if hub:
+        return hub.group(1)
+    named = (value for key in _MODEL_KEYS if isinstance(value := given.get(key), str))
+    # A path within the container says nothing about the model.
+    return next((name for name in named if name and not name.startswith(("/", "s3:"))), None)
+
+
+def _method(serverless: Job) -> str | None:
+    if text(serverless, "CustomizationTechnique") == "DPO":
+        return "dpo"
+    return "lora" if text(serverless, "Peft") == "LORA" else None
+
+
+def _model_name(job: Job) -> str | None:
+    return last_part(text(part(job, "ModelPackageConfig"), "ModelPackageGroupArn"))
+
+
+def _first_number(given: Mapping[str, object], keys: tuple[str, ...]) -> float | None:
+    """Return a setting's number; a user's own words for it are nothing that could be wrong here."""
+    texts = [str(given[key]) for key in keys if key in given]
+    found = pd.to_numeric(pd.Series(texts, dtype="str"), errors="coerce").astype("float64")
+    return next((value for value in found if 0 < value < float("inf")), None)
+
+
+def _region(arn: str) -> str | None:
+    parts = arn.split(":")
+    return (parts[3] or None) if len(parts) > 5 else None

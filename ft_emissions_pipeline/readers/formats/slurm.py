@@ -1,0 +1,299 @@
+"""Read Slurm's accounting: `sacct -P`, a row per job and per step of it.
+
+Steps (`.batch`, `.extern`, `.0`) repeat their job and are merged into it. A job that did not complete
+is refused, unless it ran out of time or was cancelled after it ran: then it used what it used. Waiting in
+the queue is not part of the run, which begins at `Start`. `ConsumedEnergy` is what the cluster's plug-in
+counts, whole nodes or processors only; sacct does not say which. 0 means that none is set up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import text_of
+from ft_emissions_pipeline.readers.reading import (
+    RUN_COLUMNS,
+    Content,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    instants,
+    no_usage,
+    numbers,
+    problems,
+    quarantine_rows,
+    typed,
+)
+from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
+from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.tables import rows as row_rules
+
+FORMAT = "slurm"
+LOG = "Slurm `sacct -P` (or `-p`) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList"
+TELLS = "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id; energy of unknown extent"
+LACKS = "place, tokens, usage; what its energy covers (the plug-in of the cluster)"
+CONTENT: Content = "runs"
+PROGRESS = None
+BASIS = {
+    "*": "measured",
+    # A job's name is its script's as often as its model's.
+    "model_name": "predicted",
+    # One type of GPU per job: as named by the cluster's administrator.
+    "gpu_model": "disclosed",
+    # Counted, but nobody says of what: `energy_plugin_unknown` gives it a spread of its own.
+    "it_energy_kwh": "disclosed",
+}
+
+_MARKS = {"jobid", "state"}
+_TIMES = {"elapsed", "elapsedraw"}
+_KEPT = (
+    "jobid", "jobidraw", "jobname", "state", "start", "end", "elapsed", "elapsedraw", "alloctres",
+    "nnodes", "nodelist", "consumedenergy", "consumedenergyraw", "tresusageinave",
+)  # fmt: skip
+_SHOWN = ("jobid", "jobidraw", "state", "start", "end", "elapsed", "elapsedraw", "alloctres")
+"""What quarantine may keep of a row; users, accounts and nodes are nobody's business."""
+_RAN = ("COMPLETED", "TIMEOUT", "CANCELLED")
+_GOING_ON = ("RUNNING", "PENDING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING")
+_NO_NAME = {"wrap", "bash", "sh", "sbatch", "interactive", "zsh", "python", "python3"}
+_IDLE_GPU_W = 40.0
+"""No data-centre GPU rests on less; an energy below it cannot be of the GPUs, too."""
+_NODES = 4096
+"""Most nodes that one list names; a range beyond is a slip or made to hurt."""
+_ELAPSED = r"^(?:(\d{1,6})-)?(?:(\d{1,4}):)?(\d{1,2}):(\d{2})(?:\.\d+)?$"
+_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the first line names sacct's columns, parted by bars."""
+    if name.endswith((".json", ".jsonl", ".ndjson", ".md", ".markdown", ".yaml", ".yml")):
+        return False
+    columns = set(_header(head.decode("utf-8", errors="replace")))
+    return columns >= _MARKS and bool(columns & _TIMES)
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (jobs name themselves)
+    """Read the jobs of a file."""
+    rows, refused = _rows(text_of(data))
+    jobs, merged = _jobs(rows)
+    seconds, no_seconds = _elapsed(jobs)
+    started, bad_start = _instants(jobs["start"], settings.timezone)
+    ended, bad_end = _instants(jobs["end"], settings.timezone)
+    state = _state(jobs)
+    ran = state.isin(_RAN).to_numpy() & ~((state != "COMPLETED") & ~(seconds > 0)).to_numpy()
+    going_on = state.isin(_GOING_ON).to_numpy()
+    checks: list[row_rules.Check] = [
+        (jobs["jobid"].isna().to_numpy(), "missing_value", lambda _: "JobID is empty; query it"),
+        (going_on, "not_finished", lambda i: f"State is {state.iloc[i]}; run sacct again when the job is over"),
+        (~ran, "failed_job",
+         lambda i: f"State is {state.iloc[i] or 'missing'}: no model came of it; disclose its energy by hand if it counts"),
+        (no_seconds, "not_a_number",
+         lambda i: f"Elapsed is {jobs['elapsed'].iloc[i]!r}, ElapsedRaw {jobs['elapsedraw'].iloc[i]!r}; "
+         "must be like 1-02:03:04, or seconds"),
+        (~(seconds > 0).to_numpy(), "out_of_range", lambda _: "Elapsed is 0: the job did not run"),
+        (bad_start | bad_end, "bad_timestamp",
+         lambda i: f"Start is {jobs['start'].iloc[i]!r}, End {jobs['end'].iloc[i]!r}; must be like 2026-03-01T12:00:00"),
+    ]  # fmt: skip
+    records = jobs["record"].to_numpy()
+    refused += problems(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
+    runs = _runs(jobs, seconds, started, ended)
+    runs = runs[~runs["source_record"].isin([record for record, *_ in refused])]
+    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
+    shown = jobs.set_index("record")
+    refused += [
+        (row.source_record, row.reason_code, row.reason, _raw(shown.loc[row.source_record]))
+        for row in broken.itertuples()
+    ]
+    latest = good.sort_values("ended_at", kind="stable").drop_duplicates("run_id", keep="last")
+    return Reading(
+        CONTENT,
+        typed(latest.sort_index().reset_index(drop=True), RUNS, RUN_COLUMNS),
+        no_usage(),
+        quarantine_rows(refused),
+        records=merged + len(refused) + len(good),
+        merged=merged + len(good) - len(latest),
+    )
+
+
+def _header(text: str) -> list[str]:
+    first = next((line for line in text.split("\n", 50) if line.strip()), "")
+    return [name.strip().casefold() for name in first.split("|")] if "|" in first else []
+
+
+def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
+    """Return the rows' known columns; bars part cells, and none of sacct's cells is quoted."""
+    header = _header(text)
+    if not (set(header) >= _MARKS and set(header) & _TIMES):
+        msg = "the first line lacks JobID, State or Elapsed; query them with sacct -P --format"
+        raise RefusalError(msg, "missing_columns")
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()][1:]
+    # With -p a bar also ends the line; a job's name may hold one, which shifts the rest.
+    split = [(n, line.split("|")) for n, line in lines]
+    good = [(n, cells) for n, cells in split if len(cells) == len(header)]
+    reason = f"has another number of cells than the header's {len(header)}; is a bar in a name?"
+    refused: list[Refused] = [
+        (str(n), "shifted_row", reason, "") for n, cells in split if len(cells) != len(header)
+    ]
+    places = {name: header.index(name) for name in _KEPT if name in header}
+    frame = pd.DataFrame(
+        {name: [cells[place] for _, cells in good] for name, place in places.items()}, dtype="str"
+    )
+    frame = frame.reindex(columns=list(_KEPT)).astype("str")
+    for name in frame:
+        cells = frame[name].str.strip()
+        frame[name] = cells.mask(cells == "").astype("str")
+    record = pd.Series([str(n) for n, _ in good], dtype="str")
+    return frame.assign(record=record), refused
+
+
+def _jobs(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return one row a job, its steps' energy and utilisation taken over; and how many were merged."""
+    whole = rows["jobid"].fillna("line " + rows["record"])
+    base, step = whole.str.extract(r"^([^.]*)")[0], whole.str.contains(".", regex=False)
+    # A requeued job stands there once per attempt; each attempt's steps follow it.
+    attempt = (~step).groupby(base).cumsum()
+    key = base + "@" + attempt.astype("str")
+    energy = _energy(rows)
+    rows = rows.assign(base=base, joules=energy.groupby(key).transform("max"), key=key)
+    used = rows.groupby("key")["tresusageinave"].transform("first")
+    rows["tresusageinave"] = used.astype("str")
+    # Some queries leave the job's own row out (--allocations does the opposite).
+    jobs = rows.assign(step=step).sort_values("step", kind="stable").drop_duplicates("key")
+    jobs = jobs.sort_index().reset_index(drop=True)
+    jobs["jobid"] = jobs["base"].mask(jobs["jobid"].isna())
+    jobs["jobidraw"] = jobs["jobidraw"].str.extract(r"^([^.]*)")[0]
+    return jobs, len(rows) - len(jobs)
+
+
+_PREFIXES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def _energy(rows: pd.DataFrame) -> pd.Series:
+    """Return joules, missing where Slurm measured none: 0, or the largest number it can write."""
+    raw, _ = numbers(rows["consumedenergyraw"])
+    parts = rows["consumedenergy"].str.extract(r"^([\d.]{1,20})([KMGT]?)$")
+    scaled = pd.to_numeric(parts[0], errors="coerce") * parts[1].map(_PREFIXES).fillna(1.0)
+    joules = raw.fillna(scaled)
+    return joules.where((joules > 0) & (joules < 1e15))
+
+
+def _elapsed(jobs: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
+    raw, _ = numbers(jobs["elapsedraw"])
+    parts = jobs["elapsed"].str.extract(_ELAPSED).astype("float64").fillna(0.0)
+    known = jobs["elapsed"].str.contains(_ELAPSED.replace("(\\d", "(?:\\d"), na=False)
+    said = ((parts[0] * 24 + parts[1]) * 60 + parts[2]) * 60 + parts[3]
+    seconds = raw.fillna(said.where(known))
+    return seconds, seconds.isna().to_numpy()
+
+
+def _instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
+    return instants(cells.mask(cells.isin(["Unknown", "None"])), timezone)
+
+
+def _state(jobs: pd.DataFrame) -> pd.Series:
+    """Return the state's word: `CANCELLED by 5012` names who did it."""
+    return jobs["state"].str.extract(r"^(\S+)")[0].fillna("")
+
+
+def _runs(
+    jobs: pd.DataFrame, seconds: pd.Series, started: pd.Series, ended: pd.Series
+) -> pd.DataFrame:
+    job_id = jobs["jobidraw"].fillna(jobs["jobid"])
+    gpus, model, mixed = _gpus(jobs["alloctres"])
+    nodes, _ = numbers(jobs["nnodes"])
+    energy = jobs["joules"] / JOULES_PER_KWH
+    without_gpus = jobs["joules"] / seconds < _IDLE_GPU_W * gpus
+    used = jobs["tresusageinave"].str.extract(r"(?:^|,)gres/gpuutil=(\d{1,3})(?:,|$)")[0]
+    percent = used.astype("float64")
+    state = _state(jobs)
+    notes = {
+        "ended_early": state.isin(["TIMEOUT", "CANCELLED"]),
+        "mixed_gpus": mixed,
+        "consumed_energy_without_gpus": without_gpus,
+        "energy_plugin_unknown": energy.notna() & ~without_gpus,
+    }
+    repairs = pd.Series("", index=jobs.index, dtype="str")
+    for word, flag in notes.items():
+        repairs += pd.Series(np.where(flag, f"{word} ", ""), index=jobs.index, dtype="str")
+    named = jobs["jobname"].where(~jobs["jobname"].str.casefold().isin(_NO_NAME))
+    hosts = {text: _hosts(text) for text in jobs["nodelist"].dropna().unique()}
+    return pd.DataFrame(
+        {
+            "run_id": "slurm-" + job_id,
+            "job_id": job_id,
+            "host": jobs["nodelist"].map(hosts).astype("str"),
+            "model_name": named,
+            "started_at": started,
+            "ended_at": ended,
+            "reserved_s": seconds,
+            "gpu_model": model,
+            "gpu_count": gpus,
+            "server_count": nodes.where(nodes > 0),
+            # Of several GPUs the figure is a sum or a mean, by version; of one it is plain.
+            "gpu_utilization": (percent / 100).where((gpus == 1) & (percent <= 100)),
+            "it_energy_kwh": energy.mask(without_gpus),
+            "repairs": repairs.str.strip(),
+            "source_record": jobs["record"],
+        }
+    )
+
+
+def _gpus(tres: pd.Series) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Return count and model of `gres/gpu=4,gres/gpu:a100=4`, and whether models are mixed.
+
+    The total stands beside the types and must not be added to them.
+    """
+    distinct = pd.Series(tres.dropna().unique(), dtype="str")
+    typed_parts = distinct.str.findall(r"gres/gpu:([\w.-]{1,60})=(\d{1,7})(?:,|$)")
+    total = distinct.str.extract(r"gres/gpu=(\d{1,7})(?:,|$)")[0].astype("float64")
+    summed = typed_parts.map(lambda parts: float(sum(int(n) for _, n in parts)))
+    # Where trackable resources are listed and no GPU among them, the job had none.
+    count = total.fillna(summed)
+    names = typed_parts.map(lambda parts: sorted({name for name, n in parts if int(n)}))
+    one = names.map(lambda found: found[0] if len(found) == 1 else None)
+    several = names.map(len) > 1
+    for part in (count, one, several):
+        part.index = pd.Index(distinct)
+    return (
+        tres.map(count).astype("float64"),
+        tres.map(one).astype("str"),
+        tres.map(several).eq(True),
+    )
+
+
+def _hosts(nodelist: str) -> str | None:
+    """Return the hashes of `gpu[01-03,07],login1`, in order of their names."""
+    names = [
+        name
+        for part in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", nodelist)
+        for name in _expanded(part.strip())
+    ]
+    known = [name for name in names if name and "none assigned" not in name.casefold()]
+    return " ".join(hashed_host(name) for name in known[:_NODES]) or None
+
+
+def _expanded(part: str) -> list[str]:
+    pieces = re.split(r"\[([^\]]*)\]", part)
+    options = [[piece] if n % 2 == 0 else _numbers_of(piece) for n, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in itertools.islice(itertools.product(*options), _NODES)]
+
+
+def _numbers_of(ranges: str) -> list[str]:
+    found: list[str] = []
+    for part in ranges.split(","):
+        low, dash, high = part.strip().partition("-")
+        if dash and low.isdecimal() and high.isdecimal():
+            numbers_ = range(int(low), min(int(high), int(low) + _NODES) + 1)
+            found += [str(number).zfill(len(low)) for number in numbers_]
+        else:
+            found.append(part.strip())
+    return found
+
+
+def _raw(job: pd.Series) -> str:
+    return "|".join(str(job[name]) for name in _SHOWN if pd.notna(job[name]))

@@ -1,0 +1,1 @@
+"""What several formats of a kind share: samples, service jobs, usage days, labels, disclosed values."""

@@ -1,0 +1,229 @@
+"""Read values that people write: "118 days", "12%", "July 6, 2024 17:01", "48,123".
+
+Put here: how a kind of value is written, and in which unit it comes out. Keep out: which label has
+which kind of value (`labels.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from ft_emissions_pipeline.readers.formats.token_lengths import as_field, lengths_of
+from ft_emissions_pipeline.readers.reading import RefusalError, instant
+from ft_emissions_pipeline.tables import METHODS
+
+_COUNT_SUFFIX = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12,
+                 "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}  # fmt: skip
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "m": 60, "minute": 60, "h": 3600, "hr": 3600,
+            "hour": 3600, "d": 86400, "day": 86400, "w": 604800, "week": 604800}  # fmt: skip
+_KWH = {
+    "wh": 1e-3,
+    "kwh": 1.0,
+    "mwh": 1e3,
+    "gwh": 1e6,
+    "j": 1 / 3.6e6,
+    "kj": 1 / 3.6e3,
+    "mj": 1 / 3.6,
+}
+_NUMBER = r"[+-]?(?:\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+|\.)?(?:[eE][+-]?\d+)?"
+_DAY_FORMATS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%Y-%m-%d", "%Y/%m/%d")
+_TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I %p")
+_METHODS = {
+    "full fine-tuning": "full", "full finetuning": "full", "sft": "full", "adapters": "adapter",
+    "continued pre-training": "continued_pretraining", "continued pretraining": "continued_pretraining",
+}  # fmt: skip
+
+
+def value_of(value: object, style: str, timezone: str) -> object:
+    """Return a value that is written in one of the styles of `labels.LABELS`.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If it is not; the message says how to write it.
+    """
+    return _instant(value, timezone) if style == "instant" else _PARSERS[style](value)
+
+
+def plain(label: str) -> str:
+    """Return a label without decoration: lower case, American spelling, single blanks."""
+    text = re.sub(r"[*_`:]+", " ", label).casefold().replace("utilisation", "utilization")
+    text = text.replace("data center", "datacenter").replace("data centre", "datacenter")
+    text = text.replace("fine tuning", "fine-tuning").replace("finetuning", "fine-tuning")
+    return " ".join(text.split())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value).strip()
+    msg = "give text, in quotes"
+    raise ValueError(msg)
+
+
+def _method(value: object) -> str:
+    word = plain(_text(value).replace("_", " "))
+    word = _METHODS.get(word, word.replace(" ", "_"))
+    if word not in METHODS:
+        msg = f"use one of {', '.join(METHODS)}"
+        raise ValueError(msg)
+    return word
+
+
+def _number(value: object) -> float:
+    """Read 48123, "48,123", "1.2M" or "7 billion"."""
+    amount, unit = _amount(value)
+    if unit and unit not in _COUNT_SUFFIX:
+        msg = f"{unit!r} is no unit here; give a plain number, like 48123, 48,123 or 1.2M"
+        raise ValueError(msg)
+    return amount * _COUNT_SUFFIX.get(unit, 1.0)
+
+
+def _amount(value: object, example: str = "48123, 48,123 or 0.12") -> tuple[float, str]:
+    """Return a number and the word behind it, in lower case."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        msg = "give a number"
+        raise TypeError(msg)
+    if not isinstance(value, str):
+        return _finite(float(value)), ""
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*([^\d\s,.+-].*)?\s*", value)
+    if match is None or not re.search(r"\d", match.group(1)):
+        msg = f"not a number; write it like {example}"
+        raise ValueError(msg)
+    digits = re.sub(r"[,\s]", "", match.group(1))
+    return _finite(float(digits)), (match.group(2) or "").strip().casefold()
+
+
+def _finite(amount: float) -> float:
+    if not math.isfinite(amount):
+        msg = "not a finite number"
+        raise ValueError(msg)
+    return amount
+
+
+def _share(value: object) -> float:
+    amount, unit = _amount(value)
+    if unit in {"%", "percent", "per cent"}:
+        return amount / 100
+    if unit or not 0 <= amount <= 1:
+        msg = "write a share as 12% or as 0.12"
+        raise ValueError(msg)
+    return amount
+
+
+def _scaled(value: object, units: Mapping[str, float], example: str, bare: float | None) -> float:
+    amount, unit = _amount(value, example)
+    unit = unit.rstrip(".")
+    factor = bare if not unit else units.get(unit, units.get(unit.removesuffix("s")))
+    if factor is None:
+        msg = f"give the unit, like {example}"
+        raise ValueError(msg)
+    return amount * factor
+
+
+def _duration(value: object, bare: float | None = None) -> float:
+    """Read "12 hours", "3h 20m" or "3:20:00" into seconds; a bare number needs a unit."""
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    text = str(value).strip().casefold() if isinstance(value, str) else ""
+    if clock := re.fullmatch(r"(\d{1,6}):([0-5]\d):([0-5]\d)(?:\.\d+)?", text):
+        return float(
+            sum(int(part) * unit for part, unit in zip(clock.groups(), (3600, 60, 1), strict=True))
+        )
+    parts = re.findall(r"[\d.,]+\s*[a-z]+\.?", text)
+    if len(parts) > 1 and not re.sub(r"[\s,]|and", "", re.sub(r"[\d.,]+\s*[a-z]+\.?", "", text)):
+        return sum(_scaled(part.rstrip(","), _SECONDS, _A_DURATION, None) for part in parts)
+    return _scaled(value, _SECONDS, _A_DURATION, bare)
+
+
+_A_DURATION = "12 hours, 118 days, 3h 20m or 45 min"
+_DAYS = {unit: seconds / 86400 for unit, seconds in _SECONDS.items() if unit != "m"} | {
+    "month": 365.25 / 12, "year": 365.25,
+}  # fmt: skip
+
+
+def _intensity(value: object) -> float:
+    amount, unit = _amount(value)
+    unit = re.sub(r"[\s₂]|eq|e(?=/)|co2", "", unit.replace("per", "/"))
+    factor = {"kg/kwh": 1.0, "g/kwh": 1e-3, "t/mwh": 1.0, "kg/mwh": 1e-3}.get(unit)
+    if factor is None:
+        msg = "give the unit, like 475 gCO2e/kWh or 0.475 kgCO2e/kWh"
+        raise ValueError(msg)
+    return amount * factor
+
+
+def _rate(value: object) -> float:
+    amount, unit = _amount(value)
+    if unit.replace(" ", "") not in {"", "l/kwh", "liters/kwh", "litres/kwh", "l/kw-h"}:
+        msg = "give it in L/kWh, like 0.18"
+        raise ValueError(msg)
+    return amount
+
+
+def _yes_no(value: object) -> bool:
+    word = str(value).strip().casefold()
+    if word in {"true", "yes", "on", "1"}:
+        return True
+    if word in {"false", "no", "off", "0"}:
+        return False
+    msg = "write true or false"
+    raise ValueError(msg)
+
+
+def _instant(value: object, timezone: str) -> pd.Timestamp:
+    """Read "July 6, 2024 17:01", ISO 8601, or a Python date; without a zone, in `timezone`."""
+    if isinstance(value, dt.date):
+        value = value.isoformat()
+    text = " ".join(str(value).replace(",", " ").split())
+    found = _iso(text.replace(" UTC", "Z"), timezone)
+    if found is not None:
+        return found
+    zone = timezone
+    if stripped := re.fullmatch(r"(.*?)\s?(?:UTC|GMT|Z)", text):
+        text, zone = stripped.group(1), "UTC"
+    for day in _DAY_FORMATS:
+        for time in _TIME_FORMATS:
+            try:
+                read = dt.datetime.strptime(text, day + time)  # noqa: DTZ007 (zone follows)
+            except ValueError:
+                continue
+            found = _iso(read.isoformat(), zone)
+            if found is not None:
+                return found
+    msg = "write it like July 6, 2024 17:01 or 2024-07-06T17:01Z"
+    raise ValueError(msg)
+
+
+def _iso(text: str, timezone: str) -> pd.Timestamp | None:
+    try:
+        return instant(text, timezone)
+    except RefusalError:
+        return None
+
+
+def _lengths(value: object) -> str:
+    """Read a list of lengths, a list of batches or a mapping of length to count; also as JSON text."""
+    return as_field(lengths_of(json.loads(value) if isinstance(value, str) else value))
+
+
+_PARSERS: dict[str, Callable[[object], object]] = {
+    "text": _text,
+    "method": _method,
+    "number": _number,
+    "share": _share,
+    "duration": _duration,
+    "duration_bare": lambda value: _duration(value, bare=1.0),
+    "days": lambda value: _scaled(value, _DAYS, "365 days", None),
+    "days_bare": lambda value: _scaled(value, _DAYS, "365 days", 1.0),
+    "energy": lambda value: _scaled(value, _KWH, "12 kWh", None),
+    "energy_bare": lambda value: _scaled(value, _KWH, "12 kWh", 1.0),
+    "rate": _rate,
+    "intensity": _intensity,
+    "yes_no": _yes_no,
+    "lengths": _lengths,
+}

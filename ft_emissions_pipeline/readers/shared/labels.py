@@ -1,0 +1,237 @@
+"""The words of a disclosure: which label means which field, and the style of its value.
+
+Put here: labels, their synonyms, and how a disclosure becomes fields. Keep out: the reading of single
+values (`disclosed_values.py`), and the files in which disclosures come (`disclosure.py`, `run_mapping.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+
+from ft_emissions_pipeline.readers.reading import RefusalError
+from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.shared.disclosed_values import plain, value_of
+from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
+
+GPU_HOURS = "gpu_hours"
+"""Stand-in for a field: GPU hours become reserved time once the number of GPUs is known."""
+
+LABELS: dict[str, tuple[str, str]] = {
+    "run id": ("run_id", "text"),
+    "run": ("run_id", "text"),
+    "job id": ("job_id", "text"),
+    "host": ("host", "text"),
+    "hostname": ("host", "text"),
+    "node": ("host", "text"),
+    "model": ("model_name", "text"),
+    "model name": ("model_name", "text"),
+    "fine-tuned model": ("model_name", "text"),
+    "registered model": ("model_name", "text"),
+    "parent version": ("parent_version", "text"),
+    "base model": ("base_model", "text"),
+    "based model": ("base_model", "text"),
+    "foundation model": ("base_model", "text"),
+    "method": ("method", "method"),
+    "fine-tuning method": ("method", "method"),
+    "published": ("published_at", "instant"),
+    "publication date": ("published_at", "instant"),
+    "published model date": ("published_at", "instant"),
+    "start time": ("started_at", "instant"),
+    "start": ("started_at", "instant"),
+    "end time": ("ended_at", "instant"),
+    "end": ("ended_at", "instant"),
+    "total reserved time": ("reserved_s", "duration"),
+    "reserved time": ("reserved_s", "duration"),
+    "total fine-tuning time": ("active_s", "duration"),
+    "fine-tuning time": ("active_s", "duration"),
+    "total training time": ("active_s", "duration"),
+    "training time": ("active_s", "duration"),
+    "gpu hours": (GPU_HOURS, "number"),
+    "total gpu hours": (GPU_HOURS, "number"),
+    "development multiplier": ("development_multiplier", "number"),
+    "gpu": ("gpu_model", "text"),
+    "gpu model": ("gpu_model", "text"),
+    "accelerator": ("gpu_model", "text"),
+    "number of gpus": ("gpu_count", "number"),
+    "gpu count": ("gpu_count", "number"),
+    "gpus": ("gpu_count", "number"),
+    "server": ("server_model", "text"),
+    "server model": ("server_model", "text"),
+    "number of servers": ("server_count", "number"),
+    "server count": ("server_count", "number"),
+    "cluster size": ("server_count", "number"),
+    "instance type": ("instance_type", "text"),
+    "instance": ("instance_type", "text"),
+    "managed service": ("managed_service", "text"),
+    "managed service used": ("managed_service", "text"),
+    "server location": ("location", "text"),
+    "datacenter location": ("location", "text"),
+    "location": ("location", "text"),
+    "region": ("location", "text"),
+    "country": ("location", "text"),
+    "cloud provider": ("cloud_provider", "text"),
+    "cloud region": ("cloud_region", "text"),
+    "pue": ("pue", "number"),
+    "datacenter pue": ("pue", "number"),
+    "wue": ("wue_l_per_kwh", "rate"),
+    "datacenter wue": ("wue_l_per_kwh", "rate"),
+    "grid carbon intensity": ("grid_kgco2e_per_kwh", "intensity"),
+    "carbon intensity": ("grid_kgco2e_per_kwh", "intensity"),
+    "average gpu utilization": ("gpu_utilization", "share"),
+    "gpu utilization": ("gpu_utilization", "share"),
+    "average cpu utilization": ("cpu_utilization", "share"),
+    "cpu utilization": ("cpu_utilization", "share"),
+    "tokens": ("tokens_padded", "number"),
+    "total tokens": ("tokens_padded", "number"),
+    "training tokens": ("tokens_padded", "number"),
+    "total fine-tuning tokens": ("tokens_padded", "number"),
+    "tokens including padding": ("tokens_padded", "number"),
+    "tokens without padding": ("tokens_unpadded", "number"),
+    "epochs": ("epochs", "number"),
+    "samples": ("samples", "number"),
+    "training examples": ("samples", "number"),
+    "steps": ("steps", "number"),
+    "training steps": ("steps", "number"),
+    "sequence length": ("sequence_length", "number"),
+    "token lengths": ("token_lengths", "lengths"),
+    "pad to multiple of": ("pad_to_multiple_of", "number"),
+    "per-device batch size": ("micro_batch_size", "number"),
+    "gradient accumulation steps": ("gradient_accumulation", "number"),
+    "world size": ("world_size", "number"),
+    "precision": ("precision", "text"),
+    "lora rank": ("lora_rank", "number"),
+    "parameters": ("model_parameters", "number"),
+    "model parameters": ("model_parameters", "number"),
+    "metered energy": ("meter_energy_kwh", "energy"),
+    "it energy": ("it_energy_kwh", "energy"),
+    "expected use life": ("expected_use_life_days", "days"),
+    "expected use life in days": ("expected_use_life_days", "days_bare"),
+    "use life": ("expected_use_life_days", "days"),
+    "expected inferences per day": ("expected_inferences_per_day", "number"),
+    "inferences per day": ("expected_inferences_per_day", "number"),
+}
+"""Label in lower case, American spelling -> field and how its value is written."""
+
+EVIDENCE = frozenset(
+    {
+        GPU_HOURS, "gpu_model", "gpu_count", "server_model", "server_count", "instance_type",
+        "managed_service", "location", "cloud_region", "country_iso3", "reserved_s", "active_s",
+        "tokens_padded", "tokens_unpadded", "it_energy_kwh", "meter_energy_kwh",
+    }
+)  # fmt: skip
+"""Fields of which a document must name at least one to be a disclosure: a model configuration names
+base model, batch size and epochs too, but no hardware, place, time or energy."""
+
+_MISSING = {
+    "",
+    "-",
+    "—",
+    "n/a",
+    "na",
+    "none",
+    "null",
+    "~",
+    "unknown",
+    "not disclosed",
+    "undisclosed",
+    "tbd",
+}
+
+
+def field_of(label: str) -> str | None:
+    """Return the field that a label or column name means, None if it is neither."""
+    return (
+        label.strip() if label.strip() in RUN_FIELDS else LABELS.get(plain(label), ("",))[0] or None
+    )
+
+
+def nearest(label: str) -> str:
+    """Return the known labels and column names most like an unknown one, for a message."""
+    known = [*LABELS, *RUN_FIELDS]
+    close = difflib.get_close_matches(plain(label), known, n=3, cutoff=0.5)
+    return f"nearest known: {', '.join(close)}" if close else f"known: {', '.join(RUN_FIELDS)}"
+
+
+def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, object], list[str]]:
+    """Return the fields of one disclosure and the labels in it that nobody knows.
+
+    Raises
+    ------
+    RefusalError
+        If a value cannot be understood, two labels name one field, or GPU hours lack a count.
+    """
+    fields: dict[str, object] = {}
+    unknown = []
+    for label, value in disclosed.items():
+        name = field_of(str(label))
+        if name is None:
+            unknown.append(str(label))
+            continue
+        if name in fields:
+            msg = f"{label!r} names {name}, which is named already; state it once"
+            raise RefusalError(msg, "duplicated_label")
+        fields[name] = _value(str(label), name, value, timezone)
+    known = {name: value for name, value in fields.items() if value is not None}
+    return _with_gpus(known), unknown
+
+
+def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
+    """Split "4 x A100" into count and model, and turn GPU hours into reserved time."""
+    counted = re.match(r"^(\d{1,6})\s*[x×]\s*(\D.*)$", str(fields.get("gpu_model", "")))  # noqa: RUF001
+    if counted:
+        fields["gpu_model"] = counted.group(2).strip()
+        fields.setdefault("gpu_count", float(counted.group(1)))
+    hours = fields.pop(GPU_HOURS, None)
+    if hours is not None and not {"reserved_s", "active_s"} & set(fields):
+        count = fields.get("gpu_count")
+        if not isinstance(count, float) or count <= 0:
+            msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
+            raise RefusalError(msg, "gpu_count_needed")
+        assert isinstance(hours, float)
+        fields["reserved_s"] = hours * 3600 / count
+    return fields
+
+
+def _value(label: str, name: str, value: object, timezone: str) -> object:
+    if value is None or (isinstance(value, str) and plain(value) in _MISSING):
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        # Python and pandas write a missing value so; in text, "nan" is a mistake.
+        return None
+    if name == "host":
+        return hosts_of(str(value))
+    style = _style(label, name)
+    try:
+        return value_of(value, style, timezone)
+    except (ValueError, TypeError) as error:
+        msg = f"{label} is {str(value)[:60]!r}: {error}"
+        raise RefusalError(msg, "bad_value") from error
+
+
+def hosts_of(value: str) -> str | None:
+    """Return the hashes of the machines that a text names; what is a hash already stays."""
+    names = re.split(r"[\s,;]+", value.strip())
+    hashes = [
+        name if re.fullmatch(r"[0-9a-f]{8}", name) else hashed_host(name) for name in names if name
+    ]
+    return " ".join(hashes) or None
+
+
+def _style(label: str, name: str) -> str:
+    if label.strip() not in RUN_FIELDS:
+        return LABELS[plain(label)][1]
+    column = RUNS.column(name)
+    if name == "method":
+        return "method"
+    if column.unit == "fraction":
+        return "share"
+    return {
+        "reserved_s": "duration_bare", "active_s": "duration_bare",
+        "expected_use_life_days": "days_bare", "wue_l_per_kwh": "rate",
+        "grid_kgco2e_per_kwh": "number", "token_lengths": "lengths",
+    }.get(name) or {
+        "string": "text", "timestamp": "instant", "boolean": "yes_no",
+    }.get(column.kind) or ("energy_bare" if name.endswith("_energy_kwh") else "number")  # fmt: skip
