@@ -20,6 +20,7 @@ from ft_emissions_pipeline import ledger as amortize
 from ft_emissions_pipeline import restatement
 from ft_emissions_pipeline.impacts import footprint as impact
 from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.ledger import life_days, stored_rollups
 from ft_emissions_pipeline.ledger import rollups as rollup
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
@@ -94,7 +95,7 @@ def model_versions(
     as_of = _as_of(context, landing_index, reported)
     versions = amortize.model_versions(run_impacts, usage, as_of, model_events)
     previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
-    unshared = pending.unshared_days(previous, versions, reported, as_of)
+    unshared = life_days.unshared_days(previous, versions, reported, as_of)
     pending.note(pipeline.warehouse, ALLOCATION, unshared)
     return versions
 
@@ -168,7 +169,7 @@ def inference_impacts(
         usage,
         first,
         last,
-        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
+        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
         events=model_events,
         schedule=amortisation_schedule,
     )
@@ -202,10 +203,10 @@ def inference_impacts(
 )
 def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
     """Sum the per-inference table up over months, quarters and years, by model, team, tag and fleet."""
-    frame, ledger = rollup.refreshed(
+    frame, ledger = stored_rollups.refreshed(
         pipeline.warehouse,
         tagged_days(context.run.tags),
-        expected_log_sd=rollup.expected_log_sd(pipeline.reference()),
+        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
     )
     yield dg.Output(frame)
     yield check_result(frame, ROLLUPS)

@@ -17,11 +17,11 @@ import pandas as pd
 from assets.definitions import build_defs
 from assets.partitions import range_tags
 from assets.resources import WAIT_S
+from ft_emissions_pipeline import calendar_days
 from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
-from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 from ft_emissions_pipeline.warehouse import pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
@@ -119,7 +119,7 @@ def _run_what_is_due(
     for job in pending.SETTLES:
         # Which days the versions move on is known once all runs are, so it is asked for only then.
         due = pending.days(warehouse, job)
-        for each in differences.ranges(due[due <= today], APART):
+        for each in calendar_days.ranges(due[due <= today], APART):
             done.append(each)
             failures = _run(defs, instance, job, each)
             if failures:

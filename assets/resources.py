@@ -12,11 +12,11 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
+from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.tables import VALIDATED_RUNS
 from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import locked
@@ -54,15 +54,15 @@ class Pipeline(dg.ConfigurableResource):
         """Profile of the methodology."""
         return methodology.profile(self.profile)
 
-    def reference(self) -> ref.Reference:
+    def reference(self) -> Reference:
         """Return the checked reference tables with yours; the last good ones where newer are bad."""
-        return ref.in_force(self.warehouse, self.reference_data or None)
+        return in_force(self.warehouse, self.reference_data or None)
 
     def calibration(self) -> pd.DataFrame | None:
         """Return what meters saw over what software did, by host, if runs are to be scaled by it."""
         if not self.calibrate:
             return None
-        return telemetry.calibration(store.read(self.warehouse, VALIDATED_RUNS))
+        return meters.calibration(store.read(self.warehouse, VALIDATED_RUNS))
 
     def settings(self) -> Settings:
         """Return what the readers need to know."""

@@ -12,8 +12,15 @@ from assets.reference import key
 from assets.resources import Pipeline
 from assets.table_asset import table_asset
 from ft_emissions_pipeline import ledger, normalize
-from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing import telemetry as measurements
+from ft_emissions_pipeline.landing.days import (
+    events_of,
+    refused_of,
+    runs_of,
+    telemetry_of,
+    usage_of,
+    windows,
+)
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -45,7 +52,7 @@ def runs(
     Of several records of one field the measured one goes before the disclosed one.
     """
     first, last = days(context)
-    return index.runs_of(
+    return runs_of(
         pipeline.landing_folder,
         landing_index,
         first,
@@ -64,7 +71,7 @@ def usage(
 ) -> pd.DataFrame:
     """Read the day's counts; different hours add up, of the same hours the last file by name stands."""
     first, last = days(context)
-    return index.usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
+    return usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
 
 
 @table_asset(
@@ -73,7 +80,7 @@ def usage(
 )
 def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
     """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
-    return index.events_of(pipeline.landing_folder, landing_index, pipeline.settings())
+    return events_of(pipeline.landing_folder, landing_index, pipeline.settings())
 
 
 @table_asset(
@@ -85,9 +92,7 @@ def telemetry(
 ) -> pd.DataFrame:
     """Read what GPUs and meters drew on the day, a row a minute and device at most."""
     first, last = days(context)
-    return index.telemetry_of(
-        pipeline.landing_folder, landing_index, first, last, pipeline.settings()
-    )
+    return telemetry_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
 
 
 @table_asset(
@@ -107,7 +112,7 @@ def validated_runs(
     telemetry of both days.
     """
     measured, report = measurements.measured(
-        runs, _telemetry_of(runs, pipeline), index.windows(landing_index)
+        runs, _telemetry_of(runs, pipeline), windows(landing_index)
     )
     accepted, _ = normalize.accepted(measured)
     if len(report):
@@ -131,7 +136,7 @@ def quarantine(
 ) -> pd.DataFrame:
     """Collect the records that could not be read, that break a rule, that say too little, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
-    unread = index.rejected(pipeline.landing_folder, landing_index, previous, pipeline.settings())
+    unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     _, refused = normalize.accepted(runs)
     left = ledger.unused(model_versions, usage, model_events, runs)
     found = [frame for frame in (unread, refused, left) if len(frame)]

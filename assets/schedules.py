@@ -9,7 +9,7 @@ import pandas as pd
 from assets.partitions import range_tags
 from assets.resources import Pipeline
 from ft_emissions_pipeline.landing import index
-from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, LANDING_INDEX, MODEL_VERSIONS
 from ft_emissions_pipeline.warehouse import pending, store
 
@@ -57,7 +57,7 @@ def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
     old = store.read(pipeline.warehouse, LANDING_INDEX)
     new = index.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
     touched = index.touched_days(old, new)
-    open_days = differences.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
+    open_days = life_days.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
     due = [pending.days(pipeline.warehouse, job) for job in pending.SETTLES]
     earlier = touched.union(open_days).union(due[0]).union(due[1])
     earlier = earlier[earlier <= last]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.timing import best_of, table
 from ft_emissions_pipeline import ledger as amortize
-from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.tables import RUN_IMPACTS, USAGE, conform
 
 FIRST = pd.Timestamp("2025-01-01")
@@ -75,7 +75,7 @@ def further_day(
 ) -> pd.DataFrame:
     """Return the rows that the last of some days adds or moves."""
     versions = amortize.model_versions(runs, usage, last_day(days))
-    moved = differences.moved_days(*amortize.changed(before, versions), last_day(days))
+    moved = life_days.moved_days(*amortize.changed(before, versions), last_day(days))
     first = min(moved.min(), last_day(days))
     of_days = usage[usage["date"].between(first, last_day(days))]
     return amortize.inference_impacts(

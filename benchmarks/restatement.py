@@ -28,7 +28,7 @@ from ft_emissions_pipeline import (
     token_time,
 )
 from ft_emissions_pipeline.impacts import footprint
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.restatement import Choices
@@ -87,7 +87,7 @@ def shared(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return model versions, and their impacts on some days."""
     versions = ledger.model_versions(footprints, usage, LAST)
-    spread = rollups.expected_log_sd(choices.reference)
+    spread = stored_rollups.expected_log_sd(choices.reference)
     return versions, ledger.inference_impacts(
         versions, usage, days[0], days[-1], expected_log_sd=spread
     )
@@ -116,8 +116,8 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     versions, reported = shared(pd.concat(pieces, ignore_index=True), usage, days, choices)
     store.write(warehouse, tables.MODEL_VERSIONS, versions)
     store.write(warehouse, tables.INFERENCE_IMPACTS, reported)
-    spread = rollups.expected_log_sd(choices.reference)
-    sums, _ = rollups.refreshed(warehouse, None, expected_log_sd=spread)
+    spread = stored_rollups.expected_log_sd(choices.reference)
+    sums, _ = stored_rollups.refreshed(warehouse, None, expected_log_sd=spread)
     store.write(warehouse, tables.ROLLUPS, sums)
 
 

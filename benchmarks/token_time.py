@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--own", type=int, default=10_000)
     options = parser.parse_args()
-    factors, prior = reference.load(), token_time.prior()
+    factors, prior = reference.load(), token_time.packaged()
     runs = many_runs(options.runs, factors)
     own = runs.head(options.own)
     right = token_time.predict(prior, workload(own, factors))

@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from ft_emissions_pipeline import equations, methodology, normalize, token_time
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis import explain as explanation
 from ft_emissions_pipeline.impacts import footprint as impact
-from ft_emissions_pipeline.landing import index, telemetry, token_lengths
+from ft_emissions_pipeline.landing import days, token_lengths
+from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
+from ft_emissions_pipeline.reference import Reference, in_force, load
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
@@ -54,7 +55,7 @@ class Estimate:
     provenance: pd.DataFrame
     normalized: pd.DataFrame
     quarantine: pd.DataFrame
-    reference: ref.Reference
+    reference: Reference
     calibration: pd.DataFrame
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
@@ -73,7 +74,7 @@ class Estimate:
 
 
 def read_runs(
-    paths: Paths, *, timezone: str = "UTC", reference: ref.Reference | None = None
+    paths: Paths, *, timezone: str = "UTC", reference: Reference | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the runs that files, folders or globs hold.
 
@@ -104,7 +105,7 @@ def read_runs(
         lost.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
     for uri, reading in token_lengths.unused(readings):
         lost.append(reading.quarantine.assign(source_uri=uri))
-    joined, _ = index.measured_runs(readings, reference or ref.load())
+    joined, _ = days.measured_runs(readings, reference or load())
     runs, refused = normalize.accepted(joined)
     lost.append(refused)
     frames = [frame for frame in lost if len(frame)]
@@ -116,7 +117,7 @@ def estimate(
     runs: pd.DataFrame | Disclosure | Sequence[Disclosure],
     *,
     profile: str = "default",
-    reference: ref.Reference | None = None,
+    reference: Reference | None = None,
     calibrate: bool = False,
 ) -> Estimate:
     """Estimate carbon and water of runs.
@@ -147,9 +148,9 @@ def estimate(
         nothing could be computed from it.
     """
     chosen = methodology.profile(profile)
-    factors = reference or ref.load()
+    factors = reference or load()
     valid, refused = accepted(runs, factors)
-    coefficients = telemetry.calibration(valid)
+    coefficients = meters.calibration(valid)
     normalized, provenance, impacts = footprints(
         valid, factors, chosen, coefficients if calibrate else None
     )
@@ -165,7 +166,7 @@ def estimate(
 
 
 def accepted(
-    runs: pd.DataFrame | Disclosure | Sequence[Disclosure], reference: ref.Reference
+    runs: pd.DataFrame | Disclosure | Sequence[Disclosure], reference: Reference
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the runs that can be computed, and what was refused of a table of runs.
 
@@ -184,7 +185,7 @@ def accepted(
 
 def footprints(
     valid: pd.DataFrame,
-    reference: ref.Reference,
+    reference: Reference,
     profile: methodology.Profile,
     calibration: pd.DataFrame | None = None,
     models: pd.DataFrame | None = None,
@@ -196,7 +197,7 @@ def footprints(
 
 
 def models_in_force(
-    valid: pd.DataFrame, reference: ref.Reference, models: pd.DataFrame | None = None
+    valid: pd.DataFrame, reference: Reference, models: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return the token-time model of each day of some runs; without any given, the packaged one."""
     if models is not None:
@@ -223,7 +224,7 @@ def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
+def _of_disclosures(runs: Any, reference: Reference) -> pd.DataFrame:
     given = [runs] if isinstance(runs, Mapping) else list(runs)
     rows = []
     for number, mapping in enumerate(given, start=1):
@@ -237,7 +238,7 @@ def _of_disclosures(runs: Any, reference: ref.Reference) -> pd.DataFrame:
             }
         )
     reading: Reading = reading_of_runs(rows, [])
-    return index.joined_runs([("disclosure", FORMAT, reading)], reference)
+    return days.joined_runs([("disclosure", FORMAT, reading)], reference)
 
 
 def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
@@ -293,7 +294,7 @@ def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         )
         raise ValueError(msg)
     routes = store.read(warehouse, NORMALIZED_RUNS, columns=("energy_route",))["energy_route"]
-    reference = ref.in_force(warehouse, keep=False)
+    reference = in_force(warehouse, keep=False)
     return valid, {
         "profile": str(profiles[0]),
         "reference": reference,
@@ -302,9 +303,7 @@ def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     }
 
 
-def stored_models(
-    warehouse: str | Path, valid: pd.DataFrame, reference: ref.Reference
-) -> pd.DataFrame:
+def stored_models(warehouse: str | Path, valid: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Return the token-time model on which a warehouse's figures rest, for each day of some runs.
 
     On a day without one the packaged model is in force, as for runs without a warehouse.
@@ -326,7 +325,7 @@ def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: 
     normalized, provenance, impacts = (
         store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     )
-    reference = ref.in_force(warehouse, keep=False)
+    reference = in_force(warehouse, keep=False)
     return explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
 
 
@@ -335,7 +334,7 @@ def explain_row(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     impacts: pd.DataFrame,
-    reference: ref.Reference,
+    reference: Reference,
     draws: int = 0,
     seed: int = 0,
 ) -> str:

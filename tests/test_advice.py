@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import api, methodology, normalize
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis import advice
 from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.reference import default, load
 from ft_emissions_pipeline.tables import BASES
 
-FACTORS = ref.load()
+FACTORS = load()
 NUMBERS = {"reserved_s", "active_s", "gpu_count", "server_count", "pue", "wue_l_per_kwh",
            "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization", "cpu_utilization",
            "it_energy_kwh", "model_parameters", "tokens_padded", "train_flop"}  # fmt: skip
@@ -67,7 +67,7 @@ def test_a_disclosed_pue_takes_its_own_spread_out_and_leaves_the_rest():
     def log_sd(field):
         return np.log(origins.loc[field, "p95"] / origins.loc[field, "p05"]) / (2 * 1.6448536)
 
-    disclosed = np.log(ref.default(FACTORS, "gsd_disclosed").value)
+    disclosed = np.log(default(FACTORS, "gsd_disclosed").value)
     others = log_sd("it_energy_kwh") ** 2 + log_sd("grid_kgco2e_per_kwh") ** 2
     now, then = np.sqrt(others + log_sd("pue") ** 2), np.sqrt(others + disclosed**2)
     by_hand = 1 - np.sinh(1.6448536 * then) / np.sinh(1.6448536 * now)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, tables
-from ft_emissions_pipeline.impacts.footprint import INPUTS, footprint
+from ft_emissions_pipeline.impacts.footprint import footprint
+from ft_emissions_pipeline.impacts.inputs import INPUTS
 
 # Factors all different, none 1; what they give is worked out below.
 TYPICAL = {

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from ft_emissions_pipeline import normalize
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
 
 HEADER = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code"
@@ -34,7 +35,7 @@ def write(folder: Path, **files: str) -> Path:
 
 def scan(folder: Path, previous: pd.DataFrame | None = None) -> pd.DataFrame:
     return landing.scan(
-        folder, ref.load(), SETTINGS, empty(LANDING_INDEX) if previous is None else previous
+        folder, load(), SETTINGS, empty(LANDING_INDEX) if previous is None else previous
     )
 
 
@@ -47,7 +48,7 @@ def test_one_file_that_grew_for_days_holds_each_of_them(tmp_path: Path) -> None:
     index = scan(tmp_path)
     assert days_of(index) == ["2026-01-01", "2026-02-01"]
     day = pd.Timestamp("2026-02-01")
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert runs["run_id"].tolist() == ["r2"]
 
 
@@ -101,7 +102,7 @@ def test_only_files_that_hold_a_day_are_opened_for_it(
 
     monkeypatch.setattr(landing, "read_file", watched)
     day = pd.Timestamp("2026-01-02")
-    landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert read == ["b.csv"]
 
 
@@ -119,7 +120,7 @@ def test_a_log_without_a_date_takes_the_day_of_the_run_that_it_joins(tmp_path: P
     assert set(index["run_id"].dropna()) == {"r1"}
     assert days_of(index) == ["2026-01-01"]
     day = pd.Timestamp("2026-01-01")
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert runs[["run_id", "method"]].to_numpy().tolist() == [["r1", "lora"]]
 
 
@@ -151,7 +152,7 @@ def test_a_run_is_dated_by_the_best_that_it_says(
     for name in names:
         frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
     frame = frame.astype({"base_model": "str", "reserved_s": float, "active_s": float})
-    date, rules = landing.run_day(frame, ref.load())
+    date, rules = landing.run_day(frame, load())
     assert f"{date[0]:%Y-%m-%d}" == day
     assert rules[0] == rule
 
@@ -163,7 +164,7 @@ def test_the_usage_file_last_by_name_corrects_the_earlier(tmp_path: Path) -> Non
         usage_2_csv="date,model_name,inferences\n2026-01-01,m,11\n",
     )
     first, last = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-02")
-    usage = landing.usage_of(tmp_path, scan(tmp_path), first, last, SETTINGS)
+    usage = days.usage_of(tmp_path, scan(tmp_path), first, last, SETTINGS)
     assert usage.sort_values("date")["inferences"].tolist() == [11.0, 20.0]
 
 
@@ -177,13 +178,13 @@ def test_no_record_disappears_and_quarantine_of_unchanged_files_is_kept(tmp_path
         c_csv=codecarbon(("2026-01-01T05:00:00", "r2")),
     )
     index = scan(tmp_path)
-    bad = landing.rejected(tmp_path, index, empty(QUARANTINE), SETTINGS)
+    bad = days.refused_of(tmp_path, index, empty(QUARANTINE), SETTINGS)
     counts = landing.outcomes(index, empty(QUARANTINE)).set_index("source_uri")
     assert counts.loc["a.csv"].to_dict() == {"records": 5, "used": 2, "merged": 2, "quarantined": 1}
     assert counts.loc["b.csv"].to_dict() == {"records": 1, "used": 0, "merged": 0, "quarantined": 1}
     assert counts.loc["c.csv"].to_dict() == {"records": 1, "used": 0, "merged": 1, "quarantined": 0}
     assert bad["source_uri"].tolist() == ["a.csv", "b.csv"]
-    kept = landing.rejected(tmp_path / "gone", index, bad, SETTINGS)
+    kept = days.refused_of(tmp_path / "gone", index, bad, SETTINGS)
     pd.testing.assert_frame_equal(kept, bad)
 
 
@@ -191,7 +192,7 @@ def test_a_run_with_neither_time_nor_tokens_is_refused_with_what_to_do(tmp_path:
     (tmp_path / "d.yaml").write_text("Base model: Llama 2\nGPU: A100\nNumber of GPUs: 4\n")
     index = scan(tmp_path)
     day = index["date"][0]
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     accepted, refused = normalize.accepted(runs)
     assert accepted.empty
     assert refused["reason_code"].tolist() == ["no_time_no_tokens"]
@@ -213,7 +214,7 @@ def usage_page(start: int, *counts: int, hours: int = 1, project: str | None = N
 
 def usage_on(folder: Path, day: str) -> pd.DataFrame:
     at = pd.Timestamp(day)
-    return landing.usage_of(folder, scan(folder), at, at, SETTINGS)
+    return days.usage_of(folder, scan(folder), at, at, SETTINGS)
 
 
 NOON = 1772452800  # 2026-03-02T12:00:00Z
@@ -277,5 +278,5 @@ def test_a_run_whose_logs_are_of_another_day_does_not_stand_on_that_of_its_base_
     index = scan(tmp_path)
     assert days_of(index) == ["2023-07-18", "2026-01-05"]
     day = pd.Timestamp("2023-07-18")
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), SETTINGS)
+    runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert runs["source_uri"].tolist() == ["card.yaml"]

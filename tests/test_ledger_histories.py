@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from test_amortize import FIRST, counts, impacts
 
-from ft_emissions_pipeline import ledger
+from ft_emissions_pipeline import calendar_days, ledger
+from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
@@ -27,7 +28,6 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.warehouse import pending
 
 LAST = 12
 TOGETHER = 50
@@ -91,9 +91,9 @@ class Team:
         found = self.use_lives()
         reported = self.ledger["date"].drop_duplicates()
         last = FIRST + pd.Timedelta(days=LAST)
-        due = pending.unshared_days(self.versions, found[0], reported, last)
+        due = life_days.unshared_days(self.versions, found[0], reported, last)
         due = due.union(pd.DatetimeIndex(sorted(self.touched)))
-        for first, final in differences.ranges(due, 2):
+        for first, final in calendar_days.ranges(due, 2):
             new = self.rows(found, first, final)
             within = self.ledger["date"].between(first, final)
             old = self.ledger[within]

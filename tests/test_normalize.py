@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, tables, token_time
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.normalize.filling import IMPUTED
+from ft_emissions_pipeline.reference import add_grid, describe, load
 
 HOUR = {"reserved_s": 3600}
 
@@ -123,7 +123,7 @@ def filled(default):
 @pytest.fixture(scope="module")
 def with_country_pue():
     """The package's tables and one row more: as yet no country's mean PUE is among them."""
-    package = ref.load()
+    package = load()
     rows = package.tables["datacenter"]
     of_germany = rows[rows["metric"] == "pue"].head(1).assign(
         scope="country", key="DEU", year=2020, value=1.4, factor_id="datacenter/country/DEU/pue/2020"
@@ -143,8 +143,8 @@ def with_own_grid(tmp_path_factory):
         "DEU,2024-01-01,2024-12-31,12,market-based\nUS-OR,2024-01-01,2024-12-31,150,location-based\n"
     )
     for file, zone in ((hours, "DEU"), (periods, None)):
-        ref.add_grid(file, folder / "own", zone=zone, source="me", licence="ours")
-    return ref.load(own=folder / "own")
+        add_grid(file, folder / "own", zone=zone, source="me", licence="ours")
+    return load(own=folder / "own")
 
 
 def test_no_rule_is_dead(default, with_country_pue, with_own_grid):
@@ -193,8 +193,8 @@ def test_every_factor_can_be_looked_up(default):
         table, rest = factor_id.split("/", 1)
         assert (
             (table == "methodology" and rest in rules)
-            or factor_id == f"token_time/{token_time.prior().version}"
-            or ref.describe(default.reference, factor_id)
+            or factor_id == f"token_time/{token_time.packaged().version}"
+            or describe(default.reference, factor_id)
         )
 
 
@@ -458,7 +458,7 @@ def test_a_factor_is_the_cell_of_its_row_in_the_unit_of_the_column(
     default, origins, filled, field, cell, per_cell
 ):
     for case in ("grid of the year", "instance", "google"):
-        row = ref.describe(default.reference, origins.loc[(case, field), "factor_id"])
+        row = describe(default.reference, origins.loc[(case, field), "factor_id"])
         assert filled.loc[case, field] == pytest.approx(row[cell] / per_cell, rel=1e-12)
 
 
@@ -505,7 +505,7 @@ def test_each_year_takes_its_own_factor_though_later_ones_are_known(year, value)
     ("day", "watts"), [("2024-12-31", "70"), ("2025-01-01", "75"), ("2026-07-01", "75")]
 )
 def test_rules_take_the_row_in_force_on_the_runs_day(day, watts):
-    package = ref.load()
+    package = load()
     cards = package.tables["gpus"]
     card = cards[cards["gpu_id"] == "T4"]
     old = card.assign(valid_to=pd.Timestamp("2024-12-31"), factor_id="gpus/T4/")
@@ -524,7 +524,7 @@ def test_rules_take_the_row_in_force_on_the_runs_day(day, watts):
 
 
 def test_default_of_the_day_serves_and_predicted_time_follows():
-    package = ref.load()
+    package = load()
     rows = package.tables["defaults"]
     changed = []
     for name in ("startup_s", "gsd_disclosed"):
@@ -561,7 +561,7 @@ def test_what_other_sources_say_reaches_the_interval():
     apart = np.log(274.775 / 165.544) / np.sqrt(2)
     grid = rows.loc["grid_kgco2e_per_kwh"]
     assert grid["p05"] == pytest.approx(0.274775 * np.exp(-1.6448536 * apart))
-    package = ref.load()
+    package = load()
     water = package.tables["electricity_water"]
     usa = (water["zone"] == "USA") & (water["rank"] == 2)
     far = water.assign(l_per_kwh=water["l_per_kwh"].mask(usa, 31.3))  # ten times the preferred one
@@ -570,7 +570,7 @@ def test_what_other_sources_say_reaches_the_interval():
     row = row.set_index("field").loc["electricity_water_l_per_kwh"]
     assert row["p95"] == pytest.approx(3.13 * np.exp(1.6448536 * np.log(10) / np.sqrt(2)), rel=1e-6)
     card = fte.estimate({**HOUR, "gpu_model": "H100 SXM"}).provenance.set_index("field")
-    stated = ref.describe(package, "gpu_embodied/H100-SXM5-80GB/vendor_pcf")
+    stated = describe(package, "gpu_embodied/H100-SXM5-80GB/vendor_pcf")
     width = np.sqrt(stated["p95"] / stated["p05"])
     assert card.loc["gpu_embodied_kgco2e", "p95"] == pytest.approx(164 * width)
 
@@ -697,9 +697,9 @@ def test_a_run_alone_comes_out_as_among_others(default):
 
 def test_no_runs_give_empty_tables():
     runs = tables.empty(tables.RUNS)
-    model = token_time.parameters(ref.load(), pd.DatetimeIndex([]))
+    model = token_time.parameters(load(), pd.DatetimeIndex([]))
     normalized, provenance = normalize.normalize(
-        runs, ref.load(), methodology.profile("default"), model
+        runs, load(), methodology.profile("default"), model
     )
     assert normalized.empty
     assert provenance.empty

@@ -14,7 +14,20 @@ from typer.testing import CliRunner, Result
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import cli, report
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import (
+    SHIPPED,
+    TABLES,
+    Reference,
+    ReferenceRefused,
+    add_grid,
+    default_folder,
+    difference,
+    in_force,
+    load,
+    own_folder,
+    refusal,
+    write_datapackage,
+)
 from ft_emissions_pipeline.reference.hours import Hours, hours_of_year, series
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference_data.md"
@@ -60,16 +73,16 @@ def invoke(*arguments: object, **environment: str) -> Result:
 def add(tmp_path):
     """Add a text as a file; return the folder of own tables."""
 
-    def added(text: str, **options) -> ref.Reference:
+    def added(text: str, **options) -> Reference:
         file = tmp_path / "grid.csv"
         file.write_text(text, encoding="utf-8")
-        ref.add_grid(file, tmp_path / "own", **options)
-        return ref.load(own=tmp_path / "own")
+        add_grid(file, tmp_path / "own", **options)
+        return load(own=tmp_path / "own")
 
     return added
 
 
-def row_of(reference: ref.Reference, field: str = "grid_kgco2e_per_kwh", **disclosure):
+def row_of(reference: Reference, field: str = "grid_kgco2e_per_kwh", **disclosure):
     found = fte.estimate({"gpu_model": "T4", **disclosure}, reference=reference).provenance
     return found[found["field"] == field].iloc[0]
 
@@ -140,7 +153,7 @@ def test_bad_file_is_refused_with_line_and_reason_and_writes_nothing(
 ):
     add(ELECTRICITY_MAPS_2024)
     before = {path: path.read_bytes() for path in (tmp_path / "own").rglob("*.csv")}
-    with pytest.raises(ref.ReferenceRefused, match=f"(?s){reason}"):
+    with pytest.raises(ReferenceRefused, match=f"(?s){reason}"):
         add(text, **options)
     assert {path: path.read_bytes() for path in (tmp_path / "own").rglob("*.csv")} == before
 
@@ -149,8 +162,8 @@ def test_hours_edited_by_hand_are_refused(add, tmp_path):
     add(ELECTRICITY_MAPS_2024)
     path = tmp_path / "own" / "own_grid_hours" / "DEU-2025.csv"
     path.write_text(path.read_text().replace("350", "35"))
-    with pytest.raises(ref.ReferenceRefused, match=r"DEU-2025.csv differs from its hash"):
-        ref.load(own=tmp_path / "own")
+    with pytest.raises(ReferenceRefused, match=r"DEU-2025.csv differs from its hash"):
+        load(own=tmp_path / "own")
 
 
 # ---- precedence ----------------------------------------------------------------------------
@@ -182,14 +195,14 @@ def test_hours_go_before_periods_and_narrow_places_before_wide_ones(add):
 
 
 def test_curated_tables_stay_and_the_version_moves(add):
-    package = ref.load()
+    package = load()
     with_yours = add(PERIODS)
-    for name in ref.SHIPPED:
+    for name in SHIPPED:
         assert (with_yours.tables[name]["row_hash"] == package.tables[name]["row_hash"]).all()
     assert with_yours.version != package.version
     other = add(PERIODS.replace("290", "291"))
     assert other.version not in {package.version, with_yours.version}
-    moved = ref.difference(with_yours, other)
+    moved = difference(with_yours, other)
     assert moved[["factor_id", "column", "old", "new"]].to_numpy().tolist() == [
         ["own_grid/location-based/country/DEU", "gco2e_per_kwh", "290", "291"]
     ]
@@ -198,7 +211,7 @@ def test_curated_tables_stay_and_the_version_moves(add):
 def test_contracts_give_a_market_based_figure_beside_the_total(add):
     oregon = {**GERMAN_RUN, "location": "AWS US West (Oregon)", "gpu_model": "T4"}
     estimate = fte.estimate(oregon, reference=add(PERIODS))
-    run, plain = estimate.runs.iloc[0], fte.estimate(oregon, reference=ref.load()).runs.iloc[0]
+    run, plain = estimate.runs.iloc[0], fte.estimate(oregon, reference=load()).runs.iloc[0]
     market = run["facility_energy_kwh"] * 0.0125
     assert run["operational_market_kgco2e"] == pytest.approx(market)
     assert run["total_kgco2e"] == plain["total_kgco2e"]
@@ -312,10 +325,10 @@ def test_add_grid_prints_what_it_read_and_warns_of_marginal_factors(tmp_path):
 def test_list_tells_rows_version_and_licences(tmp_path):
     done = invoke("reference", "list", "--warehouse", tmp_path)
     lines = done.stdout.splitlines()
-    assert ref.load().version in lines[0]
-    assert [line.split()[0] for line in lines[1:]] == list(ref.TABLES)
+    assert load().version in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == list(TABLES)
     grid = next(line for line in lines if line.startswith("grid_intensity"))
-    assert f"{len(ref.load().tables['grid_intensity'])} rows" in grid
+    assert f"{len(load().tables['grid_intensity'])} rows" in grid
     assert "US public domain" in grid
 
 
@@ -340,12 +353,12 @@ def test_show_prints_rows_with_sources(tmp_path):
 @pytest.fixture
 def edited(tmp_path) -> Path:
     """A copy of the tables in which one cell is other."""
-    copy = Path(shutil.copytree(ref.default_folder(), tmp_path / "edited"))
+    copy = Path(shutil.copytree(default_folder(), tmp_path / "edited"))
     path = copy / "grid_intensity.csv"
     text = path.read_text("utf-8")
     assert "country,DEU,2023,362.92," in text
     path.write_text(text.replace("country,DEU,2023,362.92,", "country,DEU,2023,365,"), "utf-8")
-    ref.write_datapackage(copy)
+    write_datapackage(copy)
     return copy
 
 
@@ -368,7 +381,7 @@ def test_check_prints_every_problem_with_file_and_line(edited):
     rows = text.count(",ratio,")
     assert rows > 1
     path.write_text(text.replace(",ratio,", ",ratios,"), "utf-8")
-    ref.write_datapackage(edited)
+    write_datapackage(edited)
     done = invoke("reference", "check", edited)
     assert done.exit_code == 1
     assert done.stderr.count("unit ratios is none of") == rows
@@ -381,26 +394,26 @@ def test_check_prints_every_problem_with_file_and_line(edited):
 def spoil(folder: Path) -> None:
     path = folder / "gpus.csv"
     path.write_text(path.read_text("utf-8").replace(",70,", ",-70,", 1), "utf-8")
-    ref.write_datapackage(folder)
+    write_datapackage(folder)
 
 
 def test_last_good_tables_stay_in_force_and_it_is_said(edited, tmp_path):
     warehouse = tmp_path / "warehouse"
-    good = ref.in_force(warehouse, edited)
+    good = in_force(warehouse, edited)
     assert not good.refused
     spoil(edited)
-    kept = ref.in_force(warehouse, edited)
+    kept = in_force(warehouse, edited)
     assert kept.version == good.version
     assert kept.tables["gpus"].equals(good.tables["gpus"])
     assert "gpus.csv line" in kept.refused
-    assert "stay in force" in ref.refusal(warehouse)
+    assert "stay in force" in refusal(warehouse)
     page = report.write(warehouse).read_text("utf-8")
     assert "Newer reference tables were refused" in page
     assert re.search(r"gpus\.csv line \d+: \w+ -70 is below", page)
-    shutil.copy(ref.default_folder() / "gpus.csv", edited)
-    ref.write_datapackage(edited)
-    assert not ref.in_force(warehouse, edited).refused
-    assert ref.refusal(warehouse) == ""
+    shutil.copy(default_folder() / "gpus.csv", edited)
+    write_datapackage(edited)
+    assert not in_force(warehouse, edited).refused
+    assert refusal(warehouse) == ""
     assert "were refused" not in report.write(warehouse).read_text("utf-8")
 
 
@@ -409,10 +422,10 @@ def test_own_tables_are_kept_with_the_others(add, tmp_path):
     add(PERIODS)
     warehouse = tmp_path / "warehouse"
     shutil.copytree(tmp_path / "own", warehouse / "own_factors")
-    good = ref.in_force(warehouse)
+    good = in_force(warehouse)
     path = warehouse / "own_factors" / "own_grid.csv"
     path.write_text(path.read_text().replace("12.5", "-12.5"))
-    kept = ref.in_force(warehouse)
+    kept = in_force(warehouse)
     assert "own_grid.csv line" in kept.refused
     assert kept.version == good.version
     assert row_of(kept, **GERMAN_RUN)["rule"] == "grid_of_own_hours"
@@ -420,22 +433,22 @@ def test_own_tables_are_kept_with_the_others(add, tmp_path):
 
 def test_bad_tables_without_good_ones_before_are_refused(edited, tmp_path):
     spoil(edited)
-    with pytest.raises(ref.ReferenceRefused, match=r"gpus\.csv line"):
-        ref.in_force(tmp_path / "warehouse", edited)
+    with pytest.raises(ReferenceRefused, match=r"gpus\.csv line"):
+        in_force(tmp_path / "warehouse", edited)
 
 
 def test_who_only_reads_leaves_the_warehouse_alone(tmp_path):
-    ref.in_force(tmp_path / "warehouse", keep=False)
+    in_force(tmp_path / "warehouse", keep=False)
     assert not (tmp_path / "warehouse").exists()
 
 
 def test_setting_names_the_folder_of_own_tables(add, tmp_path, monkeypatch):
     yours = add(PERIODS)
     monkeypatch.setenv("FT_EMISSIONS_OWN_FACTORS", str(tmp_path / "own"))
-    assert ref.load().version == yours.version
-    assert ref.own_folder("anywhere") == tmp_path / "own"
+    assert load().version == yours.version
+    assert own_folder("anywhere") == tmp_path / "own"
     monkeypatch.delenv("FT_EMISSIONS_OWN_FACTORS")
-    assert ref.own_folder("s3://bucket/tables") is None
+    assert own_folder("s3://bucket/tables") is None
 
 
 # ---- the page ------------------------------------------------------------------------------
@@ -464,4 +477,4 @@ def test_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch):
             elif ran:
                 assert line in output, f"{line!r} is not in {output!r}"
     assert ran >= 5
-    assert len(ref.load(own="warehouse/own_factors").tables["own_grid"]) == 1
+    assert len(load(own="warehouse/own_factors").tables["own_grid"]) == 1

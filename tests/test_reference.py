@@ -14,15 +14,30 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline import reference as reference_tables
+from ft_emissions_pipeline.reference import (
+    SHIPPED,
+    Reference,
+    __file__,
+    alternatives_log_sd,
+    at_year,
+    default_folder,
+    describe,
+    load,
+    managed_service,
+    nearest,
+    period_note,
+    resolve,
+    take,
+)
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS
 
-TABLES = sorted(ref.SHIPPED)
+TABLES = sorted(SHIPPED)
 
 
 @pytest.fixture(scope="module")
-def reference() -> ref.Reference:
-    return ref.load()
+def reference() -> Reference:
+    return load()
 
 
 def names(*values: str | float | None) -> pd.Series:
@@ -86,12 +101,12 @@ SPOT_CHECKS = [
     ids=[f"{source}: {factor_id} {column}" for source, factor_id, column, _ in SPOT_CHECKS],
 )
 def test_value_is_as_published(reference, factor_id, column, expected):
-    value = ref.describe(reference, factor_id)[column]
+    value = describe(reference, factor_id)[column]
     assert value == (expected if isinstance(expected, str) else pytest.approx(expected, rel=2e-6))
 
 
 def test_water_of_an_a100_follows_from_wafer_layers_and_dies(reference):
-    assert ref.describe(reference, "gpu_water/A100-SXM4-80GB")["embodied_water_l"] == pytest.approx(
+    assert describe(reference, "gpu_water/A100-SXM4-80GB")["embodied_water_l"] == pytest.approx(
         137.3 * 87 / 29, rel=1e-3
     )
 
@@ -100,7 +115,7 @@ def test_water_of_an_a100_follows_from_wafer_layers_and_dies(reference):
 
 
 def test_tables_that_come_with_the_package_have_no_problem():
-    assert ref.check() == []
+    assert reference_tables.check() == []
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -120,10 +135,10 @@ def test_ids_are_unique_and_have_no_spaces(reference, table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_files_are_sorted_by_key_and_end_lines_with_lf(reference, table):
-    key = list(ref.TABLES[table].key)
+    key = list(reference_tables.TABLES[table].key)
     rows = reference.tables[table][key]
     assert rows.sort_values(key, kind="stable").index.equals(rows.index)
-    text = (ref.default_folder() / f"{table}.csv").read_bytes()
+    text = (default_folder() / f"{table}.csv").read_bytes()
     assert b"\r" not in text
     assert text.endswith(b"\n")
 
@@ -133,9 +148,9 @@ def test_every_accelerator_has_power_carbon_and_water(reference):
     ids = gpus["gpu_id"]
     assert gpus[["tdp_w", "idle_w"]].notna().all(axis=None)
     assert (gpus["idle_w"] < 0.5 * gpus["tdp_w"]).all()
-    embodied = ref.take(reference, "gpu_embodied", ids, ["rank", "p05", "embodied_kgco2e", "p95"])
+    embodied = take(reference, "gpu_embodied", ids, ["rank", "p05", "embodied_kgco2e", "p95"])
     assert (embodied["rank"] == 1).all()
-    assert ref.take(reference, "gpu_water", ids, ["embodied_water_l"]).notna().all(axis=None)
+    assert take(reference, "gpu_water", ids, ["embodied_water_l"]).notna().all(axis=None)
 
 
 def test_peak_of_a_dense_matrix_unit_is_never_a_sparse_one(reference):
@@ -145,7 +160,7 @@ def test_peak_of_a_dense_matrix_unit_is_never_a_sparse_one(reference):
 
 
 def test_no_data_under_a_share_alike_licence_are_shipped(reference):
-    for name in ref.SHIPPED:
+    for name in SHIPPED:
         frame = reference.tables[name]
         assert not frame["licence"].str.contains("ODbL|BY-SA").any(), name
     with_agpl = {
@@ -177,24 +192,24 @@ def test_bands_of_managed_services_cover_every_size_once(reference):
 
 def test_usual_server_of_an_accelerator_is_the_one_of_rank_1(reference):
     gpus = reference.tables["gpus"]
-    held = ref.take(reference, "servers", gpus["gpu_id"], ["server_id"], key="gpu_id")["server_id"]
+    held = take(reference, "servers", gpus["gpu_id"], ["server_id"], key="gpu_id")["server_id"]
     assert (held.isna() | (held == gpus["usual_server_id"])).all()
 
 
 @pytest.mark.parametrize("name", ["Georgia", "Washington"])
 def test_state_whose_name_means_two_places_is_unknown(reference, name):
-    assert ref.resolve(reference, "us_states", names(name))["id"].isna().all()
+    assert resolve(reference, "us_states", names(name))["id"].isna().all()
 
 
 def test_share_of_a_server_is_its_part_of_the_slots(reference):
     instances = reference.tables["instances"]
-    slots = ref.take(reference, "servers", instances["server_id"], ["gpu_count"])["gpu_count"]
+    slots = take(reference, "servers", instances["server_id"], ["gpu_count"])["gpu_count"]
     assert np.allclose(instances["server_share"], instances["gpu_count"] / slots, atol=1e-4)
 
 
 def test_an_instance_fits_into_its_server(reference):
     instances = reference.tables["instances"]
-    servers = ref.take(reference, "servers", instances["server_id"], ["gpu_id", "memory_gb"])
+    servers = take(reference, "servers", instances["server_id"], ["gpu_id", "memory_gb"])
     assert (instances["gpu_id"] == servers["gpu_id"]).all()
     assert (instances["memory_gib"] <= servers["memory_gb"]).all()
 
@@ -206,7 +221,7 @@ def test_common_hardware_covers_2016_to_2025(reference):
 # ---- derived rows follow from what they say ------------------------------------------------
 
 
-def component(reference: ref.Reference, name: str, spec: str) -> float:
+def component(reference: Reference, name: str, spec: str) -> float:
     rows = reference.tables["embodied_components"]
     return rows.loc[(rows["component"] == name) & (rows["spec"] == spec), "value"].item()
 
@@ -261,7 +276,7 @@ def test_rest_of_a_module_is_what_the_split_leaves(reference):
 def test_idle_power_that_nobody_measured_is_the_median_share_of_tdp(reference):
     cards = reference.tables["gpus"].set_index("gpu_id")
     known = cards.loc[["V100-SXM2-16GB", "T4", "A100-SXM4-40GB", "A40", "P40"]]
-    share = ref.default(reference, "gpu_idle_share").value
+    share = reference_tables.default(reference, "gpu_idle_share").value
     assert share == pytest.approx((known["idle_w"] / known["tdp_w"]).median(), abs=5e-4)
     derived = cards[cards["idle_w_basis"] == "derived"]
     assert len(derived) > 50
@@ -273,7 +288,7 @@ def test_servers_rest_at_a_share_of_their_cpus_power_and_their_memory_draws_by_i
     for power, default, of in (
         ("cpu_idle_w", "cpu_idle_share", "cpu_max_w"), ("memory_w", "memory_w_per_gb", "memory_gb"),
     ):  # fmt: skip
-        expected = ref.default(reference, default).value * servers[of]
+        expected = reference_tables.default(reference, default).value * servers[of]
         assert servers[power].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.051)
 
 
@@ -284,7 +299,7 @@ OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
 def test_every_default_is_read(reference):
     """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
     said, gapped = set(OF_DERIVED_ROWS), set()
-    for path in Path(ref.__file__).parents[1].rglob("*.py"):
+    for path in Path(__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 said.add(node.value.removeprefix("defaults/"))
@@ -317,10 +332,10 @@ def test_interval_of_the_preferred_making_holds_every_other_source(reference):
 
 def test_alternatives_lie_apart_as_a_pocket_calculator_says(reference):
     keys = pd.DataFrame({"zone_type": "country", "zone": ["USA", "FRA"]}, dtype="str")
-    found = ref.alternatives_log_sd(reference, "electricity_water", keys)
+    found = alternatives_log_sd(reference, "electricity_water", keys)
     # 3.13 (WRI) and 4.35 (LBNL): the square of one distance over two figures.
     assert found == pytest.approx([np.log(4.35 / 3.13) / np.sqrt(2), 0.0])
-    cards = ref.alternatives_log_sd(reference, "gpu_embodied", names("H100-SXM5-80GB"))
+    cards = alternatives_log_sd(reference, "gpu_embodied", names("H100-SXM5-80GB"))
     apart = np.log([1.0, 273 / 164, 162.1 / 164])  # vendor, literature, chip area; no upper bound
     assert cards == pytest.approx([np.sqrt((apart**2).mean())])
 
@@ -388,7 +403,7 @@ def test_instances_rest_on_documents_of_their_providers(reference):
     ],
 )
 def test_name_stands_for(reference, kind, name, identity, assumed):
-    found = ref.resolve(reference, kind, names(name)).iloc[0]
+    found = resolve(reference, kind, names(name)).iloc[0]
     assert found["id"] == identity
     assert bool(found["assumed"]) is assumed
 
@@ -406,21 +421,21 @@ def test_name_stands_for(reference, kind, name, identity, assumed):
     ],
 )
 def test_part_of_a_name_is_no_name(reference, name):
-    found = ref.resolve(reference, "gpus", names(name))
+    found = resolve(reference, "gpus", names(name))
     assert found["id"].isna().all()
     assert not found["assumed"].any()
 
 
 @pytest.mark.parametrize("place", ["Oregon", "Netherlands", "Tokyo", "Dallas", "Georgia"])
 def test_place_is_a_region_only_where_the_provider_is_known(reference, place):
-    assert ref.resolve(reference, "cloud_regions", names(place))["id"].isna().all()
-    google = ref.resolve(reference, "cloud_regions", names(place), names("gcp"))
+    assert resolve(reference, "cloud_regions", names(place))["id"].isna().all()
+    google = resolve(reference, "cloud_regions", names(place), names("gcp"))
     assert google["id"].str.startswith("gcp:").all()
     assert not google["assumed"].any()
 
 
 def test_provider_decides_between_regions_of_one_place(reference):
-    found = ref.resolve(
+    found = resolve(
         reference,
         "cloud_regions",
         names("Oregon", "Oregon", "us-west-2"),
@@ -433,10 +448,10 @@ def test_provider_decides_between_regions_of_one_place(reference):
 def test_every_alias_and_every_id_resolves_to_itself(reference):
     for kind, rows in reference.tables["aliases"].groupby("kind"):
         owner = rows["id"].str.split(":").str[0] if kind in PROVIDER_KINDS else None
-        found = ref.resolve(reference, kind, rows["alias"], owner)
+        found = resolve(reference, kind, rows["alias"], owner)
         assert (found["id"] == rows["id"]).all(), kind
     gpus = reference.tables["gpus"]["gpu_id"]
-    found = ref.resolve(reference, "gpus", gpus)
+    found = resolve(reference, "gpus", gpus)
     assert (found["id"] == gpus).all()
     assert not found["assumed"].any()
 
@@ -449,14 +464,14 @@ def test_every_country_of_the_grid_table_has_a_name(reference):
 
 def test_names_keep_their_index_and_repeat(reference):
     given_names = pd.Series(["A100", None, "A100"], index=[7, 3, 9], dtype="str")
-    found = ref.resolve(reference, "gpus", given_names)
+    found = resolve(reference, "gpus", given_names)
     assert found.index.tolist() == [7, 3, 9]
     assert found["assumed"].tolist() == [True, False, True]
     assert found["alias_factor_id"].iloc[0] == "aliases/gpus/A100/A100-SXM4-80GB"
 
 
 def test_nearest_names_are_offered(reference):
-    assert "A100-SXM4-80GB" in ref.nearest(reference, "gpus", "A100 SXM5 80GB")
+    assert "A100-SXM4-80GB" in nearest(reference, "gpus", "A100 SXM5 80GB")
 
 
 # ---- look-ups ------------------------------------------------------------------------------
@@ -464,7 +479,7 @@ def test_nearest_names_are_offered(reference):
 
 def test_take_gives_aligned_rows_and_nan_for_the_unknown(reference):
     ids = pd.Series(["T4", "no such", None], index=[5, 1, 8], dtype="str")
-    found = ref.take(reference, "gpus", ids, ["tdp_w"])
+    found = take(reference, "gpus", ids, ["tdp_w"])
     assert found.index.tolist() == [5, 1, 8]
     assert found["tdp_w"].iloc[0] == 70
     assert found.iloc[1:].isna().all(axis=None)
@@ -473,8 +488,8 @@ def test_take_gives_aligned_rows_and_nan_for_the_unknown(reference):
 
 def test_take_prefers_rank_1_and_follows_a_condition(reference):
     ids = names("A100-SXM4-80GB")
-    preferred = ref.take(reference, "gpu_embodied", ids, ["method", "rank"])
-    published = ref.take(
+    preferred = take(reference, "gpu_embodied", ids, ["method", "rank"])
+    published = take(
         reference, "gpu_embodied", ids, ["embodied_kgco2e"], where={"method": "instance_share"}
     )
     assert preferred["rank"].iloc[0] == 1
@@ -482,16 +497,16 @@ def test_take_prefers_rank_1_and_follows_a_condition(reference):
 
 
 def test_take_reads_ids_of_regions_and_columns_of_keys(reference):
-    region = ref.take(reference, "cloud_regions", names("aws:us-west-2"), ["us_state"])
+    region = take(reference, "cloud_regions", names("aws:us-west-2"), ["us_state"])
     assert region["us_state"].iloc[0] == "OR"
     keys = pd.DataFrame({"zone_type": ["country", "egrid_subregion"], "zone": ["USA", "NWPP"]})
-    water = ref.take(reference, "electricity_water", keys, ["l_per_kwh"])
+    water = take(reference, "electricity_water", keys, ["l_per_kwh"])
     assert water["l_per_kwh"].tolist() == [3.13, 9.48]
 
 
 def test_take_refuses_a_key_that_leaves_several_rows(reference):
     with pytest.raises(ValueError, match="several rows per zone"):
-        ref.take(reference, "grid_intensity", names("FRA"), ["gco2e_per_kwh"], key="zone")
+        take(reference, "grid_intensity", names("FRA"), ["gco2e_per_kwh"], key="zone")
 
 
 def slow_at_year(frame: pd.DataFrame, zone_type: str, zone: str, year: float):
@@ -531,7 +546,7 @@ def test_at_year_equals_a_slow_loop(reference, wanted):
     frame = reference.tables["grid_intensity"]
     keys = pd.DataFrame([zone for zone, _ in wanted], columns=["zone_type", "zone"], dtype="str")
     years = pd.Series([float(year) for _, year in wanted])
-    found = ref.at_year(reference, "grid_intensity", keys, years, "gco2e_per_kwh")
+    found = at_year(reference, "grid_intensity", keys, years, "gco2e_per_kwh")
     for (zone, year), row in zip(wanted, found.itertuples(), strict=True):
         expected, match = slow_at_year(frame, *zone, year)
         assert row.match == match
@@ -549,7 +564,7 @@ def test_at_year_equals_a_slow_loop(reference, wanted):
 )
 @given(st.integers(2000, 2040))
 def test_nearest_earlier_year_serves(reference, year):
-    found = ref.at_year(reference, "common_hardware", None, pd.Series([year]), "gpu_id").iloc[0]
+    found = at_year(reference, "common_hardware", None, pd.Series([year]), "gpu_id").iloc[0]
     assert found["year"] == min(max(year, 2016), 2025)
     assert found["exact"] == (2016 <= year <= 2025)
 
@@ -579,7 +594,7 @@ def periods(draw):
     return rows, [DAY + pd.Timedelta(day, "D") for day in days]
 
 
-def with_periods(reference: ref.Reference, table: str, rows: list[dict]) -> ref.Reference:
+def with_periods(reference: Reference, table: str, rows: list[dict]) -> Reference:
     """Replace a table by copies of its first row, one per period, with ids p0, p1, ..."""
     first = reference.tables[table].head(1)
     copies = [
@@ -607,18 +622,16 @@ def test_row_in_force_on_the_day_serves_else_the_nearest_earlier_labelled(refere
     for table, parameter in (("servers", "server_id"), ("defaults", "parameter")):
         dated = with_periods(reference, table, rows)
         identity = dated.tables[table][parameter].iloc[0]
-        found = ref.take(dated, table, names(*[identity] * len(on)), [parameter], on=on)[
-            "factor_id"
-        ]
-        notes = ref.period_note(dated, found, on)
+        found = take(dated, table, names(*[identity] * len(on)), [parameter], on=on)["factor_id"]
+        notes = period_note(dated, found, on)
         for day, factor_id, note in zip(days, found, notes, strict=True):
             expected, label = slow_in_force(rows, day)
             assert factor_id == f"{table}/p{expected}"
             assert label == "" if pd.isna(note) else note.startswith(label)
-        latest = ref.take(dated, table, names(identity), [parameter])["factor_id"].item()
+        latest = take(dated, table, names(identity), [parameter])["factor_id"].item()
         assert latest == f"{table}/p{len(rows) - 1}"
     if len(rows) > 1:
-        as_default = ref.default(dated, identity, on)
+        as_default = reference_tables.default(dated, identity, on)
         assert as_default.factor_id.tolist() == found.tolist()
 
 
@@ -631,7 +644,7 @@ def test_service_runs_jobs_as_it_did_on_the_day(reference, drawn):
     on = pd.Series(days, dtype="datetime64[us]")
     size = pd.Series(float(band["model_parameters_min"]), index=on.index)
     service = names(*[band["service_id"]] * len(on))
-    found = ref.managed_service(dated, service, size, ["gpu_count"], on=on)["factor_id"]
+    found = managed_service(dated, service, size, ["gpu_count"], on=on)["factor_id"]
     assert found.tolist() == [f"managed_services/p{slow_in_force(rows, day)[0]}" for day in days]
 
 
@@ -647,9 +660,9 @@ def test_first_and_last_day_of_a_period_belong_to_it(reference, day, row):
     )  # fmt: skip
     server = dated.tables["servers"]["server_id"].iloc[0]
     on = pd.Series([day], dtype="datetime64[us]")
-    found = ref.take(dated, "servers", names(server), ["name"], on=on)["factor_id"].item()
+    found = take(dated, "servers", names(server), ["name"], on=on)["factor_id"].item()
     assert found == {"old": "servers/p0", "new": "servers/p1"}[row]
-    strict = ref.take(dated, "servers", names(server), ["name"], on=on, only_in_force=True)
+    strict = take(dated, "servers", names(server), ["name"], on=on, only_in_force=True)
     assert strict["factor_id"].isna().item() == (day == "2025-07-01")
 
 
@@ -660,24 +673,24 @@ def test_a_row_in_force_goes_before_a_better_one_of_another_time(reference):
     late.loc[h100 & (rows["rank"] == 1), "valid_from"] = pd.Timestamp("2025-01-01")
     dated = replace(reference, tables={**reference.tables, "gpu_embodied": late})
     on = pd.Series(["2024-06-01", "2025-06-01"], dtype="datetime64[us]")
-    found = ref.take(dated, "gpu_embodied", names(*["H100-SXM5-80GB"] * 2), ["rank"], on=on)
+    found = take(dated, "gpu_embodied", names(*["H100-SXM5-80GB"] * 2), ["rank"], on=on)
     assert found["rank"].tolist() == [2, 1]
 
 
 def test_managed_service_is_found_by_size(reference):
     services = names("aws-bedrock", "aws-bedrock", "aws-bedrock", "no such")
     sizes = pd.Series([6.74e9, 3e9, np.nan, 1e9])
-    found = ref.managed_service(reference, services, sizes, ["gpu_count", "model_parameters_min"])
+    found = managed_service(reference, services, sizes, ["gpu_count", "model_parameters_min"])
     assert found["model_parameters_min"].iloc[:2].tolist() == [3e9, 3e9]
     assert found["gpu_count"].iloc[2:].isna().all()
 
 
 def test_default_has_value_interval_and_row(reference):
-    life = ref.default(reference, "hardware_use_life_h")
+    life = reference_tables.default(reference, "hardware_use_life_h")
     assert life.p05 <= life.value <= life.p95
     assert (life.unit, life.factor_id) == ("h", "defaults/hardware_use_life_h")
     with pytest.raises(KeyError, match="startup_s"):
-        ref.default(reference, "start_up_s")
+        reference_tables.default(reference, "start_up_s")
 
 
 @pytest.mark.parametrize(
@@ -693,11 +706,11 @@ def test_default_has_value_interval_and_row(reference):
      "gsd_electricity_water_world", "gsd_hardware_power"],
 )  # fmt: skip
 def test_default_exists(reference, parameter):
-    default = ref.default(reference, parameter)
+    default = reference_tables.default(reference, parameter)
     if parameter.startswith("gsd_"):
         assert 1 < default.value < 4
 
 
 def test_unknown_factor_id_names_the_nearest(reference):
     with pytest.raises(KeyError, match="gpus/T4"):
-        ref.describe(reference, "gpus/T4x")
+        describe(reference, "gpus/T4x")

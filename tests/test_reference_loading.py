@@ -9,17 +9,26 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import (
+    SHIPPED,
+    Reference,
+    ReferenceRefused,
+    check,
+    default_folder,
+    load,
+    take,
+    write_datapackage,
+)
 
 
 @pytest.fixture(scope="module")
-def reference() -> ref.Reference:
-    return ref.load()
+def reference() -> Reference:
+    return load()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ref.default_folder(), tmp_path / "reference_data"))
+    return Path(shutil.copytree(default_folder(), tmp_path / "reference_data"))
 
 
 def rewrite(folder: Path, table: str, change) -> None:
@@ -27,7 +36,7 @@ def rewrite(folder: Path, table: str, change) -> None:
     path = folder / f"{table}.csv"
     frame = pd.read_csv(path, dtype="str", keep_default_na=False)
     change(frame).to_csv(path, index=False, lineterminator="\n")
-    ref.write_datapackage(folder)
+    write_datapackage(folder)
 
 
 def put(row: int, **cells: str):
@@ -72,45 +81,45 @@ def put(row: int, **cells: str):
 )  # fmt: skip
 def test_broken_row_is_refused_with_file_line_and_reason(folder, table, change, problem):
     rewrite(folder, table, change)
-    with pytest.raises(ref.ReferenceRefused, match=problem.replace("(", r"\(")):
-        ref.load(folder)
+    with pytest.raises(ReferenceRefused, match=problem.replace("(", r"\(")):
+        load(folder)
 
 
 def test_edit_without_a_stated_hash_is_refused(folder):
     path = folder / "defaults.csv"
     path.write_text(path.read_text("utf-8").replace("0.95", "0.96", 1), encoding="utf-8")
-    with pytest.raises(ref.ReferenceRefused, match=r"defaults\.csv differs from its hash"):
-        ref.load(folder)
+    with pytest.raises(ReferenceRefused, match=r"defaults\.csv differs from its hash"):
+        load(folder)
 
 
 def test_all_problems_of_a_folder_are_told_at_once(folder):
     rewrite(folder, "gpus", put(3, source="", tdp_w="-1"))
     rewrite(folder, "defaults", put(0, licence=""))
-    problems = ref.check(folder)
+    problems = check(folder)
     assert len(problems) == 3
     assert all(re.match(r"\w+\.csv line \d+: ", problem) for problem in problems)
 
 
 def test_file_that_is_no_text_is_refused(folder):
     (folder / "gpus.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ref.ReferenceRefused, match=r"gpus.csv is no CSV file in UTF-8"):
-        ref.load(folder)
+    with pytest.raises(ReferenceRefused, match=r"gpus.csv is no CSV file in UTF-8"):
+        load(folder)
 
 
 def test_missing_table_is_refused(folder):
     (folder / "gpus.csv").unlink()
-    with pytest.raises(ref.ReferenceRefused, match=r"gpus.csv is missing"):
-        ref.load(folder)
+    with pytest.raises(ReferenceRefused, match=r"gpus.csv is missing"):
+        load(folder)
 
 
 def test_package_description_is_up_to_date(folder):
     stated = (folder / "datapackage.json").read_text("utf-8")
-    assert ref.write_datapackage(folder).read_text("utf-8") == stated
+    assert write_datapackage(folder).read_text("utf-8") == stated
 
 
 def test_changed_row_changes_its_hash_and_the_version_only(folder, reference):
     rewrite(folder, "defaults", put(0, notes="changed"))
-    changed = ref.load(folder)
+    changed = load(folder)
     assert changed.version != reference.version
     before, after = reference.tables["defaults"], changed.tables["defaults"]
     assert (before["row_hash"] != after["row_hash"]).tolist() == [True] + [False] * (len(after) - 1)
@@ -126,26 +135,24 @@ def test_row_may_follow_another_in_time(folder):
         return pd.concat([frame, new])
 
     rewrite(folder, "servers", follow)
-    reference = ref.load(folder)
+    reference = load(folder)
     assert reference.tables["servers"]["factor_id"].is_unique
-    latest = ref.take(
-        reference, "servers", pd.Series(["aws-p5"], dtype="str"), ["host_idle_w"]
-    ).iloc[0]
+    latest = take(reference, "servers", pd.Series(["aws-p5"], dtype="str"), ["host_idle_w"]).iloc[0]
     assert (latest["host_idle_w"], latest["factor_id"]) == (900, "servers/aws-p5/2026-01-01")
 
 
 def test_tables_are_read_once_and_again_after_a_change(folder):
-    first = ref.load(folder)
-    assert ref.load(folder) is first
+    first = load(folder)
+    assert load(folder) is first
     rewrite(folder, "defaults", put(0, notes="changed"))
-    assert ref.load(folder) is not first
+    assert load(folder) is not first
 
 
 def test_package_is_valid_by_the_frictionless_library(monkeypatch):
     """Types, bounds, allowed values, primary and foreign keys, sizes and hashes, read by another reader."""
     from frictionless import Package
 
-    monkeypatch.chdir(ref.default_folder())
+    monkeypatch.chdir(default_folder())
     report = Package("datapackage.json").validate()
     assert report.valid, report.flatten(["name", "rowNumber", "fieldName", "message"])
-    assert {task.name for task in report.tasks} == {name.replace("_", "-") for name in ref.SHIPPED}
+    assert {task.name for task in report.tasks} == {name.replace("_", "-") for name in SHIPPED}

@@ -19,7 +19,7 @@ from test_amortize import branched_merged_and_rolled_back, counts, impacts
 from ft_emissions_pipeline import ledger, report
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.readers import REPAIRS
-from ft_emissions_pipeline.report import ReportData, charts, formatting, summary
+from ft_emissions_pipeline.report import ReportData, charts, figures, formatting, notices
 from ft_emissions_pipeline.report.data import BASIS_COUNTS, RUN_NOTES, SHOWN, count_bases
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -302,9 +302,9 @@ def page(html):
 
 
 def test_period_mean_is_a_ratio_of_sums():
-    rows = summary.with_bounds(DAYS, versions(RUNS))
+    rows = figures.with_bounds(DAYS, versions(RUNS))
 
-    models = summary.models(rows, RUNS).set_index("model_name")
+    models = figures.models(rows, RUNS).set_index("model_name")
 
     router = models.loc["router"]
     assert router["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
@@ -316,9 +316,9 @@ def test_period_mean_is_a_ratio_of_sums():
 
 
 def test_days_without_known_inferences_stay_out_of_the_mean():
-    rows = summary.with_bounds(DAYS, versions(RUNS))
+    rows = figures.with_bounds(DAYS, versions(RUNS))
 
-    summariser = summary.models(rows, RUNS).set_index("model_name").loc["summariser"]
+    summariser = figures.models(rows, RUNS).set_index("model_name").loc["summariser"]
 
     assert summariser["mean_gco2e_per_inference"] == pytest.approx(2.0, rel=1e-12)
     assert summariser["latest_date"] == pd.Timestamp("2026-01-06")
@@ -338,7 +338,7 @@ def test_a_version_that_nobody_used_adds_its_carbon_to_the_mean():
         ("idle", "summariser", "2026-01-06", 0.3, 0.0),
     )
 
-    model = summary.models(summary.with_bounds(days, versions(runs)), runs).iloc[0]
+    model = figures.models(figures.with_bounds(days, versions(runs)), runs).iloc[0]
 
     assert model["mean_gco2e_per_inference"] == pytest.approx(5.0, rel=1e-12)
     assert model["mean_gco2e_per_inference_p05"] == pytest.approx(2.5, rel=1e-12)
@@ -356,12 +356,12 @@ def test_two_versions_of_a_day_are_one_figure_by_their_sums():
         ("v1", "router", "2026-01-05", 0.1, 0.0), ("v2", "router", "2026-01-06", 0.3, 0.0)
     )
 
-    rows = summary.with_bounds(days, versions(runs))
+    rows = figures.with_bounds(days, versions(runs))
 
-    model = summary.models(rows, runs).iloc[0]
+    model = figures.models(rows, runs).iloc[0]
     assert model["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
     assert model["latest_status"] == "provisional"
-    points, step_days = summary.series(rows, ["router"])
+    points, step_days = figures.series(rows, ["router"])
     assert points["gco2e_per_inference"].tolist() == pytest.approx([1.0], rel=1e-12)
     assert step_days == 1
 
@@ -443,7 +443,7 @@ def test_repairs_are_counted_with_their_meaning(page):
 
 def test_a_run_counts_once_for_each_of_its_repairs():
     notes = pd.DataFrame({"repairs": ["conflict:pue conflict:epochs", "conflict:pue tasks_summed"]})
-    found = {each["word"]: each["runs"] for each in summary.repairs(notes, COUNTED[:0])}
+    found = {each["word"]: each["runs"] for each in notices.repairs(notes, COUNTED[:0])}
     assert found == {"conflict": 2, "tasks_summed": 1}
 
 
@@ -699,11 +699,11 @@ def test_models_of_one_version_have_no_lineage(page):
 
 
 def test_composition_keeps_every_gram():
-    frame = summary.composition(RUNS, ["router"], "others")
+    frame = figures.composition(RUNS, ["router"], "others")
     assert frame["model_name"].tolist() == ["router", "others"]
-    parts = frame[[*summary.CARBON_PARTS]].to_numpy()
+    parts = frame[[*figures.CARBON_PARTS]].to_numpy()
     assert parts.sum() == pytest.approx(RUNS["total_kgco2e"].sum(), rel=1e-12)
-    assert frame[[*summary.WATER_PARTS]].to_numpy().sum() == pytest.approx(9.0, rel=1e-12)
+    assert frame[[*figures.WATER_PARTS]].to_numpy().sum() == pytest.approx(9.0, rel=1e-12)
 
 
 def points(**values):
@@ -752,9 +752,9 @@ def test_long_periods_are_drawn_by_week_from_sums():
     days = inference_impacts(
         *((f"{day:%Y-%m-%d}", "router", "run-a", 100.0, 0.1, "actual", "final") for day in first)
     )
-    rows = summary.with_bounds(days, versions(RUNS))
+    rows = figures.with_bounds(days, versions(RUNS))
 
-    found, step_days = summary.series(rows, ["router"])
+    found, step_days = figures.series(rows, ["router"])
 
     assert step_days == 7
     assert len(found) == 58  # 402 days are 57 weeks and 3 days
@@ -780,7 +780,7 @@ def test_models_of_far_apart_years_have_their_own_days():
             "date": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-05"]),
         }
     )
-    _, own = summary.spans(near)
+    _, own = figures.spans(near)
     assert own
     wide = pd.DataFrame(
         {
@@ -788,7 +788,7 @@ def test_models_of_far_apart_years_have_their_own_days():
             "date": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-02", "2026-01-08"]),
         }
     )
-    spans, own = summary.spans(wide)
+    spans, own = figures.spans(wide)
     assert not own
     assert spans["b"] == (pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-09"))
 

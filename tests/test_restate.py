@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ft_emissions_pipeline import calendar_days
+from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, MODEL_VERSIONS, conform, empty
 
@@ -92,16 +94,16 @@ def test_moved_days_are_the_life_of_the_changed_versions_alone() -> None:
     same = version("a", "2026-01-01T06:00", "2026-01-03T06:00")
     old = versions(same, version("b", "2026-01-10", "2026-01-20", "open"))
     new = versions(same, version("b", "2026-01-10", "2026-01-12"))
-    days = differences.moved_days(old, new, pd.Timestamp("2026-01-15"))
+    days = life_days.moved_days(old, new, pd.Timestamp("2026-01-15"))
     assert [f"{day:%m-%d}" for day in days] == [f"01-{n}" for n in range(10, 16)]
-    assert differences.moved_days(old, old, pd.Timestamp("2026-01-15")).empty
+    assert life_days.moved_days(old, old, pd.Timestamp("2026-01-15")).empty
 
 
 def test_open_days_end_with_the_last_day_asked_for() -> None:
     held = versions(
         version("a", "2026-01-01", "2026-01-03"), version("b", "2026-01-03", "2026-02-03", "open")
     )
-    days = differences.open_days(held, pd.Timestamp("2026-01-05"))
+    days = life_days.open_days(held, pd.Timestamp("2026-01-05"))
     assert [f"{day:%m-%d}" for day in days] == ["01-03", "01-04", "01-05"]
 
 
@@ -111,7 +113,7 @@ def test_open_days_end_with_the_last_day_asked_for() -> None:
 )
 def test_ranges_cover_all_days_and_join_only_near_ones(numbers: list[int], gap: int) -> None:
     days = pd.DatetimeIndex([DAY + pd.Timedelta(days=n) for n in numbers])
-    found = differences.ranges(days, gap)
+    found = calendar_days.ranges(days, gap)
     for day in days:
         assert sum(first <= day <= last for first, last in found) == 1
     for (_, last), (first, _) in itertools.pairwise(found):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from warehouses import COMPUTED
 
 from ft_emissions_pipeline import reference, restatement, tables, token_time
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -294,8 +294,8 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
     expected = plan.by_model.set_index("model_name").loc["support-bot"]
     done = restatement.apply(warehouse, choices)
-    spread = rollups.expected_log_sd(choices.reference)
-    whole, _ = rollups.refreshed(warehouse, None, expected_log_sd=spread)
+    spread = stored_rollups.expected_log_sd(choices.reference)
+    whole, _ = stored_rollups.refreshed(warehouse, None, expected_log_sd=spread)
     pd.testing.assert_frame_equal(store.read(warehouse, tables.ROLLUPS), whole)
     now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
     for total in ("total_kgco2e", "total_water_l"):
@@ -352,7 +352,7 @@ def test_causes_are_named(warehouse: Path, choices: Callable, cause: str) -> Non
 def test_a_refitted_token_time_model_restates_what_it_predicted(
     warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = token_time.prior()
+    old = token_time.packaged()
     slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
     fitted = replace(old, coefficients=slower)
     monkeypatch.setattr(evaluate, "fit_prior", lambda _: fitted)
@@ -380,7 +380,7 @@ def test_a_prior_fitted_in_another_way_restates_what_it_predicted(
     warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows of the reference stay as they are."""
-    old = token_time.prior()
+    old = token_time.packaged()
     slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
     fitted = replace(old, coefficients=slower)
     file = tmp_path / "prior.json"

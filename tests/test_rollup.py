@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import rollups, stored_rollups
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     ROLLUPS,
@@ -284,7 +284,7 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
         ("2026-02-05", "a", "r1", 1, 4.0),
     )  # fmt: skip
     write(tmp_path, frame, spreads(runs=["r1"]))
-    whole, _ = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    whole, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     store.write(tmp_path, ROLLUPS, whole)
     made = []
     original = rollups.rollups
@@ -298,19 +298,21 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
 
     monkeypatch.setattr(rollups, "rollups", counting)
     days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
-    again, rows = rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
+    again, rows = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
     pd.testing.assert_frame_equal(again, whole)
     assert rollups.differences(again, rows).empty
 
     made.clear()
-    pd.testing.assert_frame_equal(rollups.of_days(tmp_path, days, expected_log_sd=0.1), whole)
+    pd.testing.assert_frame_equal(
+        stored_rollups.of_days(tmp_path, days, expected_log_sd=0.1), whole
+    )
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
 
     made.clear()
     moved = ledger(("2025-06-01", "a", "r1", 1, 9.0), ("2026-02-05", "a", "r1", 1, 4.0))
     write(tmp_path, moved, spreads(runs=["r1"]))
-    healed, rows = rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
+    healed, rows = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert ("month", "2025-06") in made
     assert rollups.differences(healed, rows).empty
     assert "2026-01" not in set(
@@ -320,18 +322,18 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
 
 def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
     write(tmp_path, ledger(("2025-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
-    whole, _ = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    whole, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     store.write(tmp_path, ROLLUPS, whole)
     write(tmp_path, ledger(("2024-06-01", "a", "r1", 1, 1.0)), spreads(runs=["r1"]))
     days = (pd.Timestamp("2025-06-01"), pd.Timestamp("2025-06-01"))
-    assert rollups.of_days(tmp_path, days, expected_log_sd=0.1).empty
+    assert stored_rollups.of_days(tmp_path, days, expected_log_sd=0.1).empty
 
 
 def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
-    found, rows = rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    found, rows = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     assert found.empty
     assert rollups.differences(found, rows).empty
-    assert rollups.of_warehouse(tmp_path, ["model", "month"]).empty
+    assert stored_rollups.of_warehouse(tmp_path, ["model", "month"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import api, methodology, normalize, tables, token_time
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis import advice, scenarios
 from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.reference import add_grid, load
 from ft_emissions_pipeline.warehouse import store
 
-FACTORS = ref.load()
+FACTORS = load()
 LOGGED = {
     "run_id": "logged", "gpu_model": "A100-SXM4-80GB", "gpu_count": 8, "server_model": "dgx-a100-640",
     "server_count": 1, "reserved_s": 36_000, "active_s": 36_000, "it_energy_kwh": 40,
@@ -250,8 +250,8 @@ def test_a_start_hour_takes_the_hours_of_your_own_series(tmp_path):
         f"{hour:%Y-%m-%dT%H:%M}Z,{100 if hour.hour < 6 else 300}\n" for hour in hours
     )
     (tmp_path / "grid.csv").write_text(text)
-    ref.add_grid(tmp_path / "grid.csv", tmp_path / "own", zone="Germany", source="ours", licence="ours")  # fmt: skip
-    own = ref.load(own=Path(tmp_path) / "own")
+    add_grid(tmp_path / "grid.csv", tmp_path / "own", zone="Germany", source="ours", licence="ours")  # fmt: skip
+    own = load(own=Path(tmp_path) / "own")
     run = {**LOGGED, "location": "Germany", "started_at": "2024-07-05T19:00:00Z"}
     for name in ("cloud_provider", "cloud_region"):
         del run[name]

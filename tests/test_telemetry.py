@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.cli import app
+from ft_emissions_pipeline.landing import days, telemetry
 from ft_emissions_pipeline.landing import index as landing
-from ft_emissions_pipeline.landing import telemetry
+from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, TELEMETRY, conform, empty
 
 NOON = pd.Timestamp("2026-03-01T12:00Z")
@@ -201,13 +202,13 @@ def test_files_of_a_scheduler_and_of_its_host_meet(folder):
 
 
 def test_a_run_over_midnight_has_the_telemetry_of_both_days(folder):
-    index = landing.scan(folder, ref.load(), SETTINGS, empty(LANDING_INDEX))
+    index = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
     first, last = pd.Timestamp("2026-03-01"), pd.Timestamp("2026-03-02")
-    days = [landing.telemetry_of(folder, index, day, day, SETTINGS) for day in (first, last)]
+    days = [days.telemetry_of(folder, index, day, day, SETTINGS) for day in (first, last)]
     assert [set(day["date"]) for day in days] == [{first}, {last}]
     assert sum(day["energy_kwh"].sum() for day in days) == pytest.approx(0.9)
-    made = landing.runs_of(folder, index, last, last, ref.load(), SETTINGS)
-    found, _ = telemetry.measured(made, pd.concat(days), landing.windows(index))
+    made = days.runs_of(folder, index, last, last, load(), SETTINGS)
+    found, _ = telemetry.measured(made, pd.concat(days), days.windows(index))
     assert found["gpu_energy_kwh"].tolist() == [pytest.approx(0.6)]
 
 
@@ -215,9 +216,9 @@ def test_telemetry_that_lands_late_touches_the_run_that_it_belongs_to(folder):
     late = folder / "host=node1" / "smi.csv"
     content = late.read_text()
     late.unlink()
-    before = landing.scan(folder, ref.load(), SETTINGS, empty(LANDING_INDEX))
+    before = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
     late.write_text("".join(content.splitlines(keepends=True)[:100]))
-    after = landing.scan(folder, ref.load(), SETTINGS, before)
+    after = landing.scan(folder, load(), SETTINGS, before)
     days = landing.touched_days(before, after)
     assert [f"{day:%m-%d}" for day in days] == ["03-01", "03-02"]
 
@@ -229,7 +230,7 @@ def test_runs_yaml_gives_a_file_of_samples_to_its_run(folder):
 
 
 def test_records_of_telemetry_are_counted(folder):
-    index = landing.scan(folder, ref.load(), SETTINGS, empty(LANDING_INDEX))
+    index = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
     counts = landing.outcomes(index, empty(RUNS)).set_index("source_uri")
     assert counts.loc["host=node1/smi.csv", "records"] == 361
     assert (counts["records"] == counts["used"] + counts["merged"] + counts["quarantined"]).all()
@@ -239,7 +240,7 @@ def test_records_of_telemetry_are_counted(folder):
 
 
 def test_a_hosts_coefficient_is_what_its_meter_saw_over_what_software_did():
-    found = telemetry.calibration(
+    found = meters.calibration(
         runs(
             {"run_id": "a", "it_energy_kwh": 1.0, "meter_energy_kwh": 1.2},
             {"run_id": "b", "it_energy_kwh": 3.0, "meter_energy_kwh": 3.2},

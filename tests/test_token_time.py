@@ -36,7 +36,7 @@ def work(factors, *changes):
 
 
 def predict(factors, *changes, **known):
-    return token_time.predict(token_time.prior(), work(factors, *changes), **known)
+    return token_time.predict(token_time.packaged(), work(factors, *changes), **known)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_long_steps_take_the_share_of_the_peak_and_short_ones_the_latency(factor
     one, two, long, longer = np.exp(predict(factors, *steps).log_s)
     assert one / two == pytest.approx(2.0, rel=1e-3)
     assert longer / long == pytest.approx(1.0, abs=0.01)
-    share = np.exp(token_time.prior().coefficients["share_of_peak"])
+    share = np.exp(token_time.packaged().coefficients["share_of_peak"])
     operations = work(factors).flop_parameters[0]
     assert long == pytest.approx(operations / (312e12 * share), rel=0.1)
 
@@ -142,7 +142,7 @@ def test_the_packaged_prior_is_the_fit_of_the_calibration(factors):
     theta, _ = token_time.fit.coefficients(
         rows.work, rows.log_s, rows.weights, calibration.shares(factors)
     )
-    packaged = token_time.prior()
+    packaged = token_time.packaged()
     assert packaged.training["rows_hash"] == own_runs.calibration_hash(factors), (
         "run `ft-emissions token-time fit` and commit what it writes"
     )
@@ -160,7 +160,7 @@ def test_an_outlier_hardly_moves_the_fit(factors):
 
 
 def test_the_artefact_comes_back_and_an_edited_one_is_refused():
-    model = token_time.prior()
+    model = token_time.packaged()
     assert from_json(to_json(model)).version == model.version
     assert from_rows(to_rows(model), model.version).coefficients == pytest.approx(
         model.coefficients
@@ -185,18 +185,18 @@ def own(factors, count, factor, spread=0.0):
         family="Llama 2", tokens=1e8, date=pd.Timestamp("2024-05-01"),
         micro_batch_size=draw.choice([1.0, 2.0, 8.0], count),
     )  # fmt: skip
-    rate = token_time.predict(token_time.prior(), workload(frame, factors)).log_s
+    rate = token_time.predict(token_time.packaged(), workload(frame, factors)).log_s
     return frame.assign(active_s=1e8 * np.exp(rate + spread * draw.standard_t(4, count)) * factor)
 
 
 def test_own_runs_shift_the_model_and_outliers_do_not(factors):
     runs = own(factors, 60, 1.5, 0.05)
     runs.loc[0, "active_s"] *= 1e4
-    model, better = own_runs.teach(token_time.prior(), runs, factors)
+    model, better = own_runs.teach(token_time.packaged(), runs, factors)
     assert better
     members = {name: runs[name] for name in ("gpu_id", "family")}
     found = token_time.predict(model, workload(runs, factors), members=members)
-    plain = token_time.predict(token_time.prior(), workload(runs, factors))
+    plain = token_time.predict(token_time.packaged(), workload(runs, factors))
     assert np.exp(found.log_s - plain.log_s) == pytest.approx(1.5, rel=0.1)
     assert (found.log_sd < plain.log_sd).all()
 
@@ -240,7 +240,7 @@ def test_own_runs_teach_the_pace_of_a_source(factors):
 def test_few_own_runs_leave_the_prior_in_force(factors):
     days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
     table = token_time.parameters(factors, days, own(factors, own_runs.ENOUGH - 1, 2.0))
-    assert set(table["factor_id"]) == {f"token_time/{token_time.prior().version}"}
+    assert set(table["factor_id"]) == {f"token_time/{token_time.packaged().version}"}
     assert token_time.parameters(factors, pd.DatetimeIndex([])).empty
 
 
@@ -248,14 +248,14 @@ def test_a_day_learns_from_runs_up_to_itself_alone(factors):
     days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
     table = token_time.parameters(factors, days, own(factors, 40, 2.0))
     versions = table.groupby("date")["factor_id"].unique().map(list)
-    assert versions.iloc[0] == [f"token_time/{token_time.prior().version}"]
+    assert versions.iloc[0] == [f"token_time/{token_time.packaged().version}"]
     assert versions.iloc[1] != versions.iloc[0]
 
 
 def test_a_day_rests_on_its_prior_whatever_own_runs_taught_it(factors):
     days = pd.DatetimeIndex(["2024-04-30", "2024-05-01"])
     table = token_time.parameters(factors, days, own(factors, 40, 2.0))
-    prior = token_time.prior()
+    prior = token_time.packaged()
     assert list(token_time.days_resting_on(prior, table)) == list(days)
     other = replace(prior, widths={**prior.widths, "known": 9.0})
     assert token_time.days_resting_on(other, table).empty
@@ -272,11 +272,11 @@ def test_a_fit_that_does_worse_on_held_out_runs_is_kept_but_not_in_force(factors
     exact = runs["model_name"].isin(["m1", "m2"])
     runs.loc[exact, "active_s"] *= 1.3
     table = token_time.parameters(factors, pd.DatetimeIndex(["2024-05-01"]), runs)
-    _, better = own_runs.teach(token_time.prior(), runs, factors)
+    _, better = own_runs.teach(token_time.packaged(), runs, factors)
     assert not better
     assert set(table["status"]) == {"in_force", "candidate"}
     chosen = token_time.models_by_day(table)[0][0]
-    assert chosen.version == token_time.prior().version
+    assert chosen.version == token_time.packaged().version
 
 
 def test_runs_that_log_tokens_and_time_teach(factors):

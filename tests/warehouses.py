@@ -12,7 +12,7 @@ import pandas as pd
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import ledger, methodology, normalize, reference, tables, token_time
 from ft_emissions_pipeline.impacts import footprint
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import rollups, stored_rollups
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.restatement import Choices
@@ -106,7 +106,7 @@ def everything(
     footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, profile, factors)
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
     versions = ledger.model_versions(footprints, usage, LAST, events)
-    spread = rollups.expected_log_sd(factors)
+    spread = stored_rollups.expected_log_sd(factors)
     shared = ledger.inference_impacts(
         versions, usage, runs["date"].min(), LAST, expected_log_sd=spread, events=events
     )

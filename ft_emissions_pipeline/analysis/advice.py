@@ -16,18 +16,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import api, methodology, uncertainty
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.impacts.footprint import (
-    INPUTS,
-    UncertainInputs,
-    chain_of,
-    footprint,
-    uncertain_inputs,
-)
-from ft_emissions_pipeline.landing import telemetry
-from ft_emissions_pipeline.normalize import IMPUTED, factors_used, normalize
+from ft_emissions_pipeline.impacts.footprint import chain_of, footprint
+from ft_emissions_pipeline.impacts.inputs import INPUTS, UncertainInputs, uncertain_inputs
+from ft_emissions_pipeline.normalize import IMPUTED, factors_used, meters, normalize
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
 from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 TIER_OF_BASIS = {"measured": "A", "disclosed": "B", "predicted": "C", "default": "D"}
@@ -104,7 +98,7 @@ def try_fields(
     *,
     only: str | None = None,
     profile: str = "default",
-    reference: ref.Reference | None = None,
+    reference: Reference | None = None,
     calibrate: bool = False,
     token_time: pd.DataFrame | None = None,
 ) -> Outcomes:
@@ -121,10 +115,10 @@ def try_fields(
     token_time : DataFrame, optional
         Rows of table `token_time_model` for the days of the runs; the packaged model by default.
     """
-    factors = reference or ref.load()
+    factors = reference or load()
     chosen = methodology.profile(profile)
     accepted, _ = api.accepted(runs, factors)
-    calibration = telemetry.calibration(accepted) if calibrate else None
+    calibration = meters.calibration(accepted) if calibrate else None
     valid = api.selected(accepted, only)
     models = api.models_in_force(valid, factors, token_time)
     made = api.footprints(valid, factors, chosen, calibration, models)
@@ -136,7 +130,7 @@ def of_footprints(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     run_impacts: pd.DataFrame,
-    reference: ref.Reference,
+    reference: Reference,
     profile: methodology.Profile,
     token_time: pd.DataFrame,
     calibration: pd.DataFrame | None = None,
@@ -243,7 +237,7 @@ def _totals(
     log_sd: Mapping[str, np.ndarray],
     routes: pd.DataFrame,
     profile: methodology.Profile,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> tuple[dict[str, np.ndarray], dict[str, uncertainty.Spread]]:
     chain = chain_of(routes, profile, reference)
 
@@ -292,7 +286,7 @@ def share_of_total_imputed(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     profile: methodology.Profile,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> pd.Series:
     r"""Return which share of each run's carbon rests on imputed inputs, however certain they are.
 

@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, ledger, methodology
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis import disclosed
-from ft_emissions_pipeline.impacts.footprint import INPUTS, footprint
+from ft_emissions_pipeline.impacts.footprint import footprint
+from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
+from ft_emissions_pipeline.reference import Reference, describe
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, NORMALIZED_RUNS, RUN_IMPACTS
 from ft_emissions_pipeline.warehouse import store
 
@@ -114,7 +115,7 @@ def explain(
     normalized: pd.Series,
     provenance: pd.DataFrame,
     impacts: pd.Series,
-    reference: ref.Reference,
+    reference: Reference,
     *,
     draws: int = 0,
     seed: int = 0,
@@ -175,7 +176,7 @@ TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
 def _drawn(
     normalized: pd.Series,
     provenance: pd.DataFrame,
-    reference: ref.Reference,
+    reference: Reference,
     profile: Profile,
     draws: int,
     seed: int,
@@ -191,7 +192,7 @@ def _drawn(
     }
 
 
-def _values(row: pd.Series, reference: ref.Reference, profile: Profile) -> dict[str, Any]:
+def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str, Any]:
     inputs = {name: float(row[name]) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
     modelled = row["energy_route"] == "power_model"
@@ -378,7 +379,7 @@ def _version(row: Mapping[Any, Any]) -> str:
     )
 
 
-def _origins(provenance: pd.DataFrame, used: set[str], reference: ref.Reference) -> Iterator[str]:
+def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
             "train_flop", "model_parameters", "it_energy_kwh", "token_lengths"}  # fmt: skip
@@ -399,10 +400,10 @@ def _shown(row: Any) -> str:
     return f"{row.value} ({_number(row.p05)} to {_number(row.p95)})"
 
 
-def _source_of(factor_id: str, reference: ref.Reference) -> str:
+def _source_of(factor_id: str, reference: Reference) -> str:
     if factor_id.startswith("methodology/"):
         return ": convention of the methodology, see docs/rules.md"
     if factor_id.startswith("token_time/"):
         return ": version of the token-time model, see docs/token_time.md"
-    row = ref.describe(reference, factor_id)
+    row = describe(reference, factor_id)
     return f": {row['source']}, {row['source_year']} ({row['verification']})"

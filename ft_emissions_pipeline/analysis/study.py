@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.landing import telemetry
+from ft_emissions_pipeline.normalize.meters import calibration
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     MODEL_EVENTS,
@@ -409,8 +409,8 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
 
 
 def meters(valid: pd.DataFrame) -> pd.DataFrame:
-    """Tell how much more each host's meter saw than software did, as `telemetry.calibration` has it."""
-    found = telemetry.calibration(valid).rename(columns={"coefficient": "value", "host": "subject"})
+    """Tell how much more each host's meter saw than software did, as `meters.calibration` has it."""
+    found = calibration(valid).rename(columns={"coefficient": "value", "host": "subject"})
     return _findings(
         found.assign(finding="meter", statistic="meter_over_software").to_dict("records")
     )
@@ -499,7 +499,7 @@ def of_warehouse(
         of(VALIDATED_RUNS, *_METERED),
         of(RUN_IMPACTS, "model_name", "total_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),
-        ref.load().tables["models"],
+        load().tables["models"],
         scale=scale,
     )
 

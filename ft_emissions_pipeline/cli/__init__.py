@@ -23,6 +23,7 @@ import typer
 from ft_emissions_pipeline.cli import reference as reference_cli
 from ft_emissions_pipeline.cli import rollup, study
 from ft_emissions_pipeline.cli.token_time import app as token_time_app
+from ft_emissions_pipeline.normalize import meters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -282,10 +283,9 @@ def _tell_of_ambiguous(records: pd.DataFrame, column: str) -> None:
 
 def _calibration(warehouse: str) -> pd.DataFrame:
     from ft_emissions_pipeline import tables
-    from ft_emissions_pipeline.landing import telemetry
     from ft_emissions_pipeline.warehouse import store
 
-    return telemetry.calibration(store.read(warehouse, tables.VALIDATED_RUNS))
+    return meters.calibration(store.read(warehouse, tables.VALIDATED_RUNS))
 
 
 def _tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:

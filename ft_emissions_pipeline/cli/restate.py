@@ -134,7 +134,7 @@ def _move(old: float, new: float, unit: str) -> str:
 
 
 def _days(days: pd.DatetimeIndex) -> str:
-    from ft_emissions_pipeline.restatement.differences import ranges
+    from ft_emissions_pipeline.calendar_days import ranges
 
     spans = ranges(days, 1)
     shown = [

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ft_emissions_pipeline.ledger import stored_rollups
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
@@ -30,11 +32,10 @@ def rollup(
 ) -> None:
     """Sum the per-inference table up, with intervals that know which factors runs share."""
     from ft_emissions_pipeline.cli import printed, refusals
-    from ft_emissions_pipeline.ledger import rollups as sums
 
     keys = [key.strip() for key in by.split(",") if key.strip()]
     with refusals():
-        found = sums.of_warehouse(warehouse, keys)
+        found = stored_rollups.of_warehouse(warehouse, keys)
     if form == "json":
         typer.echo(
             found.to_json(orient="records", date_format="iso", double_precision=12, indent=2)

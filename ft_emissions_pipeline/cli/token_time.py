@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typer
 
+from ft_emissions_pipeline.token_time.prior import write_prior
+
 app = typer.Typer(
     help="The model that turns tokens into time and energy.",
     no_args_is_help=True,
@@ -30,13 +32,12 @@ def show() -> None:
     """Print the model that comes with the package: every number, and what it was fitted on."""
     from ft_emissions_pipeline import token_time
 
-    typer.echo(token_time.to_json(token_time.prior()), nl=False)
+    typer.echo(token_time.to_json(token_time.packaged()), nl=False)
 
 
 @app.command()
 def fit() -> None:
     """Fit the prior anew on reference_data/calibration.csv and write it into the package."""
     from ft_emissions_pipeline import reference
-    from ft_emissions_pipeline.token_time import evaluate as evaluation
 
-    typer.echo(evaluation.write_prior(reference.load()))
+    typer.echo(write_prior(reference.load()))

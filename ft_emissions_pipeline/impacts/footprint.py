@@ -8,36 +8,25 @@ inferences (`amortize.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.impacts.inputs import by_run, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.normalize.energy import (
     GPU_POWERS,
-    POWER_INPUTS,
-    POWER_MODEL,
     flat_gpu_power_w,
     modelled_it_energy,
 )
-from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
+from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
-from ft_emissions_pipeline.token_time import MODEL_ID
-
-INPUTS = (
-    *POWER_INPUTS, "it_energy_kwh", "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh",
-    "electricity_water_l_per_kwh", "gpu_embodied_kgco2e", "server_embodied_kgco2e",
-    "gpu_embodied_water_l", "server_embodied_water_l", "hardware_use_life_h", "share_reserved",
-    "development_multiplier",
-)  # fmt: skip
-"""Columns of `normalized_runs` from which a footprint follows."""
 
 TOTALS = ("total_kgco2e", "total_water_l")
+
 
 Values = Mapping[str, Any]
 
@@ -149,7 +138,7 @@ def run_impacts(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     profile: Profile,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> pd.DataFrame:
     """Return the footprint of each run, with its interval and quality.
 
@@ -174,7 +163,7 @@ def impacts_and_spreads(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     profile: Profile,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what `run_impacts` does, and what each uncertain input has in it.
 
@@ -208,14 +197,14 @@ def impacts_and_spreads(
     frame["share_imputed"] = _share_imputed(
         spreads["total_kgco2e"].contributions, inputs.imputed, shape
     )
-    basis = _by_run(normalized["run_id"], provenance, "expected_use_life_days", "basis")
+    basis = by_run(normalized["run_id"], provenance, "expected_use_life_days", "basis")
     frame["expected_use_life_basis"] = basis.to_numpy()
     frame["quality_tier"] = _quality_tier(normalized, provenance)
     return conform(frame, RUN_IMPACTS), _run_spreads(normalized, spreads, inputs.shared)
 
 
 def chain_of(
-    normalized: pd.DataFrame, profile: Profile, reference: ref.Reference
+    normalized: pd.DataFrame, profile: Profile, reference: Reference
 ) -> Callable[[Values], dict[str, Any]]:
     """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
 
@@ -236,101 +225,6 @@ def together(values: Values) -> dict[str, Any]:
     times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
     draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
     return {**values, **times, **draw}
-
-
-@dataclass(frozen=True)
-class UncertainInputs:
-    """By input, an array over the runs: value, spread, whether it was imputed, and its factor.
-
-    `shared` names the row behind the spread, missing where the run errs alone.
-    """
-
-    values: dict[str, np.ndarray]
-    log_sd: dict[str, np.ndarray]
-    imputed: dict[str, np.ndarray]
-    shared: dict[str, np.ndarray]
-
-
-def uncertain_inputs(
-    normalized: pd.DataFrame, provenance: pd.DataFrame, reference: ref.Reference
-) -> UncertainInputs:
-    """Return the inputs of a footprint with their spreads.
-
-    Two come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
-    where both are predicted, it is from the same tokens on the same hardware, and they err together.
-    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted one
-    brings the error of its power along.
-    """
-    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
-    inputs = _inputs_of(values, normalized["run_id"], provenance)
-    pace = np.minimum(inputs.log_sd["active_s"], inputs.log_sd["reserved_s"])
-    for name in ("active_s", "reserved_s"):
-        inputs.log_sd[name] = np.sqrt(inputs.log_sd[name] ** 2 - pace**2)
-    inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
-    for each in (inputs.imputed, inputs.shared):
-        each["pace"] = each["reserved_s"]
-    linear = (normalized["energy_route"] == "power_model").to_numpy() & ~inputs.imputed[
-        "gpu_utilization"
-    ]
-    gsd = ref.default(reference, POWER_MODEL, normalized["date"]).value
-    inputs.values["power_model"] = np.ones(len(normalized))
-    inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
-    inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
-    shared = np.full(len(normalized), None, dtype="object")
-    shared[linear] = f"defaults/{POWER_MODEL}"
-    inputs.shared["power_model"] = shared
-    return inputs
-
-
-def _by_run(run_id: pd.Series, provenance: pd.DataFrame, field: str, column: str) -> pd.Series:
-    rows = provenance[provenance["field"] == field].set_index("run_id")[column]
-    return run_id.map(rows)
-
-
-def _inputs_of(
-    values: dict[str, np.ndarray], run_id: pd.Series, provenance: pd.DataFrame
-) -> UncertainInputs:
-    position = pd.Index(run_id)
-    spread = {name: np.zeros(len(position)) for name in INPUTS}
-    imputed = {name: np.zeros(len(position), dtype=bool) for name in INPUTS}
-    shared = {name: np.full(len(position), None, dtype="object") for name in INPUTS}
-    wanted = provenance[provenance["field"].isin(INPUTS)]
-    wanted = wanted.assign(shared=_shared_factors(wanted))
-    for field, rows in wanted.groupby("field", sort=False):
-        at = position.get_indexer(rows["run_id"])
-        known = at >= 0
-        log_sd = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
-        spread[str(field)][at[known]] = log_sd[known]
-        imputed[str(field)][at[known]] = rows["basis"].isin(IMPUTED).to_numpy()[known]
-        shared[str(field)][at[known]] = rows["shared"].to_numpy(dtype="object")[known]
-    return UncertainInputs(values, spread, imputed, shared)
-
-
-_YEAR = r"/\d{4}(?:-\d{2})*$"
-
-
-def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
-    """Return the reference row whose error runs share, missing where a value errs for itself.
-
-    Of several rows the first decides the spread. Rows of one place that differ in the year only
-    are one: a source that is wrong about a grid is wrong about it year after year; and so is a
-    token-time model, whatever own runs teach it from day to day. What software
-    measures errs with the software's assumptions, hence together; a meter, a sensor or somebody's
-    statement errs for itself.
-    """
-    first = provenance["factor_id"].str.split(" ", n=1).str[0].str.replace(_YEAR, "", regex=True)
-    first = first.mask(first.str.startswith(MODEL_ID, na=False), MODEL_ID.rstrip("/"))
-    by_software = (
-        (provenance["rule"] == "as_logged")
-        & (provenance["basis"] == "measured")
-        & provenance["field"].isin(_BY_SOFTWARE)
-    ) | (provenance["rule"] == "energy_of_components")
-    alone = (provenance["basis"] == "measured") | first.isna()
-    return first.mask(alone, None).mask(by_software, f"defaults/{SOFTWARE}")
-
-
-SOFTWARE = "gsd_software_measured"
-_BY_SOFTWARE = [field for field, (measured, _) in LOGGED_SPREAD.items() if measured == SOFTWARE]
 
 
 def _run_spreads(
@@ -372,12 +266,12 @@ def _quality_tier(normalized: pd.DataFrame, provenance: pd.DataFrame) -> np.ndar
     """Grade a run by what had to be imputed of hardware, time and place."""
     run_id = normalized["run_id"]
     guesses = sum(
-        _by_run(run_id, provenance, field, "basis").isin(IMPUTED).to_numpy().astype(int)
+        by_run(run_id, provenance, field, "basis").isin(IMPUTED).to_numpy().astype(int)
         for field in ("gpu_id", "reserved_s", "country_iso3")
     )
     metered = (normalized["energy_route"] == "meter").to_numpy()
     logged = (normalized["energy_route"] != "power_model").to_numpy()
-    placed = ~_by_run(run_id, provenance, "country_iso3", "basis").isin(IMPUTED).to_numpy()
+    placed = ~by_run(run_id, provenance, "country_iso3", "basis").isin(IMPUTED).to_numpy()
     return np.select(
         [metered & placed, (guesses == 0) | (logged & placed), guesses == 1],
         ["A", "B", "C"],

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.impacts.footprint import chain_of, uncertain_inputs
+from ft_emissions_pipeline.impacts.footprint import chain_of
+from ft_emissions_pipeline.impacts.inputs import uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.reference import Reference
 
 
 def simulate(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     profile: Profile,
-    reference: ref.Reference,
+    reference: Reference,
     *,
     draws: int,
     seed: int = 0,

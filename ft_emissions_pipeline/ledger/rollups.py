@@ -7,35 +7,30 @@ scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.tables import (
     GROUPS,
-    INFERENCE_IMPACTS,
-    MODEL_VERSIONS,
     PERIODS,
     ROLLUPS,
-    RUN_IMPACTS,
-    RUN_SPREADS,
     conform,
     empty,
 )
-from ft_emissions_pipeline.warehouse import store
 
 GROUP_KEYS = {"model": "model_name", "team": "team", "tag": "tag"}
+
+
 LABELS = ("team", "tag")
+
+
 KEYS = (*GROUP_KEYS, *PERIODS)
 """What a roll-up can be by; by nothing, it is one row for everything."""
+
 
 ADDITIVE = (
     "ledger_rows", "inferences", "expected_inferences",
@@ -43,15 +38,19 @@ ADDITIVE = (
     "allocated_water_l", "provisional_water_l", "uncounted_water_l",
 )  # fmt: skip
 
+
 _METRICS = (
     ("kgco2e", "total_kgco2e_log_sd", "gco2e_per_inference", GRAMS_PER_KG),
     ("water_l", "total_water_l_log_sd", "water_ml_per_inference", MILLILITRES_PER_LITRE),
 )
+
+
 NEEDED = (
     "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
     "allocated_water_l", "status",
 )  # fmt: skip
 """Columns of `inference_impacts` from which a roll-up follows."""
+
 
 CHECKED = ("date", "model_name", "inferences", "allocated_kgco2e", "allocated_water_l")
 """Columns of `inference_impacts` that `differences` compares roll-ups with."""
@@ -323,110 +322,3 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
             found.append(pair[~same].reset_index().assign(period=period, grouped_by=grouped_by))
     names = ["period", "date", "grouped_by", "name", "column", "rolled_up", "ledger"]
     return pd.concat(found, ignore_index=True).reindex(columns=names)
-
-
-def refreshed(
-    warehouse: str | Path,
-    days: tuple[pd.Timestamp, pd.Timestamp] | None,
-    *,
-    expected_log_sd: float,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return table `rollups` with the periods made anew that some days touch.
-
-    Parameters
-    ----------
-    warehouse : str or Path
-        Local folder, or URL of an object store.
-    days : (Timestamp, Timestamp) or None
-        First and last day whose rows may have changed; None for all days.
-    expected_log_sd : float
-        As for `roll_up`.
-
-    Returns
-    -------
-    rollups, ledger : DataFrame
-        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
-
-    Notes
-    -----
-    A period that no longer adds up, because a run ended before its roll-ups were written, is made
-    anew whatever the days are.
-    """
-    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
-    held = store.read(warehouse, ROLLUPS)
-    every = ledger["date"] if days is None else _each(days)
-    stale = differences(held, ledger)
-    due = {
-        period: pd.concat(
-            [period_start(every, period), stale.loc[stale["period"] == period, "date"]]
-        ).drop_duplicates()
-        for period in PERIODS
-    }
-    return _anew(warehouse, held, due, expected_log_sd), ledger
-
-
-def of_days(
-    warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp], *, expected_log_sd: float
-) -> pd.DataFrame:
-    """Return table `rollups` with just the periods made anew that some days touch.
-
-    Parameters
-    ----------
-    warehouse, days, expected_log_sd
-        As for `refreshed`, which also looks for other periods that no longer add up.
-    """
-    due = {period: period_start(_each(days), period).drop_duplicates() for period in PERIODS}
-    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd)
-
-
-def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
-    return pd.Series(pd.date_range(*days, unit="us"))
-
-
-def _anew(
-    warehouse: str | Path, held: pd.DataFrame, due: Mapping[str, pd.Series], expected_log_sd: float
-) -> pd.DataFrame:
-    """Replace the roll-ups of the periods that begin on the given days."""
-    ends = [start.to_period(p[0].upper()).end_time for p, starts in due.items() for start in starts]
-    if not ends:
-        return held
-    span = min(start for starts in due.values() for start in starts).date(), max(ends).date()
-    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
-    touched = pd.Series(False, rows.index)
-    for period, starts in due.items():
-        touched |= period_start(rows["date"], period).isin(starts)
-        held = held[(held["period"] != period) | ~held["date"].isin(starts)]
-    rows = rows[touched]
-    if len(rows):
-        spreads, labels = of_versions(warehouse, rows["model_version"])
-        made = rollups(rows, spreads, labels, expected_log_sd=expected_log_sd, due=due)
-        held = pd.concat([held, made])
-    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
-
-
-def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
-    made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
-    days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
-    spreads = store.read(warehouse, RUN_SPREADS, days)
-    labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
-    return spreads, labels.set_index("model_version")
-
-
-def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
-    """Return `roll_up` of all days of a warehouse."""
-    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
-    spreads, labels = of_versions(warehouse, rows["model_version"])
-    return roll_up(
-        rows,
-        spreads,
-        by,
-        expected_log_sd=expected_log_sd(ref.in_force(warehouse, keep=False)),
-        labels=labels,
-    )
-
-
-def expected_log_sd(reference: ref.Reference) -> float:
-    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
-    return math.log(ref.default(reference, "gsd_disclosed").value)

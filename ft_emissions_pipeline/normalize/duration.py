@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_flop
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
+from ft_emissions_pipeline.reference import default, resolve, take
 from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
@@ -34,7 +34,7 @@ def is_timed(frame: pd.DataFrame) -> pd.Series:
 
 def _default(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.default(context.reference, parameter, frame["date"])
+        row = default(context.reference, parameter, frame["date"])
         spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
         return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
 
@@ -43,7 +43,7 @@ def _default(parameter: str) -> Answer:
 
 def _model_named(*, ambiguous: bool) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        found = ref.resolve(context.reference, "models", frame["base_model"])
+        found = resolve(context.reference, "models", frame["base_model"])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
         return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
 
@@ -51,10 +51,10 @@ def _model_named(*, ambiguous: bool) -> Answer:
 
 
 def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.take(
+    row = take(
         context.reference, "models", frame["model_id"], ["parameters", "family"], on=frame["date"]
     )
-    found = ref.resolve(context.reference, "models", frame["base_model"])
+    found = resolve(context.reference, "models", frame["base_model"])
     spread = row["family"].map(_spread_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
     return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=spread)
 
@@ -90,7 +90,7 @@ def _work(frame: pd.DataFrame, context: Context) -> Workload:
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
     work = _work(frame, context)
-    model_row = ref.take(
+    model_row = take(
         context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
     )
     spread = np.hypot(
@@ -119,7 +119,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
     active, log_sd, busy = (np.full(len(frame), np.nan) for _ in range(3))
     version, note = (np.full(len(frame), np.nan, dtype="object") for _ in range(2))
     work = _work(frame, context)
-    models = ref.take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
+    models = take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
     guessed = context.imputed("gpu_id", frame.index)
     usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
     for model, days in models_by_day(context.token_time):
@@ -177,7 +177,7 @@ def _doubts(bits: int, time_s: float) -> str:
 
 def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray]:
     """Return the start-up and its log standard deviation; a managed service has one of its own."""
-    usual = ref.default(context.reference, "startup_s", frame["date"])
+    usual = default(context.reference, "startup_s", frame["date"])
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
     spread = np.where(
@@ -194,7 +194,7 @@ def _time(part: str) -> Answer:
         values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)
         factor_id = times.version
         if part == "reserved":
-            usual = ref.default(context.reference, "startup_s", frame["date"]).factor_id
+            usual = default(context.reference, "startup_s", frame["date"]).factor_id
             factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
         spread = getattr(times, f"{part}_log_sd")
         return Offer(values.where(np.isfinite(values)), factor_id, spread, times.note)
@@ -215,7 +215,7 @@ def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.default(context.reference, "reserved_per_active", frame["date"])
+    row = default(context.reference, "reserved_per_active", frame["date"])
     spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
     reserved = (frame["active_s"] * row.value).where(frame["active_s"] > 0)
     return Offer(reserved, row.factor_id, spread)
@@ -257,9 +257,7 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
         times.active_s, frame["active_s"].to_numpy(dtype=float),
         out=np.ones(len(frame)), where=logged & (frame["active_s"] > 0).to_numpy(),
     )  # fmt: skip
-    gpu = ref.take(
-        context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"]
-    )
+    gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"])
     idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
     values, spread = np.full(len(frame), np.nan), np.zeros(len(frame))
     for model, days in models_by_day(context.token_time):

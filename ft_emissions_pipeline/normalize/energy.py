@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
+from ft_emissions_pipeline.reference import Reference, default
 
 POWER_INPUTS = (
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",
@@ -82,9 +82,9 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
     return energy / equations.WATT_HOURS_PER_KWH
 
 
-def flat_gpu_power_w(reference: ref.Reference) -> float:
+def flat_gpu_power_w(reference: Reference) -> float:
     """Return the published profile's power per GPU, in watts."""
-    return ref.default(reference, "scope3_gpu_power_w").value
+    return default(reference, "scope3_gpu_power_w").value
 
 
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
@@ -169,9 +169,9 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
         With columns that the rule `energy_calibrated_by_meter` reads, and no logged total where it
         will answer.
     """
-    given = telemetry.uncalibrated(runs, coefficients)
+    given = meters.uncalibrated(runs, coefficients)
     found = coefficients.set_index("host").reindex(runs["host"].where(given)).set_axis(runs.index)
-    software = telemetry.software_energy(runs)
+    software = meters.software_energy(runs)
     # Of a single run, its own ratio says nothing of how ratios vary: a meter's spread is left.
     width = uncertainty.log_sd_of_interval(found["p05"], found["p95"])
     note = [

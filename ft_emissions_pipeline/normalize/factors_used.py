@@ -19,9 +19,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
+from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -36,18 +36,20 @@ from ft_emissions_pipeline.token_time import MODEL_ID
 EVERY_RUN = "*"
 """`factors_key` of the rows on which any run may rest: the defaults, which hold all spreads."""
 
+
 OF_ALLOCATION = "defaults/gsd_disclosed"
 """Spread of expected counts of inferences, which comes in after the run."""
+
 
 PER_RUN = frozenset({"run_id", "job_id", "host", "model_name", "parent_version"})
 """Texts by which nothing is looked up; whether they are there may matter all the same."""
 
+
 ASKED_BY_SIZE = ("gpu_count", "server_count", "model_parameters")
 """Numbers that decide which row answers."""
 
+
 KIND = ["factors_key", "methodology", "reference_version"]
-SHOWN = 5
-"""Changed rows that a cause names one by one."""
 
 
 def factors_key(runs: pd.DataFrame) -> pd.Series:
@@ -104,7 +106,7 @@ def stamps(
     runs: pd.DataFrame,
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return what leads from runs to their factor rows.
 
@@ -146,7 +148,7 @@ def stamps(
 
 
 def _named(
-    provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: ref.Reference
+    provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: Reference
 ) -> pd.DataFrame:
     """Return (factors_key, factor_id) of the rows that provenance names, or that stand behind it."""
     logged = provenance["rule"] == "as_logged"
@@ -171,7 +173,7 @@ def _named(
     ]
     # A peak or a count of active parameters is read where only the identity is written down.
     for table, identity in (("gpus", "gpu_id"), ("models", "model_id")):
-        row = ref.take(reference, table, normalized[identity], [])
+        row = take(reference, table, normalized[identity], [])
         pieces.append(
             pd.DataFrame(
                 {
@@ -183,7 +185,7 @@ def _named(
     return pd.concat(pieces, ignore_index=True).drop_duplicates()
 
 
-def row_hashes(reference: ref.Reference) -> pd.Series:
+def row_hashes(reference: Reference) -> pd.Series:
     """Return the hash of every row that is in force, by factor id."""
     rows = pd.concat(
         [frame[["factor_id", "row_hash"]] for frame in reference.tables.values()],
@@ -192,7 +194,12 @@ def row_hashes(reference: ref.Reference) -> pd.Series:
     return rows.set_index("factor_id")["row_hash"]
 
 
-def rows_in_force(ids: set[str], reference: ref.Reference) -> pd.DataFrame:
+def is_of_token_time(factor_id: str) -> bool:
+    """Say whether a factor is a version of the model that turns tokens into time."""
+    return factor_id.startswith(MODEL_ID)
+
+
+def rows_in_force(ids: set[str], reference: Reference) -> pd.DataFrame:
     """Return some rows of the reference tables, and token-time models, as rows of table `factor_rows`."""
     rows = [
         {"factor_id": row["factor_id"], "row_hash": row["row_hash"], "content": _as_json(row)}
@@ -223,118 +230,3 @@ def _as_json(row: Mapping[str, object]) -> str:
 
 def _plain(value: object) -> object:
     return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else value.item()  # type: ignore[attr-defined]
-
-
-def row_changes(
-    old: pd.DataFrame, new: pd.DataFrame, old_rows: pd.DataFrame, new_rows: pd.DataFrame
-) -> pd.DataFrame:
-    """Return what differs between two sets of factor rows, cell by cell.
-
-    Parameters
-    ----------
-    old, new : DataFrame
-        `factor_id` and `row_hash` of each set.
-    old_rows, new_rows : DataFrame
-        Table `factor_rows`, at least of these rows.
-
-    Returns
-    -------
-    DataFrame
-        `factor_id`, `row_hash` (the old one), `change` (changed, added, removed), `column`, `old`,
-        `new`: a row per cell that differs; of a row that came or went, or whose former content
-        nobody kept, one without a column.
-    """
-    both = old.merge(new, on="factor_id", how="outer", suffixes=("_old", "_new"))
-    before = {(r.factor_id, r.row_hash): r.content for r in old_rows.itertuples(index=False)}
-    after = {(r.factor_id, r.row_hash): r.content for r in new_rows.itertuples(index=False)}
-    found = []
-    for row in both[both["row_hash_old"].ne(both["row_hash_new"])].itertuples(index=False):
-        was = before.get((row.factor_id, row.row_hash_old))
-        now = after.get((row.factor_id, row.row_hash_new))
-        one = {"factor_id": row.factor_id, "row_hash": row.row_hash_old}
-        if _is_missing(row.row_hash_old) or _is_missing(row.row_hash_new):
-            change = "added" if _is_missing(row.row_hash_old) else "removed"
-            found.append({**one, "change": change})
-        elif was is None or now is None:
-            found.append({**one, "change": "changed"})
-        else:
-            cells, others = json.loads(was), json.loads(now)
-            found += [
-                {**one, "change": "changed", "column": name, "old": cells.get(name), "new": others.get(name)}
-                for name in sorted({*cells, *others})
-                if cells.get(name) != others.get(name)
-            ]  # fmt: skip
-    names = ["factor_id", "row_hash", "change", "column", "old", "new"]
-    return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[:4], "str"))
-
-
-def in_words(changes: pd.DataFrame) -> str:
-    """Return changes of factor rows as one line."""
-    lines = []
-    for factor_id, rows in changes.groupby("factor_id", sort=False):
-        cells = [
-            f"{row.column} {_shown(row.old)} -> {_shown(row.new)}"
-            for row in rows.itertuples(index=False)
-            if not _is_missing(row.column)
-        ]
-        what = {"added": "now used", "removed": "no longer used"}.get(rows["change"].iloc[0])
-        lines.append(f"{factor_id}: {what or ', '.join(cells) or 'changed'}")
-    more = f"; and {len(lines) - SHOWN} more rows" if len(lines) > SHOWN else ""
-    return "; ".join(lines[:SHOWN]) + more
-
-
-def _shown(cell: object) -> str:
-    if _is_missing(cell):
-        return "nothing"
-    return f"{cell:.12g}" if isinstance(cell, float) else str(cell)
-
-
-def is_of_token_time(factor_id: str) -> bool:
-    """Say whether a factor is a version of the model that turns tokens into time."""
-    return factor_id.startswith(MODEL_ID)
-
-
-def no_causes() -> pd.DataFrame:
-    """Return what `causes` does where factors explain nothing."""
-    return pd.DataFrame(columns=["cause", "cause_detail"], dtype="str")
-
-
-def causes(
-    pairs: pd.DataFrame, run_factors: pd.DataFrame, used: pd.DataFrame, rows: pd.DataFrame
-) -> pd.DataFrame:
-    """Return why versions were computed anew, as far as factors are why.
-
-    Parameters
-    ----------
-    pairs : DataFrame
-        `model_version`, `reference_version_old` and `reference_version_new`; `methodology`.
-    run_factors, used, rows : DataFrame
-        Tables `run_factors`, `factors_used` and `factor_rows`.
-
-    Returns
-    -------
-    DataFrame
-        By `model_version`: `cause` and `cause_detail`, both missing where the run rests on the same
-        rows as before. Versions of whose former rows nothing is known are left out.
-    """
-    keys = run_factors.set_index("run_id")["factors_key"]
-    kinds = pairs.assign(factors_key=pairs["model_version"].map(keys)).dropna()
-    columns = ["factors_key", "methodology", "reference_version_old", "reference_version_new"]
-    sets = dict(iter(used.groupby(KIND)[["factor_id", "row_hash"]]))
-    pieces = []
-    for kind, versions in kinds.groupby(columns, sort=False):
-        key, methodology, before, after = kind
-        old, new = (sets.get((key, methodology, version)) for version in (before, after))
-        if old is None or new is None:
-            continue
-        moved = row_changes(old, new, rows, rows)
-        ids = moved["factor_id"]
-        cause = "factor changed" if len(ids) else None
-        if len(ids) and ids.map(is_of_token_time).all():
-            cause = "token-time model changed"
-        pieces.append(
-            versions[["model_version"]].assign(cause=cause, cause_detail=in_words(moved) or None)
-        )
-    if not pieces:
-        return no_causes()
-    return pd.concat(pieces).set_index("model_version").astype("str")

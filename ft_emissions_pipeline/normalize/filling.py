@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.reference import Reference, default, nearest, period_note
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
 
 IMPUTED = ("predicted", "default")
@@ -29,7 +29,7 @@ IMPUTED = ("predicted", "default")
 class Context:
     """What rules may look at beside the runs; the last three grow as fields are filled."""
 
-    reference: ref.Reference
+    reference: Reference
     profile: Profile
     token_time: pd.DataFrame
     log_sd: dict[str, pd.Series] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Context:
 
     def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
         """Return the logarithm of a geometric standard deviation of the defaults, as of some days."""
-        gsd = np.asarray(ref.default(self.reference, name, days).value, dtype=float)
+        gsd = np.asarray(default(self.reference, name, days).value, dtype=float)
         return np.asarray(np.log(gsd))
 
     def imputed(self, name: str, index: pd.Index) -> np.ndarray:
@@ -102,7 +102,7 @@ def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
     column = str(names.name)
     notes = {}
     for name in names.dropna().unique():
-        near = ", ".join(ref.nearest(context.reference, kind, name)) or "none"
+        near = ", ".join(nearest(context.reference, kind, name)) or "none"
         notes[name] = (
             f"{column} {name!r} is not known in reference_data/{kind}.csv; nearest: {near}"
         )
@@ -195,7 +195,7 @@ def _piece(
     offer: Offer,
     taken: pd.Index,
     answered: pd.Series,
-    reference: ref.Reference,
+    reference: Reference,
 ) -> pd.DataFrame:
     values = frame.loc[taken, rule.field]
     low, high = _interval(values, _part(offer.log_sd, answered))
@@ -216,7 +216,7 @@ def _piece(
             "source": _part(offer.note, answered),
         }
     )
-    another_period = ref.period_note(reference, piece["factor_id"], piece["date"])
+    another_period = period_note(reference, piece["factor_id"], piece["date"])
     if another_period.notna().any():
         said = piece["source"].astype("str")
         piece["source"] = (said + "; " + another_period).fillna(said).fillna(another_period)

@@ -9,9 +9,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.reference import (
+    alternatives_log_sd,
+    at_year,
+    default,
+    managed_service,
+    resolve,
+    take,
+)
 
 NO_GPU = "none"
 """Stands in `gpu_id` where a log says that the run used no accelerator."""
@@ -19,7 +26,7 @@ NO_GPU = "none"
 
 def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        found = ref.resolve(context.reference, kind, frame[column])
+        found = resolve(context.reference, kind, frame[column])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
         return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
 
@@ -27,8 +34,8 @@ def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
 
 
 def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
-    found = ref.resolve(context.reference, "instances", frame["instance_type"])
-    row = ref.take(context.reference, "instances", found["id"], [column], on=frame["date"])
+    found = resolve(context.reference, "instances", frame["instance_type"])
+    row = take(context.reference, "instances", found["id"], [column], on=frame["date"])
     return Offer(row[column], factor_id=row["factor_id"])
 
 
@@ -59,9 +66,9 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
         table does not know takes the profile `generic-managed`.
     """
     named = frame["managed_service"].notna()
-    found = ref.resolve(context.reference, "managed_services", frame["managed_service"])["id"]
+    found = resolve(context.reference, "managed_services", frame["managed_service"])["id"]
     service = found.where(found.notna() | ~named, "generic-managed")
-    return ref.managed_service(
+    return managed_service(
         context.reference,
         service,
         frame["model_parameters"].astype("float64"),
@@ -91,17 +98,15 @@ def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
-    found = ref.resolve(context.reference, "servers", frame["server_model"])
-    row = ref.take(context.reference, "servers", found["id"], ["gpu_id"], on=frame["date"])
+    found = resolve(context.reference, "servers", frame["server_model"])
+    row = take(context.reference, "servers", found["id"], ["gpu_id"], on=frame["date"])
     note = _unknown_hardware("gpu_id", frame, context)
     return Offer(row["gpu_id"], factor_id=row["factor_id"], note=note)
 
 
 def _common(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        found = ref.at_year(
-            context.reference, "common_hardware", None, frame["date"].dt.year, column
-        )
+        found = at_year(context.reference, "common_hardware", None, frame["date"].dt.year, column)
         return Offer(
             found["value"],
             factor_id=found["factor_id"],
@@ -118,16 +123,14 @@ def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.
 
 
 def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
-    found = ref.resolve(context.reference, "managed_services", frame["managed_service"])["id"]
+    found = resolve(context.reference, "managed_services", frame["managed_service"])["id"]
     service = frame["managed_service"].where(found.isna())
     hardware = _unknown_hardware(column, frame, context)
     return hardware.fillna(unknown_names(service, "managed_services", context))
 
 
 def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.take(
-        context.reference, "gpus", frame["gpu_id"], ["usual_server_id"], on=frame["date"]
-    )
+    row = take(context.reference, "gpus", frame["gpu_id"], ["usual_server_id"], on=frame["date"])
     note = _unknown_hardware("server_id", frame, context)
     return Offer(row["usual_server_id"], factor_id=row["factor_id"], note=note)
 
@@ -138,9 +141,7 @@ def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:
 
 
 def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    row = ref.take(
-        context.reference, "servers", frame["server_id"], ["gpu_count"], on=frame["date"]
-    )
+    row = take(context.reference, "servers", frame["server_id"], ["gpu_count"], on=frame["date"])
     return row.set_axis(["slots", "factor_id"], axis=1)
 
 
@@ -173,7 +174,7 @@ def _name_from(column: str) -> Answer:
 
 def _gpu_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, "gpus", frame["gpu_id"], [column], on=frame["date"])
+        row = take(context.reference, "gpus", frame["gpu_id"], [column], on=frame["date"])
         spread = context.log_gsd("gsd_hardware_power", frame["date"])
         return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
 
@@ -184,12 +185,10 @@ def _gpu_factor(column: str, target: str) -> Rule:
 
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(
-            context.reference, table, frame[id_column], [value, low, high], on=frame["date"]
-        )
+        row = take(context.reference, table, frame[id_column], [value, low, high], on=frame["date"])
         spread = uncertainty.log_sd_of_interval(row[low], row[high])
         if table == "gpu_embodied":
-            others = ref.alternatives_log_sd(context.reference, table, frame[id_column])
+            others = alternatives_log_sd(context.reference, table, frame[id_column])
             spread = np.maximum(spread, others)
         return Offer(row[value], factor_id=row["factor_id"], log_sd=spread)
 
@@ -197,7 +196,7 @@ def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answ
 
 
 def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.take(
+    row = take(
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
         where={"method": "instance_share"}, on=frame["date"],
     )  # fmt: skip
@@ -209,7 +208,7 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
 
 def _server_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.take(context.reference, "servers", frame["server_id"], [column], on=frame["date"])
+        row = take(context.reference, "servers", frame["server_id"], [column], on=frame["date"])
         values = row[column] * frame["server_count"] if column == "cpu_count" else row[column]
         power = context.log_gsd("gsd_hardware_power", frame["date"])
         spread = 0.0 if column == "cpu_count" else power
@@ -232,7 +231,7 @@ def _without_gpu(target: str) -> Rule:
 
 def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = ref.default(context.reference, parameter, frame["date"])
+        row = default(context.reference, parameter, frame["date"])
         spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
         return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.equations import GRAMS_PER_KG
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
@@ -24,6 +23,7 @@ from ft_emissions_pipeline.normalize.filling import (
     apply,
     unknown_names,
 )
+from ft_emissions_pipeline.reference import alternatives_log_sd, at_year, hourly_grid, resolve, take
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -37,9 +37,9 @@ def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _region(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    provider = ref.resolve(context.reference, "providers", _provider_words(frame))["id"]
-    named = ref.resolve(context.reference, "cloud_regions", frame["cloud_region"], provider)
-    located = ref.resolve(context.reference, "cloud_regions", frame["location"], provider)
+    provider = resolve(context.reference, "providers", _provider_words(frame))["id"]
+    named = resolve(context.reference, "cloud_regions", frame["cloud_region"], provider)
+    located = resolve(context.reference, "cloud_regions", frame["location"], provider)
     return named.where(named["id"].notna(), located)
 
 
@@ -51,20 +51,20 @@ def _provider_words(frame: pd.DataFrame) -> pd.Series:
 def _of_region(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = _region(frame, context)
-        row = ref.take(context.reference, "cloud_regions", found["id"], [column], on=frame["date"])
+        row = take(context.reference, "cloud_regions", found["id"], [column], on=frame["date"])
         return Offer(row[column], factor_id=row["factor_id"])
 
     return offer
 
 
 def _country_named(frame: pd.DataFrame, context: Context) -> Offer:
-    found = ref.resolve(context.reference, "countries", frame["location"])
+    found = resolve(context.reference, "countries", frame["location"])
     return Offer(found["id"], factor_id=found["alias_factor_id"])
 
 
 def _country_of_state(frame: pd.DataFrame, context: Context) -> Offer:
     """Take a US state, as CodeCarbon and disclosures name it, for a place in the USA."""
-    found = ref.resolve(context.reference, "us_states", frame["location"])
+    found = resolve(context.reference, "us_states", frame["location"])
     return Offer(
         found["id"].map(lambda _: "USA", na_action="ignore"), factor_id=found["alias_factor_id"]
     )
@@ -86,7 +86,7 @@ def _country(frame: pd.DataFrame, _: Context) -> pd.Series:
 
 def _in_region(frame: pd.DataFrame, context: Context, column: str) -> pd.Series:
     found = region_id(frame, context)
-    rows = ref.take(context.reference, "cloud_regions", found, [column], on=frame["date"])
+    rows = take(context.reference, "cloud_regions", found, [column], on=frame["date"])
     return rows[column]
 
 
@@ -96,7 +96,7 @@ def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
     of_region = "US-" + _in_region(frame, context, "us_state")
-    named = ref.resolve(context.reference, "us_states", frame["location"])["id"]
+    named = resolve(context.reference, "us_states", frame["location"])["id"]
     return of_region.where(of_region.notna(), named)
 
 
@@ -105,13 +105,13 @@ def _world(frame: pd.DataFrame, _: Context) -> pd.Series:
 
 
 def _provider(frame: pd.DataFrame, context: Context) -> pd.Series:
-    return ref.resolve(context.reference, "providers", _provider_words(frame))["id"]
+    return resolve(context.reference, "providers", _provider_words(frame))["id"]
 
 
 def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
-        found = ref.at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
+        found = at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
         age = (frame["date"].dt.year - found["year"]).abs()
         return Offer(
             found["value"],
@@ -147,7 +147,7 @@ def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None =
 
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
-        found = ref.at_year(
+        found = at_year(
             context.reference, "grid_intensity", wanted, frame["date"].dt.year, "gco2e_per_kwh"
         )
         # What another year adds comes on top of what the width of the zone leaves open.
@@ -157,7 +157,7 @@ def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None =
         spread = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
         if other is not None:
             equal = pd.DataFrame({"zone_type": other[0], "zone": other[1](frame, context)})
-            says = ref.at_year(
+            says = at_year(
                 context.reference, "grid_intensity", equal, frame["date"].dt.year, "gco2e_per_kwh"
             )["value"]
             # Root mean square over the two, the one that is taken being at no distance.
@@ -194,7 +194,7 @@ def _own_hours(frame: pd.DataFrame, context: Context) -> Offer:
     end = frame["ended_at"].mask(guessed, frame["ended_at"].dt.ceil("D"))
     for zone_type, keys in ZONES:
         zones = keys(frame, context).where(found["factor_id"].isna())
-        here = ref.hourly_grid(context.reference, zone_type, zones, start, end)
+        here = hourly_grid(context.reference, zone_type, zones, start, end)
         found = found.where(here["factor_id"].isna(), here)
     days = frame["date"]
     uncovered = (1 - found["covered"]) * context.log_gsd("gsd_grid_same_year", days)
@@ -222,7 +222,7 @@ def _own(accounting: str) -> Answer:
         for zone_type, keys in ZONES:
             zones = keys(frame, context).where(found["factor_id"].isna())
             wanted = pd.DataFrame({"accounting": accounting, "zone_type": zone_type, "zone": zones})
-            here = ref.take(
+            here = take(
                 context.reference,
                 "own_grid",
                 wanted,
@@ -243,10 +243,8 @@ def _own(accounting: str) -> Answer:
 def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
-        row = ref.take(
-            context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"]
-        )
-        others = ref.alternatives_log_sd(context.reference, "electricity_water", wanted)
+        row = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
+        others = alternatives_log_sd(context.reference, "electricity_water", wanted)
         spread = np.maximum(context.log_gsd(gsd, frame["date"]), others)
         return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=spread)
 

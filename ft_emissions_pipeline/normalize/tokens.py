@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
+from ft_emissions_pipeline.reference import default
 from ft_emissions_pipeline.token_time.padding import (
     FLOP_PER_PARAMETER_TOKEN,
     expected_padded_tokens,
@@ -126,7 +126,7 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
         frame["train_flop"], frame["model_parameters"].where(known), FLOP_PER_PARAMETER_TOKEN
     )
     # The trainer leaves embeddings out of the parameters, so the quotient is low by their share.
-    share = ref.default(context.reference, "embedding_share", frame["date"])
+    share = default(context.reference, "embedding_share", frame["date"])
     tokens = tokens / (1 - share.value)
     spread = np.hypot(
         uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
@@ -150,7 +150,7 @@ def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
-    row = ref.default(context.reference, "tokens_padded_per_unpadded", frame["date"])
+    row = default(context.reference, "tokens_padded_per_unpadded", frame["date"])
     spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
     return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, spread)
 
@@ -162,7 +162,7 @@ def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
 
 def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
     """Take sequences of usual length where their number is known, but nothing of their length."""
-    length = ref.default(context.reference, "sequence_length", frame["date"])
+    length = default(context.reference, "sequence_length", frame["date"])
     tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
     steps = _from_steps(frame.assign(sequence_length=length.value), context).values
     spread = uncertainty.log_sd_of_interval(length.p05, length.p95)

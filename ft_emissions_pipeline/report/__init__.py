@@ -1,7 +1,7 @@
 """The page that shows an auditor the figures, what they rest on, and what was left out.
 
 Put here: writing the page beside the tables. Keep out: reading the tables (`data.py`), sums over
-them (`summary.py`), charts (`charts.py`), how numbers look (`formatting.py`) and the page itself
+them (`figures.py`), charts (`charts.py`), how numbers look (`formatting.py`) and the page itself
 (`page.py`, `template.html`). Nothing of the report computes a footprint; what to disclose next, `advice.py` finds
 from the stored runs.
 """

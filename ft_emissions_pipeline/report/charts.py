@@ -1,6 +1,6 @@
 """Charts as SVG that can stand inside a page.
 
-Put here: what is drawn, and the SVG made of it. Keep out: sums (`summary.py`) and the text beside
+Put here: what is drawn, and the SVG made of it. Keep out: sums (`figures.py`) and the text beside
 a chart (`template.html`). Colours are legible on white and on black; text and lines take the
 colour of the page around them.
 """
@@ -66,7 +66,7 @@ def scales(points: pd.DataFrame, metric: Metric) -> tuple[dict[str, Scale], bool
     Parameters
     ----------
     points : DataFrame
-        What `summary.series` returns.
+        What `figures.series` returns.
     metric : Metric
         What is drawn.
     """
@@ -91,7 +91,7 @@ def over_time(
     Parameters
     ----------
     points : DataFrame
-        One model's rows of `summary.series`.
+        One model's rows of `figures.series`.
     metric : Metric
         What is drawn.
     scale : Scale

@@ -1,7 +1,7 @@
 """What the report is made of, read from the warehouse.
 
 Put here: which tables the report shows, and their reading. Keep out: everything that adds up or
-selects (`summary.py`).
+selects (`figures.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from ft_emissions_pipeline import api, methodology, tables
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis import advice, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
-from ft_emissions_pipeline.landing import telemetry
+from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.reference import in_force, refusal
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -147,7 +147,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=_advice(warehouse, run_impacts, run_notes, pinned),
         versions=pinned,
-        refused_reference=ref.refusal(warehouse),
+        refused_reference=refusal(warehouse),
     )
 
 
@@ -161,7 +161,7 @@ def _advice(
     nothing = pd.DataFrame(columns=list(ADVICE))
     if run_impacts.empty:
         return nothing
-    factors = ref.in_force(warehouse, keep=False)
+    factors = in_force(warehouse, keep=False)
     known = run_impacts[
         (run_impacts["reference_version"] == factors.version)
         & run_impacts["methodology"].isin(list(methodology.PROFILES))
@@ -185,7 +185,7 @@ def _advice(
         return nothing
     calibration = None
     if (run_notes["energy_route"] == "calibrated").any():
-        calibration = telemetry.calibration(store.read(warehouse, VALIDATED_RUNS))
+        calibration = meters.calibration(store.read(warehouse, VALIDATED_RUNS))
     models = api.stored_models(warehouse, runs, factors)
     found = [
         advice.best(

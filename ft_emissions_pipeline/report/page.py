@@ -1,7 +1,7 @@
 """From the report's data to its HTML.
 
 Put here: what of the summaries goes into the template, and how much of it. Keep out: sums
-(`summary.py`), charts (`charts.py`) and markup (`template.html`).
+(`figures.py`), charts (`charts.py`) and markup (`template.html`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from ft_emissions_pipeline import methodology
 from ft_emissions_pipeline.analysis import disclosed, study
-from ft_emissions_pipeline.report import charts, formatting, summary
+from ft_emissions_pipeline.report import charts, figures, formatting, notices
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES
 
@@ -56,24 +56,24 @@ def page(data: ReportData) -> str:
     data : ReportData
         What `data.read` returns.
     """
-    rows = summary.with_bounds(data.inference_impacts, data.model_versions)
-    models = summary.models(rows, data.run_impacts)
+    rows = figures.with_bounds(data.inference_impacts, data.model_versions)
+    models = figures.models(rows, data.run_impacts)
     drawn = [str(name) for name in models["model_name"].head(MODELS_IN_CHARTS)]
-    points, step_days = summary.series(rows, drawn)
-    spans, own_days = summary.spans(points)
-    runs = summary.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
-    moves = summary.latest_restatements(data.restatements, MOVES_SHOWN)
+    points, step_days = figures.series(rows, drawn)
+    spans, own_days = figures.spans(points)
+    runs = figures.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
+    moves = notices.latest_restatements(data.restatements, MOVES_SHOWN)
     compared = disclosed.compared(data.disclosed, data.run_impacts)
     explained = study.side_by_side(data.study)
     told = explained[explained["r2"].notna()]
-    not_joined = summary.not_joined(data.landed)
-    fields = summary.bases(data.basis_counts)
-    remedies, conventions = summary.remedies(fields)
-    fleet = summary.totals(data.run_impacts)
+    not_joined = notices.not_joined(data.landed)
+    fields = notices.bases(data.basis_counts)
+    remedies, conventions = notices.remedies(fields)
+    fleet = figures.totals(data.run_impacts)
     profiles = sorted(data.run_impacts["methodology"].unique())
     return _template().render(
         data=data,
-        period=summary.period(data.inference_impacts, data.run_impacts),
+        period=figures.period(data.inference_impacts, data.run_impacts),
         profiles=profiles,
         reference_versions=sorted(data.run_impacts["reference_version"].unique()),
         fleet=fleet,
@@ -82,8 +82,8 @@ def page(data: ReportData) -> str:
         models=models.head(MODELS_IN_TABLE).to_dict("records"),
         all_models=len(models),
         drawn=len(drawn),
-        sums=summary.latest_sums(data.rollups, PERIODS_SHOWN, LABELS_SHOWN),
-        lineages=summary.lineages(
+        sums=figures.latest_sums(data.rollups, PERIODS_SHOWN, LABELS_SHOWN),
+        lineages=figures.lineages(
             data.model_versions,
             data.run_impacts,
             [str(name) for name in models["model_name"].head(LINEAGES_SHOWN)],
@@ -97,15 +97,15 @@ def page(data: ReportData) -> str:
         runs=runs.to_dict("records"),
         shown_runs=set(runs["run_id"]),
         advice={row["run_id"]: row for row in data.advice.to_dict("records")},
-        model_advice=summary.advice_by_model(data.advice, data.run_impacts),
+        model_advice=figures.advice_by_model(data.advice, data.run_impacts),
         fields=fields[fields["imputed"] > 0].to_dict("records"),
         known_fields=fields.loc[fields["imputed"] == 0, "field"].tolist(),
         remedies=remedies[:REMEDIES_SHOWN],
         all_remedies=len(remedies),
         conventions=conventions,
         bases=BASES,
-        refusals=summary.refusals(data.quarantine, REASON_EXAMPLES),
-        landed=summary.landed_records(data.landed),
+        refusals=notices.refusals(data.quarantine, REASON_EXAMPLES),
+        landed=notices.landed_records(data.landed),
         compared=compared.head(COMPARED_SHOWN).to_dict("records"),
         all_compared=len(compared),
         compared_sums=compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
@@ -115,13 +115,13 @@ def page(data: ReportData) -> str:
         findings=study.compared(data.study).head(FINDINGS_SHOWN).to_dict("records"),
         questions=study.QUESTIONS,
         quantities=study.QUANTITIES,
-        repairs=summary.repairs(data.run_notes, data.usage_notes),
+        repairs=notices.repairs(data.run_notes, data.usage_notes),
         not_joined=not_joined[:NOT_JOINED_SHOWN],
         all_not_joined=len(not_joined),
-        causes=summary.causes(data.restatements).to_dict("records"),
+        causes=notices.causes(data.restatements).to_dict("records"),
         moves=moves.to_dict("records"),
         switches={name: _switches(name) for name in profiles},
-        own=summary.own_footprint(data.pipeline_footprint, fleet["total_kgco2e"]),
+        own=figures.own_footprint(data.pipeline_footprint, fleet["total_kgco2e"]),
     )
 
 
@@ -178,7 +178,7 @@ def _compositions(data: ReportData, drawn: list[str], models: int) -> list[dict[
     if data.run_impacts.empty:
         return []
     others = f"{models - len(drawn)} other models"
-    frame = summary.composition(data.run_impacts, drawn, others)
+    frame = figures.composition(data.run_impacts, drawn, others)
     found = []
     for what, unit in (("carbon", "kgCO2e"), ("water", "L")):
         title = f"What {what} consists of"

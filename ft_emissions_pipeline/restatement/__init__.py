@@ -8,6 +8,6 @@ printing (`cli_restate.py`).
 
 from ft_emissions_pipeline.restatement.apply import CheckFailed, Done, apply, causes_by_factors
 from ft_emissions_pipeline.restatement.plan import Plan, plan
-from ft_emissions_pipeline.restatement.recompute import Choices
+from ft_emissions_pipeline.stages import Choices
 
 __all__ = ["CheckFailed", "Choices", "Done", "Plan", "apply", "causes_by_factors", "plan"]

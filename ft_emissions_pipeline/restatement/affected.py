@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.normalize import factors_used, place
-from ft_emissions_pipeline.normalize.factors_used import KIND
+from ft_emissions_pipeline.normalize.factors_used import KIND, is_of_token_time
 from ft_emissions_pipeline.normalize.filling import Context
+from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.reference.declaration import TABLES as REFERENCE_TABLES
+from ft_emissions_pipeline.reference.difference import row_changes
 from ft_emissions_pipeline.restatement import differences, recompute
-from ft_emissions_pipeline.restatement.recompute import STAMPS, Choices
+from ft_emissions_pipeline.restatement.recompute import STAMPS
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -107,7 +109,7 @@ def affected(warehouse: str | Path, choices: Choices) -> Affected:
     )
 
 
-def _kinds(of_runs: pd.DataFrame, reference: ref.Reference) -> pd.DataFrame:
+def _kinds(of_runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Return each run with the number of its kind; a validity that begins midyear parts a kind."""
     dates = [
         pd.DatetimeIndex(pd.concat([t["valid_from"], t["valid_to"] + pd.Timedelta(days=1)]).dropna())
@@ -143,20 +145,20 @@ def _first_runs(kinds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _changed_rows(
-    warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, reference: ref.Reference
+    warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, reference: Reference
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the changed cells of used rows, and the kinds that rest on a row with a changed value."""
     present = kinds[KIND].drop_duplicates()
     every = present.assign(factors_key=factors_used.EVERY_RUN).drop_duplicates()
     used = used.merge(pd.concat([present, every]), on=KIND)
     # A day's token-time model is no reference row; whether it moved, a run of the kind tells.
-    used = used[~used["factor_id"].map(factors_used.is_of_token_time).astype(bool)]
+    used = used[~used["factor_id"].map(is_of_token_time).astype(bool)]
     now = used["factor_id"].map(factors_used.row_hashes(reference))
     stale = used[used["row_hash"].ne(now)]
     old = stale[["factor_id", "row_hash"]].drop_duplicates()
     before = store.read(warehouse, FACTOR_ROWS).merge(old, on=["factor_id", "row_hash"])
     after = factors_used.rows_in_force(set(old["factor_id"]), reference)
-    cells = factors_used.row_changes(old, after[["factor_id", "row_hash"]], before, after)
+    cells = row_changes(old, after[["factor_id", "row_hash"]], before, after)
     # A better source for the same value is worth a line, but moves nothing.
     values = {f.name for table in REFERENCE_TABLES.values() for f in table.own}
     counts = cells[cells["column"].isna() | cells["column"].isin(values | {"valid_from", "valid_to"})]  # fmt: skip
@@ -220,7 +222,7 @@ def _changed_models(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     key = list(FIELD_PROVENANCE.key)
     both = old[[*key, "factor_id"]].merge(new[[*key, "factor_id"]], on=key, suffixes=("_old", "_new"))  # fmt: skip
     was, now = (both[f"factor_id_{of}"].str.split(" ").str[0].fillna("") for of in ("old", "new"))
-    models = (was + now).map(factors_used.is_of_token_time).astype(bool)
+    models = (was + now).map(is_of_token_time).astype(bool)
     changed = pd.DataFrame(
         {"factor_id": was, "change": "changed", "column": "version", "old": was, "new": now}
     )

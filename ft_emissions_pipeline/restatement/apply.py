@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from ft_emissions_pipeline import ledger
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import life_days, stored_rollups
 from ft_emissions_pipeline.normalize import factors_used
-from ft_emissions_pipeline.restatement import differences, recompute
+from ft_emissions_pipeline.restatement import causes, differences, recompute
 from ft_emissions_pipeline.restatement.affected import affected
-from ft_emissions_pipeline.restatement.recompute import Choices
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
     FACTOR_ROWS,
@@ -137,7 +137,7 @@ def _restate_days(
     models = recompute.related(warehouse, set(runs["model_name"]))
     versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
     schedule = ledger.monthly_schedule(versions, usage, as_of, events)
-    days = differences.life_days(recompute.moved_versions(stored, versions, ids), as_of)
+    days = life_days.life_days(recompute.moved_versions(stored, versions, ids), as_of)
     moved = empty(RESTATEMENTS)
     for table, frame in ((MODEL_VERSIONS, versions), (AMORTISATION_SCHEDULE, schedule)):
         _check(frame, table)
@@ -151,7 +151,7 @@ def _restate_days(
             last,
             events=events,
             schedule=schedule,
-            expected_log_sd=rollups.expected_log_sd(choices.reference),
+            expected_log_sd=stored_rollups.expected_log_sd(choices.reference),
         )
         made = pd.DatetimeIndex(runs["date"].unique())
         moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days, made)
@@ -182,8 +182,8 @@ def _reallocate(
 
 def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> None:
     if len(days):
-        spread = rollups.expected_log_sd(choices.reference)
-        sums = rollups.of_days(warehouse, (days.min(), days.max()), expected_log_sd=spread)
+        spread = stored_rollups.expected_log_sd(choices.reference)
+        sums = stored_rollups.of_days(warehouse, (days.min(), days.max()), expected_log_sd=spread)
         _check(sums, ROLLUPS)
         store.write(warehouse, ROLLUPS, sums)
 
@@ -216,8 +216,8 @@ def causes_by_factors(
     )
     pairs = pairs[pairs["reference_version_old"] != pairs["reference_version_new"]]
     if pairs.empty:
-        return factors_used.no_causes()
-    return factors_used.causes(
+        return causes.no_causes()
+    return causes.causes(
         pairs.drop_duplicates(),
         store.read(
             warehouse,

@@ -18,7 +18,10 @@ REPORTED = (
 )  # fmt: skip
 """Columns of `inference_impacts` whose movement is a restatement."""
 
+
 KEY = list(INFERENCE_IMPACTS.key)
+
+
 SAME = 1e-12
 """Relative difference below which a value has not moved: the noise of adding in another order."""
 
@@ -120,48 +123,6 @@ def _recounted(
     )  # fmt: skip
     version = [both["model_name"], both["model_version"]]
     return moved.groupby(version).transform("any"), text.groupby(version).transform("first")
-
-
-def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the days up to `last` on which a version serves whose use life is still open."""
-    return life_days(versions[versions["status"] == "open"], last)
-
-
-def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the days up to `last` of all versions that came, changed or went.
-
-    Parameters
-    ----------
-    old, new : DataFrame
-        Table `model_versions` before and now.
-    last : Timestamp
-        Last UTC day to consider.
-    """
-    sides = old.merge(new, how="outer", indicator="side")
-    return life_days(sides[sides["side"] != "both"], last)
-
-
-def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the days up to `last` on which some versions (rows of `model_versions`) serve."""
-    first = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
-    final = versions["use_life_end"].dt.floor("D").dt.tz_localize(None).clip(upper=last)
-    lives = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
-    return (
-        pd.DatetimeIndex(np.unique(np.concatenate([life.to_numpy() for life in lives])))
-        if lives
-        else pd.DatetimeIndex([])
-    )
-
-
-def ranges(days: pd.DatetimeIndex, gap: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    """Return contiguous ranges that cover the days; days at most `gap` days apart share one."""
-    if days.empty:
-        return []
-    ordered = days.sort_values()
-    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(gap, "D"))
-    starts = ordered[np.r_[0, breaks + 1]]
-    ends = ordered[np.r_[breaks, len(ordered) - 1]]
-    return list(zip(starts, ends, strict=True))
 
 
 def _cause(

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.restatement import differences, recompute
+from ft_emissions_pipeline.ledger import life_days
+from ft_emissions_pipeline.restatement import recompute
 from ft_emissions_pipeline.restatement.affected import ALL_PARTS, PARTS, Affected, affected
-from ft_emissions_pipeline.restatement.recompute import Choices
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, RUN_IMPACTS, VALIDATED_RUNS
 from ft_emissions_pipeline.warehouse import store
 
@@ -101,4 +102,4 @@ def _days(warehouse: str | Path, found: Affected, choices: Choices) -> pd.Dateti
         models = recompute.related(warehouse, set(late["model_name"]))
         new, old, _, _ = recompute.versions(warehouse, models, as_of, impacts)
         lives = pd.concat([lives, recompute.moved_versions(old, new, set())])
-    return differences.life_days(lives, as_of).union(of_runs)
+    return life_days.life_days(lives, as_of).union(of_runs)

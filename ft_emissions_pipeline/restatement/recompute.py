@@ -6,19 +6,17 @@ rows need it (`affected.py`) and writing (`apply.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ft_emissions_pipeline import ledger, normalize, token_time
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import footprint as impact
 from ft_emissions_pipeline.landing import index as landing
-from ft_emissions_pipeline.landing import telemetry
 from ft_emissions_pipeline.ledger import lineage
-from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     LANDING_INDEX,
@@ -38,15 +36,6 @@ STAMPS = ["methodology", "reference_version"]
 """Columns that say with what a row was computed last."""
 
 
-@dataclass(frozen=True)
-class Choices:
-    """With what the past is computed: reference tables, profile, and whether meters calibrate."""
-
-    reference: ref.Reference
-    profile: Profile
-    calibrate: bool = False
-
-
 def rows_of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.DataFrame:
     """Read the rows of some runs (`date`, `run_id`) from their days."""
     days = pd.DatetimeIndex(runs["date"].unique())
@@ -60,7 +49,7 @@ def computed(
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = _models(warehouse, days, choices)
     calibration = (
-        telemetry.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
+        meters.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
     )
     normalized, provenance = normalize.normalize(
         runs, choices.reference, choices.profile, model, calibration

@@ -16,7 +16,7 @@ from ft_emissions_pipeline.token_time.daily import (
     parameters,
     prior_of,
 )
-from ft_emissions_pipeline.token_time.model import Model, predict, prior, to_json
+from ft_emissions_pipeline.token_time.model import Model, packaged, predict, to_json
 
 __all__ = [
     "MODEL_ID",
@@ -24,9 +24,9 @@ __all__ = [
     "days_resting_on",
     "fits",
     "models_by_day",
+    "packaged",
     "parameters",
     "predict",
-    "prior",
     "prior_of",
     "to_json",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.token_time import fit, power
 from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.throughput import rate
@@ -47,9 +47,9 @@ class Rows:
         return fit.source_weights(self.table["source_key"], self.work.pretraining)
 
 
-def shares(reference: ref.Reference) -> dict[str, float]:
+def shares(reference: Reference) -> dict[str, float]:
     """Return how common number formats are that no log names."""
-    return {name: ref.default(reference, name).value for name in SHARES}
+    return {name: default(reference, name).value for name in SHARES}
 
 
 def seconds_per_token(table: pd.DataFrame) -> Floats:
@@ -65,7 +65,7 @@ def above_peak(work: Workload, log_s: Floats) -> np.ndarray:
     return np.asarray(made > PLAUSIBLE_SHARE * peak(work, fastest))
 
 
-def rated_rows(reference: ref.Reference) -> Rows:
+def rated_rows(reference: Reference) -> Rows:
     """Return the rows that tell a rate and are flagged for nothing."""
     table = of_calibration(reference)
     seconds = seconds_per_token(table)
@@ -74,13 +74,13 @@ def rated_rows(reference: ref.Reference) -> Rows:
     return Rows(table, workload(table, reference), np.log(seconds[keep]))
 
 
-def power_rows(reference: ref.Reference) -> pd.DataFrame:
+def power_rows(reference: Reference) -> pd.DataFrame:
     """Return the rows that tell an accelerator's power at no lowered limit."""
     table = of_calibration(reference)
     return table[table["mean_gpu_power_w"].notna() & table["flag"].isna()].reset_index(drop=True)
 
 
-def fit_power(rows: pd.DataFrame, theta: Floats, reference: ref.Reference) -> Floats:
+def fit_power(rows: pd.DataFrame, theta: Floats, reference: Reference) -> Floats:
     """Return the power model's coefficients, given those of time.
 
     Parameters
@@ -100,10 +100,10 @@ def fit_power(rows: pd.DataFrame, theta: Floats, reference: ref.Reference) -> Fl
 
 
 def power_inputs(
-    rows: pd.DataFrame, theta: Floats, reference: ref.Reference
+    rows: pd.DataFrame, theta: Floats, reference: Reference
 ) -> tuple[Floats, Floats, Floats]:
     """Return measured share of TDP, busy share by the model, and power at rest over TDP."""
-    gpu = ref.take(reference, "gpus", rows["gpu_id"], ["tdp_w", "idle_w"])
+    gpu = take(reference, "gpus", rows["gpu_id"], ["tdp_w", "idle_w"])
     tdp = gpu["tdp_w"].to_numpy(dtype=float)
     busy = rate(theta, workload(rows, reference), shares(reference)).busy
     share = rows["mean_gpu_power_w"].to_numpy(dtype=float) / tdp

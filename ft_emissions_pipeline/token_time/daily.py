@@ -10,10 +10,10 @@ from functools import lru_cache
 
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import TOKEN_TIME_MODEL, conform, empty
 from ft_emissions_pipeline.token_time import own_runs
-from ft_emissions_pipeline.token_time.model import Model, from_rows, prior, to_rows
+from ft_emissions_pipeline.token_time.model import Model, from_rows, packaged, to_rows
 
 IN_FORCE, CANDIDATE = "in_force", "candidate"
 MODEL_ID = "token_time/"
@@ -23,23 +23,23 @@ TAUGHT = ("offsets", "own_width")
 """Beginnings of the parameters that own runs add to the prior."""
 
 
-def prior_of(reference: ref.Reference) -> Model:
+def prior_of(reference: Reference) -> Model:
     """Return the packaged prior, or one fitted anew where the reference has other rows to fit it from."""
-    packaged = prior()
-    if packaged.training["rows_hash"] == own_runs.calibration_hash(reference):
-        return packaged
+    shipped = packaged()
+    if shipped.training["rows_hash"] == own_runs.calibration_hash(reference):
+        return shipped
     return _fitted(reference.version, reference)
 
 
 @lru_cache(maxsize=1)
-def _fitted(version: str, reference: ref.Reference) -> Model:  # noqa: ARG001 - part of the key
-    from ft_emissions_pipeline.token_time.evaluate import fit_prior
+def _fitted(version: str, reference: Reference) -> Model:  # noqa: ARG001 - part of the key
+    from ft_emissions_pipeline.token_time.prior import fit_prior
 
     return fit_prior(reference)
 
 
 def parameters(
-    reference: ref.Reference, days: pd.DatetimeIndex, own: pd.DataFrame | None = None
+    reference: Reference, days: pd.DatetimeIndex, own: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return the model in force on each day, as rows of table `token_time_model`.
 
@@ -67,7 +67,7 @@ def parameters(
     return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
 
 
-def fits(reference: ref.Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
+def fits(reference: Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
     """Return the model that own runs put in force, and a candidate that did worse, if there is one."""
     model = prior_of(reference)
     if len(known) < own_runs.ENOUGH:

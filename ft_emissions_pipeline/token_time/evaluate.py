@@ -7,13 +7,12 @@ others, the tables. Keep out: fits
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.token_time import fit, power
 from ft_emissions_pipeline.token_time.calibration import (
     Rows,
@@ -23,25 +22,27 @@ from ft_emissions_pipeline.token_time.calibration import (
     rated_rows,
     shares,
 )
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, quantile_of
 from ft_emissions_pipeline.token_time.flops import PARAMETER_PASSES, Floats, passes
 from ft_emissions_pipeline.token_time.model import (
-    EXTRAPOLATION_SD,
-    GROUPS,
     HARDWARE_UNKNOWN,
     KNOWN,
     TOKENS_UNKNOWN,
     Model,
-    distance,
+    packaged,
     predict,
-    prior,
     ranges_of,
-    to_json,
 )
-from ft_emissions_pipeline.token_time.own_runs import ENOUGH, MEMBERS, calibration_hash, teach
-from ft_emissions_pipeline.token_time.throughput import NAMES, rate
-from ft_emissions_pipeline.token_time.workload import Workload, workload
-from ft_emissions_pipeline.uncertainty import Z_95
+from ft_emissions_pipeline.token_time.own_runs import ENOUGH, MEMBERS, teach
+from ft_emissions_pipeline.token_time.prior import (
+    HeldOut,
+    errors,
+    errors_of,
+    finetuning,
+    held_out,
+    width_of,
+)
+from ft_emissions_pipeline.token_time.throughput import NAMES
+from ft_emissions_pipeline.token_time.workload import Workload
 
 OPEN_CARBON_EVAL = {
     "V100": (-0.17262738395120092, 10.469236477138125),
@@ -52,127 +53,7 @@ OPEN_CARBON_EVAL = {
 """log10 alpha, low and high, by accelerator: OpenCarbonEval (arXiv:2405.12843), data/model_emission.csv."""
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Residuals of rows by fits that knew nothing of their source: measured over predicted, on the log."""
-
-    table: pd.DataFrame
-    residual: Floats
-    scale: Floats
-
-    @property
-    def score(self) -> Floats:
-        """Distance in units of the scale."""
-        return np.abs(self.residual) / self.scale
-
-
-def hidden(rows: Rows, group: str, reference: ref.Reference) -> Rows:
-    """Return the rows with something hidden, and the time by what is left.
-
-    Hardware unknown: the commonest accelerator of the source's year stands in. Tokens unknown: the number
-    of sequences is known, but neither their length nor the time per token; both are taken as usual.
-    """
-    table = rows.table
-    if group == HARDWARE_UNKNOWN:
-        common = ref.at_year(reference, "common_hardware", None, table["source_year"], "gpu_id")
-        table = table.assign(gpu_id=common["value"].to_numpy())
-        return Rows(table, workload(table, reference), rows.log_s)
-    if group == TOKENS_UNKNOWN:
-        told = table["sequence_length"].notna().to_numpy()
-        rows = rows.at(told)
-        table = rows.table.assign(sequence_length=np.nan)
-        usual = ref.default(reference, "sequence_length").value
-        per_sequence = rows.log_s + np.log(rows.table["sequence_length"].to_numpy(dtype=float))
-        return Rows(table, workload(table, reference), per_sequence - np.log(usual))
-    return rows
-
-
-def held_out(reference: ref.Reference) -> dict[str, HeldOut]:
-    """Return every row's residual by the fit that left its source out, by group of what is known."""
-    rows, common = rated_rows(reference), shares(reference)
-    masked = {group: hidden(rows, group, reference) for group in GROUPS}
-    found = {group: (np.zeros(len(m.log_s)), np.zeros(len(m.log_s))) for group, m in masked.items()}
-    for source in rows.table["source_key"].unique():
-        others = rows.at((rows.table["source_key"] != source).to_numpy())
-        theta, _ = fit.coefficients(others.work, others.log_s, others.weights, common)
-        seen = ranges_of(others.work)
-        for group, part in masked.items():
-            at = (part.table["source_key"] == source).to_numpy()
-            residual, scale = found[group]
-            residual[at], scale[at] = _residual(theta, part, at, common, seen)
-    return {group: HeldOut(masked[group].table, *found[group]) for group in GROUPS}
-
-
-def _residual(
-    theta: Floats,
-    rows: Rows,
-    at: np.ndarray,
-    common: dict[str, float],
-    seen: dict[str, tuple[float, float]],
-) -> tuple[Floats, Floats]:
-    work = rows.work.rows(at)
-    predicted = rate(theta, work, common)
-    far, _ = distance(seen, work)
-    variance = RESIDUAL_SD**2 + predicted.variance + (EXTRAPOLATION_SD * far) ** 2
-    return rows.log_s[at] - predicted.log_s, np.sqrt(variance)
-
-
-def finetuning(table: pd.DataFrame) -> np.ndarray:
-    """Say which rows are of fine-tuning and have tokens of their own."""
-    return np.asarray((table["stage"] == "finetune") & ~table["tokens_assumed"])
-
-
-NEXT_WEIGHT = {KNOWN: 0.0, HARDWARE_UNKNOWN: 0.0, TOKENS_UNKNOWN: 1.0}
-"""Weight of the row to come, in sources. All rows of a source have much the same sequence length, so where
-it is hidden a source is one observation, and the next run comes from a source not seen yet."""
-
-
-def width_of(held: dict[str, HeldOut], group: str, without: str | None = None) -> float:
-    """Return a group's conformal half-width in units of scale, over fine-tuning rows.
-
-    Sources count equally; `without` leaves one out, as coverage on that source must be judged.
-    """
-    part = held[group]
-    keep = (part.table["stage"] == "finetune").to_numpy()
-    if without is not None:
-        keep = keep & (part.table["source_key"] != without).to_numpy()
-    sources = part.table["source_key"][keep]
-    equal = 1.0 / sources.groupby(sources).transform("count").to_numpy(dtype=float)
-    return quantile_of(part.score[keep], equal, next_weight=NEXT_WEIGHT[group])
-
-
-def errors(
-    residual: Floats, half_width: Floats | None = None, sources: pd.Series | None = None
-) -> dict[str, float]:
-    """Return errors of predictions in percent of what was measured.
-
-    Parameters
-    ----------
-    residual : array
-        Logarithm of measured over predicted.
-    half_width : array, optional
-        Of the interval, on the log.
-    sources : Series, optional
-        For coverage with sources counted equally.
-    """
-    relative = np.expm1(-residual)
-    found = {
-        "rows": float(len(residual)),
-        "median_error_percent": 100.0 * float(np.median(np.abs(relative))),
-        "p90_error_percent": 100.0 * float(np.quantile(np.abs(relative), 0.9)),
-        "bias_percent": 100.0 * float(np.median(relative)),
-    }
-    if half_width is not None:
-        inside = np.abs(residual) <= half_width
-        found["coverage_percent"] = 100.0 * float(inside.mean())
-        if sources is not None:
-            by_source = pd.Series(inside).groupby(sources.to_numpy()).mean()
-            found["coverage_by_source_percent"] = 100.0 * float(by_source.mean())
-        found["mean_width_factor"] = float(np.exp(2.0 * half_width.mean()))
-    return found
-
-
-def evaluate(reference: ref.Reference) -> pd.DataFrame:
+def evaluate(reference: Reference) -> pd.DataFrame:
     """Return the errors of the model and of baselines, on rows of sources that each did not see.
 
     Returns
@@ -183,7 +64,7 @@ def evaluate(reference: ref.Reference) -> pd.DataFrame:
     """
     held = held_out(reference)
     lines = [
-        {"quantity": f"time, {text}", "predictor": "this model", **_errors_of(held, group)}
+        {"quantity": f"time, {text}", "predictor": "this model", **errors_of(held, group)}
         for group, text in (
             (KNOWN, "hardware and method known"),
             (HARDWARE_UNKNOWN, "hardware unknown"),
@@ -200,21 +81,12 @@ def evaluate(reference: ref.Reference) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _errors_of(held: dict[str, HeldOut], group: str) -> dict[str, float]:
-    part = held[group]
-    tuned = finetuning(part.table)
-    sources = part.table["source_key"]
-    width = sources.map({name: width_of(held, group, name) for name in sources.unique()})
-    half = width.to_numpy(dtype=float) * part.scale
-    return errors(part.residual[tuned], half[tuned], sources[tuned])
-
-
 def _flop_of(work: Workload, table: pd.DataFrame) -> Floats:
     """Return operations per token as the baselines count them: 2 N per pass, without attention."""
     return passes(table["method"], PARAMETER_PASSES) * work.forward_parameters
 
 
-def _time_baselines(table: pd.DataFrame, reference: ref.Reference) -> dict[str, Floats]:
+def _time_baselines(table: pd.DataFrame, reference: Reference) -> dict[str, Floats]:
     """Return residuals of simpler predictors on the same rows, each source left out of its own."""
     rows = rated_rows(reference)
     reached = -rows.log_s + np.log(_flop_of(rows.work, rows.table) / rows.work.peak_16bit)
@@ -249,7 +121,7 @@ def _open_carbon_eval(rows: Rows) -> Floats:
     return np.log(hour / predicted)
 
 
-def energy_errors(held: dict[str, HeldOut], reference: ref.Reference) -> list[dict[str, object]]:
+def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[str, object]]:
     """Return errors of the accelerators' energy: with the time logged, and with it predicted too.
 
     One source alone tells power, so a fold is an accelerator of it: the power model never saw the
@@ -291,11 +163,13 @@ def energy_errors(held: dict[str, HeldOut], reference: ref.Reference) -> list[di
 
 
 TRIALS = 10
+
+
 LEAST_OTHERS = 5
 """Rows of a source that must be left to judge what its others taught."""
 
 
-def own_run_trials(reference: ref.Reference) -> pd.DataFrame:
+def own_run_trials(reference: Reference) -> pd.DataFrame:
     """Return the errors on rows of a source without and with others of it, drawn at random, as own runs.
 
     Returns
@@ -307,7 +181,7 @@ def own_run_trials(reference: ref.Reference) -> pd.DataFrame:
         source that has too few rows has no figures.
     """
     everything = rated_rows(reference)
-    models = ref.take(reference, "models", everything.table["model_id"], ["family"])
+    models = take(reference, "models", everything.table["model_id"], ["family"])
     table = everything.table.assign(
         run_id=everything.table["row_id"], model_name=everything.table["base_model"],
         family=models["family"], tokens=1.0,
@@ -319,7 +193,7 @@ def own_run_trials(reference: ref.Reference) -> pd.DataFrame:
         others, here = everything.at(~of_source), everything.at(of_source & tuned)
         theta, _ = fit.coefficients(others.work, others.log_s, others.weights, shares(reference))
         named = dict(zip(NAMES, theta.tolist(), strict=True))
-        unseen = replace(prior(), coefficients=named, ranges=ranges_of(others.work))
+        unseen = replace(packaged(), coefficients=named, ranges=ranges_of(others.work))
         for given in (ENOUGH, len(here.table) // 2):
             left = len(here.table) - given
             found = _trial(unseen, here, given, reference) if left >= LEAST_OTHERS else {}
@@ -327,7 +201,7 @@ def own_run_trials(reference: ref.Reference) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _trial(unseen: Model, rows: Rows, given: int, reference: ref.Reference) -> dict[str, float]:
+def _trial(unseen: Model, rows: Rows, given: int, reference: Reference) -> dict[str, float]:
     draw, residuals, promoted = np.random.default_rng(0), [], []
     for _ in range(TRIALS):
         own = draw.permutation(len(rows.table)) < given
@@ -375,52 +249,6 @@ def own_runs_markdown(trials: pd.DataFrame) -> str:
         + f"\n\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
         f" {trials['source'].nunique()} sources with {ENOUGH} own rows, {len(few) - enough} with half of them.\n"
     )
-
-
-def fit_prior(reference: ref.Reference) -> Model:
-    """Return the prior: coefficients from all rows, intervals from held-out ones."""
-    rows, common = rated_rows(reference), shares(reference)
-    theta, sd = fit.coefficients(rows.work, rows.log_s, rows.weights, common)
-    held = held_out(reference)
-    powers = power_rows(reference)
-    measured, busy, idle = power_inputs(powers, theta, reference)
-    log_power = fit_power(powers, theta, reference)
-    residual = np.log(measured / power.share_of_tdp(log_power, busy, idle))
-    tuned = finetuning(held[KNOWN].table)
-    return Model(
-        coefficients={name: _rounded(value) for name, value in zip(NAMES, theta, strict=True)},
-        coefficient_sd={name: _rounded(value) for name, value in zip(NAMES, sd, strict=True)},
-        shares=common,
-        widths={group: _rounded(width_of(held, group)) for group in GROUPS},
-        power={"log_full": _rounded(log_power[0]), "log_exponent": _rounded(log_power[1]),
-               "log_sd": _rounded(power.interval_width(residual) / Z_95)},
-        ranges={name: (_rounded(low), _rounded(high)) for name, (low, high) in ranges_of(rows.work).items()},
-        training={
-            "set": "reference_data/calibration.csv", "rows_hash": calibration_hash(reference),
-            "rows": len(rows.log_s), "power_rows": len(powers),
-            "sources": sorted(rows.table["source_key"].unique()),
-            "held_out": {name: round(value, 1) for name, value in _errors_of(held, KNOWN).items()},
-            "held_out_median_error_percent_by_source": _by_source(held[KNOWN], tuned),
-        },
-    )  # fmt: skip
-
-
-def _by_source(part: HeldOut, keep: np.ndarray) -> dict[str, float]:
-    wrong = pd.Series(100.0 * np.abs(np.expm1(-part.residual[keep])))
-    by_source = wrong.groupby(part.table["source_key"][keep].to_numpy()).median()
-    return {str(name): round(float(value), 1) for name, value in by_source.items()}
-
-
-def _rounded(value: float) -> float:
-    """Return as many digits as carry meaning, so that the artefact is the same on every machine."""
-    return float(f"{value:.5g}")
-
-
-def write_prior(reference: ref.Reference) -> Path:
-    """Fit the prior anew and write it where the package reads it; return the path."""
-    path = ref.prior_file()
-    path.write_text(to_json(fit_prior(reference)), encoding="utf-8")
-    return path
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -102,7 +102,7 @@ def from_json(text: str) -> Model:
 
 
 @lru_cache(maxsize=1)
-def prior() -> Model:
+def packaged() -> Model:
     """Return the model that comes with the package, fitted on the calibration alone."""
     return from_json(prior_file().read_text(encoding="utf-8"))
 

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added, offsets, quantile_of
 from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.model import Model, predict, with_offsets
@@ -26,13 +26,13 @@ FOLDS = 5
 MEMBERS = ("gpu_id", "family")
 
 
-def calibration_hash(reference: ref.Reference) -> str:
+def calibration_hash(reference: Reference) -> str:
     """Return the hash of the rows from which the prior is fitted."""
     rows = "".join(reference.tables["calibration"]["row_hash"])
     return hashlib.sha256(rows.encode()).hexdigest()[:12]
 
 
-def teach(model: Model, own: pd.DataFrame, reference: ref.Reference) -> tuple[Model, bool]:
+def teach(model: Model, own: pd.DataFrame, reference: Reference) -> tuple[Model, bool]:
     """Return the model with offsets of own runs, and whether it does no worse on held-out ones.
 
     Parameters

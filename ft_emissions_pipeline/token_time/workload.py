@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.reference.names import coded
 from ft_emissions_pipeline.token_time import flops
 from ft_emissions_pipeline.token_time.flops import Floats
@@ -76,7 +76,7 @@ class Workload:
         return Workload(**{f.name: getattr(self, f.name)[at] for f in fields(self)})
 
 
-def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
+def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     """Return what each run's steps have to do.
 
     Parameters
@@ -107,7 +107,7 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     layers, hidden = _dimensions(model, active, reference)
     multiplied = _multiplied(active, layers, hidden, model)
     length = _floats(frame["sequence_length"])
-    typical_length = ref.default(reference, "sequence_length", days).value
+    typical_length = default(reference, "sequence_length", days).value
     known_length = np.where(np.isnan(length), typical_length, length)
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
     attention = flops.attention_forward(layers, hidden, known_length)
@@ -115,7 +115,7 @@ def workload(frame: pd.DataFrame, reference: ref.Reference) -> Workload:
     frozen = method.isin(("lora", "qlora", "adapter")).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
     recomputed = _floats(frame["gradient_checkpointing"])
-    typical = ref.default(reference, "checkpointing_share", days).value
+    typical = default(reference, "checkpointing_share", days).value
     accumulation = _floats(frame["gradient_accumulation"])
     gpus = np.maximum(_floats(frame["gpu_count"]), 1.0)
     nodes = _floats(optional["node_count"])
@@ -154,9 +154,9 @@ def _each(
     return {name: np.asarray(values)[codes] for name, values in found(rows).items()}
 
 
-def _of_model(rows: pd.DataFrame, reference: ref.Reference) -> dict[str, ArrayLike]:
+def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     """Return what a base model's row says; a run's own architecture goes before it."""
-    model = ref.take(
+    model = take(
         reference, "models", rows["model_id"],
         ["architecture", "parameters", "active_parameters", "layers", "hidden_size"], on=rows.get("date"),
     )  # fmt: skip
@@ -171,8 +171,8 @@ def _of_model(rows: pd.DataFrame, reference: ref.Reference) -> dict[str, ArrayLi
     }
 
 
-def _of_gpu(rows: pd.DataFrame, reference: ref.Reference) -> dict[str, ArrayLike]:
-    gpu = ref.take(
+def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
+    gpu = take(
         reference, "gpus", rows["gpu_id"],
         ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"], on=rows.get("date"),
     )  # fmt: skip
@@ -195,7 +195,7 @@ def _floats(column: pd.Series) -> Floats:
 
 
 def _dimensions(
-    model: Mapping[str, Floats], active: Floats, reference: ref.Reference
+    model: Mapping[str, Floats], active: Floats, reference: Reference
 ) -> tuple[Floats, Floats]:
     """Return layers and width: the model's own, else those usual at its size."""
     known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
@@ -221,7 +221,7 @@ def _multiplied(
 
 
 def _tokens_of_micro_step(
-    frame: pd.DataFrame, optional: pd.DataFrame, length: Floats, reference: ref.Reference
+    frame: pd.DataFrame, optional: pd.DataFrame, length: Floats, reference: Reference
 ) -> tuple[Floats, Floats]:
     """Return tokens of one device's forward pass, and how far they may be off.
 
@@ -230,8 +230,8 @@ def _tokens_of_micro_step(
     told = _floats(optional["tokens_per_micro_step"])
     batch = _floats(frame["micro_batch_size"])
     days = frame.get("date")
-    usual = ref.default(reference, "micro_batch_size", days)
-    usual_length = ref.default(reference, "sequence_length", days)
+    usual = default(reference, "micro_batch_size", days)
+    usual_length = default(reference, "sequence_length", days)
     product = length * np.where(np.isnan(batch), usual.value, batch)
     spread = np.hypot(
         np.where(np.isnan(batch), uncertainty.log_sd_of_interval(usual.p05, usual.p95), 0.0),
@@ -245,7 +245,7 @@ def _tokens_of_micro_step(
     return np.where(known, told, product), np.where(known, 0.0, spread)
 
 
-def of_calibration(reference: ref.Reference) -> pd.DataFrame:
+def of_calibration(reference: Reference) -> pd.DataFrame:
     """Return the rows of the calibration with the columns that `workload` reads."""
     rows = reference.tables["calibration"]
     share = {"true": 1.0, "false": 0.0, "selective": flops.SELECTIVE_RECOMPUTED}

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import ledger
-from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, PENDING_DAYS, conform
 from ft_emissions_pipeline.warehouse import store
 
@@ -45,22 +43,3 @@ def settle(warehouse: str | Path, job: str, first: pd.Timestamp, last: pd.Timest
     settled = due["date"].between(first, last) & due["job"].isin(SETTLES.get(job, ()))
     if settled.any():
         store.write(warehouse, PENDING_DAYS, due[~settled])
-
-
-def unshared_days(
-    old: pd.DataFrame, new: pd.DataFrame, reported: pd.Series, as_of: pd.Timestamp
-) -> pd.DatetimeIndex:
-    """Return the days up to `as_of` over which versions must be shared out (again).
-
-    Parameters
-    ----------
-    old, new : DataFrame
-        Table `model_versions` before and now.
-    reported : Series
-        Days that `inference_impacts` holds; a version serves on days without any log, too.
-    as_of : Timestamp
-        Last UTC day of which anything is known.
-    """
-    lives = differences.moved_days(old.iloc[:0], new, as_of)
-    moved = differences.moved_days(*ledger.changed(old, new), as_of)
-    return moved.union(lives.difference(pd.DatetimeIndex(reported)))

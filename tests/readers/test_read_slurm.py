@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ft_emissions_pipeline import methodology, normalize, reference, token_time
-from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 
@@ -126,7 +126,7 @@ def test_energy_of_an_unknown_plugin_is_no_measurement_and_has_a_wide_interval(r
     for repair in ("energy_plugin_unknown", ""):
         reading = read("s.txt", sacct(row))
         said = replace(reading, runs=reading.runs.assign(repairs=repair))
-        runs = index.joined_runs([("s.txt", "slurm", said)], factors)
+        runs = days.joined_runs([("s.txt", "slurm", said)], factors)
         model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"]))
         _, provenance = normalize.normalize(runs, factors, methodology.profile("default"), model)
         provenances.append(provenance.set_index("field").loc["it_energy_kwh"])

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import normalize
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.landing import index as landing
+from ft_emissions_pipeline.landing.days import refused_of, runs_of
 from ft_emissions_pipeline.readers import Settings, read_bytes
 from ft_emissions_pipeline.readers.formats.token_lengths import as_field
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
@@ -186,10 +187,8 @@ runs:
 
 
 def scan(folder, before=None):
-    index = landing.scan(
-        folder, ref.load(), NOW, empty(LANDING_INDEX) if before is None else before
-    )
-    lost = landing.rejected(folder, index, empty(QUARANTINE), NOW)
+    index = landing.scan(folder, load(), NOW, empty(LANDING_INDEX) if before is None else before)
+    lost = refused_of(folder, index, empty(QUARANTINE), NOW)
     counts = landing.outcomes(index, empty(QUARANTINE)).set_index("source_uri")
     assert (counts["used"] >= 0).all()
     assert counts["quarantined"].sum() == len(lost)
@@ -230,7 +229,7 @@ def test_a_day_opens_the_lengths_of_its_runs_and_no_others(tmp_path):
     put(tmp_path, runs_yaml=TWO_DAYS, lengths_csv="length\n1\n3\n")
     index, *_ = scan(tmp_path)
     day = pd.Timestamp("2026-03-05")
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), NOW)
+    runs = runs_of(tmp_path, index, day, day, load(), NOW)
     assert runs["token_lengths"].tolist() == ['{"1": 1, "3": 1}']
     accepted, refused = normalize.accepted(runs)
     assert accepted["run_id"].tolist() == ["r2"]

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 
 from ft_emissions_pipeline import readers
-from ft_emissions_pipeline import reference as ref
+from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings, files_in, read_bytes, read_file
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, empty
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
@@ -184,8 +185,8 @@ def test_links_in_a_circle_pipes_and_sockets_cost_one_row_each_and_nothing_waits
             server.bind("socket.csv")
         finally:
             os.chdir(here)
-        index = landing.scan(folder, ref.load(), NOW, empty(LANDING_INDEX))
-        again = landing.scan(folder, ref.load(), NOW, index)
+        index = landing.scan(folder, load(), NOW, empty(LANDING_INDEX))
+        again = landing.scan(folder, load(), NOW, index)
     quarantined = index.set_index("source_uri")["quarantined"].to_dict()
     assert quarantined == {"circle.csv": 1, "good.csv": 0, "pipe.csv": 1, "socket.csv": 1}
     assert len(again) == len(index)
@@ -236,10 +237,10 @@ def test_globs_and_files_at_urls(remote):
 
 
 def test_a_landing_folder_at_a_url_is_indexed_and_its_runs_read(remote):
-    index = landing.scan(remote, ref.load(), NOW, empty(LANDING_INDEX))
+    index = landing.scan(remote, load(), NOW, empty(LANDING_INDEX))
     assert sorted(index["record_run_id"].dropna()) == ["run-a", "run-b"]
     day = pd.Timestamp("2026-03-01")
-    runs = landing.runs_of(remote, index, day, day, ref.load(), NOW)
+    runs = days.runs_of(remote, index, day, day, load(), NOW)
     assert runs["source_uri"].tolist() == ["a/emissions.csv", "b/emissions.csv.gz"]
 
 
@@ -281,9 +282,9 @@ def test_a_secret_in_a_files_name_gets_no_further_and_the_file_is_still_found(
     folder.mkdir()
     (folder / "hf_abcdefghijklmnopqrstuvwxyz.csv").write_text(emissions_csv({"run_id": ""}))
     (folder / "runs.yaml").write_text("runs: {r1: {logs: ['hf_abcdefghijklmnopqrstuvwxyz.csv']}}\n")
-    index = landing.scan(tmp_path, ref.load(), NOW, empty(LANDING_INDEX))
+    index = landing.scan(tmp_path, load(), NOW, empty(LANDING_INDEX))
     day = pd.Timestamp("2026-03-01")
-    runs = landing.runs_of(tmp_path, index, day, day, ref.load(), NOW)
+    runs = days.runs_of(tmp_path, index, day, day, load(), NOW)
     assert runs["run_id"].tolist() == ["r1"]
     said = index.to_csv() + runs.to_csv()
     assert "ada@" not in said

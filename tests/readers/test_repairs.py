@@ -6,9 +6,9 @@ import pandas as pd
 
 import ft_emissions_pipeline
 from ft_emissions_pipeline import api
-from ft_emissions_pipeline import reference as ref
-from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.readers import REPAIRS, Settings, read_bytes
+from ft_emissions_pipeline.reference import load
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 PACKAGE = Path(ft_emissions_pipeline.__file__).parent
@@ -28,7 +28,7 @@ def test_what_readers_note_is_declared(all_seeds):
         readings.append((uri, source_format, reading))
         for frame in (reading.runs, reading.usage, reading.telemetry):
             found |= words_of(frame)
-    runs, _ = index.measured_runs(readings, ref.load())
+    runs, _ = days.measured_runs(readings, load())
     found |= words_of(runs) | words_of(api.read_runs(EXAMPLES)[0])
     assert len(found) > 10
     assert found <= set(REPAIRS)

@@ -18,10 +18,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ft_emissions_pipeline import api, cli, methodology, normalize, report, token_time
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings, read_bytes
+from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     LANDING_INDEX,
@@ -151,17 +152,17 @@ def warehouse(tmp_path, all_seeds):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
     folder = tmp_path / "landing"
-    factors, chosen = ref.load(), methodology.profile("default")
+    factors, chosen = load(), methodology.profile("default")
     index = landing.scan(folder, factors, NOW, empty(LANDING_INDEX))
     first, last = pd.Timestamp("2018-01-01"), pd.Timestamp("2026-12-31")
-    runs = landing.runs_of(folder, index, first, last, factors, NOW)
-    usage = landing.usage_of(folder, index, first, last, NOW)
-    telemetry = landing.telemetry_of(folder, index, first, last, NOW)
+    runs = days.runs_of(folder, index, first, last, factors, NOW)
+    usage = days.usage_of(folder, index, first, last, NOW)
+    telemetry = days.telemetry_of(folder, index, first, last, NOW)
     valid, refused = normalize.accepted(runs)
     model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(valid, factors, chosen, model)
     impact = footprint.run_impacts(normalized, provenance, chosen, factors)
-    unread = landing.rejected(folder, index, empty(QUARANTINE), NOW)
+    unread = days.refused_of(folder, index, empty(QUARANTINE), NOW)
     tables = {
         LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
         RUN_IMPACTS: impact, QUARANTINE: pd.concat([unread, refused], ignore_index=True),

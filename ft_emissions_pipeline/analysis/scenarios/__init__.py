@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import api, equations, methodology
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.analysis.scenarios import changes as change
 from ft_emissions_pipeline.analysis.scenarios.changes import Side
 from ft_emissions_pipeline.analysis.scenarios.comparison import RESULTS, SIDES, Result, results
-from ft_emissions_pipeline.landing import telemetry
-from ft_emissions_pipeline.normalize import IMPUTED, normalize
+from ft_emissions_pipeline.normalize import IMPUTED, meters, normalize
+from ft_emissions_pipeline.reference import Reference, load
 
 __all__ = [
     "PER_INFERENCE", "PER_YEAR", "RESULTS", "SIDES", "Comparison", "by_run", "compare", "totals", "what_if",
@@ -138,7 +137,7 @@ def compare(
     *,
     only: str | None = None,
     profile: str = "default",
-    reference: ref.Reference | None = None,
+    reference: Reference | None = None,
     calibrate: bool = False,
     token_time: pd.DataFrame | None = None,
 ) -> Comparison:
@@ -163,11 +162,11 @@ def compare(
         As `what_if` raises them.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
-    factors = reference or ref.load()
+    factors = reference or load()
     change.refuse_unknown(changes, factors)
     chosen = methodology.profile(profile)
     accepted, _ = api.accepted(runs, factors)
-    calibration = telemetry.calibration(accepted) if calibrate else None
+    calibration = meters.calibration(accepted) if calibrate else None
     valid = api.selected(accepted, only).reset_index(drop=True)
     models = api.models_in_force(valid, factors, token_time)
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import methodology, uncertainty
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline.normalize import place
 from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.normalize.hardware import NO_GPU
+from ft_emissions_pipeline.reference import Reference, nearest, resolve, take
 from ft_emissions_pipeline.tables import METHODS, RUN_FIELDS
 
 PLACE = ("cloud_region", "location", "country_iso3")
@@ -49,7 +49,7 @@ def differs(now: pd.DataFrame, then: pd.DataFrame, fields: tuple[str, ...]) -> p
     return (now[names].fillna("") != then[names].fillna("")).any(axis=1)
 
 
-def refuse_unknown(changes: Mapping[str, Any], reference: ref.Reference) -> None:
+def refuse_unknown(changes: Mapping[str, Any], reference: Reference) -> None:
     """Raise ValueError where nothing is changed, or a change names what nobody knows."""
     if not changes:
         msg = "nothing is changed; give region, gpu, method, model, start_hour or every_days"
@@ -58,7 +58,7 @@ def refuse_unknown(changes: Mapping[str, Any], reference: ref.Reference) -> None
         _place(changes["region"], reference)
     for name, kind in (("gpu", "gpus"), ("model", "models")):
         if name in changes and _known(reference, kind, changes[name]) is None:
-            near = ", ".join(ref.nearest(reference, kind, changes[name])) or "none"
+            near = ", ".join(nearest(reference, kind, changes[name])) or "none"
             msg = f"{name} {changes[name]!r} is not known in reference_data/{kind}.csv; nearest: {near}"
             raise ValueError(msg)
     method = changes.get("method")
@@ -76,19 +76,19 @@ def refuse_unknown(changes: Mapping[str, Any], reference: ref.Reference) -> None
         raise ValueError(msg)
 
 
-def _known(reference: ref.Reference, kind: str, name: str) -> str | None:
-    found: object = ref.resolve(reference, kind, pd.Series([name], dtype="str"))["id"].iloc[0]
+def _known(reference: Reference, kind: str, name: str) -> str | None:
+    found: object = resolve(reference, kind, pd.Series([name], dtype="str"))["id"].iloc[0]
     return found if isinstance(found, str) else None
 
 
-def _place(name: str, reference: ref.Reference) -> tuple[str, str]:
+def _place(name: str, reference: Reference) -> tuple[str, str]:
     """Return what kind of place a name stands for, and its id."""
     kinds = ("cloud_regions", "countries", "us_states")
     for kind in kinds:
         found = _known(reference, kind, name)
         if found is not None:
             return kind, found
-    near = [each for kind in kinds for each in ref.nearest(reference, kind, name)]
+    near = [each for kind in kinds for each in nearest(reference, kind, name)]
     msg = (
         f"no region, country or US state {name!r}; nearest: {', '.join(near) or 'none'}; "
         "the provider may stand before a region, as in 'aws us-west-2'"
@@ -108,7 +108,7 @@ def with_origins(runs: pd.DataFrame) -> pd.DataFrame:
 def changed(
     now: Side,
     changes: Mapping[str, Any],
-    reference: ref.Reference,
+    reference: Reference,
     profile: methodology.Profile,
 ) -> pd.DataFrame:
     """Return the runs as the scenario would have logged them; where it changes nothing, untouched."""
@@ -133,7 +133,7 @@ def _moved(
     frame: pd.DataFrame,
     now: Side,
     name: str,
-    reference: ref.Reference,
+    reference: Reference,
     profile: methodology.Profile,
 ) -> pd.DataFrame:
     kind, identity = _place(name, reference)
@@ -142,7 +142,7 @@ def _moved(
     elif kind == "countries":
         there = now.normalized["country_iso3"] == identity
     else:
-        there = ref.resolve(reference, "us_states", now.runs["location"])["id"] == identity
+        there = resolve(reference, "us_states", now.runs["location"])["id"] == identity
     for field in (*PLACE, *OF_PLACE):
         frame[field] = frame[field].where(there)
     if kind == "cloud_regions":
@@ -155,16 +155,16 @@ def _moved(
     return frame
 
 
-def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: ref.Reference) -> pd.DataFrame:
+def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: Reference) -> pd.DataFrame:
     """Put as many accelerators of another kind into their usual server, with the share of it that they had."""
     identity = _known(reference, "gpus", name)
     old = now.normalized
     other = ~old["gpu_id"].isin([identity, NO_GPU])
-    usual = ref.take(reference, "gpus", pd.Series([identity], dtype="str"), ["usual_server_id"])[
+    usual = take(reference, "gpus", pd.Series([identity], dtype="str"), ["usual_server_id"])[
         "usual_server_id"
     ].iloc[0]
-    slots = ref.take(reference, "servers", old["server_id"], ["gpu_count"])["gpu_count"]
-    new_slots = ref.take(reference, "servers", pd.Series([usual], dtype="str"), ["gpu_count"])
+    slots = take(reference, "servers", old["server_id"], ["gpu_count"])["gpu_count"]
+    new_slots = take(reference, "servers", pd.Series([usual], dtype="str"), ["gpu_count"])
     share = slots.where(slots > 0) / new_slots["gpu_count"].iloc[0]
     by_service = frame["managed_service"].notna()
     rule = now.provenance.loc[lambda rows: rows["field"] == "gpu_count"].set_index("run_id")["rule"]

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import reference as ref
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.analysis.scenarios.changes import Retimed, Side
-from ft_emissions_pipeline.impacts.footprint import footprint, together, uncertain_inputs
+from ft_emissions_pipeline.impacts.footprint import footprint, together
+from ft_emissions_pipeline.impacts.inputs import uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w, modelled_it_energy
+from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.token_time import MODEL_ID
 from ft_emissions_pipeline.uncertainty import Floats, Members
 
@@ -145,7 +146,7 @@ def results(
     then: Side,
     by: Retimed,
     profile: Profile,
-    reference: ref.Reference,
+    reference: Reference,
     *,
     scaled_apart: bool,
 ) -> dict[str, Result]:

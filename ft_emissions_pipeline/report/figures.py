@@ -16,15 +16,16 @@ import pandas as pd
 
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
-from ft_emissions_pipeline.landing.join import candidates_of
-from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
-from ft_emissions_pipeline.normalize.filling import IMPUTED
-from ft_emissions_pipeline.readers import REASONS, REPAIRS
-from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
+from ft_emissions_pipeline.readers import REASONS
 
 TOTALS = ("total_kgco2e", "total_water_l")
+
+
 CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
+
+
 WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
+
 
 METRICS = (
     ("gco2e_per_inference", "allocated_kgco2e", "total_kgco2e", GRAMS_PER_KG),
@@ -32,27 +33,12 @@ METRICS = (
 )
 """Per-inference column, the amount it shares, the run's total behind it, units of the one in the other."""
 
+
 EXPLAINED = {
     **REASONS,
     "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from",
 }
 """Reason code of quarantine -> explanation."""
-
-_DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
-
-_REMEDIES = {
-    "gpu_id": "gpu_model, or instance_type",
-    "server_id": "server_model, or instance_type",
-    "country_iso3": "cloud_region, or country_iso3",
-    "model_id": "base_model",
-    "it_energy_kwh": "meter_energy_kwh, or gpu_energy_kwh, cpu_energy_kwh and ram_energy_kwh",
-    "started_at": "started_at, or ended_at",
-    "gpu_model": "gpu_model, or instance_type",
-    "server_model": "server_model, or instance_type",
-    "train_flop": "tokens_padded, with base_model",
-    **dict.fromkeys(("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh"), "meter_energy_kwh"),
-}
-"""Imputed field -> what to disclose instead, where that is not the field itself."""
 
 
 def totals(frame: pd.DataFrame) -> dict[str, float]:
@@ -327,166 +313,6 @@ def advice_by_model(advice: pd.DataFrame, run_impacts: pd.DataFrame) -> dict[str
     latest = ordered.drop_duplicates("model_name", keep="last")["run_id"]
     rows = advice[advice["run_id"].isin(latest)]
     return {str(row["model_name"]): row for row in rows.to_dict("records")}
-
-
-def bases(basis_counts: pd.DataFrame) -> pd.DataFrame:
-    """Return the matrix of fields and bases, what is imputed most often first.
-
-    Returns
-    -------
-    DataFrame
-        field, one column of runs per basis, imputed (predicted and default), rules: rule in words
-        -> basis -> runs, the most common first.
-    """
-    counts = basis_counts.pivot_table(
-        index="field", columns="basis", values="runs", aggfunc="sum", fill_value=0
-    ).reindex(columns=list(BASES), fill_value=0)
-    ordered = basis_counts.sort_values(["runs", "basis", "rule"], ascending=[False, True, True])
-    rules: dict[str, dict[str, dict[str, int]]] = {}
-    for row in ordered.itertuples(index=False):
-        words = rule_in_words(row.field, row.rule, row.basis)
-        by_basis = rules.setdefault(row.field, {}).setdefault(words, {})
-        by_basis[row.basis] = by_basis.get(row.basis, 0) + int(row.runs)
-    frame = counts.reset_index()
-    frame["imputed"] = frame[list(IMPUTED)].sum(axis=1)
-    frame["rules"] = frame["field"].map(rules)
-    return frame.sort_values(["imputed", "field"], ascending=[False, True]).reset_index(drop=True)
-
-
-def rule_in_words(field: str, rule: str, basis: str) -> str:
-    """Return what a rule says; its name where this release no longer has it."""
-    if rule == "as_logged":
-        return "the log's own estimate" if basis in IMPUTED else "as logged"
-    return _DESCRIBED.get((field, rule), rule.replace("_", " "))
-
-
-def remedy(field: str) -> str:
-    """Return which fields to disclose so that one need not be imputed; empty where none helps."""
-    identity = IDENTITY_OF.get(field, field)
-    if identity in _REMEDIES:
-        return _REMEDIES[identity]
-    return identity if identity in RUN_FIELDS else ""
-
-
-def remedies(fields: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what to disclose so that less need be imputed.
-
-    Parameters
-    ----------
-    fields : DataFrame
-        What `bases` returns.
-
-    Returns
-    -------
-    found : list of dict
-        remedy, fields (that it replaces), runs (in which the most imputed of them is imputed); the
-        one that helps most runs, and in these most fields, first.
-    conventions : list of str
-        Imputed fields that nothing replaces.
-    """
-    imputed = fields[fields["imputed"] > 0]
-    by_remedy = imputed.groupby(imputed["field"].map(remedy), sort=True)
-    found = [
-        {"remedy": words, "fields": rows["field"].tolist(), "runs": int(rows["imputed"].max())}
-        for words, rows in by_remedy
-        if words
-    ]
-    found.sort(key=lambda each: (-each["runs"], -len(each["fields"]), each["remedy"]))
-    return found, imputed.loc[imputed["field"].map(remedy) == "", "field"].tolist()
-
-
-def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
-    """Return the reasons for which records were not used, the most common first.
-
-    Returns
-    -------
-    list of dict
-        code, explanation, records, files, examples (rows of table `quarantine`).
-    """
-    found = [
-        {
-            "code": code,
-            "explanation": EXPLAINED.get(str(code), ""),
-            "records": len(rows),
-            "files": rows["source_uri"].nunique(),
-            "examples": rows.head(examples).to_dict("records"),
-        }
-        for code, rows in quarantine.groupby("reason_code")
-    ]
-    return sorted(found, key=lambda reason: (-reason["records"], reason["code"]))
-
-
-def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what was repaired or left open in reading, in how many runs and daily counts.
-
-    Parameters
-    ----------
-    run_notes, usage_notes : DataFrame
-        Column repairs of tables `normalized_runs` and `usage`.
-
-    Returns
-    -------
-    list of dict
-        word, meaning, runs, counts (rows of usage); the most frequent first.
-    """
-    counted = {
-        name: frame["repairs"].dropna().str.split().map(_distinct).explode().value_counts()
-        for name, frame in (("runs", run_notes), ("counts", usage_notes))
-    }
-    table = pd.DataFrame(counted).fillna(0).astype("int64").rename_axis("word").reset_index()
-    table["meaning"] = table["word"].map(REPAIRS).fillna("")
-    table["records"] = table["runs"] + table["counts"]
-    ordered = table.sort_values(["records", "word"], ascending=[False, True])
-    found = ordered[["word", "meaning", "runs", "counts"]].to_dict("records")
-    return [{str(name): value for name, value in each.items()} for each in found]
-
-
-def _distinct(words: list[str]) -> list[str]:
-    """Return the words up to their colon, each once: two conflicts of a run make one record."""
-    return sorted({word.partition(":")[0] for word in words})
-
-
-def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the records that may be of one run with several others, and with which.
-
-    Returns
-    -------
-    list of dict
-        run_id, source_uri, source_record, candidates (run ids), more (how many are not named).
-    """
-    noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
-    return [
-        {
-            "run_id": row.run_id,
-            "source_uri": row.source_uri,
-            "source_record": row.source_record,
-            **dict(zip(("candidates", "more"), candidates_of(row.join_note), strict=True)),
-        }
-        for row in noted.itertuples(index=False)
-    ]
-
-
-def landed_records(landed: pd.DataFrame) -> dict[str, int]:
-    """Return how many files landed, and what became of the records in them."""
-    files = landed.drop_duplicates("source_uri")
-    sums = files[["records", "merged", "quarantined"]].sum()
-    return {"files": len(files), **{str(name): int(value) for name, value in sums.items()}}
-
-
-def causes(restatements: pd.DataFrame) -> pd.DataFrame:
-    """Return how many values of how many days moved, by cause."""
-    grouped = restatements.groupby("cause", as_index=False)
-    return grouped.agg(values=("new", "size"), days=("date", "nunique")).sort_values(
-        ["values", "cause"], ascending=[False, True]
-    )
-
-
-def latest_restatements(restatements: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Return the latest moves, the newest first."""
-    order = ["new_table_version", "date", "model_name", "model_version", "column"]
-    versions = restatements["new_table_version"]
-    recent = restatements[versions >= versions.nlargest(limit).min()]
-    return recent.sort_values(order, ascending=[False, False, True, True, True]).head(limit)
 
 
 def own_footprint(pipeline_footprint: pd.DataFrame, fleet_kgco2e: float) -> dict[str, float]:

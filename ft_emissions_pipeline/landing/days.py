@@ -1,0 +1,297 @@
+"""The runs, usage, telemetry, events and refused records of given days.
+
+Put here: the reading of just the files that a day needs, and what their records make up together.
+Keep out: which file holds which days (`index.py`), formats (`readers/`), the merging of records
+(`join.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ft_emissions_pipeline.landing import telemetry as measurements
+from ft_emissions_pipeline.landing import token_lengths
+from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
+from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
+from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.shared.usage_days import whole_days
+from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.tables import (
+    MODEL_EVENTS,
+    QUARANTINE,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    conform,
+    empty,
+)
+
+
+def runs_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    reference: Reference,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the runs of the days from `first` to `last`, reading only the files that hold them.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Landing folder, as for `scan`.
+    index : DataFrame
+        Table `landing_index`.
+    first, last : Timestamp
+        UTC days, both included.
+    reference : Reference
+        Reference tables.
+    settings : Settings
+        Time zone and present time for the readers.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    needed = index["run_id"].notna() | (index["content"] == "token_lengths")
+    wanted = index[index["date"].between(first, last) & needed]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"]
+    readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
+    # What a record joins depends on every other one, so it is taken from the index, not made anew.
+    runs, _ = _joined(
+        readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
+    )
+    # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
+    of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
+    return runs[of_days].reset_index(drop=True)
+
+
+def joined_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: Reference
+) -> pd.DataFrame:
+    """Return the runs that the records of some files make up, with their day.
+
+    Parameters
+    ----------
+    readings : iterable of (uri, format, Reading)
+        What the files said.
+    reference : Reference
+        Reference tables.
+
+    Returns
+    -------
+    DataFrame
+        Table `runs`.
+    """
+    return _joined(list(readings), reference)[0]
+
+
+def measured_runs(
+    readings: Iterable[tuple[str, str | None, Reading]], reference: Reference
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs of some files with what the telemetry among these files measured of them.
+
+    Parameters
+    ----------
+    readings, reference
+        As for `joined_runs`.
+
+    Returns
+    -------
+    runs, report : DataFrame
+        Table `runs`, and what became of the telemetry (`telemetry.measured`).
+    """
+    told = list(readings)
+    runs, owners = _joined(told, reference)
+    return measurements.measured(runs, _joined_telemetry(told, _mapping(told), owners))
+
+
+def _joined(
+    readings: list[tuple[str, str | None, Reading]],
+    reference: Reference,
+    links: Links | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `runs`, and the run to which each record went."""
+    readings = token_lengths.filled(readings)
+    frames = [
+        reading.runs.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.runs)
+    ]
+    place = ["source_uri", "source_record", "run_id"]
+    if not frames:
+        return empty(RUNS), empty(RUNS)[place]
+    records = conform(pd.concat(frames, ignore_index=True), RUNS)
+    joined, merged = join(records, _mapping(readings), links)
+    joined = conform(joined, RUNS)
+    joined["date"], joined["date_rule"] = run_day(joined, reference)
+    owners = pd.concat([joined[place], merged[place]])
+    return conform(joined.sort_values("run_id"), RUNS), owners
+
+
+def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
+    return tuple(pair for _, _, reading in readings for pair in reading.mapping)
+
+
+def _joined_telemetry(
+    readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
+) -> pd.DataFrame:
+    """Return table `telemetry`, each file given to the run that its own record joined."""
+    frames = [
+        reading.telemetry.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in readings
+        if len(reading.telemetry)
+    ]
+    if not frames:
+        return empty(TELEMETRY)
+    rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY)
+    rows["run_id"] = mapped_ids(rows, pairs)
+    own = owners[owners["source_uri"].isin(rows["source_uri"])]
+    owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
+    rows["run_id"] = rows["source_uri"].map(owner).astype("str").fillna(rows["run_id"])
+    rows["date"] = telemetry_days(rows)
+    return conform(rows, TELEMETRY)
+
+
+def telemetry_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the telemetry of the days from `first` to `last`, reading only the files that hold it.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included; of an interval, its start's day counts.
+
+    Returns
+    -------
+    DataFrame
+        Table `telemetry`.
+    """
+    held = (index["content"] == "telemetry") & index["record_run_id"].isna()
+    wanted = index.loc[held & index["date"].between(first, last), "source_uri"]
+    mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
+    readings = list(_read(folder, {*wanted, *mappings}, settings))
+    owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
+    rows = _joined_telemetry(readings, _mapping(readings), owners)
+    return rows[rows["date"].between(first, last)].reset_index(drop=True)
+
+
+def windows(index: pd.DataFrame) -> pd.DataFrame:
+    """Return host, start and end of every run there is, for who was on a machine at a time."""
+    runs = index[index["run_id"].notna()].groupby("run_id", sort=True)
+    return runs.agg(
+        host=("host", "first"), started_at=("started_at", "min"), ended_at=("ended_at", "max")
+    ).reset_index()
+
+
+def _read(
+    folder: Folder, uris: set[str], settings: Settings
+) -> Iterable[tuple[str, str | None, Reading]]:
+    # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
+    located = {uri: path for path, uri in files_in([folder])} if uris else {}
+    for uri in sorted(uris):
+        if uri in located:
+            reading, _, source_format = read_file(located[uri], uri, settings)
+            yield uri, source_format, reading
+        else:
+            yield uri, None, token_lengths.absent(uri)
+
+
+def usage_of(
+    folder: Folder,
+    index: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return the usage of the days from `first` to `last`.
+
+    Where several records count the same model and version on the same hours, the one in the file
+    that comes last by name stands: a corrected export supersedes the earlier one. Counts of
+    different hours and of different replicas add up.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    first, last : Timestamp
+        UTC days, both included.
+
+    Returns
+    -------
+    DataFrame
+        Table `usage`.
+    """
+    wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
+    frames = [
+        reading.usage.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, set(wanted["source_uri"]), settings)
+    ]
+    if not frames:
+        return empty(USAGE)
+    usage = pd.concat(frames, ignore_index=True)
+    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
+
+
+def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return what the landed `models.yaml` say.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+
+    Returns
+    -------
+    DataFrame
+        Table `model_events`.
+    """
+    wanted = set(index.loc[index["content"] == "events", "source_uri"])
+    frames = [
+        reading.events.assign(source_uri=uri, source_format=source_format)
+        for uri, source_format, reading in _read(folder, wanted, settings)
+        if len(reading.events)
+    ]
+    return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)
+
+
+def refused_of(
+    folder: Folder, index: pd.DataFrame, previous: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    """Return the records that reading put into quarantine.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    previous : DataFrame
+        Table `quarantine` as it was: rows of files that did not change are taken from it.
+
+    Returns
+    -------
+    DataFrame
+        Table `quarantine`.
+    """
+    bad = index.loc[index["quarantined"] > 0, ["source_uri", "content_hash"]].drop_duplicates()
+    known = previous.dropna(subset=["content_hash"]).merge(bad, on=["source_uri", "content_hash"])
+    new = set(bad["source_uri"]) - set(known["source_uri"])
+    hashes = bad.set_index("source_uri")["content_hash"]
+    frames = [known]
+    for uri, _, read in _read(folder, new, settings):
+        reading = token_lengths.unnamed() if read.content == "token_lengths" else read
+        frames.append(reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri]))
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return empty(QUARANTINE)
+    return conform(pd.concat(frames, ignore_index=True), QUARANTINE)

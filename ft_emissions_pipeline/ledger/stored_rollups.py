@@ -1,0 +1,142 @@
+"""Roll-ups in the warehouse: which sums are stale, and their refresh.
+
+Put here: reading what sums need, and the periods to make anew. Keep out: the sums (`rollups.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_emissions_pipeline.ledger.rollups import (
+    CHECKED,
+    LABELS,
+    NEEDED,
+    differences,
+    period_start,
+    roll_up,
+    rollups,
+)
+from ft_emissions_pipeline.reference import Reference, default, in_force
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    PERIODS,
+    ROLLUPS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+)
+from ft_emissions_pipeline.warehouse import store
+
+
+def refreshed(
+    warehouse: str | Path,
+    days: tuple[pd.Timestamp, pd.Timestamp] | None,
+    *,
+    expected_log_sd: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return table `rollups` with the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    days : (Timestamp, Timestamp) or None
+        First and last day whose rows may have changed; None for all days.
+    expected_log_sd : float
+        As for `roll_up`.
+
+    Returns
+    -------
+    rollups, ledger : DataFrame
+        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
+
+    Notes
+    -----
+    A period that no longer adds up, because a run ended before its roll-ups were written, is made
+    anew whatever the days are.
+    """
+    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
+    held = store.read(warehouse, ROLLUPS)
+    every = ledger["date"] if days is None else _each(days)
+    stale = differences(held, ledger)
+    due = {
+        period: pd.concat(
+            [period_start(every, period), stale.loc[stale["period"] == period, "date"]]
+        ).drop_duplicates()
+        for period in PERIODS
+    }
+    return _anew(warehouse, held, due, expected_log_sd), ledger
+
+
+def of_days(
+    warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp], *, expected_log_sd: float
+) -> pd.DataFrame:
+    """Return table `rollups` with just the periods made anew that some days touch.
+
+    Parameters
+    ----------
+    warehouse, days, expected_log_sd
+        As for `refreshed`, which also looks for other periods that no longer add up.
+    """
+    due = {period: period_start(_each(days), period).drop_duplicates() for period in PERIODS}
+    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd)
+
+
+def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
+    return pd.Series(pd.date_range(*days, unit="us"))
+
+
+def _anew(
+    warehouse: str | Path, held: pd.DataFrame, due: Mapping[str, pd.Series], expected_log_sd: float
+) -> pd.DataFrame:
+    """Replace the roll-ups of the periods that begin on the given days."""
+    ends = [start.to_period(p[0].upper()).end_time for p, starts in due.items() for start in starts]
+    if not ends:
+        return held
+    span = min(start for starts in due.values() for start in starts).date(), max(ends).date()
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    touched = pd.Series(False, rows.index)
+    for period, starts in due.items():
+        touched |= period_start(rows["date"], period).isin(starts)
+        held = held[(held["period"] != period) | ~held["date"].isin(starts)]
+    rows = rows[touched]
+    if len(rows):
+        spreads, labels = of_versions(warehouse, rows["model_version"])
+        made = rollups(rows, spreads, labels, expected_log_sd=expected_log_sd, due=due)
+        held = pd.concat([held, made])
+    return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
+
+
+def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
+    made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
+    days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
+    spreads = store.read(warehouse, RUN_SPREADS, days)
+    labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
+    return spreads, labels.set_index("model_version")
+
+
+def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
+    """Return `roll_up` of all days of a warehouse."""
+    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
+    spreads, labels = of_versions(warehouse, rows["model_version"])
+    return roll_up(
+        rows,
+        spreads,
+        by,
+        expected_log_sd=expected_log_sd(in_force(warehouse, keep=False)),
+        labels=labels,
+    )
+
+
+def expected_log_sd(reference: Reference) -> float:
+    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
+    return math.log(default(reference, "gsd_disclosed").value)

@@ -1,0 +1,105 @@
+"""A guessed accelerator, server or country widens a run by all that it could be.
+
+Put here: the spread of a factor over what an unknown identity may stand for. Keep out: the spread of
+one row (`filling.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.filling import IMPUTED
+from ft_emissions_pipeline.reference import Reference
+
+IDENTITY_OF = {
+    **dict.fromkeys(
+        ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l"), "gpu_id"
+    ),
+    **dict.fromkeys(
+        (
+            "cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "memory_w",
+            "server_embodied_kgco2e", "server_embodied_water_l",
+        ),
+        "server_id",
+    ),
+    **dict.fromkeys(("grid_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"),
+}  # fmt: skip
+"""Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
+
+
+def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """Widen factors by what is open about the identity by which they were looked up.
+
+    A guessed accelerator, server or country could be any, so the spread over all of them comes on
+    top; a name that covers several variants (PCIe or SXM) adds the spread over these.
+    """
+    changed = provenance.copy()
+    for field, identity in IDENTITY_OF.items():
+        of = changed[changed["field"] == identity].set_index("run_id")
+        rows = changed.index[(changed["field"] == field) & (changed["rule"] != "as_logged")]
+        run_id = changed.loc[rows, "run_id"]
+        guessed = run_id.map(of["basis"]).isin(IMPUTED).to_numpy()
+        vague = (
+            run_id.map(of["rule"])
+            .astype("str")
+            .str.endswith("_name_ambiguous")
+            .to_numpy(dtype=bool)
+        )
+        # The others keep theirs to the last digit: on its way through a logarithm it would change.
+        doubtful = guessed | vague
+        if not doubtful.any():
+            continue
+        rows, run_id, guessed, vague = (
+            rows[doubtful],
+            run_id[doubtful],
+            guessed[doubtful],
+            vague[doubtful],
+        )
+        wide, of_variants = _spreads_over(reference, field)
+        variant = run_id.map(of["value"]).map(_variant_family).map(of_variants).fillna(0.0)
+        extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
+        low, high = changed.loc[rows, "p05"], changed.loc[rows, "p95"]
+        log_sd = np.hypot(uncertainty.log_sd_of_interval(low, high), extra)
+        middle = np.sqrt((low * high).to_numpy(dtype=float))
+        changed.loc[rows, "p05"], changed.loc[rows, "p95"] = uncertainty.interval(middle, log_sd)
+        changed.loc[rows[guessed], "basis"] = "default"
+    return changed
+
+
+def _variant_family(identity: str) -> str:
+    """Return what the variants of a device share: `A100` of `A100-SXM4-80GB`."""
+    return str(identity).split("-", maxsplit=1)[0]
+
+
+_COLUMN_OF = {
+    "gpu_max_w": ("gpus", "tdp_w"),
+    "gpu_idle_w": ("gpus", "idle_w"),
+    "gpu_embodied_kgco2e": ("gpu_embodied", "embodied_kgco2e"),
+    "gpu_embodied_water_l": ("gpu_water", "embodied_water_l"),
+    "cpu_count": ("servers", "cpu_count"),
+    "cpu_max_w": ("servers", "cpu_max_w"),
+    "cpu_idle_w": ("servers", "cpu_idle_w"),
+    "host_idle_w": ("servers", "host_idle_w"),
+    "memory_w": ("servers", "memory_w"),
+    "server_embodied_kgco2e": ("servers", "embodied_kgco2e"),
+    "server_embodied_water_l": ("servers", "embodied_water_l"),
+    "grid_kgco2e_per_kwh": ("grid_intensity", "gco2e_per_kwh"),
+    "electricity_water_l_per_kwh": ("electricity_water", "l_per_kwh"),
+}
+
+
+def _spreads_over(reference: Reference, field: str) -> tuple[float, pd.Series]:
+    """Return a factor's log standard deviation over all devices or places, and by family."""
+    table, column = _COLUMN_OF[field]
+    rows = reference.tables[table]
+    if "zone_type" in rows:
+        rows = rows[rows["zone_type"] == "country"]
+    if "year" in rows:
+        rows = rows[rows["year"] == rows["year"].max()]
+    if "rank" in rows:
+        rows = rows[rows["rank"] == 1]
+    logs = np.log(rows[column].where(rows[column] > 0))
+    family = rows.iloc[:, 0].map(_variant_family)
+    return float(logs.std()), logs.groupby(family).std()

@@ -1,0 +1,117 @@
+"""Runs with every needed field filled: the rules in their order.
+
+Put here: the order of the rules and what is passed on between them. Keep out: the rules (one module
+per subject beside this one), and which runs can be computed (`accepted.py`).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize import duration, energy, hardware, place, tokens
+from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
+from ft_emissions_pipeline.normalize.identities import guessed_identities
+from ft_emissions_pipeline.reference import Reference, default, take
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    NORMALIZED_RUNS,
+    TOKEN_TIME_MODEL,
+    conform,
+    empty,
+)
+
+RULES: tuple[Rule, ...] = (
+    *duration.MODEL,
+    *place.LOCATION,
+    *hardware.IDENTITY,
+    *duration.WORK,
+    *duration.DURATION,
+    *hardware.FACTORS,
+    *place.FACTORS,
+    *energy.RULES,
+)
+
+
+def normalize(
+    runs: pd.DataFrame,
+    reference: Reference,
+    profile: Profile,
+    token_time: pd.DataFrame,
+    calibration: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fill every needed field of the runs, and write down where each value comes from.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs` that `accepted` lets pass.
+    reference : Reference
+        Reference tables.
+    profile : Profile
+        Choices of the methodology.
+    token_time : DataFrame
+        Rows of table `token_time_model`.
+    calibration : DataFrame, optional
+        Coefficients of `telemetry.calibration`, to be applied to runs without a meter.
+
+    Returns
+    -------
+    normalized, provenance : DataFrame
+        Tables `normalized_runs` and `field_provenance`.
+    """
+    context = Context(reference, profile, token_time)
+    if calibration is not None:
+        runs = energy.calibrated(runs, calibration)
+    routes = energy.route(runs.reset_index(drop=True), profile)
+    frame, provenance = apply(_meter_first(runs), RULES, context)
+    provenance = guessed_identities(provenance, reference)
+    frame["energy_route"] = routes.to_numpy()
+    frame["methodology"] = profile.name
+    frame["reference_version"] = reference.version
+    declared = [name for name in NORMALIZED_RUNS.names if name in frame]
+    return conform(frame[declared], NORMALIZED_RUNS), conform(provenance, FIELD_PROVENANCE)
+
+
+def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd.DataFrame:
+    """Return the runs that teach how long tokens take: those that tell tokens, time, model and hardware.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Rows of table `runs` that `accepted` lets pass.
+    reference : Reference
+        Reference tables.
+    profile : Profile
+        Choices of the methodology.
+
+    Returns
+    -------
+    DataFrame
+        date, run_id, model_name, family, tokens, active_s, and the columns of `token_time.workload`. Of a
+        run that logs its reservation alone, the usual start-up is taken off; where that would leave less
+        than half of it, the run teaches nothing.
+    """
+    context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
+    frame, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)
+    dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
+    startup = default(reference, "startup_s", frame["date"]).value
+    computing = frame["reserved_s"].fillna(dated) - startup
+    active = frame["active_s"].where(frame["active_s"] > 0, computing.where(computing > startup))
+    known = (
+        ~context.imputed("gpu_id", frame.index)
+        & ~context.imputed("gpu_count", frame.index)
+        & ~context.imputed("model_parameters", frame.index)
+        & (context.rule("tokens_padded", frame.index) != tokens.USUAL_LENGTH).to_numpy()
+    )
+    tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
+    family = take(reference, "models", frame["model_id"], ["family"], on=frame["date"])["family"]
+    timed = duration.steps_of(frame).assign(
+        family=family, tokens=frame["tokens_padded"], active_s=active
+    )
+    return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)
+
+
+def _meter_first(runs: pd.DataFrame) -> pd.DataFrame:
+    """Let a physical meter stand before a logged total, which then stays visible as components."""
+    return runs.assign(it_energy_kwh=runs["it_energy_kwh"].where(runs["meter_energy_kwh"].isna()))

@@ -1,0 +1,124 @@
+"""Frames held to their declarations: types, order, required cells; Arrow and pandas both ways.
+
+Put here: conversion by declaration. Keep out: declarations, and the storage of tables (`warehouse/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+import pyarrow as pa
+
+from ft_emissions_pipeline.tables.schema import Column, Table
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "float": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a table: types, nullability and, as metadata, unit and description."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                ARROW_TYPES[column.kind],
+                nullable=not column.required,
+                metadata={"unit": column.unit, "description": column.description},
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def conform(
+    frame: pd.DataFrame, table: Table, columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return the frame with exactly the table's columns, in order and in their pandas types.
+
+    Missing columns become empty ones; columns that the table does not declare are an error.
+    With `columns`, only these are returned.
+
+    Raises
+    ------
+    ValueError
+        If the frame has an undeclared column, or a column cannot be read as its declared type.
+    """
+    extra = [name for name in frame.columns if name not in set(table.names)]
+    if extra:
+        msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables/"
+        raise ValueError(msg)
+    return pd.DataFrame(
+        {
+            column.name: _typed(frame, table, column)
+            for column in table.columns
+            if columns is None or column.name in columns
+        },
+        index=frame.index,
+        copy=False,
+    ).reset_index(drop=True)
+
+
+_PANDAS_TYPES = {
+    "string": "str",
+    "float": "float64",
+    "timestamp": "datetime64[us, UTC]",
+    "date": "datetime64[us]",
+}
+
+
+def _typed(frame: pd.DataFrame, table: Table, column: Column) -> pd.Series:
+    values = frame.get(column.name)
+    if values is None:
+        values = pd.Series(None, index=frame.index, dtype="object")
+    if str(values.dtype) == _PANDAS_TYPES.get(column.kind):
+        return values
+    try:
+        if column.kind == "boolean":
+            return values.astype("boolean")
+        if column.kind == "integer":
+            return values.astype("float64" if values.isna().any() else "int64")
+        if column.kind == "timestamp":
+            return pd.to_datetime(values, utc=True).astype(_PANDAS_TYPES["timestamp"])
+        return values.astype(_PANDAS_TYPES[column.kind])
+    except (TypeError, ValueError) as error:
+        msg = f"{table.name}.{column.name} cannot be read as {column.kind}: {error}"
+        raise ValueError(msg) from error
+
+
+def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
+    """Return the frame as an Arrow table with the declared schema, sorted by the key.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing its declaration, its type or, where required, a value.
+    """
+    conformed = conform(frame, table)
+    ordered = conformed.sort_values(list(table.key), kind="stable", na_position="first")
+    unfilled = [c.name for c in table.columns if c.required and ordered[c.name].isna().any()]
+    if unfilled:
+        msg = f"table {table.name}: required column(s) {', '.join(unfilled)} have empty cells"
+        raise ValueError(msg)
+    arrow = pa.Table.from_pandas(
+        ordered, schema=arrow_schema(table), preserve_index=False, safe=True
+    )
+    return arrow.replace_schema_metadata(None)
+
+
+def from_arrow(
+    arrow: pa.Table, table: Table, columns: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return an Arrow table, or some of its columns, as a DataFrame in the declared pandas types."""
+    return conform(arrow.to_pandas(date_as_object=False), table, columns)
+
+
+def empty(table: Table) -> pd.DataFrame:
+    """Return a table without rows."""
+    return conform(pd.DataFrame(columns=table.names), table)

@@ -1,0 +1,106 @@
+"""How a table is declared: columns with type, unit and bounds, row rules, tables.
+
+Put here: the words of a declaration, and the short forms that declarations are written in. Keep out:
+any table, and what holds a frame to its table (`frames.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, unit, bounds and meaning."""
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    above_zero: bool = False
+    allowed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A condition over several columns of a row; `holds` returns True for each row that keeps it."""
+
+    code: str
+    description: str
+    holds: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: what one row is, its columns, its key and, if it has days, the partition column."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: str | None = None
+    row_rules: tuple[RowRule, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """Return the declaration of one column."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def text(name: str, description: str, **options: object) -> Column:
+    """Return a column of text."""
+    return Column(name, "string", description, **options)  # type: ignore[arg-type]
+
+
+def number(name: str, unit: str, description: str, **options: object) -> Column:
+    """Return a column of numbers, not negative unless `minimum` says so."""
+    return Column(name, "float", description, unit=unit, **{"minimum": 0.0, **options})  # type: ignore[arg-type]
+
+
+def instant(name: str, description: str, **options: object) -> Column:
+    """Return a column of instants in UTC."""
+    return Column(name, "timestamp", description, unit="UTC", **options)  # type: ignore[arg-type]
+
+
+def day(description: str) -> Column:
+    """Return the column `date`, a UTC day."""
+    return Column("date", "date", description, unit="UTC day", required=True)
+
+
+def share(name: str, description: str) -> Column:
+    """Return a column of fractions from 0 to 1."""
+    return number(name, "fraction", description, maximum=1.0)
+
+
+def total(name: str, unit: str, description: str) -> tuple[Column, Column, Column]:
+    """Return a figure with the columns of its 5th and 95th percentile."""
+    return (
+        number(name, unit, description, required=True),
+        number(f"{name}_p05", unit, f"5th percentile of {name}.", required=True),
+        number(f"{name}_p95", unit, f"95th percentile of {name}.", required=True),
+    )
+
+
+def ordered(first: str, second: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return the condition that the first column does not exceed the second."""
+    return lambda frame: ~(frame[first] > frame[second])
+
+
+def within_interval(name: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return the condition that a figure lies between its percentiles."""
+    return lambda frame: (
+        frame[name].isna() | frame[name].between(frame[f"{name}_p05"], frame[f"{name}_p95"])
+    )
