@@ -101,7 +101,7 @@ def refuse(*args, **kwargs):
 class Closed(socket.socket):
     connect = connect_ex = sendto = sendmsg = refuse
 socket.socket, socket.getaddrinfo = Closed, refuse
-from ft_emissions_pipeline import footprint
+from ft_emissions_pipeline import pipeline_footprint as footprint
 assert not {"codecarbon", "dagster"} & set(sys.modules)
 with footprint.measure("USA") as measured:
     assert measured.so_far()["energy_kwh"][0] > 0

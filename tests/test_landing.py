@@ -94,13 +94,13 @@ def test_only_files_that_hold_a_day_are_opened_for_it(
     )
     index = scan(tmp_path)
     read = []
-    original = landing.read_file
+    original = days.read_file
 
     def watched(path: Path, uri: str, settings: Settings) -> object:
         read.append(uri)
         return original(path, uri, settings)
 
-    monkeypatch.setattr(landing, "read_file", watched)
+    monkeypatch.setattr(days, "read_file", watched)
     day = pd.Timestamp("2026-01-02")
     days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert read == ["b.csv"]

@@ -29,7 +29,6 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     Table,
 )
-from ft_emissions_pipeline.token_time import evaluate
 from ft_emissions_pipeline.warehouse import store
 
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
@@ -355,7 +354,7 @@ def test_a_refitted_token_time_model_restates_what_it_predicted(
     old = token_time.packaged()
     slower = old.coefficients | {"share_of_peak": old.coefficients["share_of_peak"] - 0.1}
     fitted = replace(old, coefficients=slower)
-    monkeypatch.setattr(evaluate, "fit_prior", lambda _: fitted)
+    monkeypatch.setattr("ft_emissions_pipeline.token_time.prior.fit_prior", lambda _: fitted)
     row = FACTORS.tables["calibration"]["factor_id"].iloc[0]
     choices = warehouses.chosen(warehouses.scaled(FACTORS, row, 1.1))
     named = store.read(warehouse, FIELD_PROVENANCE)
@@ -386,7 +385,7 @@ def test_a_prior_fitted_in_another_way_restates_what_it_predicted(
     file = tmp_path / "prior.json"
     file.write_text(token_time.to_json(fitted), encoding="utf-8")
     monkeypatch.setattr(reference.loading, "prior_file", lambda: file)
-    monkeypatch.setattr(token_time.daily, "prior", lambda: fitted)
+    monkeypatch.setattr(token_time.daily, "packaged", lambda: fitted)
     choices = warehouses.chosen(reference.load())
     assert choices.reference.version != FACTORS.version
     named = store.read(warehouse, FIELD_PROVENANCE)

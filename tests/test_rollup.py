@@ -296,7 +296,7 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
         )
         return found
 
-    monkeypatch.setattr(rollups, "rollups", counting)
+    monkeypatch.setattr(stored_rollups, "rollups", counting)
     days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
     again, rows = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]

@@ -204,11 +204,11 @@ def test_files_of_a_scheduler_and_of_its_host_meet(folder):
 def test_a_run_over_midnight_has_the_telemetry_of_both_days(folder):
     index = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
     first, last = pd.Timestamp("2026-03-01"), pd.Timestamp("2026-03-02")
-    days = [days.telemetry_of(folder, index, day, day, SETTINGS) for day in (first, last)]
-    assert [set(day["date"]) for day in days] == [{first}, {last}]
-    assert sum(day["energy_kwh"].sum() for day in days) == pytest.approx(0.9)
+    both = [days.telemetry_of(folder, index, day, day, SETTINGS) for day in (first, last)]
+    assert [set(day["date"]) for day in both] == [{first}, {last}]
+    assert sum(day["energy_kwh"].sum() for day in both) == pytest.approx(0.9)
     made = days.runs_of(folder, index, last, last, load(), SETTINGS)
-    found, _ = telemetry.measured(made, pd.concat(days), days.windows(index))
+    found, _ = telemetry.measured(made, pd.concat(both), days.windows(index))
     assert found["gpu_energy_kwh"].tolist() == [pytest.approx(0.6)]
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import typer
 
-from ft_emissions_pipeline.token_time.prior import write_prior
-
 app = typer.Typer(
     help="The model that turns tokens into time and energy.",
     no_args_is_help=True,
@@ -39,5 +37,6 @@ def show() -> None:
 def fit() -> None:
     """Fit the prior anew on reference_data/calibration.csv and write it into the package."""
     from ft_emissions_pipeline import reference
+    from ft_emissions_pipeline.token_time.prior import write_prior
 
     typer.echo(write_prior(reference.load()))

@@ -12,7 +12,14 @@ NaN, a missing string is NaN, an integer column that may be empty is float64.
 
 from __future__ import annotations
 
-from ft_emissions_pipeline.tables.frames import arrow_schema, conform, empty, from_arrow, to_arrow
+from ft_emissions_pipeline.tables.frames import (
+    ARROW_TYPES,
+    arrow_schema,
+    conform,
+    empty,
+    from_arrow,
+    to_arrow,
+)
 from ft_emissions_pipeline.tables.impacts import RUN_IMPACTS, RUN_SPREADS
 from ft_emissions_pipeline.tables.landing import (
     EARLIEST,
@@ -62,6 +69,7 @@ from ft_emissions_pipeline.tables.words import (
 __all__ = [
     "ALLOCATION",
     "AMORTISATION_SCHEDULE",
+    "ARROW_TYPES",
     "BASES",
     "EARLIEST",
     "EVERYTHING",
