@@ -256,12 +256,13 @@ def refuse(*args, **kwargs):
 class Closed(socket.socket):
     connect = connect_ex = sendto = sendmsg = refuse
 socket.socket, socket.getaddrinfo = Closed, refuse
+import pandas as pd
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import expectations
 assert not {"great_expectations", "dagster"} & set(sys.modules)
 row = {"date": "2026-01-02", "model_name": "m", "inferences": 1.0, "source_format": "usage"}
 row |= {"source_uri": "usage.csv", "source_record": "2"}
-frame = tables.conform(tables.pd.DataFrame([row]), tables.USAGE)
+frame = tables.conform(pd.DataFrame([row]), tables.USAGE)
 assert expectations.validate(frame, tables.USAGE).passed
 assert "great_expectations" in sys.modules
 """

@@ -18,7 +18,6 @@ from ft_emissions_pipeline import reference as reference_tables
 from ft_emissions_pipeline.reference import (
     SHIPPED,
     Reference,
-    __file__,
     alternatives_log_sd,
     at_year,
     default_folder,
@@ -299,7 +298,7 @@ OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
 def test_every_default_is_read(reference):
     """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
     said, gapped = set(OF_DERIVED_ROWS), set()
-    for path in Path(__file__).parents[1].rglob("*.py"):
+    for path in Path(reference_tables.__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 said.add(node.value.removeprefix("defaults/"))
