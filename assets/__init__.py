@@ -13,7 +13,7 @@ What schedules lives here; what computes lives in `ft_emissions_pipeline`. `buil
 definitions; `defs` are those that `dagster dev` serves.
 """
 
-from assets.definitions import build_defs
+from .definitions import build_defs
 
 defs = build_defs()
 

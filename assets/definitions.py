@@ -9,13 +9,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets import impacts, landing, normalize, reference, report, restatement, runs, schedules
-from assets.io_manager import DeltaIOManager
-from assets.resources import OwnFootprint, Pipeline
+from . import impacts, landing, ledger, normalize, reference, report, restatement, schedules
+from .io_manager import DeltaIOManager
+from .resources import OwnFootprint, Pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 
-MODULES = (reference, landing, runs, normalize, impacts, report)
+MODULES = (reference, landing, normalize, impacts, ledger, report)
 """The stages, in the order in which data passes through them."""
 
 

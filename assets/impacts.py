@@ -1,8 +1,7 @@
-"""Footprints of runs, and their sharing over versions, days and inferences.
+"""The footprint of each run.
 
-Put here: the stages from normalized runs to the per-inference table. Keep out: how anything is
-computed (`ft_emissions_pipeline/impacts.py`, `amortize.py`, `restate.py`,
-`rollup.py`).
+Put here: the stage from normalized runs to impacts. Keep out: how a footprint is computed
+(`ft_emissions_pipeline/impacts/`), and its sharing over inferences (`ledger.py`).
 """
 
 from collections.abc import Iterator
@@ -11,38 +10,23 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.checks import ADDS_UP, check_result, check_spec, sums_check
-from assets.partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
-from assets.reference import key
-from assets.resources import Pipeline
-from assets.table_asset import out, table_asset
-from ft_emissions_pipeline import ledger as amortize
-from ft_emissions_pipeline import restatement
-from ft_emissions_pipeline.impacts import footprint as impact
-from ft_emissions_pipeline.landing import index
-from ft_emissions_pipeline.ledger import life_days, stored_rollups
-from ft_emissions_pipeline.ledger import rollups as rollup
-from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.tables import (
-    ALLOCATION,
-    AMORTISATION_SCHEDULE,
-    FACTOR_ROWS,
-    FACTORS_USED,
-    INFERENCE_IMPACTS,
-    MODEL_VERSIONS,
-    RESTATEMENTS,
-    ROLLUPS,
-    RUN_FACTORS,
     RUN_IMPACTS,
     RUN_SPREADS,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+
+from .checks import check_result, check_spec
+from .partitions import DAILY, ONE_RUN
+from .reference import key
+from .resources import Pipeline
+from .table_asset import out
 
 GROUP = "impacts"
 
 
 @dg.multi_asset(
-    name="footprint",
+    name="impacts",
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
@@ -65,149 +49,7 @@ def run_impacts(
     pipeline: Pipeline, normalized_runs: pd.DataFrame, field_provenance: pd.DataFrame
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
-    impacts, spreads = impact.impacts_and_spreads(
-        normalized_runs, field_provenance, pipeline.chosen_profile, pipeline.reference()
-    )
+    impacts, spreads = stages.impacts(normalized_runs, field_provenance, pipeline.choices())
     for table, frame in ((RUN_SPREADS, spreads), (RUN_IMPACTS, impacts)):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)
-
-
-@table_asset(
-    MODEL_VERSIONS,
-    group=GROUP,
-    ins={"run_impacts": ALL_DAYS, "usage": ALL_DAYS},
-)
-def model_versions(
-    context: dg.AssetExecutionContext,
-    pipeline: Pipeline,
-    run_impacts: pd.DataFrame,
-    usage: pd.DataFrame,
-    landing_index: pd.DataFrame,
-    model_events: pd.DataFrame,
-) -> pd.DataFrame:
-    """Find out which version serves when, and over how many inferences.
-
-    A version serves until the next fine-tuning of its model; while there is none, until its
-    expected end. What `models.yaml` tells goes before.
-    """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
-    as_of = _as_of(context, landing_index, reported)
-    versions = amortize.model_versions(run_impacts, usage, as_of, model_events)
-    previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
-    unshared = life_days.unshared_days(previous, versions, reported, as_of)
-    pending.note(pipeline.warehouse, ALLOCATION, unshared)
-    return versions
-
-
-def _as_of(
-    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
-) -> pd.Timestamp:
-    """Return the last day of which anything is known."""
-    known = [index.last_day(landing_index), reported.max() if len(reported) else None]
-    tags = context.run.tags
-    known += [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
-    days_known = [day for day in known if day is not None]
-    return max(days_known) if days_known else pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-
-
-@table_asset(
-    AMORTISATION_SCHEDULE,
-    group=GROUP,
-    ins={"usage": ALL_DAYS},
-)
-def amortisation_schedule(
-    context: dg.AssetExecutionContext,
-    pipeline: Pipeline,
-    model_versions: pd.DataFrame,
-    usage: pd.DataFrame,
-    landing_index: pd.DataFrame,
-    model_events: pd.DataFrame,
-) -> pd.DataFrame:
-    """Share long-lived versions by month: remaining cost over remaining projected inferences.
-
-    Only for models for which `models.yaml` chooses the method.
-    """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
-    as_of = _as_of(context, landing_index, reported)
-    return amortize.monthly_schedule(model_versions, usage, as_of, model_events)
-
-
-@dg.multi_asset(
-    name="allocate",
-    group_name=GROUP,
-    partitions_def=DAILY,
-    backfill_policy=ONE_RUN,
-    ins={
-        name: dg.AssetIn()
-        for name in ("model_versions", "amortisation_schedule", "usage", "model_events")
-    },
-    # Factors moved a value only where they changed for its run.
-    deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
-    outs={
-        RESTATEMENTS.name: dg.AssetOut(
-            **out(RESTATEMENTS, "Written before the rows that move, so that no move is lost.")
-        ),
-        INFERENCE_IMPACTS.name: dg.AssetOut(
-            **out(INFERENCE_IMPACTS, "The table to report: every gram and litre lands on one day.")
-        ),
-    },
-    check_specs=[check_spec(RESTATEMENTS), check_spec(INFERENCE_IMPACTS)],
-)
-def inference_impacts(
-    context: dg.AssetExecutionContext,
-    pipeline: Pipeline,
-    model_versions: pd.DataFrame,
-    amortisation_schedule: pd.DataFrame,
-    usage: pd.DataFrame,
-    model_events: pd.DataFrame,
-) -> Iterator[Any]:
-    """Share each version's footprint over the day's inferences, and note what moved."""
-    first, last = days(context)
-    new = amortize.inference_impacts(
-        model_versions,
-        usage,
-        first,
-        last,
-        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
-        events=model_events,
-        schedule=amortisation_schedule,
-    )
-    span = (first.date(), last.date())
-    old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
-    moved = differences.restatements(
-        old,
-        new,
-        store.version(pipeline.warehouse, INFERENCE_IMPACTS),
-        restatement.causes_by_factors(pipeline.warehouse, old, new),
-    )
-    for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
-        yield dg.Output(frame, output_name=table.name)
-        yield check_result(frame, table)
-
-
-@dg.asset(
-    name=ROLLUPS.name,
-    group_name=GROUP,
-    deps=[
-        INFERENCE_IMPACTS.name,
-        MODEL_VERSIONS.name,
-        RUN_SPREADS.name,
-        RUN_IMPACTS.name,
-        key("defaults"),
-    ],
-    check_specs=[check_spec(ROLLUPS), ADDS_UP],
-    **out(
-        ROLLUPS, "Only periods that the run's days touch, or that no longer add up, are made anew."
-    ),
-)
-def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
-    """Sum the per-inference table up over months, quarters and years, by model, team, tag and fleet."""
-    frame, ledger = stored_rollups.refreshed(
-        pipeline.warehouse,
-        tagged_days(context.run.tags),
-        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
-    )
-    yield dg.Output(frame)
-    yield check_result(frame, ROLLUPS)
-    yield sums_check(rollup.differences(frame, ledger))

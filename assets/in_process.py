@@ -14,9 +14,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.definitions import build_defs
-from assets.partitions import range_tags
-from assets.resources import WAIT_S
 from ft_emissions_pipeline import calendar_days
 from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.readers import Settings, files_in
@@ -25,6 +22,10 @@ from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 from ft_emissions_pipeline.warehouse import pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
+
+from .definitions import build_defs
+from .partitions import range_tags
+from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]

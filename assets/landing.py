@@ -1,30 +1,154 @@
-"""Landed logs: which file holds which day.
+"""Landed logs: which file holds which day, the records of a day, and the runs that the rules let pass.
 
-Put here: the index over the whole landing folder. Keep out: what the files say (`runs.py`).
+Put here: the index over the landing folder, and the tables before anything is filled in. Keep out:
+imputation (`normalize.py`) and what was not used (`ledger.py`).
 """
 
+import dagster as dg
 import pandas as pd
 
-from assets.reference import key
-from assets.resources import Pipeline
-from assets.table_asset import table_asset
-from ft_emissions_pipeline.landing import index as landing
-from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
+from ft_emissions_pipeline import normalize
+from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing import telemetry as measurements
+from ft_emissions_pipeline.landing.days import (
+    events_of,
+    runs_of,
+    telemetry_of,
+    usage_of,
+    windows,
+)
+from ft_emissions_pipeline.tables import (
+    EVERYTHING,
+    LANDING_INDEX,
+    MODEL_EVENTS,
+    RUNS,
+    TELEMETRY,
+    USAGE,
+    VALIDATED_RUNS,
+    empty,
+)
 from ft_emissions_pipeline.warehouse import pending, store
 
+from .partitions import DAYS_OF_A_RUN, days
+from .reference import key
+from .resources import Pipeline
+from .table_asset import table_asset
+
 GROUP = "landing"
+
+DATED_BY = [key(name) for name in ("models", "aliases", "defaults")]
+"""Factor tables on which the day of a run rests that tells none."""
+
+SHOWN = 100
+"""Rows of the report on telemetry that the materialisation's metadata hold."""
 
 
 @table_asset(
     LANDING_INDEX,
     group=GROUP,
-    deps=[key("models"), key("defaults")],
+    deps=DATED_BY,
 )
 def landing_index(pipeline: Pipeline) -> pd.DataFrame:
     """Look through the landing folder; files that did not change are not read again."""
     previous = store.read(pipeline.warehouse, LANDING_INDEX)
-    index = landing.scan(
-        pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous
+    found = index.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous)
+    pending.note(pipeline.warehouse, EVERYTHING, index.touched_days(previous, found))
+    return found
+
+
+@table_asset(
+    RUNS,
+    group=GROUP,
+    deps=DATED_BY,
+)
+def runs(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+) -> pd.DataFrame:
+    """Read just the files that hold the day, and join the records of one run.
+
+    Of several records of one field the measured one goes before the disclosed one.
+    """
+    first, last = days(context)
+    return runs_of(
+        pipeline.landing_folder,
+        landing_index,
+        first,
+        last,
+        pipeline.reference(),
+        pipeline.settings(),
     )
-    pending.note(pipeline.warehouse, EVERYTHING, landing.touched_days(previous, index))
-    return index
+
+
+@table_asset(
+    USAGE,
+    group=GROUP,
+)
+def usage(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+) -> pd.DataFrame:
+    """Read the day's counts; different hours add up, of the same hours the last file by name stands."""
+    first, last = days(context)
+    return usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
+
+
+@table_asset(
+    MODEL_EVENTS,
+    group=GROUP,
+)
+def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
+    """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
+    return events_of(pipeline.landing_folder, landing_index, pipeline.settings())
+
+
+@table_asset(
+    TELEMETRY,
+    group=GROUP,
+)
+def telemetry(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+) -> pd.DataFrame:
+    """Read what GPUs and meters drew on the day, a row a minute and device at most."""
+    first, last = days(context)
+    return telemetry_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
+
+
+@table_asset(
+    VALIDATED_RUNS,
+    group=GROUP,
+    deps=[dg.AssetDep(TELEMETRY.name, partition_mapping=DAYS_OF_A_RUN)],
+)
+def validated_runs(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    runs: pd.DataFrame,
+    landing_index: pd.DataFrame,
+) -> pd.DataFrame:
+    """Add measured energies, then leave out what breaks a rule, or holds neither time nor tokens.
+
+    `quarantine` says what was left out, and why. The energy of a run over midnight is in the
+    telemetry of both days.
+    """
+    measured, report = measurements.measured(
+        runs, _telemetry_of(runs, pipeline), windows(landing_index)
+    )
+    accepted, _ = normalize.accepted(measured)
+    if len(report):
+        shown = {"telemetry": dg.MetadataValue.md(_shown(report))}
+        context.add_output_metadata(shown, output_name="result")
+    return accepted
+
+
+def _telemetry_of(runs: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
+    """Return the telemetry of just the days over which the runs lasted."""
+    length = pd.to_timedelta(runs["reserved_s"].fillna(0.0), unit="s")
+    started = runs["started_at"].fillna(runs["ended_at"] - length)
+    if started.isna().all():
+        return empty(TELEMETRY)
+    first = min(started.min().tz_localize(None), runs["date"].min())
+    return store.read(pipeline.warehouse, TELEMETRY, (first.date(), runs["date"].max().date()))
+
+
+def _shown(report: pd.DataFrame) -> str:
+    head = report.head(SHOWN).astype("object").where(report.notna(), "").astype("str")
+    rows = [list(report.columns), ["---"] * report.shape[1], *head.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

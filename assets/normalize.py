@@ -11,12 +11,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.checks import check_result, check_spec
-from assets.partitions import DAILY, ONE_RUN, days
-from assets.reference import key
-from assets.resources import Pipeline
-from assets.table_asset import out, table_asset
-from ft_emissions_pipeline import normalize, token_time
+from ft_emissions_pipeline import methodology, normalize, stages, token_time
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
@@ -31,7 +26,13 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.token_time import diagnostics
 from ft_emissions_pipeline.warehouse import store
 
-GROUP = "normalized"
+from .checks import check_result, check_spec
+from .partitions import DAILY, ONE_RUN, days
+from .reference import key
+from .resources import Pipeline
+from .table_asset import out, table_asset
+
+GROUP = "normalize"
 
 MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROWS)
 """Tables of the stage that fills gaps."""
@@ -51,7 +52,9 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
     first, last = days(context)
     factors = pipeline.reference()
     own = normalize.timed_work(
-        store.read(pipeline.warehouse, VALIDATED_RUNS), factors, pipeline.chosen_profile
+        store.read(pipeline.warehouse, VALIDATED_RUNS),
+        factors,
+        methodology.profile(pipeline.profile),
     )
     fitted = token_time.fits(factors, own[own["date"] <= last])
     metadata = {
@@ -94,14 +97,9 @@ def normalized_runs(
     pipeline: Pipeline, validated_runs: pd.DataFrame, token_time_model: pd.DataFrame
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
-    normalized, provenance = normalize.normalize(
-        validated_runs,
-        pipeline.reference(),
-        pipeline.chosen_profile,
-        token_time_model,
-        pipeline.calibration(),
-    )
-    stamps = factors_used.stamps(validated_runs, normalized, provenance, pipeline.reference())
+    choices = pipeline.choices(token_time_model)
+    normalized, provenance = stages.normalized(validated_runs, choices)
+    stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
     for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.io_manager import preview
-from assets.resources import Pipeline
 from ft_emissions_pipeline.reference import TABLES
+
+from .io_manager import preview
+from .resources import Pipeline
 
 
 def key(table: str) -> dg.AssetKey:

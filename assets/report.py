@@ -10,10 +10,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.checks import check_result, check_spec
-from assets.partitions import DAILY, ONE_RUN, days
-from assets.resources import OwnFootprint, Pipeline
-from assets.table_asset import out
 from ft_emissions_pipeline import report
 from ft_emissions_pipeline.pipeline_footprint import FootprintFailed
 from ft_emissions_pipeline.tables import (
@@ -27,6 +23,11 @@ from ft_emissions_pipeline.tables import (
     empty,
 )
 from ft_emissions_pipeline.warehouse import pending, store
+
+from .checks import check_result, check_spec
+from .partitions import DAILY, ONE_RUN, days
+from .resources import OwnFootprint, Pipeline
+from .table_asset import out
 
 GROUP = "report"
 

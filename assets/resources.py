@@ -12,13 +12,10 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
-from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
-from ft_emissions_pipeline.tables import VALIDATED_RUNS
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.stages import Choices, stored_calibration
 from ft_emissions_pipeline.warehouse.lock import locked
 
 WAIT_S = 60.0
@@ -49,20 +46,15 @@ class Pipeline(dg.ConfigurableResource):
         """Folder into which logs are put: a path of this machine, or a URL."""
         return self.landing if is_url(self.landing) else Path(self.landing)
 
-    @property
-    def chosen_profile(self) -> Profile:
-        """Profile of the methodology."""
-        return methodology.profile(self.profile)
-
     def reference(self) -> Reference:
         """Return the checked reference tables with yours; the last good ones where newer are bad."""
         return in_force(self.warehouse, self.reference_data or None)
 
-    def calibration(self) -> pd.DataFrame | None:
-        """Return what meters saw over what software did, by host, if runs are to be scaled by it."""
-        if not self.calibrate:
-            return None
-        return meters.calibration(store.read(self.warehouse, VALIDATED_RUNS))
+    def choices(self, token_time: pd.DataFrame | None = None) -> Choices:
+        """Return with what this installation computes, and the token-time model of the days."""
+        calibration = stored_calibration(self.warehouse) if self.calibrate else None
+        profile = methodology.profile(self.profile)
+        return Choices(self.reference(), profile, token_time, calibration)
 
     def settings(self) -> Settings:
         """Return what the readers need to know."""

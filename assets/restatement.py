@@ -14,12 +14,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.partitions import DAILY
-from assets.reference import key
-from assets.resources import Pipeline
 from ft_emissions_pipeline import report, restatement
 from ft_emissions_pipeline.reference import TABLES
-from ft_emissions_pipeline.restatement import Choices
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
     FIELD_PROVENANCE,
@@ -34,6 +30,10 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+from .partitions import DAILY
+from .reference import key
+from .resources import Pipeline
+
 # Dagster passes this parameter to itself when it gives a sensor its resources.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`owners`.*SensorDefinition.*")
 
@@ -46,18 +46,13 @@ BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_SPREADS, RUN_IMPAC
 @dg.op
 def restate(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     """Compute anew what rests on changed factors, and note every reported value that moved."""
-    done = restatement.apply(pipeline.warehouse, choices(pipeline), context.log.info)
+    done = restatement.apply(pipeline.warehouse, pipeline.choices(), context.log.info)
     context.log.info("%d run(s) restated on %d day(s)", done.runs, len(done.days))
     if not done.runs:
         return
     report.write(pipeline.warehouse)
     for event in _refreshed(pipeline, done):
         context.log_event(event)
-
-
-def choices(pipeline: Pipeline) -> Choices:
-    """Return with what the past is computed in this installation."""
-    return Choices(pipeline.reference(), pipeline.chosen_profile, pipeline.calibrate)
 
 
 def _refreshed(pipeline: Pipeline, done: restatement.Done) -> Iterator[dg.AssetMaterialization]:
@@ -92,7 +87,7 @@ def changed_factors(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
     state = json.dumps(versions, sort_keys=True)
     if not versions or state == context.cursor:
         return dg.SkipReason("no reference table has a new data version")
-    found = restatement.plan(pipeline.warehouse, choices(pipeline))
+    found = restatement.plan(pipeline.warehouse, pipeline.choices())
     context.update_cursor(state)
     if found.runs.empty:
         return dg.SkipReason("no run rests on what changed in the reference tables")

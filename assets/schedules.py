@@ -6,12 +6,13 @@ Put here: jobs and schedules. Keep out: which days an event touches (`ft_emissio
 import dagster as dg
 import pandas as pd
 
-from assets.partitions import range_tags
-from assets.resources import Pipeline
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, LANDING_INDEX, MODEL_VERSIONS
 from ft_emissions_pipeline.warehouse import pending, store
+
+from .partitions import range_tags
+from .resources import Pipeline
 
 everything = dg.define_asset_job(
     EVERYTHING,

@@ -11,10 +11,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from assets.checks import check_result, check_spec
-from assets.column_schemas import column_schema
-from assets.partitions import DAILY, ONE_RUN
 from ft_emissions_pipeline.tables import Table
+
+from .checks import check_result, check_spec
+from .column_schemas import column_schema
+from .partitions import DAILY, ONE_RUN
 
 KINDS = {"python", "pandas", "deltalake"}
 

@@ -1,21 +1,247 @@
 """The one composition of the stages: accepted, token-time, normalize, impacts.
 
-Put here: what is chosen for a computation, and the order of the stages. Keep out: what the stages
-compute, reading of logs (`landing/`), sharing over inferences (`ledger/`).
+Put here: what is chosen for a computation, the runs that it takes, and the order of the stages. Keep
+out: what the stages compute, reading of logs (`landing/`), sharing over inferences (`ledger/`).
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
+import pandas as pd
+
+from ft_emissions_pipeline import equations, methodology, normalize, token_time
+from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
+from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
+from ft_emissions_pipeline.readers.reading import reading_of_runs
+from ft_emissions_pipeline.reference import Reference, in_force, load
+from ft_emissions_pipeline.tables import (
+    NORMALIZED_RUNS,
+    RUN_IMPACTS,
+    TOKEN_TIME_MODEL,
+    VALIDATED_RUNS,
+    conform,
+)
+from ft_emissions_pipeline.warehouse import store
+
+Disclosure: TypeAlias = Mapping[str, object]
+Given: TypeAlias = pd.DataFrame | Disclosure | Sequence[Disclosure]
+"""Runs as a table, or as one or several disclosures."""
+
+
+class UnknownRun(KeyError):
+    """No run has the id; the message names runs that there are."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """With what the past is computed: reference tables, profile, and whether meters calibrate."""
+    """With what runs are computed.
+
+    `token_time` are rows of table `token_time_model` for the days of the runs; without any, the
+    packaged model is in force. `calibration` are the ratios that `meters.calibration` returns, where
+    runs without a meter take them over.
+    """
 
     reference: Reference
     profile: Profile
-    calibrate: bool = False
+    token_time: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
+
+
+class Footprints(NamedTuple):
+    """Tables `normalized_runs`, `field_provenance`, `run_impacts` and `run_spreads` of some runs."""
+
+    normalized: pd.DataFrame
+    provenance: pd.DataFrame
+    impacts: pd.DataFrame
+    spreads: pd.DataFrame
+
+
+def prepared(
+    runs: Given,
+    *,
+    profile: str = "default",
+    reference: Reference | None = None,
+    calibrate: bool = False,
+    token_time: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, Choices]:
+    """Return the runs that can be computed, what was refused, and the choices to compute with.
+
+    Parameters
+    ----------
+    runs : DataFrame, mapping, or sequence of mappings
+        As `api.estimate` takes them.
+    profile : str
+        Profile of the methodology.
+    reference : Reference, optional
+        Reference tables; those of the package by default.
+    calibrate : bool
+        Whether the ratios of meters among the runs are applied to the runs without one.
+    token_time : DataFrame, optional
+        Rows of table `token_time_model` for the days of the runs.
+
+    Raises
+    ------
+    ValueError
+        If the profile is unknown, or a disclosure is refused.
+    """
+    chosen, factors = methodology.profile(profile), reference or load()
+    accepted, refused = _accepted(runs, factors)
+    calibration = meters.calibration(accepted) if calibrate else None
+    return accepted, refused, Choices(factors, chosen, token_time, calibration)
+
+
+def _accepted(runs: Given, reference: Reference) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if isinstance(runs, pd.DataFrame):
+        return normalize.accepted(runs)
+    accepted, refused = normalize.accepted(_of_disclosures(runs, reference))
+    if len(refused):
+        raise ValueError("; ".join(refused["reason"]))
+    return accepted, refused
+
+
+def _of_disclosures(runs: Disclosure | Sequence[Disclosure], reference: Reference) -> pd.DataFrame:
+    given = [runs] if isinstance(runs, Mapping) else runs
+    rows = [
+        {
+            "run_id": f"disclosure-{number}",
+            **from_mapping(mapping, f"disclosure {number}"),
+            "source_record": str(number),
+            "repairs": "",
+        }
+        for number, mapping in enumerate(given, start=1)
+    ]
+    return joined_runs([("disclosure", FORMAT, reading_of_runs(rows, []))], reference)
+
+
+def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+    models = choices.token_time
+    if models is None:
+        models = token_time.parameters(choices.reference, _days(runs))
+    return normalize.normalize(
+        runs, choices.reference, choices.profile, models, choices.calibration
+    )
+
+
+def impacts(
+    normalized: pd.DataFrame, provenance: pd.DataFrame, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `run_impacts` and `run_spreads` of normalized runs."""
+    return impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
+
+
+def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
+    """Return all tables of accepted runs."""
+    filled, provenance = normalized(runs, choices)
+    return Footprints(filled, provenance, *impacts(filled, provenance, choices))
+
+
+def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
+    """Return the runs of one id or of one model; all where none is named.
+
+    Raises
+    ------
+    UnknownRun
+        If no run has the id or the model; the message names the nearest.
+    """
+    if only is None:
+        return runs
+    chosen = runs[(runs["run_id"] == only) | (runs["model_name"] == only)]
+    if chosen.empty:
+        known = [*runs["model_name"].dropna().unique(), *runs["run_id"]]
+        near = ", ".join(difflib.get_close_matches(only, known, cutoff=0.4)) or known[0]
+        msg = f"no run or model {only!r} among {len(runs)} runs; nearest: {near}"
+        raise UnknownRun(msg)
+    return chosen.reset_index(drop=True)
+
+
+def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
+    """Share each run over the inferences that were expected of it.
+
+    Parameters
+    ----------
+    impacts : DataFrame
+        Table `run_impacts`.
+
+    Returns
+    -------
+    DataFrame
+        run_id, model_name, inferences (expected over the use life), gco2e_per_inference and
+        water_ml_per_inference with p05 and p95; empty where no inferences were disclosed.
+    """
+    inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
+    served = inferences.where(inferences > 0)
+    frame = impacts[["run_id", "model_name"]].assign(inferences=served)
+    for name, total, factor in (
+        ("gco2e_per_inference", "total_kgco2e", equations.GRAMS_PER_KG),
+        ("water_ml_per_inference", "total_water_l", equations.MILLILITRES_PER_LITRE),
+    ):
+        for suffix in ("", "_p05", "_p95"):
+            frame[name + suffix] = equations.per_inference(impacts[total + suffix] * factor, served)
+    return frame
+
+
+def stored_calibration(warehouse: str | Path) -> pd.DataFrame:
+    """Return what meters saw over what software did, by host, among a warehouse's runs."""
+    return meters.calibration(store.read(warehouse, VALIDATED_RUNS))
+
+
+def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the accepted runs of a warehouse, and what their figures rest on.
+
+    Returns
+    -------
+    runs : DataFrame
+        Table `validated_runs`.
+    options : dict
+        `profile`, `reference`, `calibrate` and `token_time`, as `advise` and `what_if` take them.
+
+    Raises
+    ------
+    ValueError
+        If there are no runs, or their figures are of several profiles.
+    """
+    runs = store.read(warehouse, VALIDATED_RUNS)
+    if runs.empty:
+        msg = f"{warehouse} holds no runs; make the tables first with `ft-emissions run`"
+        raise ValueError(msg)
+    profiles = store.read(warehouse, RUN_IMPACTS, columns=("methodology",))["methodology"].unique()
+    if len(profiles) != 1:
+        msg = (
+            f"the figures of {warehouse} are of profiles {', '.join(profiles) or 'unknown'}; "
+            "bring them to one with `ft-emissions run`"
+        )
+        raise ValueError(msg)
+    routes = store.read(warehouse, NORMALIZED_RUNS, columns=("energy_route",))["energy_route"]
+    reference = in_force(warehouse, keep=False)
+    return runs, {
+        "profile": str(profiles[0]),
+        "reference": reference,
+        "calibrate": bool((routes == "calibrated").any()),
+        "token_time": stored_token_time(warehouse, runs, reference),
+    }
+
+
+def stored_token_time(
+    warehouse: str | Path, runs: pd.DataFrame, reference: Reference
+) -> pd.DataFrame:
+    """Return the token-time model on which a warehouse's figures rest, for each day of some runs.
+
+    On a day without one the packaged model is in force, as for runs without a warehouse.
+    """
+    days = _days(runs)
+    stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
+    missing = days.difference(pd.DatetimeIndex(stored["date"].unique()))
+    return conform(pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL)
+
+
+def _days(runs: pd.DataFrame) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(runs["date"].unique()).as_unit("us")

@@ -8,20 +8,21 @@ disclose next. Keep out: how a gap is filled (`normalize/`) and how wide that le
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import api, methodology, uncertainty
+from ft_emissions_pipeline import methodology, stages, uncertainty
 from ft_emissions_pipeline.impacts.footprint import chain_of, footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS, UncertainInputs, uncertain_inputs
-from ft_emissions_pipeline.normalize import IMPUTED, factors_used, meters, normalize
+from ft_emissions_pipeline.normalize import IMPUTED, factors_used
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
 from ft_emissions_pipeline.readers import basis_of
-from ft_emissions_pipeline.reference import Reference, load
+from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.stages import Choices, Given
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 TIER_OF_BASIS = {"measured": "A", "disclosed": "B", "predicted": "C", "default": "D"}
@@ -48,7 +49,7 @@ _MARK = "\x1f"
 
 
 def advise(
-    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    runs: Given,
     *,
     by: Key = "run_id",
     **options: Any,
@@ -94,13 +95,10 @@ class Outcomes:
 
 
 def try_fields(
-    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    runs: Given,
     *,
     only: str | None = None,
-    profile: str = "default",
-    reference: Reference | None = None,
-    calibrate: bool = False,
-    token_time: pd.DataFrame | None = None,
+    **options: Any,
 ) -> Outcomes:
     """Try every missing field of every run.
 
@@ -110,19 +108,13 @@ def try_fields(
         As `estimate` takes them.
     only : str, optional
         A run's id or a model's name; all runs by default.
-    profile, reference, calibrate
-        As `estimate` takes them.
-    token_time : DataFrame, optional
-        Rows of table `token_time_model` for the days of the runs; the packaged model by default.
+    **options
+        `profile`, `reference`, `calibrate` and `token_time`, as `stages.prepared` takes them.
     """
-    factors = reference or load()
-    chosen = methodology.profile(profile)
-    accepted, _ = api.accepted(runs, factors)
-    calibration = meters.calibration(accepted) if calibrate else None
-    valid = api.selected(accepted, only)
-    models = api.models_in_force(valid, factors, token_time)
-    made = api.footprints(valid, factors, chosen, calibration, models)
-    return of_footprints(valid, *made, factors, chosen, models, calibration)
+    accepted, _, choices = stages.prepared(runs, **options)
+    accepted = stages.selected(accepted, only)
+    made = stages.footprints(accepted, choices)
+    return of_footprints(accepted, made.normalized, made.provenance, made.impacts, choices)
 
 
 def of_footprints(
@@ -130,10 +122,7 @@ def of_footprints(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     run_impacts: pd.DataFrame,
-    reference: Reference,
-    profile: methodology.Profile,
-    token_time: pd.DataFrame,
-    calibration: pd.DataFrame | None = None,
+    choices: Choices,
 ) -> Outcomes:
     """Try every missing field of runs whose footprints are known: state what stands in for it, and look.
 
@@ -141,14 +130,8 @@ def of_footprints(
     ----------
     valid, normalized, provenance, run_impacts : DataFrame
         Rows of tables `validated_runs`, `normalized_runs`, `field_provenance` and `run_impacts`.
-    reference : Reference
-        Reference tables.
-    profile : Profile
-        Choices of the methodology.
-    token_time : DataFrame
-        Rows of table `token_time_model` for the days of the runs.
-    calibration : DataFrame, optional
-        Coefficients of `telemetry.calibration`, where they are applied.
+    choices : Choices
+        With what they were computed.
 
     Notes
     -----
@@ -171,9 +154,10 @@ def of_footprints(
         for each in (valid, normalized)
     )
     provenance = provenance[provenance["run_id"].isin(set(valid["run_id"]))]
+    reference, profile = choices.reference, choices.profile
     inputs = uncertain_inputs(normalized, provenance, reference)
     routes = normalized[["energy_route"]]
-    _, spreads = _totals(inputs.values, inputs.log_sd, routes, profile, reference)
+    _, spreads = _totals(inputs.values, inputs.log_sd, routes, reference, profile)
     missing = _missing(provenance)
     missing["run"] = pd.Index(valid["run_id"]).get_indexer(missing["run_id"])
     kind = _kinds(valid, provenance, inputs, spreads)
@@ -181,9 +165,7 @@ def of_footprints(
     copies = _with_one_field_disclosed(
         valid, normalized, missing[missing["run"] == missing["kind"]]
     )
-    filled, origins = normalize(
-        copies.drop(columns=["of", "field"]), reference, profile, token_time, calibration
-    )
+    filled, origins = stages.normalized(copies.drop(columns=["of", "field"]), choices)
     stated = uncertain_inputs(filled, origins, reference)
     copies["decides"] = _decided(copies, inputs, stated)
     copies["copy"] = np.arange(len(copies))
@@ -194,12 +176,12 @@ def of_footprints(
     run, of_kind, copy = (tried[name].to_numpy() for name in ("run", "kind", "copy"))
     values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
     routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
-    amount, spreads = _totals(values, log_sd, routes, profile, reference)
+    amount, spreads = _totals(values, log_sd, routes, reference, profile)
     carbon, runs = amount["total_kgco2e"], len(valid)
     tried["row"] = np.arange(runs, runs + len(tried))
     stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
     shown = ["run_id", "model_name", "quality_tier", "share_imputed", "total_kgco2e"]
-    share = share_of_total_imputed(normalized, provenance, profile, reference)
+    share = share_of_total_imputed(normalized, provenance, reference, profile)
     return Outcomes(
         run_impacts[shown].assign(share_of_total_imputed=share.to_numpy()).set_index("run_id"),
         tried.loc[stays, ["run", "row", "field", "value", "tier", "decides"]],
@@ -236,10 +218,10 @@ def _totals(
     values: Mapping[str, np.ndarray],
     log_sd: Mapping[str, np.ndarray],
     routes: pd.DataFrame,
-    profile: methodology.Profile,
     reference: Reference,
+    profile: methodology.Profile,
 ) -> tuple[dict[str, np.ndarray], dict[str, uncertainty.Spread]]:
-    chain = chain_of(routes, profile, reference)
+    chain = chain_of(routes, reference, profile)
 
     def totals(inputs: Mapping[str, Any]) -> dict[str, Any]:
         parts = chain(inputs)
@@ -285,8 +267,8 @@ def _kinds(
 def share_of_total_imputed(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    profile: methodology.Profile,
     reference: Reference,
+    profile: methodology.Profile,
 ) -> pd.Series:
     r"""Return which share of each run's carbon rests on imputed inputs, however certain they are.
 
@@ -294,10 +276,10 @@ def share_of_total_imputed(
     ----------
     normalized, provenance : DataFrame
         Tables `normalized_runs` and `field_provenance`.
-    profile : Profile
-        Choices of the methodology.
     reference : Reference
         Reference tables.
+    profile : Profile
+        Choices of the methodology.
 
     Returns
     -------

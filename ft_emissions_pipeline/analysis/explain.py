@@ -24,8 +24,14 @@ from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
-from ft_emissions_pipeline.reference import Reference, describe
-from ft_emissions_pipeline.tables import MODEL_VERSIONS, NORMALIZED_RUNS, RUN_IMPACTS
+from ft_emissions_pipeline.reference import Reference, describe, in_force
+from ft_emissions_pipeline.stages import UnknownRun
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    MODEL_VERSIONS,
+    NORMALIZED_RUNS,
+    RUN_IMPACTS,
+)
 from ft_emissions_pipeline.warehouse import store
 
 POWER_STEPS = (
@@ -183,7 +189,7 @@ def _drawn(
 ) -> dict[str, str]:
     """Return, by total, the interval that draws of the run's inputs give."""
     found = simulate(
-        normalized.to_frame().T, provenance, profile, reference, draws=draws, seed=seed
+        normalized.to_frame().T, provenance, reference, profile, draws=draws, seed=seed
     )
     ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
     return {
@@ -407,3 +413,49 @@ def _source_of(factor_id: str, reference: Reference) -> str:
         return ": version of the token-time model, see docs/token_time.md"
     row = describe(reference, factor_id)
     return f": {row['source']}, {row['source_year']} ({row['verification']})"
+
+
+def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:
+    """Return the explanation of a run out of a warehouse's tables.
+
+    Raises
+    ------
+    UnknownRun
+        If no run has the id.
+    """
+    normalized, provenance, impacts = (
+        store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
+    )
+    reference = in_force(warehouse, keep=False)
+    return explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
+
+
+def explain_row(
+    run_id: str,
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame,
+    impacts: pd.DataFrame,
+    reference: Reference,
+    draws: int = 0,
+    seed: int = 0,
+) -> str:
+    """Return the explanation of one run out of whole tables.
+
+    Raises
+    ------
+    UnknownRun
+        If no run has the id.
+    """
+    at = normalized["run_id"] == run_id
+    if not at.any():
+        known = ", ".join(normalized["run_id"].head(10))
+        msg = f"no run {run_id!r}; there are {len(normalized)}, for instance {known}"
+        raise UnknownRun(msg)
+    return explain(
+        normalized[at].iloc[0],
+        provenance[provenance["run_id"] == run_id],
+        impacts[impacts["run_id"] == run_id].iloc[0],
+        reference,
+        draws=draws,
+        seed=seed,
+    )

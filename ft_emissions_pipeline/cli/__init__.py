@@ -23,7 +23,6 @@ import typer
 from ft_emissions_pipeline.cli import reference as reference_cli
 from ft_emissions_pipeline.cli import rollup, study
 from ft_emissions_pipeline.cli.token_time import app as token_time_app
-from ft_emissions_pipeline.normalize import meters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,6 +158,8 @@ def explain(
 ) -> None:
     """Print each step of a run: formula, values, units, factors and their sources."""
     from ft_emissions_pipeline import api
+    from ft_emissions_pipeline.analysis.explain import explain_stored
+    from ft_emissions_pipeline.stages import UnknownRun
 
     with refusals():
         try:
@@ -169,9 +170,9 @@ def explain(
             else:
                 from ft_emissions_pipeline.analysis.explain import stored_ancestry
 
-                text = api.explain_stored(run_id, warehouse, draws=draws, seed=seed)
+                text = explain_stored(run_id, warehouse, draws=draws, seed=seed)
                 text = f"{text}\n\n{stored_ancestry(warehouse, run_id)}".rstrip()
-        except api.UnknownRun as error:
+        except UnknownRun as error:
             _fail(str(error.args[0]))
     typer.echo(text)
 
@@ -282,10 +283,9 @@ def _tell_of_ambiguous(records: pd.DataFrame, column: str) -> None:
 
 
 def _calibration(warehouse: str) -> pd.DataFrame:
-    from ft_emissions_pipeline import tables
-    from ft_emissions_pipeline.warehouse import store
+    from ft_emissions_pipeline.stages import stored_calibration
 
-    return meters.calibration(store.read(warehouse, tables.VALIDATED_RUNS))
+    return stored_calibration(warehouse)
 
 
 def _tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:

@@ -48,14 +48,14 @@ def advise(
     calibrate: Calibrate = False,
 ) -> None:
     """Say which missing field, once disclosed, narrows the interval of each run and model most."""
-    from ft_emissions_pipeline import api
     from ft_emissions_pipeline.analysis import advice
+    from ft_emissions_pipeline.stages import UnknownRun
 
     with refusals():
         runs, options = _runs(file, warehouse, timezone, profile, calibrate)
         try:
             outcomes = advice.try_fields(runs, only=only, **options)
-        except api.UnknownRun as error:
+        except UnknownRun as error:
             _fail(str(error.args[0]))
     by_run, by_model = (advice.ranked(outcomes, by) for by in advice.KEYS)
     if form is not Format.table:
@@ -88,8 +88,8 @@ def what_if(
     calibrate: Calibrate = False,
 ) -> None:
     """Estimate runs elsewhere, on another GPU, by another method: side by side, with the difference."""
-    from ft_emissions_pipeline import api
     from ft_emissions_pipeline.analysis import scenarios
+    from ft_emissions_pipeline.stages import UnknownRun
 
     with refusals():
         runs, options = _runs(file, warehouse, timezone, profile, calibrate)
@@ -97,7 +97,7 @@ def what_if(
                    "start_hour": start_hour, "every_days": every_days}  # fmt: skip
         try:
             compared = scenarios.compare(runs, changes, only=only, **options)
-        except api.UnknownRun as error:
+        except UnknownRun as error:
             _fail(str(error.args[0]))
     answers = scenarios.by_run(compared)
     if form is not Format.table:
@@ -119,10 +119,10 @@ def _runs(
     files: list[str] | None, warehouse: str, timezone: str, profile: str, calibrate: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return runs out of files or of a warehouse, which knows what its figures rest on itself."""
-    from ft_emissions_pipeline import api
+    from ft_emissions_pipeline import api, stages
 
     if not files:
-        return api.stored_runs(warehouse)
+        return stages.stored_runs(warehouse)
     runs, quarantine = api.read_runs(files, timezone=timezone)
     _complain(quarantine)
     if runs.empty:

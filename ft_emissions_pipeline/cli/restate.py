@@ -31,14 +31,15 @@ def restate(
     reference: cli.Reference = None,
 ) -> None:
     """Compute anew exactly what a changed factor, token-time model or profile touches."""
-    from ft_emissions_pipeline import methodology, restatement
+    from ft_emissions_pipeline import methodology, restatement, stages
     from ft_emissions_pipeline import report as page
     from ft_emissions_pipeline.reference import in_force
 
     cli.need_warehouse(warehouse)
     with cli.refusals():
         factors = in_force(warehouse, reference, keep=not dry_run)
-        choices = restatement.Choices(factors, methodology.profile(profile), calibrate)
+        calibration = stages.stored_calibration(warehouse) if calibrate else None
+        choices = stages.Choices(factors, methodology.profile(profile), calibration=calibration)
         if dry_run:
             _tell(restatement.plan(warehouse, choices))
             return

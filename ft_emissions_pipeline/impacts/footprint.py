@@ -134,46 +134,30 @@ def _whole_if_scaled(values: Any, multiplier: Any) -> Any:
     return np.where(multiplier > 1.0, np.floor(values + 0.5), values)
 
 
-def run_impacts(
+def impacts_and_spreads(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    profile: Profile,
     reference: Reference,
-) -> pd.DataFrame:
-    """Return the footprint of each run, with its interval and quality.
+    profile: Profile,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the footprint of each run with its interval and quality, and what each input has in it.
 
     Parameters
     ----------
     normalized, provenance : DataFrame
         Tables `normalized_runs` and `field_provenance`.
-    profile : Profile
-        Choices of the methodology.
     reference : Reference
         Reference tables.
-
-    Returns
-    -------
-    DataFrame
-        Table `run_impacts`, in the order of `normalized`.
-    """
-    return impacts_and_spreads(normalized, provenance, profile, reference)[0]
-
-
-def impacts_and_spreads(
-    normalized: pd.DataFrame,
-    provenance: pd.DataFrame,
-    profile: Profile,
-    reference: Reference,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what `run_impacts` does, and what each uncertain input has in it.
+    profile : Profile
+        Choices of the methodology.
 
     Returns
     -------
     run_impacts, run_spreads : DataFrame
-        Tables of these names.
+        Tables of these names; the first in the order of `normalized`.
     """
     inputs = uncertain_inputs(normalized, provenance, reference)
-    chain = chain_of(normalized, profile, reference)
+    chain = chain_of(normalized, reference, profile)
     found = chain(inputs.values)
 
     def totals(values: Values) -> dict[str, Any]:
@@ -204,7 +188,7 @@ def impacts_and_spreads(
 
 
 def chain_of(
-    normalized: pd.DataFrame, profile: Profile, reference: Reference
+    normalized: pd.DataFrame, reference: Reference, profile: Profile
 ) -> Callable[[Values], dict[str, Any]]:
     """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
 

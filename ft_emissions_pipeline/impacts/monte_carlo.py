@@ -22,8 +22,8 @@ from ft_emissions_pipeline.reference import Reference
 def simulate(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    profile: Profile,
     reference: Reference,
+    profile: Profile,
     *,
     draws: int,
     seed: int = 0,
@@ -34,10 +34,10 @@ def simulate(
     ----------
     normalized, provenance : DataFrame
         Tables `normalized_runs` and `field_provenance`.
-    profile : Profile
-        Choices of the methodology.
     reference : Reference
         Reference tables.
+    profile : Profile
+        Choices of the methodology.
     draws : int
         Draws per run.
     seed : int
@@ -67,7 +67,7 @@ def simulate(
             if len(rows):
                 noise = _shuffled(slices, f"{name} {variable}", seed)
                 drawn[name][rows] *= np.exp(log_sd[rows, None] * noise)
-    found = chain_of(normalized, profile, reference)(drawn)
+    found = chain_of(normalized, reference, profile)(drawn)
     return {name: np.broadcast_to(part, (len(normalized), draws)) for name, part in found.items()}
 
 

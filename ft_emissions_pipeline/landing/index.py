@@ -220,10 +220,18 @@ def _measured_days(changed: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
     return runs.loc[hit, "date"]
 
 
-def last_day(index: pd.DataFrame) -> pd.Timestamp | None:
-    """Return the last day of which any landed record tells."""
-    days = index["date"].dropna()
-    return days.max() if len(days) else None
+def last_day(index: pd.DataFrame, *others: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Return the last day of which anything is known: a landed record, or another day that is told.
+
+    Parameters
+    ----------
+    index : DataFrame
+        Table `landing_index`, at least its dates.
+    *others : Timestamp, optional
+        Days of which tables tell, whatever has landed; missing ones count for nothing.
+    """
+    known = [day for day in (index["date"].max(), *others) if not pd.isna(day)]
+    return max(known, default=None)
 
 
 def outcomes(index: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import api, methodology, tables
+from ft_emissions_pipeline import methodology, stages, tables
 from ft_emissions_pipeline.analysis import advice, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
-from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.reference import in_force, refusal
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -185,14 +184,16 @@ def _advice(
         return nothing
     calibration = None
     if (run_notes["energy_route"] == "calibrated").any():
-        calibration = meters.calibration(store.read(warehouse, VALIDATED_RUNS))
-    models = api.stored_models(warehouse, runs, factors)
+        calibration = stages.stored_calibration(warehouse)
+    models = stages.stored_token_time(warehouse, runs, factors)
     found = [
         advice.best(
             advice.ranked(
                 advice.of_footprints(
-                    runs, normalized, provenance, rows, factors, methodology.profile(str(profile)),
-                    models, calibration,
+                    runs, normalized, provenance, rows,
+                    stages.Choices(
+                        factors, methodology.profile(str(profile)), models, calibration
+                    ),
                 )
             )
         )

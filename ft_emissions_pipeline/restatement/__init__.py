@@ -8,6 +8,5 @@ printing (`cli_restate.py`).
 
 from ft_emissions_pipeline.restatement.apply import CheckFailed, Done, apply, causes_by_factors
 from ft_emissions_pipeline.restatement.plan import Plan, plan
-from ft_emissions_pipeline.stages import Choices
 
-__all__ = ["CheckFailed", "Choices", "Done", "Plan", "apply", "causes_by_factors", "plan"]
+__all__ = ["CheckFailed", "Done", "Plan", "apply", "causes_by_factors", "plan"]

@@ -199,22 +199,22 @@ def _moved_kinds(
         table: recompute.rows_of_runs(warehouse, table, first)
         for table in (VALIDATED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     }
-    _, _, provenance, impacts, _ = recompute.computed(warehouse, stored[VALIDATED_RUNS], choices)
+    _, made = recompute.computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
-    for table, new in ((FIELD_PROVENANCE, provenance), (RUN_IMPACTS, impacts)):
+    for table, new in ((FIELD_PROVENANCE, made.provenance), (RUN_IMPACTS, made.impacts)):
         changed |= set(differences.differing(stored[table], new, table, STAMPS)["run_id"])
     old, new = (
         frame.set_index("run_id")[ALL_PARTS].reindex(kind.index)
-        for frame in (stored[RUN_IMPACTS], impacts)
+        for frame in (stored[RUN_IMPACTS], made.impacts)
     )
     before, after = (
         frame.set_index("run_id")[TIMES].reindex(kind.index)
-        for frame in (stored[RUN_IMPACTS], impacts)
+        for frame in (stored[RUN_IMPACTS], made.impacts)
     )
     same = before.eq(after) | (before.isna() & after.isna())
     ratio = (new / old.where(old > 0)).fillna(1.0)
     ratio = ratio.assign(moved=kind.index.isin(changed), retimed=~same.all(axis=1))
-    models = _changed_models(stored[FIELD_PROVENANCE], provenance)
+    models = _changed_models(stored[FIELD_PROVENANCE], made.provenance)
     return ratio.set_axis(pd.Index(kind.to_numpy())), models
 
 

@@ -105,28 +105,28 @@ def _restate_runs(
 ) -> None:
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, runs)
-    model, normalized, provenance, impacts, spreads = recompute.computed(
-        warehouse, validated, choices
+    model, made = recompute.computed(warehouse, validated, choices)
+    of_runs, used, rows = factors_used.stamps(
+        validated, made.normalized, made.provenance, choices.reference
     )
-    of_runs, used, rows = factors_used.stamps(validated, normalized, provenance, choices.reference)
-    made = (
-        (NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, provenance),
-        (RUN_FACTORS, of_runs), (RUN_SPREADS, spreads), (RUN_IMPACTS, impacts),
+    of_days = (
+        (NORMALIZED_RUNS, made.normalized), (FIELD_PROVENANCE, made.provenance),
+        (RUN_FACTORS, of_runs), (RUN_SPREADS, made.spreads), (RUN_IMPACTS, made.impacts),
     )  # fmt: skip
     progress("checks")
-    for table, frame in ((TOKEN_TIME_MODEL, model), *made):
+    for table, frame in ((TOKEN_TIME_MODEL, model), *of_days):
         _check(frame, table)
     # What a run rests on is written before it, so that no figure stands without its factors.
     store.append(warehouse, FACTOR_ROWS, rows)
     store.append(warehouse, FACTORS_USED, used)
     store.replace(warehouse, TOKEN_TIME_MODEL, model, days, "status", {IN_FORCE, CANDIDATE})
 
-    def written(made: tuple[Table, pd.DataFrame]) -> None:
-        store.replace(warehouse, *made, days, "run_id", ids)
+    def written(pair: tuple[Table, pd.DataFrame]) -> None:
+        store.replace(warehouse, *pair, days, "run_id", ids)
 
     progress("runs")
     with ThreadPoolExecutor(WRITERS) as writers:
-        list(writers.map(written, made))
+        list(writers.map(written, of_days))
 
 
 def _restate_days(

@@ -98,8 +98,8 @@ def _days(warehouse: str | Path, found: Affected, choices: Choices) -> pd.Dateti
         # Where a run ends elsewhere, or its model lasts for longer, other versions' days move, too.
         late = found.runs[retimed]
         validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, late)
-        _, _, _, impacts, _ = recompute.computed(warehouse, validated, choices)
+        _, made = recompute.computed(warehouse, validated, choices)
         models = recompute.related(warehouse, set(late["model_name"]))
-        new, old, _, _ = recompute.versions(warehouse, models, as_of, impacts)
+        new, old, _, _ = recompute.versions(warehouse, models, as_of, made.impacts)
         lives = pd.concat([lives, recompute.moved_versions(old, new, set())])
     return life_days.life_days(lives, as_of).union(of_runs)

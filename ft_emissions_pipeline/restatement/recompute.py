@@ -6,17 +6,16 @@ rows need it (`affected.py`) and writing (`apply.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, normalize, token_time
-from ft_emissions_pipeline.impacts import footprint as impact
+from ft_emissions_pipeline import ledger, normalize, stages, token_time
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.ledger import lineage
-from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.restatement import differences
-from ft_emissions_pipeline.stages import Choices
+from ft_emissions_pipeline.stages import Choices, Footprints
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     LANDING_INDEX,
@@ -44,20 +43,11 @@ def rows_of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.
 
 def computed(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return token-time models, normalized runs, provenance, impacts and spreads, as they must be from now on."""
+) -> tuple[pd.DataFrame, Footprints]:
+    """Return the token-time models and the footprints of runs, as they must be from now on."""
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = _models(warehouse, days, choices)
-    calibration = (
-        meters.calibration(store.read(warehouse, VALIDATED_RUNS)) if choices.calibrate else None
-    )
-    normalized, provenance = normalize.normalize(
-        runs, choices.reference, choices.profile, model, calibration
-    )
-    impacts, spreads = impact.impacts_and_spreads(
-        normalized, provenance, choices.profile, choices.reference
-    )
-    return model, normalized, provenance, impacts, spreads
+    return model, stages.footprints(runs, replace(choices, token_time=model))
 
 
 def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
@@ -124,9 +114,8 @@ def moved_versions(old: pd.DataFrame, new: pd.DataFrame, ids: set[str]) -> pd.Da
 def as_of(warehouse: str | Path) -> pd.Timestamp:
     """Return the last UTC day of which the tables know anything; there is one where a run is."""
     index = store.read(warehouse, LANDING_INDEX, columns=["date"])
-    known = [
-        landing.last_day(index),
-        store.last_day(warehouse, INFERENCE_IMPACTS),
-        store.last_day(warehouse, RUN_FACTORS),
-    ]
-    return max(day for day in known if day is not None)
+    known = landing.last_day(
+        index, *(store.last_day(warehouse, table) for table in (INFERENCE_IMPACTS, RUN_FACTORS))
+    )
+    assert known is not None
+    return known

@@ -7,19 +7,20 @@ gaps (`normalize/`), footprints (`impacts.py`) and what is missing (`advice.py`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import api, equations, methodology
+from ft_emissions_pipeline import equations, stages
 from ft_emissions_pipeline.analysis.scenarios import changes as change
 from ft_emissions_pipeline.analysis.scenarios.changes import Side
 from ft_emissions_pipeline.analysis.scenarios.comparison import RESULTS, SIDES, Result, results
-from ft_emissions_pipeline.normalize import IMPUTED, meters, normalize
+from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.reference import Reference, load
+from ft_emissions_pipeline.stages import Given
 
 __all__ = [
     "PER_INFERENCE", "PER_YEAR", "RESULTS", "SIDES", "Comparison", "by_run", "compare", "totals", "what_if",
@@ -39,7 +40,7 @@ _HOUR_UNKNOWN = (
 
 
 def what_if(
-    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    runs: Given,
     *,
     region: str | None = None,
     gpu: str | None = None,
@@ -132,14 +133,12 @@ class Comparison:
 
 
 def compare(
-    runs: pd.DataFrame | api.Disclosure | Sequence[api.Disclosure],
+    runs: Given,
     changes: Mapping[str, Any],
     *,
     only: str | None = None,
-    profile: str = "default",
     reference: Reference | None = None,
-    calibrate: bool = False,
-    token_time: pd.DataFrame | None = None,
+    **options: Any,
 ) -> Comparison:
     """Estimate runs on both sides of a scenario.
 
@@ -151,10 +150,10 @@ def compare(
         What `what_if` takes, by the names of its parameters; None changes nothing.
     only : str, optional
         A run's id or a model's name; all runs by default.
-    profile, reference, calibrate
-        As `estimate` takes them.
-    token_time : DataFrame, optional
-        Rows of table `token_time_model` for the days of the runs; the packaged model by default.
+    reference : Reference, optional
+        Reference tables; those of the package by default.
+    **options
+        `profile`, `calibrate` and `token_time`, as `stages.prepared` takes them.
 
     Raises
     ------
@@ -164,25 +163,23 @@ def compare(
     changes = {name: value for name, value in changes.items() if value is not None}
     factors = reference or load()
     change.refuse_unknown(changes, factors)
-    chosen = methodology.profile(profile)
-    accepted, _ = api.accepted(runs, factors)
-    calibration = meters.calibration(accepted) if calibrate else None
-    valid = api.selected(accepted, only).reset_index(drop=True)
-    models = api.models_in_force(valid, factors, token_time)
+    accepted, _, choices = stages.prepared(runs, reference=factors, **options)
+    chosen = stages.selected(accepted, only).reset_index(drop=True)
 
     def filled(frame: pd.DataFrame) -> Side:
-        stated = change.with_origins(frame)
-        return Side(frame, *normalize(stated, factors, chosen, models, calibration))
+        return Side(frame, *stages.normalized(change.with_origins(frame), choices))
 
-    now = filled(valid)
-    other = change.changed(now, changes, factors, chosen)
+    now = filled(chosen)
+    other = change.changed(now, changes, choices.reference, choices.profile)
     retimed = change.retimed(now, other, filled)
     then = filled(change.scaled(other, now, retimed))
-    found = results(now, then, retimed, chosen, factors, scaled_apart="every_days" in changes)
+    found = results(
+        now, then, retimed, choices.reference, choices.profile, scaled_apart="every_days" in changes
+    )
     untold = np.isnan(retimed.ratio)
-    late = _late(now, then) if "start_hour" in changes else np.zeros(len(valid), dtype=bool)
+    late = _late(now, then) if "start_hour" in changes else np.zeros(len(chosen), dtype=bool)
     usual = now.normalized["model_name"].map(_gaps(accepted))
-    basis = _days_basis(now, usual) if "every_days" in changes else [""] * len(valid)
+    basis = _days_basis(now, usual) if "every_days" in changes else [""] * len(chosen)
     days = usual.fillna(now.normalized["expected_use_life_days"])
     return Comparison(
         now.normalized["run_id"],

@@ -145,8 +145,8 @@ def results(
     now: Side,
     then: Side,
     by: Retimed,
-    profile: Profile,
     reference: Reference,
+    profile: Profile,
     *,
     scaled_apart: bool,
 ) -> dict[str, Result]:

@@ -1,0 +1,204 @@
+"""Model versions, their days and inferences, sums over periods, and what nothing could use.
+
+Put here: the stage from run impacts to the per-inference table, its roll-ups and the quarantine. Keep
+out: how versions share (`ft_emissions_pipeline/ledger/`), and restating the past (`restatement.py`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from ft_emissions_pipeline import ledger, normalize, restatement
+from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing.days import refused_of
+from ft_emissions_pipeline.ledger import life_days, stored_rollups
+from ft_emissions_pipeline.ledger import rollups as rollups_of
+from ft_emissions_pipeline.restatement import differences
+from ft_emissions_pipeline.tables import (
+    ALLOCATION,
+    AMORTISATION_SCHEDULE,
+    FACTOR_ROWS,
+    FACTORS_USED,
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    QUARANTINE,
+    RESTATEMENTS,
+    ROLLUPS,
+    RUN_FACTORS,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    conform,
+)
+from ft_emissions_pipeline.warehouse import pending, store
+
+from .checks import ADDS_UP, check_result, check_spec, sums_check
+from .partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
+from .reference import key
+from .resources import Pipeline
+from .table_asset import out, table_asset
+
+GROUP = "ledger"
+
+
+@table_asset(
+    MODEL_VERSIONS,
+    group=GROUP,
+    ins={"run_impacts": ALL_DAYS, "usage": ALL_DAYS},
+)
+def model_versions(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    run_impacts: pd.DataFrame,
+    usage: pd.DataFrame,
+    landing_index: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> pd.DataFrame:
+    """Find out which version serves when, and over how many inferences.
+
+    A version serves until the next fine-tuning of its model; while there is none, until its
+    expected end. What `models.yaml` tells goes before.
+    """
+    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    as_of = _as_of(context, landing_index, reported)
+    versions = ledger.model_versions(run_impacts, usage, as_of, model_events)
+    previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
+    unshared = life_days.unshared_days(previous, versions, reported, as_of)
+    pending.note(pipeline.warehouse, ALLOCATION, unshared)
+    return versions
+
+
+def _as_of(
+    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
+) -> pd.Timestamp:
+    """Return the last day of which anything is known."""
+    tags = context.run.tags
+    asked = [pd.Timestamp(tags[tag]) for tag in LAST_DAY_TAGS if tag in tags]
+    known = index.last_day(landing_index, reported.max(), *asked)
+    return known or pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+
+
+@table_asset(
+    AMORTISATION_SCHEDULE,
+    group=GROUP,
+    ins={"usage": ALL_DAYS},
+)
+def amortisation_schedule(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    model_versions: pd.DataFrame,
+    usage: pd.DataFrame,
+    landing_index: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> pd.DataFrame:
+    """Share long-lived versions by month: remaining cost over remaining projected inferences.
+
+    Only for models for which `models.yaml` chooses the method.
+    """
+    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    as_of = _as_of(context, landing_index, reported)
+    return ledger.monthly_schedule(model_versions, usage, as_of, model_events)
+
+
+@dg.multi_asset(
+    name="ledger",
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    ins={
+        name: dg.AssetIn()
+        for name in ("model_versions", "amortisation_schedule", "usage", "model_events")
+    },
+    # Factors moved a value only where they changed for its run.
+    deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
+    outs={
+        RESTATEMENTS.name: dg.AssetOut(
+            group_name="restatement",
+            **out(RESTATEMENTS, "Written before the rows that move, so that no move is lost."),
+        ),
+        INFERENCE_IMPACTS.name: dg.AssetOut(
+            group_name=GROUP,
+            **out(INFERENCE_IMPACTS, "The table to report: every gram and litre lands on one day."),
+        ),
+    },
+    check_specs=[check_spec(RESTATEMENTS), check_spec(INFERENCE_IMPACTS)],
+)
+def inference_impacts(
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    model_versions: pd.DataFrame,
+    amortisation_schedule: pd.DataFrame,
+    usage: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> Iterator[Any]:
+    """Share each version's footprint over the day's inferences, and note what moved."""
+    first, last = days(context)
+    new = ledger.inference_impacts(
+        model_versions,
+        usage,
+        first,
+        last,
+        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
+        events=model_events,
+        schedule=amortisation_schedule,
+    )
+    span = (first.date(), last.date())
+    old = store.read(pipeline.warehouse, INFERENCE_IMPACTS, span)
+    moved = differences.restatements(
+        old,
+        new,
+        store.version(pipeline.warehouse, INFERENCE_IMPACTS),
+        restatement.causes_by_factors(pipeline.warehouse, old, new),
+    )
+    for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
+        yield dg.Output(frame, output_name=table.name)
+        yield check_result(frame, table)
+
+
+@dg.asset(
+    name=ROLLUPS.name,
+    group_name=GROUP,
+    deps=[
+        INFERENCE_IMPACTS.name,
+        MODEL_VERSIONS.name,
+        RUN_SPREADS.name,
+        RUN_IMPACTS.name,
+        key("defaults"),
+    ],
+    check_specs=[check_spec(ROLLUPS), ADDS_UP],
+    **out(
+        ROLLUPS, "Only periods that the run's days touch, or that no longer add up, are made anew."
+    ),
+)
+def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
+    """Sum the per-inference table up over months, quarters and years, by model, team, tag and fleet."""
+    frame, rows = stored_rollups.refreshed(
+        pipeline.warehouse,
+        tagged_days(context.run.tags),
+        expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
+    )
+    yield dg.Output(frame)
+    yield check_result(frame, ROLLUPS)
+    yield sums_check(rollups_of.differences(frame, rows))
+
+
+@table_asset(
+    QUARANTINE,
+    group=GROUP,
+    ins={"runs": ALL_DAYS, "usage": ALL_DAYS},
+)
+def quarantine(
+    pipeline: Pipeline,
+    landing_index: pd.DataFrame,
+    runs: pd.DataFrame,
+    usage: pd.DataFrame,
+    model_versions: pd.DataFrame,
+    model_events: pd.DataFrame,
+) -> pd.DataFrame:
+    """Collect the records that could not be read, that break a rule, that say too little, or that no version fits."""
+    previous = store.read(pipeline.warehouse, QUARANTINE)
+    unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
+    _, refused = normalize.accepted(runs)
+    left = ledger.unused(model_versions, usage, model_events, runs)
+    found = [frame for frame in (unread, refused, left) if len(frame)]
+    return conform(pd.concat(found), QUARANTINE) if found else unread
