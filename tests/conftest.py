@@ -8,7 +8,7 @@ from hypothesis import settings
 collect_ignore = (
     []
     if all(map(importlib.util.find_spec, ("torch", "transformers")))
-    else ["test_gpu_campaign_live.py"]
+    else ["benchmarks/test_gpu_campaign_live.py"]
 )
 
 # Machines differ in speed; a slow example is no wrong one. Speed is measured in benchmarks/.

@@ -13,7 +13,7 @@ from ft_emissions_pipeline.tables import RUN_FIELDS
 collect_ignore = (
     []
     if all(map(importlib.util.find_spec, ("torch", "transformers", "accelerate")))
-    else ["test_read_live_trainer.py"]
+    else ["formats/test_hugging_face_live.py"]
 )
 
 NOW = pd.Timestamp("2026-10-10", tz="UTC")

@@ -30,7 +30,7 @@ from ft_emissions_pipeline.reference import (
 )
 from ft_emissions_pipeline.reference.hours import Hours, hours_of_year, series
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference_data.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference_data.md"
 
 ELECTRICITY_MAPS_2024 = (
     "Datetime (UTC),Country,Zone name,Zone id,Carbon intensity gCO₂eq/kWh (direct),"

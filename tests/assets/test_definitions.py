@@ -1,9 +1,8 @@
 """The DAG as users run it: Dagster in this process, Delta tables on disk, nothing mocked.
 
-`python tests/test_dag.py` writes the golden graph anew, for a change of the graph made on purpose.
+`python tests/assets/test_definitions.py` writes the golden graph anew, for a change of the graph made on purpose.
 """
 
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -12,7 +11,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,10 +19,23 @@ import dagster as dg
 import pandas as pd
 import pytest
 import yaml
+from teams import (
+    EXAMPLES,
+    GRID_ROW,
+    ROOT,
+    START,
+    TABLES,
+    Team,
+    changed_reference,
+    day,
+    small_landing,
+    write_nights,
+    write_usage,
+)
 
 from assets import build_defs, schedules
 from assets.in_process import materialize
-from assets.partitions import RANGE_END, RANGE_START, range_tags
+from assets.partitions import RANGE_END, RANGE_START
 from assets.resources import Pipeline
 from ft_emissions_pipeline import reference, tables
 from ft_emissions_pipeline.landing import index as logs
@@ -44,107 +56,8 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
 )
 from ft_emissions_pipeline.warehouse import pending, store
-from ft_emissions_pipeline.warehouse.lock import LOCK
 
-ROOT = Path(__file__).resolve().parent.parent
-# What is due is a note of the runs, and no stage.
-TABLES = {name: table for name, table in tables.TABLES.items() if not name.startswith("pending_")}
-GOLDEN = Path(__file__).parent / "golden" / "graph.json"
-EXAMPLES = ROOT / "examples" / "landing"
-START = pd.Timestamp("2026-01-05")
-GRID_ROW = "grid_intensity/egrid_subregion/NWPP/2022"
-"""Row of the grid on which the nights of `support-bot` rest; those in France do not."""
-
-
-def day(number: int) -> pd.Timestamp:
-    """Return a day of January 2026."""
-    return pd.Timestamp(year=2026, month=1, day=number)
-
-
-def write_nights(path: Path, *nights: tuple[str, int], abroad: bool = False) -> None:
-    """Write a CodeCarbon file with a run per (model, day of January 2026), cut from the examples."""
-    with (EXAMPLES / "support-bot" / "emissions.csv").open(newline="") as file:
-        template = next(csv.DictReader(file))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, template)
-        writer.writeheader()
-        for model, number in nights:
-            row = {
-                **template,
-                "timestamp": f"2026-01-{number:02d}T03:00:00",
-                "project_name": model,
-                "run_id": f"{model}-{number:02d}",
-            }
-            if abroad:
-                row |= {"country_name": "France", "country_iso_code": "FRA", "on_cloud": "N"}
-                row |= dict.fromkeys(("region", "cloud_provider", "cloud_region"), "")
-            writer.writerow(row)
-
-
-def write_usage(path: Path, counts: dict[int, int], model: str = "support-bot") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [f"2026-01-{number:02d},{model},{count}" for number, count in counts.items()]
-    path.write_text("\n".join(["date,model_name,inferences", *rows, ""]))
-
-
-@dataclass
-class Team:
-    """A team's folder of logs and its warehouse."""
-
-    landing: Path
-    warehouse: Path
-    options: dict = field(default_factory=dict)
-
-    def defs(self) -> dg.Definitions:
-        return build_defs(landing=self.landing, warehouse=self.warehouse, **self.options)
-
-    def run(
-        self,
-        first: pd.Timestamp,
-        last: pd.Timestamp,
-        selection: dg.AssetSelection | None = None,
-        instance: dg.DagsterInstance | None = None,
-    ) -> dg.ExecuteInProcessResult:
-        """Run the stages over some days; of all, the report and the footprint are left out."""
-        defs = self.defs()
-        chosen = selection or dg.AssetSelection.all() - dg.AssetSelection.groups("report")
-        keys = chosen.resolve(defs.resolve_asset_graph())
-        return defs.resolve_job_def("everything").execute_in_process(
-            tags=range_tags(first, last), asset_selection=sorted(keys), instance=instance
-        )
-
-    def read(self, table: tables.Table, **options: object) -> pd.DataFrame:
-        return store.read(self.warehouse, table, **options)
-
-    def versions(self) -> dict[str, int | None]:
-        return {name: store.version(self.warehouse, table) for name, table in TABLES.items()}
-
-    def data_files(self) -> dict[str, str]:
-        """Return the hash of each data file, and of the list of those that make up each table."""
-        return {
-            str(path.relative_to(self.warehouse)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(self.warehouse.rglob("*"))
-            if path.is_file()
-            and path.name != LOCK
-            and not path.is_relative_to(self.warehouse / PIPELINE_FOOTPRINT.name)
-        }
-
-    def copy(self, to: Path) -> "Team":
-        return Team(
-            shutil.copytree(self.landing, to / "landing"),
-            shutil.copytree(self.warehouse, to / "warehouse"),
-            dict(self.options),
-        )
-
-
-def small_landing(folder: Path) -> Path:
-    """Write the logs of two models: one tuned every other night, one abroad and once."""
-    write_nights(folder / "a.csv", *[("support-bot", number) for number in (5, 7, 9)])
-    write_nights(folder / "b.csv", ("chef", 6), abroad=True)
-    write_usage(folder / "usage.csv", dict.fromkeys(range(5, 10), 1000))
-    write_usage(folder / "usage_chef.csv", dict.fromkeys(range(6, 10), 10), "chef")
-    return folder
+GOLDEN = Path(__file__).parents[1] / "golden" / "graph.json"
 
 
 @dataclass
@@ -238,7 +151,7 @@ def as_text(found: dict) -> str:
 
 def test_graph_is_as_reviewed():
     assert as_text(graph()) == GOLDEN.read_text(), (
-        "the graph moved; if on purpose, run `python tests/test_dag.py` and have the change of "
+        "the graph moved; if on purpose, run `python tests/assets/test_definitions.py` and have the change of "
         "tests/golden/graph.json reviewed"
     )
 
@@ -523,19 +436,6 @@ def story(started, tmp_path_factory) -> dict[str, Step]:
 
 
 KEY = list(RESTATEMENTS.key)
-
-
-def changed_reference(folder: Path) -> Path:
-    """Copy the reference tables, the grid of one region doubled."""
-    copy = shutil.copytree(reference.default_folder(), folder / "reference")
-    path = copy / "grid_intensity.csv"
-    lines = path.read_text().splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("egrid_subregion,NWPP,2022,"))
-    cells = lines[at].split(",", 4)
-    lines[at] = ",".join([*cells[:3], str(2 * float(cells[3])), cells[4]])
-    path.write_text("\n".join([*lines, ""]))
-    reference.write_datapackage(copy)
-    return copy
 
 
 def causes(moved: pd.DataFrame, number: int, model: str = "support-bot") -> set[str]:

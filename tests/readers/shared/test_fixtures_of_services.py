@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-MANAGED_SERVICES = Path(__file__).parent.parent / "data" / "managed_services"
+MANAGED_SERVICES = Path(__file__).parents[2] / "data" / "managed_services"
 PAGES = ("data", "tuningJobs", "supervisedFineTuningJobs")
 AWS = {
     "sagemaker_job": ("sagemaker", "DescribeTrainingJobResponse"),

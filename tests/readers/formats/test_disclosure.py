@@ -8,7 +8,7 @@ import pytest
 
 from ft_emissions_pipeline.readers.formats.disclosure import from_mapping
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def test_the_methodology_document_discloses_two_runs(read):

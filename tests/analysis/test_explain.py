@@ -5,7 +5,7 @@ import operator
 import re
 
 import pytest
-from test_amortize import branched_merged_and_rolled_back, counts, impacts
+from ledger_rows import branched_merged_and_rolled_back, counts, impacts
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte

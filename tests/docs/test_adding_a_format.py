@@ -12,7 +12,7 @@ import pytest
 from ft_emissions_pipeline import readers
 from ft_emissions_pipeline.readers import Settings, basis_of, read_bytes
 
-PAGE = (Path(__file__).parent.parent / "docs" / "adding_a_format.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "adding_a_format.md").read_text(encoding="utf-8")
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
 
@@ -58,7 +58,7 @@ def test_the_example_refuses_what_it_cannot_use(registered):
 
 
 def test_every_name_that_the_page_mentions_exists():
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     for path in ("ft_emissions_pipeline/readers", "tests/readers/conftest.py", "tests/data", "docs/formats.md", "docs/data_dictionary.md", "ft_emissions_pipeline/readers/usage_days.py"):  # fmt: skip
         assert (root / path).exists(), path
         assert path.removeprefix("ft_emissions_pipeline/") in PAGE

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ft_emissions_pipeline import cli
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "what_to_do_next.md"
 EXAMPLE = re.compile(r"(?m)^    \$ ft-emissions (.*)\n((?:    (?!\$).+\n)*)")
 EXAMPLES = EXAMPLE.findall(PAGE.read_text("utf-8"))

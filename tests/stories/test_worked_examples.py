@@ -14,7 +14,7 @@ import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import api, equations, methodology
 from ft_emissions_pipeline.reference import describe, load
 
-DOCUMENT = Path(__file__).parent / "data" / "disclosures_of_the_methodology.md"
+DOCUMENT = Path(__file__).parents[1] / "data" / "disclosures_of_the_methodology.md"
 
 # Training page, example BLOOM-176B. GPU hours of the final model 1,082,990 over 384 GPUs.
 BLOOM = {

@@ -339,7 +339,7 @@ def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
 
 def test_the_example_of_the_documentation():
     """docs/uncertainty.md, "With a pocket calculator": every number of it."""
-    page = (Path(__file__).parent.parent / "docs" / "uncertainty.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "uncertainty.md").read_text("utf-8")
     example = page.split("## With a pocket calculator")[1].split("\n## ")[0]
     grid, meter = 0.10, 0.05
     own = (("r1", "it_energy_kwh", None, meter), ("r2", "it_energy_kwh", None, meter))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from ft_emissions_pipeline import cli
 from ft_emissions_pipeline.reference import default_folder, write_datapackage
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "when_a_factor_changes.md").read_text(encoding="utf-8")
 OLD, NEW = "egrid_subregion,NWPP,2022,274.775,", "egrid_subregion,NWPP,2022,300,"
 
@@ -61,7 +61,7 @@ def test_the_worked_restatement_is_as_printed(
     found = run_of_the_page(tmp_path)
     assert len(found) == 3
     for printed, actual in found:
-        assert actual == printed, "run `python tests/test_when_a_factor_changes.py`"
+        assert actual == printed, "run `python tests/stories/test_when_a_factor_changes.py`"
 
 
 def edit_the_factor(folder: Path) -> None:

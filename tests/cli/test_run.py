@@ -26,7 +26,7 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "landing"
 DISCLOSURE = EXAMPLES / "disclosures" / "intent_classifier.yaml"
 BROKEN = 20

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from test_amortize import FIRST, counts, impacts
+from ledger_rows import FIRST, counts, impacts
 
 from ft_emissions_pipeline import calendar_days, ledger
 from ft_emissions_pipeline.ledger import life_days

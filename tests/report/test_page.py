@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import warehouses
-from test_amortize import branched_merged_and_rolled_back, counts, impacts
+from ledger_rows import branched_merged_and_rolled_back, counts, impacts
 
 from ft_emissions_pipeline import ledger, report
 from ft_emissions_pipeline.analysis.disclosed import COMPARED

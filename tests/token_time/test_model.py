@@ -14,7 +14,7 @@ from ft_emissions_pipeline.token_time import calibration, evaluate, flops, own_r
 from ft_emissions_pipeline.token_time.model import from_json, from_rows, to_json, to_rows
 from ft_emissions_pipeline.token_time.workload import workload
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 N = 6.74e9  # Llama 2 7B: 32 layers of width 4096
 ATTENTION = 4 * 32 * 4096 * 2048.0  # forward, 2048 tokens
 
@@ -280,7 +280,7 @@ def test_a_fit_that_does_worse_on_held_out_runs_is_kept_but_not_in_force(factors
 
 
 def test_runs_that_log_tokens_and_time_teach(factors):
-    runs = fte.read_runs(Path(__file__).resolve().parent.parent / "examples" / "landing")[0]
+    runs = fte.read_runs(Path(__file__).resolve().parents[2] / "examples" / "landing")[0]
     taught = normalize.timed_work(runs, factors, methodology.profile("default"))
     assert (taught["tokens"] > 0).all()
     assert (taught["active_s"] > 0).all()

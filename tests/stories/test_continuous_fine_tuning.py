@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pandas as pd
-from test_amortize import counts, impacts
+from ledger_rows import counts, impacts
 
 from ft_emissions_pipeline.readers import Settings, read_bytes
 from ft_emissions_pipeline.tables import MODEL_EVENTS, conform
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "continuous_fine_tuning.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "continuous_fine_tuning.md"
 
 
 def blocks(language: str) -> list[str]:

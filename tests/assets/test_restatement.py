@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 import pandas as pd
 import pytest
-from test_dag import GRID_ROW, Team, changed_reference, day, small_landing
+from teams import GRID_ROW, Team, changed_reference, day, small_landing
 
 from assets import build_defs, restatement
 from assets.reference import reference_tables
