@@ -41,7 +41,7 @@ def main() -> None:
     normalized, provenance = filled()
 
     def footprints() -> pd.DataFrame:
-        return footprint.run_impacts(normalized, provenance, chosen, factors)
+        return footprint.impacts_and_spreads(normalized, provenance, factors, chosen)[0]
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.parquet"

@@ -31,7 +31,7 @@ from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.restatement import Choices
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import expectations
 from ft_emissions_pipeline.warehouse import store
 
@@ -78,7 +78,7 @@ def computed(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, ...]:
     factors, profile = choices.reference, choices.profile
     model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, profile, factors)
+    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, profile)
     return normalized, provenance, footprints, spreads, model
 
 

@@ -140,8 +140,8 @@ def monte_carlo(random_runs):
     for first in range(0, RUNS, AT_ONCE):
         normalized = random_runs.normalized.iloc[first : first + AT_ONCE].reset_index(drop=True)
         drawn = simulate(
-            normalized, random_runs.provenance, methodology.profile("default"),
-            random_runs.reference, draws=DRAWS, seed=1,
+            normalized, random_runs.provenance, random_runs.reference,
+            methodology.profile("default"), draws=DRAWS, seed=1,
         )  # fmt: skip
         parts.append({total: drawn[total] for total in TOTALS})
     return {total: np.concatenate([part[total] for part in parts]) for total in TOTALS}
@@ -167,8 +167,8 @@ def rolled_up(random_runs, monte_carlo):
         }
     )
     _, spreads = footprint.impacts_and_spreads(
-        random_runs.normalized, random_runs.provenance, methodology.profile("default"),
-        random_runs.reference,
+        random_runs.normalized, random_runs.provenance, random_runs.reference,
+        methodology.profile("default"),
     )  # fmt: skip
     drawn = {
         total: np.array(
@@ -232,7 +232,7 @@ def test_a_logged_utilisation_brings_the_error_of_the_linear_formula_along():
     )
     factors = reference.load()
     _, spreads = footprint.impacts_and_spreads(
-        found.normalized, found.provenance, methodology.profile("default"), factors
+        found.normalized, found.provenance, factors, methodology.profile("default")
     )
     of_model = spreads[spreads["input"] == "power_model"]
     assert of_model[["run_id", "factor_id"]].to_numpy().tolist() == [
@@ -252,8 +252,8 @@ def test_draws_are_those_of_the_seed_whatever_runs_stand_beside(random_runs):
 
     def drawn(normalized, seed):
         return simulate(
-            normalized, random_runs.provenance, methodology.profile("default"),
-            random_runs.reference, draws=64, seed=seed,
+            normalized, random_runs.provenance, random_runs.reference,
+            methodology.profile("default"), draws=64, seed=seed,
         )["total_kgco2e"]  # fmt: skip
 
     again = drawn(few.iloc[[2]].reset_index(drop=True), 7)

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import ledger, methodology, normalize, reference, tables, token_time
-from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline import ledger, methodology, reference, stages, tables, token_time
 from ft_emissions_pipeline.ledger import rollups, stored_rollups
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.restatement import Choices
+from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import Table
 from ft_emissions_pipeline.warehouse import store
 
@@ -99,11 +98,12 @@ def everything(
 ) -> dict[Table, pd.DataFrame]:
     """Compute all tables from scratch, in pandas alone."""
     events = tables.empty(tables.MODEL_EVENTS) if events is None else events
-    factors, profile = choices.reference, choices.profile
+    factors = choices.reference
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
-    normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, profile, factors)
+    normalized, provenance, footprints, spreads = stages.footprints(
+        runs, replace(choices, token_time=model)
+    )
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
     versions = ledger.model_versions(footprints, usage, LAST, events)
     spread = stored_rollups.expected_log_sd(factors)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import api, methodology, normalize
+from ft_emissions_pipeline import methodology, normalize, stages
 from ft_emissions_pipeline.analysis import advice
 from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.ledger import rollups
@@ -150,7 +150,7 @@ def rolled_up(runs):
     """Return the runs' sum as a roll-up has it."""
     estimate = fte.estimate(runs, reference=FACTORS)
     _, spreads = footprint.impacts_and_spreads(
-        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+        estimate.normalized, estimate.provenance, FACTORS, methodology.profile("default")
     )
     ledger = estimate.runs[["date", "run_id", "model_name"]].assign(
         inferences=1.0, inferences_basis="actual", status="final",
@@ -224,7 +224,7 @@ def test_one_run_or_one_model_can_be_asked_for():
     runs = [{**BARE, "run_id": name, "model_name": f"of {name}"} for name in ("a", "b")]
     assert set(advised(runs, only="a")["run_id"]) == {"a"}
     assert set(advised(runs, only="of b")["run_id"]) == {"b"}
-    with pytest.raises(api.UnknownRun, match="no run or model 'of c' among 2 runs; nearest: of"):
+    with pytest.raises(stages.UnknownRun, match="no run or model 'of c' among 2 runs; nearest: of"):
         advised(runs, only="of c")
 
 
@@ -239,7 +239,7 @@ def test_a_quarter_of_the_carbon_of_logged_energy_rests_on_a_guessed_pue():
     both = [run, {**run, "run_id": "stated", "pue": 1.2}]
     estimate = fte.estimate(both, reference=FACTORS)
     share = advice.share_of_total_imputed(
-        estimate.normalized, estimate.provenance, methodology.profile("default"), FACTORS
+        estimate.normalized, estimate.provenance, FACTORS, methodology.profile("default")
     )
     by_run = dict(zip(estimate.normalized["run_id"], share, strict=True))
     assert by_run == pytest.approx({"logged": 1 / 4, "stated": 0}, abs=1e-4)

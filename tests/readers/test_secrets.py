@@ -161,7 +161,7 @@ def warehouse(tmp_path, all_seeds):
     valid, refused = normalize.accepted(runs)
     model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(valid, factors, chosen, model)
-    impact = footprint.run_impacts(normalized, provenance, chosen, factors)
+    impact, _ = footprint.impacts_and_spreads(normalized, provenance, factors, chosen)
     unread = days.refused_of(folder, index, empty(QUARANTINE), NOW)
     tables = {
         LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,

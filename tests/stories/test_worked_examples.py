@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import api, equations, methodology
+from ft_emissions_pipeline import equations, methodology, stages
 from ft_emissions_pipeline.reference import describe, load
 
 DOCUMENT = Path(__file__).parents[1] / "data" / "disclosures_of_the_methodology.md"
@@ -261,7 +261,7 @@ def test_amortisation_of_the_fine_tuning_page_comes_out():
         total_kgco2e=12.8, total_kgco2e_p05=6.4, total_kgco2e_p95=25.6,
         total_water_l=18.3, total_water_l_p05=6.1, total_water_l_p95=54.9,
     )  # fmt: skip
-    shared = api.expected_per_inference(impacts).iloc[0]
+    shared = stages.expected_per_inference(impacts).iloc[0]
     assert shared["inferences"] == 1000
     assert shared["gco2e_per_inference"] == pytest.approx(12.8, rel=1e-12)
     assert shared["gco2e_per_inference_p95"] == pytest.approx(25.6, rel=1e-12)
