@@ -7,11 +7,15 @@ Put here: the command and its summary. Keep out: what runs over which days
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ft_emissions_pipeline import shipped
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     Calibrate,
@@ -49,11 +53,9 @@ def run(
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
     with output.refusals():
         days = range_of_days(date, first, last)
-        from assets.in_process import materialize
-
         with output.progress_shown() as progress:
             home = os.environ.get("DAGSTER_HOME")
-            done = materialize(
+            done = _dag().materialize(
                 landing,
                 warehouse,
                 days=days,
@@ -69,6 +71,23 @@ def run(
     output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
     if done.failures:
         output.refuse(*(f"failed: {failure}" for failure in done.failures))
+
+
+def _dag() -> Any:
+    """Return the module `in_process` of the DAG that came with this package.
+
+    It is found by its place, as the user's own project may have a package `assets` as well.
+    """
+    name, place = "ft_emissions_pipeline.assets", shipped("assets")
+    if name not in sys.modules:
+        spec = spec_from_file_location(
+            name, place / "__init__.py", submodule_search_locations=[str(place)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return import_module(f"{name}.in_process")
 
 
 def _tell_of_refused_tables(warehouse: str) -> None:
