@@ -9,11 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from ft_emissions_pipeline import source_tree
+
 from . import impacts, landing, ledger, normalize, reference, report, restatement, schedules
 from .io_manager import DeltaIOManager
 from .resources import OwnFootprint, Pipeline
-
-ROOT = Path(__file__).resolve().parent.parent
 
 MODULES = (reference, landing, normalize, impacts, ledger, report)
 """The stages, in the order in which data passes through them."""
@@ -36,7 +36,8 @@ def build_defs(
     ----------
     landing, warehouse : str or Path, optional
         Folders or URLs of the logs and of the tables; by default the environment's
-        FT_EMISSIONS_LANDING and FT_EMISSIONS_WAREHOUSE, else those of the examples.
+        FT_EMISSIONS_LANDING and FT_EMISSIONS_WAREHOUSE; else those of the examples in the source
+        tree, and `landing` and `warehouse` in the working directory where a wheel is installed.
     profile : str
         Profile of the methodology.
     timezone : str
@@ -50,8 +51,10 @@ def build_defs(
     loggers : mapping, optional
         Instead of Dagster's own console logger.
     """
-    logs = landing or os.environ.get("FT_EMISSIONS_LANDING", ROOT / "examples" / "landing")
-    tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", ROOT / "warehouse")
+    tree = source_tree()
+    home, at_home = (tree, "examples/landing") if tree else (Path.cwd(), "landing")
+    logs = landing or os.environ.get("FT_EMISSIONS_LANDING", home / at_home)
+    tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", home / "warehouse")
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
         jobs=[schedules.everything, schedules.allocation, schedules.intake, restatement.job],

@@ -1,6 +1,6 @@
 """`ft-emissions token-time`: how wrong the token-time model is, and its fit.
 
-Put here: options and printing. Keep out: everything else (`token_time/`).
+Put here: the commands. Keep out: everything else (`token_time/` of the library).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ app = typer.Typer(
 @app.command()
 def evaluate() -> None:
     """Print errors on sources that no fit has seen, beside simpler predictors, and what own runs change."""
-    from ft_emissions_pipeline import reference
+    from ft_emissions_pipeline.reference import load
     from ft_emissions_pipeline.token_time import evaluate as evaluation
 
-    factors = reference.load()
+    factors = load()
     typer.echo(evaluation.markdown(evaluation.evaluate(factors)))
     typer.echo(evaluation.own_runs_markdown(evaluation.own_run_trials(factors)), nl=False)
 
@@ -28,15 +28,15 @@ def evaluate() -> None:
 @app.command()
 def show() -> None:
     """Print the model that comes with the package: every number, and what it was fitted on."""
-    from ft_emissions_pipeline import token_time
+    from ft_emissions_pipeline.token_time import packaged, to_json
 
-    typer.echo(token_time.to_json(token_time.packaged()), nl=False)
+    typer.echo(to_json(packaged()), nl=False)
 
 
 @app.command()
 def fit() -> None:
     """Fit the prior anew on reference_data/calibration.csv and write it into the package."""
-    from ft_emissions_pipeline import reference
+    from ft_emissions_pipeline.reference import load
     from ft_emissions_pipeline.token_time.prior import write_prior
 
-    typer.echo(write_prior(reference.load()))
+    typer.echo(write_prior(load()))

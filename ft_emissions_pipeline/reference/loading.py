@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline import shipped
 from ft_emissions_pipeline.reference.declaration import (
     HIGHEST_GRAMS,
     PROVIDER_KINDS,
@@ -39,7 +40,7 @@ OWN_SETTING = "FT_EMISSIONS_OWN_FACTORS"
 
 def default_folder() -> Path:
     """Return the folder of the tables that come with the package."""
-    return Path(__file__).resolve().parents[2] / "reference_data"
+    return shipped("reference_data")
 
 
 def prior_file() -> Path:

@@ -1,0 +1,72 @@
+"""`ft-emissions as-reported`: what stood in the per-inference table on a day.
+
+Put here: the command, and how its rows are told. Keep out: what stood when
+(`restatement/as_reported.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.cli.options import (
+    At,
+    Date,
+    First,
+    Form,
+    Last,
+    Warehouse,
+    need_warehouse,
+    range_of_days,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ft_emissions_pipeline.restatement.as_reported import AsReported
+
+
+def as_reported(
+    at: At,
+    warehouse: Warehouse = "warehouse",
+    date: Date = None,
+    first: First = None,
+    last: Last = None,
+    form: Form = output.Format.table,
+) -> None:
+    """Print what stood in the per-inference table on a day, and what was restated since."""
+    import pandas as pd
+
+    from ft_emissions_pipeline.restatement import as_reported as past
+
+    need_warehouse(warehouse)
+    with output.refusals():
+        found = past.as_reported(warehouse, pd.Timestamp(at), range_of_days(date, first, last))
+    if form is output.Format.json:
+        rows = {"as_reported": found.rows, "restated_since": found.restated}
+        texts = [f'"{name}": {output.as_json(frame)}' for name, frame in rows.items()]
+        typer.echo("{" + ",\n".join(texts) + "}")
+        return
+    output.show(found.rows, form, _lines(found, pd.Timestamp(at)))
+
+
+def _lines(found: AsReported, at: pd.Timestamp) -> Iterator[str]:
+    yield (
+        f"As reported on {at:%Y-%m-%d}: version {found.table_version} of inference_impacts, "
+        f"committed {found.committed_at:%Y-%m-%d %H:%M} UTC"
+    )
+    for row in found.rows.itertuples(index=False):
+        yield (
+            f"  {row.date:%Y-%m-%d}  {row.model_name}  {row.model_version}  "
+            f"{output.figure(row.gco2e_per_inference)} gCO2e  "
+            f"{output.figure(row.water_ml_per_inference)} mL per inference  {row.status}"
+        )
+    yield f"Restated since: {len(found.restated)} value(s)"
+    for row in found.restated.itertuples(index=False):
+        yield (
+            f"  {row.date:%Y-%m-%d}  {row.model_name}  {row.model_version}  {row.column}  "
+            f"{output.change(row.old, row.new)}  {row.cause}: {row.cause_detail}"
+        )

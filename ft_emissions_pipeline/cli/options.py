@@ -1,0 +1,158 @@
+"""What can be given to commands: the type and the help of every argument and option, once.
+
+Put here: types, and what several options mean together. Keep out: what a command does with them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ft_emissions_pipeline.cli.output import Format, tell_of_refused_records, wrong_usage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = ["%Y-%m-%d"]
+
+# How a result is printed, and where it comes from
+Form = Annotated[Format, typer.Option("--format", help="How to print.")]
+Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
+Landing = Annotated[str, typer.Option(help="Folder of the logs, or its URL.")]
+Logs = Annotated[list[str], typer.Argument(help="Logs, disclosures, folders, globs or URLs.")]
+LogsOfRun = Annotated[
+    list[str] | None,
+    typer.Option("--file", help="Logs to estimate the run from, without a warehouse."),
+]
+LogsInstead = Annotated[
+    list[str] | None, typer.Option("--file", help="Logs to estimate from, without a warehouse.")
+]
+LogsToStudy = Annotated[
+    list[str] | None, typer.Argument(help="Logs to study instead of a warehouse.")
+]
+
+# Which runs and days
+Run = Annotated[str, typer.Argument(help="Run, as `estimate` or the report names it.")]
+RunOrModel = Annotated[str | None, typer.Argument(help="Run or model; all of them by default.")]
+Date = Annotated[datetime | None, typer.Option(formats=DAY, help="UTC day.")]
+First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First UTC day.")]
+Last = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last UTC day.")]
+At = Annotated[datetime, typer.Option(formats=DAY, help="UTC day of the look back.")]
+
+# How figures are computed
+Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Scale software's energy by what meters of the same host saw, in runs without a meter.",
+    ),
+]
+Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
+ReferenceFolder = Annotated[
+    Path | None, typer.Option(help="Folder of the factor tables; those of the package by default.")
+]
+Draws = Annotated[
+    int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Start of its random numbers.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move, and change nothing.")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
+    ),
+]
+Scale = Annotated[
+    Literal["log", "plain"], typer.Option(help="Line through logarithms or plain values.")
+]
+
+# What would change
+Region = Annotated[str | None, typer.Option(help="Cloud region, country or US state to run in.")]
+Gpu = Annotated[str | None, typer.Option(help="Accelerator to run on.")]
+Method = Annotated[str | None, typer.Option(help="How the weights change, as lora.")]
+Model = Annotated[str | None, typer.Option(help="Base model, as a distilled one.")]
+StartHour = Annotated[int | None, typer.Option(help="Hour of the UTC day, 0 to 23.")]
+EveryDays = Annotated[float | None, typer.Option(help="Days between two fine-tunings.")]
+
+# Factor tables
+
+
+class Basis(StrEnum):
+    """What a grid factor counts."""
+
+    lifecycle = "lifecycle"
+    direct = "direct"
+
+
+Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
+TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
+TablesToCompare = Annotated[str, typer.Argument(help="Folder of the factor tables, or `package`.")]
+WarehouseOfYours = Annotated[
+    str, typer.Option(help="Folder of the result tables; yours lie in it.")
+]
+Own = Annotated[
+    Path | None,
+    typer.Option(help="Folder of your own tables; by default own_factors in the warehouse."),
+]
+TableOrRow = Annotated[
+    str, typer.Argument(help="A table, or the id of a row as `explain` prints it.")
+]
+Cells = Annotated[list[str] | None, typer.Argument(help="Cells of the rows wanted, as year=2024.")]
+GridFile = Annotated[Path, typer.Argument(help="CSV: periods, hours, or an export as it is.")]
+GridZone = Annotated[
+    str | None,
+    typer.Option(help="Where the factors hold: aws:us-west-2, NWPP, US-OR, DEU or WORLD."),
+]
+GridBasis = Annotated[
+    Basis, typer.Option(help="What they count, if the file has both or is silent.")
+]
+Source = Annotated[str | None, typer.Option(help="Where they come from, if the file is silent.")]
+Licence = Annotated[str | None, typer.Option(help="Their licence, if the file is silent.")]
+MarketBased = Annotated[
+    bool, typer.Option("--market-based", help="Periods that are silent come from contracts.")
+]
+
+
+def need_warehouse(warehouse: str) -> None:
+    """Refuse a folder that is not there."""
+    if "://" not in warehouse and not Path(warehouse).is_dir():
+        wrong_usage(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
+
+
+def range_of_days(
+    date: datetime | None, first: datetime | None, last: datetime | None
+) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the days that --date, or --from and --to, name; None where none of them is given."""
+    import pandas as pd
+
+    if date is not None and (first is not None or last is not None):
+        wrong_usage("give either --date, or --from and --to")
+    if (first is None) != (last is None):
+        wrong_usage("--from and --to go together")
+    start, end = (date, date) if date is not None else (first, last)
+    if start is None or end is None:
+        return None
+    if start > end:
+        wrong_usage(f"--from {start:%Y-%m-%d} lies after --to {end:%Y-%m-%d}")
+    return pd.Timestamp(start), pd.Timestamp(end)
+
+
+def runs_asked_about(
+    files: list[str] | None, warehouse: str, timezone: str, profile: str, calibrate: bool
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return runs out of files or of a warehouse, which knows what its figures rest on itself."""
+    from ft_emissions_pipeline import api, stages
+
+    if not files:
+        return stages.stored_runs(warehouse)
+    runs, quarantine = api.read_runs(files, timezone=timezone)
+    tell_of_refused_records(quarantine)
+    if runs.empty:
+        msg = "no run could be read"
+        raise ValueError(msg)
+    return runs, {"profile": profile, "calibrate": calibrate}

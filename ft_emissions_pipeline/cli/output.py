@@ -1,0 +1,199 @@
+"""How commands print: rows as table, JSON or CSV; figures; what was refused.
+
+Put here: whatever two commands print alike, and which refusal ends with which exit code. Keep out:
+what one command alone says, and every figure, which the library computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+REFUSED, WRONG_USAGE = 1, 2
+"""Exit codes, besides 0 for what was done."""
+
+SHOWN_RUNS = 10
+"""Runs beside the totals; JSON and CSV print all."""
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+# Rows
+
+
+def show(rows: pd.DataFrame, form: Format, parts: Iterable[Table | str]) -> None:
+    """Print rows as JSON or CSV, or the tables and sentences that show them to a reader."""
+    if form is Format.json:
+        typer.echo(as_json(rows, indent=2))
+    elif form is Format.csv:
+        typer.echo(rows.to_csv(index=False), nl=False)
+    else:
+        for part in parts:
+            if isinstance(part, str):
+                typer.echo(part)
+            else:
+                _print(part)
+
+
+def as_json(rows: pd.DataFrame, indent: int = 0) -> str:
+    """Return rows as a JSON array: instants in ISO 8601, numbers with twelve decimals."""
+    text: str = rows.to_json(
+        orient="records", date_format="iso", double_precision=12, indent=indent
+    )
+    return text
+
+
+def table(
+    title: str, names: Iterable[str], rows: Iterable[Iterable[str]], *, left: Collection[str]
+) -> Table:
+    """Return a table for the terminal; columns that `left` does not name are set to the right."""
+    from rich.table import Table
+
+    made = Table(title=title)
+    for name in names:
+        made.add_column(name, justify="left" if name in left else "right")
+    for cells in rows:
+        made.add_row(*cells)
+    return made
+
+
+def _print(part: Table) -> None:
+    from rich.console import Console
+
+    # A pipe has no width of its own; cells must not be cut there.
+    # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
+    console.print(part)
+
+
+# Figures
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """Return a number with some significant digits and no exponent, empty if it is unknown."""
+    if math.isnan(value):
+        return ""
+    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+        return f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a figure with its percentiles, empty if it is unknown."""
+    return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
+
+
+def change(old: object, new: object) -> str:
+    """Return what a stored value was and is."""
+    return f"{_stored(old)} -> {_stored(new)}"
+
+
+def _stored(cell: object) -> str:
+    if isinstance(cell, float):
+        return "nothing" if math.isnan(cell) else f"{cell:.6g}"
+    return "nothing" if cell is None else str(cell)
+
+
+@contextlib.contextmanager
+def progress_shown() -> Iterator[Callable[[str], None]]:
+    """Show the stage under way; on a terminal in one line, else a line each."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda stage: console.print(f"  {stage}", highlight=False)
+        return
+    with console.status("starting") as status:
+        yield lambda stage: status.update(f"{stage}")
+
+
+# What was refused
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what was wrong with the input into a sentence and an exit code."""
+    try:
+        yield
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        # The text of a KeyError would come in quotation marks.
+        message = error.args[0] if isinstance(error, KeyError) else error
+        typer.echo(str(message), err=True)
+        raise typer.Exit(code) from error
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of a refusal, None for a fault of the program."""
+    from ft_emissions_pipeline.readers.remote import MissingPackageError
+    from ft_emissions_pipeline.stages import UnknownRun
+    from ft_emissions_pipeline.warehouse.store import StoreBusy
+
+    if isinstance(error, (FileNotFoundError, MissingPackageError, UnknownRun)):
+        return WRONG_USAGE
+    return REFUSED if isinstance(error, (ValueError, StoreBusy)) else None
+
+
+def wrong_usage(message: str) -> NoReturn:
+    """Say what is wrong with the command as it was given, and end."""
+    typer.echo(message, err=True)
+    raise typer.Exit(WRONG_USAGE)
+
+
+def refuse(*messages: str) -> NoReturn:
+    """Say why the data were refused, and end."""
+    for message in messages:
+        typer.echo(message, err=True)
+    raise typer.Exit(REFUSED)
+
+
+def tell_of_refused_records(quarantine: pd.DataFrame) -> None:
+    """Say on stderr which records could not be used, and why."""
+    for row in quarantine.itertuples(index=False):
+        record = row.source_record
+        place = f"#{record}" if isinstance(record, str) and record else ""
+        typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+
+
+def tell_of_unjoined(records: pd.DataFrame, column: str) -> None:
+    """Name the logs that were not joined, and the runs that they may be of."""
+    from ft_emissions_pipeline.landing.join import candidates_of
+
+    for row in records.itertuples(index=False):
+        named, more = candidates_of(str(getattr(row, column)))
+        if named:
+            others = ", ".join(named) + (f" and {more} more" if more else "")
+            typer.echo(
+                f"not joined: {row.source_uri}#{row.source_record}: run {row.run_id} may be one "
+                f"with {others}; say which logs are of one run in runs.yaml",
+                err=True,
+            )
+
+
+def tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:
+    """Say what meters saw of the energy that software logged on the same host."""
+    for row in coefficients.itertuples(index=False):
+        more = "applied" if applied else "not applied, see --calibrate"
+        typer.echo(
+            f"host {row.host}: the meter saw {row.coefficient:.3g} times what software did, "
+            f"in {row.runs} run(s); {more}",
+            err=True,
+        )

@@ -1,0 +1,152 @@
+"""`ft-emissions run`: the whole pipeline over a folder of logs.
+
+Put here: the command and its summary. Keep out: what runs over which days
+(`assets/in_process.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ft_emissions_pipeline import shipped
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.cli.options import (
+    Calibrate,
+    Date,
+    First,
+    Landing,
+    Last,
+    Profile,
+    ReferenceFolder,
+    Warehouse,
+    Zone,
+    range_of_days,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+
+def run(
+    landing: Landing = "landing",
+    warehouse: Warehouse = "warehouse",
+    date: Date = None,
+    first: First = None,
+    last: Last = None,
+    profile: Profile = "default",
+    timezone: Zone = "UTC",
+    calibrate: Calibrate = False,
+    reference: ReferenceFolder = None,
+) -> None:
+    """Materialize the whole pipeline; without days, those that newly landed logs touch."""
+    from ft_emissions_pipeline import stages
+
+    if "://" not in landing and not Path(landing).is_dir():
+        output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
+    with output.refusals():
+        days = range_of_days(date, first, last)
+        with output.progress_shown() as progress:
+            home = os.environ.get("DAGSTER_HOME")
+            done = _dag().materialize(
+                landing,
+                warehouse,
+                days=days,
+                profile=profile,
+                timezone=timezone,
+                home=Path(home) if home else None,
+                calibrate=calibrate,
+                reference_data=reference,
+                progress=progress,
+            )
+    _summary(warehouse, done.ranges)
+    _tell_of_refused_tables(warehouse)
+    output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
+    if done.failures:
+        output.refuse(*(f"failed: {failure}" for failure in done.failures))
+
+
+def _dag() -> Any:
+    """Return the module `in_process` of the DAG that came with this package.
+
+    It is found by its place, as the user's own project may have a package `assets` as well.
+    """
+    name, place = "ft_emissions_pipeline.assets", shipped("assets")
+    if name not in sys.modules:
+        spec = spec_from_file_location(
+            name, place / "__init__.py", submodule_search_locations=[str(place)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return import_module(f"{name}.in_process")
+
+
+def _tell_of_refused_tables(warehouse: str) -> None:
+    """Say on stderr where newer tables were refused and the last good ones served."""
+    from ft_emissions_pipeline.reference import refusal
+
+    refused = refusal(warehouse)
+    if refused:
+        typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
+
+
+def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
+    from ft_emissions_pipeline.landing.index import outcomes
+    from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, LANDING_INDEX, QUARANTINE
+    from ft_emissions_pipeline.warehouse import store
+
+    index = store.read(warehouse, LANDING_INDEX)
+    quarantine = store.read(warehouse, QUARANTINE)
+    counts = outcomes(index, quarantine[quarantine["content_hash"].isna()])
+    days = ", ".join(f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" for first, last in ranges)
+    typer.echo(f"Days run: {days or 'none, no new log tells of one'}")
+    typer.echo(
+        f"Records: {counts['records'].sum()} read from {len(counts)} files, "
+        f"{counts['used'].sum()} used, {counts['merged'].sum()} merged, "
+        f"{counts['quarantined'].sum()} in quarantine"
+    )
+    output.tell_of_refused_records(quarantine)
+    output.tell_of_unjoined(index.dropna(subset=["join_note"]), "join_note")
+    impacts = store.read(warehouse, INFERENCE_IMPACTS)
+    if len(impacts):
+        output.show(impacts, output.Format.table, [_per_inference(impacts)])
+    page = Path(warehouse) / "report" / "index.html"
+    if page.exists():
+        typer.echo(f"Report: {page}")
+
+
+def _per_inference(impacts: pd.DataFrame) -> Table:
+    latest = impacts.sort_values("date", kind="stable")
+    latest = latest[latest["inferences"] > 0].drop_duplicates("model_name", keep="last")
+    return output.table(
+        "Per inference, latest day of each model (5th to 95th percentile)",
+        ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"),
+        map(_cells, latest.sort_values("model_name").itertuples(index=False)),
+        left={"model", "day", "status"},
+    )
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    return (
+        row.model_name,
+        f"{row.date:%Y-%m-%d}",
+        f"{row.inferences:,.0f}",
+        output.with_interval(
+            row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
+        ),
+        output.with_interval(
+            row.water_ml_per_inference,
+            row.water_ml_per_inference_p05,
+            row.water_ml_per_inference_p95,
+        ),
+        row.status,
+    )
