@@ -98,6 +98,62 @@ def roll_up(
     return _rolled_up(ledger, _keys(ledger, by)[columns], *scatter, expected_log_sd)
 
 
+def summed(
+    inference_impacts: pd.DataFrame,
+    keys: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    *,
+    expected_log_sd: float,
+) -> pd.DataFrame:
+    """Sum rows of the per-inference table up by any keys, with intervals that know what runs share.
+
+    Parameters
+    ----------
+    inference_impacts, run_spreads, expected_log_sd
+        As for `roll_up`.
+    keys : DataFrame
+        Columns that name a group, one row per row of `inference_impacts`.
+
+    Returns
+    -------
+    DataFrame
+        As `roll_up` returns it, with these keys.
+    """
+    ledger = inference_impacts.reset_index(drop=True)
+    scatter = _members(run_spreads, ledger["model_version"])
+    return _rolled_up(ledger, keys.reset_index(drop=True), *scatter, expected_log_sd)
+
+
+def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
+    """Return carbon and water of whole runs together, with percentiles by the method of the roll-ups.
+
+    Parameters
+    ----------
+    run_impacts, run_spreads : DataFrame
+        Tables of these names.
+
+    Returns
+    -------
+    dict
+        `total_kgco2e` and `total_water_l`, each with `_p05` and `_p95`.
+    """
+    whole = pd.DataFrame(
+        {
+            "model_version": run_impacts["run_id"],
+            "inferences": np.nan,
+            "inferences_basis": "none",
+            "status": "final",
+            **{f"allocated_{metric}": run_impacts[f"total_{metric}"] for metric, *_ in _METRICS},
+        }
+    )
+    found = summed(whole, pd.DataFrame(index=whole.index), run_spreads, expected_log_sd=0.0)
+    return {
+        f"total_{metric}{suffix}": float(found[f"allocated_{metric}{suffix}"].sum())
+        for metric, *_ in _METRICS
+        for suffix in ("", "_p05", "_p95")
+    }
+
+
 def _labelled(inference_impacts: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
     ledger = inference_impacts.reset_index(drop=True)
     if labels is None:

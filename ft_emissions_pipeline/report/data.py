@@ -15,6 +15,7 @@ import pandas as pd
 from ft_emissions_pipeline import methodology, stages, tables
 from ft_emissions_pipeline.analysis import advice, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import in_force, refusal
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -27,6 +28,7 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
     ROLLUPS,
     RUN_IMPACTS,
+    RUN_SPREADS,
     USAGE,
     VALIDATED_RUNS,
     Table,
@@ -35,7 +37,7 @@ from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
-    ROLLUPS, QUARANTINE, RESTATEMENTS, USAGE,
+    ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -66,8 +68,11 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, model_versions, inference_impacts, rollups, quarantine, restatements, pipeline_footprint
+    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine, restatements, \
+    pipeline_footprint
         Tables of the same name.
+    expected_log_sd : float
+        Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
         Columns `RUN_NOTES` of table `normalized_runs`.
     disclosed : DataFrame
@@ -89,6 +94,8 @@ class ReportData:
     """
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
+    run_spreads: pd.DataFrame = field(default_factory=lambda: _empty(RUN_SPREADS))
+    expected_log_sd: float = 0.0
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
     inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
     rollups: pd.DataFrame = field(default_factory=lambda: _empty(ROLLUPS))
@@ -130,6 +137,8 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     run_notes = whole(NORMALIZED_RUNS, RUN_NOTES)
     return ReportData(
         run_impacts=run_impacts,
+        run_spreads=whole(RUN_SPREADS),
+        expected_log_sd=expected_log_sd(in_force(warehouse, keep=False)),
         model_versions=whole(MODEL_VERSIONS),
         inference_impacts=whole(INFERENCE_IMPACTS),
         rollups=whole(ROLLUPS),

@@ -3,8 +3,7 @@
 Put here: DataFrame to DataFrame summaries; means are recomputed from sums, never from ratios. Keep
 out: text and markup (`formatting.py`, `template.html`), charts (`charts.py`).
 
-Intervals of sums add percentiles up: the uncertain inputs of a model's runs (its hardware, its
-place) are mostly the same ones, so the runs are taken to err together, which is the widest case.
+Intervals of sums are those of the roll-ups: runs err together as far as they share factors.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import ledger
-from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.readers import REASONS
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -27,11 +26,7 @@ CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
 WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
 
 
-METRICS = (
-    ("gco2e_per_inference", "allocated_kgco2e", "total_kgco2e", GRAMS_PER_KG),
-    ("water_ml_per_inference", "allocated_water_l", "total_water_l", MILLILITRES_PER_LITRE),
-)
-"""Per-inference column, the amount it shares, the run's total behind it, units of the one in the other."""
+RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
 
 
 EXPLAINED = {
@@ -39,12 +34,6 @@ EXPLAINED = {
     "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from",
 }
 """Reason code of quarantine -> explanation."""
-
-
-def totals(frame: pd.DataFrame) -> dict[str, float]:
-    """Return the sums of runs' totals with their percentiles, and of energy."""
-    names = [total + suffix for total in TOTALS for suffix in ("", "_p05", "_p95")]
-    return {name: float(frame[name].sum()) for name in (*names, "facility_energy_kwh")}
 
 
 def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[Any, Any] | None:
@@ -55,59 +44,46 @@ def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[
     return None
 
 
-def with_bounds(inference_impacts: pd.DataFrame, model_versions: pd.DataFrame) -> pd.DataFrame:
-    """Add the percentiles of each row's allocated carbon and water.
-
-    A row without a per-inference figure, for instance of a version that nobody used, takes the
-    relative interval of its run.
-    """
-    of_version = model_versions.drop_duplicates("model_version").set_index("model_version")
-    rows = inference_impacts.copy()
-    for ratio, amount, total, _ in METRICS:
-        for suffix in ("_p05", "_p95"):
-            own = rows[ratio + suffix] / rows[ratio].where(rows[ratio] > 0)
-            run = of_version[total + suffix] / of_version[total].where(of_version[total] > 0)
-            factor = own.fillna(rows["model_version"].map(run)).fillna(1.0)
-            rows[amount + suffix] = rows[amount] * factor
-    return rows
-
-
-def per_inference(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return carbon and water per inference of groups: sums over sums.
+def per_inference(
+    rows: pd.DataFrame, keys: list[str], run_spreads: pd.DataFrame, expected_log_sd: float
+) -> pd.DataFrame:
+    """Return carbon and water per inference of groups: sums over sums, as roll-ups make them.
 
     Parameters
     ----------
     rows : DataFrame
-        What `with_bounds` returns. Rows whose inferences nobody knows stay out on both sides of
+        Table `inference_impacts`. Rows whose inferences nobody knows stay out on both sides of
         the division; a version that served none counts on the side of the amounts.
     keys : list of str
         Columns that name a group.
+    run_spreads, expected_log_sd
+        As `rollups.summed` takes them.
 
     Returns
     -------
     DataFrame
-        Indexed by the keys: inferences, and the per-inference columns with percentiles.
+        The keys, inferences, and the per-inference columns with percentiles.
     """
     known = rows[rows["inferences"].notna()]
-    amounts = [amount + suffix for _, amount, _, _ in METRICS for suffix in ("", "_p05", "_p95")]
-    sums = known.groupby(keys)[["inferences", *amounts]].sum()
-    served = sums["inferences"].where(sums["inferences"] > 0)
-    found = {"inferences": sums["inferences"]}
-    for ratio, amount, _, factor in METRICS:
-        for suffix in ("", "_p05", "_p95"):
-            found[ratio + suffix] = sums[amount + suffix] / served * factor
-    return pd.DataFrame(found)
+    found = rollups.summed(known, known[keys], run_spreads, expected_log_sd=expected_log_sd)
+    ratios = [ratio + suffix for ratio in RATIOS for suffix in ("", "_p05", "_p95")]
+    return found[[*keys, "inferences", *ratios]]
 
 
-def models(rows: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
+def models(
+    rows: pd.DataFrame,
+    run_impacts: pd.DataFrame,
+    run_spreads: pd.DataFrame,
+    expected_log_sd: float,
+) -> pd.DataFrame:
     """Return one row per model, the one whose runs emitted most first.
 
     Parameters
     ----------
-    rows : DataFrame
-        What `with_bounds` returns.
-    run_impacts : DataFrame
-        Table `run_impacts`.
+    rows, run_impacts, run_spreads : DataFrame
+        Tables `inference_impacts`, `run_impacts` and `run_spreads`.
+    expected_log_sd : float
+        As for `rollups.summed`.
 
     Returns
     -------
@@ -122,10 +98,11 @@ def models(rows: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
     frame["runs"] = by_run.size()
     names = frame.index.union(pd.Index(rows["model_name"].unique()), sort=False)
     frame = frame.reindex(names)
-    daily = per_inference(rows, ["model_name", "date"]).reset_index()
+    daily = per_inference(rows, ["model_name", "date"], run_spreads, expected_log_sd)
     latest = daily[daily["inferences"] > 0].drop_duplicates("model_name", keep="last")
     frame = frame.join(latest.set_index("model_name").add_prefix("latest_"))
-    frame = frame.join(per_inference(rows, ["model_name"]).add_prefix("mean_"))
+    mean = per_inference(rows, ["model_name"], run_spreads, expected_log_sd)
+    frame = frame.join(mean.set_index("model_name").add_prefix("mean_"))
     on_latest = rows.merge(
         latest[["model_name", "date"]], on=["model_name", "date"], how="inner"
     ).sort_values(["model_name", "inferences"], kind="stable")
@@ -156,30 +133,35 @@ def _provisional(rows: pd.DataFrame) -> pd.Series:
     return (rows["status"] == "provisional").groupby(rows["model_name"]).any()
 
 
-def series(bounded: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, int]:
+def series(
+    rows: pd.DataFrame, names: list[str], run_spreads: pd.DataFrame, expected_log_sd: float
+) -> tuple[pd.DataFrame, int]:
     """Return per-inference figures of some models by day, or by week where days are too many.
 
     Parameters
     ----------
-    bounded : DataFrame
-        What `with_bounds` returns.
+    rows : DataFrame
+        Table `inference_impacts`.
     names : list of str
         Models.
+    run_spreads, expected_log_sd
+        As for `rollups.summed`.
 
     Returns
     -------
     points : DataFrame
-        model_name, date (the Monday of a week), and what `per_inference` returns.
+        model_name, date (the Monday of a week), and what `per_inference` returns beside them.
     step_days : int
         1 for days, 7 for weeks.
     """
-    rows = bounded[bounded["model_name"].isin(names)]
+    rows = rows[rows["model_name"].isin(names)]
     longest = rows.groupby("model_name")["date"].nunique().max()
     step_days = 7 if longest > LONGEST_DAILY else 1
     if step_days == 7:
         monday = rows["date"] - pd.to_timedelta(rows["date"].dt.day_of_week, unit="D")
         rows = rows.assign(date=monday)
-    return per_inference(rows, ["model_name", "date"]).reset_index(), step_days
+    points = per_inference(rows, ["model_name", "date"], run_spreads, expected_log_sd)
+    return points, step_days
 
 
 LONGEST_DAILY = 400

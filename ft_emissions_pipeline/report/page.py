@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ft_emissions_pipeline import methodology
 from ft_emissions_pipeline.analysis import disclosed, study
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.report import charts, figures, formatting, notices
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES
@@ -56,10 +57,10 @@ def page(data: ReportData) -> str:
     data : ReportData
         What `data.read` returns.
     """
-    rows = figures.with_bounds(data.inference_impacts, data.model_versions)
-    models = figures.models(rows, data.run_impacts)
+    shared_errors = (data.run_spreads, data.expected_log_sd)
+    models = figures.models(data.inference_impacts, data.run_impacts, *shared_errors)
     drawn = [str(name) for name in models["model_name"].head(MODELS_IN_CHARTS)]
-    points, step_days = figures.series(rows, drawn)
+    points, step_days = figures.series(data.inference_impacts, drawn, *shared_errors)
     spans, own_days = figures.spans(points)
     runs = figures.latest_runs(data.run_impacts, data.run_notes, RUNS_SHOWN)
     moves = notices.latest_restatements(data.restatements, MOVES_SHOWN)
@@ -69,14 +70,14 @@ def page(data: ReportData) -> str:
     not_joined = notices.not_joined(data.landed)
     fields = notices.bases(data.basis_counts)
     remedies, conventions = notices.remedies(fields)
-    fleet = figures.totals(data.run_impacts)
+    fleet = rollups.sum_of_runs(data.run_impacts, data.run_spreads)
     profiles = sorted(data.run_impacts["methodology"].unique())
     return _template().render(
         data=data,
         period=figures.period(data.inference_impacts, data.run_impacts),
         profiles=profiles,
         reference_versions=sorted(data.run_impacts["reference_version"].unique()),
-        fleet=fleet,
+        fleet=fleet | {"facility_energy_kwh": float(data.run_impacts["facility_energy_kwh"].sum())},
         shared=data.inference_impacts[["allocated_kgco2e", "allocated_water_l"]].sum().to_dict(),
         inferences=_by_basis(data.inference_impacts),
         models=models.head(MODELS_IN_TABLE).to_dict("records"),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import warehouses
@@ -32,9 +33,11 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
     ROLLUPS,
     RUN_IMPACTS,
+    RUN_SPREADS,
     VALIDATED_RUNS,
     conform,
 )
+from ft_emissions_pipeline.uncertainty import Z_95
 from ft_emissions_pipeline.warehouse import store
 
 BROWSERS = [path for name in ("chromium", "google-chrome") if (path := shutil.which(name))][:1]
@@ -74,6 +77,18 @@ def run_impacts(*runs):
         for run_id, model, day, operational, embodied in runs
     ]
     return conform(pd.DataFrame(rows), RUN_IMPACTS)
+
+
+def spreads(runs):
+    """Let all runs err together, by what takes each from half to twice its value."""
+    log_sd = np.log(HIGH) / Z_95
+    rows = runs[["date", "run_id"]].assign(
+        input="pue",
+        factor_id="defaults/one",
+        total_kgco2e_log_sd=log_sd,
+        total_water_l_log_sd=log_sd,
+    )
+    return conform(rows, RUN_SPREADS)
 
 
 def versions(runs, **changes):
@@ -235,6 +250,7 @@ OWN = conform(
 
 FULL = ReportData(
     run_impacts=RUNS,
+    run_spreads=spreads(RUNS),
     model_versions=versions(RUNS),
     inference_impacts=DAYS,
     quarantine=REFUSED,
@@ -302,9 +318,7 @@ def page(html):
 
 
 def test_period_mean_is_a_ratio_of_sums():
-    rows = figures.with_bounds(DAYS, versions(RUNS))
-
-    models = figures.models(rows, RUNS).set_index("model_name")
+    models = figures.models(DAYS, RUNS, spreads(RUNS), 0.0).set_index("model_name")
 
     router = models.loc["router"]
     assert router["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
@@ -316,9 +330,9 @@ def test_period_mean_is_a_ratio_of_sums():
 
 
 def test_days_without_known_inferences_stay_out_of_the_mean():
-    rows = figures.with_bounds(DAYS, versions(RUNS))
-
-    summariser = figures.models(rows, RUNS).set_index("model_name").loc["summariser"]
+    summariser = (
+        figures.models(DAYS, RUNS, spreads(RUNS), 0.0).set_index("model_name").loc["summariser"]
+    )
 
     assert summariser["mean_gco2e_per_inference"] == pytest.approx(2.0, rel=1e-12)
     assert summariser["latest_date"] == pd.Timestamp("2026-01-06")
@@ -338,7 +352,7 @@ def test_a_version_that_nobody_used_adds_its_carbon_to_the_mean():
         ("idle", "summariser", "2026-01-06", 0.3, 0.0),
     )
 
-    model = figures.models(figures.with_bounds(days, versions(runs)), runs).iloc[0]
+    model = figures.models(days, runs, spreads(runs), 0.0).iloc[0]
 
     assert model["mean_gco2e_per_inference"] == pytest.approx(5.0, rel=1e-12)
     assert model["mean_gco2e_per_inference_p05"] == pytest.approx(2.5, rel=1e-12)
@@ -356,12 +370,10 @@ def test_two_versions_of_a_day_are_one_figure_by_their_sums():
         ("v1", "router", "2026-01-05", 0.1, 0.0), ("v2", "router", "2026-01-06", 0.3, 0.0)
     )
 
-    rows = figures.with_bounds(days, versions(runs))
-
-    model = figures.models(rows, runs).iloc[0]
+    model = figures.models(days, runs, spreads(runs), 0.0).iloc[0]
     assert model["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
     assert model["latest_status"] == "provisional"
-    points, step_days = figures.series(rows, ["router"])
+    points, step_days = figures.series(days, ["router"], spreads(runs), 0.0)
     assert points["gco2e_per_inference"].tolist() == pytest.approx([1.0], rel=1e-12)
     assert step_days == 1
 
@@ -512,7 +524,7 @@ def test_composition_states_the_totals(page):
 
 
 def test_weak_points_are_stated(page):
-    for words in ("not an SCI for AI consumer score", "NWPP", "log-normal", "the widest case"):
+    for words in ("not an SCI for AI consumer score", "NWPP", "log-normal", "as far as they share factors"):
         assert words in page.text
 
 
@@ -568,6 +580,7 @@ def test_hostile_text_stays_text(hostile):
     data = replace(
         FULL,
         run_impacts=runs,
+        run_spreads=spreads(runs),
         model_versions=versions(runs),
         inference_impacts=days,
         run_notes=NOTES.assign(run_id=runs["run_id"], source_uri=hostile, repairs=hostile),
@@ -600,7 +613,7 @@ def test_nothing_but_quarantine_makes_a_page():
 
 
 def test_runs_without_inferences_make_a_page():
-    data = ReportData(run_impacts=RUNS, model_versions=versions(RUNS))
+    data = ReportData(run_impacts=RUNS, run_spreads=spreads(RUNS), model_versions=versions(RUNS))
     found = Page(report.render(data))
     assert found.row("router", 9)[1:5] == ["unknown"] * 4
     assert "No day has a figure per inference yet" in found.text
@@ -609,7 +622,12 @@ def test_runs_without_inferences_make_a_page():
 def test_zero_carbon_makes_a_page():
     runs = run_impacts(("run-a", "router", "2026-01-05", 0.0, 0.0))
     days = inference_impacts(("2026-01-05", "router", "run-a", 100.0, 0.0, "actual", "final"))
-    data = ReportData(run_impacts=runs, model_versions=versions(runs), inference_impacts=days)
+    data = ReportData(
+        run_impacts=runs,
+        run_spreads=spreads(runs),
+        model_versions=versions(runs),
+        inference_impacts=days,
+    )
     assert Page(report.render(data)).row("router 2026-01-05", 9)[1] == "0"
 
 
@@ -628,7 +646,12 @@ def test_many_models_and_runs_are_cut_and_it_is_said():
             for i in range(130)
         )
     )
-    data = ReportData(run_impacts=runs, model_versions=versions(runs), inference_impacts=days)
+    data = ReportData(
+        run_impacts=runs,
+        run_spreads=spreads(runs),
+        model_versions=versions(runs),
+        inference_impacts=days,
+    )
 
     html = report.render(data)
 
@@ -663,7 +686,9 @@ def test_sums_of_the_latest_year_by_team_and_tag():
 
 def test_lineage_of_a_branch_a_merge_and_a_roll_back():
     runs, made = branched_merged_and_rolled_back()
-    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    page = Page(
+        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+    )
     # By hand: run-0 served 2,000 of 10,000 inferences, so 80 % of its 12.8 kg passes to run-2.
     assert page.row("run-0", 7)[1:] == [
         "base model", "run-1, run-2", "2026-01-01 to 2026-01-03 superseded", "12.8", "", "10.2"
@@ -681,7 +706,9 @@ def test_lineage_of_a_branch_a_merge_and_a_roll_back():
 def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
     runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(365)))
     made = ledger.model_versions(runs, counts(), runs["date"].max())
-    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    page = Page(
+        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+    )
     assert page.row("m", 1)[0].startswith("m 365 versions, 360 earlier ones not shown")
     shown = [row[0] for row in page.rows if len(row) == 7 and row[0].startswith("run-")]
     assert shown == [f"run-{n}" for n in range(364, 359, -1)]
@@ -690,7 +717,9 @@ def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
 def test_a_parent_that_no_run_made_is_named_as_logged():
     runs = impacts({"parent_version": "hub/model"}, {"parent_version": "run-0"})
     made = ledger.model_versions(runs, counts(), runs["date"].max())
-    page = Page(report.render(ReportData(run_impacts=runs, model_versions=made)))
+    page = Page(
+        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+    )
     assert page.row("run-0", 7)[1] == "hub/model, of which no run is known"
 
 
@@ -752,9 +781,7 @@ def test_long_periods_are_drawn_by_week_from_sums():
     days = inference_impacts(
         *((f"{day:%Y-%m-%d}", "router", "run-a", 100.0, 0.1, "actual", "final") for day in first)
     )
-    rows = figures.with_bounds(days, versions(RUNS))
-
-    found, step_days = figures.series(rows, ["router"])
+    found, step_days = figures.series(days, ["router"], spreads(RUNS), 0.0)
 
     assert step_days == 7
     assert len(found) == 58  # 402 days are 57 weeks and 3 days
@@ -854,6 +881,7 @@ def warehouse(tmp_path):
     )
     for table, frame in (
         (RUN_IMPACTS, RUNS),
+        (RUN_SPREADS, spreads(RUNS)),
         (MODEL_VERSIONS, FULL.model_versions),
         (INFERENCE_IMPACTS, DAYS),
         (QUARANTINE, REFUSED),
