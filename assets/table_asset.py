@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.tables import ARROW_TYPES, Column, Table
+from ft_emissions_pipeline.tables.schema import limits
 
 from .checks import check_result, check_spec
-from .column_schemas import column_schema
 from .partitions import DAILY, ONE_RUN
 
 KINDS = {"python", "pandas", "deltalake"}
@@ -69,3 +69,32 @@ def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., An
         )(body)
 
     return decorate
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Return a table's columns with type, unit, description and constraints."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(ARROW_TYPES[column.kind]),
+                description=_description(column),
+                constraints=dg.TableColumnConstraints(
+                    nullable=not column.required,
+                    unique=table.key == (column.name,),
+                    other=limits(column),
+                ),
+            )
+            for column in table.columns
+        ],
+        constraints=dg.TableConstraints(
+            other=[
+                f"key: {', '.join(table.key)}",
+                *(f"no row where {rule.description}" for rule in table.row_rules),
+            ]
+        ),
+    )
+
+
+def _description(column: Column) -> str:
+    return f"{column.description} [{column.unit}]" if column.unit else column.description

@@ -36,7 +36,7 @@ CONDITIONS = (
     "padding", "seed", "steps", "tokens_unpadded", "trained_parameters", "gpu_utilization", "peak_memory_gb", "device",
     "gpu_name", "driver_version", "torch_version", "transformers_version",
 )  # fmt: skip
-COLUMNS = (*(field.name for field in TABLES["calibration"].fields), *CONDITIONS)
+COLUMNS = (*(field.name for field in TABLES["calibration"].columns), *CONDITIONS)
 """Columns of `reference_data/calibration.csv`, then the conditions of the measurement."""
 
 LENGTHS = (128, 512, 2048)

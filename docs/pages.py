@@ -14,7 +14,10 @@ from ft_emissions_pipeline import methodology
 from ft_emissions_pipeline.ledger.unused import UNUSED
 from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
 from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
-from ft_emissions_pipeline.tables import TABLES, Column, Table, rows
+from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
+from ft_emissions_pipeline.reference.declaration import FactorTable
+from ft_emissions_pipeline.tables import TABLES, Table, rows
+from ft_emissions_pipeline.tables.schema import limits
 
 MADE_BY = "Made by `python -m docs.pages`; do not edit by hand."
 
@@ -36,38 +39,39 @@ def _page(title: str, lines: Iterator[str]) -> str:
 
 def _dictionary() -> Iterator[str]:
     yield "Units stand in column names; instants and days are UTC; utilisation is a fraction 0..1."
+    yield "Result tables come first, in the order of the data's way, then the factor tables."
     yield ""
     for table in TABLES.values():
-        yield from _table(table)
-
-
-def _table(table: Table) -> Iterator[str]:
-    yield f"## {table.name}"
+        partitioned = f" Partitioned by `{table.partition}`." if table.partition else ""
+        yield from _table(table.name, table, partitioned)
+        if table.row_rules:
+            yield "Refused when:"
+            yield ""
+            yield from (f"- {rule.description} (`{rule.code}`)" for rule in table.row_rules)
+            yield ""
+    yield "# Factor tables"
     yield ""
-    partitioned = f" Partitioned by `{table.partition}`." if table.partition else ""
-    yield f"One row is {table.row}. Key: {', '.join(f'`{n}`' for n in table.key)}.{partitioned}"
+    yield "They lie as CSV files in `reference_data/`; those of your own are written by"
+    yield "`ft-emissions reference add-grid`. The columns from `source` on are the same in all of them."
+    yield ""
+    for name, factors in FACTOR_TABLES.items():
+        yield from _table(name, factors, " Of your own." if factors.yours else "")
+
+
+def _table(name: str, table: Table | FactorTable, more: str) -> Iterator[str]:
+    yield f"## {name}"
+    yield ""
+    yield f"One row is {table.row}. Key: {', '.join(f'`{n}`' for n in table.key)}.{more}"
     yield ""
     yield "| column | type | unit | may be empty | range | description |"
     yield "|---|---|---|---|---|---|"
     for c in table.columns:
-        may_be_empty = "no" if c.required else "yes"
-        yield f"| `{c.name}` | {c.kind} | {c.unit} | {may_be_empty} | {_range(c)} | {c.description} |"
+        cells = (
+            f"`{c.name}`", c.kind, c.unit, "no" if c.required else "yes", ", ".join(limits(c)),
+            c.description,
+        )  # fmt: skip
+        yield f"| {' | '.join(cells)} |"
     yield ""
-    if table.row_rules:
-        yield "Refused when:"
-        yield ""
-        yield from (f"- {rule.description} (`{rule.code}`)" for rule in table.row_rules)
-        yield ""
-
-
-def _range(column: Column) -> str:
-    if column.allowed:
-        return ", ".join(column.allowed)
-    low = "> 0" if column.above_zero else ""
-    if not low and column.minimum is not None:
-        low = f">= {column.minimum:g}"
-    high = "" if column.maximum is None else f"<= {column.maximum:g}"
-    return ", ".join(part for part in (low, high) if part)
 
 
 def _rules() -> Iterator[str]:

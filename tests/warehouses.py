@@ -150,7 +150,7 @@ def scaled(factors: Reference, factor_id: str, by: float = 2.0) -> Reference:
     """Return the reference with the measured values of one row scaled."""
     name = factor_id.split("/")[0]
     frame = factors.tables[name].copy()
-    own = [f.name for f in reference.TABLES[name].own if f.kind == "number"]
+    own = [f.name for f in reference.TABLES[name].own if f.kind == "float"]
     at = frame["factor_id"] == factor_id
     assert at.any(), factor_id
     for column in own:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.reference.hours import Hours
+from ft_emissions_pipeline.tables.schema import Column, number, text
 
 VERIFICATIONS = ("read_in_source", "secondary", "unverified", "derived")
 PROVIDER_KINDS = ("cloud_regions", "instances")
@@ -26,21 +26,6 @@ class ReferenceRefused(ValueError):
 
 
 @dataclass(frozen=True)
-class Field:
-    """One column: meaning, type, unit, bounds, and the table whose ids it holds."""
-
-    name: str
-    description: str
-    kind: str = "string"
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    empty: bool = False
-    allowed: tuple[str, ...] | None = None
-    refers: str | None = None
-
-
-@dataclass(frozen=True)
 class FactorTable:
     """One reference table: what a row is, its key, its columns, and its (low, value, high) triples.
 
@@ -49,29 +34,42 @@ class FactorTable:
 
     row: str
     key: tuple[str, ...]
-    own: tuple[Field, ...]
+    own: tuple[Column, ...]
     intervals: tuple[tuple[str, str, str], ...] = ()
     yours: bool = False
 
     @property
-    def fields(self) -> tuple[Field, ...]:
+    def columns(self) -> tuple[Column, ...]:
         """Own columns, then those that every table has."""
         return self.own + _COMMON
 
-
-def _text(name: str, description: str, **more: Any) -> Field:
-    return Field(name, description, **more)
-
-
-def _number(name: str, unit: str, low: float, high: float, description: str, **more: Any) -> Field:
-    return Field(name, description, "number", unit, low, high, **more)
+    def column(self, name: str) -> Column:
+        """Return the declaration of one column."""
+        return next(column for column in self.columns if column.name == name)
 
 
-def _whole(name: str, unit: str, low: float, high: float, description: str, **more: Any) -> Field:
-    return Field(name, description, "integer", unit, low, high, **more)
+# The tables' short forms, but a factor's cell is filled and a number bounded unless told otherwise.
+def _text(name: str, description: str, *, empty: bool = False, **more: Any) -> Column:
+    return text(name, description, required=not empty, **more)
 
 
-def _interval(unit: str, high: float, prefix: str = "") -> tuple[Field, Field]:
+def _number(
+    name: str, unit: str, low: float, high: float | None, description: str, *, empty: bool = False
+) -> Column:
+    return number(name, unit, description, required=not empty, minimum=low, maximum=high)
+
+
+def _whole(
+    name: str, unit: str, low: float, high: float, description: str, *, empty: bool = False
+) -> Column:
+    return Column(name, "integer", description, unit, not empty, low, high)
+
+
+def _flag(name: str, description: str) -> Column:
+    return Column(name, "boolean", description, required=True)
+
+
+def _interval(unit: str, high: float, prefix: str = "") -> tuple[Column, Column]:
     return (
         _number(f"{prefix}p05", unit, 0, high, "5th percentile."),
         _number(f"{prefix}p95", unit, 0, high, "95th percentile."),
@@ -84,8 +82,8 @@ _COMMON = (
     _whole("source_year", "year", 1990, 2100, "Year of the document or of its reading."),
     _text("licence", "Licence or legal basis of the row."),
     _text("verification", "How the value was checked.", allowed=VERIFICATIONS),
-    Field("valid_from", "First day; empty where unbounded.", "date", empty=True),
-    Field("valid_to", "Last day; empty where unbounded.", "date", empty=True),
+    Column("valid_from", "date", "First day; empty where unbounded."),
+    Column("valid_to", "date", "Last day; empty where unbounded."),
     _text("notes", "Method of derivation, caveats.", empty=True),
 )
 ACCOUNTINGS = ("location-based", "market-based")
@@ -194,7 +192,7 @@ TABLES: dict[str, FactorTable] = {
         _text("zone", "ISO3 code, eGRID subregion or WORLD."),
         _whole("rank", "", 1, 99, "1 is preferred."),
         _number("l_per_kwh", "L/kWh", 0.05, 60, "Water consumed per kWh."),
-        Field("hydropower_included", "Whether reservoirs' evaporation is in it.", "boolean"))),
+        _flag("hydropower_included", "Whether reservoirs' evaporation is in it."))),
     "models": FactorTable("a base model", ("model_id",), (
         _text("model_id", "Identity."),
         _text("name", "Name."),
@@ -220,7 +218,7 @@ TABLES: dict[str, FactorTable] = {
         _text("name", "Name."),
         _text("provider", "Cloud on which it runs; empty where unknown.", empty=True),
         _number("model_parameters_min", "parameter", 0, 1e13, "From this size on."),
-        _number("model_parameters_max", "parameter", 1, np.inf, "Below this size."),
+        _number("model_parameters_max", "parameter", 1, None, "Below this size."),
         _GPU,
         _whole("gpu_count", "GPU", 1, 1000, "Accelerators of a job."),
         *_interval("GPU", 1000, "gpu_count_"),
@@ -266,7 +264,7 @@ TABLES: dict[str, FactorTable] = {
         _number("tokens_per_s_per_gpu", "token/s", 0.001, 1e9, "Rate of one accelerator.", empty=True),
         _number("wall_time_s", "s", 0.001, 1e9, "Time as measured, start-up included.", empty=True),
         _whole("tokens", "token", 1, 1e15, "Tokens of the time.", empty=True),
-        Field("tokens_assumed", "Whether the tokens are not the source's own.", "boolean"),
+        _flag("tokens_assumed", "Whether the tokens are not the source's own."),
         _whole("samples", "sequence", 1, 1e12, "Sequences of the time.", empty=True),
         _number("mean_gpu_power_w", "W", 1, 3000, "Mean power of one accelerator.", empty=True),
         _number("gpu_energy_kwh", "kWh", 0, 1e9, "Energy of the accelerators.", empty=True),
@@ -277,8 +275,8 @@ TABLES: dict[str, FactorTable] = {
             "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "models", "managed_services", "providers")),
         _text("alias", "Name."),
         _text("id", "Identity that it stands for."),
-        Field("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "
-              "marked so counts only where the provider is known.", "boolean"),
+        _flag("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "
+              "marked so counts only where the provider is known."),
         _text("note", "Why.", empty=True))),
     "own_grid": FactorTable("a grid factor of your own", ("accounting", "zone_type", "zone"), (
         _text("accounting", "Mix of the place, or what your contracts say.", allowed=ACCOUNTINGS),

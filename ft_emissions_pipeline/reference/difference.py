@@ -31,10 +31,10 @@ def difference(old: Reference, new: Reference) -> pd.DataFrame:
         both = before.index.intersection(after.index)
         hashes = before.loc[both, "row_hash"] != after.loc[both, "row_hash"]
         for factor_id in both[hashes.to_numpy()]:
-            for field in table.fields:
-                was, now = (_text(f.loc[factor_id, field.name]) for f in (before, after))
+            for column in table.columns:
+                was, now = (_text(f.loc[factor_id, column.name]) for f in (before, after))
                 if was != now:
-                    found.append((factor_id, "changed", field.name, was, now))
+                    found.append((factor_id, "changed", column.name, was, now))
     return pd.DataFrame(found, columns=COLUMNS, dtype="str")
 
 

@@ -22,17 +22,16 @@ import pandas as pd
 
 from ft_emissions_pipeline import shipped
 from ft_emissions_pipeline.reference.declaration import (
-    HIGHEST_GRAMS,
     PROVIDER_KINDS,
     SHIPPED,
     TABLES,
     YOURS,
-    Field,
     Reference,
     ReferenceRefused,
 )
 from ft_emissions_pipeline.reference.hours import Hours, series
 from ft_emissions_pipeline.reference.names import ids, plain, strings
+from ft_emissions_pipeline.tables.schema import Column, must_be
 
 OWN_SETTING = "FT_EMISSIONS_OWN_FACTORS"
 """Environment variable that names the folder of your own tables."""
@@ -125,7 +124,7 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
     for name, table in TABLES.items():
         path = (own if own is not None and table.yours else folder) / f"{name}.csv"
         if table.yours and (own is None or not path.is_file()):
-            no_rows = pd.DataFrame(columns=[f.name for f in table.fields], dtype="object")
+            no_rows = pd.DataFrame(columns=[f.name for f in table.columns], dtype="object")
             tables[name], _ = typed(name, no_rows)
             continue
         if not path.is_file():
@@ -136,8 +135,8 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
         except (ValueError, UnicodeDecodeError) as error:
             problems.append(f"{path.name} is no CSV file in UTF-8: {error}")
             continue
-        missing = [f.name for f in table.fields if f.name not in raw.columns]
-        extra = [column for column in raw.columns if column not in {f.name for f in table.fields}]
+        missing = [f.name for f in table.columns if f.name not in raw.columns]
+        extra = [column for column in raw.columns if column not in {f.name for f in table.columns}]
         if missing or extra:
             problems += [f"{path.name} line 1: column {column} is missing" for column in missing]
             problems += [f"{path.name} line 1: column {column} is not declared" for column in extra]
@@ -213,10 +212,10 @@ def hours_of(raw: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     problems = [
         f"line {i + 2}: {raw['starts_at'].iloc[i]!r} is no instant" for i in _where(starts.isna())
     ]
+    declared = TABLES["own_grid_hours"].column("gco2e_per_kwh")
     for bad, reason in (
         (grams.isna() & ~blank, "is no number"),
-        (grams < 0, "is below 0"),
-        (grams > HIGHEST_GRAMS, f"is above {HIGHEST_GRAMS}"),
+        (_outside(grams, declared), must_be(declared)),
     ):
         problems += [f"line {i + 2}: gco2e_per_kwh {text.iloc[i]} {reason}" for i in _where(bad)]
     problems += [
@@ -230,9 +229,9 @@ def hours_of(raw: pd.DataFrame) -> tuple[pd.Series, list[str]]:
 def typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a table in its types with ids and hashes, and the problems of its cells and keys."""
     table, problems, columns = TABLES[name], [], {}
-    cells = {field.name: raw[field.name].to_numpy(dtype="object") for field in table.fields}
-    for field in table.fields:
-        columns[field.name], found = _column(field, cells[field.name])
+    cells = {c.name: raw[c.name].to_numpy(dtype="object") for c in table.columns}
+    for column in table.columns:
+        columns[column.name], found = _column(column, cells[column.name])
         problems += [f"{name}.csv line {row + 2}: {text}" for row, text in found]
     frame = pd.DataFrame(columns)
     backwards = frame["valid_to"] < frame["valid_from"]
@@ -270,36 +269,39 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _column(field: Field, text: np.ndarray) -> tuple[Any, list[tuple[int, str]]]:
+def _column(column: Column, text: np.ndarray) -> tuple[Any, list[tuple[int, str]]]:
     """Return one column in its type, and (row, problem) pairs."""
     blank = text == ""
-    problems = [] if field.empty else [(i, f"{field.name} is empty") for i in _where(blank)]
+    problems = [(i, f"{column.name} is empty") for i in _where(blank & column.required)]
 
     def refuse(bad: np.ndarray, reason: str) -> None:
-        problems.extend((i, f"{field.name} {text[i]} {reason}") for i in _where(bad & ~blank))
+        problems.extend((i, f"{column.name} {text[i]} {reason}") for i in _where(bad & ~blank))
 
-    if field.kind == "string":
-        if field.allowed:
-            refuse(~np.isin(text, field.allowed), f"is none of {', '.join(field.allowed)}")
+    if column.kind == "string":
+        if column.allowed:
+            refuse(~np.isin(text, column.allowed), must_be(column))
         return strings(np.where(blank, np.nan, text)), problems
-    if field.kind == "boolean":
+    if column.kind == "boolean":
         refuse(~np.isin(text, ("true", "false")), "is neither true nor false")
         return text == "true", problems
-    if field.kind == "date":
+    if column.kind == "date":
         codes, days = pd.factorize(text)
         dates = pd.to_datetime(days, format="%Y-%m-%d", errors="coerce").take(codes)
         refuse(np.asarray(dates.isna()), "is no date of the form 2024-12-31")
         return dates, problems
     values = np.asarray(pd.to_numeric(np.where(blank, np.nan, text), errors="coerce"), "float64")
     refuse(np.isnan(values), "is no number")
-    low = -np.inf if field.low is None else field.low
-    high = np.inf if field.high is None else field.high
-    refuse(values < low, f"is below {low:g}")
-    refuse(values > high, f"is above {high:g}")
-    if field.kind == "integer":
+    refuse(_outside(values, column), must_be(column))
+    if column.kind == "integer":
         refuse(values % 1 != 0, "is no whole number")
         return (values if blank.any() or problems else values.astype("int64")), problems
     return values, problems
+
+
+def _outside(values: Any, column: Column) -> Any:
+    low = -np.inf if column.minimum is None else column.minimum
+    high = np.inf if column.maximum is None else column.maximum
+    return (values < low) | (values > high)
 
 
 def _period_problems(name: str, rows: pd.DataFrame) -> Iterator[str]:
@@ -334,13 +336,13 @@ def _file_hash(path: Path) -> str:
 def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """Yield ids that no row has, accelerators without embodied rows, and absurd PUEs."""
     for name, table in TABLES.items():
-        for field in table.own:
-            if field.refers:
-                cells = tables[name][field.name]
-                for row in _where(cells.notna() & ~cells.isin(ids(tables, field.refers))):
+        for column in table.own:
+            if column.refers:
+                cells = tables[name][column.name]
+                for row in _where(cells.notna() & ~cells.isin(ids(tables, column.refers))):
                     yield (
-                        f"{name}.csv line {row + 2}: {field.name} {cells.iloc[row]} "
-                        f"is not in {field.refers}.csv"
+                        f"{name}.csv line {row + 2}: {column.name} {cells.iloc[row]} "
+                        f"is not in {column.refers}.csv"
                     )
     embodied, water = tables["gpu_embodied"], set(tables["gpu_water"]["gpu_id"])
     ranked = embodied.loc[embodied["rank"] == 1, "gpu_id"].value_counts()
@@ -400,7 +402,7 @@ def _resource(name: str, folder: Path) -> dict[str, Any]:
     cells = pd.read_csv(path, dtype="object", keep_default_na=False, usecols=key)
     if cells.duplicated().any():  # rows that follow each other in time
         key.append("valid_from")
-    schema = {"fields": [_schema(f) for f in table.fields], "primaryKey": key}
+    schema = {"fields": [_schema(f) for f in table.columns], "primaryKey": key}
     return {
         "name": name.replace("_", "-"),
         "path": path.name,
@@ -414,13 +416,15 @@ def _resource(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def _schema(field: Field) -> dict[str, Any]:
-    bounds = {"minimum": field.low, "maximum": field.high, "enum": field.allowed}
-    limits = {k: v for k, v in bounds.items() if v is not None and v != np.inf}
+def _schema(column: Column) -> dict[str, Any]:
+    bounds = {"minimum": column.minimum, "maximum": column.maximum, "enum": column.allowed}
     return {
-        "name": field.name,
-        "type": field.kind,
-        "description": field.description,
-        **({"unit": field.unit} if field.unit else {}),
-        "constraints": {"required": not field.empty, **limits},
+        "name": column.name,
+        "type": "number" if column.kind == "float" else column.kind,
+        "description": column.description,
+        **({"unit": column.unit} if column.unit else {}),
+        "constraints": {
+            "required": column.required,
+            **{k: v for k, v in bounds.items() if v is not None},
+        },
     }

@@ -158,7 +158,7 @@ UPPER_BOUND = 98
 def _log_sds(reference: Reference, table: str) -> pd.Series:
     frame = reference.tables[table]
     frame = frame[frame["rank"] < UPPER_BOUND].sort_values("rank", kind="stable")
-    value = next(f.name for f in TABLES[table].own if f.kind == "number")
+    value = next(c.name for c in TABLES[table].own if c.kind == "float")
     key = [name for name in TABLES[table].key if name not in ("rank", "method")]
     names = pd.Series([joined(row) for row in zip(*(frame[k] for k in key), strict=True)])
     logs = pd.Series(np.log(frame[value].to_numpy()))

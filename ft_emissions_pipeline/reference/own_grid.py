@@ -161,7 +161,7 @@ def _add_periods(
     market_based: bool,
 ) -> Added:
     table = TABLES["own_grid"]
-    columns = [field.name for field in table.fields]
+    columns = [column.name for column in table.columns]
     unknown = [name for name in raw.columns if name not in columns]
     if unknown:
         msg = f"{file.name} line 1: column {', '.join(unknown)} is not known; known: {', '.join(columns)}"

@@ -160,7 +160,7 @@ def _changed_rows(
     after = factors_used.rows_in_force(set(old["factor_id"]), reference)
     cells = row_changes(old, after[["factor_id", "row_hash"]], before, after)
     # A better source for the same value is worth a line, but moves nothing.
-    values = {f.name for table in REFERENCE_TABLES.values() for f in table.own}
+    values = {c.name for table in REFERENCE_TABLES.values() for c in table.own}
     counts = cells[cells["column"].isna() | cells["column"].isin(values | {"valid_from", "valid_to"})]  # fmt: skip
     touched = stale.merge(counts[["factor_id", "row_hash"]].drop_duplicates())
     touched = touched[touched["factors_key"] != factors_used.EVERY_RUN]

@@ -27,6 +27,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Column, RowRule, Table
+from ft_emissions_pipeline.tables.schema import limits
 
 Expectation = tuple[str, dict[str, Any]]
 """Type of a Great Expectations expectation, and its arguments."""
@@ -294,21 +295,14 @@ def _in_words(table: Table, name: str, column: str, options: dict[str, Any]) -> 
         return "a value in every row"
     if name in {UNIQUE, UNIQUE_TOGETHER}:
         return "one row for each key"
-    if name == BETWEEN:
-        return _range_in_words(options)
     for rule in table.row_rules:
         if rule.code == column:
             return f"no row where {rule.description}"
-    return f"one of {', '.join(options['value_set'])}"
-
-
-def _range_in_words(options: dict[str, Any]) -> str:
-    low, high = options["min_value"], options.get("max_value")
-    words = []
-    if low != -FINITE:
-        words.append(f"{'above' if options.get('strict_min') else 'at least'} {_plain(low)}")
-    words.append("a finite number" if high == FINITE else f"at most {high}")
-    return " and ".join(words if high is not None else words[:1])
+    if name == BETWEEN and "max_value" not in options:  # days and instants
+        return f"at least {options['min_value']:%Y-%m-%d}"
+    unbounded = options.get("max_value") == FINITE
+    words = [*limits(table.column(column)), *(["a finite number"] if unbounded else [])]
+    return " and ".join(words)
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,7 @@
 """Check rows against their table's declaration and say what is wrong with those that break it.
 
 Put here: the vectorised check of bounds, allowed values, required cells and row rules, for any table.
-Keep out: the declarations themselves (`tables.py`), and what happens to a refused row (quarantine).
+Keep out: the declarations themselves (`tables/`), and what happens to a refused row (quarantine).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.tables import EARLIEST, TABLES, Column, Table
+from ft_emissions_pipeline.tables.schema import must_be
 
 CODES: dict[str, str] = {
     "missing_value": "a required cell is empty",
     "not_a_number": "a cell that should hold a number holds text, nan or an infinity",
-    "out_of_range": "a value lies outside the range that tables.py declares for its column",
-    "not_allowed": "a value is none of those that tables.py allows for its column",
+    "out_of_range": "a value lies outside the range that `tables/` declares for its column",
+    "not_allowed": "a value is none of those that `tables/` allows for its column",
     **{rule.code: rule.description for table in TABLES.values() for rule in table.row_rules},
 }
 """Reason code -> explanation, for every problem that `split` can find."""
@@ -173,11 +174,10 @@ def _column_checks(values: pd.Series, column: Column) -> Iterator[Check]:
             ),
         )
     elif column.allowed:
-        options = ", ".join(column.allowed)
         yield (
             given & ~values.isin(column.allowed).to_numpy(),
             "not_allowed",
-            lambda i: f"{column.name} is {values.iloc[i]!r}; use one of {options}",
+            lambda i: f"{column.name} is {values.iloc[i]!r}, {must_be(column)}; correct it",
         )
 
 
@@ -197,19 +197,10 @@ def _number_checks(values: pd.Series, given: np.ndarray, column: Column) -> Iter
         given & outside,
         "out_of_range",
         lambda i: (
-            f"{column.name} is {numbers[i]:g}, must be {_bounds(column)}; "
+            f"{column.name} is {numbers[i]:g}, {must_be(column)}; "
             "correct the unit or the value, or leave it empty"
         ),
     )
-
-
-def _bounds(column: Column) -> str:
-    low = "above 0" if column.above_zero else ""
-    if not low and column.minimum is not None:
-        low = f"at least {column.minimum:g}"
-    high = "" if column.maximum is None else f"at most {column.maximum:g}"
-    words = " and ".join(word for word in (low, high) if word)
-    return f"{words} {column.unit}".strip()
 
 
 def _places(refused: pd.DataFrame, table: Table) -> pd.Series:

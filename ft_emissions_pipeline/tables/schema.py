@@ -1,7 +1,8 @@
 """How a table is declared: columns with type, unit and bounds, row rules, tables.
 
-Put here: the words of a declaration, and the short forms that declarations are written in. Keep out:
-any table, and what holds a frame to its table (`frames.py`).
+Put here: the words of a declaration, of result tables and of factor tables alike, the short forms
+that declarations are written in, and a column's limits in words. Keep out: any table, and what
+holds a frame to its table (`frames.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, unit, bounds and meaning."""
+    """One column: its type, unit, bounds and meaning; `refers` names the table whose ids it holds."""
 
     name: str
     kind: Kind
@@ -28,6 +29,28 @@ class Column:
     maximum: float | None = None
     above_zero: bool = False
     allowed: tuple[str, ...] | None = None
+    refers: str | None = None
+
+
+def limits(column: Column) -> list[str]:
+    """Return what a column's declaration allows, in words: the only place where limits are worded."""
+    found = []
+    if column.above_zero:
+        found.append("above 0")
+    elif column.minimum is not None:
+        found.append(f"at least {column.minimum:g}")
+    if column.maximum is not None:
+        found.append(f"at most {column.maximum:g}")
+    if column.allowed is not None:
+        found.append(f"one of {', '.join(column.allowed)}")
+    if column.refers is not None:
+        found.append(f"an id of {column.refers}")
+    return found
+
+
+def must_be(column: Column) -> str:
+    """Return what is said of a value beyond a column's limits."""
+    return f"must be {' and '.join(limits(column))} {column.unit}".rstrip()
 
 
 @dataclass(frozen=True)

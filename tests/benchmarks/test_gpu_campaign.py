@@ -75,12 +75,12 @@ def test_a_row_has_the_calibration_s_columns_and_the_conditions(shapes, factors)
     done = campaign.Measured(39, 40_000, 22_000, 20.0, 600_000, 0.001, 0.9, 3.5)
     conditions = {"device": "cuda", "gpu_name": "NVIDIA A100-SXM4-80GB", "torch_version": "2.13.0"}
     row = campaign.row(case, shapes["bert-base"], done, conditions, factors)
-    assert list(row) == [f.name for f in TABLES["calibration"].fields] + list(campaign.CONDITIONS)
+    assert list(row) == [f.name for f in TABLES["calibration"].columns] + list(campaign.CONDITIONS)
     assert row["mean_gpu_power_w"] == pytest.approx(180)
     assert row["tokens_per_s_per_gpu"] == pytest.approx(2000)
     assert (row["gpu_id"], row["model_id"], row["samples"]) == ("A100-SXM4-80GB", "bert-base", 312)
-    for field in TABLES["calibration"].fields:
-        assert field.empty or row[field.name] != "", field.name
+    for field in TABLES["calibration"].columns:
+        assert not field.required or row[field.name] != "", field.name
         assert field.allowed is None or row[field.name] in (*field.allowed, ""), field.name
 
 

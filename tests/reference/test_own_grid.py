@@ -133,13 +133,13 @@ def test_next_export_joins_the_year_and_corrects_its_hours(add):
         (HOURS, {}, "does not say where it holds"),
         (HOURS, {"zone": "DEU"}, "names no source; give --source"),
         (HOURS.replace("300", "-1"), {"zone": "DEU", "source": "x", "licence": "x"},
-         "grid.csv line 4: gco2e_per_kwh -1 is below 0"),
+         "grid.csv line 4: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
         (HOURS.replace("300", "x"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: gco2e_per_kwh x is no number"),
         (HOURS.replace("T02", "T00"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: .* is there twice"),
         (HOURS.replace("2025-01-01T02", "noon"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: .* is no instant"),
-        (WATTTIME_FILE.replace("1000", "90000"), {"zone": "NWPP"}, "line 2: gco2e_per_kwh .* is above 2500"),
+        (WATTTIME_FILE.replace("1000", "90000"), {"zone": "NWPP"}, "line 2: gco2e_per_kwh .* must be at least 0 and at most 2500"),
         (WATTTIME_FILE, {"zone": "NWPQ"}, "'NWPQ' is no place of the tables"),
-        (PERIODS.replace("12.5", "-1"), {}, "grid.csv line 2: gco2e_per_kwh -1 is below 0"),
+        (PERIODS.replace("12.5", "-1"), {}, "grid.csv line 2: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
         (PERIODS.replace("PPA Wind 2025", ""), {}, "grid.csv line 2: source is empty"),
         (PERIODS.replace("market-based", "moonlight"), {}, "grid.csv line 2: accounting moonlight is none of"),
         (PERIODS.replace("2025-12-31,290", "2024-12-31,290"), {}, "line 3: valid_to lies before valid_from"),
@@ -409,7 +409,7 @@ def test_last_good_tables_stay_in_force_and_it_is_said(edited, tmp_path):
     assert "stay in force" in refusal(warehouse)
     page = report.write(warehouse).read_text("utf-8")
     assert "Newer reference tables were refused" in page
-    assert re.search(r"gpus\.csv line \d+: \w+ -70 is below", page)
+    assert re.search(r"gpus\.csv line \d+: \w+ -70 must be at least", page)
     shutil.copy(default_folder() / "gpus.csv", edited)
     write_datapackage(edited)
     assert not in_force(warehouse, edited).refused
