@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ft_emissions_pipeline import methodology
-from ft_emissions_pipeline.ledger.unused import UNUSED
-from ft_emissions_pipeline.normalize import RULES, UNCOMPUTABLE
-from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS
+from ft_emissions_pipeline.normalize import RULES
+from ft_emissions_pipeline.readers import READERS, REPAIRS
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.reference.declaration import FactorTable
-from ft_emissions_pipeline.tables import TABLES, Table, rows
+from ft_emissions_pipeline.report.notices import reasons
+from ft_emissions_pipeline.tables import TABLES, Table
 from ft_emissions_pipeline.tables.schema import limits
 
 MADE_BY = "Made by `python -m docs.pages`; do not edit by hand."
@@ -102,8 +102,7 @@ def _formats() -> Iterator[str]:
 def _reasons() -> Iterator[str]:
     yield "| code | meaning |"
     yield "|---|---|"
-    codes = {**REASONS, **rows.CODES, **UNCOMPUTABLE, **UNUSED}
-    yield from (f"| `{code}` | {meaning} |" for code, meaning in sorted(codes.items()))
+    yield from (f"| `{code}` | {meaning} |" for code, meaning in reasons().items())
 
 
 def _repairs() -> Iterator[str]:

@@ -7,7 +7,6 @@ disclose next. Keep out: how a gap is filled (`normalize/`) and how wide that le
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from ft_emissions_pipeline.impacts.footprint import chain_of, footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS, UncertainInputs, uncertain_inputs
 from ft_emissions_pipeline.normalize import IMPUTED, factors_used
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
-from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices, Given
 from ft_emissions_pipeline.tables import RUN_FIELDS
@@ -353,7 +352,10 @@ def _with_one_field_disclosed(
 
     Beside the columns of `validated_runs`: of, the run's place among the runs; field.
     """
-    origins = _origins(valid, missing["run"].unique())
+    places = missing["run"].unique()
+    known = dict(
+        zip(places, map(origins.of_run, valid.iloc[places].to_dict("records")), strict=True)
+    )
     copies = [valid.head(0).assign(of=0, field="")]
     for (disclose, source), rows in missing.groupby(["disclose", "field"]):
         at = rows["run"].to_numpy()
@@ -361,28 +363,11 @@ def _with_one_field_disclosed(
         names = disclose.split()
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()
-        stated = {name: ["disclosed", "advise"] for name in names}
-        copy["origins"] = [json.dumps({**origins[place], **stated}) for place in at]
+        stated = dict.fromkeys(names, origins.Origin("disclosed", "advise"))
+        copy["origins"] = [origins.to_json({**known[place], **stated}) for place in at]
         copy["run_id"] = copy["run_id"] + _MARK + disclose
         copies.append(copy.assign(of=at, field=disclose))
     return pd.concat(copies[1:] or copies, ignore_index=True)
-
-
-def _origins(valid: pd.DataFrame, places: np.ndarray) -> dict[int, dict[str, list[str]]]:
-    """Return what each logged field of some runs rests on, for single records too."""
-    fields = [name for name in RUN_FIELDS if name != "run_id"]
-    rows = valid.iloc[places]
-    logged = rows[fields].notna().to_numpy()
-    return {
-        place: json.loads(row.origins)
-        if isinstance(row.origins, str)
-        else {
-            name: [basis_of(row.source_format, name), f"{row.source_uri}#{row.source_record}"]
-            for name, there in zip(fields, present, strict=True)
-            if there
-        }
-        for place, row, present in zip(places, rows.itertuples(index=False), logged, strict=True)
-    }
 
 
 def _decided(copies: pd.DataFrame, now: UncertainInputs, then: UncertainInputs) -> list[str]:

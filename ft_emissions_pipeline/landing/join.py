@@ -7,16 +7,14 @@ filling gaps (`normalize.py`), and assigning runs to days.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from fnmatch import translate
 from typing import TypeAlias
-from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers import READERS, Reading, basis_of, progress_of
+from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_of, repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
 
@@ -34,23 +32,9 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
-AMBIGUOUS = "join_ambiguous"
-"""Word of `repairs` before the runs that a record may belong to, as `join_ambiguous:run-a,run-b`."""
-_NAMED = 10
-"""Candidates that are named; of more, the number is."""
-_PLAIN = "/:@=()[]"
-"""What a run id may hold beside letters, digits and `-._~` without being taken apart in `repairs`."""
 Links: TypeAlias = pd.DataFrame
 """source_uri, source_record, run_id and join_note of records: what `linked` found."""
 _SOURCE = ["source_format", "source_uri", "source_record"]
-
-
-def as_records(reading: Reading, source_format: str, source_uri: str) -> pd.DataFrame:
-    """Return the runs of one file as records for `join`."""
-    return reading.runs.assign(
-        source_format=pd.array([source_format] * len(reading.runs), dtype="str"),
-        source_uri=pd.array([source_uri] * len(reading.runs), dtype="str"),
-    )
 
 
 def join(
@@ -87,8 +71,7 @@ def join(
     _, unmatched = _mapped(ordered, mapping)
     ordered["run_id"] = found["run_id"]
     noted = found["join_note"].notna()
-    words = ordered.loc[noted, "repairs"].fillna("") + " " + found.loc[noted, "join_note"]
-    ordered.loc[noted, "repairs"] = words.str.strip()
+    ordered["repairs"] = repairs.with_words(ordered["repairs"], found["join_note"], noted)
     alone = ~ordered["run_id"].duplicated(keep=False)
     single = ordered[alone].assign(
         origins=pd.Series(np.nan, index=ordered.index[alone], dtype="str")
@@ -100,9 +83,7 @@ def join(
     elif len(single):
         runs = single
     lost = runs["run_id"].isin(unmatched) & (runs["source_format"] == run_mapping.FORMAT)
-    runs.loc[lost, "repairs"] = (
-        runs.loc[lost, "repairs"].fillna("") + " logs_not_found"
-    ).str.strip()
+    runs["repairs"] = repairs.with_words(runs["repairs"], "logs_not_found", lost)
     runs = (
         runs.drop(columns="logged_id").sort_values("run_id", kind="stable").reset_index(drop=True)
     )
@@ -134,7 +115,7 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
         names, doubtful = find(records, links["run_id"])
         links["run_id"] = links["run_id"].replace(names)
         notes = {
-            names.get(run_id, run_id): _ambiguous(candidates)
+            names.get(run_id, run_id): repairs.ambiguous(candidates)
             for run_id, candidates in doubtful.items()
         }
         links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
@@ -152,19 +133,6 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
     found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
     found["run_id"] = found["run_id"].fillna(ordered["run_id"])
     return found
-
-
-def _ambiguous(candidates: set[str]) -> str:
-    named = [quote(run_id, safe=_PLAIN) for run_id in sorted(candidates)]
-    more = f"+{len(named) - _NAMED}" if len(named) > _NAMED else ""
-    return f"{AMBIGUOUS}:" + ",".join(named[:_NAMED]) + more
-
-
-def candidates_of(repairs: str) -> tuple[list[str], int]:
-    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
-    word = next((each for each in repairs.split() if each.startswith(f"{AMBIGUOUS}:")), "")
-    named, _, more = word.partition(":")[2].partition("+")
-    return [unquote(name) for name in named.split(",") if name], int(more or 0)
 
 
 Candidates = tuple[dict[str, str], dict[str, set[str]]]
@@ -300,8 +268,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     first = several.drop_duplicates("run_id").set_index("run_id")
     runs = first[_SOURCE].copy()
     formats = several["source_format"].unique()
-    places = (several["source_uri"] + "#" + several["source_record"]).astype("object")
-    origins: dict[str, dict[str, list[str]]] = {run_id: {} for run_id in runs.index}
+    places = origins.place(several["source_uri"], several["source_record"]).astype("object")
+    known: dict[str, origins.Origins] = {run_id: {} for run_id in runs.index}
     for field in (name for name in RUN_FIELDS if name in several and name != "run_id"):
         values = used.loc[used[field].notna(), [field, "run_id", "source_format"]]
         if values.empty:
@@ -318,16 +286,19 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
-            origins[run_id][field] = [BASES[n], place]
+            known[run_id][field] = origins.Origin(BASES[n], place)
         differs = _differs(ranked[field], ranked["run_id"].map(best[field]))
         notes += [
             (run_id, f"conflict:{field}") for run_id in ranked.loc[differs, "run_id"].unique()
         ]
-    repairs = zip(group[used.index], used["repairs"].fillna("").str.split(), strict=True)
-    notes += [(run_id, word) for run_id, words in repairs for word in words]
+    cells = zip(group[used.index], used["repairs"], strict=True)
+    notes += [(run_id, word) for run_id, cell in cells for word in repairs.parted(cell)]
     runs, moved = _coherent(runs)
-    runs["repairs"] = _words(notes + moved, runs.index)
-    runs["origins"] = [json.dumps(origins[run_id], ensure_ascii=False) for run_id in runs.index]
+    words: dict[str, set[str]] = {run_id: set() for run_id in runs.index}
+    for run_id, word in notes + moved:
+        words[run_id].add(word)
+    runs["repairs"] = repairs.column_of(words.values(), runs.index)
+    runs["origins"] = [origins.to_json(known[run_id]) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
 
@@ -349,15 +320,6 @@ def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
         ["place", "shortness"], kind="stable"
     )
     return values.loc[order.index]
-
-
-def _words(notes: list[tuple[str, str]], run_ids: pd.Index) -> pd.Series:
-    words: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
-    for run_id, word in notes:
-        words[run_id].add(word)
-    return pd.Series(
-        [" ".join(sorted(words[i])) or np.nan for i in run_ids], index=run_ids, dtype="str"
-    )
 
 
 def _earlier_states(several: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,6 @@ used, nothing is shared out, and the runs say `telemetry_ambiguous`.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers import basis_of
-from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
+from ft_emissions_pipeline.readers import origins, repairs
+from ft_emissions_pipeline.tables import BASES
 
 WHOLE = 0.98
 """Share of a run's time from which on its energy counts as measured all through."""
@@ -329,38 +328,22 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
     for change in changes:
         row = at[str(change["run_id"])]
         fields = [name for name in (*_ENERGY_OF.values(), "gpu_utilization") if name in change]
-        origins = _origins(filled.loc[row])
+        known = origins.of_run(filled.loc[row])
         taken = False
         for name in fields:
             basis = "measured" if name == "gpu_utilization" else str(change["basis"])
-            known = pd.notna(filled.at[row, name])
-            if known and BASES.index(origins[name][0]) <= BASES.index(basis):
+            there = pd.notna(filled.at[row, name])
+            if there and BASES.index(known[name].basis) <= BASES.index(basis):
                 continue
             filled.at[row, name] = change[name]
-            origins[name] = [basis, str(change["place"])]
+            known[name] = origins.Origin(basis, str(change["place"]))
             taken = True
         if taken:
-            filled.at[row, "origins"] = json.dumps(origins, ensure_ascii=False)
+            filled.at[row, "origins"] = origins.to_json(known)
         if "repair" in change:
-            words = {*_words(filled.at[row, "repairs"]), str(change["repair"])}
-            filled.at[row, "repairs"] = " ".join(sorted(words))
+            words = {*repairs.parted(filled.at[row, "repairs"]), str(change["repair"])}
+            filled.at[row, "repairs"] = repairs.joined(sorted(words))
     return filled
-
-
-def _words(repairs: object) -> list[str]:
-    return repairs.split() if isinstance(repairs, str) else []
-
-
-def _origins(run: pd.Series) -> dict[str, list[str]]:
-    """Return field -> basis and place, of a run of a single record, too."""
-    if isinstance(run["origins"], str):
-        return dict(json.loads(run["origins"]))
-    place = f"{run['source_uri']}#{run['source_record']}"
-    return {
-        name: [basis_of(run["source_format"], name), place]
-        for name in RUN_FIELDS
-        if name != "run_id" and pd.notna(run[name])
-    }
 
 
 def told(report: pd.DataFrame) -> Iterator[str]:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
+from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
@@ -90,8 +91,8 @@ def factors_key(runs: pd.DataFrame) -> pd.Series:
     )
 
 
-def _bases(origins: str) -> str:
-    return json.dumps({name: pair[0] for name, pair in sorted(json.loads(origins).items())})
+def _bases(cell: str) -> str:
+    return json.dumps({name: basis for name, (basis, _) in sorted(origins.from_json(cell).items())})
 
 
 def _is_missing(cell: object) -> bool:

@@ -9,7 +9,6 @@ overwritten by an imputed one (invariant 5).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.readers import basis_of
+from ft_emissions_pipeline.readers import basis_of, origins, repairs
 from ft_emissions_pipeline.reference import Reference, default, nearest, period_note
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
 
@@ -244,10 +243,10 @@ def _remember(
 
 def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
     uri, record = (frame[name].astype("str") for name in ("source_uri", "source_record"))
-    source = (uri + "#" + record).to_numpy(dtype="object")
+    source = origins.place(uri, record).to_numpy(dtype="object")
     date, run_id = frame["date"].to_numpy(), frame["run_id"].to_numpy()
     format_codes, formats = pd.factorize(frame["source_format"])
-    origins = frame["origins"].map(json.loads, na_action="ignore").to_numpy(dtype="object")
+    known = frame["origins"].map(origins.from_json, na_action="ignore").to_numpy(dtype="object")
     joined = frame["origins"].notna().to_numpy()
     gsds = {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
     gsds |= {gsd for _, gsd in DOUBTED_SPREAD.values()}
@@ -255,7 +254,7 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
     }
     doubts = {
-        number: (frame["repairs"].str.contains(rf"\b{word}\b", na=False).to_numpy(), log_gsd[gsd])
+        number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd])
         for word, (number, gsd) in DOUBTED_SPREAD.items()
     }
     pieces = []
@@ -267,7 +266,7 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
         basis, sources = of_format[format_codes[at]], source[at]
         for place in np.flatnonzero(joined[at]):
-            basis[place], sources[place] = origins[at[place]][name]
+            basis[place], sources[place] = known[at[place]][name]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_SPREAD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_SPREAD[name])

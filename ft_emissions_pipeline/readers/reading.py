@@ -330,17 +330,6 @@ def as_text(whole: pd.Index) -> pd.Series:
     return text_series(pc.cast(pa.array(whole.to_numpy()), pa.large_string()), whole)
 
 
-def flag_words(flags: Mapping[str, np.ndarray | pd.Series], index: pd.Index) -> pd.Series:
-    """Return a column of the words whose flag is set, separated by blanks: `repairs`."""
-    names = list(flags)
-    code = np.zeros(len(index), dtype="int64")
-    for place, name in enumerate(names):
-        code |= np.asarray(flags[name], dtype=bool).astype("int64") << place
-    found, at = np.unique(code, return_inverse=True)
-    words = [" ".join(n for p, n in enumerate(names) if number >> p & 1) for number in found]
-    return text_series(pa.array(words, pa.large_string()).take(pa.array(at)), index)
-
-
 def stacked(pieces: list[dict[str, pd.Series]]) -> pd.DataFrame:
     """Return pieces of a frame as one frame; the pieces are emptied, so that memory is held once."""
     if len(pieces) == 1:

@@ -1,11 +1,21 @@
-"""What the words of the columns `repairs` mean.
+"""The words of the columns `repairs`: what they mean, and how a cell holds several.
 
-Put here: every word that a reader, the joining of logs or telemetry may note, once. Keep out: when a
-word is noted, which stands where it happens. Behind a colon stands what a word is about:
-`conflict:pue`, `telemetry_covers:93%`.
+Put here: every word that a reader, the joining of logs or telemetry may note, once, and the only code
+that joins and parts them. Keep out: when a word is noted, which stands where it happens. Behind a
+colon stands what a word is about: `conflict:pue`, `telemetry_covers:93%`.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ft_emissions_pipeline.readers.reading import text_series
 
 REPAIRS: dict[str, str] = {
     "before_last_step": "the log was written before the training's last planned step",
@@ -69,3 +79,77 @@ REPAIRS: dict[str, str] = {
     "warm_pool_left_out": "time for which a warm pool was kept is not counted",
 }
 """Word of a column `repairs`, up to its colon -> what it means."""
+
+
+AMBIGUOUS = "join_ambiguous"
+"""Word before the runs that a record may belong to, as `join_ambiguous:run-a,run-b`."""
+_NAMED = 10
+"""Candidates that are named; of more, the number is."""
+_PLAIN = "/:@=()[]"
+"""What a run id may hold beside letters, digits and `-._~` without being taken apart."""
+
+
+def joined(words: Iterable[str]) -> str:
+    """Return words as one cell holds them, in their order; empty ones are left out."""
+    return " ".join(word for word in words if word)
+
+
+def parted(cell: object) -> list[str]:
+    """Return the words of a cell; an empty one has none."""
+    return cell.split() if isinstance(cell, str) else []
+
+
+def noted(flags: Mapping[str, bool]) -> list[str]:
+    """Return the words whose flag is set."""
+    return [word for word, holds in flags.items() if holds]
+
+
+def about(word: str) -> tuple[str, str]:
+    """Return a word up to its colon, and what it is about."""
+    name, _, what = word.partition(":")
+    return name, what
+
+
+def column(flags: Mapping[str, np.ndarray | pd.Series], index: pd.Index) -> pd.Series:
+    """Return a column of the words whose flag is set in each row."""
+    names = list(flags)
+    code = np.zeros(len(index), dtype="int64")
+    for place, name in enumerate(names):
+        code |= np.asarray(flags[name], dtype=bool).astype("int64") << place
+    found, at = np.unique(code, return_inverse=True)
+    words = [joined(n for p, n in enumerate(names) if number >> p & 1) for number in found]
+    return text_series(pa.array(words, pa.large_string()).take(pa.array(at)), index)
+
+
+def column_of(cells: Iterable[Collection[str]], index: pd.Index) -> pd.Series:
+    """Return a column of words from each row's collection of them, each once and in order."""
+    return pd.Series(
+        [joined(sorted(set(words))) or np.nan for words in cells], index=index, dtype="str"
+    )
+
+
+def with_words(
+    cells: pd.Series, words: str | pd.Series, where: np.ndarray | pd.Series
+) -> pd.Series:
+    """Return a column with a word, or each row's own, added at the end of some rows."""
+    return cells.mask(where, (cells.fillna("") + " " + words).str.strip())
+
+
+def has_word(cells: pd.Series, word: str) -> np.ndarray:
+    """Say of each row whether it holds a word."""
+    held = cells.str.contains(rf"(?:^| ){re.escape(word)}(?:[ :]|$)", na=False)
+    return np.asarray(held, dtype=bool)
+
+
+def ambiguous(candidates: Iterable[str]) -> str:
+    """Return the word that names the runs to which a record may belong."""
+    named = [quote(run_id, safe=_PLAIN) for run_id in sorted(candidates)]
+    more = f"+{len(named) - _NAMED}" if len(named) > _NAMED else ""
+    return f"{AMBIGUOUS}:" + ",".join(named[:_NAMED]) + more
+
+
+def candidates_of(cell: object) -> tuple[list[str], int]:
+    """Return the runs that a record may belong to, and how many more there are."""
+    told = dict(about(word) for word in parted(cell))
+    named, _, more = told.get(AMBIGUOUS, "").partition("+")
+    return [unquote(name) for name in named.split(",") if name], int(more or 0)

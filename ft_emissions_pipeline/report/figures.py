@@ -15,7 +15,6 @@ import pandas as pd
 
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.ledger import rollups
-from ft_emissions_pipeline.readers import REASONS
 
 TOTALS = ("total_kgco2e", "total_water_l")
 
@@ -27,13 +26,6 @@ WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
 
 
 RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
-
-
-EXPLAINED = {
-    **REASONS,
-    "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from",
-}
-"""Reason code of quarantine -> explanation."""
 
 
 def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[Any, Any] | None:

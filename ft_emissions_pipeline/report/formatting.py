@@ -10,6 +10,8 @@ import math
 from typing import Any
 from urllib.parse import quote
 
+from ft_emissions_pipeline.readers.repairs import about, parted
+
 UNKNOWN = "unknown"
 _TIMES, _MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -86,10 +88,8 @@ def anchor(run_id: Any) -> str:
 
 def repairs_in_words(repairs: str) -> str:
     """Return words of column `repairs` for reading; what a word is about stays as it is named."""
-    words = [repair.partition(":") for repair in repairs.split()]
-    return ", ".join(
-        name.replace("_", " ") + (f": {what}" if what else "") for name, _, what in words
-    )
+    words = [about(word) for word in parted(repairs)]
+    return ", ".join(name.replace("_", " ") + (f": {what}" if what else "") for name, what in words)
 
 
 def shortened(text: Any, length: int = 160) -> str:

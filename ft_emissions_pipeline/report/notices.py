@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline.landing.join import candidates_of
-from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES
+from ft_emissions_pipeline.ledger.unused import UNUSED
+from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES, UNCOMPUTABLE
 from ft_emissions_pipeline.normalize.filling import IMPUTED
-from ft_emissions_pipeline.readers import REPAIRS
-from ft_emissions_pipeline.report.figures import EXPLAINED
+from ft_emissions_pipeline.readers import REASONS
+from ft_emissions_pipeline.readers.repairs import REPAIRS, about, candidates_of, parted
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
 _DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
@@ -101,6 +101,14 @@ def remedies(fields: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
     return found, imputed.loc[imputed["field"].map(remedy) == "", "field"].tolist()
 
 
+def reasons() -> dict[str, str]:
+    """Return every reason code of table `quarantine` with its meaning, as page and documentation say it.
+
+    Each stage declares the codes that it gives: reading (with the row rules), computing, sharing.
+    """
+    return dict(sorted({**REASONS, **UNCOMPUTABLE, **UNUSED}.items()))
+
+
 def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
     """Return the reasons for which records were not used, the most common first.
 
@@ -109,10 +117,11 @@ def refusals(quarantine: pd.DataFrame, examples: int) -> list[dict[str, Any]]:
     list of dict
         code, explanation, records, files, examples (rows of table `quarantine`).
     """
+    explained = reasons()
     found = [
         {
             "code": code,
-            "explanation": EXPLAINED.get(str(code), ""),
+            "explanation": explained.get(str(code), "a reason that this release no longer gives"),
             "records": len(rows),
             "files": rows["source_uri"].nunique(),
             "examples": rows.head(examples).to_dict("records"),
@@ -136,7 +145,7 @@ def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str
         word, meaning, runs, counts (rows of usage); the most frequent first.
     """
     counted = {
-        name: frame["repairs"].dropna().str.split().map(_distinct).explode().value_counts()
+        name: frame["repairs"].dropna().map(_distinct).explode().value_counts()
         for name, frame in (("runs", run_notes), ("counts", usage_notes))
     }
     table = pd.DataFrame(counted).fillna(0).astype("int64").rename_axis("word").reset_index()
@@ -147,9 +156,9 @@ def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str
     return [{str(name): value for name, value in each.items()} for each in found]
 
 
-def _distinct(words: list[str]) -> list[str]:
+def _distinct(cell: str) -> list[str]:
     """Return the words up to their colon, each once: two conflicts of a run make one record."""
-    return sorted({word.partition(":")[0] for word in words})
+    return sorted({about(word)[0] for word in parted(cell)})
 
 
 def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ def test_next_export_joins_the_year_and_corrects_its_hours(add):
         (WATTTIME_FILE, {"zone": "NWPQ"}, "'NWPQ' is no place of the tables"),
         (PERIODS.replace("12.5", "-1"), {}, "grid.csv line 2: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
         (PERIODS.replace("PPA Wind 2025", ""), {}, "grid.csv line 2: source is empty"),
-        (PERIODS.replace("market-based", "moonlight"), {}, "grid.csv line 2: accounting moonlight is none of"),
+        (PERIODS.replace("market-based", "moonlight"), {}, "grid.csv line 2: accounting moonlight must be one of"),
         (PERIODS.replace("2025-12-31,290", "2024-12-31,290"), {}, "line 3: valid_to lies before valid_from"),
         (PERIODS.replace("Germany", "Germony"), {}, "grid.csv line 3: 'Germony' is no place.*Germany"),
         (PERIODS + "DEU,2025-06-01,2026-01-01,280,location-based,x,ours\n", {}, "is there twice for the same time"),
@@ -384,7 +384,7 @@ def test_check_prints_every_problem_with_file_and_line(edited):
     write_datapackage(edited)
     done = invoke("reference", "check", edited)
     assert done.exit_code == 1
-    assert done.stderr.count("unit ratios is none of") == rows
+    assert done.stderr.count("unit ratios must be one of") == rows
     assert "defaults.csv line " in done.stderr
 
 

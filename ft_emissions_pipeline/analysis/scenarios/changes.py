@@ -7,7 +7,6 @@ filling the gaps that this leaves (`normalize/`) and comparing both sides (`comp
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from ft_emissions_pipeline.normalize import place
 from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.normalize.hardware import NO_GPU
+from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, nearest, resolve, take
 from ft_emissions_pipeline.tables import METHODS, RUN_FIELDS
 
@@ -98,11 +98,11 @@ def _place(name: str, reference: Reference) -> tuple[str, str]:
 
 def with_origins(runs: pd.DataFrame) -> pd.DataFrame:
     """Let runs joined of several records know whence the scenario's fields are, too."""
-    added = {name: ["disclosed", "what-if"] for name in RUN_FIELDS}
-    origins = runs["origins"].map(
-        lambda known: json.dumps({**added, **json.loads(known)}), na_action="ignore"
+    added = dict.fromkeys(RUN_FIELDS, origins.Origin("disclosed", "what-if"))
+    cells = runs["origins"].map(
+        lambda cell: origins.to_json({**added, **origins.from_json(cell)}), na_action="ignore"
     )
-    return runs.assign(origins=origins)
+    return runs.assign(origins=cells)
 
 
 def changed(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Content,
@@ -90,10 +91,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 def _run(report: Mapping[str, object], timezone: str) -> dict[str, object]:
     task = _part(report, "task")
-    repairs = _stage(_text(task.get("taskStage")))
+    stage = _stage(_text(task.get("taskStage")))
     measured, more = _measured(_parts(report, "measures"), timezone)
     algorithms = _parts(task, "algorithms")
-    model, words = _model(algorithms[0] if algorithms else {})
+    model, noted = _model(algorithms[0] if algorithms else {})
     infrastructure = _part(report, "infrastructure")
     environment = _part(report, "environment")
     gpu_model, gpu_count = _gpus(_parts(infrastructure, "components"))
@@ -111,7 +112,7 @@ def _run(report: Mapping[str, object], timezone: str) -> dict[str, object]:
         "cloud_provider": _text(infrastructure.get("cloudProvider")) or None,
         "location": place[1] or place[0] or None,
         "tokens_unpadded": tokens,
-        "repairs": " ".join(repairs + more + words + said),
+        "repairs": repairs.joined([*stage, *more, *noted, *said]),
     }
 
 
@@ -139,7 +140,7 @@ def _measured(
     ended = _datetime(first.get("measurementDateTime"), timezone)
     seconds = number(first.get("measurementDuration"), "measurementDuration") or None
     energy = _kwh(software[0]) if software else None
-    words = {
+    notes = {
         "several_measures_not_summed": max(len(software), len(meters)) > 1,
         # Its energy has the PUE in it that the report does not state.
         "pue_may_be_included": energy is not None
@@ -152,7 +153,7 @@ def _measured(
         "meter_energy_kwh": _kwh(meters[0]) if meters else None,
         "gpu_utilization": number(first.get("averageUtilizationGpu"), "averageUtilizationGpu") or None,
         "cpu_utilization": number(first.get("averageUtilizationCpu"), "averageUtilizationCpu") or None,
-    }, [word for word, holds in words.items() if holds]  # fmt: skip
+    }, repairs.noted(notes)  # fmt: skip
 
 
 def _kwh(measure: Mapping[str, object]) -> float | None:

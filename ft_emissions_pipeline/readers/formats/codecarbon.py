@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
@@ -29,7 +30,6 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     arrow_text,
     as_text,
-    flag_words,
     instants,
     no_usage,
     numbers,
@@ -334,7 +334,7 @@ def _runs(
         "ram_energy_kwh": energy["ram_energy"],
         "it_energy_kwh": energy["energy_consumed"].mask(unread),
         "disclosed_kgco2e": values["emissions"],
-        "repairs": flag_words(
+        "repairs": repairs.column(
             {
                 "space_padding": padded,
                 "gpu_energy_unread": unread,
@@ -368,8 +368,9 @@ def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
 def _collapsed(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep of each run the longest row: rows written by flush are cumulative."""
     longest, rows = _longest(runs)
-    noted = (longest["repairs"] + " flushes_collapsed").str.strip()
-    return longest.assign(repairs=longest["repairs"].mask(rows > 1, noted))
+    return longest.assign(
+        repairs=repairs.with_words(longest["repairs"], "flushes_collapsed", rows > 1)
+    )
 
 
 def _longest(runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -395,5 +396,6 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
         whole[name] = total.reindex(whole.index)
     whole["started_at"] = groups["started_at"].min().reindex(whole.index)
     whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)
-    whole["repairs"] = (whole["repairs"] + " tasks_summed").str.strip()
+    every = np.ones(len(whole), dtype=bool)
+    whole["repairs"] = repairs.with_words(whole["repairs"], "tasks_summed", every)
     return whole.reset_index()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
@@ -199,5 +200,5 @@ def _whole_runs(rows: pd.DataFrame) -> pd.DataFrame:
     whole["started_at"] = groups["started_at"].min().reindex(whole.index)
     whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)
     several = (groups.size() > 1).reindex(whole.index).to_numpy(dtype=bool)
-    whole["repairs"] = whole["repairs"].mask(several, whole["repairs"] + " epochs_summed")
+    whole["repairs"] = repairs.with_words(whole["repairs"], "epochs_summed", several)
     return whole.drop(columns="epoch").reset_index()

@@ -23,7 +23,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "fireworks"
@@ -92,7 +91,7 @@ def _run(logged: Job) -> dict[str, object]:
         "sequence_length": count(job, "maxContextLength"),
         "gradient_accumulation": count(job, "gradientAccumulationSteps"),
         "lora_rank": rank,
-        "repairs": words(QUEUEING if "reserved_s" in times else ""),
+        "repairs": QUEUEING if "reserved_s" in times else "",
     }
 
 

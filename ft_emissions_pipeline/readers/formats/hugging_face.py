@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Content,
@@ -96,7 +97,7 @@ def _run(state: Mapping[str, object]) -> dict[str, object]:
     partly = seconds is not None and _is_of_last_session(state, rows, final)
     tokens, open_points = _tokens(final, rows)
     no_text = "no_text_tokens" in open_points
-    words = {
+    notes = {
         "sessions_summed": sessions > 1 and not partly,
         "time_of_last_session_left_out": partly,
         "before_last_step": not finished and _known(state, "global_step") < _known(state, "max_steps"),
@@ -111,7 +112,7 @@ def _run(state: Mapping[str, object]) -> dict[str, object]:
         "epochs": number(final.get("epoch"), "epoch"),
         "samples": number(final.get("train_samples"), "train_samples"),
         "micro_batch_size": number(final.get("train_batch_size"), "train_batch_size") or None,
-        "repairs": " ".join([*(word for word, holds in words.items() if holds), *open_points]),
+        "repairs": repairs.joined([*repairs.noted(notes), *open_points]),
     }
 
 

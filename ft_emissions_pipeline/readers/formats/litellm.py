@@ -13,6 +13,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     USAGE_COLUMNS,
@@ -133,11 +134,7 @@ def _days(rows: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    words = [
-        " ".join(word for word, flag in ((CACHED, cached), (FAILED, failed)) if flag) or np.nan
-        for cached, failed in zip(days["cached"], days["failed"], strict=True)
-    ]
-    days["repairs"] = pd.Series(words, dtype="str")
+    days["repairs"] = repairs.column({CACHED: days["cached"], FAILED: days["failed"]}, days.index)
     usage = typed(days.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
     return usage.assign(
         series="",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
@@ -105,7 +106,7 @@ def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:
     totals = [number(row.get("total_steps")) or 0.0 for _, row in rows]
     epochs = [number(row.get("epoch")) or 0.0 for _, row in rows]
     tokens = max(number(row.get("total_tokens")) or 0.0 for _, row in rows) or None
-    words = {
+    notes = {
         "sessions_summed": len(ends) > 1,
         "before_last_step": max(steps) < totals[-1],
         # As in the Trainer's own files, a setting that no file names decides on it.
@@ -117,5 +118,5 @@ def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:
         "tokens_padded": tokens,
         "steps": max(steps) or None,
         "epochs": max(epochs),
-        "repairs": " ".join(word for word, holds in words.items() if holds),
+        "repairs": repairs.joined(repairs.noted(notes)),
     }

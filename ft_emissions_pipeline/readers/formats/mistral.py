@@ -10,6 +10,7 @@ import re
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
@@ -24,7 +25,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "mistral"
@@ -74,7 +74,7 @@ def _run(job: Job) -> dict[str, object]:
         "tokens_padded": _tokens(job, settings),
         "epochs": chosen(settings, "epochs"),
         "sequence_length": count(settings, "seq_len"),
-        "repairs": words(*notes),
+        "repairs": repairs.joined(notes),
     }
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
@@ -72,8 +73,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     if not isinstance(card, dict) or "co2_eq_emissions" not in card:
         msg = "the front matter states no co2_eq_emissions; state emissions in grams, or remove it"
         raise RefusalError(msg, "wrong_shape")
-    stated, repairs = _stated(card["co2_eq_emissions"])
-    row = _run(card, stated, repairs)
+    stated, notes = _stated(card["co2_eq_emissions"])
+    row = _run(card, stated, notes)
     path = PurePosixPath(uri)
     own = path.stem.casefold() != "readme"
     run_id = str(path.with_suffix("")) if own else run_folder(uri)
@@ -97,7 +98,7 @@ def _stated(value: object) -> tuple[Mapping[str, object], list[str]]:
 
 
 def _run(
-    card: Mapping[str, object], stated: Mapping[str, object], repairs: list[str]
+    card: Mapping[str, object], stated: Mapping[str, object], notes: list[str]
 ) -> dict[str, object]:
     kilograms, word = _kilograms(stated.get("emissions"))
     method = _method(_text(stated.get("training_type")))
@@ -105,7 +106,7 @@ def _run(
     base_model, several = _base_model(card.get("base_model"))
     energy = number(stated.get("energy_consumed"), "energy_consumed") or None
     hours = number(stated.get("hours_used"), "hours_used") or None
-    words = {
+    more = {
         word: True,
         "several_base_models": several,
         "cpu_only": gpu_count == 0,
@@ -122,7 +123,7 @@ def _run(
         "location": _text(stated.get("geographical_location")) or None,
         "it_energy_kwh": energy,
         "disclosed_kgco2e": kilograms,
-        "repairs": " ".join([*repairs, *(name for name, holds in words.items() if holds and name)]),
+        "repairs": repairs.joined([*notes, *repairs.noted(more)]),
     }
 
 

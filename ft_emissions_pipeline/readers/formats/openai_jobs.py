@@ -22,7 +22,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "openai"
@@ -75,7 +74,7 @@ def _run(job: Job) -> dict[str, object]:
         **_service(job),
         "tokens_unpadded": count(job, "trained_tokens"),
         "epochs": chosen(settings, "n_epochs"),
-        "repairs": words(QUEUEING if "reserved_s" in times else ""),
+        "repairs": QUEUEING if "reserved_s" in times else "",
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     Content,
     Reading,
@@ -33,7 +34,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "sagemaker"
@@ -109,7 +109,7 @@ def _run(job: Job, timezone: str) -> dict[str, object]:
         "micro_batch_size": _first_number(given, ("per_device_train_batch_size",)),
         "gradient_accumulation": _first_number(given, ("gradient_accumulation_steps",)),
         "sequence_length": number(serverless.get("SequenceLength"), "SequenceLength"),
-        "repairs": words(hardware_note, time_note, _warm_pool(job)),
+        "repairs": repairs.joined((hardware_note, time_note, _warm_pool(job))),
     }
 
 

@@ -14,6 +14,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
@@ -217,9 +218,6 @@ def _runs(
         "consumed_energy_without_gpus": without_gpus,
         "energy_plugin_unknown": energy.notna() & ~without_gpus,
     }
-    repairs = pd.Series("", index=jobs.index, dtype="str")
-    for word, flag in notes.items():
-        repairs += pd.Series(np.where(flag, f"{word} ", ""), index=jobs.index, dtype="str")
     named = jobs["jobname"].where(~jobs["jobname"].str.casefold().isin(_NO_NAME))
     hosts = {text: _hosts(text) for text in jobs["nodelist"].dropna().unique()}
     return pd.DataFrame(
@@ -237,7 +235,7 @@ def _runs(
             # Of several GPUs the figure is a sum or a mean, by version; of one it is plain.
             "gpu_utilization": (percent / 100).where((gpus == 1) & (percent <= 100)),
             "it_energy_kwh": energy.mask(without_gpus),
-            "repairs": repairs.str.strip(),
+            "repairs": repairs.column(notes, jobs.index),
             "source_record": jobs["record"],
         }
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
@@ -23,7 +24,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "together"
@@ -81,7 +81,7 @@ def _run(job: Job) -> dict[str, object]:
         "sequence_length": count(job, "max_seq_length"),
         "lora_rank": rank,
         "model_parameters": count(job, "param_count"),
-        "repairs": words(*notes, "validation_tokens_included" if validated else ""),
+        "repairs": repairs.joined([*notes, "validation_tokens_included" if validated else ""]),
     }
 
 

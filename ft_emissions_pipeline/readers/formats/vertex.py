@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.service_jobs import (
@@ -24,7 +25,6 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
 
 FORMAT = "vertex"
@@ -102,7 +102,9 @@ def _run(logged: Job) -> dict[str, object]:
         "tokens_unpadded": tokens,
         "epochs": epochs,
         "samples": count(stats, "tuningDatasetExampleCount"),
-        "repairs": words(waited, "epochs_may_be_missing" if tokens and epochs != 1 else ""),
+        "repairs": repairs.joined(
+            (waited, "epochs_may_be_missing" if tokens and epochs != 1 else "")
+        ),
     }
 
 

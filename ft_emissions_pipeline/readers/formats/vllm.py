@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Content,
@@ -105,10 +106,7 @@ def _differences(samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     restarted = distinct["value"] < base
     failed = distinct["reason"].isin(_FAILED)
     grown = distinct["value"] - base.mask(restarted, 0.0)
-    words = pd.Series("", index=distinct.index, dtype="str")
-    flags = ((restarted, RESTARTED), (appeared, ASSUMED), (failed & (grown > 0), FAILED))
-    for flag, word in flags:
-        words[flag.to_numpy()] += f" {word}"
+    notes = {RESTARTED: restarted, ASSUMED: appeared, FAILED: failed & (grown > 0)}
     buckets = pd.DataFrame(
         {
             "model_name": distinct["model_name"],
@@ -116,7 +114,7 @@ def _differences(samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
             "end": distinct["at"],
             "inferences": grown.mask(failed & (grown >= 0), 0.0),
             "series": distinct["series"] + distinct["reason"].fillna(""),
-            "repairs": words.str.strip(),
+            "repairs": repairs.column(notes, distinct.index),
             "source_record": distinct["record"],
         }
     )[list(BUCKET_COLUMNS)]

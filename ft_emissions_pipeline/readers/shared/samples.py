@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     TELEMETRY_COLUMNS,
@@ -154,10 +155,6 @@ def _binned(pieces: pd.DataFrame) -> pd.DataFrame:
     first = pieces[fresh].set_index(number[fresh])
     sums = groups[["energy_kwh", "busy_s", "seconds"]].sum(min_count=1)
     flags = groups[list(_FLAGS)].any()
-    words = [
-        " ".join(flag for flag, on in zip(_FLAGS, row, strict=True) if on)
-        for row in flags.to_numpy()
-    ]
     return pd.DataFrame(
         {
             **{name: first[name] for name in (*_STREAM, "gpu_model")},
@@ -165,7 +162,7 @@ def _binned(pieces: pd.DataFrame) -> pd.DataFrame:
             "ended_at": groups["ended_at"].last(),
             "energy_kwh": sums["energy_kwh"],
             "utilization": (sums["busy_s"] / sums["seconds"]).clip(0.0, 1.0),
-            "repairs": pd.Series(words, index=first.index, dtype="str"),
+            "repairs": repairs.column({flag: flags[flag] for flag in _FLAGS}, first.index),
             "source_record": first["record"],
         }
     ).reset_index(drop=True)

@@ -165,11 +165,6 @@ def last_part(name: str) -> str | None:
     return scrubbed(name).rsplit("/", 1)[-1] or None
 
 
-def words(*repairs: str) -> str | None:
-    """Return repairs as the column holds them."""
-    return " ".join(repair for repair in repairs if repair) or None
-
-
 def camel_keys(value: object) -> object:
     """Return a document whose keys are written as in the API's JSON; SDKs in Python write snake_case."""
     if isinstance(value, dict):

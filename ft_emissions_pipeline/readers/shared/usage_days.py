@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     SPAN_COLUMNS,
     USAGE_COLUMNS,
@@ -176,7 +177,7 @@ def _split(buckets: pd.DataFrame) -> pd.DataFrame:
     ]  # fmt: skip
     several = (count > 1)[position]
     parts["inferences"] = parts["inferences"].where(~several, until[1] - until[0])
-    parts["repairs"] = parts["repairs"].where(~several, parts["repairs"] + f" {SPLIT}")
+    parts["repairs"] = repairs.with_words(parts["repairs"], SPLIT, several)
     parts["date"] = day.dt.tz_localize(None)
     parts["covers_from"], parts["covers_to"] = opens, closes
     return with_hours(parts)
@@ -220,10 +221,8 @@ def _added(parts: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     number = groups.ngroup().to_numpy()
     words: dict[int, set[str]] = {}
     for at, text in zip(number[noted], parts.loc[noted, "repairs"], strict=True):
-        words.setdefault(at, set()).update(text.split())
-    days["repairs"] = pd.Series(
-        [" ".join(sorted(words.get(n, ()))) or np.nan for n in range(len(days))], dtype="str"
-    )
+        words.setdefault(at, set()).update(repairs.parted(text))
+    days["repairs"] = repairs.column_of((words.get(n, set()) for n in range(len(days))), days.index)
     return days
 
 
@@ -264,7 +263,7 @@ def _one_day(group: pd.DataFrame) -> pd.DataFrame:
     words: set[str] = set()
     columns = ("source_uri", "series", "covers_from", "covers_to", "repairs")
     entries = list(group[list(columns)].itertuples(index=True, name=None))
-    for at, uri, series, opens, closes, repairs in reversed(entries):
+    for at, uri, series, opens, closes, cell in reversed(entries):
         rivals = [
             (start, end)
             for other_uri, other, start, end in standing
@@ -275,7 +274,7 @@ def _one_day(group: pd.DataFrame) -> pd.DataFrame:
         if not rivals:
             standing.append((uri, series, opens, closes))
             kept.append(at)
-            words.update(repairs.split() if isinstance(repairs, str) else ())
+            words.update(repairs.parted(cell))
         elif min(start for start, _ in rivals) > opens or max(end for _, end in rivals) < closes:
             words.add(LOST)
     last = group.loc[[kept[0]]].copy()
@@ -283,5 +282,5 @@ def _one_day(group: pd.DataFrame) -> pd.DataFrame:
     last["hours"] = pd.Series(
         [_added_hours(group.loc[kept, "hours"])], index=last.index, dtype="str"
     )
-    last["repairs"] = pd.Series([" ".join(sorted(words)) or np.nan], index=last.index, dtype="str")
+    last["repairs"] = repairs.column_of([words], last.index)
     return last
