@@ -29,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     conform,
 )
+from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 Disclosure: TypeAlias = Mapping[str, object]
@@ -225,7 +226,7 @@ def stored_runs(warehouse: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return runs, {
         "profile": str(profiles[0]),
         "reference": reference,
-        "calibrate": bool((routes == "calibrated").any()),
+        "calibrate": bool((routes == EnergyRoute.CALIBRATED).any()),
         "token_time": stored_token_time(warehouse, runs, reference),
     }
 

@@ -23,8 +23,14 @@ from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices, Given
 from ft_emissions_pipeline.tables import RUN_FIELDS
+from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
-TIER_OF_BASIS = {"measured": "A", "disclosed": "B", "predicted": "C", "default": "D"}
+TIER_OF_BASIS = {
+    Basis.MEASURED: "A",
+    Basis.DISCLOSED: "B",
+    Basis.PREDICTED: "C",
+    Basis.DEFAULT: "D",
+}
 """Tier of a field by what its value rests on."""
 
 NAMED_BY = {"gpu_id": "gpu_model", "server_id": "server_model", "model_id": "base_model"}
@@ -164,8 +170,8 @@ def of_footprints(
     copies = _with_one_field_disclosed(
         valid, normalized, missing[missing["run"] == missing["kind"]]
     )
-    filled, origins = stages.normalized(copies.drop(columns=["of", "field"]), choices)
-    stated = uncertain_inputs(filled, origins, reference)
+    filled, of_copies = stages.normalized(copies.drop(columns=["of", "field"]), choices)
+    stated = uncertain_inputs(filled, of_copies, reference)
     copies["decides"] = _decided(copies, inputs, stated)
     copies["copy"] = np.arange(len(copies))
     tried = missing.merge(
@@ -248,7 +254,7 @@ def _kinds(
         "rules": valid["run_id"].map(by_run),
         "predicted": np.zeros(len(valid), dtype=int),
     }
-    rows = provenance[provenance["basis"] == "predicted"]
+    rows = provenance[provenance["basis"] == Basis.PREDICTED]
     predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
     predicted["pace"] = set().union(*(predicted.get(name, set()) for name in TIMES))
     for name, log_sd in inputs.log_sd.items():
@@ -298,7 +304,7 @@ def share_of_total_imputed(
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
-    modelled = (normalized["energy_route"] == "power_model").to_numpy()
+    modelled = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
 
     def total(inputs: Mapping[str, Any]) -> dict[str, Any]:
         parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
@@ -363,7 +369,7 @@ def _with_one_field_disclosed(
         names = disclose.split()
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()
-        stated = dict.fromkeys(names, origins.Origin("disclosed", "advise"))
+        stated = dict.fromkeys(names, origins.Origin(Basis.DISCLOSED, "advise"))
         copy["origins"] = [origins.to_json({**known[place], **stated}) for place in at]
         copy["run_id"] = copy["run_id"] + _MARK + disclose
         copies.append(copy.assign(of=at, field=disclose))

@@ -15,13 +15,15 @@ import math
 
 import pandas as pd
 
+from ft_emissions_pipeline.tables.words import EnergyRoute
+
 COMPARED = (
     "run_id", "disclosed_kgco2e", "it_energy_kwh", "energy_route", "pue", "grid_kgco2e_per_kwh",
     "development_multiplier", "source_uri",
 )  # fmt: skip
 """Columns of `normalized_runs` that the comparison needs."""
 
-_SAME_ENERGY = ("logged_total", "logged_components")
+_SAME_ENERGY = (EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS)
 _ALIKE = 0.01
 """Relative difference up to which two factors are the same."""
 
@@ -90,9 +92,9 @@ def reasons(run: pd.Series) -> list[str]:
 
 
 _OTHER_ENERGY = {
-    "meter": "our energy is the meter's, theirs software's",
-    "calibrated": "our energy is theirs, scaled by what meters of the host saw",
-    "gpu_measured": "our energy is the measured GPUs' and the modelled rest of the server's",
-    "power_model": "the source's energy is not logged, so energy and factor cannot be told apart",
+    EnergyRoute.METER: "our energy is the meter's, theirs software's",
+    EnergyRoute.CALIBRATED: "our energy is theirs, scaled by what meters of the host saw",
+    EnergyRoute.GPU_MEASURED: "our energy is the measured GPUs' and the modelled rest of the server's",
+    EnergyRoute.POWER_MODEL: "the source's energy is not logged, so energy and factor cannot be told apart",
 }
 """energy_route -> why energies differ, where ours is not the source's own."""

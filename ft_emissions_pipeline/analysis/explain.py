@@ -32,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     RUN_IMPACTS,
 )
+from ft_emissions_pipeline.tables.words import EnergyRoute, UseLifeRule
 from ft_emissions_pipeline.warehouse import store
 
 POWER_STEPS = (
@@ -201,7 +202,7 @@ def _drawn(
 def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str, Any]:
     inputs = {name: float(row[name]) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
-    modelled = row["energy_route"] == "power_model"
+    modelled = row["energy_route"] == EnergyRoute.POWER_MODEL
     parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
     values: dict[str, Any] = {**inputs, **{name: float(part) for name, part in parts.items()}}
     idle = equations.idle_power(
@@ -251,13 +252,13 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
 
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
-    if row["energy_route"] == "logged_components":
+    if row["energy_route"] == EnergyRoute.LOGGED_COMPONENTS:
         return COMPONENT_STEPS + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     overrun = row["active_s"] > row["reserved_s"]
-    if row["energy_route"] == "gpu_measured":
+    if row["energy_route"] == EnergyRoute.GPU_MEASURED:
         rest = _overrun(REST_STEPS) if overrun else REST_STEPS
         return rest + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
-    if row["energy_route"] != "power_model":
+    if row["energy_route"] != EnergyRoute.POWER_MODEL:
         return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if profile.flat_gpu_power:
         return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
@@ -371,7 +372,7 @@ def _version(row: Mapping[Any, Any]) -> str:
     made_from = f" from {' and '.join(row['parents'])}" if row["parents"] else ""
     if not row["parents"] and pd.notna(row["parent_version"]):
         made_from = f" from {row['parent_version']}, of which no run is known"
-    rolled_back = {"rolled_back": "; rolled back"}.get(row["use_life_rule"], "")
+    rolled_back = {UseLifeRule.ROLLED_BACK: "; rolled back"}.get(row["use_life_rule"], "")
     again = "; served again after a break" if pd.notna(row["pauses"]) else ""
     amounts = [f"{_number(row['total_kgco2e'])} kgCO2e of its own"]
     amounts += [

@@ -30,6 +30,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
+from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ QUESTIONS = {
 """Finding -> what it answers."""
 
 
-_LOGGED = ("measured", "disclosed")
+_LOGGED = (Basis.MEASURED, Basis.DISCLOSED)
 _COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 _IDENTITIES = ("gpu_id", "gpu_count", "model_id", "method")
 _NUMBERS = ("active_s", "tokens_padded", "tokens_unpadded", "samples", "epochs", "sequence_length")
@@ -116,11 +117,14 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     kept = normalized[["run_id", *_IDENTITIES, *_NUMBERS, *ENERGIES]].copy()
     for name in (*_IDENTITIES, *_NUMBERS):
         kept[name] = kept[name].where(basis[name].isin(_LOGGED))
-    kept["gpu_energy_kwh"] = kept["gpu_energy_kwh"].where(basis["gpu_energy_kwh"] == "measured")
-    modelled = basis[list(_COMPONENTS)].isin(["predicted", "default"]).any(axis=1)
-    logged = normalized["energy_route"].isin(["logged_total", "logged_components"]) & ~modelled
-    metered = normalized["energy_route"] == "meter"
-    whole = (basis["it_energy_kwh"] == "measured") & (metered | logged)
+    kept["gpu_energy_kwh"] = kept["gpu_energy_kwh"].where(basis["gpu_energy_kwh"] == Basis.MEASURED)
+    modelled = basis[list(_COMPONENTS)].isin([Basis.PREDICTED, Basis.DEFAULT]).any(axis=1)
+    logged = (
+        normalized["energy_route"].isin([EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS])
+        & ~modelled
+    )
+    metered = normalized["energy_route"] == EnergyRoute.METER
+    whole = (basis["it_energy_kwh"] == Basis.MEASURED) & (metered | logged)
     kept["it_energy_kwh"] = kept["it_energy_kwh"].where(whole)
     kept["examples"] = kept["samples"] * kept["epochs"]
     kept["method"] = kept["method"].fillna("not told")

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.normalize.energy import (
 )
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
+from ft_emissions_pipeline.tables.words import EnergyRoute
 
 TOTALS = ("total_kgco2e", "total_water_l")
 
@@ -194,7 +195,7 @@ def chain_of(
 
     It takes an array per input, or a matrix of runs by draws.
     """
-    modelled = (normalized["energy_route"] == "power_model").to_numpy()
+    modelled = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     flat = flat_gpu_power_w(reference)
 
     def chain(values: Values) -> dict[str, Any]:
@@ -253,8 +254,8 @@ def _quality_tier(normalized: pd.DataFrame, provenance: pd.DataFrame) -> np.ndar
         by_run(run_id, provenance, field, "basis").isin(IMPUTED).to_numpy().astype(int)
         for field in ("gpu_id", "reserved_s", "country_iso3")
     )
-    metered = (normalized["energy_route"] == "meter").to_numpy()
-    logged = (normalized["energy_route"] != "power_model").to_numpy()
+    metered = (normalized["energy_route"] == EnergyRoute.METER).to_numpy()
+    logged = (normalized["energy_route"] != EnergyRoute.POWER_MODEL).to_numpy()
     placed = ~by_run(run_id, provenance, "country_iso3", "basis").isin(IMPUTED).to_numpy()
     return np.select(
         [metered & placed, (guesses == 0) | (logged & placed), guesses == 1],

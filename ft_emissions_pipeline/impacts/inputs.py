@@ -18,6 +18,7 @@ from ft_emissions_pipeline.normalize.energy import (
 )
 from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
 from ft_emissions_pipeline.reference import Reference, default
+from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.token_time import MODEL_ID
 
 INPUTS = (
@@ -60,7 +61,7 @@ def uncertain_inputs(
     inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
     for each in (inputs.imputed, inputs.shared):
         each["pace"] = each["reserved_s"]
-    linear = (normalized["energy_route"] == "power_model").to_numpy() & ~inputs.imputed[
+    linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy() & ~inputs.imputed[
         "gpu_utilization"
     ]
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
@@ -114,10 +115,10 @@ def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
     first = first.mask(first.str.startswith(MODEL_ID, na=False), MODEL_ID.rstrip("/"))
     by_software = (
         (provenance["rule"] == "as_logged")
-        & (provenance["basis"] == "measured")
+        & (provenance["basis"] == Basis.MEASURED)
         & provenance["field"].isin(_BY_SOFTWARE)
     ) | (provenance["rule"] == "energy_of_components")
-    alone = (provenance["basis"] == "measured") | first.isna()
+    alone = (provenance["basis"] == Basis.MEASURED) | first.isna()
     return first.mask(alone, None).mask(by_software, f"defaults/{SOFTWARE}")
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
 from ft_emissions_pipeline.tables import BASES
+from ft_emissions_pipeline.tables.words import Basis, Instrument
 
 WHOLE = 0.98
 """Share of a run's time from which on its energy counts as measured all through."""
@@ -39,7 +40,10 @@ REPORT = ("run_id", "kind", "outcome", "energy_kwh", "share_covered", "source_ur
 _STREAM = ["source_format", "source_uri", "kind", "host", "device", "run_id"]
 
 
-_ENERGY_OF = {"gpu": "gpu_energy_kwh", "meter": "meter_energy_kwh"}
+_ENERGY_OF: dict[str, str] = {
+    Instrument.GPU: "gpu_energy_kwh",
+    Instrument.METER: "meter_energy_kwh",
+}
 
 
 @dataclass(frozen=True)
@@ -267,11 +271,11 @@ def _outcome(
         "source_uri": " ".join(sorted({piece.uri for piece in pieces})), "candidates": " ".join(rivals),
     }  # fmt: skip
     change: dict[str, object] = {"run_id": run["run_id"], "place": min(p.uri for p in pieces)}
-    needed = run["gpu_count"] if kind == "gpu" else _hosts_of(run)
-    have = len(devices) if kind == "gpu" else len(counted)
+    needed = run["gpu_count"] if kind == Instrument.GPU else _hosts_of(run)
+    have = len(devices) if kind == Instrument.GPU else len(counted)
     if rivals or have > needed:
         return {**change, "repair": "telemetry_ambiguous"}, {**row, "outcome": "ambiguous"}
-    if kind == "gpu" and known > 0:
+    if kind == Instrument.GPU and known > 0:
         change["gpu_utilization"] = sum(piece.busy_s for piece in pieces) / known
     if not powered:
         return change, {**row, "outcome": "no_energy"}
@@ -283,7 +287,7 @@ def _outcome(
         return change, {**row, "outcome": "too_short"}
     whole = share >= WHOLE
     change[_ENERGY_OF[kind]] = energy if whole else energy / share
-    change["basis"] = "measured" if whole else "predicted"
+    change["basis"] = Basis.MEASURED if whole else Basis.PREDICTED
     if not whole:
         change["repair"] = f"telemetry_covers:{share:.0%}"
     return change, {**row, "outcome": "used" if whole else "extrapolated"}
@@ -331,7 +335,7 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
         known = origins.of_run(filled.loc[row])
         taken = False
         for name in fields:
-            basis = "measured" if name == "gpu_utilization" else str(change["basis"])
+            basis = Basis.MEASURED if name == "gpu_utilization" else str(change["basis"])
             there = pd.notna(filled.at[row, name])
             if there and BASES.index(known[name].basis) <= BASES.index(basis):
                 continue

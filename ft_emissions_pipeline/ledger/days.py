@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline.tables.words import Inferences
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Window = tuple[pd.Timestamp, pd.Timestamp]
 
 SECONDS_PER_DAY = 86400.0
 HOURS = 24
-NONE, EXPECTED, ACTUAL = "none", "expected", "actual"
 _DAY = np.timedelta64(1, "D")
 _MICROSECOND = np.timedelta64(1, "us")
 _SPAN = 1 << 20
@@ -130,7 +131,7 @@ def served_days(
             "inferences": np.where(counted, actual, expected),
             "inferences_basis": labelled(
                 np.select([counted, ~np.isnan(expected)], [2, 1], default=0),
-                (NONE, EXPECTED, ACTUAL),
+                (Inferences.NONE, Inferences.EXPECTED, Inferences.ACTUAL),
             ),
         }
     )
@@ -316,7 +317,15 @@ def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]
     total = np.bincount(position[known], weights=inferences[known], minlength=count)
     actual, expected = (
         np.bincount(position[(days["inferences_basis"] == kind).to_numpy()], minlength=count) > 0
-        for kind in (ACTUAL, EXPECTED)
+        for kind in (Inferences.ACTUAL, Inferences.EXPECTED)
     )
-    words = labelled(2 * actual + expected, (NONE, EXPECTED, ACTUAL, "actual_and_expected"))
+    words = labelled(
+        2 * actual + expected,
+        (
+            Inferences.NONE,
+            Inferences.EXPECTED,
+            Inferences.ACTUAL,
+            Inferences.ACTUAL_AND_EXPECTED,
+        ),
+    )
     return np.where(actual | expected, total, np.nan), words

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.ledger.days import (
     seconds_in_service,
 )
 from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_month
+from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life
 
 MEANING = {
     "nothing": "a version keeps its footprint; one that served no inference puts it into a row `unallocated`",
@@ -87,15 +88,15 @@ def _handed_on_share(
     versions: pd.DataFrame, heir: Ints, parent: Ints, days: pd.DataFrame
 ) -> Floats:
     share = np.zeros(len(versions))
-    if (versions["hand_on"] == "nothing").all():
+    if (versions["hand_on"] == HandOn.NOTHING).all():
         return share
     choice = versions["hand_on"].to_numpy()
-    closed, followed = (versions["status"] == "closed").to_numpy(), heir >= 0
+    closed, followed = (versions["status"] == Life.CLOSED).to_numpy(), heir >= 0
     tuned_further = np.isin(np.arange(len(versions)), parent)
-    willing = (choice != "nothing") & (followed | tuned_further)
+    willing = (choice != HandOn.NOTHING) & (followed | tuned_further)
     share[closed & willing & unused_versions(versions)] = 1.0
-    left = closed & followed & (choice == "remainder") & (share == 0)
-    left &= (versions["expected_use_life_basis"] != "default").to_numpy()
+    left = closed & followed & (choice == HandOn.REMAINDER) & (share == 0)
+    left &= (versions["expected_use_life_basis"] != Basis.DEFAULT).to_numpy()
     monthly = left & shared_by_month(versions).to_numpy()
     share[monthly] = remaining_shares(versions, days, monthly)
     at = np.flatnonzero(left & ~monthly)
@@ -112,7 +113,7 @@ def _handed_on_share(
 def unused_versions(versions: pd.DataFrame) -> np.ndarray:
     """Say which closed versions nobody used, or never came into service."""
     instant = versions["use_life_start"] >= versions["use_life_end"]
-    idle = (versions["inferences_basis"] != "none") & ~(versions["inferences"] > 0)
+    idle = (versions["inferences_basis"] != Inferences.NONE) & ~(versions["inferences"] > 0)
     # Rolled back before it served, then named: counted inferences go before time in service.
     lifeless = instant & ~(versions["inferences"] > 0)
-    return np.asarray((versions["status"] == "closed") & (lifeless | idle), dtype=bool)
+    return np.asarray((versions["status"] == Life.CLOSED) & (lifeless | idle), dtype=bool)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.ledger.versions import changed
+from ft_emissions_pipeline.tables.words import Life
 
 
 def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     """Return the days up to `last` on which a version serves whose use life is still open."""
-    return life_days(versions[versions["status"] == "open"], last)
+    return life_days(versions[versions["status"] == Life.OPEN], last)
 
 
 def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:

@@ -16,12 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.tables import MODEL_EVENTS, empty
+from ft_emissions_pipeline.tables.words import Event, UseLifeRule
 
 Ints = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
 
 NEVER = np.datetime64("NaT", "us")
-ENDED_BY = ("", "superseded", "rolled_back", "retired")
+ENDED_BY = ("", UseLifeRule.SUPERSEDED, UseLifeRule.ROLLED_BACK, UseLifeRule.RETIRED)
 """What ends a stretch of service; by their place here, as a year of daily tuning has many."""
 
 
@@ -56,7 +57,7 @@ def original_names(
     to_end_of : str
         "D" where a record stands for its whole day: then the day of the renaming counts as after it.
     """
-    renamings = events[events["event"] == "renamed"].sort_values("at", ascending=False)
+    renamings = events[events["event"] == Event.RENAMED].sort_values("at", ascending=False)
     for event in renamings.itertuples(index=False):
         since = event.at.floor("D") if to_end_of == "D" else event.at
         names = names.mask((names == event.new_name) & (at >= since), event.model_name)
@@ -65,7 +66,7 @@ def original_names(
 
 def present_names(names: pd.Series, events: pd.DataFrame) -> pd.Series:
     """Return the name that a model has after all renamings."""
-    for event in events[events["event"] == "renamed"].sort_values("at").itertuples(index=False):
+    for event in events[events["event"] == Event.RENAMED].sort_values("at").itertuples(index=False):
         names = names.mask(names == event.model_name, event.new_name)
     return names
 
@@ -75,13 +76,13 @@ def with_original_names(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return runs, usage and events under the first names of their models and the ids of versions."""
     told = empty(MODEL_EVENTS) if events is None else events
-    if told["event"].eq("renamed").any():
+    if told["event"].eq(Event.RENAMED).any():
         begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]
         day = usage["date"].dt.tz_localize("UTC")
         runs = runs.assign(model_name=original_names(runs["model_name"], begun, told))
         usage = usage.assign(model_name=original_names(usage["model_name"], day, told, "D"))
         told = told.assign(model_name=_of_events(told))
-    labelled = told["event"] == "labelled"
+    labelled = told["event"] == Event.LABELLED
     if labelled.any():
         # Of several files the last by name stands, as everywhere.
         labels = told[labelled].sort_values(["source_uri", "source_record"])
@@ -110,7 +111,7 @@ def _of_events(events: pd.DataFrame) -> pd.Series:
     latest = pd.Series(pd.Timestamp.max.floor("us"), index=events.index).dt.tz_localize("UTC")
     at = events["at"].where(events["at"].notna(), latest)
     return original_names(events["model_name"], at, events).where(
-        events["event"] != "renamed", events["model_name"]
+        events["event"] != Event.RENAMED, events["model_name"]
     )
 
 
@@ -134,7 +135,7 @@ def service(
     follows = np.zeros(count, dtype=bool)
     follows[:-1] = model[1:] == model[:-1]
     following = np.append(start[1:], NEVER) if count else start
-    told = events[events["event"].isin(["retired", "rolled_back"])]
+    told = events[events["event"].isin([Event.RETIRED, Event.ROLLED_BACK])]
     told = told[~contradicting(told)]
     special = np.unique(names.get_indexer(told["model_name"]))
     plain = np.flatnonzero(~np.isin(model, special))
@@ -143,7 +144,7 @@ def service(
         plain,
         start[plain],
         closes[plain],
-        follows[plain] * ENDED_BY.index("superseded"),
+        follows[plain] * ENDED_BY.index(UseLifeRule.SUPERSEDED),
         np.where(follows, np.arange(count) + 1, -1)[plain],
     )
     if not len(plain) < count:
@@ -166,24 +167,26 @@ def _timeline(
 ) -> list[Stretch]:
     """Walk through what happened to one model, and return each version's stretches of service."""
     place = {versions.iloc[at]: int(at) for at in positions}
-    happened = [(start[at], 0, int(at), "superseded") for at in positions]
+    happened = [(start[at], 0, int(at), UseLifeRule.SUPERSEDED) for at in positions]
     for event in events.itertuples(index=False):
         named = None if pd.isna(event.model_version) else place.get(event.model_version, -1)
-        if named != -1 and not (named is None and event.event == "rolled_back"):
+        if named != -1 and not (named is None and event.event == Event.ROLLED_BACK):
             at = event.at.tz_localize(None).to_datetime64().astype("datetime64[us]")
             happened.append((at, 1, -1 if named is None else named, event.event))
     stretches: list[Stretch] = []
     serving, since = -1, NEVER
     for at, _, version, what in sorted(happened, key=lambda each: (each[0], each[1], each[2])):
-        if what == "retired":
+        if what == UseLifeRule.RETIRED:
             if serving >= 0 and version in (-1, serving):
                 stretches.append((serving, since, at, what, -1))
                 serving = -1
             continue
-        if what == "rolled_back" and (at < start[version] or serving == version):
+        if what == UseLifeRule.ROLLED_BACK and (at < start[version] or serving == version):
             continue
         if serving >= 0:
-            stretches.append((serving, since, at, what, version if what == "superseded" else -1))
+            stretches.append(
+                (serving, since, at, what, version if what == UseLifeRule.SUPERSEDED else -1)
+            )
         serving, since = version, at
     if serving >= 0:
         stretches.append((serving, since, NEVER, "", -1))
@@ -208,7 +211,7 @@ def contradicting(events: pd.DataFrame) -> pd.Series:
     Of several the first by version stands; which of them is right only the team can know.
     """
     ordered = events.sort_values(["model_name", "at", "event", "model_version"], na_position="last")
-    moving = ordered["event"].isin(["retired", "rolled_back"])
+    moving = ordered["event"].isin([Event.RETIRED, Event.ROLLED_BACK])
     same = ordered[moving].duplicated(["model_name", "at", "event", "model_version"])
     rival = ordered[moving].duplicated(["model_name", "at"]) & ~same
     return rival.reindex(events.index, fill_value=False)

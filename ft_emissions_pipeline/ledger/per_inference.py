@@ -20,6 +20,7 @@ from ft_emissions_pipeline.ledger.inheritance import unused_versions
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.ledger.schedule import shared_by_month
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, conform, empty
+from ft_emissions_pipeline.tables.words import Inferences, Life, Status
 
 _DAY = pd.Timedelta(days=1)
 _TO_SHARE = (
@@ -95,11 +96,15 @@ def _shares(
     by_time = rows["seconds"] / np.where(life > 0, life, np.nan)
     served = of["inferences"].where(of["inferences"] > 0)
     by_count = (rows["inferences"] / served).fillna(0.0)
-    share = by_count.where(of["inferences_basis"] != "none", by_time)
-    share = share.where(rows["inferences_basis"] != "unallocated", 1.0)
-    share = share.where(rows["inferences_basis"] != "handed_on", 0.0) * (1 - of["handed_on_share"])
-    status = of["status"].map({"open": "provisional", "closed": "final"})
-    monthly = shared_by_month(of) & ~rows["inferences_basis"].isin(["unallocated", "handed_on"])
+    share = by_count.where(of["inferences_basis"] != Inferences.NONE, by_time)
+    share = share.where(rows["inferences_basis"] != Inferences.UNALLOCATED, 1.0)
+    share = share.where(rows["inferences_basis"] != Inferences.HANDED_ON, 0.0) * (
+        1 - of["handed_on_share"]
+    )
+    status = of["status"].map({Life.OPEN: Status.PROVISIONAL, Life.CLOSED: Status.FINAL})
+    monthly = shared_by_month(of) & ~rows["inferences_basis"].isin(
+        [Inferences.UNALLOCATED, Inferences.HANDED_ON]
+    )
     if monthly.any():
         month = _month_of(rows[monthly], of[monthly], schedule)
         served = month["inferences"].where(month["inferences"] > 0)
@@ -135,7 +140,7 @@ def _idle(
     unused = pd.Series(unused_versions(versions), index=versions.index)
     left = schedule[(schedule["billed_share"] > 0) & ~(schedule["inferences"] > 0)]
     remainder = versions["model_version"].map(left.groupby("model_version")["billed_share"].sum())
-    remainder = remainder.where((versions["status"] == "closed") & ~unused)
+    remainder = remainder.where((versions["status"] == Life.CLOSED) & ~unused)
     idle = versions[unused | remainder.notna()]
     instant = idle["use_life_start"] >= idle["use_life_end"]
     final_instant = (idle["use_life_end"] - pd.Timedelta(microseconds=1)).where(
@@ -149,8 +154,8 @@ def _idle(
             "inferences": 0.0,
             "inferences_basis": np.where(
                 (idle["handed_on_share"] == 1.0) & remainder[idle.index].isna(),
-                "handed_on",
-                "unallocated",
+                Inferences.HANDED_ON,
+                Inferences.UNALLOCATED,
             ),
             "share": remainder[idle.index],
         }
@@ -170,7 +175,7 @@ def _table(
         return versions[name].take(rows["position"]).reset_index(drop=True)
 
     served = rows["inferences"].where(rows["inferences"] > 0)
-    counted = np.where(rows["inferences_basis"] == "expected", expected_log_sd, 0.0)
+    counted = np.where(rows["inferences_basis"] == Inferences.EXPECTED, expected_log_sd, 0.0)
     columns = {
         name: of(name)
         for name in (

@@ -21,8 +21,13 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.words import Group, Inferences, Status
 
-GROUP_KEYS = {"model": "model_name", "team": "team", "tag": "tag"}
+GROUP_KEYS: dict[str, str] = {
+    Group.MODEL: "model_name",
+    Group.TEAM: "team",
+    Group.TAG: "tag",
+}
 
 
 LABELS = ("team", "tag")
@@ -240,12 +245,14 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
     parts = {
         "ledger_rows": 1,
         "inferences": inferences,
-        "expected_inferences": inferences.where(ledger["inferences_basis"] == "expected", 0.0),
+        "expected_inferences": inferences.where(
+            ledger["inferences_basis"] == Inferences.EXPECTED, 0.0
+        ),
     }
     for metric, *_ in _METRICS:
         amount = ledger[f"allocated_{metric}"]
         parts[f"allocated_{metric}"] = amount
-        parts[f"provisional_{metric}"] = amount.where(ledger["status"] == "provisional", 0.0)
+        parts[f"provisional_{metric}"] = amount.where(ledger["status"] == Status.PROVISIONAL, 0.0)
         parts[f"uncounted_{metric}"] = amount.where(ledger["inferences"].isna(), 0.0)
     return pd.DataFrame(parts, index=ledger.index)[list(ADDITIVE)]
 
@@ -367,7 +374,7 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
         ledger = by_day.assign(date=period_start(by_day["date"], period), name=by_day["model_name"])
         held = rollups[rollups["period"] == period]
         for grouped_by in GROUPS:
-            keys = ["date", "name"] if grouped_by == "model" else ["date"]
+            keys = ["date", "name"] if grouped_by == Group.MODEL else ["date"]
             left = held[held["grouped_by"] == grouped_by].groupby(keys)[columns].sum()
             right = ledger.groupby(keys)[columns].sum()
             every = left.index.union(right.index)

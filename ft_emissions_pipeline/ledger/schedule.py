@@ -20,6 +20,7 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
 from ft_emissions_pipeline.ledger.days import Floats, served_days
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, conform
+from ft_emissions_pipeline.tables.words import Inferences, Life, Sharing, Status
 
 DAYS_PER_MONTH = 365.25 / 12
 
@@ -103,14 +104,14 @@ def monthly_schedule(
     versions, usage, _ = with_original_names(versions[chosen].reset_index(drop=True), usage, events)
     rows = of_versions(versions, served_days(versions, usage), versions["handed_on_share"] == 0)
     of = versions.iloc[rows["position"]].reset_index(drop=True)
-    over = (of["status"] == "closed") | (rows["month_end"] <= as_of)
+    over = (of["status"] == Life.CLOSED) | (rows["month_end"] <= as_of)
     schedule = pd.DataFrame(
         {
             "model_name": of["model_name"],
             "model_version": of["model_version"],
             **{name: rows[name] for name in ("month", "month_start", "month_end", "inferences")},
             "projected_inferences": rows["projected"],
-            "status": over.map({True: "final", False: "provisional"}),
+            "status": over.map({True: Status.FINAL, False: Status.PROVISIONAL}),
             "billed_share": rows["billed"],
         }
     )
@@ -158,7 +159,7 @@ def of_versions(
         starts = pd.DatetimeIndex([begun + pd.DateOffset(months=n) for n in range(use_life)])
         month = starts.searchsorted(served["date"], side="right") - 1
         counts = np.bincount(month, weights=served["inferences"].fillna(0.0)).astype("float64")
-        rest = version["status"] == "closed" and bear_the_rest.iloc[position]
+        rest = version["status"] == Life.CLOSED and bear_the_rest.iloc[position]
         last = served["date"].max()
         ends = [*(starts[1:] - pd.Timedelta(days=1)), max(last, starts[-1])]
         for number, each in enumerate(
@@ -171,4 +172,6 @@ def of_versions(
 
 def shared_by_month(versions: pd.DataFrame) -> pd.Series:
     """Say which versions the schedule shares; one without any known inference is shared by time."""
-    return (versions["method"] == "monthly") & (versions["inferences_basis"] != "none")
+    return (versions["method"] == Sharing.MONTHLY) & (
+        versions["inferences_basis"] != Inferences.NONE
+    )

@@ -30,9 +30,10 @@ from ft_emissions_pipeline.ledger.lifecycle import (
     with_original_names,
 )
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
+from ft_emissions_pipeline.tables.words import Basis, Event, HandOn, Life, Sharing, UseLifeRule
 
 _DAY = np.timedelta64(1, "D")
-RULES = (*ENDED_BY, "disclosed", "usual_interval", "default")
+RULES = (*ENDED_BY, UseLifeRule.DISCLOSED, UseLifeRule.USUAL_INTERVAL, UseLifeRule.DEFAULT)
 """What the end of a use life rests on: what ended it, or what it is expected by."""
 _OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
 
@@ -86,7 +87,7 @@ def model_versions(
     versions["pauses"] = _pauses(serves, stretch_end, life_end)
     versions["use_life_end"] = pd.to_datetime(life_end).tz_localize("UTC")
     versions["use_life_rule"] = labelled(rule, RULES)
-    versions["status"] = labelled(closed.astype("int64"), ("open", "closed"))
+    versions["status"] = labelled(closed.astype("int64"), (Life.OPEN, Life.CLOSED))
     versions["projected_inferences"] = (
         versions["expected_inferences_per_day"] * versions["expected_use_life_days"]
     )
@@ -152,13 +153,16 @@ def _ends(
     opened = serves.opens[last][at]
     usual = _usual_interval(model, start).reindex(model[at]).to_numpy()
     life = versions["expected_use_life_days"].to_numpy(dtype=float)[at]
-    disclosed = versions["expected_use_life_basis"].to_numpy()[at] != "default"
+    disclosed = versions["expected_use_life_basis"].to_numpy()[at] != Basis.DEFAULT
     repeated = ~disclosed & (usual > 0)
     seconds = np.where(repeated, usual, life * 86400.0)
     expected = opened + (seconds * 1e6).round().astype("timedelta64[us]")
-    by_default, by_interval = RULES.index("default"), RULES.index("usual_interval")
+    by_default, by_interval = (
+        RULES.index(UseLifeRule.DEFAULT),
+        RULES.index(UseLifeRule.USUAL_INTERVAL),
+    )
     why = np.select(
-        [disclosed, repeated], [RULES.index("disclosed"), by_interval], default=by_default
+        [disclosed, repeated], [RULES.index(UseLifeRule.DISCLOSED), by_interval], default=by_default
     )
     served = daily.groupby("model")["date"].max().reindex(model[at])
     served_until = served.to_numpy().astype("datetime64[us]") + _DAY
@@ -230,7 +234,7 @@ def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
 def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Add what `models.yaml` declares of each model; where it names no team, the run's own stands."""
-    declared = events[events["event"] == "declared"]
+    declared = events[events["event"] == Event.DECLARED]
     # Of several files the last by name stands, as everywhere.
     declared = declared.sort_values(["source_uri", "source_record"])
     declared = declared.drop_duplicates("model_name", keep="last").set_index("model_name")
@@ -241,8 +245,8 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
     own = pd.DataFrame(
         {
             "present_name": renamed,
-            "method": table["method"].fillna("by_use"),
-            "hand_on": table["hand_on"].fillna("nothing"),
+            "method": table["method"].fillna(Sharing.BY_USE),
+            "hand_on": table["hand_on"].fillna(HandOn.NOTHING),
             "team": table["team"],
             "tag": table["tag"],
             "base_gco2e_per_inference": per_inference(

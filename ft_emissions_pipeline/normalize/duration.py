@@ -17,6 +17,7 @@ from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
 from ft_emissions_pipeline.reference import default, resolve, take
+from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
@@ -271,48 +272,48 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 MODEL = (
-    Rule("model_name", "model_named_after_run", "default", "no name was logged; the run's id stands for it",
+    Rule("model_name", "model_named_after_run", Basis.DEFAULT, "no name was logged; the run's id stands for it",
          lambda frame, _: Offer(frame["run_id"])),
-    Rule("development_multiplier", "final_run_only", "default", "the log tells of one run; no others are assumed",
+    Rule("development_multiplier", "final_run_only", Basis.DEFAULT, "the log tells of one run; no others are assumed",
          lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
-    Rule("model_id", "model_named", "disclosed", "the name means one base model", _model_named(ambiguous=False)),
-    Rule("model_id", "model_name_ambiguous", "disclosed", "the name means several sizes; the usual one is taken",
+    Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model", _model_named(ambiguous=False)),
+    Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED, "the name means several sizes; the usual one is taken",
          _model_named(ambiguous=True)),
-    Rule("model_parameters", "parameters_of_model", "disclosed", "parameters of the base model in models.csv",
+    Rule("model_parameters", "parameters_of_model", Basis.DISCLOSED, "parameters of the base model in models.csv",
          _parameters_of_model),
-    Rule("model_parameters", "parameters_default", "default", "the usual size, where the base model is not known",
+    Rule("model_parameters", "parameters_default", Basis.DEFAULT, "the usual size, where the base model is not known",
          _parameters_default),
-    Rule("expected_use_life_days", "use_life_default", "default", "use life of a model that nobody re-tunes or limits",
+    Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT, "use life of a model that nobody re-tunes or limits",
          _default("expected_use_life_days")),
 )  # fmt: skip
 """The models before and after."""
 
 WORK = (
     *TOKENS,
-    Rule("train_flop", "flop_from_tokens", "predicted", "operations per token by the method, attention included, x tokens",
+    Rule("train_flop", "flop_from_tokens", Basis.PREDICTED, "operations per token by the method, attention included, x tokens",
          _flop_from_tokens),
 )  # fmt: skip
 """How much was computed."""
 
 
 DURATION = (
-    Rule("reserved_s", "reserved_from_start_and_end", "disclosed", "end - start", _reserved_from_dates),
-    Rule("reserved_s", "reserved_from_active", "default", "active time x the usual ratio", _reserved_from_active),
-    Rule("active_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model",
+    Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start", _reserved_from_dates),
+    Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio", _reserved_from_active),
+    Rule("active_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model",
          _active_where_no_time_was_logged),
-    Rule("reserved_s", "time_from_tokens", "predicted", "tokens x seconds per token by the token-time model, plus start-up",
+    Rule("reserved_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model, plus start-up",
          _time("reserved")),
-    Rule("active_s", "active_is_reserved", "default", "no idle time was logged; the whole reservation counts as active",
+    Rule("active_s", "active_is_reserved", Basis.DEFAULT, "no idle time was logged; the whole reservation counts as active",
          _active_is_reserved),
-    Rule("gpu_utilization", "utilization_from_model", "predicted", "the utilisation that stands for the power model's power",
+    Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED, "the utilisation that stands for the power model's power",
          _utilization_from_model),
-    Rule("gpu_utilization", "utilization_default", "default", "typical utilisation in fine-tuning", _default("gpu_utilization")),
-    Rule("cpu_utilization", "cpu_utilization_default", "default", "typical utilisation in fine-tuning",
+    Rule("gpu_utilization", "utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning", _default("gpu_utilization")),
+    Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning",
          _default("cpu_utilization")),
-    Rule("started_at", "start_from_end", "disclosed", "end - reserved time", _start_from_end),
-    Rule("started_at", "start_from_publication", "default",
+    Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end),
+    Rule("started_at", "start_from_publication", Basis.DEFAULT,
          "publication of the model - reserved time (fine-tuning page)", _start_from_publication),
-    Rule("started_at", "start_on_day", "default", "the day to which the run was counted", _start_on_day),
-    Rule("ended_at", "end_from_start", "disclosed", "start + reserved time", _end_from_start),
+    Rule("started_at", "start_on_day", Basis.DEFAULT, "the day to which the run was counted", _start_on_day),
+    Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start),
 )  # fmt: skip
 """How long, how busy, and when."""

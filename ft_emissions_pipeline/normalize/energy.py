@@ -17,6 +17,7 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
 from ft_emissions_pipeline.reference import Reference, default
+from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
 POWER_INPUTS = (
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",
@@ -213,22 +214,28 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
             components,
             measured_gpus,
         ],
-        ["meter", "calibrated", "logged_total", "logged_components", "gpu_measured"],
-        default="power_model",
+        [
+            EnergyRoute.METER,
+            EnergyRoute.CALIBRATED,
+            EnergyRoute.LOGGED_TOTAL,
+            EnergyRoute.LOGGED_COMPONENTS,
+            EnergyRoute.GPU_MEASURED,
+        ],
+        default=EnergyRoute.POWER_MODEL,
     )
     return pd.Series(chosen, index=frame.index, dtype="str")
 
 
 RULES = (
-    Rule("it_energy_kwh", "energy_of_meter", "measured", "the physical meter at the plug", _metered),
-    Rule("it_energy_kwh", "energy_calibrated_by_meter", "measured",
+    Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug", _metered),
+    Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
          "the software's energy x what the host's meter saw over what software did", _calibrated),
-    Rule("it_energy_kwh", "energy_of_components", "measured", "GPU + CPU + memory energy", _components),
-    Rule("it_energy_kwh", "energy_beside_measured_gpus", "predicted",
+    Rule("it_energy_kwh", "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
+    Rule("it_energy_kwh", "energy_beside_measured_gpus", Basis.PREDICTED,
          "measured GPU energy + power x time of boards, CPUs and memory", _beside_measured_gpus),
-    Rule("it_energy_kwh", "energy_of_gpu_hours", "predicted", "GPU hours x a flat power per GPU (published profile)",
+    Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED, "GPU hours x a flat power per GPU (published profile)",
          _of_gpu_hours),
-    Rule("it_energy_kwh", "energy_of_power", "predicted", "power x active time + idle power x the rest of the reservation",
+    Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED, "power x active time + idle power x the rest of the reservation",
          _modelled),
 )  # fmt: skip
 """Routes to the energy, best first; a logged total stands before all but the meter."""

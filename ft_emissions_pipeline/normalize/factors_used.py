@@ -32,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time import MODEL_ID
 
 EVERY_RUN = "*"
@@ -156,7 +157,7 @@ def _named(
     spread = provenance[logged].drop_duplicates(["run_id", "field"])
     spread = spread[spread["field"].isin(LOGGED_SPREAD)]
     gsd = [
-        "defaults/" + LOGGED_SPREAD[field][0 if basis == "measured" else 1]
+        "defaults/" + LOGGED_SPREAD[field][0 if basis == Basis.MEASURED else 1]
         for field, basis in zip(spread["field"], spread["basis"], strict=True)
     ]
     named = provenance.dropna(subset=["factor_id"])

@@ -20,8 +20,9 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
 from ft_emissions_pipeline.reference import Reference, default, nearest, period_note
 from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
+from ft_emissions_pipeline.tables.words import Basis
 
-IMPUTED = ("predicted", "default")
+IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
 
 
 @dataclass(frozen=True)
@@ -270,10 +271,10 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_SPREAD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_SPREAD[name])
-            log_sd = np.where(basis == "measured", measured, other)
+            log_sd = np.where(basis == Basis.MEASURED, measured, other)
         if name in doubts:
             doubted, wider = (each[at] for each in doubts[name])
-            log_sd = np.where(doubted & (basis != "measured"), wider, log_sd)
+            log_sd = np.where(doubted & (basis != Basis.MEASURED), wider, log_sd)
         values = frame[name].iloc[at]
         _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)

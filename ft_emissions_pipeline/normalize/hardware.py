@@ -19,6 +19,7 @@ from ft_emissions_pipeline.reference import (
     resolve,
     take,
 )
+from ft_emissions_pipeline.tables.words import Basis
 
 NO_GPU = "none"
 """Stands in `gpu_id` where a log says that the run used no accelerator."""
@@ -179,7 +180,11 @@ def _gpu_factor(column: str, target: str) -> Rule:
         return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
 
     return Rule(
-        target, f"{target}_of_gpu", "disclosed", f"{column} of the accelerator in gpus.csv", offer
+        target,
+        f"{target}_of_gpu",
+        Basis.DISCLOSED,
+        f"{column} of the accelerator in gpus.csv",
+        offer,
     )
 
 
@@ -215,7 +220,11 @@ def _server_factor(column: str, target: str) -> Rule:
         return Offer(values, factor_id=row["factor_id"], log_sd=spread)
 
     return Rule(
-        target, f"{target}_of_server", "disclosed", f"{column} of the server in servers.csv", offer
+        target,
+        f"{target}_of_server",
+        Basis.DISCLOSED,
+        f"{column} of the server in servers.csv",
+        offer,
     )
 
 
@@ -223,7 +232,7 @@ def _without_gpu(target: str) -> Rule:
     return Rule(
         target,
         "no_gpu",
-        "measured",
+        Basis.MEASURED,
         "the log says that no accelerator was used",
         lambda frame, _: Offer((frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64")),
     )
@@ -239,41 +248,41 @@ def _constant(parameter: str) -> Answer:
 
 
 IDENTITY = (
-    Rule("gpu_id", "no_gpu", "measured", "the log says that no accelerator was used", _no_gpu),
-    Rule("gpu_id", "gpu_named", "disclosed", "the name means one accelerator",
+    Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
+    Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          _named("gpus", "gpu_model", ambiguous=False)),
-    Rule("gpu_id", "gpu_of_instance", "disclosed", "the accelerator of the instance type", _of_instance("gpu_id")),
-    Rule("gpu_id", "gpu_name_ambiguous", "disclosed", "the name means several variants; the usual one is taken",
+    Rule("gpu_id", "gpu_of_instance", Basis.DISCLOSED, "the accelerator of the instance type", _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
          _named("gpus", "gpu_model", ambiguous=True)),
-    Rule("gpu_id", "gpu_of_managed_service", "default", "the accelerator of the service's execution profile",
+    Rule("gpu_id", "gpu_of_managed_service", Basis.DEFAULT, "the accelerator of the service's execution profile",
          _of_managed("gpu_id")),
-    Rule("gpu_id", "gpu_of_server", "default", "the accelerator that the named server usually holds",
+    Rule("gpu_id", "gpu_of_server", Basis.DEFAULT, "the accelerator that the named server usually holds",
          _gpu_of_server),
-    Rule("gpu_id", "gpu_common_in_year", "default", "the most common accelerator of the year (fine-tuning page)",
+    Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT, "the most common accelerator of the year (fine-tuning page)",
          _common("gpu_id")),
-    Rule("gpu_model", "gpu_model_of_id", "default", "named after the accelerator taken", _name_from("gpu_id")),
-    Rule("server_id", "server_named", "disclosed", "the name means one server",
+    Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken", _name_from("gpu_id")),
+    Rule("server_id", "server_named", Basis.DISCLOSED, "the name means one server",
          _named("servers", "server_model", ambiguous=False)),
-    Rule("server_id", "server_name_ambiguous", "disclosed", "the name means several variants; the usual one is taken",
+    Rule("server_id", "server_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
          _named("servers", "server_model", ambiguous=True)),
-    Rule("server_id", "server_of_instance", "disclosed", "the platform of the instance type", _of_instance("server_id")),
-    Rule("server_id", "server_of_managed_service", "default", "the server of the service's execution profile",
+    Rule("server_id", "server_of_instance", Basis.DISCLOSED, "the platform of the instance type", _of_instance("server_id")),
+    Rule("server_id", "server_of_managed_service", Basis.DEFAULT, "the server of the service's execution profile",
          _of_managed("server_id")),
-    Rule("server_id", "server_of_gpu", "default", "a server built for the accelerator", _server_of_gpu),
-    Rule("server_id", "server_common_in_year", "default", "the most common server of the year (fine-tuning page)",
+    Rule("server_id", "server_of_gpu", Basis.DEFAULT, "a server built for the accelerator", _server_of_gpu),
+    Rule("server_id", "server_common_in_year", Basis.DEFAULT, "the most common server of the year (fine-tuning page)",
          _common("server_id")),
-    Rule("server_model", "server_model_of_id", "default", "named after the server taken", _name_from("server_id")),
-    Rule("gpu_count", "gpu_count_of_instance", "disclosed", "accelerators of the instance type", _of_instance("gpu_count")),
-    Rule("gpu_count", "gpu_count_of_managed_service", "default", "accelerators of the service's execution profile",
+    Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken", _name_from("server_id")),
+    Rule("gpu_count", "gpu_count_of_instance", Basis.DISCLOSED, "accelerators of the instance type", _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT, "accelerators of the service's execution profile",
          _gpus_of_managed),
-    Rule("gpu_count", "gpus_fill_servers", "default", "the servers are used whole; 1 server if none is named",
+    Rule("gpu_count", "gpus_fill_servers", Basis.DEFAULT, "the servers are used whole; 1 server if none is named",
          _gpus_fill_servers),
-    Rule("server_count", "server_share_of_instance", "disclosed", "the instance's share of its platform",
+    Rule("server_count", "server_share_of_instance", Basis.DISCLOSED, "the instance's share of its platform",
          _of_instance("server_share")),
-    Rule("server_count", "server_share_of_managed_service", "default", "the accelerators' share of the server",
+    Rule("server_count", "server_share_of_managed_service", Basis.DEFAULT, "the accelerators' share of the server",
          _managed_share),
-    Rule("server_count", "one_server", "default", "1 server for fine-tuning (fine-tuning page)", _one_server),
-    Rule("server_count", "servers_for_gpus", "default", "as many servers as hold the accelerators", _servers_for_gpus),
+    Rule("server_count", "one_server", Basis.DEFAULT, "1 server for fine-tuning (fine-tuning page)", _one_server),
+    Rule("server_count", "servers_for_gpus", Basis.DEFAULT, "as many servers as hold the accelerators", _servers_for_gpus),
 )  # fmt: skip
 """Which accelerators and servers, and how many."""
 
@@ -286,19 +295,19 @@ FACTORS = (
     _server_factor("cpu_idle_w", "cpu_idle_w"),
     _server_factor("host_idle_w", "host_idle_w"),
     _server_factor("memory_w", "memory_w"),
-    Rule("gpu_embodied_kgco2e", "instance_share", "disclosed", "one accelerator's share of a whole instance (published profile)",
+    Rule("gpu_embodied_kgco2e", "instance_share", Basis.DISCLOSED, "one accelerator's share of a whole instance (published profile)",
          _instance_share),
-    Rule("gpu_embodied_kgco2e", "gpu_embodied", "disclosed", "making of one accelerator, by precedence of the sources",
+    Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.DISCLOSED, "making of one accelerator, by precedence of the sources",
          _making("gpu_embodied", "gpu_id", "embodied_kgco2e", "p05", "p95")),
-    Rule("gpu_embodied_water_l", "gpu_embodied_water", "disclosed", "water used in making one accelerator",
+    Rule("gpu_embodied_water_l", "gpu_embodied_water", Basis.DISCLOSED, "water used in making one accelerator",
          _making("gpu_water", "gpu_id", "embodied_water_l", "p05", "p95")),
-    Rule("server_embodied_kgco2e", "server_embodied", "disclosed", "making of one server without accelerators",
+    Rule("server_embodied_kgco2e", "server_embodied", Basis.DISCLOSED, "making of one server without accelerators",
          _making("servers", "server_id", "embodied_kgco2e", "embodied_p05", "embodied_p95")),
-    Rule("server_embodied_water_l", "server_embodied_water", "disclosed", "water used in making one server's chips",
+    Rule("server_embodied_water_l", "server_embodied_water", Basis.DISCLOSED, "water used in making one server's chips",
          _making("servers", "server_id", "embodied_water_l", "water_p05", "water_p95")),
-    Rule("hardware_use_life_h", "hardware_use_life", "default", "use life of AI hardware (cluster page)",
+    Rule("hardware_use_life_h", "hardware_use_life", Basis.DEFAULT, "use life of AI hardware (cluster page)",
          _constant("hardware_use_life_h")),
-    Rule("share_reserved", "share_reserved", "default", "share of the use life that is reserved (cluster page)",
+    Rule("share_reserved", "share_reserved", Basis.DEFAULT, "share of the use life that is reserved (cluster page)",
          _constant("share_reserved")),
 )  # fmt: skip
 """Power and making of the hardware."""

@@ -12,6 +12,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.tables.words import Basis
 
 IDENTITY_OF = {
     **dict.fromkeys(
@@ -64,7 +65,7 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
         log_sd = np.hypot(uncertainty.log_sd_of_interval(low, high), extra)
         middle = np.sqrt((low * high).to_numpy(dtype=float))
         changed.loc[rows, "p05"], changed.loc[rows, "p95"] = uncertainty.interval(middle, log_sd)
-        changed.loc[rows[guessed], "basis"] = "default"
+        changed.loc[rows[guessed], "basis"] = Basis.DEFAULT
     return changed
 
 

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.normalize.filling import (
     unknown_names,
 )
 from ft_emissions_pipeline.reference import alternatives_log_sd, at_year, hourly_grid, resolve, take
+from ft_emissions_pipeline.tables.words import Basis
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -252,19 +253,19 @@ def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
 
 
 LOCATION = (
-    Rule("cloud_provider", "provider_of_region", "disclosed", "the provider of the region", _of_region("provider")),
-    Rule("country_iso3", "country_of_region", "disclosed", "the country of the cloud region", _of_region("country_iso3")),
-    Rule("country_iso3", "country_named", "disclosed", "the country that the location names", _country_named),
-    Rule("country_iso3", "country_of_state", "disclosed", "the country of the state that the location names",
+    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region", _of_region("provider")),
+    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region", _of_region("country_iso3")),
+    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names", _country_named),
+    Rule("country_iso3", "country_of_state", Basis.DISCLOSED, "the country of the state that the location names",
          _country_of_state),
-    Rule("country_iso3", "country_default", "default",
+    Rule("country_iso3", "country_default", Basis.DEFAULT,
          "the US, as a relatively high-carbon country (fine-tuning page)", _default_country),
 )  # fmt: skip
 """Where the servers stood."""
 
 FACTORS = (
     *(
-        Rule(field, f"{metric}_of_{scope}", "default", f"{metric.upper()} of the {words}",
+        Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {words}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"))
         for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, words, keys, spread in (
@@ -274,30 +275,30 @@ FACTORS = (
             ("world", "world", _world, "world"),
         )
     ),
-    Rule("grid_kgco2e_per_kwh", "grid_of_own_hours", "disclosed",
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_hours", Basis.DISCLOSED,
          "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
          _own_hours),
-    Rule("grid_kgco2e_per_kwh", "grid_of_own_table", "disclosed",
+    Rule("grid_kgco2e_per_kwh", "grid_of_own_table", Basis.DISCLOSED,
          "your own factor for the narrowest of region, subregion, state, country and world", _own("location-based")),
-    Rule("grid_kgco2e_per_kwh", "grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
+    Rule("grid_kgco2e_per_kwh", "grid_of_cloud_region", Basis.DISCLOSED, "the provider's own figure for the region",
          _grid("cloud_region", region_id, "gsd_grid_same_year")),
-    Rule("grid_kgco2e_per_kwh", "grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",
+    Rule("grid_kgco2e_per_kwh", "grid_of_egrid_subregion", Basis.DISCLOSED, "the eGRID subregion of the cloud region",
          _grid("egrid_subregion", _subregion, "gsd_grid_same_year", other=("us_state", _state))),
-    Rule("grid_kgco2e_per_kwh", "grid_of_us_state", "disclosed", "the state of the cloud region or location",
+    Rule("grid_kgco2e_per_kwh", "grid_of_us_state", Basis.DISCLOSED, "the state of the cloud region or location",
          _grid("us_state", _state, "gsd_grid_same_year")),
-    Rule("grid_kgco2e_per_kwh", "grid_of_country", "disclosed", "the country's production mix",
+    Rule("grid_kgco2e_per_kwh", "grid_of_country", Basis.DISCLOSED, "the country's production mix",
          _grid("country", _country, "gsd_grid_country_for_region")),
-    Rule("grid_kgco2e_per_kwh", "grid_of_world", "default", "the world's mean, where the country has no figure",
+    Rule("grid_kgco2e_per_kwh", "grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
          _grid("world", _world, "gsd_grid_world")),
-    Rule("market_kgco2e_per_kwh", "market_of_own_table", "disclosed",
+    Rule("market_kgco2e_per_kwh", "market_of_own_table", Basis.DISCLOSED,
          "your contracts' factor, beside the grid's; without one there is no market-based figure",
          _own("market-based")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", "disclosed",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", Basis.DISCLOSED,
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", "disclosed", "the country",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.DISCLOSED, "the country",
          _electricity_water("country", _country, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_world", "default",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,
          "the world's mean, where the country has no figure",
          _electricity_water("world", _world, "gsd_electricity_water_world")),
 )  # fmt: skip

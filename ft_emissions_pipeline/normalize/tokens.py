@@ -20,6 +20,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
 from ft_emissions_pipeline.reference import default
+from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.padding import (
     FLOP_PER_PARAMETER_TOKEN,
     expected_padded_tokens,
@@ -174,16 +175,16 @@ def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
 
 
 TOKENS = (
-    Rule("tokens_padded", "padded_from_batches", "disclosed",
+    Rule("tokens_padded", "padded_from_batches", Basis.DISCLOSED,
          "token_lengths: given batches, each padded to its longest example, x epochs", _from_batches),
-    Rule("tokens_padded", "padded_from_lengths", "predicted",
+    Rule("tokens_padded", "padded_from_lengths", Basis.PREDICTED,
          "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x epochs", _from_lengths),
-    Rule("tokens_padded", "padded_from_flop", "predicted",
+    Rule("tokens_padded", "padded_from_flop", Basis.PREDICTED,
          "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
-    Rule("tokens_padded", "padded_from_steps", "predicted",
+    Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
-    Rule("tokens_padded", "padded_from_unpadded", "predicted", "unpadded tokens x the usual padding", _from_unpadded),
-    Rule("tokens_padded", "padded_from_samples", "predicted", "samples x epochs x sequence length", _from_samples),
-    Rule("tokens_padded", USUAL_LENGTH, "default", "sequences x the usual sequence length", _from_usual_length),
+    Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED, "unpadded tokens x the usual padding", _from_unpadded),
+    Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED, "samples x epochs x sequence length", _from_samples),
+    Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length", _from_usual_length),
 )  # fmt: skip
 """How many tokens were computed, padding included."""

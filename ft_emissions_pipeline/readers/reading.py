@@ -35,8 +35,7 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
-
-Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
+from ft_emissions_pipeline.tables.words import Content
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
 USAGE_COLUMNS = (

@@ -33,6 +33,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
+from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
@@ -192,7 +193,7 @@ def _advice(
     if chosen.empty:
         return nothing
     calibration = None
-    if (run_notes["energy_route"] == "calibrated").any():
+    if (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any():
         calibration = stages.stored_calibration(warehouse)
     models = stages.stored_token_time(warehouse, runs, factors)
     found = [

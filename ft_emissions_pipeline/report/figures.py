@@ -15,6 +15,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
 
@@ -100,13 +101,15 @@ def models(
     ).sort_values(["model_name", "inferences"], kind="stable")
     served_most = on_latest.drop_duplicates("model_name", keep="last").set_index("model_name")
     frame["latest_version"] = served_most["model_version"]
-    frame["latest_status"] = _provisional(on_latest).map({True: "provisional", False: "final"})
+    frame["latest_status"] = _provisional(on_latest).map(
+        {True: Status.PROVISIONAL, False: Status.FINAL}
+    )
     by_basis = rows.pivot_table(
         index="model_name", columns="inferences_basis", values="inferences", aggfunc="sum"
-    ).reindex(columns=["actual", "expected"])
+    ).reindex(columns=[Inferences.ACTUAL, Inferences.EXPECTED])
     frame["counted"], frame["expected"] = by_basis["actual"], by_basis["expected"]
     days = rows.assign(
-        provisional=rows["status"] == "provisional", unknown=rows["inferences"].isna()
+        provisional=rows["status"] == Status.PROVISIONAL, unknown=rows["inferences"].isna()
     )
     per_day = days.groupby(["model_name", "date"])[["provisional", "unknown"]].any()
     by_model = per_day.groupby("model_name")
@@ -122,7 +125,7 @@ def models(
 
 
 def _provisional(rows: pd.DataFrame) -> pd.Series:
-    return (rows["status"] == "provisional").groupby(rows["model_name"]).any()
+    return (rows["status"] == Status.PROVISIONAL).groupby(rows["model_name"]).any()
 
 
 def series(
@@ -188,12 +191,12 @@ def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[s
     list of dict
         label, and the columns of the table.
     """
-    fleet = rollups[rollups["grouped_by"] == "fleet"].sort_values("date")
+    fleet = rollups[rollups["grouped_by"] == Group.FLEET].sort_values("date")
     shown = [
         fleet[fleet["period"] == period].tail(count)
-        for period, count in (("month", periods), ("quarter", 1), ("year", 1))
+        for period, count in ((Period.MONTH, periods), (Period.QUARTER, 1), (Period.YEAR, 1))
     ]
-    of_year = rollups[rollups["period"] == "year"]
+    of_year = rollups[rollups["period"] == Period.YEAR]
     of_year = of_year[of_year["date"] == of_year["date"].max()]
     for label in ("team", "tag"):
         named = of_year[of_year["grouped_by"] == label]
@@ -208,7 +211,7 @@ def _label(row: dict[str, Any]) -> str:
     period = {
         "month": f"{first:%Y-%m}", "quarter": f"{first:%Y} Q{first.quarter}", "year": f"{first:%Y}",
     }[row["period"]]  # fmt: skip
-    if row["grouped_by"] == "fleet":
+    if row["grouped_by"] == Group.FLEET:
         return period
     label = row["grouped_by"]
     if not isinstance(row["name"], str):

@@ -19,6 +19,7 @@ from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.report import charts, figures, formatting, notices
 from ft_emissions_pipeline.report.data import ReportData
 from ft_emissions_pipeline.tables import BASES
+from ft_emissions_pipeline.tables.words import Inferences
 
 MODELS_IN_TABLE = 100
 MODELS_IN_CHARTS = 12
@@ -150,7 +151,7 @@ def _template() -> jinja2.Template:
 
 def _by_basis(inference_impacts: pd.DataFrame) -> dict[str, float]:
     sums = inference_impacts.groupby("inferences_basis")["inferences"].sum()
-    return {name: float(sums.get(name, 0.0)) for name in ("actual", "expected")}
+    return {name: float(sums.get(name, 0.0)) for name in (Inferences.ACTUAL, Inferences.EXPECTED)}
 
 
 def _over_time(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.normalize.factors_used import KIND, is_of_token_time
 from ft_emissions_pipeline.reference.difference import row_changes
+from ft_emissions_pipeline.tables.words import Cause
 
 SHOWN = 5
 """Changed rows that a cause names one by one."""
@@ -71,9 +72,9 @@ def causes(
             continue
         moved = row_changes(old, new, rows, rows)
         ids = moved["factor_id"]
-        cause = "factor changed" if len(ids) else None
+        cause = Cause.FACTOR_CHANGED if len(ids) else None
         if len(ids) and ids.map(is_of_token_time).all():
-            cause = "token-time model changed"
+            cause = Cause.TOKEN_TIME_CHANGED
         pieces.append(
             versions[["model_version"]].assign(cause=cause, cause_detail=in_words(moved) or None)
         )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, Table, conform, empty
+from ft_emissions_pipeline.tables.words import Cause
 
 REPORTED = (
     "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e", "allocated_water_l",
@@ -147,16 +148,16 @@ def _cause(
         known = both["model_version"].isin(by_factors.index)
         named = by_factors.reindex(both["model_version"]).set_axis(both.index)
     rules = (
-        ("methodology changed", differs("methodology"), words("methodology")),
+        (Cause.METHODOLOGY_CHANGED, differs("methodology"), words("methodology")),
         *(
             (each, version & (named["cause"] == each), named["cause_detail"])
-            for each in ("factor changed", "token-time model changed")
+            for each in (Cause.FACTOR_CHANGED, Cause.TOKEN_TIME_CHANGED)
         ),
-        ("factor changed", version & ~known, words("reference_version")),
-        ("use life closed", differs("status"), words("status")),
-        ("usage true-up", recounted & ~withdrawn, recount),
+        (Cause.FACTOR_CHANGED, version & ~known, words("reference_version")),
+        (Cause.USE_LIFE_CLOSED, differs("status"), words("status")),
+        (Cause.USAGE_TRUE_UP, recounted & ~withdrawn, recount),
     )
-    cause = pd.Series("late log", index=both.index, dtype="str")
+    cause = pd.Series(Cause.LATE_LOG, index=both.index, dtype="str")
     detail = pd.Series("a run or a count of another day changed", index=both.index, dtype="str")
     detail = detail.where(~withdrawn, "the version no longer serves on this day")
     for name, applies, text in reversed(rules):

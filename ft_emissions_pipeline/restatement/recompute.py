@@ -29,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     Table,
     conform,
 )
+from ft_emissions_pipeline.tables.words import Event
 from ft_emissions_pipeline.warehouse import store
 
 STAMPS = ["methodology", "reference_version"]
@@ -90,7 +91,7 @@ def related(warehouse: str | Path, models: set[str]) -> set[str]:
     What a version inherits, and its generation, rest on its ancestors, on whatever model.
     """
     events = store.read(warehouse, MODEL_EVENTS)
-    renamed = events.loc[events["event"] == "renamed", ["model_name", "new_name"]].to_numpy()
+    renamed = events.loc[events["event"] == Event.RENAMED, ["model_name", "new_name"]].to_numpy()
     names = ["model_name", "model_version", "parent_version", "use_life_start"]
     versions = store.read(warehouse, MODEL_VERSIONS, columns=names)
     child, parent, _, _ = lineage.parents(versions)

@@ -6,6 +6,8 @@ that a later stage fills (`normalize.py`).
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pandas as pd
 
 from ft_emissions_pipeline.tables.schema import (
@@ -19,7 +21,15 @@ from ft_emissions_pipeline.tables.schema import (
     share,
     text,
 )
-from ft_emissions_pipeline.tables.words import HAND_ON, METHODS, METHODS_OF_SHARING
+from ft_emissions_pipeline.tables.words import (
+    HAND_ON,
+    METHODS,
+    METHODS_OF_SHARING,
+    Content,
+    Event,
+    Instrument,
+    values,
+)
 
 EARLIEST = pd.Timestamp("2018-01-01", tz="UTC")
 """First day of the tables, and of the grid intensities. BERT, with which fine-tuning began, is of
@@ -124,7 +134,7 @@ LANDING_INDEX = Table(
         text("content_hash", "SHA-256 of the file's bytes.", required=True),
         text("source_format", "Reader that recognised the file; empty if none did."),
         text("content", "What the file holds.", required=True,
-              allowed=("runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable")),
+              allowed=get_args(Content)),
         text("source_record", "Place of the record in the file."),
         text("record_run_id", "Run that the record itself names."),
         text("run_id", "Run to which the record belongs after joining."),
@@ -201,7 +211,7 @@ MODEL_EVENTS = Table(
     (
         text("model_name", "Name of the registered model.", required=True),
         text("event", "What happened; declared: choices for the model, labelled: another name of a version, both at no instant.",
-              required=True, allowed=("retired", "rolled_back", "renamed", "declared", "labelled")),
+              required=True, allowed=values(Event)),
         instant("at", "When it happened."),
         text("model_version", "Version that serves again, alone was retired, or has the label."),
         text("new_name", "Name of a renamed model from then on, or label of the version."),
@@ -217,10 +227,10 @@ MODEL_EVENTS = Table(
     key=("source_uri", "source_record"),
     row_rules=(
         RowRule("event_without_instant", "an event lacks the instant at which it happened",
-                lambda f: f["event"].isin(["declared", "labelled"]) | f["at"].notna()),
+                lambda f: f["event"].isin([Event.DECLARED, Event.LABELLED]) | f["at"].notna()),
         RowRule("event_without_object", "a renaming lacks the new name, or a roll-back the version that serves again",
-                lambda f: ~(((f["event"] == "renamed") & f["new_name"].isna())
-                            | ((f["event"] == "rolled_back") & f["model_version"].isna()))),
+                lambda f: ~(((f["event"] == Event.RENAMED) & f["new_name"].isna())
+                            | ((f["event"] == Event.ROLLED_BACK) & f["model_version"].isna()))),
     ),
 )  # fmt: skip
 
@@ -231,7 +241,7 @@ TELEMETRY = Table(
     (
         day("Day on which the interval began."),
         text("kind", "Accelerator, or physical meter at the server's plug.", required=True,
-              allowed=("gpu", "meter")),
+              allowed=values(Instrument)),
         text("host", "Machine, as a hash: its name is not kept."),
         text("device", "Index of the accelerator, a hash of its serial name, or the meter.", required=True),
         text("gpu_model", "Accelerator, as named in the log."),

@@ -25,7 +25,21 @@ from ft_emissions_pipeline.tables.words import (
     METHODS_OF_SHARING,
     PERIODS,
     RESTATEMENT_CAUSES,
+    Inferences,
+    Life,
+    Status,
+    UseLifeRule,
+    values,
 )
+
+COUNTED_LIVES = tuple(
+    word
+    for word in values(Inferences)
+    if word not in {Inferences.UNALLOCATED, Inferences.HANDED_ON}
+)
+COUNTED_DAYS = tuple(word for word in values(Inferences) if word != Inferences.ACTUAL_AND_EXPECTED)
+"""A version's inferences may be of both kinds, those of a day only of one."""
+
 
 MODEL_VERSIONS = Table(
     "model_versions",
@@ -37,12 +51,12 @@ MODEL_VERSIONS = Table(
         instant("use_life_start", "When the version was ready to serve.", required=True),
         instant("use_life_end", "When its use life ends: the next fine-tuning, or its expectation.", required=True),
         text("use_life_rule", "What the end rests on.", required=True,
-              allowed=("superseded", "rolled_back", "retired", "disclosed", "usual_interval", "default")),
+              allowed=values(UseLifeRule)),
         text("pauses", "Stretches of the use life without service, as ISO 8601 intervals separated by spaces."),
-        text("status", "open while the end is an expectation.", required=True, allowed=("open", "closed")),
+        text("status", "open while the end is an expectation.", required=True, allowed=values(Life)),
         number("inferences", "inference", "Inferences over the use life; empty where none are known."),
         text("inferences_basis", "What they rest on; none: the days share the total by time.", required=True,
-              allowed=("actual", "actual_and_expected", "expected", "none")),
+              allowed=COUNTED_LIVES),
         *(
             column for column in RUN_IMPACTS.columns
             if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l", "electricity_water_l",
@@ -93,7 +107,7 @@ AMORTISATION_SCHEDULE = Table(
         number("billed_water_l", "L", "Water that the month bears.", required=True),
         number("gco2e_per_inference", "gCO2e/inference", "Carbon per inference of the month."),
         number("water_ml_per_inference", "mL/inference", "Water per inference of the month."),
-        text("status", "final once the month is over.", required=True, allowed=("provisional", "final")),
+        text("status", "final once the month is over.", required=True, allowed=values(Status)),
     ),
     key=("model_name", "model_version", "month"),
 )  # fmt: skip
@@ -108,7 +122,7 @@ INFERENCE_IMPACTS = Table(
         text("model_version", "Version of the model.", required=True),
         number("inferences", "inference", "Inferences of the version on the day; empty where none are known."),
         text("inferences_basis", "What they rest on.", required=True,
-              allowed=("actual", "expected", "none", "unallocated", "handed_on")),
+              allowed=COUNTED_DAYS),
         *(
             number(f"{metric}_per_inference{suffix}", unit, f"{words} per inference{more}.")
             for metric, unit, words in (
@@ -126,7 +140,7 @@ INFERENCE_IMPACTS = Table(
         ),
         number("allocated_kgco2e", "kgCO2e", "Carbon that lands on this day, what was inherited included.", required=True),
         number("allocated_water_l", "L", "Water that lands on this day, what was inherited included.", required=True),
-        text("status", "final once the use life is closed.", required=True, allowed=("provisional", "final")),
+        text("status", "final once the use life is closed.", required=True, allowed=values(Status)),
         text("methodology", "Profile of the methodology.", required=True),
         text("reference_version", "Hash over the reference tables.", required=True),
         number("inherited_kgco2e", "kgCO2e", "Of the allocated carbon, what predecessors handed on."),

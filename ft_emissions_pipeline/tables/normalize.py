@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ft_emissions_pipeline.tables.landing import FIELDS_OF_RUNS, SOURCE_OF_RUNS
 from ft_emissions_pipeline.tables.schema import Column, RowRule, Table, day, number, share, text
-from ft_emissions_pipeline.tables.words import BASES
+from ft_emissions_pipeline.tables.words import BASES, Basis, EnergyRoute, values
 
 _FACTORS = (
     text("gpu_id", "Accelerator in the reference table."),
@@ -51,7 +51,7 @@ NORMALIZED_RUNS = Table(
         ),
         *_FACTORS,
         text("energy_route", "What the energy rests on.", required=True,
-              allowed=("meter", "calibrated", "logged_total", "logged_components", "gpu_measured", "power_model")),
+              allowed=values(EnergyRoute)),
         text("repairs", "Repairs made in reading, separated by spaces."),
         *SOURCE_OF_RUNS,
         text("methodology", "Profile of the methodology.", required=True),
@@ -81,7 +81,7 @@ FIELD_PROVENANCE = Table(
     partition="date",
     row_rules=(
         RowRule("default_without_factor", "a default lacks its factor id",
-                lambda f: (f["basis"] != "default") | f["factor_id"].notna()),
+                lambda f: (f["basis"] != Basis.DEFAULT) | f["factor_id"].notna()),
     ),
 )  # fmt: skip
 

@@ -1,28 +1,156 @@
 """The closed vocabularies of the tables: what a cell of a column may say.
 
-Put here: words that several tables or modules share. Keep out: their meaning in the calculation.
+Put here: the words themselves, once; a word is text, so that it is stored as it stands here. Keep
+out: their meaning in the calculation.
 """
 
 from __future__ import annotations
 
-BASES = ("measured", "disclosed", "predicted", "default")
+from enum import StrEnum
+from typing import Literal
 
 
-METHODS = ("full", "lora", "qlora", "adapter", "dpo", "continued_pretraining", "distillation")
+class Basis(StrEnum):
+    """Kind of evidence that a field rests on, the best first."""
+
+    MEASURED = "measured"
+    DISCLOSED = "disclosed"
+    PREDICTED = "predicted"
+    DEFAULT = "default"
 
 
-METHODS_OF_SHARING = ("by_use", "monthly")
+class EnergyRoute(StrEnum):
+    """What the energy of a run rests on."""
+
+    METER = "meter"
+    CALIBRATED = "calibrated"
+    LOGGED_TOTAL = "logged_total"
+    LOGGED_COMPONENTS = "logged_components"
+    GPU_MEASURED = "gpu_measured"
+    POWER_MODEL = "power_model"
 
 
-HAND_ON = ("nothing", "unused", "remainder")
+class Instrument(StrEnum):
+    """What made a row of telemetry."""
+
+    GPU = "gpu"
+    METER = "meter"
 
 
-PERIODS = ("month", "quarter", "year")
+class Method(StrEnum):
+    """How the weights were changed."""
+
+    FULL = "full"
+    LORA = "lora"
+    QLORA = "qlora"
+    ADAPTER = "adapter"
+    DPO = "dpo"
+    CONTINUED_PRETRAINING = "continued_pretraining"
+    DISTILLATION = "distillation"
 
 
-GROUPS = ("fleet", "team", "tag", "model")
+class Event(StrEnum):
+    """What `models.yaml` tells of a model."""
+
+    RETIRED = "retired"
+    ROLLED_BACK = "rolled_back"
+    RENAMED = "renamed"
+    DECLARED = "declared"
+    LABELLED = "labelled"
 
 
-RESTATEMENT_CAUSES = (
-    "use life closed", "usage true-up", "factor changed", "token-time model changed", "methodology changed", "late log",
-)  # fmt: skip
+class Life(StrEnum):
+    """State of a version's use life."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class UseLifeRule(StrEnum):
+    """What the end of a use life rests on: what ended it, or what it is expected by."""
+
+    SUPERSEDED = "superseded"
+    ROLLED_BACK = "rolled_back"
+    RETIRED = "retired"
+    DISCLOSED = "disclosed"
+    USUAL_INTERVAL = "usual_interval"
+    DEFAULT = "default"
+
+
+class Status(StrEnum):
+    """Whether a figure of the ledger may still move."""
+
+    PROVISIONAL = "provisional"
+    FINAL = "final"
+
+
+class Inferences(StrEnum):
+    """What the inferences of a version or of its day rest on."""
+
+    ACTUAL = "actual"
+    ACTUAL_AND_EXPECTED = "actual_and_expected"
+    EXPECTED = "expected"
+    NONE = "none"
+    UNALLOCATED = "unallocated"
+    HANDED_ON = "handed_on"
+
+
+class Sharing(StrEnum):
+    """How a footprint is shared over inferences."""
+
+    BY_USE = "by_use"
+    MONTHLY = "monthly"
+
+
+class HandOn(StrEnum):
+    """What a version hands on to those after it."""
+
+    NOTHING = "nothing"
+    UNUSED = "unused"
+    REMAINDER = "remainder"
+
+
+class Period(StrEnum):
+    """Length of a roll-up's period."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+class Group(StrEnum):
+    """What a roll-up sums up."""
+
+    FLEET = "fleet"
+    TEAM = "team"
+    TAG = "tag"
+    MODEL = "model"
+
+
+class Cause(StrEnum):
+    """Why a reported value moved."""
+
+    USE_LIFE_CLOSED = "use life closed"
+    USAGE_TRUE_UP = "usage true-up"
+    FACTOR_CHANGED = "factor changed"
+    TOKEN_TIME_CHANGED = "token-time model changed"
+    METHODOLOGY_CHANGED = "methodology changed"
+    LATE_LOG = "late log"
+
+
+Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
+"""What a landed file holds; each reader states its own."""
+
+
+def values(words: type[StrEnum]) -> tuple[str, ...]:
+    """Return the words of a vocabulary as plain text, in their order."""
+    return tuple(word.value for word in words)
+
+
+BASES = values(Basis)
+METHODS = values(Method)
+METHODS_OF_SHARING = values(Sharing)
+HAND_ON = values(HandOn)
+PERIODS = values(Period)
+GROUPS = values(Group)
+RESTATEMENT_CAUSES = values(Cause)

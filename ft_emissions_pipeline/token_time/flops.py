@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ft_emissions_pipeline.tables.words import Method
+
 Floats = NDArray[np.float64]
 
 FORWARD_PER_PARAMETER = 2.0
 """A multiplication and an addition per parameter that a token passes."""
 
 PARAMETER_PASSES = {
-    "full": 3.0,
-    "continued_pretraining": 3.0,
-    "distillation": 3.0,
-    "dpo": 4.0,
-    "lora": 2.0,
-    "adapter": 2.0,
-    "qlora": 2.0,
+    Method.FULL: 3.0,
+    Method.CONTINUED_PRETRAINING: 3.0,
+    Method.DISTILLATION: 3.0,
+    Method.DPO: 4.0,
+    Method.LORA: 2.0,
+    Method.ADAPTER: 2.0,
+    Method.QLORA: 2.0,
 }
 """Passes over the parameters by method, in forward passes.
 
@@ -31,10 +33,10 @@ weights; DPO adds the reference model's forward pass. Of a distillation's teache
 so it is not counted.
 """
 
-ATTENTION_PASSES = {**dict.fromkeys(PARAMETER_PASSES, 3.0), "dpo": 4.0}
+ATTENTION_PASSES = {**dict.fromkeys(PARAMETER_PASSES, 3.0), Method.DPO: 4.0}
 """Passes over attention, which has no weights to leave without gradients."""
 
-UNKNOWN_METHOD = "full"
+UNKNOWN_METHOD = Method.FULL
 """A method that nobody named is taken as full fine-tuning, which makes the most operations."""
 
 SELECTIVE_RECOMPUTED = 0.15

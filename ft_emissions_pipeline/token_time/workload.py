@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.reference.names import coded
+from ft_emissions_pipeline.tables.words import Method
 from ft_emissions_pipeline.token_time import flops
 from ft_emissions_pipeline.token_time.flops import Floats
 
@@ -112,7 +113,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
     attention = flops.attention_forward(layers, hidden, known_length)
     rank = np.nan_to_num(_floats(optional["lora_rank"]))
-    frozen = method.isin(("lora", "qlora", "adapter")).to_numpy()
+    frozen = method.isin((Method.LORA, Method.QLORA, Method.ADAPTER)).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
     recomputed = _floats(frame["gradient_checkpointing"])
     typical = default(reference, "checkpointing_share", days).value
@@ -137,7 +138,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         **gpu,
         **_each([frame["precision"]], _of_precision),
         frozen=frozen,
-        quantized=(method == "qlora").to_numpy(),
+        quantized=(method == Method.QLORA).to_numpy(),
         experts=model["experts"],
         encoder=model["encoder"],
         **_each([optional["stage"]], lambda rows: {"pretraining": rows["stage"] == "pretrain"}),

@@ -22,6 +22,7 @@ from ft_emissions_pipeline.normalize.hardware import NO_GPU
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, nearest, resolve, take
 from ft_emissions_pipeline.tables import METHODS, RUN_FIELDS
+from ft_emissions_pipeline.tables.words import Basis
 
 PLACE = ("cloud_region", "location", "country_iso3")
 OF_PLACE = ("pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh")
@@ -98,7 +99,7 @@ def _place(name: str, reference: Reference) -> tuple[str, str]:
 
 def with_origins(runs: pd.DataFrame) -> pd.DataFrame:
     """Let runs joined of several records know whence the scenario's fields are, too."""
-    added = dict.fromkeys(RUN_FIELDS, origins.Origin("disclosed", "what-if"))
+    added = dict.fromkeys(RUN_FIELDS, origins.Origin(Basis.DISCLOSED, "what-if"))
     cells = runs["origins"].map(
         lambda cell: origins.to_json({**added, **origins.from_json(cell)}), na_action="ignore"
     )

@@ -28,6 +28,7 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w, modelled_it_energy
 from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.token_time import MODEL_ID
 from ft_emissions_pipeline.uncertainty import Floats, Members
 
@@ -156,7 +157,7 @@ def results(
     """
     inputs = [uncertain_inputs(each.normalized, each.provenance, reference) for each in (now, then)]
     values = dict(zip(("now", "then"), (each.values for each in inputs), strict=True))
-    modelled = (now.normalized["energy_route"] == "power_model").to_numpy()
+    modelled = (now.normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     timed = is_timed(now.runs).to_numpy()
     scaled_time, scaled_energy = by.other & timed, by.other & ~modelled
     kept = dict.fromkeys(("active_s", "reserved_s", "pace"), scaled_time)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -28,6 +27,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "bedrock"
 LOG = "AWS Bedrock `GetModelCustomizationJob`, `ListModelCustomizationJobs`"
@@ -36,10 +36,10 @@ LACKS = "hardware and tokens, which the service keeps; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "reserved_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "reserved_s": Basis.MEASURED,
 }
 
 _METHODS = {"CONTINUED_PRE_TRAINING": "continued_pretraining", "DISTILLATION": "distillation"}

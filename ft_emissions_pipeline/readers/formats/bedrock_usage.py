@@ -20,7 +20,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -33,6 +32,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "bedrock_usage"
 LOG = "AWS Bedrock `Invocations` from CloudWatch: GetMetricData, GetMetricStatistics, metric stream"
@@ -40,7 +40,7 @@ TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning; the model's own name, where an id stands for it"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _METRIC = "Invocations"
 _WORDS = {"AWS/Bedrock", _METRIC, "ModelId", "Sum", "SampleCount"}

@@ -16,7 +16,6 @@ import pandas as pd
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -25,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "boamps"
 LOG = "BoAmps report, by hand or as CodeCarbon's `boamps_report_<run_id>.json`"
@@ -35,15 +35,15 @@ LACKS = "PUE that may be in the energy; usage. The intensity of a chosen power s
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "meter_energy_kwh": "measured",
-    "it_energy_kwh": "measured",
-    "active_s": "measured",
-    "ended_at": "measured",
-    "gpu_utilization": "measured",
-    "cpu_utilization": "measured",
+    "*": Basis.DISCLOSED,
+    "meter_energy_kwh": Basis.MEASURED,
+    "it_energy_kwh": Basis.MEASURED,
+    "active_s": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "gpu_utilization": Basis.MEASURED,
+    "cpu_utilization": Basis.MEASURED,
     # Items of the data set x epochs.
-    "tokens_unpadded": "predicted",
+    "tokens_unpadded": Basis.PREDICTED,
 }
 
 _KWH = {

@@ -23,7 +23,6 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -42,6 +41,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "codecarbon"
 LOG = "CodeCarbon `emissions.csv`, of every version"
@@ -50,21 +50,21 @@ LACKS = "base model, tokens, usage"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "active_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "active_s": Basis.MEASURED,
     # The tracker sees its own process, not the reservation around it.
-    "reserved_s": "predicted",
-    "gpu_model": "measured",
-    "gpu_count": "measured",
-    "gpu_utilization": "measured",
-    "cpu_utilization": "measured",
-    "gpu_energy_kwh": "measured",
-    "cpu_energy_kwh": "measured",
-    "it_energy_kwh": "measured",
+    "reserved_s": Basis.PREDICTED,
+    "gpu_model": Basis.MEASURED,
+    "gpu_count": Basis.MEASURED,
+    "gpu_utilization": Basis.MEASURED,
+    "cpu_utilization": Basis.MEASURED,
+    "gpu_energy_kwh": Basis.MEASURED,
+    "cpu_energy_kwh": Basis.MEASURED,
+    "it_energy_kwh": Basis.MEASURED,
     # CodeCarbon has no sensor for memory: watts per module or gigabyte.
-    "ram_energy_kwh": "predicted",
+    "ram_energy_kwh": Basis.PREDICTED,
 }
 
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}

@@ -15,7 +15,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -31,6 +30,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     times,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "dcgm"
 LOG = "DCGM exporter: Prometheus text with times, or JSON from Prometheus' or VictoriaMetrics' interface"
@@ -38,7 +38,7 @@ TELLS = "measured energy, power and utilisation of each GPU, by time; machine, G
 LACKS = "the run, place, everything but the GPUs"
 CONTENT: Content = "telemetry"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _METRICS = {
     "DCGM_FI_DEV_POWER_USAGE": ("watts", 1.0),

@@ -20,7 +20,6 @@ from ft_emissions_pipeline.readers.documents import (
     yaml_documents,
 )
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -29,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
 from ft_emissions_pipeline.readers.shared.labels import EVIDENCE, field_of, nearest, parsed
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "disclosure"
 LOG = "disclosure as Markdown table, YAML, JSON or CSV"
@@ -36,7 +36,7 @@ TELLS = "whatever it states"
 LACKS = "whatever it leaves out"
 CONTENT: Content = "runs"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _MARKDOWN = (".md", ".markdown", ".txt")
 _YAML = (".yaml", ".yml")

@@ -15,7 +15,6 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
-    Content,
     Reading,
     Refused,
     Settings,
@@ -28,6 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "eco2ai"
 LOG = "eco2AI `emission.csv`"
@@ -36,19 +36,19 @@ LACKS = "base model, tokens, usage; the PUE that may be in the energy"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "active_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "active_s": Basis.MEASURED,
     # The tracker sees its own process, not the reservation around it.
-    "reserved_s": "predicted",
-    "gpu_model": "measured",
-    "gpu_count": "measured",
-    "it_energy_kwh": "measured",
-    "gpu_energy_kwh": "measured",
+    "reserved_s": Basis.PREDICTED,
+    "gpu_model": Basis.MEASURED,
+    "gpu_count": Basis.MEASURED,
+    "it_energy_kwh": Basis.MEASURED,
+    "gpu_energy_kwh": Basis.MEASURED,
     # Of a share of the processor's design power, and watts per gigabyte.
-    "cpu_energy_kwh": "predicted",
-    "ram_energy_kwh": "predicted",
+    "cpu_energy_kwh": Basis.PREDICTED,
+    "ram_energy_kwh": Basis.PREDICTED,
 }
 
 _ENERGY = ("power_consumption(kWh)", "power_consumption(kWTh)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -24,6 +24,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "fireworks"
 LOG = "Fireworks `supervisedFineTuningJob`, one or a list"
@@ -32,13 +33,13 @@ LACKS = "accelerators of the nodes, which the service keeps; time without waitin
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
     # An upper bound: the job may have waited.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
     # The progress of the job tells it; whether of all epochs is not said.
-    "tokens_unpadded": "predicted",
+    "tokens_unpadded": Basis.PREDICTED,
 }
 
 _FINISHED = ("JOB_STATE_COMPLETED", "JOB_STATE_EARLY_STOPPED")

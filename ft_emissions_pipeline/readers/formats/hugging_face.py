@@ -21,13 +21,13 @@ from pathlib import PurePosixPath
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
 LOG = "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`"
@@ -39,11 +39,11 @@ LACKS = "hardware, place, date, energy, usage; number of devices and accumulatio
 CONTENT: Content = "runs"
 PROGRESS = "epochs"
 BASIS = {
-    "*": "measured",
+    "*": Basis.MEASURED,
     # The trainer knows its own run time, not the reservation around it.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
     # Computed by the trainer from parameters and tokens.
-    "train_flop": "predicted",
+    "train_flop": Basis.PREDICTED,
 }
 
 _NAMES = ("trainer_state.json", "train_results.json", "all_results.json")

@@ -17,7 +17,6 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     USAGE_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -32,6 +31,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
 from ft_emissions_pipeline.tables import USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "litellm"
 LOG = "LiteLLM spend logs as JSON, JSON lines or CSV"
@@ -39,7 +39,7 @@ TELLS = "counted requests per model and day, without failed and cached ones"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 CACHED = "cached_answers_left_out"
 _NEEDED = ("request_id", "startTime", "model")

@@ -16,7 +16,6 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -24,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "llama_factory"
 LOG = "LLaMA-Factory `trainer_log.jsonl`"
@@ -32,9 +32,9 @@ LACKS = "hardware, place, date, energy, base model, usage"
 CONTENT: Content = "runs"
 PROGRESS = "steps"
 BASIS = {
-    "*": "measured",
+    "*": Basis.MEASURED,
     # The trainer knows its own run time, not the reservation around it.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
 }
 
 _ELAPSED = re.compile(r"(?:(\d{1,5}) days?, )?(\d{1,2}):([0-5]\d):([0-5]\d)")

@@ -14,7 +14,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -28,6 +27,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     times,
 )
 from ft_emissions_pipeline.tables import rows
+from ft_emissions_pipeline.tables.words import Basis, Content, Instrument
 
 FORMAT = "meter"
 LOG = "physical meter as CSV: a column of times and one in W, kW, Wh or kWh (the meter's reading)"
@@ -35,7 +35,7 @@ TELLS = "measured energy at the server's plug, by time"
 LACKS = "the machine, unless a column `host` or a folder `host=<name>` tells; the run"
 CONTENT: Content = "telemetry"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _TIMES = ("timestamp", "time", "datetime", "date_time", "date time", "_time", "last_changed")
 _HOSTS = ("host", "hostname", "node", "server", "machine")
@@ -95,7 +95,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         {
             "at": at,
             "record": pd.Series(lines, index=sheet.frame.index).astype("str"),
-            "kind": "meter",
+            "kind": Instrument.METER,
             "device": "meter",
             "host": host_in(uri) if host is None else hashed_hosts(sheet.frame[host]),
             **{name: measured[name] for name in measured},

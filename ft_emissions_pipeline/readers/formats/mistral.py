@@ -11,7 +11,7 @@ import re
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -26,6 +26,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "mistral"
 LOG = "Mistral fine-tuning job, one or a list"
@@ -34,11 +35,11 @@ LACKS = "hardware and place, which the service keeps; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
     # Without events an upper bound, waiting included.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
 }
 
 _OBJECT = re.compile(rb'"object"\s*:\s*"job"')

@@ -13,7 +13,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of, text_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -23,6 +22,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared.samples import host_in, telemetry_reading, times
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "mlflow_metrics"
 LOG = "MLflow system metrics: files of `mlruns/<experiment>/<run>/metrics/system`, or CSV or JSON of `key,value,timestamp`"
@@ -31,9 +31,9 @@ LACKS = "hardware, place, tokens, usage"
 CONTENT: Content = "telemetry"
 PROGRESS = None
 BASIS = {
-    "*": "measured",
+    "*": Basis.MEASURED,
     # The metrics are sampled while the run goes on, not while the machine was reserved.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
 }
 
 _FILE = re.compile(r"(?:^|/)(?:([0-9a-z_-]+)/)?metrics/system/([a-z0-9_]+)$")

@@ -15,13 +15,13 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "model_card"
 LOG = "Hugging Face model card with `co2_eq_emissions`"
@@ -31,7 +31,7 @@ TELLS = (
 LACKS = "date, tokens, usage, and mostly time"
 CONTENT: Content = "runs"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _HEADER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _AMOUNT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")

@@ -26,7 +26,6 @@ import pandas as pd
 from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import (
     EVENT_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -39,6 +38,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.tables import MODEL_EVENTS
+from ft_emissions_pipeline.tables.words import Basis, Content, Event
 
 FORMAT = "model_events"
 LOG = "`models.yaml`"
@@ -46,15 +46,15 @@ TELLS = "roll-backs, retirements and new names of models; labels of versions; te
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "events"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _MODELS = re.compile(rb"^[\"']?models[\"']?\s*:", re.MULTILINE)
 _WORDS = ("method", "hand_on", "team", "tag")
 _NUMBERS = ("base_model_kgco2e", "base_model_water_l", "base_model_inferences")
 _HAPPENED = {
-    "retired": ("retired", "model_version"),
-    "rolled_back_to": ("rolled_back", "model_version"),
-    "renamed_to": ("renamed", "new_name"),
+    "retired": (Event.RETIRED, "model_version"),
+    "rolled_back_to": (Event.ROLLED_BACK, "model_version"),
+    "renamed_to": (Event.RENAMED, "new_name"),
 }
 """Key of an event -> its name in the table, and the column that takes what the key says."""
 _EVERYTHING = "everything"
@@ -133,7 +133,11 @@ def _row(part: object, settings: Settings) -> dict[str, object]:
         msg = f"{unknown[0]!r} is no choice for a model; there are {known}"
         raise RefusalError(msg, "bad_value")
     words = {key: _text(part, key) for key in _WORDS}
-    return {"event": "declared", **words, **{key: number(part.get(key), key) for key in _NUMBERS}}
+    return {
+        "event": Event.DECLARED,
+        **words,
+        **{key: number(part.get(key), key) for key in _NUMBERS},
+    }
 
 
 def _alias(part: Mapping[object, object]) -> dict[str, object]:
@@ -141,7 +145,7 @@ def _alias(part: Mapping[object, object]) -> dict[str, object]:
     if not label or not version or not isinstance(version, str):
         msg = "aliases are {<label>: <id of the run that made the version>, ...}"
         raise RefusalError(msg, "wrong_shape")
-    return {"event": "labelled", "new_name": label, "model_version": version}
+    return {"event": Event.LABELLED, "new_name": label, "model_version": version}
 
 
 def _event(event: object, settings: Settings) -> dict[str, object]:
@@ -154,7 +158,7 @@ def _event(event: object, settings: Settings) -> dict[str, object]:
     return {
         "event": name,
         "at": instant(event.get("at"), settings.timezone, "at"),
-        column: None if (name, what) == ("retired", _EVERYTHING) else what,
+        column: None if (name, what) == (Event.RETIRED, _EVERYTHING) else what,
     }
 
 

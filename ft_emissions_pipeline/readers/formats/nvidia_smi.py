@@ -13,7 +13,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -27,6 +26,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     with_units,
 )
 from ft_emissions_pipeline.tables import rows
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "nvidia_smi"
 LOG = "`nvidia-smi --query-gpu=timestamp,index,power.draw,... --format=csv`"
@@ -34,7 +34,7 @@ TELLS = "measured power and utilisation of each GPU, by time"
 LACKS = "the machine (name a folder `host=<name>`), the run, everything but the GPUs"
 CONTENT: Content = "telemetry"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _NAMES = {
     "timestamp": ("timestamp",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
@@ -23,6 +23,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openai"
 LOG = "OpenAI and Azure OpenAI `fine_tuning.job`, one or a list"
@@ -31,11 +32,11 @@ LACKS = "hardware and place, which the service keeps; time without waiting; usag
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
     # An upper bound: the job may have waited.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
 }
 
 _OBJECT = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')

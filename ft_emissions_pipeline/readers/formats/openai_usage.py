@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -25,6 +24,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openai_usage"
 LOG = "OpenAI usage API, pages of `organization/usage/completions` grouped by model"
@@ -32,7 +32,7 @@ TELLS = "counted requests per model and day; hours are added up"
 LACKS = "everything about the fine-tuning; pages that did not land (`has_more`)"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _GROUPS = ("project_id", "user_id", "api_key_id", "batch", "service_tier", "source", "size")
 """What results of one bucket and model may be told apart by."""

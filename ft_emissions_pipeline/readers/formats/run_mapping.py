@@ -28,7 +28,6 @@ from pathlib import PurePosixPath
 from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.formats.token_lengths import as_field, lengths_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     NamedLengths,
     Reading,
     RefusalError,
@@ -38,6 +37,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.labels import nearest, parsed
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "run_mapping"
 LOG = "`runs.yaml`"
@@ -45,7 +45,7 @@ TELLS = "which logs are of one run, and what somebody states of it"
 LACKS = "everything else"
 CONTENT: Content = "mapping"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _RUNS = re.compile(rb"^[\"']?runs[\"']?\s*:", re.MULTILINE)
 _A_LIST = re.compile(rb"^[\"']?runs[\"']?\s*:[ \t]*(?:#.*)?\n(?:\s*(?:#.*)?\n)*\s*-", re.MULTILINE)

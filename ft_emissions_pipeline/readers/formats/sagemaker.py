@@ -15,7 +15,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -35,6 +34,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "sagemaker"
 LOG = "AWS SageMaker `DescribeTrainingJob`"
@@ -43,10 +43,10 @@ LACKS = "energy; tokens of other jobs; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "reserved_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "reserved_s": Basis.MEASURED,
 }
 
 INSTANCES = {

@@ -18,7 +18,6 @@ from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -34,6 +33,7 @@ from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "slurm"
 LOG = "Slurm `sacct -P` (or `-p`) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList"
@@ -42,13 +42,13 @@ LACKS = "place, tokens, usage; what its energy covers (the plug-in of the cluste
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "measured",
+    "*": Basis.MEASURED,
     # A job's name is its script's as often as its model's.
-    "model_name": "predicted",
+    "model_name": Basis.PREDICTED,
     # One type of GPU per job: as named by the cluster's administrator.
-    "gpu_model": "disclosed",
+    "gpu_model": Basis.DISCLOSED,
     # Counted, but nobody says of what: `energy_plugin_unknown` gives it a spread of its own.
-    "it_energy_kwh": "disclosed",
+    "it_energy_kwh": Basis.DISCLOSED,
 }
 
 _MARKS = {"jobid", "state"}

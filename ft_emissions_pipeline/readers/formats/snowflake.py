@@ -12,7 +12,6 @@ import pandas as pd
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -25,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "snowflake"
 LOG = "Snowflake `CORTEX_FINE_TUNING_USAGE_HISTORY` as CSV"
@@ -32,7 +32,7 @@ TELLS = "billed tokens by base model and hour in which jobs ended"
 LACKS = "single jobs, time, hardware, place, fine-tuned model, usage"
 CONTENT: Content = "runs"
 PROGRESS = None
-BASIS = {"*": "disclosed", "ended_at": "predicted"}
+BASIS = {"*": Basis.DISCLOSED, "ended_at": Basis.PREDICTED}
 
 _NEEDED = ("start_time", "end_time", "model_name", "token_credits", "tokens")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -25,6 +25,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "together"
 LOG = "Together fine-tuning job, one or a list"
@@ -33,10 +34,10 @@ LACKS = "hardware and place, which the service keeps; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "active_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "active_s": Basis.MEASURED,
 }
 
 _MARKS = (

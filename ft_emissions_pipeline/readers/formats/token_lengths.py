@@ -20,7 +20,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import sheet_of, text_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -30,6 +29,7 @@ from ft_emissions_pipeline.readers.reading import (
     quarantine_rows,
 )
 from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "token_lengths"
 LOG = "Lengths of the training examples in tokens: one a line, `length,count`, or a JSON list, list of batches or mapping"
@@ -37,7 +37,7 @@ TELLS = "tokens with padding, exactly for given batches and in expectation for s
 LACKS = "everything else; the batch size above all"
 CONTENT: Content = "token_lengths"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 LONGEST = RUNS.column("sequence_length").maximum
 MOST = RUNS.column("samples").maximum

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     USAGE_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -30,6 +29,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared.usage_days import with_hours
 from ft_emissions_pipeline.tables import USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "usage"
 LOG = "usage as CSV, JSON lines or Parquet: `date`, `model_name`, `inferences`, optional `model_version`"
@@ -37,7 +37,7 @@ TELLS = "counted inferences per model and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _ALIASES = {
     "date": ("date", "day"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
@@ -26,6 +26,7 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     span,
     text,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "vertex"
 LOG = "Google Vertex AI `tuningJob`, one or a list"
@@ -34,12 +35,12 @@ LACKS = "hardware, which the service keeps; whether the tokens are of all epochs
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "started_at": "measured",
-    "ended_at": "measured",
-    "reserved_s": "measured",
+    "*": Basis.DISCLOSED,
+    "started_at": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "reserved_s": Basis.MEASURED,
     # Documented as those "in the tuning dataset": whether epochs are in it is not said.
-    "tokens_unpadded": "predicted",
+    "tokens_unpadded": Basis.PREDICTED,
 }
 
 _FINISHED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_PARTIALLY_SUCCEEDED")

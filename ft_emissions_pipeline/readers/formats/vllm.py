@@ -22,7 +22,6 @@ import pandas as pd
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -37,6 +36,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "vllm"
 LOG = "vLLM's `vllm:request_success_total`: snapshots of `/metrics` with times, or a Prometheus range query"
@@ -44,7 +44,7 @@ TELLS = "counted requests per model and day, replicas added up"
 LACKS = "everything about the fine-tuning; what was served before the first sample"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 RESTARTED = "counter_restarted"
 ASSUMED = "counter_start_assumed"

@@ -20,7 +20,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -36,6 +35,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     times,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "wandb_metrics"
 LOG = 'Weights & Biases system metrics, `run.history(stream="events")` as CSV or JSON lines'
@@ -44,9 +44,9 @@ LACKS = "place, tokens, usage"
 CONTENT: Content = "telemetry"
 PROGRESS = None
 BASIS = {
-    "*": "measured",
+    "*": Basis.MEASURED,
     # The metrics are sampled while the run goes on, not while the machine was reserved.
-    "reserved_s": "predicted",
+    "reserved_s": Basis.PREDICTED,
 }
 
 _COLUMN = re.compile(

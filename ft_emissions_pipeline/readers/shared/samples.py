@@ -33,6 +33,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import RUNS, TELEMETRY
+from ft_emissions_pipeline.tables.words import Instrument
 
 JOULES_PER_KWH = 3.6e6
 SPACINGS = 10.0
@@ -92,7 +93,7 @@ def _completed(samples: pd.DataFrame) -> pd.DataFrame:
     given = {name: frame[name].astype("str") for name in _TEXTS if name in frame}
     missing = pd.Series(np.nan, index=frame.index, dtype="str")
     texts = {name: given.get(name, missing) for name in _TEXTS}
-    texts["kind"] = texts["kind"].fillna("gpu")
+    texts["kind"] = texts["kind"].fillna(Instrument.GPU)
     values = {
         name: frame[name].astype("float64") if name in frame else missing.astype("float64")
         for name in _VALUES
