@@ -17,9 +17,6 @@ References
 .. [LI] Li, Yang, Islam, Ren, "Making AI Less Thirsty", arXiv:2304.03271, section 3.
 """
 
-SECONDS_PER_HOUR = 3600.0
-HOURS_PER_DAY = 24.0
-DAYS_PER_YEAR = 365.0
 WATT_HOURS_PER_KWH = 1000.0
 GRAMS_PER_KG = 1000.0
 MILLILITRES_PER_LITRE = 1000.0
@@ -301,32 +298,6 @@ def embodied(embodied_per_hour, reserved_time):
     return embodied_per_hour * reserved_time
 
 
-def chip_water(water_per_wafer_layer, mask_layers, chips_per_wafer):
-    r"""Water used in making one chip.
-
-    Parameters
-    ----------
-    water_per_wafer_layer : numeric
-        Water per wafer and mask layer. [L]
-    mask_layers : numeric
-        Mask layers of the process. [unitless]
-    chips_per_wafer : numeric
-        Chips cut from one wafer. [unitless]
-
-    Returns
-    -------
-    chip_water : numeric
-        Water. [L]
-
-    Notes
-    -----
-    .. math:: w = \frac{w_{layer} n_{layers}}{n_{chips}}
-
-    [S3A]_: 137.3 x 87 / 29 = 411.9 L for an A100, logic die only.
-    """
-    return water_per_wafer_layer * mask_layers / chips_per_wafer
-
-
 def total(*parts):
     r"""Sum of the parts of a footprint.
 
@@ -373,36 +344,6 @@ def per_inference(total, inferences):
     18.3 mL per inference.
     """
     return total / inferences
-
-
-def fine_tuning_time(flop, *, gpu_count, peak_flop_rate, flop_utilization, startup_time):
-    r"""Time that a fine-tuning takes, from its floating-point operations.
-
-    Parameters
-    ----------
-    flop : numeric
-        Operations of the training. [FLOP]
-    gpu_count : numeric
-        Accelerators. [unitless]
-    peak_flop_rate : numeric
-        Peak rate of one accelerator. [FLOP/s]
-    flop_utilization : numeric
-        Share of the peak that is reached, 0..1. [unitless]
-    startup_time : numeric
-        Loading of model and data, compiling, checkpoints: whatever the tokens do not explain. [s]
-
-    Returns
-    -------
-    fine_tuning_time : numeric
-        Time. [s]
-
-    Notes
-    -----
-    .. math:: t = \frac{F}{n_G R u} + t_0
-
-    The fine-tuning page [S3F]_ names the prediction from tokens and model, and leaves it open.
-    """
-    return flop / (gpu_count * peak_flop_rate * flop_utilization) + startup_time
 
 
 def training_flop(flop_per_token_and_parameter, parameters, tokens):

@@ -18,6 +18,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, ledger, methodology
 from ft_emissions_pipeline.analysis import disclosed
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.impacts.footprint import footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
@@ -234,12 +235,12 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
             gpu_idle_power=inputs["gpu_idle_w"],
             gpu_utilization=inputs["gpu_utilization"],
         ),
-        "active_h": inputs["active_s"] / equations.SECONDS_PER_HOUR,
-        "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / equations.SECONDS_PER_HOUR,
+        "active_h": inputs["active_s"] / SECONDS_PER_HOUR,
+        "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / SECONDS_PER_HOUR,
         "generated_kwh": values["it_energy_kwh"]
         if profile.electricity_water_without_pue
         else values["facility_energy_kwh"],
-        "water_reserved_h": inputs["reserved_s"] / equations.SECONDS_PER_HOUR
+        "water_reserved_h": inputs["reserved_s"] / SECONDS_PER_HOUR
         if profile.embodied_water_of_final_run_only
         else values["reserved_h"],
     }

@@ -31,9 +31,9 @@ from ft_emissions_pipeline.tables import (
     Table,
 )
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
+from ft_emissions_pipeline.uncertainty import Floats
 from ft_emissions_pipeline.warehouse import store
 
-Floats = NDArray[np.float64]
 Scale = Literal["log", "plain"]
 
 MINIMUM_RUNS = 8

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
+from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.impacts.inputs import by_run, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import IMPUTED
@@ -59,13 +60,13 @@ def footprint(
     it_energy = multiplier * np.where(
         modelled, modelled_it_energy(values, profile, flat_gpu_power_w), values["it_energy_kwh"]
     )
-    gpu_hours = values["gpu_count"] * values["active_s"] / equations.SECONDS_PER_HOUR * multiplier
-    reserved_h = values["reserved_s"] / equations.SECONDS_PER_HOUR * multiplier
+    gpu_hours = values["gpu_count"] * values["active_s"] / SECONDS_PER_HOUR * multiplier
+    reserved_h = values["reserved_s"] / SECONDS_PER_HOUR * multiplier
     facility_energy = equations.facility_energy(it_energy, values["pue"])
     if profile.significant_digits is not None:
         gpu_hours = _whole_if_scaled(gpu_hours, multiplier)
-        reserved_days = reserved_h / equations.HOURS_PER_DAY
-        reserved_h = _whole_if_scaled(reserved_days, multiplier) * equations.HOURS_PER_DAY
+        reserved_days = reserved_h / HOURS_PER_DAY
+        reserved_h = _whole_if_scaled(reserved_days, multiplier) * HOURS_PER_DAY
     per_gpu_hour = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
     rate = _rounded(equations.facility_energy(per_gpu_hour, values["pue"]), profile)
     if profile.flat_gpu_power:
@@ -76,7 +77,7 @@ def footprint(
     water_per_h = _embodied_per_hour(values, "water_l", profile)
     water_h = reserved_h
     if profile.embodied_water_of_final_run_only:
-        water_h = values["reserved_s"] / equations.SECONDS_PER_HOUR
+        water_h = values["reserved_s"] / SECONDS_PER_HOUR
     generated = it_energy if profile.electricity_water_without_pue else facility_energy
     parts = {
         "it_energy_kwh": it_energy,

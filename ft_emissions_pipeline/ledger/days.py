@@ -19,14 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_DAY
 from ft_emissions_pipeline.tables.words import Inferences
+from ft_emissions_pipeline.uncertainty import Floats
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Window = tuple[pd.Timestamp, pd.Timestamp]
 
-SECONDS_PER_DAY = 86400.0
-HOURS = 24
 _DAY = np.timedelta64(1, "D")
 _MICROSECOND = np.timedelta64(1, "us")
 _SPAN = 1 << 20
@@ -167,12 +166,12 @@ class _Shared:
         self.key, at = np.unique(key, return_inverse=True)
         self.count = np.bincount(at, weights=count, minlength=len(self.key))
         hourly = hours.notna().to_numpy()
-        self.by_hour = np.zeros((0, HOURS))
+        self.by_hour = np.zeros((0, HOURS_PER_DAY))
         self.hourly = np.full(len(self.key), -1)
         if hourly.any():
             rows, row_of = np.unique(at[hourly], return_inverse=True)
             counts = np.array([text.split(" ") for text in hours[hourly]], dtype=float)
-            self.by_hour = np.zeros((len(rows), HOURS))
+            self.by_hour = np.zeros((len(rows), HOURS_PER_DAY))
             np.add.at(self.by_hour, row_of, counts)
             self.hourly[rows] = np.arange(len(rows))
 
@@ -240,7 +239,7 @@ def _shared_out(
             ((edge[found][hourly] - begins) / np.timedelta64(1, "h"))[:, None]
             for edge in (opens, closes)
         )
-        hour = np.arange(HOURS)[None, :]
+        hour = np.arange(HOURS_PER_DAY)[None, :]
         overlap = np.clip(np.minimum(closed, hour + 1) - np.maximum(opened, hour), 0.0, None)
         row = shared.hourly[at][hourly]
         together = np.zeros_like(shared.by_hour)

@@ -4,7 +4,7 @@ Put here: how much of a version's footprint its successor inherits. Keep out: wh
 (`ledger.py`).
 
 By default nothing is handed on: a closed version's footprint lies on its own inferences, and that of
-one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see `MEANING`.
+one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see `words.HandOn`.
 The heir is the version that superseded this one on the same model, whether or not it was tuned from
 it. Where none did, a version that nobody used has as its heirs those that were tuned from it, on
 whatever model, in equal parts: it was a step on the way to them. What an heir carries its
@@ -16,22 +16,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY
 from ft_emissions_pipeline.ledger.days import (
-    SECONDS_PER_DAY,
-    Floats,
     Ints,
     instants,
     seconds_in_service,
 )
 from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_month
 from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life
-
-MEANING = {
-    "nothing": "a version keeps its footprint; one that served no inference puts it into a row `unallocated`",
-    "unused": "a version that served no inference hands its whole footprint on",
-    "remainder": "a version hands on what it had not yet amortised at the pace that was disclosed of it",
-}
-"""What each value of `hand_on` does."""
+from ft_emissions_pipeline.uncertainty import Floats
 
 AMOUNTS = tuple(f"{total}{suffix}" for total in ("kgco2e", "water_l") for suffix in ("", "_p05", "_p95"))  # fmt: skip
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline.ledger.days import Ints
 from ft_emissions_pipeline.tables import MODEL_EVENTS, empty
 from ft_emissions_pipeline.tables.words import Event, UseLifeRule
 
-Ints = NDArray[np.int64]
 Instants = NDArray[np.datetime64]
 
 NEVER = np.datetime64("NaT", "us")

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.calendar_days import DAYS_PER_MONTH
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
-from ft_emissions_pipeline.ledger.days import Floats, served_days
+from ft_emissions_pipeline.ledger.days import served_days
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, conform
 from ft_emissions_pipeline.tables.words import Inferences, Life, Sharing, Status
-
-DAYS_PER_MONTH = 365.25 / 12
+from ft_emissions_pipeline.uncertainty import Floats
 
 
 class Month(NamedTuple):

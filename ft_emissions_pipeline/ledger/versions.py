@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.ledger.days import (
@@ -155,7 +156,7 @@ def _ends(
     life = versions["expected_use_life_days"].to_numpy(dtype=float)[at]
     disclosed = versions["expected_use_life_basis"].to_numpy()[at] != Basis.DEFAULT
     repeated = ~disclosed & (usual > 0)
-    seconds = np.where(repeated, usual, life * 86400.0)
+    seconds = np.where(repeated, usual, life * SECONDS_PER_DAY)
     expected = opened + (seconds * 1e6).round().astype("timedelta64[us]")
     by_default, by_interval = (
         RULES.index(UseLifeRule.DEFAULT),

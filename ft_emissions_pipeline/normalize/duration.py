@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.calendar_days import DAYS_PER_YEAR, SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import training_flop
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.normalize.hardware import managed_rows
@@ -23,7 +24,7 @@ from ft_emissions_pipeline.token_time.model import names_of, power_share, predic
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 
-LONGEST_S = 365 * 86400.0
+LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 """A predicted time above it is doubted in its note."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
@@ -53,11 +54,11 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
     array
         Energy at the servers' plugs. [kWh]
     """
-    active = values["active_s"] / equations.SECONDS_PER_HOUR
+    active = values["active_s"] / SECONDS_PER_HOUR
     if profile.flat_gpu_power:
         kilowatts = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
         return equations.gpu_hours_energy(kilowatts, values["gpu_count"] * active)
-    reserved = np.maximum(values["reserved_s"] / equations.SECONDS_PER_HOUR, active)
+    reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
     memory = values["server_count"] * values["memory_w"]
     idle = equations.idle_power(
         values["host_idle_w"],

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ft_emissions_pipeline.uncertainty import Floats
 
 _HOUR = 3_600_000_000
 """Microseconds."""

@@ -103,7 +103,12 @@ class Sharing(StrEnum):
 
 
 class HandOn(StrEnum):
-    """What a version hands on to those after it."""
+    """What a version hands on to those after it.
+
+    Nothing: it keeps its footprint; one that served no inference puts it into a row `unallocated`.
+    Unused: one that served no inference hands its whole footprint on. Remainder: a version hands on
+    what it had not yet amortised at the pace that was disclosed of it.
+    """
 
     NOTHING = "nothing"
     UNUSED = "unused"

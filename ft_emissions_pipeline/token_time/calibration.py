@@ -13,7 +13,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.token_time import fit, power
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.throughput import rate
 from ft_emissions_pipeline.token_time.workload import (
     FORMATS,
@@ -22,6 +21,7 @@ from ft_emissions_pipeline.token_time.workload import (
     peak,
     workload,
 )
+from ft_emissions_pipeline.uncertainty import Floats
 
 PLAUSIBLE_SHARE = 0.9
 """No training reaches more of an accelerator's peak: a row above it has another length or count than stated."""

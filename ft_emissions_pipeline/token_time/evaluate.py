@@ -22,7 +22,7 @@ from ft_emissions_pipeline.token_time.calibration import (
     rated_rows,
     shares,
 )
-from ft_emissions_pipeline.token_time.flops import PARAMETER_PASSES, Floats, passes
+from ft_emissions_pipeline.token_time.flops import PARAMETER_PASSES, passes
 from ft_emissions_pipeline.token_time.model import (
     HARDWARE_UNKNOWN,
     KNOWN,
@@ -43,6 +43,7 @@ from ft_emissions_pipeline.token_time.prior import (
 )
 from ft_emissions_pipeline.token_time.throughput import NAMES
 from ft_emissions_pipeline.token_time.workload import Workload
+from ft_emissions_pipeline.uncertainty import Floats
 
 OPEN_CARBON_EVAL = {
     "V100": (-0.17262738395120092, 10.469236477138125),

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.throughput import PRIOR, PRIOR_SD, rate
 from ft_emissions_pipeline.token_time.workload import Workload
+from ft_emissions_pipeline.uncertainty import Floats
 
 RESIDUAL_SD = 0.25
 """Scale of residuals on the log of time; several sources agree with their own fit to about that."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ft_emissions_pipeline.tables.words import Method
-
-Floats = NDArray[np.float64]
+from ft_emissions_pipeline.uncertainty import Floats
 
 FORWARD_PER_PARAMETER = 2.0
 """A multiplication and an addition per parameter that a token passes."""
 
-PARAMETER_PASSES = {
+PARAMETER_PASSES: dict[str, float] = {
     Method.FULL: 3.0,
     Method.CONTINUED_PRETRAINING: 3.0,
     Method.DISTILLATION: 3.0,

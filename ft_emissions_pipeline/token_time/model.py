@@ -18,10 +18,9 @@ import pandas as pd
 from ft_emissions_pipeline.reference import prior_file
 from ft_emissions_pipeline.token_time import power
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS, NAMES, rate
 from ft_emissions_pipeline.token_time.workload import Workload
-from ft_emissions_pipeline.uncertainty import Z_95
+from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 EXTRAPOLATION_SD = 0.3
 """Standard deviation of the log of time that each factor of e beyond the calibrated range adds."""

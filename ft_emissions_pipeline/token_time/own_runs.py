@@ -14,10 +14,9 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added, offsets, quantile_of
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.model import Model, predict, with_offsets
 from ft_emissions_pipeline.token_time.workload import workload
-from ft_emissions_pipeline.uncertainty import Z_95
+from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 ENOUGH = 20
 """Own runs from which on the model learns from them."""

@@ -12,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ft_emissions_pipeline.token_time.fit import student_weight
-from ft_emissions_pipeline.token_time.flops import Floats
-from ft_emissions_pipeline.uncertainty import Z_95
+from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 PRIOR = np.array([np.log(0.85), np.log(0.5)])
 """Log share of TDP of an accelerator that computes all the time, and log exponent of its busy share."""

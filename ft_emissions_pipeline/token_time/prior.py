@@ -23,7 +23,6 @@ from ft_emissions_pipeline.token_time.calibration import (
     shares,
 )
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, quantile_of
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.model import (
     EXTRAPOLATION_SD,
     GROUPS,
@@ -38,7 +37,7 @@ from ft_emissions_pipeline.token_time.model import (
 from ft_emissions_pipeline.token_time.own_runs import calibration_hash
 from ft_emissions_pipeline.token_time.throughput import NAMES, rate
 from ft_emissions_pipeline.token_time.workload import workload
-from ft_emissions_pipeline.uncertainty import Z_95
+from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.token_time.flops import Floats
 from ft_emissions_pipeline.token_time.workload import Workload, peak
+from ft_emissions_pipeline.uncertainty import Floats
 
 A100_PEAK = 312e12
 TYPICAL_PARAMETERS = 7e9

@@ -18,7 +18,7 @@ from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.reference.names import coded
 from ft_emissions_pipeline.tables.words import Method
 from ft_emissions_pipeline.token_time import flops
-from ft_emissions_pipeline.token_time.flops import Floats
+from ft_emissions_pipeline.uncertainty import Floats
 
 FLOP_PER_TFLOP = 1e12
 GPUS_PER_NODE = 8.0

@@ -18,6 +18,7 @@ from ft_emissions_pipeline import equations, stages
 from ft_emissions_pipeline.analysis.scenarios import changes as change
 from ft_emissions_pipeline.analysis.scenarios.changes import Side
 from ft_emissions_pipeline.analysis.scenarios.comparison import RESULTS, SIDES, Result, results
+from ft_emissions_pipeline.calendar_days import DAYS_PER_YEAR, HOURS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
@@ -31,7 +32,6 @@ PER_INFERENCE = {
     "water_ml_per_inference": ("total_water_l", equations.MILLILITRES_PER_LITRE),
 }
 PER_YEAR = {"kgco2e_per_year": "total_kgco2e", "water_l_per_year": "total_water_l"}
-DAYS_PER_YEAR = 365.0
 
 _HOUR_UNKNOWN = (
     "no grid intensity by the hour is given for its place and day, so nobody can tell what the start "
@@ -260,7 +260,7 @@ def _gaps(runs: pd.DataFrame) -> pd.Series:
     ordered = runs.sort_values("ended_at")
     gap = ordered.groupby("model_name")["ended_at"].diff().dt.total_seconds()
     usual = gap.groupby(ordered["model_name"]).median()
-    return usual[usual > 0] / equations.SECONDS_PER_HOUR / equations.HOURS_PER_DAY
+    return usual[usual > 0] / SECONDS_PER_HOUR / HOURS_PER_DAY
 
 
 def _days_basis(now: Side, usual_days: pd.Series) -> list[str]:

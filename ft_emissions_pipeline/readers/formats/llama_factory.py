@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
@@ -95,7 +96,7 @@ def _seconds(elapsed: object) -> float:
         msg = f"elapsed_time is {str(elapsed)[:40]!r}; write it as 1:02:03 or 2 days, 1:02:03"
         raise RefusalError(msg, "bad_value")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(days * 86400 + hours * 3600 + minutes * 60 + seconds)
+    return float(days * SECONDS_PER_DAY + hours * SECONDS_PER_HOUR + minutes * 60 + seconds)
 
 
 def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
@@ -117,7 +118,7 @@ def _run(
         "model_name": _model_name(card),
         "base_model": base_model,
         "method": method,
-        "active_s": None if hours is None else hours * 3600,
+        "active_s": None if hours is None else hours * SECONDS_PER_HOUR,
         "gpu_model": gpu_model,
         "gpu_count": gpu_count,
         "location": _text(stated.get("geographical_location")) or None,

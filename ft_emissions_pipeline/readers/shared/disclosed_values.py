@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.calendar_days import DAYS_PER_MEAN_YEAR, DAYS_PER_MONTH, SECONDS_PER_DAY
 from ft_emissions_pipeline.readers.formats.token_lengths import as_field, lengths_of
 from ft_emissions_pipeline.readers.reading import RefusalError, instant
 from ft_emissions_pipeline.tables import METHODS
@@ -142,8 +143,8 @@ def _duration(value: object, bare: float | None = None) -> float:
 
 
 _A_DURATION = "12 hours, 118 days, 3h 20m or 45 min"
-_DAYS = {unit: seconds / 86400 for unit, seconds in _SECONDS.items() if unit != "m"} | {
-    "month": 365.25 / 12, "year": 365.25,
+_DAYS = {unit: seconds / SECONDS_PER_DAY for unit, seconds in _SECONDS.items() if unit != "m"} | {
+    "month": DAYS_PER_MONTH, "year": DAYS_PER_MEAN_YEAR,
 }  # fmt: skip
 
 

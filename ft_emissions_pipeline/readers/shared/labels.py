@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain, value_of
@@ -191,7 +192,7 @@ def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
             msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
             raise RefusalError(msg, "gpu_count_needed")
         assert isinstance(hours, float)
-        fields["reserved_s"] = hours * 3600 / count
+        fields["reserved_s"] = hours * SECONDS_PER_HOUR / count
     return fields
 
 
