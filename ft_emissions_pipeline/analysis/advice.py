@@ -123,7 +123,7 @@ def try_fields(
 
 
 def of_footprints(
-    valid: pd.DataFrame,
+    accepted: pd.DataFrame,
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     run_impacts: pd.DataFrame,
@@ -133,7 +133,7 @@ def of_footprints(
 
     Parameters
     ----------
-    valid, normalized, provenance, run_impacts : DataFrame
+    accepted, normalized, provenance, run_impacts : DataFrame
         Rows of tables `validated_runs`, `normalized_runs`, `field_provenance` and `run_impacts`.
     choices : Choices
         With what they were computed.
@@ -154,21 +154,21 @@ def of_footprints(
     The rules are asked once for each kind of run (`_kinds`): in runs of one kind a disclosure changes the
     same inputs by the same ratio, to the same spread.
     """
-    valid, normalized = (
+    accepted, normalized = (
         each.set_index("run_id", drop=False).loc[run_impacts["run_id"]].reset_index(drop=True)
-        for each in (valid, normalized)
+        for each in (accepted, normalized)
     )
-    provenance = provenance[provenance["run_id"].isin(set(valid["run_id"]))]
+    provenance = provenance[provenance["run_id"].isin(set(accepted["run_id"]))]
     reference, profile = choices.reference, choices.profile
     inputs = uncertain_inputs(normalized, provenance, reference)
     routes = normalized[["energy_route"]]
     _, spreads = _totals(inputs.values, inputs.log_sd, routes, reference, profile)
     missing = _missing(provenance)
-    missing["run"] = pd.Index(valid["run_id"]).get_indexer(missing["run_id"])
-    kind = _kinds(valid, provenance, inputs, spreads)
+    missing["run"] = pd.Index(accepted["run_id"]).get_indexer(missing["run_id"])
+    kind = _kinds(accepted, provenance, inputs, spreads)
     missing["kind"] = kind[missing["run"]]
     copies = _with_one_field_disclosed(
-        valid, normalized, missing[missing["run"] == missing["kind"]]
+        accepted, normalized, missing[missing["run"] == missing["kind"]]
     )
     filled, of_copies = stages.normalized(copies.drop(columns=["of", "field"]), choices)
     stated = uncertain_inputs(filled, of_copies, reference)
@@ -182,7 +182,7 @@ def of_footprints(
     values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
     routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
     amount, spreads = _totals(values, log_sd, routes, reference, profile)
-    carbon, runs = amount["total_kgco2e"], len(valid)
+    carbon, runs = amount["total_kgco2e"], len(accepted)
     tried["row"] = np.arange(runs, runs + len(tried))
     stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
     shown = ["run_id", "model_name", "quality_tier", "share_imputed", "total_kgco2e"]
@@ -236,7 +236,7 @@ def _totals(
 
 
 def _kinds(
-    valid: pd.DataFrame,
+    accepted: pd.DataFrame,
     provenance: pd.DataFrame,
     inputs: UncertainInputs,
     spreads: Mapping[str, uncertainty.Spread],
@@ -250,9 +250,9 @@ def _kinds(
     named = provenance.groupby(["field", "basis", "rule", "factor_id"], dropna=False).ngroup()
     by_run = named.groupby(provenance["run_id"]).agg(lambda rows: hash(tuple(rows)))
     parts = {
-        "factors_key": factors_used.factors_key(valid),
-        "rules": valid["run_id"].map(by_run),
-        "predicted": np.zeros(len(valid), dtype=int),
+        "factors_key": factors_used.factors_key(accepted),
+        "rules": accepted["run_id"].map(by_run),
+        "predicted": np.zeros(len(accepted), dtype=int),
     }
     rows = provenance[provenance["basis"] == Basis.PREDICTED]
     predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
@@ -262,8 +262,8 @@ def _kinds(
             [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
         )
         parts[name] = np.round(np.where(moves, log_sd, 0.0), 9)
-        alone = moves & valid["run_id"].isin(predicted.get(name, set())).to_numpy()
-        parts["predicted"] = np.where(alone, np.arange(1, len(valid) + 1), parts["predicted"])
+        alone = moves & accepted["run_id"].isin(predicted.get(name, set())).to_numpy()
+        parts["predicted"] = np.where(alone, np.arange(1, len(accepted) + 1), parts["predicted"])
     kind = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup().to_numpy()
     first = pd.Series(np.arange(len(kind))).groupby(kind).first().to_numpy()
     return np.asarray(first[kind])
@@ -352,7 +352,7 @@ def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_one_field_disclosed(
-    valid: pd.DataFrame, normalized: pd.DataFrame, missing: pd.DataFrame
+    accepted: pd.DataFrame, normalized: pd.DataFrame, missing: pd.DataFrame
 ) -> pd.DataFrame:
     """Return a copy of a run for each of its missing fields, that field disclosed.
 
@@ -360,12 +360,12 @@ def _with_one_field_disclosed(
     """
     places = missing["run"].unique()
     known = dict(
-        zip(places, map(origins.of_run, valid.iloc[places].to_dict("records")), strict=True)
+        zip(places, map(origins.of_run, accepted.iloc[places].to_dict("records")), strict=True)
     )
-    copies = [valid.head(0).assign(of=0, field="")]
+    copies = [accepted.head(0).assign(of=0, field="")]
     for (disclose, source), rows in missing.groupby(["disclose", "field"]):
         at = rows["run"].to_numpy()
-        copy = valid.iloc[at].reset_index(drop=True)
+        copy = accepted.iloc[at].reset_index(drop=True)
         names = disclose.split()
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()

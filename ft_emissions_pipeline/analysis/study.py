@@ -412,9 +412,9 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
     return _findings(rows)
 
 
-def meters(valid: pd.DataFrame) -> pd.DataFrame:
+def meters(accepted: pd.DataFrame) -> pd.DataFrame:
     """Tell how much more each host's meter saw than software did, as `meters.calibration` has it."""
-    found = calibration(valid).rename(columns={"coefficient": "value", "host": "subject"})
+    found = calibration(accepted).rename(columns={"coefficient": "value", "host": "subject"})
     return _findings(
         found.assign(finding="meter", statistic="meter_over_software").to_dict("records")
     )
@@ -423,7 +423,7 @@ def meters(valid: pd.DataFrame) -> pd.DataFrame:
 def studied(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    valid: pd.DataFrame,
+    accepted: pd.DataFrame,
     run_impacts: pd.DataFrame,
     model_events: pd.DataFrame,
     models: pd.DataFrame,
@@ -434,7 +434,7 @@ def studied(
 
     Parameters
     ----------
-    normalized, provenance, valid, run_impacts, model_events : DataFrame
+    normalized, provenance, accepted, run_impacts, model_events : DataFrame
         Tables `normalized_runs`, `field_provenance`, `validated_runs`, `run_impacts`, `model_events`.
     models : DataFrame
         Reference table `models`.
@@ -454,7 +454,7 @@ def studied(
             distilled(runs, models),
             several_gpus(runs),
             pre_training(run_impacts, model_events),
-            meters(valid),
+            meters(accepted),
         )
     )
     missing = [

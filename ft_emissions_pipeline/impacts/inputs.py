@@ -16,7 +16,7 @@ from ft_emissions_pipeline.normalize.energy import (
     POWER_INPUTS,
     POWER_MODEL,
 )
-from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
+from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
 from ft_emissions_pipeline.reference import Reference, default
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.token_time import MODEL_ID
@@ -125,4 +125,4 @@ def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
 SOFTWARE = "gsd_software_measured"
 
 
-_BY_SOFTWARE = [field for field, (measured, _) in LOGGED_SPREAD.items() if measured == SOFTWARE]
+_BY_SOFTWARE = [field for field, (measured, _) in LOGGED_GSD.items() if measured == SOFTWARE]

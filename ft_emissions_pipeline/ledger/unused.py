@@ -111,7 +111,7 @@ def _of_usage(versions: pd.DataFrame, usage: pd.DataFrame) -> pd.DataFrame:
             ),
         ),
     }
-    return _rows(usage, {code: (broken & counted, why) for code, (broken, why) in checks.items()})
+    return _rows(usage, {code: (breaks & counted, why) for code, (breaks, why) in checks.items()})
 
 
 def _in_service(
@@ -192,8 +192,8 @@ def _rows(
     """Return a row of quarantine for each record that breaks a check; the first one wins."""
     taken = np.zeros(len(records), dtype=bool)
     found = []
-    for code, (broken, why) in checks.items():
-        for _, row in records[broken & ~taken].iterrows():
+    for code, (breaks, why) in checks.items():
+        for _, row in records[breaks & ~taken].iterrows():
             raw = row.drop(["source_uri", "source_record"]).dropna().to_dict()
             found.append(
                 {
@@ -204,5 +204,5 @@ def _rows(
                     "raw": json.dumps(raw, default=str, ensure_ascii=False)[:500],
                 }
             )
-        taken |= broken
+        taken |= breaks
     return pd.DataFrame(found)

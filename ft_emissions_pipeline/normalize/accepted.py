@@ -36,13 +36,15 @@ def accepted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         Tables `runs` and `quarantine`: what breaks a row rule after joining, or leaves nothing to
         compute from.
     """
-    whole, problems = row_rules.split(runs, RUNS)
-    broken = runs.loc[problems.index, ["source_uri", "source_record"]].assign(
-        reason_code=problems["reason_code"], reason=problems["reason"]
+    whole, found = row_rules.split(runs, RUNS)
+    rule_breakers = runs.loc[found.index, ["source_uri", "source_record"]].assign(
+        reason_code=found["reason_code"], reason=found["reason"]
     )
     empty_handed = _refusals(whole)
     kept = whole[~whole["run_id"].isin(empty_handed["run_id"])].reset_index(drop=True)
-    refused = [frame for frame in (broken, empty_handed.drop(columns="run_id")) if len(frame)]
+    refused = [
+        frame for frame in (rule_breakers, empty_handed.drop(columns="run_id")) if len(frame)
+    ]
     return kept, conform(pd.concat(refused), QUARANTINE) if refused else empty(QUARANTINE)
 
 

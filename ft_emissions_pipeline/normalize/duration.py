@@ -96,8 +96,8 @@ def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
         context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
     )
     spread = np.hypot(
-        context.spread("tokens_padded", frame.index),
-        context.spread("model_parameters", frame.index),
+        context.log_sd_of("tokens_padded", frame.index),
+        context.log_sd_of("model_parameters", frame.index),
     )
     flop = training_flop(work.flop_parameters + work.flop_attention, 1.0, frame["tokens_padded"])
     return Offer(flop, model_row["factor_id"].fillna("methodology/flop_from_tokens"), spread)
@@ -146,9 +146,9 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
     # The interval for tokens of unknown length holds their spread already.
     log_sd = np.sqrt(
         log_sd**2
-        + np.where(usual, 0.0, context.spread("tokens_padded", frame.index)) ** 2
-        + context.spread("gpu_count", frame.index) ** 2
-        + context.spread("model_parameters", frame.index) ** 2
+        + np.where(usual, 0.0, context.log_sd_of("tokens_padded", frame.index)) ** 2
+        + context.log_sd_of("gpu_count", frame.index) ** 2
+        + context.log_sd_of("model_parameters", frame.index) ** 2
     )
     startup, startup_log_sd = _startup(frame, context)
     total = uncertainty.propagate(

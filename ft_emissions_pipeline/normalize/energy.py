@@ -91,7 +91,7 @@ def flat_gpu_power_w(reference: Reference) -> float:
 
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
-    spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
+    spreads = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
     logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
@@ -116,12 +116,14 @@ def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _metered(frame: pd.DataFrame, context: Context) -> Offer:
-    return Offer(frame["meter_energy_kwh"], log_sd=context.spread("meter_energy_kwh", frame.index))
+    return Offer(
+        frame["meter_energy_kwh"], log_sd=context.log_sd_of("meter_energy_kwh", frame.index)
+    )
 
 
 def _components(frame: pd.DataFrame, context: Context) -> Offer:
     energy = frame[list(COMPONENTS)].sum(axis=1, min_count=len(COMPONENTS))
-    errors = [frame[name] * context.spread(name, frame.index) for name in COMPONENTS]
+    errors = [frame[name] * context.log_sd_of(name, frame.index) for name in COMPONENTS]
     squares = sum(error**2 for error in errors)
     return Offer(energy, log_sd=(np.sqrt(squares) / energy.where(energy > 0)).fillna(0.0))
 
@@ -141,14 +143,14 @@ def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
     gpus = frame["gpu_energy_kwh"].to_numpy(dtype=float)
     if context.profile.flat_gpu_power:
         gpus = gpus * np.nan
-    spreads = {name: context.spread(name, frame.index) for name in POWER_INPUTS}
+    spreads = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         both = inputs["gpu_energy_kwh"] + rest_energy(inputs, context.profile)
         return {"it_energy_kwh": both}
 
     values["gpu_energy_kwh"] = gpus
-    spreads["gpu_energy_kwh"] = context.spread("gpu_energy_kwh", frame.index)
+    spreads["gpu_energy_kwh"] = context.log_sd_of("gpu_energy_kwh", frame.index)
     spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
     return Offer(
         pd.Series(energy(values)["it_energy_kwh"], index=frame.index), log_sd=spread.log_sd

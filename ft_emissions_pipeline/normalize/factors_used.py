@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.normalize.duration import is_timed
-from ft_emissions_pipeline.normalize.filling import LOGGED_SPREAD
+from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
@@ -155,9 +155,9 @@ def _named(
     """Return (factors_key, factor_id) of the rows that provenance names, or that stand behind it."""
     logged = provenance["rule"] == "as_logged"
     spread = provenance[logged].drop_duplicates(["run_id", "field"])
-    spread = spread[spread["field"].isin(LOGGED_SPREAD)]
+    spread = spread[spread["field"].isin(LOGGED_GSD)]
     gsd = [
-        "defaults/" + LOGGED_SPREAD[field][0 if basis == Basis.MEASURED else 1]
+        "defaults/" + LOGGED_GSD[field][0 if basis == Basis.MEASURED else 1]
         for field, basis in zip(spread["field"], spread["basis"], strict=True)
     ]
     named = provenance.dropna(subset=["factor_id"])

@@ -36,7 +36,7 @@ class Context:
     basis: dict[str, pd.Series] = field(default_factory=dict)
     rules: dict[str, pd.Series] = field(default_factory=dict)
 
-    def spread(self, name: str, index: pd.Index) -> np.ndarray:
+    def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
         if name not in self.log_sd:
             return np.zeros(len(index))
@@ -109,7 +109,7 @@ def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
     return names.map(notes).astype("str")
 
 
-LOGGED_SPREAD = {
+LOGGED_GSD = {
     "meter_energy_kwh": ("gsd_meter", "gsd_disclosed"),
     "it_energy_kwh": ("gsd_software_measured", "gsd_disclosed"),
     "gpu_energy_kwh": ("gsd_measured", "gsd_disclosed"),
@@ -125,7 +125,7 @@ LOGGED_SPREAD = {
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
-DOUBTED_SPREAD = {"energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown")}
+DOUBTED_GSD = {"energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown")}
 """Repair -> the number that it puts in doubt, unless another log measured it, and its spread then."""
 
 PROVENANCE_PARTS = (
@@ -249,14 +249,14 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
     format_codes, formats = pd.factorize(frame["source_format"])
     known = frame["origins"].map(origins.from_json, na_action="ignore").to_numpy(dtype="object")
     joined = frame["origins"].notna().to_numpy()
-    gsds = {gsd for pair in LOGGED_SPREAD.values() for gsd in pair}
-    gsds |= {gsd for _, gsd in DOUBTED_SPREAD.values()}
+    gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
+    gsds |= {gsd for _, gsd in DOUBTED_GSD.values()}
     log_gsd = {
         gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
     }
     doubts = {
         number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd])
-        for word, (number, gsd) in DOUBTED_SPREAD.items()
+        for word, (number, gsd) in DOUBTED_GSD.items()
     }
     pieces = []
     for name in RUN_FIELDS:
@@ -269,8 +269,8 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         for place in np.flatnonzero(joined[at]):
             basis[place], sources[place] = known[at[place]][name]
         log_sd: float | np.ndarray = 0.0
-        if name in LOGGED_SPREAD:
-            measured, other = (log_gsd[gsd][at] for gsd in LOGGED_SPREAD[name])
+        if name in LOGGED_GSD:
+            measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
             log_sd = np.where(basis == Basis.MEASURED, measured, other)
         if name in doubts:
             doubted, wider = (each[at] for each in doubts[name])

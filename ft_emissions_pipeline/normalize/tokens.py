@@ -131,7 +131,7 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
     tokens = tokens / (1 - share.value)
     spread = np.hypot(
         uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
-        context.spread("model_parameters", frame.index),
+        context.log_sd_of("model_parameters", frame.index),
     )
     return Offer(_at_least_unpadded(tokens, frame), share.factor_id, spread)
 

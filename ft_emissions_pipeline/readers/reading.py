@@ -494,14 +494,14 @@ def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | 
     raise RefusalError(msg, "bad_timestamp")
 
 
-def problems(
+def refused_rows(
     rows: int,
     checks: Sequence[row_rules.Check],
     record: Callable[[int], str],
     raw: Callable[[int], str],
 ) -> list[Refused]:
     """Return the first problem of each row that breaks a check, as refused records."""
-    found = row_rules.first_problems(rows, checks)
+    found = row_rules.first_refusals(rows, checks)
     return [
         (record(position), code, reason, raw(position))
         for position, code, reason in zip(

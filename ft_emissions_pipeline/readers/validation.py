@@ -39,11 +39,15 @@ _FEW = 100
 def validated(reading: Reading, settings: Settings) -> Reading:
     """Return a reading without secrets, and with every row that breaks its table's rules in quarantine."""
     latest = settings.now + _TOLERANCE
-    runs, bad_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
-    usage, bad_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
-    telemetry, bad_telemetry = _checked(_clean(reading.telemetry), TELEMETRY, _FILLED_LATER, latest)
-    events, bad_events = _checked(_clean(reading.events), MODEL_EVENTS, _FILLED_LATER[2:], latest)
-    found = [*bad_runs, *bad_usage, *bad_telemetry, *bad_events]
+    runs, refused_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
+    usage, refused_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
+    telemetry, refused_telemetry = _checked(
+        _clean(reading.telemetry), TELEMETRY, _FILLED_LATER, latest
+    )
+    events, refused_events = _checked(
+        _clean(reading.events), MODEL_EVENTS, _FILLED_LATER[2:], latest
+    )
+    found = [*refused_runs, *refused_usage, *refused_telemetry, *refused_events]
     quarantine = _clean(reading.quarantine)
     if found:
         both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
@@ -87,21 +91,21 @@ def _checked(
 ) -> tuple[pd.DataFrame, list[Refused]]:
     if frame.empty:
         return frame, []
-    good, broken = rows.split(frame, table, ignore)
+    accepted, found = rows.split(frame, table, ignore)
     refused = [
         (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
-        for row in broken.itertuples()
+        for row in found.itertuples()
     ]
-    late, code = _in_future(good, latest)
+    late, code = _in_future(accepted, latest)
     if not late.any():
-        return good.reset_index(drop=True), refused
-    for _, row in good[late].iterrows():
+        return accepted.reset_index(drop=True), refused
+    for _, row in accepted[late].iterrows():
         reason = (
             f"the record is of {_when(row)}, after {latest}: a wrong clock or time zone; "
             "correct it, or set the time zone of the logs"
         )
         refused.append((row["source_record"], code, reason, _raw(row)))
-    return good[~late].reset_index(drop=True), refused
+    return accepted[~late].reset_index(drop=True), refused
 
 
 def _in_future(frame: pd.DataFrame, latest: pd.Timestamp) -> tuple[pd.Series, str]:

@@ -45,10 +45,10 @@ def split(
 
     Returns
     -------
-    good : pandas.DataFrame
-        The rows without a problem, unchanged.
-    problems : pandas.DataFrame
-        source_record, reason_code, reason: one row per refused row, its first problem, with the
+    accepted : pandas.DataFrame
+        The rows that keep it, unchanged.
+    refused : pandas.DataFrame
+        source_record, reason_code, reason: one row per refused row, its first reason, with the
         refused row's index label. Without a source_record column the table's key stands in.
 
     Raises
@@ -64,9 +64,9 @@ def split(
     if absent:
         msg = f"table {table.name} needs column(s) {', '.join(absent)}; give them or ignore them"
         raise ValueError(msg)
-    found = first_problems(len(frame), _checks(frame, table, ignore))
+    found = first_refusals(len(frame), _checks(frame, table, ignore))
     if found.empty:
-        return frame, _no_problems().copy(deep=False)
+        return frame, _no_refusals().copy(deep=False)
     positions = found.index.to_numpy()
     refused = frame.iloc[positions]
     found.index = refused.index
@@ -77,29 +77,29 @@ def split(
 _COLUMNS = ["source_record", "reason_code", "reason"]
 
 
-def first_problems(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
+def first_refusals(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
     """Return reason_code and reason of each row that breaks a check, by position; the first one wins."""
     taken = np.zeros(rows, dtype=bool)
     positions: list[int] = []
     codes: list[str] = []
     reasons: list[str] = []
-    for broken, code, reason in checks:
-        if not broken.any():
+    for breaks, code, reason in checks:
+        if not breaks.any():
             continue
-        fresh = np.flatnonzero(broken & ~taken)
+        fresh = np.flatnonzero(breaks & ~taken)
         taken[fresh] = True
         positions += fresh.tolist()
         codes += [code] * len(fresh)
         reasons += [reason(position) for position in fresh.tolist()]
     if not positions:
-        return _no_problems().copy(deep=False)
+        return _no_refusals().copy(deep=False)
     found = pd.DataFrame({"reason_code": codes, "reason": reasons}, index=positions, dtype="str")
     return found.sort_index()
 
 
 @cache
-def _no_problems() -> pd.DataFrame:
-    """Return problems without rows, made once: most files have none."""
+def _no_refusals() -> pd.DataFrame:
+    """Return refusals without rows, made once: most files have none."""
     return pd.DataFrame(columns=_COLUMNS, index=pd.Index([], dtype="int64"), dtype="str")
 
 

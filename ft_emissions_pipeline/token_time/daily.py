@@ -26,7 +26,7 @@ TAUGHT = ("offsets", "own_width")
 def prior_of(reference: Reference) -> Model:
     """Return the packaged prior, or one fitted anew where the reference has other rows to fit it from."""
     shipped = packaged()
-    if shipped.training["rows_hash"] == own_runs.calibration_hash(reference):
+    if shipped.training["rows_hash"] == own_runs.training_rates_hash(reference):
         return shipped
     return _fitted(reference.version, reference)
 

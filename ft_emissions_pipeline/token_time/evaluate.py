@@ -2,7 +2,7 @@
 
 Put here: leave-one-source-out predictions, the errors of them, baselines, what rows of a source teach about its
 others, the tables. Keep out: fits
-(`fit.py`), and what enters them (`calibration.py`).
+(`fit.py`), and what enters them (`training_rates.py`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.token_time import fit, power
-from ft_emissions_pipeline.token_time.calibration import (
-    Rows,
-    fit_power,
-    power_inputs,
-    power_rows,
-    rated_rows,
-    shares,
-)
 from ft_emissions_pipeline.token_time.flops import PARAMETER_PASSES, passes
 from ft_emissions_pipeline.token_time.model import (
     HARDWARE_UNKNOWN,
@@ -42,6 +34,14 @@ from ft_emissions_pipeline.token_time.prior import (
     width_of,
 )
 from ft_emissions_pipeline.token_time.throughput import NAMES
+from ft_emissions_pipeline.token_time.training_rates import (
+    Rows,
+    fit_power,
+    power_inputs,
+    power_rows,
+    rated_rows,
+    shares,
+)
 from ft_emissions_pipeline.token_time.workload import Workload
 from ft_emissions_pipeline.uncertainty import Floats
 

@@ -1,7 +1,7 @@
 """The fitted model: what is stored of it on a day, and its predictions with their intervals.
 
 Put here: the artefact (JSON and rows of table `token_time_model`), and time per token by it. Keep
-out: the fits (`fit.py`, `calibration.py`, `own_runs.py`), and which runs need a prediction (`normalize`).
+out: the fits (`fit.py`, `training_rates.py`, `own_runs.py`), and which runs need a prediction (`normalize`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GROUPS = (KNOWN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN)
 """What is known of a run; each group has an interval of its own."""
 
 RANGED = ("parameters", "length", "tokens", "gpus", "peak_16bit")
-"""Parts of a workload whose range in the calibration says how far it reaches."""
+"""Parts of a workload whose range in the training rates says how far it reaches."""
 
 CHUNK = 100_000
 """Rows predicted at once: bounds the memory of millions of runs."""
@@ -102,7 +102,7 @@ def from_json(text: str) -> Model:
 
 @lru_cache(maxsize=1)
 def packaged() -> Model:
-    """Return the model that comes with the package, fitted on the calibration alone."""
+    """Return the model that comes with the package, fitted on the training rates alone."""
     return from_json(prior_file().read_text(encoding="utf-8"))
 
 
@@ -110,7 +110,7 @@ def packaged() -> Model:
 class Prediction:
     """Of each run: log seconds per token of one accelerator, its log standard deviation, and more.
 
-    `busy` is the share of the time that computes; `beyond` names what lies outside the calibration.
+    `busy` is the share of the time that computes; `beyond` names what lies outside the training rates.
     """
 
     log_s: Floats

@@ -25,7 +25,7 @@ FOLDS = 5
 MEMBERS = ("gpu_id", "family")
 
 
-def calibration_hash(reference: Reference) -> str:
+def training_rates_hash(reference: Reference) -> str:
     """Return the hash of the rows from which the prior is fitted."""
     rows = "".join(reference.tables["calibration"]["row_hash"])
     return hashlib.sha256(rows.encode()).hexdigest()[:12]
@@ -89,4 +89,4 @@ def _error(residual: Floats) -> float:
     return round(100.0 * float(np.median(np.abs(np.expm1(-residual)))), 1)
 
 
-__all__ = ["ENOUGH", "RESIDUAL_SD", "calibration_hash", "teach"]
+__all__ = ["ENOUGH", "RESIDUAL_SD", "teach", "training_rates_hash"]

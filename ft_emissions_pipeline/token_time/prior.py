@@ -14,14 +14,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference, at_year, default, prior_file
 from ft_emissions_pipeline.token_time import fit, power
-from ft_emissions_pipeline.token_time.calibration import (
-    Rows,
-    fit_power,
-    power_inputs,
-    power_rows,
-    rated_rows,
-    shares,
-)
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, quantile_of
 from ft_emissions_pipeline.token_time.model import (
     EXTRAPOLATION_SD,
@@ -34,8 +26,16 @@ from ft_emissions_pipeline.token_time.model import (
     ranges_of,
     to_json,
 )
-from ft_emissions_pipeline.token_time.own_runs import calibration_hash
+from ft_emissions_pipeline.token_time.own_runs import training_rates_hash
 from ft_emissions_pipeline.token_time.throughput import NAMES, rate
+from ft_emissions_pipeline.token_time.training_rates import (
+    Rows,
+    fit_power,
+    power_inputs,
+    power_rows,
+    rated_rows,
+    shares,
+)
 from ft_emissions_pipeline.token_time.workload import workload
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
@@ -189,7 +189,7 @@ def fit_prior(reference: Reference) -> Model:
                "log_sd": _rounded(power.interval_width(residual) / Z_95)},
         ranges={name: (_rounded(low), _rounded(high)) for name, (low, high) in ranges_of(rows.work).items()},
         training={
-            "set": "reference_data/calibration.csv", "rows_hash": calibration_hash(reference),
+            "set": "reference_data/calibration.csv", "rows_hash": training_rates_hash(reference),
             "rows": len(rows.log_s), "power_rows": len(powers),
             "sources": sorted(rows.table["source_key"].unique()),
             "held_out": {name: round(value, 1) for name, value in errors_of(held, KNOWN).items()},

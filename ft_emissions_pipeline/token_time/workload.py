@@ -1,4 +1,4 @@
-"""What a step of a fine-tuning has to do, as arrays, from a run or a row of the calibration.
+"""What a step of a fine-tuning has to do, as arrays, from a run or a row of the training rates.
 
 Put here: a base model's dimensions, peaks of accelerators by number format, tokens of a step, and what
 stays unknown about each. Keep out: how long it takes (`throughput.py`).
@@ -246,8 +246,8 @@ def _tokens_of_micro_step(
     return np.where(known, told, product), np.where(known, 0.0, spread)
 
 
-def of_calibration(reference: Reference) -> pd.DataFrame:
-    """Return the rows of the calibration with the columns that `workload` reads."""
+def of_training_rates(reference: Reference) -> pd.DataFrame:
+    """Return the rows of the training rates with the columns that `workload` reads."""
     rows = reference.tables["calibration"]
     share = {"true": 1.0, "false": 0.0, "selective": flops.SELECTIVE_RECOMPUTED}
     return rows.assign(gradient_checkpointing=rows["gradient_checkpointing"].map(share))

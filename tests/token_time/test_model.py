@@ -143,7 +143,7 @@ def test_the_packaged_prior_is_the_fit_of_the_calibration(factors):
         rows.work, rows.log_s, rows.weights, calibration.shares(factors)
     )
     packaged = token_time.packaged()
-    assert packaged.training["rows_hash"] == own_runs.calibration_hash(factors), (
+    assert packaged.training["rows_hash"] == own_runs.training_rates_hash(factors), (
         "run `ft-emissions token-time fit` and commit what it writes"
     )
     assert theta == pytest.approx(packaged.theta, abs=1e-3)

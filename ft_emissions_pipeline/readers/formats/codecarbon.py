@@ -32,8 +32,8 @@ from ft_emissions_pipeline.readers.reading import (
     instants,
     no_usage,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     stacked,
     text_series,
     trimmed,
@@ -262,7 +262,7 @@ def _problems(
         (~values["duration"].between(0, 1e10).to_numpy(), "out_of_range",
          lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most 3.2e8; correct it"),
     ]  # fmt: skip
-    return problems(
+    return refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
     )
 

@@ -20,7 +20,7 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
     JOULES_PER_KWH,
@@ -87,7 +87,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
          lambda i: f"{cells['metric'].iloc[i]} is {cells['value'].iloc[i]}: below 0 or above 100 %; remove it"),
     ]  # fmt: skip
     records = cells["record"].to_numpy()
-    bad = problems(
+    bad = refused_rows(
         len(cells), checks, lambda i: records[i], lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
     )  # fmt: skip
     usable = known & values.notna()

@@ -21,8 +21,8 @@ from ft_emissions_pipeline.readers.reading import (
     instants,
     no_usage,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.tables import RUNS
@@ -144,7 +144,7 @@ def _problems(
         (~duration.between(0, 1e10).to_numpy(), "out_of_range",
          lambda i: f"duration(s) is {duration.iloc[i]:g}, must be above 0 and at most 3.2e8; correct it"),
     ]  # fmt: skip
-    return problems(
+    return refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
 

@@ -23,8 +23,8 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     instants,
     no_runs,
-    problems,
     quarantine_rows,
+    refused_rows,
     trimmed,
     typed,
 )
@@ -74,7 +74,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         ((model.isna() & ~_failed(cells["status"])).to_numpy(), "missing_value",
          lambda _: "model is empty; export the rows again"),
     ]  # fmt: skip
-    bad = problems(len(frame), checks, lambda i: records[i], lambda i: _raw(cells, i))
+    bad = refused_rows(len(frame), checks, lambda i: records[i], lambda i: _raw(cells, i))
     rows = pd.DataFrame(
         {
             "model_name": model,

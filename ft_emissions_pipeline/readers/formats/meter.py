@@ -18,7 +18,7 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
@@ -84,7 +84,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         (measured.isna().all(axis=1).to_numpy(), "missing_value", lambda _: "the meter read nothing; remove the line"),
         ((measured < 0).any(axis=1).to_numpy(), "out_of_range", lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
     ]  # fmt: skip
-    refused = problems(
+    refused = refused_rows(
         len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
     kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])

@@ -18,7 +18,7 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.samples import host_in, telemetry_reading, times
 from ft_emissions_pipeline.tables import rows as row_rules
@@ -73,7 +73,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
          lambda i: f"value is {values.iloc[i]:g}: below 0 or above 100 %; remove the line"),
     ]  # fmt: skip
     records = cells.index.astype("str")
-    found = problems(
+    found = refused_rows(
         len(cells), checks, lambda i: records[i], lambda i: str(cells.iloc[i].to_dict())
     )
     good = wanted.to_numpy() & ~np.isin(records, [record for record, *_ in found])

@@ -16,7 +16,7 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
@@ -86,7 +86,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         ((watts < 0).to_numpy() | ((percent < 0) | (percent > 100)).to_numpy(), "out_of_range",
          lambda i: f"{watts.iloc[i]} W at {percent.iloc[i]} %: below 0 or above 100 %; remove the line"),
     ]  # fmt: skip
-    refused = problems(
+    refused = refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
     kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])

@@ -25,8 +25,8 @@ from ft_emissions_pipeline.readers.reading import (
     instants,
     no_usage,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
@@ -101,7 +101,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
          lambda i: f"Start is {jobs['start'].iloc[i]!r}, End {jobs['end'].iloc[i]!r}; must be like 2026-03-01T12:00:00"),
     ]  # fmt: skip
     records = jobs["record"].to_numpy()
-    refused += problems(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
+    refused += refused_rows(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
     runs = _runs(jobs, seconds, started, ended)
     runs = runs[~runs["source_record"].isin([record for record, *_ in refused])]
     good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)

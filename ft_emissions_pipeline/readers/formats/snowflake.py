@@ -19,8 +19,8 @@ from ft_emissions_pipeline.readers.reading import (
     instants,
     no_usage,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.tables import RUNS
@@ -56,7 +56,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     tokens, bad_tokens = numbers(cells["tokens"])
     none = (tokens.isna() | (tokens == 0)).to_numpy() & ~bad_tokens
     lines = cells.index.astype("str")
-    bad = problems(
+    bad = refused_rows(
         len(cells),
         [
             (bad_end, "bad_timestamp",

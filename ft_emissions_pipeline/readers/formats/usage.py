@@ -22,8 +22,8 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     no_runs,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.readers.shared.usage_days import with_hours
@@ -97,7 +97,7 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
             "source_record": records,
         }
     )
-    bad = problems(len(usage), checks, lambda i: str(records[i]), lambda i: _raw(cells.iloc[i]))
+    bad = refused_rows(len(usage), checks, lambda i: str(records[i]), lambda i: _raw(cells.iloc[i]))
     good = ~pd.Series(records, dtype="str").isin([record for record, *_ in bad]).to_numpy()
     filled = typed(usage.reindex(columns=list(USAGE_COLUMNS))[good], USAGE, USAGE_COLUMNS)
     filled = _with_hours(filled, times[good].reset_index(drop=True))

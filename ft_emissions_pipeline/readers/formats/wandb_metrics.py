@@ -25,7 +25,7 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.samples import (
@@ -104,7 +104,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             (outside.to_numpy(), "out_of_range", _says(frame[name], "below 0 or above 100 %")),
         ]
         values.setdefault((run or run_of(uri), label, device), {})[_FIELDS[metric]] = read_values
-    bad_rows = problems(
+    bad_rows = refused_rows(
         len(frame), checks, lambda i: records[i], lambda i: str(frame.iloc[i].dropna().to_dict())
     )
     good = ~np.isin(records, [record for record, *_ in bad_rows])

@@ -22,8 +22,8 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     Refused,
     no_runs,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.tables import EARLIEST, USAGE
@@ -88,9 +88,11 @@ def reading_of_buckets(
     Reading
         A row per day, model and series. Of two counts of one span and series the later one stands.
     """
-    bad = problems(len(buckets), _checks(buckets), lambda i: buckets["source_record"].iloc[i], raw)
+    bad = refused_rows(
+        len(buckets), _checks(buckets), lambda i: buckets["source_record"].iloc[i], raw
+    )
     if bad:
-        broken = row_rules.first_problems(len(buckets), _checks(buckets)).index
+        broken = row_rules.first_refusals(len(buckets), _checks(buckets)).index
         buckets = buckets.drop(index=buckets.index[broken])
     key = ["model_name", "series", "start", "end"]
     distinct = buckets.drop_duplicates(key, keep="last")

@@ -17,7 +17,7 @@ from ft_emissions_pipeline.token_time.throughput import rate
 from ft_emissions_pipeline.token_time.workload import (
     FORMATS,
     Workload,
-    of_calibration,
+    of_training_rates,
     peak,
     workload,
 )
@@ -67,7 +67,7 @@ def above_peak(work: Workload, log_s: Floats) -> np.ndarray:
 
 def rated_rows(reference: Reference) -> Rows:
     """Return the rows that tell a rate and are flagged for nothing."""
-    table = of_calibration(reference)
+    table = of_training_rates(reference)
     seconds = seconds_per_token(table)
     keep = np.isfinite(seconds) & table["flag"].isna().to_numpy()
     table = table[keep].reset_index(drop=True)
@@ -76,7 +76,7 @@ def rated_rows(reference: Reference) -> Rows:
 
 def power_rows(reference: Reference) -> pd.DataFrame:
     """Return the rows that tell an accelerator's power at no lowered limit."""
-    table = of_calibration(reference)
+    table = of_training_rates(reference)
     return table[table["mean_gpu_power_w"].notna() & table["flag"].isna()].reset_index(drop=True)
 
 
