@@ -37,8 +37,8 @@ def is_timed(frame: pd.DataFrame) -> pd.Series:
 def _default(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
-        spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
+        log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
+        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, log_sd)
 
     return offer
 
@@ -57,11 +57,11 @@ def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
         context.reference, "models", frame["model_id"], ["parameters", "family"], on=frame["date"]
     )
     found = resolve(context.reference, "models", frame["base_model"])
-    spread = row["family"].map(_spread_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
-    return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=spread)
+    log_sd = row["family"].map(_log_sd_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
+    return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=log_sd)
 
 
-def _spread_of_family(context: Context) -> pd.Series:
+def _log_sd_of_family(context: Context) -> pd.Series:
     """Return how far sizes lie apart within a family of models, for names that leave the size open."""
     models = context.reference.tables["models"].dropna(subset=["parameters"])
     return np.log(models["parameters"]).groupby(models["family"]).std()
@@ -95,12 +95,12 @@ def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
     model_row = take(
         context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
     )
-    spread = np.hypot(
+    log_sd = np.hypot(
         context.log_sd_of("tokens_padded", frame.index),
         context.log_sd_of("model_parameters", frame.index),
     )
     flop = training_flop(work.flop_parameters + work.flop_attention, 1.0, frame["tokens_padded"])
-    return Offer(flop, model_row["factor_id"].fillna("methodology/flop_from_tokens"), spread)
+    return Offer(flop, model_row["factor_id"].fillna("methodology/flop_from_tokens"), log_sd)
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndar
     usual = default(context.reference, "startup_s", frame["date"])
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
-    spread = np.where(
+    log_sd = np.where(
         managed,
         uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
         uncertainty.log_sd_of_interval(usual.p05, usual.p95),
     )
-    return service["startup_s"].where(managed, usual.value).to_numpy(dtype=float), spread
+    return service["startup_s"].where(managed, usual.value).to_numpy(dtype=float), log_sd
 
 
 def _time(part: str) -> Answer:
@@ -198,8 +198,8 @@ def _time(part: str) -> Answer:
         if part == "reserved":
             usual = default(context.reference, "startup_s", frame["date"]).factor_id
             factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
-        spread = getattr(times, f"{part}_log_sd")
-        return Offer(values.where(np.isfinite(values)), factor_id, spread, times.note)
+        log_sd = getattr(times, f"{part}_log_sd")
+        return Offer(values.where(np.isfinite(values)), factor_id, log_sd, times.note)
 
     return offer
 
@@ -218,9 +218,9 @@ def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
 
 def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
     row = default(context.reference, "reserved_per_active", frame["date"])
-    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
+    log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
     reserved = (frame["active_s"] * row.value).where(frame["active_s"] > 0)
-    return Offer(reserved, row.factor_id, spread)
+    return Offer(reserved, row.factor_id, log_sd)
 
 
 def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
@@ -261,15 +261,15 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     )  # fmt: skip
     gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"])
     idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
-    values, spread = np.full(len(frame), np.nan), np.zeros(len(frame))
+    values, log_sd = np.full(len(frame), np.nan), np.zeros(len(frame))
     for model, days in models_by_day(context.token_time):
         at = frame["date"].isin(days).to_numpy()
         power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
         span = np.maximum(power - idle[at], 1e-3)
         values[at] = np.minimum(span / (1.0 - idle[at]), 1.0)
         of_time = np.exp(model.power["log_exponent"]) * times.active_log_sd[at] * logged[at]
-        spread[at] = np.hypot(model.power["log_sd"] * power / span, of_time)
-    return Offer(pd.Series(values, index=frame.index), times.version, np.nan_to_num(spread))
+        log_sd[at] = np.hypot(model.power["log_sd"] * power / span, of_time)
+    return Offer(pd.Series(values, index=frame.index), times.version, np.nan_to_num(log_sd))
 
 
 MODEL = (

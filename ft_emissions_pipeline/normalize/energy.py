@@ -91,18 +91,18 @@ def flat_gpu_power_w(reference: Reference) -> float:
 
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
-    spreads = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
+    log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
     logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
-    spreads["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
+    log_sds["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
         found = modelled_it_energy({**inputs, **draw}, context.profile, flat)
         return {"it_energy_kwh": found}
 
-    spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
+    spread = uncertainty.propagate(energy, values, log_sds)["it_energy_kwh"]
     return Offer(
         pd.Series(energy(values)["it_energy_kwh"], index=frame.index),
         log_sd=spread.log_sd,
@@ -143,15 +143,15 @@ def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
     gpus = frame["gpu_energy_kwh"].to_numpy(dtype=float)
     if context.profile.flat_gpu_power:
         gpus = gpus * np.nan
-    spreads = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
+    log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         both = inputs["gpu_energy_kwh"] + rest_energy(inputs, context.profile)
         return {"it_energy_kwh": both}
 
     values["gpu_energy_kwh"] = gpus
-    spreads["gpu_energy_kwh"] = context.log_sd_of("gpu_energy_kwh", frame.index)
-    spread = uncertainty.propagate(energy, values, spreads)["it_energy_kwh"]
+    log_sds["gpu_energy_kwh"] = context.log_sd_of("gpu_energy_kwh", frame.index)
+    spread = uncertainty.propagate(energy, values, log_sds)["it_energy_kwh"]
     return Offer(
         pd.Series(energy(values)["it_energy_kwh"], index=frame.index), log_sd=spread.log_sd
     )

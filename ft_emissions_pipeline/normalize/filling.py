@@ -180,8 +180,8 @@ def apply(
             column = pd.Series(index=frame.index, dtype=values.dtype)
         column.loc[taken] = values.to_numpy()
         frame[rule.field] = column
-        spread = _part(offer.log_sd, answered)
-        _remember(context, rule.field, frame.index, taken, spread, rule.basis)
+        log_sd = _part(offer.log_sd, answered)
+        _remember(context, rule.field, frame.index, taken, log_sd, rule.basis)
         named = context.rules.setdefault(rule.field, pd.Series(index=frame.index, dtype="str"))
         named.loc[taken] = rule.name
         pieces.append(_piece(frame, rule, offer, taken, answered, context.reference))

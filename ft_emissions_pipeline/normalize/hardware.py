@@ -81,11 +81,11 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 def _of_managed(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = managed_rows(frame, context)
-        spread: object = 0.0
+        log_sd: object = 0.0
         if f"{column}_p05" in row:
-            spread = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
+            log_sd = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
         note = None if column == "gpu_count" else _unknown_on_service(column, frame, context)
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread, note=note)
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd, note=note)
 
     return offer
 
@@ -176,8 +176,8 @@ def _name_from(column: str) -> Answer:
 def _gpu_factor(column: str, target: str) -> Rule:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = take(context.reference, "gpus", frame["gpu_id"], [column], on=frame["date"])
-        spread = context.log_gsd("gsd_hardware_power", frame["date"])
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=spread)
+        log_sd = context.log_gsd("gsd_hardware_power", frame["date"])
+        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd)
 
     return Rule(
         target,
@@ -191,11 +191,11 @@ def _gpu_factor(column: str, target: str) -> Rule:
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = take(context.reference, table, frame[id_column], [value, low, high], on=frame["date"])
-        spread = uncertainty.log_sd_of_interval(row[low], row[high])
+        log_sd = uncertainty.log_sd_of_interval(row[low], row[high])
         if table == "gpu_embodied":
             others = alternatives_log_sd(context.reference, table, frame[id_column])
-            spread = np.maximum(spread, others)
-        return Offer(row[value], factor_id=row["factor_id"], log_sd=spread)
+            log_sd = np.maximum(log_sd, others)
+        return Offer(row[value], factor_id=row["factor_id"], log_sd=log_sd)
 
     return offer
 
@@ -205,10 +205,10 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
         where={"method": "instance_share"}, on=frame["date"],
     )  # fmt: skip
-    spread = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
+    log_sd = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
     wanted = context.profile.instance_embodied_as_gpu
     values = row["embodied_kgco2e"] if wanted else row["embodied_kgco2e"] * np.nan
-    return Offer(values, factor_id=row["factor_id"], log_sd=spread)
+    return Offer(values, factor_id=row["factor_id"], log_sd=log_sd)
 
 
 def _server_factor(column: str, target: str) -> Rule:
@@ -216,8 +216,8 @@ def _server_factor(column: str, target: str) -> Rule:
         row = take(context.reference, "servers", frame["server_id"], [column], on=frame["date"])
         values = row[column] * frame["server_count"] if column == "cpu_count" else row[column]
         power = context.log_gsd("gsd_hardware_power", frame["date"])
-        spread = 0.0 if column == "cpu_count" else power
-        return Offer(values, factor_id=row["factor_id"], log_sd=spread)
+        log_sd = 0.0 if column == "cpu_count" else power
+        return Offer(values, factor_id=row["factor_id"], log_sd=log_sd)
 
     return Rule(
         target,
@@ -241,8 +241,8 @@ def _without_gpu(target: str) -> Rule:
 def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
-        spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, spread)
+        log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
+        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, log_sd)
 
     return offer
 

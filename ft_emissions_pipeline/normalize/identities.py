@@ -58,7 +58,7 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
             guessed[doubtful],
             vague[doubtful],
         )
-        wide, of_variants = _spreads_over(reference, field)
+        wide, of_variants = _log_sds_over(reference, field)
         variant = run_id.map(of["value"]).map(_variant_family).map(of_variants).fillna(0.0)
         extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
         low, high = changed.loc[rows, "p05"], changed.loc[rows, "p95"]
@@ -91,7 +91,7 @@ _COLUMN_OF = {
 }
 
 
-def _spreads_over(reference: Reference, field: str) -> tuple[float, pd.Series]:
+def _log_sds_over(reference: Reference, field: str) -> tuple[float, pd.Series]:
     """Return a factor's log standard deviation over all devices or places, and by family."""
     table, column = _COLUMN_OF[field]
     rows = reference.tables[table]

@@ -155,7 +155,7 @@ def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None =
         another_year = (found["match"] != "same_year") * context.log_gsd(
             "gsd_grid_earlier_year", frame["date"]
         )
-        spread = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
+        log_sd = np.hypot(context.log_gsd(gsd, frame["date"]), another_year)
         if other is not None:
             equal = pd.DataFrame({"zone_type": other[0], "zone": other[1](frame, context)})
             says = at_year(
@@ -163,11 +163,11 @@ def _grid(zone_type: str, keys: Keys, gsd: str, other: tuple[str, Keys] | None =
             )["value"]
             # Root mean square over the two, the one that is taken being at no distance.
             apart = np.abs(np.log(says / found["value"])) / np.sqrt(2)
-            spread = np.maximum(spread, apart.fillna(0.0))
+            log_sd = np.maximum(log_sd, apart.fillna(0.0))
         return Offer(
             found["value"] / GRAMS_PER_KG,
             factor_id=found["factor_id"],
-            log_sd=spread,
+            log_sd=log_sd,
             note=_match(found),
         )
 
@@ -246,8 +246,8 @@ def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         row = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
         others = alternatives_log_sd(context.reference, "electricity_water", wanted)
-        spread = np.maximum(context.log_gsd(gsd, frame["date"]), others)
-        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=spread)
+        log_sd = np.maximum(context.log_gsd(gsd, frame["date"]), others)
+        return Offer(row["l_per_kwh"], factor_id=row["factor_id"], log_sd=log_sd)
 
     return offer
 

@@ -74,7 +74,7 @@ def _of_epochs(
 ) -> Offer:
     stated = frame["epochs"].where(frame["epochs"] > 0)
     sequences = frame["steps"] * _sequences_per_step(frame, context)
-    values, spreads, notes = {}, {}, {}
+    values, log_sds, notes = {}, {}, {}
     for at, run in frame[known].iterrows():
         limit, multiple = run["sequence_length"], run["pad_to_multiple_of"]
         epoch = epoch_of(
@@ -85,15 +85,15 @@ def _of_epochs(
         )
         passes = next((x for x in (stated[at], sequences[at] / epoch.examples) if x > 0), 1.0)
         values[at] = epoch.tokens * passes
-        spreads[at] = epoch.deviation / epoch.tokens / np.sqrt(passes) if epoch.tokens else 0.0
+        log_sds[at] = epoch.deviation / epoch.tokens / np.sqrt(passes) if epoch.tokens else 0.0
         notes[at] = f"{epoch.words} = {epoch.tokens:.10g} tokens an epoch, x {passes:.6g} epochs"
     index = frame.index
     tokens = pd.Series(values, dtype="float64").reindex(index)
-    spread = pd.Series(spreads, dtype="float64").reindex(index, fill_value=0.0)
+    log_sd = pd.Series(log_sds, dtype="float64").reindex(index, fill_value=0.0)
     return Offer(
         _at_least_unpadded(tokens, frame),
         None,
-        spread,
+        log_sd,
         pd.Series(notes, dtype="str").reindex(index),
     )
 
@@ -129,11 +129,11 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
     # The trainer leaves embeddings out of the parameters, so the quotient is low by their share.
     share = default(context.reference, "embedding_share", frame["date"])
     tokens = tokens / (1 - share.value)
-    spread = np.hypot(
+    log_sd = np.hypot(
         uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
         context.log_sd_of("model_parameters", frame.index),
     )
-    return Offer(_at_least_unpadded(tokens, frame), share.factor_id, spread)
+    return Offer(_at_least_unpadded(tokens, frame), share.factor_id, log_sd)
 
 
 def _from_steps(frame: pd.DataFrame, context: Context) -> Offer:
@@ -152,8 +152,8 @@ def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
     row = default(context.reference, "tokens_padded_per_unpadded", frame["date"])
-    spread = uncertainty.log_sd_of_interval(row.p05, row.p95)
-    return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, spread)
+    log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
+    return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, log_sd)
 
 
 def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
@@ -166,8 +166,8 @@ def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
     length = default(context.reference, "sequence_length", frame["date"])
     tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
     steps = _from_steps(frame.assign(sequence_length=length.value), context).values
-    spread = uncertainty.log_sd_of_interval(length.p05, length.p95)
-    return Offer(steps.fillna(tokens), length.factor_id, spread)
+    log_sd = uncertainty.log_sd_of_interval(length.p05, length.p95)
+    return Offer(steps.fillna(tokens), length.factor_id, log_sd)
 
 
 def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
