@@ -32,6 +32,8 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+AMBIGUOUS = "join_ambiguous"
+"""Word of `repairs` before the runs that a record may belong to."""
 Links: TypeAlias = pd.DataFrame
 """source_uri, source_record, run_id and join_note of records: what `linked` found."""
 _SOURCE = ["source_format", "source_uri", "source_record"]
@@ -115,7 +117,7 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
         names, doubtful = find(records, links["run_id"])
         links["run_id"] = links["run_id"].replace(names)
         notes = {
-            names.get(run_id, run_id): repairs.ambiguous(candidates)
+            names.get(run_id, run_id): repairs.naming(AMBIGUOUS, candidates)
             for run_id, candidates in doubtful.items()
         }
         links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
@@ -133,6 +135,11 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
     found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
     found["run_id"] = found["run_id"].fillna(ordered["run_id"])
     return found
+
+
+def candidates_of(cell: object) -> tuple[list[str], int]:
+    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
+    return repairs.named(cell, AMBIGUOUS)
 
 
 Candidates = tuple[dict[str, str], dict[str, set[str]]]

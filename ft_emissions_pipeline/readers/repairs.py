@@ -81,10 +81,8 @@ REPAIRS: dict[str, str] = {
 """Word of a column `repairs`, up to its colon -> what it means."""
 
 
-AMBIGUOUS = "join_ambiguous"
-"""Word before the runs that a record may belong to, as `join_ambiguous:run-a,run-b`."""
 _NAMED = 10
-"""Candidates that are named; of more, the number is."""
+"""Runs that a word names; of more, the number is."""
 _PLAIN = "/:@=()[]"
 """What a run id may hold beside letters, digits and `-._~` without being taken apart."""
 
@@ -141,15 +139,15 @@ def has_word(cells: pd.Series, word: str) -> np.ndarray:
     return np.asarray(held, dtype=bool)
 
 
-def ambiguous(candidates: Iterable[str]) -> str:
-    """Return the word that names the runs to which a record may belong."""
-    named = [quote(run_id, safe=_PLAIN) for run_id in sorted(candidates)]
-    more = f"+{len(named) - _NAMED}" if len(named) > _NAMED else ""
-    return f"{AMBIGUOUS}:" + ",".join(named[:_NAMED]) + more
+def naming(word: str, run_ids: Iterable[str]) -> str:
+    """Return a word that is about some runs, as `join_ambiguous:run-a,run-b`."""
+    names = [quote(run_id, safe=_PLAIN) for run_id in sorted(run_ids)]
+    more = f"+{len(names) - _NAMED}" if len(names) > _NAMED else ""
+    return f"{word}:" + ",".join(names[:_NAMED]) + more
 
 
-def candidates_of(cell: object) -> tuple[list[str], int]:
-    """Return the runs that a record may belong to, and how many more there are."""
-    told = dict(about(word) for word in parted(cell))
-    named, _, more = told.get(AMBIGUOUS, "").partition("+")
-    return [unquote(name) for name in named.split(",") if name], int(more or 0)
+def named(cell: object, word: str) -> tuple[list[str], int]:
+    """Return the runs that a word of a cell is about, and how many more there are."""
+    told = dict(about(each) for each in parted(cell))
+    names, _, more = told.get(word, "").partition("+")
+    return [unquote(name) for name in names.split(",") if name], int(more or 0)

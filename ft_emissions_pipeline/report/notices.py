@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from ft_emissions_pipeline.landing.join import candidates_of
 from ft_emissions_pipeline.ledger.unused import UNUSED
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES, UNCOMPUTABLE
 from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.readers import REASONS
-from ft_emissions_pipeline.readers.repairs import REPAIRS, about, candidates_of, parted
+from ft_emissions_pipeline.readers.repairs import REPAIRS, about, parted
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 
 _DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from ft_emissions_pipeline.landing.join import join
-from ft_emissions_pipeline.readers.repairs import candidates_of
+from ft_emissions_pipeline.landing.join import candidates_of, join
 
 CC, HF, DOC, MAP = "codecarbon", "hugging_face", "disclosure", "run_mapping"
 FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh", "pue", "train_flop")  # fmt: skip

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ft_emissions_pipeline
 from ft_emissions_pipeline import api
 from ft_emissions_pipeline.landing import days
-from ft_emissions_pipeline.readers import REPAIRS, Settings, read_bytes
+from ft_emissions_pipeline.readers import REPAIRS, Settings, read_bytes, repairs
 from ft_emissions_pipeline.reference import load
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
@@ -43,3 +45,27 @@ def test_what_is_declared_is_noted_somewhere():
     assert [
         word for word in REPAIRS if f'"{word}' not in sources and f" {word}" not in sources
     ] == []
+
+
+RUN_IDS = st.sets(st.text(min_size=1, max_size=12), max_size=15)
+
+
+@given(RUN_IDS)
+def test_runs_that_a_word_names_come_back_whatever_their_ids_hold(run_ids):
+    cell = repairs.joined(["before_last_step", repairs.naming("join_ambiguous", run_ids)])
+    shown, more = repairs.named(cell, "join_ambiguous")
+    assert shown == sorted(run_ids)[:10]
+    assert len(shown) + more == len(run_ids)
+    assert repairs.parted(cell)[0] == "before_last_step"
+    assert len(repairs.parted(cell)) == 2
+
+
+def test_a_word_is_added_at_the_end_and_only_where_it_holds():
+    cells = pd.Series(["tasks_summed", None, "conflict:pue"], dtype="str")
+    found = repairs.with_words(cells, "logs_not_found", pd.Series([True, True, False]))
+    assert found.tolist() == ["tasks_summed logs_not_found", "logs_not_found", "conflict:pue"]
+
+
+def test_a_word_within_another_is_not_the_word():
+    cells = pd.Series(["not_pue_taken_out", "pue_taken_out:1.2 cpu_only", None], dtype="str")
+    assert repairs.has_word(cells, "pue_taken_out").tolist() == [False, True, False]

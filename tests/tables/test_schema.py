@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from docs import pages
 from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.tables import TABLES, Column, Table
+from ft_emissions_pipeline.tables.schema import limits
 
 UNIT_OF_SUFFIX = {
     "kwh": "kWh", "w": "W", "s": "s", "h": "h", "kgco2e": "kgCO2e", "gco2e": "gCO2e", "l": "L", "ml": "mL", "days": "day",
@@ -29,6 +31,32 @@ def unit_in_name(name):
         denominator = f"/{UNIT_OF_SUFFIX.get(per, per)}"
     unit = UNIT_OF_SUFFIX.get(stem.rsplit("_", 1)[-1])
     return None if unit is None else unit + denominator
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (Column("x", "float", "", minimum=0.0, above_zero=True, maximum=3.2e8), ["above 0", "at most 3.2e+08"]),
+        (Column("x", "float", "", minimum=1), ["at least 1"]),
+        (Column("x", "float", ""), []),
+        (Column("x", "string", "", allowed=("a", "b")), ["one of a, b"]),
+        (Column("x", "string", "", refers="gpus"), ["an id of gpus"]),
+    ],
+)  # fmt: skip
+def test_limits_in_words(column, words):
+    assert limits(column) == words
+
+
+def test_the_dictionary_has_every_column_of_every_factor_table_with_its_limits():
+    text = pages.pages()["data_dictionary.md"]
+    for name, table in FACTOR_TABLES.items():
+        section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        for column in table.columns:
+            (row,) = [
+                line for line in section.splitlines() if line.startswith(f"| `{column.name}` |")
+            ]
+            assert f"| {', '.join(limits(column))} |" in row
+            assert column.description in row
 
 
 def test_units_are_read_from_names():
