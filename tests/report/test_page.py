@@ -524,7 +524,12 @@ def test_composition_states_the_totals(page):
 
 
 def test_weak_points_are_stated(page):
-    for words in ("not an SCI for AI consumer score", "NWPP", "log-normal", "as far as they share factors"):
+    for words in (
+        "not an SCI for AI consumer score",
+        "NWPP",
+        "log-normal",
+        "as far as they share factors",
+    ):
         assert words in page.text
 
 
