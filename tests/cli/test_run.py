@@ -171,7 +171,7 @@ def test_one_good_run_among_broken_files_is_reported(ran):
     assert f"21 read from 21 files, 1 used, 0 merged, {BROKEN} in quarantine" in result.stdout
     assert "Days run: 2026-01-05 to 2026-01-05" in result.stdout
     assert "inference_impacts" not in result.stderr
-    assert "allocate" in result.stderr
+    assert "  ledger\n" in result.stderr
     page = warehouse / "report" / "index.html"
     assert f"Report: {page}" in result.stdout
     assert "<html" in page.read_text()
