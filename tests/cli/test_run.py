@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from ft_emissions_pipeline import cli
-from ft_emissions_pipeline.impacts import footprint
+from ft_emissions_pipeline import cli, stages
 from ft_emissions_pipeline.report import formatting
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
@@ -171,7 +170,7 @@ def test_one_good_run_among_broken_files_is_reported(ran):
     assert f"21 read from 21 files, 1 used, 0 merged, {BROKEN} in quarantine" in result.stdout
     assert "Days run: 2026-01-05 to 2026-01-05" in result.stdout
     assert "inference_impacts" not in result.stderr
-    assert "allocate" in result.stderr
+    assert "  ledger\n" in result.stderr
     page = warehouse / "report" / "index.html"
     assert f"Report: {page}" in result.stdout
     assert "<html" in page.read_text()
@@ -197,14 +196,14 @@ def test_report_is_written_anew_and_its_place_printed(ran, tmp_path):
 
 
 def test_rows_that_break_a_check_stop_the_run_until_they_are_mended(ran, tmp_path, monkeypatch):
-    right, landing = footprint.impacts_and_spreads, ran[0]
+    right, landing = stages.impacts_and_spreads, ran[0]
 
     def negative(*arguments: object) -> tuple[pd.DataFrame, pd.DataFrame]:
         found, spreads = right(*arguments)
         return found.assign(operational_kgco2e=-1.0), spreads
 
     with monkeypatch.context() as patch:
-        patch.setattr(footprint, "impacts_and_spreads", negative)
+        patch.setattr(stages, "impacts_and_spreads", negative)
         result = invoke("run", "--landing", landing, "--warehouse", tmp_path)
     assert result.exit_code == 1
     assert "failed: run_impacts: " in result.stderr
