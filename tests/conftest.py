@@ -1,7 +1,13 @@
 """What all tests share."""
 
+import fcntl
 import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # These need the dependency group `trainer`.
@@ -14,3 +20,27 @@ collect_ignore = (
 # Machines differ in speed; a slow example is no wrong one. Speed is measured in benchmarks/.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that fills a folder once for all processes of the tests: name, maker -> folder.
+
+    No test may change what lies there; it copies what it changes.
+    """
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own in the one of them all.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, finished = shared / f"once-{name}", shared / f"once-{name}.finished"
+        with (shared / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                finished.touch()
+        return folder
+
+    return made

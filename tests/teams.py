@@ -8,11 +8,17 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+import pytest
 
 from assets import build_defs
 from assets.partitions import range_tags
 from ft_emissions_pipeline import reference, tables
-from ft_emissions_pipeline.tables import PIPELINE_FOOTPRINT
+from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
+    MODEL_VERSIONS,
+    PIPELINE_FOOTPRINT,
+    RESTATEMENTS,
+)
 from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import LOCK
 
@@ -127,3 +133,24 @@ def changed_reference(folder: Path) -> Path:
     path.write_text("\n".join([*lines, ""]))
     reference.write_datapackage(copy)
     return copy
+
+
+def assert_allocated_once(team: Team) -> None:
+    """Assert invariant 1: what the days of a closed version carry sums to its run's total."""
+    versions = team.read(MODEL_VERSIONS).set_index(["model_name", "model_version"])
+    closed = versions[versions["status"] == "closed"]
+    assert len(closed)
+    impacts = team.read(INFERENCE_IMPACTS).groupby(["model_name", "model_version"])
+    for allocated, total in (
+        ("allocated_kgco2e", "total_kgco2e"),
+        ("allocated_water_l", "total_water_l"),
+    ):
+        sums = impacts[allocated].sum().reindex(closed.index)
+        assert sums.to_numpy() == pytest.approx(closed[total].to_numpy(), rel=1e-9)
+
+
+def assert_same_tables(one: Team, other: Team) -> None:
+    """Assert that two warehouses report the same; how they came to it may differ."""
+    for table in TABLES.values():
+        if table not in (PIPELINE_FOOTPRINT, RESTATEMENTS):
+            pd.testing.assert_frame_equal(one.read(table), other.read(table), obj=table.name)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 import pandas as pd
 import pytest
-from teams import GRID_ROW, Team, changed_reference, day, small_landing
+from teams import GRID_ROW, Team, changed_reference, day
 
 from assets import build_defs, restatement
 from assets.reference import reference_tables
@@ -15,19 +15,11 @@ from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("reported")
-    team = Team(small_landing(folder / "landing"), folder / "warehouse")
-    team.run(day(5), day(9))
-    return team, changed_reference(folder)
-
-
 @pytest.fixture
 def changed(reported, tmp_path):
     """A team whose grid factor changed after its first report."""
-    team = reported[0].copy(tmp_path)
-    team.options["reference_data"] = reported[1]
+    team = reported.copy(tmp_path)
+    team.options["reference_data"] = changed_reference(tmp_path)
     return team
 
 
@@ -86,10 +78,10 @@ def test_the_sensor_asks_once_for_a_new_data_version_that_touches_a_run(reported
             )  # fmt: skip
             dg.materialize([reference_tables], instance=instance, resources={"pipeline": pipeline})
 
-        nothing, cursor = tick(reported[0], None)
+        nothing, cursor = tick(reported, None)
         assert isinstance(nothing, dg.SkipReason)
-        materialize(reported[0])
-        untouched, cursor = tick(reported[0], cursor)
+        materialize(reported)
+        untouched, cursor = tick(reported, cursor)
         assert "no run rests on what changed" in untouched.skip_message
         materialize(changed)
         request, cursor = tick(changed, cursor)
@@ -100,7 +92,7 @@ def test_the_sensor_asks_once_for_a_new_data_version_that_touches_a_run(reported
 
 
 def test_tables_that_were_refused_are_told_of_beside_those_that_serve(reported, tmp_path):
-    team = reported[0].copy(tmp_path)
+    team = reported.copy(tmp_path)
     broken = changed_reference(tmp_path)
     table = broken / "grid_intensity.csv"
     table.write_text(table.read_text("utf-8") + "country,nowhere\n", encoding="utf-8")
@@ -124,9 +116,9 @@ def test_the_sensor_is_off_but_for_one_setting(monkeypatch, setting, status):
 
 
 def test_a_run_that_dagster_launches_waits_for_the_warehouse_and_then_says_who_has_it(
-    reported, monkeypatch
+    reported, monkeypatch, tmp_path
 ):
-    team = reported[0]
+    team = reported.copy(tmp_path)
     monkeypatch.setattr("assets.resources.WAIT_S", 0.0)
     job = team.defs().resolve_job_def("restatement")
     with locked(team.warehouse, "somebody else"):

@@ -1,0 +1,142 @@
+"""Each table as an asset: its columns and check, and what a run over a few days says of it."""
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import pytest
+import yaml
+from teams import ROOT, TABLES, Team, day, small_landing
+
+from assets import build_defs
+from ft_emissions_pipeline import reference
+from ft_emissions_pipeline.tables import (
+    AMORTISATION_SCHEDULE,
+    MODEL_EVENTS,
+    PIPELINE_FOOTPRINT,
+    QUARANTINE,
+    RESTATEMENTS,
+    TELEMETRY,
+)
+from ft_emissions_pipeline.warehouse import store
+
+
+@dataclass
+class Started:
+    """A team after its first run: what ran, on which instance, and where it tried to connect."""
+
+    team: Team
+    result: dg.ExecuteInProcessResult
+    instance: dg.DagsterInstance
+    connections: list
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    folder = tmp_path_factory.mktemp("started")
+    team = Team(small_landing(folder / "landing"), folder / "warehouse")
+    connections = []
+
+    def refuse(made: socket.socket, address: object) -> None:
+        connections.append((made.family, address))
+        msg = f"no network in tests: {address}"
+        raise OSError(msg)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket.socket, "connect", refuse)
+            result = team.run(day(5), day(9), dg.AssetSelection.all(), instance)
+        yield Started(team, result, instance, connections)
+
+
+def test_every_table_is_an_asset_with_columns_and_a_blocking_check(specs):
+    defs = build_defs(landing="landing", warehouse="warehouse")
+    checks = {
+        spec.asset_key.to_user_string(): spec
+        for checked in defs.resolve_asset_graph().assets_defs
+        for spec in checked.check_specs
+    }
+    for name, table in TABLES.items():
+        columns = specs[name].metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == table.names
+        assert checks[name].blocking
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    found = {}
+    for event in result.get_asset_materialization_events():
+        found[event.asset_key.to_user_string()] = event.materialization
+    return found
+
+
+def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
+    # Version 0 is the creation of the table, version 1 its first content.
+    without_rows = {
+        table.name
+        for table in (QUARANTINE, RESTATEMENTS, TELEMETRY, MODEL_EVENTS, AMORTISATION_SCHEDULE)
+    }
+    assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
+
+
+def test_materialisations_say_rows_place_version_and_show_some(started):
+    found = materializations(started.result)
+    for name, table in TABLES.items():
+        metadata = found[name].metadata
+        rows = started.team.read(table)
+        assert metadata["dagster/row_count"].value == len(rows), name
+        assert metadata["delta_version"].value == store.version(started.team.warehouse, table)
+        assert metadata["dagster/uri"].value == store.uri(started.team.warehouse, table)
+        preview = metadata["preview"].value
+        assert (table.key[0] in preview) if len(rows) else preview == "no rows"
+
+
+def test_run_records_its_own_footprint(started):
+    own = started.team.read(PIPELINE_FOOTPRINT)
+    assert list(own["pipeline_run_id"]) == [started.result.run_id]
+    assert own["energy_kwh"].item() > 0
+    metadata = materializations(started.result)[PIPELINE_FOOTPRINT.name].metadata
+    assert metadata["energy_kwh"].value == pytest.approx(own["energy_kwh"].item(), rel=1e-12)
+    tags = started.instance.get_run_by_id(started.result.run_id).tags
+    # The tags hold the whole run, the row what came before the report; three digits are kept.
+    assert float(tags["ft_emissions/own_energy_kwh"]) >= own["energy_kwh"].item() * 0.995
+    assert float(tags["ft_emissions/own_carbon_kgco2e"]) > 0
+
+
+def test_nothing_calls_the_network(started):
+    assert started.connections == []
+    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert settings["telemetry"] == {"enabled": False}
+
+
+def test_repeated_run_changes_no_byte_and_restates_nothing(started, tmp_path):
+    team = started.team.copy(tmp_path)
+    before, versions = team.data_files(), team.versions()
+    again = team.run(
+        day(5), day(9), dg.AssetSelection.all() - dg.AssetSelection.assets("daily_report")
+    )
+    assert team.data_files() == before
+    assert team.versions() == {**versions, PIPELINE_FOOTPRINT.name: 2}
+    assert not any(
+        made.metadata["changed"].value
+        for name, made in materializations(again).items()
+        if name in TABLES and name != PIPELINE_FOOTPRINT.name
+    )
+    assert data_versions(again) == data_versions(started.result)
+
+
+def data_versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        name: made.tags["dagster/data_version"]
+        for name, made in materializations(result).items()
+        if name.startswith("reference/")
+    }
+
+
+def test_data_version_of_reference_tables_is_the_hash_of_their_rows(started):
+    found = data_versions(started.result)
+    assert set(found) == {f"reference/{name}" for name in reference.TABLES}
+    for name, frame in reference.load().tables.items():
+        rows = "".join(frame["row_hash"]).encode()
+        assert hashlib.sha256(rows).hexdigest().startswith(found[f"reference/{name}"])
