@@ -101,7 +101,8 @@ def test_every_step_starts_from_values_that_were_printed_before(texts, profile, 
         for term, number in terms:
             if term in known:
                 assert float(number) == pytest.approx(known[term], rel=1e-6), (step, term)
-        assert profile == "scope3-2024" or carried == result
+        if profile != "scope3-2024":
+            assert carried == result
         known[step] = carried
 
 
@@ -133,7 +134,7 @@ def test_every_factor_that_is_printed_says_where_it_comes_from(texts, profile, n
             if factor in stands_for:
                 assert stands_for[factor] in origins, (step, factor)
             else:
-                assert factor in stated | made or factor == "x", (step, factor)
+                assert factor in stated | made, (step, factor)
     for line in re.findall(r"^    \w+/.*$", origins, re.MULTILINE):
         factor_id, source = line.split(": ", 1)
         assert len(source.split()) > 2, factor_id
@@ -144,7 +145,9 @@ def test_units_of_the_steps_are_those_of_the_columns(texts, profile, name):
     suffixes = {"kWh": "_kwh", "kgCO2e": "_kgco2e", "L": "_l", "W": "_w", "h": ("_h", "hours"),
                 "kgCO2e/h": "_kgco2e_per_h", "L/h": "_l_per_h"}  # fmt: skip
     for step, *_, unit, _ in steps(texts[profile, name]):
-        assert step.endswith(suffixes[unit]) or (unit, step) == ("kWh", "facility_kwh_per_gpu_hour")
+        # Energy per hour of an accelerator is the one rate that is printed in kWh.
+        suffix = "_kwh_per_gpu_hour" if step == "facility_kwh_per_gpu_hour" else suffixes[unit]
+        assert step.endswith(suffix), step
 
 
 @pytest.mark.parametrize("name", ["disclosed", "service"])

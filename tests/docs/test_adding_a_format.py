@@ -59,6 +59,6 @@ def test_the_example_refuses_what_it_cannot_use(registered):
 
 def test_every_name_that_the_page_mentions_exists():
     root = Path(__file__).parents[2]
-    for path in ("ft_emissions_pipeline/readers", "tests/readers/conftest.py", "tests/data", "docs/formats.md", "docs/data_dictionary.md", "ft_emissions_pipeline/readers/shared/usage_days.py"):  # fmt: skip
+    for path in ("ft_emissions_pipeline/readers/formats", "tests/readers/conftest.py", "tests/data", "docs/formats.md", "docs/data_dictionary.md", "ft_emissions_pipeline/readers/shared/usage_days.py"):  # fmt: skip
         assert (root / path).exists(), path
         assert path.removeprefix("ft_emissions_pipeline/") in PAGE

@@ -111,7 +111,7 @@ TYPICAL = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def emissions_csv():
     """Text of an emissions.csv: one row per mapping, each over a typical one."""
 
@@ -391,7 +391,7 @@ def service_file():
     return text
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def seeds(emissions_csv):
     """One good file per format: uri -> bytes; the ground for mutations."""
     return {
@@ -441,7 +441,7 @@ LARGEST = 20_000
 """Bytes of a fixture up to which it is a seed: most of a large one is more of the same."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def all_seeds(seeds):
     """The seeds, and every small file of tests/data that a reader knows: uri -> bytes."""
     found = {}
@@ -451,6 +451,17 @@ def all_seeds(seeds):
             if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
                 found[path.relative_to(DATA).as_posix()] = data
     return {**found, **seeds}
+
+
+@pytest.fixture(scope="session")
+def seeds_of(all_seeds):
+    """Return the seeds of one format: uri -> bytes."""
+    formats = {uri: read_bytes(data, uri, Settings(now=NOW))[1] for uri, data in all_seeds.items()}
+
+    def of(source_format):
+        return {uri: all_seeds[uri] for uri, own in formats.items() if own == source_format}
+
+    return of
 
 
 @pytest.fixture

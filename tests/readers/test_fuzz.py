@@ -11,6 +11,7 @@ import re
 
 import hypothesis.strategies as st
 import pandas as pd
+import pytest
 from hypothesis import given, note, settings
 
 from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS, Settings, read_bytes
@@ -157,21 +158,35 @@ def _weight(data, uri):
     return 6 if len(read_bytes(data, uri, NOW)[0].runs) and not uri.endswith(".csv") else 1
 
 
-def test_ten_thousand_mutated_files(all_seeds):
+@pytest.fixture(scope="module")
+def cases_of(all_seeds):
+    """How many mutations of each seed make ten thousand of all: uri -> number."""
     weights = {uri: _weight(data, uri) for uri, data in all_seeds.items()}
     unit = CASES / sum(weights.values())
+    return {uri: math.ceil(unit * weight) for uri, weight in weights.items()}
+
+
+def codes_met(seed, uri, cases):
+    """Read a seed mutated time and again; return the codes of what was refused."""
+    # The same cases in every run, so that a failure comes again.
+    rng = random.Random(uri)
     codes = set()
-    for uri, seed in sorted(all_seeds.items()):
-        # The same cases in every run, so that a failure comes again.
-        rng = random.Random(uri)
-        for _ in range(math.ceil(unit * weights[uri])):
-            data = seed
-            for mutation in rng.choices(MUTATIONS, k=rng.choice([1, 1, 2, 3])):
-                data = mutation(data, rng) if data else seed
-            reading, _ = checked(data, uri)
-            codes |= set(reading.quarantine["reason_code"])
-    # The mutations are worth their name: they meet most of what files are refused for.
-    assert len(codes) > 12, codes
+    for _ in range(cases):
+        data = seed
+        for mutation in rng.choices(MUTATIONS, k=rng.choice([1, 1, 2, 3])):
+            data = mutation(data, rng) if data else seed
+        codes |= set(checked(data, uri)[0].quarantine["reason_code"])
+    return codes
+
+
+@pytest.mark.parametrize("source_format", [reader.FORMAT for reader in READERS])
+def test_ten_thousand_mutated_files(seeds_of, cases_of, source_format):
+    met = [codes_met(seed, uri, cases_of[uri]) for uri, seed in seeds_of(source_format).items()]
+    assert set.union(*met)
+
+
+def test_mutations_meet_most_of_what_files_are_refused_for(all_seeds):
+    assert len(set.union(*(codes_met(seed, uri, 10) for uri, seed in all_seeds.items()))) > 12
 
 
 JSON = st.recursive(

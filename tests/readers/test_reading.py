@@ -1,7 +1,6 @@
 """What holds for every file: nothing raises, nothing disappears, no secret gets out."""
 
 import os
-from pathlib import Path
 from types import ModuleType
 
 import hypothesis.strategies as st
@@ -13,7 +12,6 @@ from ft_emissions_pipeline import readers
 from ft_emissions_pipeline.readers import (
     READERS,
     REASONS,
-    REPAIRS,
     Settings,
     basis_of,
     files_in,
@@ -221,16 +219,6 @@ def test_every_reason_is_explained_and_every_reader_complete():
         assert set(reader.BASIS.values()) <= set(BASES)
         assert reader.PROGRESS is None or reader.PROGRESS in RUN_FIELDS
     assert len({reader.FORMAT for reader in READERS}) == len(READERS)
-
-
-def test_every_repair_is_explained_and_written_by_a_reader():
-    modules = Path(readers.__file__).parent.glob("*.py")
-    source = "".join(module.read_text() for module in modules if module.name != "reading.py")
-    assert all(REPAIRS.values())
-    # That none is written which is not explained, the fixture `conserved` sees to.
-    assert [
-        repair for repair in REPAIRS if f'"{repair}' not in source and f" {repair}" not in source
-    ] == []
 
 
 def test_basis_tells_measured_from_modelled():

@@ -1,13 +1,15 @@
 """Expected tokens with padding: against every order of small sets, and what holds of all sets."""
 
+import math
 from itertools import permutations
-from statistics import fmean
+from statistics import fmean, pstdev, pvariance
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
+from ft_emissions_pipeline.token_time.padding import shuffling_deviation
 
 LENGTHS = st.lists(st.integers(0, 50), min_size=1, max_size=40)
 SMALL = settings(max_examples=60, deadline=None)
@@ -24,6 +26,22 @@ def padded(lengths, size):
 def test_the_expectation_is_the_mean_over_every_order(lengths, size):
     mean = fmean(padded(order, size) for order in permutations(lengths))
     assert fte.expected_padded_tokens(lengths, size) == pytest.approx(mean, rel=1e-12)
+
+
+@SMALL
+@given(lengths=st.lists(st.integers(0, 50), min_size=1, max_size=6), size=st.integers(2, 7))
+@example(lengths=[1, 2, 3], size=2)
+@example(lengths=[0, 9, 9, 40, 50], size=4)
+def test_the_deviation_is_that_of_batches_which_err_apart(lengths, size):
+    """Over every order each batch has its variance, the short last one too; their sum is no too low."""
+    orders = list(permutations(lengths))
+    variances = [
+        pvariance([padded(order[first : first + size], size) for order in orders])
+        for first in range(0, len(lengths), size)
+    ]
+    found = shuffling_deviation(lengths, size)
+    assert found == pytest.approx(math.sqrt(sum(variances)), rel=1e-6, abs=1e-5)
+    assert found >= pstdev([padded(order, size) for order in orders]) * (1 - 1e-6) - 1e-5
 
 
 @SMALL
