@@ -8,13 +8,19 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 # pip asks for the version of rustc, and a rustc of rustup's writes its settings on being asked.
 export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 
-.PHONY: run test ui lint setup clean
+.PHONY: run test test-fast ui lint setup clean
 
 run: $(READY) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
 
+# Who is done takes over tests of who is not, so that no file is the tail of one core.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
 test: $(READY)
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(PYTEST)
+
+test-fast: $(READY)
+	@$(PYTEST) -m "not slow"
 
 # From within its home, as Dagster would otherwise warn that it does not use the dagster.yaml here.
 ui: $(READY) $(DAGSTER_HOME)/dagster.yaml

@@ -259,7 +259,7 @@ def test_rows_of_the_chip_area_method_follow_from_die_memory_and_components(refe
         assert row.embodied_kgco2e == pytest.approx(carbon, abs=0.051)
         low, high = (3, 5) if "lower end a third" in row.notes else (2, 3.5)
         assert (row.p05, row.p95) == pytest.approx((carbon / low, carbon * high), abs=0.3)
-    assert unstated == {"Trainium3"}  # whose maker states memory per server alone
+    assert unstated == {"Trainium3"}  # of which the table of GPUs has no memory
 
 
 def test_rest_of_a_module_is_what_the_split_leaves(reference):
