@@ -102,3 +102,15 @@ def branched_merged_and_rolled_back() -> tuple[pd.DataFrame, pd.DataFrame]:
         {"event": "rolled_back", "at": at(5), "model_version": "run-2"},
     )  # fmt: skip
     return runs, ledger.model_versions(runs, usage, pd.Timestamp("2026-01-06"), events)
+
+
+def shared_out(versions: pd.DataFrame, usage: pd.DataFrame, last: str) -> pd.DataFrame:
+    return ledger.inference_impacts(versions, usage, FIRST, pd.Timestamp(last), expected_log_sd=0.1)
+
+
+# What happens to models besides tuning
+ROLLED_BACK = {"event": "rolled_back", "at": at(4), "model_version": "run-0"}
+
+TUNED_TWICE = ({"ended_at": FIRST}, {"ended_at": FIRST + pd.Timedelta(days=2)})
+
+LABELLED = {"event": "labelled", "at": None, "new_name": "v1", "model_version": "run-0"}

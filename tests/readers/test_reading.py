@@ -9,14 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ft_emissions_pipeline import readers
-from ft_emissions_pipeline.readers import (
-    READERS,
-    REASONS,
-    Settings,
-    basis_of,
-    files_in,
-    read_file,
-)
+from ft_emissions_pipeline.readers import READERS, REASONS, Settings, basis_of, files_in, read_file
 from ft_emissions_pipeline.readers.scrubbing import raw_text, scrubbed, scrubbed_cells
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
 

@@ -1,0 +1,89 @@
+"""Accelerators, servers and models: by name, by count, by guess."""
+
+import re
+
+import numpy as np
+import pytest
+from missing_fields import log_sd_of
+
+
+@pytest.mark.parametrize(
+    ("case", "gpus", "servers"),
+    [
+        ("least", 8, 1),
+        ("two servers", 16, 2),
+        ("many gpus", 20, 3),  # 20 in servers of 8
+        ("instance", 8, 1),
+        ("part of a server", 1, 1 / 8),  # instances.csv: g5.xlarge
+        ("service", 8, 1),
+        ("service, part of a server", 2, 2 / 8),
+        ("service, two servers", 16, 2),  # the service's profile is of 8 accelerators
+        ("no gpu", 0, 1),
+    ],
+)
+def test_counts_fit_the_servers(filled, case, gpus, servers):
+    assert filled.loc[case, "gpu_count"] == gpus
+    assert filled.loc[case, "server_count"] == pytest.approx(servers, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("case", "field", "note"),
+    [
+        ("odd gpu", "gpu_id", "gpu_model 'A1000 80GB' .*gpus.csv; nearest: .*A100"),
+        ("odd gpu in a server", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
+        ("odd gpu at a service", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
+        ("odd server", "server_id", "server_model 'DGX A1000' .*servers.csv; nearest: .*DGX A100"),
+        ("desktop", "server_id", "server_model 'under my desk' .*servers.csv; nearest: "),
+        ("odd region", "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
+        ("odd place", "country_iso3", "location 'Netherland' .*nearest: .*Netherlands"),
+        ("place like no other", "country_iso3", "location 'Xq' .*nearest: none"),
+        ("odd model", "model_parameters", "base_model 'Lama-2-7b' .*models.csv; nearest: .*[Ll]lama-2"),
+        ("odd service", "gpu_id", "managed_service 'Bedrok' .*nearest: .*[Bb]edrock"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_falls_back_with_a_note_of_the_nearest(origins, case, field, note):
+    row = origins.loc[(case, field)]
+    assert row["basis"] == "default"
+    assert re.search(note, row["source"]), row["source"]
+
+
+def test_a_desktop_of_unknown_name_is_no_cluster(filled):
+    """A known accelerator in an unknown server: the server that usually holds it, not the year's."""
+    assert filled.loc["desktop", "server_id"] == "generic-workstation"
+
+
+def test_a_gpu_disclosed_by_its_id_is_not_taken_for_a_guess(origins):
+    """The id is also what a guess is named after; only a guess may be any accelerator."""
+    by_id, by_alias, guessed = (
+        origins.loc[(f"gpu {how}", "active_s")] for how in ("by id", "by alias", "guessed")
+    )
+    assert by_id["value"] == by_alias["value"] == guessed["value"]
+    assert by_id["p95"] == by_alias["p95"]
+    assert by_id["p95"] < guessed["p95"]
+
+
+def test_disclosed_parameters_count_and_not_those_of_a_vague_name(filled):
+    """6 x 13e9 per token, and attention's part of about a hundredth at the usual 512 tokens."""
+    flop = filled.loc["size disclosed", "train_flop"]
+    assert 6 * 13e9 * 1e6 < flop < 6 * 13e9 * 1e6 * 1.02
+
+
+def test_a_mixture_of_experts_computes_with_its_active_parameters(filled):
+    """6 x 12.9e9 and attention: 12 x 32 layers x 4096 x the usual 512 tokens; models.csv."""
+    per_token = 6 * 12.9e9 + 12 * 32 * 4096 * 512
+    assert filled.loc["experts", "train_flop"] == pytest.approx(per_token * 1e6)
+
+
+def test_a_guessed_device_may_be_any_and_a_vague_name_any_of_its_variants(default, origins):
+    named, vague, guessed = (
+        log_sd_of(origins.loc[(case, "gpu_max_w")])
+        for case in ("gpu by id", "gpu by vague name", "gpu guessed")
+    )
+    gpus = default.reference.tables["gpus"].set_index("gpu_id")
+    watts = np.log(gpus["tdp_w"])
+    of_a100 = watts[watts.index.str.startswith("A100-")]
+    part = np.log(1.15)  # gsd_hardware_power
+    assert named == pytest.approx(part, rel=1e-6)
+    assert vague == pytest.approx(np.hypot(part, of_a100.std()), rel=1e-6)
+    assert guessed == pytest.approx(np.hypot(part, watts.std()), rel=1e-6)
+    assert guessed > vague > named
