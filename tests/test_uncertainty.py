@@ -12,6 +12,8 @@ from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.ledger import rollups
 
+pytestmark = pytest.mark.slow
+
 values = st.floats(1e-6, 1e12)
 log_sds = st.floats(0.0, 3.0)
 

@@ -19,6 +19,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 HOUR = {"reserved_s": 3600}
 USE = {"expected_inferences_per_day": 700, "expected_use_life_days": 3}
 CASES = {

@@ -12,6 +12,8 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_roll_back_in_models_yaml_moves_the_days_that_it_touches(reported, tmp_path):
     team = reported.copy(tmp_path)

@@ -4,6 +4,7 @@ import shutil
 
 import dagster as dg
 import pandas as pd
+import pytest
 from teams import EXAMPLES, Team, assert_allocated_once, day
 
 from ft_emissions_pipeline.landing import index as logs
@@ -15,6 +16,8 @@ from ft_emissions_pipeline.tables import (
     RUNS,
     USAGE,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def test_examples_give_every_version_of_the_nightly_model(examples):

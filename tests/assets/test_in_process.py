@@ -3,10 +3,13 @@
 import shutil
 
 import dagster as dg
+import pytest
 from teams import ROOT
 
 from assets.in_process import materialize
 from ft_emissions_pipeline.tables import QUARANTINE
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_file_without_days_still_reaches_quarantine(reported, tmp_path):

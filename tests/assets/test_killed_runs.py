@@ -5,11 +5,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from teams import TABLES, Team, assert_same_tables
 
 from assets.in_process import materialize
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.warehouse import pending
+
+pytestmark = pytest.mark.slow
 
 
 def killed_at(stage: str, landing: Path, warehouse: Path) -> None:

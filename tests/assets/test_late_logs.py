@@ -15,6 +15,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Step:

@@ -10,6 +10,8 @@ from assets.in_process import materialize
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RUNS, TELEMETRY, USAGE, VALIDATED_RUNS
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 
 def test_thirty_days_add_one_commit_and_thirty_again_none(reported, tmp_path):
     team = reported.copy(tmp_path)

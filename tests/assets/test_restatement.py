@@ -14,6 +14,8 @@ from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_IM
 from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import locked
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def changed(reported, tmp_path):

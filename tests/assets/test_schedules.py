@@ -3,12 +3,15 @@
 from datetime import UTC, date, datetime
 
 import dagster as dg
+import pytest
 from teams import day
 
 from assets import schedules
 from assets.partitions import RANGE_END, RANGE_START
 from assets.resources import Pipeline
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
+
+pytestmark = pytest.mark.slow
 
 
 def test_schedule_is_off_until_switched_on():

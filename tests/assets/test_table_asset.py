@@ -22,6 +22,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Started:

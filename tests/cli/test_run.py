@@ -25,6 +25,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "landing"
 DISCLOSURE = EXAMPLES / "disclosures" / "intent_classifier.yaml"

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from ft_emissions_pipeline import cli
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "what_to_do_next.md"
 EXAMPLE = re.compile(r"(?m)^    \$ ft-emissions (.*)\n((?:    (?!\$).+\n)*)")

@@ -20,6 +20,8 @@ from ft_emissions_pipeline.readers import Settings, files_in, read_bytes, read_f
 from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, empty
 
+pytestmark = pytest.mark.slow
+
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
 

@@ -16,6 +16,8 @@ from hypothesis import given, note, settings
 
 from ft_emissions_pipeline.readers import READERS, REASONS, REPAIRS, Settings, read_bytes
 
+pytestmark = pytest.mark.slow
+
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 CASES = 10_000
 NUMBERS = [

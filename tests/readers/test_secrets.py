@@ -36,6 +36,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
 SECRETS = {

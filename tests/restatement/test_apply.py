@@ -31,6 +31,8 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+pytestmark = pytest.mark.slow
+
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
 BEFORE = warehouses.everything(RUNS, USAGE, warehouses.chosen(FACTORS))

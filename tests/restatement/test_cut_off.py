@@ -19,6 +19,8 @@ from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_FA
 from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import locked
 
+pytestmark = pytest.mark.slow
+
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
 
 

@@ -29,6 +29,8 @@ from ft_emissions_pipeline.tables import (
     empty,
 )
 
+pytestmark = pytest.mark.slow
+
 LAST = 12
 TOGETHER = 50
 """Histories that share one ledger, each with models and versions of its own."""

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from ft_emissions_pipeline import cli
 from ft_emissions_pipeline.reference import default_folder, write_datapackage
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "when_a_factor_changes.md").read_text(encoding="utf-8")
 OLD, NEW = "egrid_subregion,NWPP,2022,274.775,", "egrid_subregion,NWPP,2022,300,"

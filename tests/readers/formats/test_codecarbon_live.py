@@ -10,6 +10,8 @@ import pytest
 
 from ft_emissions_pipeline.readers import Settings, read_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")  # those of the tool are not ours
 def test_codecarbon_offline_writes_a_file_that_is_read(alone, conserved):
