@@ -16,6 +16,8 @@ import pytest
 import ft_emissions_pipeline as fte
 from assets import defs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "ft_emissions_pipeline"
 
