@@ -10,7 +10,7 @@ import pytest
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, reference, tables, token_time
-from ft_emissions_pipeline.token_time import calibration, evaluate, flops, own_runs, throughput
+from ft_emissions_pipeline.token_time import evaluate, flops, own_runs, throughput, training_rates
 from ft_emissions_pipeline.token_time.model import from_json, from_rows, to_json, to_rows
 from ft_emissions_pipeline.token_time.workload import workload
 
@@ -132,15 +132,15 @@ def test_flags_of_the_calibration_are_those_of_the_rules(factors):
         {**factors.tables, "calibration": table.assign(flag=table["flag"].where(capped))},
         factors.version, factors.folder,
     )  # fmt: skip
-    rows = calibration.rated_rows(plain)
-    above = rows.table["row_id"][calibration.above_peak(rows.work, rows.log_s)]
+    rows = training_rates.rated_rows(plain)
+    above = rows.table["row_id"][training_rates.above_peak(rows.work, rows.log_s)]
     assert set(above) == set(table["row_id"][table["flag"] == "above_peak"])
 
 
 def test_the_packaged_prior_is_the_fit_of_the_calibration(factors):
-    rows = calibration.rated_rows(factors)
+    rows = training_rates.rated_rows(factors)
     theta, _ = token_time.fit.coefficients(
-        rows.work, rows.log_s, rows.weights, calibration.shares(factors)
+        rows.work, rows.log_s, rows.weights, training_rates.shares(factors)
     )
     packaged = token_time.packaged()
     assert packaged.training["rows_hash"] == own_runs.training_rates_hash(factors), (
@@ -150,8 +150,8 @@ def test_the_packaged_prior_is_the_fit_of_the_calibration(factors):
 
 
 def test_an_outlier_hardly_moves_the_fit(factors):
-    rows = calibration.rated_rows(factors)
-    shares = calibration.shares(factors)
+    rows = training_rates.rated_rows(factors)
+    shares = training_rates.shares(factors)
     before, _ = token_time.fit.coefficients(rows.work, rows.log_s, rows.weights, shares)
     wrong = rows.log_s.copy()
     wrong[0] += np.log(1000.0)
