@@ -1,7 +1,7 @@
 """Asset checks that a table's content keeps its declaration.
 
 Put here: how the outcome of a check is shown in Dagster.
-Keep out: what is checked, and how (`ft_emissions_pipeline/quality.py`).
+Keep out: what is checked, and how (`ft_emissions_pipeline/tables/expectations.py`).
 
 An asset yields its rows and then the check of these rows, in memory: a check of its own would load
 every partition of the table again. A failed check blocks what is downstream.
@@ -28,7 +28,7 @@ def check_spec(table: Table) -> dg.AssetCheckSpec:
         blocking=True,
         description=(
             f"Each row is {table.row}. Columns, empty cells, ranges, allowed values and the key "
-            f"({', '.join(table.key)}) are as declared in `tables.py`"
+            f"({', '.join(table.key)}) are as declared in `tables/`"
             + (f"; no row where: {rules}." if rules else ".")
         ),
     )
@@ -39,7 +39,7 @@ def check_result(frame: pd.DataFrame, table: Table) -> dg.AssetCheckResult:
 
     Raises
     ------
-    ft_emissions_pipeline.quality.CheckCrashed
+    ft_emissions_pipeline.tables.expectations.CheckCrashed
         If the check could not be carried out, which says nothing about the rows.
     """
     result = expectations.validate(frame, table)

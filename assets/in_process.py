@@ -1,7 +1,7 @@
 """The DAG in this process: for the command line and for `make run`.
 
 Put here: which jobs run over which days, with progress. Keep out: the command line itself
-(`ft_emissions_pipeline/cli.py`) and which days an event touches (`landing.py`, `restate.py`).
+(`ft_emissions_pipeline/cli/`) and which days an event touches (`landing.py`, `restatement/differences.py`).
 """
 
 import logging
@@ -80,7 +80,7 @@ def materialize(
 
     Raises
     ------
-    ft_emissions_pipeline.store.StoreBusy
+    ft_emissions_pipeline.warehouse.store.StoreBusy
         If another run or restatement holds the warehouse for longer than a while.
     """
     defs = build_defs(

@@ -1,7 +1,7 @@
 """How assets are stored and loaded: DataFrames as Delta tables, days as partitions.
 
 Put here: which days of which table an asset's run reads and writes, and what Dagster shows of it.
-Keep out: reading and writing themselves (`ft_emissions_pipeline/store.py`).
+Keep out: reading and writing themselves (`ft_emissions_pipeline/warehouse/store.py`).
 """
 
 from __future__ import annotations

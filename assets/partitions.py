@@ -1,7 +1,7 @@
 """The days of the pipeline, and what one run of it covers.
 
 Put here: partitions and the range of days of a run. Keep out: which days ought to be run
-(`ft_emissions_pipeline/landing.py`).
+(`ft_emissions_pipeline/landing/`).
 """
 
 import warnings

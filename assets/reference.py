@@ -2,7 +2,7 @@
 
 Put here: one asset per reference table; its data version is the hash of its rows, so that only a
 changed factor makes anything downstream outdated. Keep out: loading and checks
-(`ft_emissions_pipeline/reference.py`).
+(`ft_emissions_pipeline/reference/`).
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The pipeline's own footprint, measured with CodeCarbon while it runs.
 
 Put here: starting, asking and ending the measurement.
-Keep out: the footprint of fine-tuning runs (`impacts.py`), and where the row is stored.
+Keep out: the footprint of fine-tuning runs (`impacts/`), and where the row is stored.
 
 CodeCarbon looks for the processor's name before it measures, which takes one to three seconds where
 the machine has no energy counters. That happens in a thread beside the pipeline; the seconds

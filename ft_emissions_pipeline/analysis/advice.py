@@ -2,7 +2,7 @@
 
 Put here: tiers of fields and results, how much of a total rests on imputed fields, and what to
 disclose next. Keep out: how a gap is filled (`normalize/`) and how wide that leaves a total
-(`impacts.py`); both are asked anew for each answer, so that an advice is what disclosing does.
+(`impacts/`); both are asked anew for each answer, so that an advice is what disclosing does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a team's own runs say about energy, as Wang et al. asked it of BERT.
 
 Put here: what may count as evidence, how well energy is explained, runs compared at equal work. Keep out: how
-findings are printed (`study_command.py`, `report/`), and predicting energy (`token_time/`).
+findings are printed (`cli/study.py`, `report/`), and predicting energy (`token_time/`).
 
 Wang et al. 2023, "Energy and Carbon Considerations of Fine-Tuning BERT" (EMNLP Findings, arXiv:2311.10267): with
 the hardware fixed, energy follows wall-clock time and the tokens seen with padding, better than tokens per example;

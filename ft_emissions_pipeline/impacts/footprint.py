@@ -2,7 +2,7 @@
 
 Put here: the chain from a normalized run to its footprint, for the chosen profile. Keep out: the
 equations (`equations.py`), the factors (already columns of the run) and the sharing over
-inferences (`amortize.py`).
+inferences (`ledger/`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Put here: how the lengths of a file get into the runs that name it in `runs.yaml`, and what becomes
 of files that are missing or that no run names. Keep out: the files' formats
-(`readers/token_lengths.py`) and the tokens that follow from lengths (`tokens.py`).
+(`readers/formats/token_lengths.py`) and the tokens that follow from lengths (`tokens.py`).
 """
 
 from __future__ import annotations

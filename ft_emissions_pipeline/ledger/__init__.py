@@ -10,8 +10,8 @@
     unused.py       counts and events that the ledger cannot use, and why
 
 Put here: which version serves when, how many inferences fall on it, how a run's footprint is shared
-over them. Keep out: the footprint itself (`impacts.py`) and what moved since the last report
-(`restate.py`).
+over them. Keep out: the footprint itself (`impacts/`) and what moved since the last report
+(`restatement/differences.py`).
 
 Every gram of a closed version lands exactly once (invariant 1): on its own days, on those of the
 version that inherits it, or in one row `unallocated`. Nothing depends on the order in which runs,

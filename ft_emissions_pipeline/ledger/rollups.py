@@ -1,8 +1,8 @@
 """Sums of the per-inference table: by model, team, tag and fleet, over months, quarters and years.
 
 Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
-whose parts err together. Keep out: the per-inference table itself (`amortize.py`), how far a run
-scatters (`impacts.py`), and the arithmetic of intervals (`uncertainty.py`).
+whose parts err together. Keep out: the per-inference table itself (`ledger/`), how far a run
+scatters (`impacts/`), and the arithmetic of intervals (`uncertainty.py`).
 """
 
 from __future__ import annotations

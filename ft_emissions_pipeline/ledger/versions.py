@@ -34,8 +34,14 @@ from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
 from ft_emissions_pipeline.tables.words import Basis, Event, HandOn, Life, Sharing, UseLifeRule
 
 _DAY = np.timedelta64(1, "D")
-RULES = (*ENDED_BY, UseLifeRule.DISCLOSED, UseLifeRule.USUAL_INTERVAL, UseLifeRule.DEFAULT)
+RULES = (
+    *ENDED_BY, UseLifeRule.DISCLOSED, UseLifeRule.USUAL_INTERVAL, UseLifeRule.DEFAULT,
+    UseLifeRule.ASLEEP,
+)  # fmt: skip
 """What the end of a use life rests on: what ended it, or what it is expected by."""
+ASLEEP_AFTER_INTERVALS = 5
+"""Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough for
+one that is tuned each night, and a model that nobody touches for five cycles has been left."""
 _OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
 
 
@@ -68,7 +74,9 @@ def model_versions(
     -----
     Without a successor a version ends with its disclosed use life; with the default one, or the
     last day on which it was used if that is later; and where its model is tuned again and again,
-    it stays open until the next tuning comes. Life counts from when the version last came into
+    it stays open until the next tuning comes, or until the model sleeps: neither used nor tuned for
+    longer than `ASLEEP_AFTER_INTERVALS` of its usual intervals. It then closes at its last sign of
+    life, and is open again as soon as the model is used or tuned. Life counts from when the version last came into
     service. An open version for which nobody disclosed expected inferences is expected to go on as
     its model was used so far.
     """
@@ -170,6 +178,11 @@ def _ends(
     outlived = (why == by_default) & (served_until > expected)
     expected = np.where(outlived, served_until, expected)
     today_ends = np.datetime64(pd.Timestamp(as_of).date(), "us") + _DAY
+    sign_of_life = np.fmax(served_until, opened)
+    patience = np.where(repeated, usual * ASLEEP_AFTER_INTERVALS * 1e6, 0.0)
+    asleep = repeated & (sign_of_life + patience.round().astype("timedelta64[us]") < today_ends)
+    why = np.where(asleep, RULES.index(UseLifeRule.ASLEEP), why)
+    expected = np.where(asleep, sign_of_life, expected)
     over = (why != by_interval) & (expected <= today_ends)
     still = np.where(over, expected, np.maximum(expected, today_ends))
     end[at], rule[at], closed[at] = np.maximum(still, opened), why, over

@@ -1,7 +1,7 @@
 """Rules for the energy of the computing hardware: the best route that the log allows.
 
 Put here: meter, logged energy, measured accelerators beside a modelled rest, power times time. Keep out: the data centre's overhead and all
-that follows from energy (`impacts.py`).
+that follows from energy (`impacts/`).
 """
 
 from __future__ import annotations

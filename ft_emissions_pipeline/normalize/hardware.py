@@ -1,7 +1,7 @@
 """Rules for what the run computed on: accelerator, server, counts, and their factors.
 
 Put here: GPU and server identity and number, their power, their making. Keep out: how busy they
-were and for how long (`time.py`), energy (`energy.py`).
+were and for how long (`duration.py`), energy (`energy.py`).
 """
 
 from __future__ import annotations

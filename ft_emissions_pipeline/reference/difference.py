@@ -1,6 +1,6 @@
 """What moved between two versions of the tables.
 
-Put here: the comparison by factor id. Keep out: what a change means for results (`restate.py`).
+Put here: the comparison by factor id. Keep out: what a change means for results (`restatement/differences.py`).
 """
 
 from __future__ import annotations

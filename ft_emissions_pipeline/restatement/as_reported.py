@@ -1,7 +1,7 @@
 """What stood in the per-inference table on a past day, and what was restated of it since.
 
 Put here: which version of the table was in force when. Keep out: reading versions (`store.py`), the
-restatements' making (`restate.py`), and printing (`cli_restate.py`).
+restatements' making (`restatement/differences.py`), and printing (`cli/restate.py`).
 """
 
 from __future__ import annotations

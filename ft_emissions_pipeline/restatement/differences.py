@@ -1,7 +1,7 @@
 """What moved between two reports of the same days, and why.
 
 Put here: the comparison of stored with newly computed rows, and which days an event touches. Keep
-out: the computation of the rows (`amortize.py`) and their storage (`store.py`).
+out: the computation of the rows (`ledger/`) and their storage (`store.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a restatement would touch, and what would move: the dry run.
 
 Put here: the plan that is shown, with the totals and the days to expect. Keep out: how the affected runs
-are found (`affected.py`), and printing (`cli_restate.py`).
+are found (`affected.py`), and printing (`cli/restate.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Checks of a table's content against its declaration, run with Great Expectations.
 
 Put here: how a declaration becomes expectations, and how a failed one is reported.
-Keep out: the declarations themselves (`tables.py`), what happens with bad records, and anything
-that knows of Dagster (`assets/quality_checks.py`).
+Keep out: the declarations themselves (`tables/`), what happens with bad records, and anything
+that knows of Dagster (`assets/checks.py`).
 
 Great Expectations takes about 4 s to import and 3.5 ms for each expectation, whatever the number of
 rows. So it is imported when a check runs, and a check has two steps. First it is asked for one

@@ -1,6 +1,6 @@
 """Tables of the ledger and of restatement: versions, days, inferences, sums, values that moved.
 
-Put here: their columns. Keep out: the footprint of a run (`impacts.py`).
+Put here: their columns. Keep out: the footprint of a run (`impacts/`).
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ class UseLifeRule(StrEnum):
     RETIRED = "retired"
     DISCLOSED = "disclosed"
     USUAL_INTERVAL = "usual_interval"
+    ASLEEP = "asleep"
     DEFAULT = "default"
 
 

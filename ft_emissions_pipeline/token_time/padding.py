@@ -1,7 +1,7 @@
 """How many tokens a training run has seen, padding included: counts, routes to them, expectation.
 
 Put here: arithmetic on numbers and columns. Keep out: which route a run takes, and what its answer
-rests on (`normalize/work.py`).
+rests on (`tokens.py`).
 
 Padding counts because the hardware computes it: a batch takes as long as its longest sequence makes it.
 """

@@ -1,7 +1,7 @@
 """Days that are due: touched by a log or by a version, and not refreshed by a run since.
 
 Put here: noting and settling such days. Keep out: which days an event touches (`landing.py`,
-`restate.py`) and the jobs themselves (`assets/schedules.py`).
+`restatement/differences.py`) and the jobs themselves (`assets/schedules.py`).
 
 A run first writes its index over the logs. Were it to end there, killed or refused by a check, the
 next run would find nothing new in the landing folder; what is due is therefore noted before, and

@@ -1,7 +1,7 @@
 """Delta tables: the only place where tables are read from disk or written to it.
 
 Put here: where a table lies, how a range of days is replaced, how old versions are read.
-Keep out: what a table contains (`tables.py`), checks of its content (`quality.py`), and anything
+Keep out: what a table contains (`tables/`), checks of its content (`tables/expectations.py`), and anything
 that knows of Dagster (`assets/io_manager.py`).
 
 A warehouse is a local folder or the URL of an object store; each table is one Delta table in it.

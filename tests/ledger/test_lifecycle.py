@@ -52,6 +52,37 @@ def test_a_model_in_use_outlives_the_default_use_life() -> None:
     assert days["allocated_kgco2e"].sum() == pytest.approx(12.8, rel=1e-12)
 
 
+NIGHTLY = [{"ended_at": FIRST + pd.Timedelta(days=n)} for n in range(4)]
+"""Four nights from 1 January on: the usual interval is a day."""
+
+
+def test_a_model_that_is_neither_used_nor_tuned_closes_at_its_last_sign_of_life() -> None:
+    usage = counts(*((f"2026-01-0{n}", 100.0) for n in range(1, 7)))
+    awake = ledger.model_versions(impacts(*NIGHTLY), usage, pd.Timestamp("2026-01-11"))
+    assert (awake["status"].iloc[-1], awake["use_life_rule"].iloc[-1]) == ("open", "usual_interval")
+    left = ledger.model_versions(impacts(*NIGHTLY), usage, pd.Timestamp("2026-10-01"))
+    assert (left["status"].iloc[-1], left["use_life_rule"].iloc[-1]) == ("closed", "asleep")
+    assert left["use_life_end"].iloc[-1] == pd.Timestamp("2026-01-07", tz="UTC")
+    days = shared_out(left, usage, "2026-10-01")
+    assert days["date"].max() == pd.Timestamp("2026-01-06")
+    assert set(days["inferences_basis"]) == {"actual"}
+    assert days["allocated_kgco2e"].sum() == pytest.approx(4 * 12.8, rel=1e-12)
+
+
+def test_a_sleeping_model_that_is_used_again_is_open_again() -> None:
+    usage = counts(*((f"2026-01-0{n}", 100.0) for n in range(1, 7)), ("2026-10-01", 7.0))
+    versions = ledger.model_versions(impacts(*NIGHTLY), usage, pd.Timestamp("2026-10-01"))
+    assert versions["status"].iloc[-1] == "open"
+    assert versions["use_life_end"].iloc[-1] == pd.Timestamp("2026-10-02", tz="UTC")
+
+
+def test_a_model_that_nobody_ever_used_sleeps_since_its_last_tuning() -> None:
+    versions = ledger.model_versions(impacts(*NIGHTLY), counts(), pd.Timestamp("2026-10-01"))
+    assert versions["use_life_end"].iloc[-1] == versions["use_life_start"].iloc[-1]
+    days = shared_out(versions, counts(), "2026-10-01")
+    assert days["allocated_kgco2e"].sum() == pytest.approx(4 * 12.8, rel=1e-12)
+
+
 def test_a_version_that_was_rolled_back_to_serves_in_two_stretches() -> None:
     usage = counts(*((f"2026-01-0{n}", 100.0) for n in range(1, 7)))
     events = told(ROLLED_BACK, {"event": "retired", "at": at(6)})

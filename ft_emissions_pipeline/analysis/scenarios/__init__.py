@@ -2,7 +2,7 @@
 
 Put here: the answer for each run and the sum over runs, and what is to be said of it. Keep out: which
 fields a scenario changes (`changes.py`), what both sides err by in common (`comparison.py`), filling
-gaps (`normalize/`), footprints (`impacts.py`) and what is missing (`advice.py`).
+gaps (`normalize/`), footprints (`impacts/`) and what is missing (`analysis/advice.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Put here: integrating, differences of counters, gaps, and the binning to minutes that every format of
 telemetry shares. Keep out: the formats (a module each), and which run an interval belongs to
-(`ft_emissions_pipeline/telemetry.py`).
+(`ft_emissions_pipeline/landing/telemetry.py`).
 
 Power is integrated by the trapezoid between neighbouring samples of a device. Where these lie too
 far apart for that, nothing is assumed: the time counts as not covered, and the next interval says
