@@ -85,11 +85,12 @@ def _variant_family(identity: str) -> str:
 
 def _kinds(reference: Reference, identity: str) -> pd.Series:
     """Return the kind by identity: of an accelerator its class, of a server that of its accelerator."""
-    gpus = reference.tables["gpus"].set_index("gpu_id")
+    gpus = reference.tables["gpus"].drop_duplicates("gpu_id", keep="last").set_index("gpu_id")
     # Nobody guesses a card without matrix units of 16 bits for a run whose hardware is not told.
     kinds = gpus["host_class"].where(gpus["peak_16bit_tflops"].notna())
     if identity == "server_id":
-        return reference.tables["servers"].set_index("server_id")["gpu_id"].map(kinds)
+        servers = reference.tables["servers"].drop_duplicates("server_id", keep="last")
+        return servers.set_index("server_id")["gpu_id"].map(kinds)
     return kinds
 
 
