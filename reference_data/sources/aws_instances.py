@@ -52,7 +52,9 @@ HOSTS = {
 def rows_of(page: str, commit: str, slots: dict[str, float]) -> list[Row]:
     """Return the rows of all types on the page that have an accelerator."""
     rows = []
-    for section in re.finditer(r"^### `([^`]+)`\n(.*?)(?=^### |^## |\Z)", page, re.M | re.S):
+    for section in re.finditer(
+        r"^### `([^`]+)`\n(.*?)(?=^### |^## |\Z)", page, re.MULTILINE | re.DOTALL
+    ):
         name, body = section.groups()
         said = dict(re.findall(r"karpenter\.k8s\.aws/instance-([\w-]+)\|([^|\n]+)", body))
         count = float(said.get("gpu-count") or said.get("accelerator-count") or 0)
