@@ -6,6 +6,8 @@ one row (`filling.py`).
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -33,8 +35,9 @@ IDENTITY_OF = {
 def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Widen factors by what is open about the identity by which they were looked up.
 
-    A guessed accelerator, server or country could be any, so the spread over all of them comes on
-    top; a name that covers several variants (PCIe or SXM) adds the spread over these.
+    A guessed country could be any, a guessed accelerator or server any of its kind, so the spread
+    over these comes on top; a name that covers several variants (PCIe or SXM) adds the spread over
+    those.
     """
     changed = provenance.copy()
     for field, identity in IDENTITY_OF.items():
@@ -58,8 +61,10 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
             guessed[doubtful],
             vague[doubtful],
         )
-        wide, of_variants = _log_sds_over(reference, field)
-        variant = run_id.map(of["value"]).map(_variant_family).map(of_variants).fillna(0.0)
+        of_kinds, of_variants = _log_sds_over(reference, field)
+        value = run_id.map(of["value"]).astype("str")
+        wide = value.map(_kinds(reference, identity)).map(of_kinds).fillna(of_kinds.max())
+        variant = value.map(_variant_family).map(of_variants).fillna(0.0)
         extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
         low, high = changed.loc[rows, "p05"], changed.loc[rows, "p95"]
         log_sd = np.hypot(uncertainty.log_sd_of_interval(low, high), extra)
@@ -69,9 +74,24 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
     return changed
 
 
+_FAMILY = re.compile(r"\D*\d*[A-Za-z]*")
+
+
 def _variant_family(identity: str) -> str:
-    """Return what the variants of a device share: `A100` of `A100-SXM4-80GB`."""
-    return str(identity).split("-", maxsplit=1)[0]
+    """Return what the variants of a device share: `A100` of `A100-SXM4-80GB`, `RTX-4090` of `RTX-4090-D`."""
+    found = _FAMILY.match(str(identity))
+    return found.group() if found else ""
+
+
+def _kinds(reference: Reference, identity: str) -> pd.Series:
+    """Return the kind by identity: of an accelerator its class, of a server that of its accelerator."""
+    gpus = reference.tables["gpus"].drop_duplicates("gpu_id", keep="last").set_index("gpu_id")
+    # Nobody guesses a card without matrix units of 16 bits for a run whose hardware is not told.
+    kinds = gpus["host_class"].where(gpus["peak_16bit_tflops"].notna())
+    if identity == "server_id":
+        servers = reference.tables["servers"].drop_duplicates("server_id", keep="last")
+        return servers.set_index("server_id")["gpu_id"].map(kinds)
+    return kinds
 
 
 _COLUMN_OF = {
@@ -91,8 +111,8 @@ _COLUMN_OF = {
 }
 
 
-def _log_sds_over(reference: Reference, field: str) -> tuple[float, pd.Series]:
-    """Return a factor's log standard deviation over all devices or places, and by family."""
+def _log_sds_over(reference: Reference, field: str) -> tuple[pd.Series, pd.Series]:
+    """Return a factor's log standard deviation by kind of device (places: one kind), and by family."""
     table, column = _COLUMN_OF[field]
     rows = reference.tables[table]
     if "zone_type" in rows:
@@ -102,5 +122,8 @@ def _log_sds_over(reference: Reference, field: str) -> tuple[float, pd.Series]:
     if "rank" in rows:
         rows = rows[rows["rank"] == 1]
     logs = np.log(rows[column].where(rows[column] > 0))
+    kind = pd.Series("place", rows.index, dtype="object")
+    if "gpu_id" in rows:
+        kind = rows["gpu_id"].map(_kinds(reference, "gpu_id"))
     family = rows.iloc[:, 0].map(_variant_family)
-    return float(logs.std()), logs.groupby(family).std()
+    return logs.groupby(kind).std(), logs.groupby(family).std()

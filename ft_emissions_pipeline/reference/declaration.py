@@ -76,6 +76,10 @@ def _interval(unit: str, high: float, prefix: str = "") -> tuple[Column, Column]
     )
 
 
+def _class_number(name: str, unit: str, low: float, high: float, what: str) -> tuple[Field, ...]:
+    return (_number(name, unit, low, high, what), *_interval(unit, high, f"{name}_"))
+
+
 _COMMON = (
     _text("source", "Document, edition and place in it."),
     _text("source_url", "Its page, where there is one.", empty=True),
@@ -91,6 +95,10 @@ HIGHEST_GRAMS = 2500
 """Grams per kWh above which no grid lies: lignite in old plants emits about 1500."""
 _GPU = _text("gpu_id", "Accelerator.", refers="gpus")
 _SERVER = _text("server_id", "Server.", refers="servers")
+HOST_CLASSES = (
+    "data_centre", "workstation", "desktop_card", "laptop_card", "soc", "tpu", "other_accelerator",
+)  # fmt: skip
+"""Kinds of accelerators by where they sit: `soc` is a system on a chip (Apple, Jetson, GB10)."""
 ZONE_TYPES = ("cloud_region", "egrid_subregion", "us_state", "country", "world")
 """Kinds of zones, the narrowest first."""
 _ZONE = (
@@ -114,12 +122,16 @@ TABLES: dict[str, FactorTable] = {
     "gpus": FactorTable("an accelerator as tools count it: one device", ("gpu_id",), (
         _text("gpu_id", "Identity."),
         _text("vendor", "Maker."),
+        _text("host_class", "Where it usually sits.", allowed=HOST_CLASSES),
         _number("memory_gb", "GB", 1, 2000, "Memory of the device.", empty=True),
         _number("tdp_w", "W", 10, 3000, "Power at full load: thermal design power or power limit."),
         _number("idle_w", "W", 1, 500, "Power without a load."),
         _text("idle_w_basis", "Kind of evidence.", allowed=("measured", "modelled", "derived")),
         _number("peak_16bit_tflops", "TFLOP/s", 0.05, 10000, "Dense matrix peak, FP16 or BF16, FP32 accumulation.", empty=True),
-        _number("peak_32bit_tflops", "TFLOP/s", 0.5, 1000, "FP32 peak outside matrix units.", empty=True),
+        _number("peak_32bit_tflops", "TFLOP/s", 0.1, 1000, "FP32 peak outside matrix units.", empty=True),
+        _number("peak_fp8_tflops", "TFLOP/s", 1, 20000, "Dense matrix peak, FP8; empty where it has no units for it.", empty=True),
+        _number("peak_int8_tops", "TOP/s", 1, 20000, "Dense matrix peak, INT8; empty where it has no units for it.", empty=True),
+        _number("peak_fp4_tflops", "TFLOP/s", 1, 50000, "Dense matrix peak, FP4; empty where it has no units for it.", empty=True),
         _number("die_area_mm2", "mm2", 50, 4000, "Area of all compute dies of the device.", empty=True),
         _number("process_nm", "nm", 1, 90, "Process node, as named by the foundry.", empty=True),
         _text("release_date", "Release, as precisely as known (year, month or day).", empty=True),
@@ -127,9 +139,9 @@ TABLES: dict[str, FactorTable] = {
     "gpu_embodied": FactorTable("the making of an accelerator by one method", ("gpu_id", "method"), (
         _GPU,
         _text("method", "How the figure came about.", allowed=(
-            "vendor_pcf", "lca", "literature", "chip_area", "instance_share", "parametric_lca")),
+            "vendor_pcf", "lca", "literature", "sibling", "chip_area", "instance_share", "parametric_lca")),
         _whole("rank", "", 1, 99, "1 is preferred; 98 upper bound; 99 only for the published profile."),
-        _number("embodied_kgco2e", "kgCO2e", 5, 5000, "Carbon of making one device."),
+        _number("embodied_kgco2e", "kgCO2e", 1, 5000, "Carbon of making one device."),
         *_interval("kgCO2e", 8000)),
         intervals=(("p05", "embodied_kgco2e", "p95"),)),
     "gpu_water": FactorTable("water used in making an accelerator", ("gpu_id",), (
@@ -137,6 +149,24 @@ TABLES: dict[str, FactorTable] = {
         _number("embodied_water_l", "L", 10, 5000, "Water of making the logic dies."),
         *_interval("L", 20000)),
         intervals=(("p05", "embodied_water_l", "p95"),)),
+    "hardware_classes": FactorTable("accelerators of a kind, for names that no row has", ("host_class",), (
+        _text("host_class", "Kind.", allowed=HOST_CLASSES),
+        _text("name", "Name."),
+        *_class_number("tdp_w", "W", 10, 3000, "Power at full load."),
+        *_class_number("idle_w", "W", 1, 500, "Power without a load."),
+        *_class_number("memory_gb", "GB", 1, 2000, "Memory of the device."),
+        *_class_number("peak_16bit_tflops", "TFLOP/s", 0.05, 10000, "Dense matrix peak in 16 bits."),
+        *_class_number("die_area_mm2", "mm2", 50, 4000, "Area of its compute dies."),
+        *_class_number("embodied_kgco2e", "kgCO2e", 1, 8000, "Carbon of making one device."),
+        *_class_number("embodied_water_l", "L", 10, 20000, "Water of making its logic dies."),
+        _text("server_id", "Its usual host.", refers="servers"),
+        *_class_number("use_life_h", "h", 1000, 200000, "Hours in use before it is replaced."),
+        *_class_number("share_reserved", "fraction", 0.01, 1, "Share of these hours in which it is taken for a job."),
+        _number("pue", "1", 1, 3, "Outside data centres; empty where the table of data centres serves.", empty=True),
+        _number("wue_l_per_kwh", "L/kWh", 0, 10, "Outside data centres; empty likewise.", empty=True)),
+        intervals=tuple((f"{name}_p05", name, f"{name}_p95") for name in (
+            "tdp_w", "idle_w", "memory_gb", "peak_16bit_tflops", "die_area_mm2", "embodied_kgco2e",
+            "embodied_water_l", "use_life_h", "share_reserved"))),
     "servers": FactorTable("a server; its GPUs are counted apart", ("server_id",), (
         _text("server_id", "Identity."),
         _text("name", "Name."),
@@ -151,7 +181,7 @@ TABLES: dict[str, FactorTable] = {
         _number("host_idle_w", "W", 5, 5000, "Boards, fans, network and disks at rest, without CPU, memory and GPU."),
         _number("memory_gb", "GB", 4, 20000, "Main memory."),
         _number("memory_w", "W", 0.5, 5000, "Power of the main memory."),
-        _number("embodied_kgco2e", "kgCO2e", 50, 20000, "Carbon of making it, without GPUs."),
+        _number("embodied_kgco2e", "kgCO2e", 10, 20000, "Carbon of making it, without GPUs."),
         *_interval("kgCO2e", 40000, "embodied_"),
         _number("embodied_water_l", "L", 10, 20000, "Water of making its CPUs."),
         *_interval("L", 60000, "water_")),

@@ -25,9 +25,6 @@ GPUS_PER_NODE = 8.0
 BERT_VOCABULARY = 30_522
 """Embeddings of an encoder are looked up, never multiplied, so their rows count no operations."""
 
-EIGHT_BIT_SINCE = "2022-05"
-"""Accelerators with matrix units of 8 bits came with Gaudi 2, Hopper and Ada in 2022."""
-
 PEAK_FACTOR = {"tf32": 0.5, "fp8": 2.0, "nvfp4": 4.0}
 """Peak in a number format over that in 16 bits, by the makers' data sheets."""
 
@@ -175,13 +172,13 @@ def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
 def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     gpu = take(
         reference, "gpus", rows["gpu_id"],
-        ["vendor", "release_date", "peak_16bit_tflops", "peak_32bit_tflops"], on=rows.get("date"),
+        ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_fp8_tflops"], on=rows.get("date"),
     )  # fmt: skip
     narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
     return {
         "peak_16bit": narrow.fillna(wide).astype("float64") * FLOP_PER_TFLOP,
         "peak_32bit": wide.fillna(narrow / 8).astype("float64") * FLOP_PER_TFLOP,
-        "has_8bit": gpu["release_date"].astype("str") >= EIGHT_BIT_SINCE,
+        "has_8bit": gpu["peak_fp8_tflops"].notna(),
         "other_vendor": gpu["vendor"] != "NVIDIA",
     }
 
