@@ -76,7 +76,7 @@ def _interval(unit: str, high: float, prefix: str = "") -> tuple[Column, Column]
     )
 
 
-def _class_number(name: str, unit: str, low: float, high: float, what: str) -> tuple[Field, ...]:
+def _class_number(name: str, unit: str, low: float, high: float, what: str) -> tuple[Column, ...]:
     return (_number(name, unit, low, high, what), *_interval(unit, high, f"{name}_"))
 
 
