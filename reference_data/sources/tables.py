@@ -24,7 +24,7 @@ def read(table: str) -> list[Row]:
 def write(table: str, rows: list[Row]) -> None:
     """Write a table, sorted by its key; a column that a row lacks is empty."""
     declared = TABLES[table]
-    columns = [field.name for field in declared.fields]
+    columns = [column.name for column in declared.columns]
     with (FOLDER / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
