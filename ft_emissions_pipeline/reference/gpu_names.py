@@ -1,0 +1,381 @@
+"""What the name of an accelerator says: family, form, memory, how many.
+
+Put here: how drivers, schedulers, clouds and people spell accelerators, and which rows fit what they
+say. Keep out: whole names that the alias table holds (`names.py`).
+
+A name is taken apart, never looked up as a whole. What is left over when family, form, memory and
+count are read was not understood, and a name with such a rest stands for no row.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ft_emissions_pipeline.reference.found import Found
+
+CLASSES = (
+    "data_centre", "workstation", "desktop_card", "laptop_card", "soc", "tpu", "other_accelerator",
+)  # fmt: skip
+"""Kinds of accelerators by what holds them; a class has a typical row where a card has none."""
+
+LONGEST = 200
+"""Characters above which nothing is read as the name of an accelerator."""
+
+MEMORY_TOLERANCE = 0.08
+"""Drivers show less than the data sheet, and in powers of two: a T4 of 16 GB has 15109 MiB."""
+
+
+@dataclass(frozen=True)
+class GpuName:
+    """What a name says of one accelerator; None where it is silent.
+
+    `count` counts devices as gpus.csv does: chips of a TPU, a fraction where a part of a card is
+    named. `counted` says what the number in the name counts where that is not devices.
+    """
+
+    family: str
+    vendor: str
+    hardware_class: str
+    form: str | None = None
+    generation: str | None = None
+    edition: str | None = None
+    laptop: bool = False
+    memory_gb: float | None = None
+    count: float | None = None
+    counted: str | None = None
+    unread: tuple[str, ...] = ()
+
+    def fits(self, row: GpuName) -> bool:
+        """Say whether a row of the same family may be meant: nothing in the name speaks against it."""
+        return (
+            self.laptop == row.laptop
+            and _agree(self.form, row.form)
+            and _agree(self.generation, row.generation)
+            and _agree(self.edition, row.edition)
+            and (
+                self.memory_gb is None
+                or row.memory_gb is None
+                or abs(self.memory_gb / row.memory_gb - 1) <= MEMORY_TOLERANCE
+            )
+        )
+
+
+def _agree(said: str | None, known: str | None) -> bool:
+    return said is None or known is None or said == known
+
+
+_FAMILIES = tuple(
+    (family, vendor, kind, re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"))
+    for family, vendor, kind, pattern in (
+        ("tpu v5e", "Google", "tpu", r"(?:tpu )?v?5 ?lite(?: ?pod)?(?: ?slice| device)?|(?:tpu )?v5e|ct5l ?p"),
+        ("tpu v6e", "Google", "tpu", r"(?:tpu )?v?6 lite|(?:tpu )?v6e(?: slice)?|ct6e|trillium"),
+        ("tpu v7", "Google", "tpu", r"tpu ?v?7x?|ironwood"),
+        ("tpu v", "Google", "tpu", r"(?:tpu ?v?|ct)([2-5]p?)(?: pod)?(?: slice)?|v(5p)(?: slice)?|v([2-4])(?: pod)?(?= \d+$)"),
+        ("trainium", "AWS", "other_accelerator", r"(?:trainium ?|trn)(\d)?n?"),
+        ("inferentia", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
+        ("gaudi", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
+        ("intel", "Intel", "data_centre", r"((?:max|flex) ?(?:1550|1450|1350|1100|170|140))"),
+        ("arc", "Intel", "desktop_card", r"arc (?:pro )?([ab] ?\d\d\d?m?)"),
+        ("intel", "Intel", "soc", r"(iris(?: xe)?|u?hd)(?: graphics)?(?: \d{3,4})?(?= |$)"),
+        ("ascend", "Huawei", "other_accelerator", r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
+        ("other", "other", "other_accelerator",
+         r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren)"),
+        ("instinct", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
+        ("radeon pro", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ([wvr]?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
+        ("radeon", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
+        ("radeon", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d0s)|(strix halo)"),
+        ("jetson", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano|orin nx|xavier nx)(?: super)?|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
+        ("gb10", "NVIDIA", "soc", r"gb10|dgx spark"),
+        ("rtx", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([2-8][05]00)|([2-6][05]00)(?= (?:sff )?ada)"),
+        ("rtx a", "NVIDIA", "workstation", r"(?:quadro )?rtx a(\d00|\d[05]00)|a([1-6][05]00|500)"),
+        ("quadro", "NVIDIA", "workstation", r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
+        ("titan", "NVIDIA", "desktop_card", r"(?:gtx )?titan ?(rtx|xp|x|v|z|black)?"),
+        ("mx", "NVIDIA", "laptop_card", r"mx ?(\d{3})"),
+        ("geforce", "NVIDIA", "desktop_card",
+         r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
+         r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti)?(m| m)?"),
+        ("", "NVIDIA", "data_centre",
+         r"(gb[23]00|gh200|k(?:10|20|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[mtd]?"
+         r"|tesla ([a-z]\d{1,4}[a-z]?)"),
+        ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
+    )
+)  # fmt: skip
+"""Families: what their names begin with, vendor, class, spelling; the first that matches wins."""
+
+_SPLIT = re.compile(
+    r"(?<=[0-9a-z])(?=(?:sxm|pcie|nvl|hbm)\d?)"
+    r"|(?<=sxm[2-6])(?=\d)"
+    r"|(?<=nvidia)(?=[a-z0-9])|(?<=tesla)(?=[a-z])|(?<=geforce)(?=[a-z0-9])|(?<=quadro)(?=[a-z])"
+    r"|(?<=[rg]tx)(?=[a-z0-9])|(?<=titan)(?=[a-z])|(?<=radeon)(?=[a-z0-9])|(?<=instinct)(?=[a-z])"
+    r"|(?<=\brx)(?=\d)|(?<=apple)(?=m\d)|(?<=\d{4})(?=ti|super|ada)|(?<=\d{4}ti)(?=super)"
+    r"|(?<=tpu)(?=v\d)|(?<=ascend)(?=\d)"
+)
+_ASIDES = re.compile(r"\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b")
+_BRACKET = re.compile(r"\[([^\[\]]+)\]")
+_BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*] ?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
+_AFTER = re.compile(r"(?:(?<![0-9])[ (_-]?x ?|[:=*] ?)(\d{1,4})\)?\s*$|\((\d{1,4}) ?x\)\s*$")
+_LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
+_MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")
+_MIG = re.compile(r"(?:\bmig )?\b([1-7])g[ .](\d+)gb(?: ?\+?me)?")
+_VGPU = re.compile(r"(?<![a-z0-9])(\d+)[qcab](?![a-z0-9])")
+_TOPOLOGY = re.compile(r"(?<![a-z0-9])(\d+)x(\d+)(?:x(\d+))?(?![a-z0-9])")
+_MARKS = str.maketrans({"×": "x", "®": " ", "™": " ", "©": " ", "µ": "u"})
+
+_SILENT = frozenset(
+    # Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards.
+    "nvidia corporation corp inc amd ati intel r google apple aws amazon huawei habana labs tesla geforce"
+    " quadro radeon instinct gpu gpus graphics card cards accelerator accelerators device devices unit"
+    " generation gen edition tensor core cores chip chips data center datacenter series design with"
+    " hbm hbm2 hbm2e hbm3 hbm3e gddr5 gddr5x gddr6 gddr6x gddr7 ecc memory vram ram each per node of"
+    " the gres type product com cloud gke k8s karpenter instance name model family shared vf virtual grid"
+    " mega superchip grace hopper ampere volta turing pascal maxwell kepler lovelace pod podslice slice vm"
+    " standard highgpu megagpu ultragpu hightpu metal cdna cdna3 cdna2 npu hpu tt tm high performance"
+    " asus msi gigabyte zotac evga pny founders fe oc gaming trio strix tuf rog ventus eagle palit"
+    " colab kaggle runpod lambda vast azure gcp coreweave single pro0 arcturus gl xl".split()
+)
+_FORMS = {
+    "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",
+    "hgx": "sxm", "dgx": "sxm", "oam": "sxm", "pcie": "pcie", "pci": "pcie", "pcle": "pcie",
+    "nvl": "nvl", "nvl2": "nvl", "nvl72": "sxm", "dgxs": "dgxs",
+}  # fmt: skip
+_FORM_OF_MEMORY = {("h100", "hbm3"): "sxm", ("h100", "hbm2e"): "pcie"}
+"""The driver tells the two H100 of 80 GB apart by their kind of memory alone."""
+_GENERATIONS = {"ada": "ada", "blackwell": "blackwell", "quadro": "turing", "pascal": "pascal", "maxwell": "maxwell"}
+_EDITIONS = {
+    "server": "server", "workstation": "workstation", "sff": "sff", "gcd": "gcd", "card": "card",
+    "oam": "oam",
+}  # fmt: skip
+_LAPTOP = frozenset(("laptop", "mobile", "notebook", "maxq"))
+_CORES_PER_CHIP = dict.fromkeys(("tpu v2", "tpu v3", "tpu v4", "tpu v5p", "tpu v7"), 2)
+"""Slices of these are named by cores (v4-8 has four chips), those of v5e and v6e by chips."""
+_FIRST = ("gaudi", "trainium", "inferentia")
+"""The first generation bears no number."""
+_SLICES_OF_A_CARD = 7
+"""A card parts into seven slices of computing: NVIDIA, MIG user guide."""
+_SYSTEM_MEMORY_GB = {"gh200": (120, 480), "gb200": (480,), "gb300": (480,)}
+"""The driver names Grace Hopper by the memory of its CPU."""
+
+
+@lru_cache(maxsize=65536)
+def parse(name: str) -> tuple[GpuName, ...]:
+    """Return what a name says, once per family that it names; nothing where it names none.
+
+    Parameters
+    ----------
+    name : str
+        As a driver, a scheduler, a cloud or a person wrote it.
+    """
+    if len(name) > LONGEST:
+        return ()
+    text = unicodedata.normalize("NFKC", name.translate(_MARKS)).lower()
+    text = _ASIDES.sub(" ", "".join(c if c.isprintable() else " " for c in text))
+    brackets = _BRACKET.findall(text)
+    if brackets and (found := _parse(brackets[-1])):
+        return found
+    return _parse(text)
+
+
+def _parse(text: str) -> tuple[GpuName, ...]:
+    text, count = _counted(_LANES.sub(" pcie ", text))
+    text = re.sub(r"[^a-z0-9.+]+", " ", _SPLIT.sub(" ", text)).strip()
+    text = text.replace("max q", "maxq").replace("podslice", "pod slice")
+    found, rest = [], text
+    for family, vendor, kind, pattern in _FAMILIES:
+        match = pattern.search(rest)
+        while match:
+            named = "".join(group.replace(" ", "") for group in match.groups() if group)
+            suffix = rest[match.start() : match.end()]
+            found.append((f"{family}{named}", vendor, kind, suffix))
+            rest = f"{rest[: match.start()]} | {rest[match.end() :]}"
+            match = pattern.search(rest)
+    names = [_described(text, rest, count, *each) for each in dict.fromkeys(found)]
+    return tuple({name.family: name for name in names}.values())
+
+
+def _counted(text: str) -> tuple[str, float | None]:
+    """Take the number of devices off a name: before it ("8x"), or after it ("x8", ":8", "(8x)")."""
+    match = _BEFORE.match(text)
+    if match:
+        return text[match.end() :], float(match[1] or match[2])
+    match = _AFTER.search(text)
+    if match and match.start():
+        return text[: match.start()], float(match[1] or match[2])
+    return text, None
+
+
+def _described(
+    text: str, rest: str, count: float | None, family: str, vendor: str, kind: str, spelled: str
+) -> GpuName:
+    """Read what stands around a family."""
+    family += "1" if family in _FIRST else ""
+    mig = _MIG.search(rest)
+    rest = _MIG.sub(" ", rest)
+    memory, rest = _memory_gb(rest)
+    words = [word for word in rest.split() if word != "|"]
+    counted = None
+    if kind == "tpu":
+        words, count, counted = _chips(family, words, count)
+    if mig:
+        count, counted = int(mig[1]) / _SLICES_OF_A_CARD, "MIG slices, 7 to a card"
+    said = text.split()
+    form = next((_FORMS[word] for word in words if word in _FORMS), None)
+    form = form or next((f for (of, m), f in _FORM_OF_MEMORY.items() if of == family and m in said), None)
+    generation = next((_GENERATIONS[word] for word in said if word in _GENERATIONS), None)
+    if spelled.startswith("rtx pro"):
+        generation = "blackwell"
+    edition = next((_EDITIONS[word] for word in words if word in _EDITIONS), None)
+    laptop = spelled.endswith("m") and family.startswith("geforce") or not _LAPTOP.isdisjoint(words)
+    if generation == "blackwell" and "maxq" in words:
+        laptop, edition = False, "maxq"
+    if edition == "server":
+        kind = "data_centre"
+    if laptop and kind in ("desktop_card", "workstation"):
+        kind = "laptop_card"
+    if memory in _SYSTEM_MEMORY_GB.get(family, ()):
+        memory = None
+    known = _SILENT | _FORMS.keys() | _GENERATIONS.keys() | _EDITIONS.keys() | _LAPTOP
+    unread = tuple(word for word in words if word not in known)
+    if mig:
+        unread += (f"MIG {mig[1]}g",)
+    return GpuName(family, vendor, kind, form, generation, edition, laptop, memory, count, counted, unread)
+
+
+def _memory_gb(text: str) -> tuple[float | None, str]:
+    match = _MEMORY.search(text)
+    if match:
+        size = float(match[1]) / (1024 if match[2] in ("mib", "mb") else 1)
+        return size, f"{text[: match.start()]} {text[match.end() :]}"
+    match = _VGPU.search(text)
+    if match:
+        return float(match[1]), f"{text[: match.start()]} {text[match.end() :]}"
+    return None, text
+
+
+def _chips(
+    family: str, words: list[str], count: float | None
+) -> tuple[list[str], float | None, str | None]:
+    """Read the number behind a TPU: chips, or cores, by generation; or chips of a topology (2x2x1)."""
+    kept, counted = [], None
+    for word in words:
+        shape = _TOPOLOGY.fullmatch(word)
+        if shape:
+            count, counted = 1.0, "chips of the topology"
+            for side in filter(None, shape.groups()):
+                count *= int(side)
+        elif re.fullmatch(r"\d{1,5}t?", word):
+            cores = 1 if word.endswith("t") else _CORES_PER_CHIP.get(family, 1)
+            count = int(word.rstrip("t")) / cores
+            counted = f"cores, {cores} to a chip" if cores > 1 else "chips"
+        else:
+            kept.append(word)
+    return kept, count, counted
+
+
+Rows = Mapping[str, Sequence[tuple[str, GpuName]]]
+"""By family: ids of rows, and what these ids and their memory say."""
+
+
+def rows_by_family(ids_and_memory: Iterable[tuple[str, float]]) -> Rows:
+    """Return the rows of gpus.csv by family, read out of their own ids."""
+    rows: dict[str, list[tuple[str, GpuName]]] = {}
+    for identity, memory in ids_and_memory:
+        for name in parse(identity)[:1]:
+            told = name if memory != memory else replace(name, memory_gb=memory)  # noqa: PLR0124 - NaN
+            rows.setdefault(name.family, []).append((identity, told))
+    return rows
+
+
+def match(name: str, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -> Found:
+    """Return the row for which a name stands, or all that may be meant.
+
+    Parameters
+    ----------
+    name : str
+        As logged.
+    rows : mapping
+        As `rows_by_family` returns them.
+    usual : sequence of (GpuName, str)
+        Names that leave something open, and the row that people usually mean by them.
+    """
+    named = parse(name)
+    if not named:
+        return Found()
+    classes = {each.hardware_class for each in named}
+    if len(named) > 1:
+        several = [identity for each in named for identity, _ in _fitting(each, rows)]
+        told = ", ".join(each.family.strip() for each in named)
+        return Found(
+            candidates=tuple(dict.fromkeys(several)),
+            hardware_class=classes.pop() if len(classes) == 1 else None,
+            why=f"it names several accelerators: {told}",
+        )
+    return _matched(named[0], rows, usual)
+
+
+def _matched(named: GpuName, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -> Found:
+    fitting = _in_order(named, _fitting(named, rows), usual)
+    found = Found(
+        count=named.count,
+        candidates=tuple(fitting),
+        hardware_class=named.hardware_class,
+        memory_gb=named.memory_gb,
+    )
+    counts = f"; the number counts {named.counted}" if named.counted else ""
+    read = f"read as {named.family}{_told(named)}{counts}"
+    if named.unread:
+        return found._replace(why=f"{read}; not understood: {' '.join(named.unread)}")
+    if not fitting:
+        return found._replace(why=f"{read}; no row fits")
+    if len(fitting) == 1 and named.family in rows:
+        return found._replace(id=fitting[0], why=read)
+    return found._replace(
+        id=fitting[0], assumed=True, why=f"{read}; may be {', '.join(fitting)}; the usual one is taken"
+    )
+
+
+def _told(named: GpuName) -> str:
+    memory = f"{named.memory_gb:.3g} GB" if named.memory_gb else None
+    said = (named.generation, named.edition, "laptop" if named.laptop else None, named.form, memory)
+    return "".join(f", {word}" for word in said if word)
+
+
+def _fitting(named: GpuName, rows: Rows) -> list[tuple[str, GpuName]]:
+    """Return the rows that may be meant; a family without rows may leave its last letter out (MI300)."""
+    family = rows.get(named.family) or [
+        row
+        for letter in "abcdefghijklmnopqrstuvwxyz"
+        for row in rows.get(named.family + letter, ())
+    ]
+    return [(identity, row) for identity, row in family if named.fits(row)]
+
+
+def _in_order(
+    named: GpuName, fitting: list[tuple[str, GpuName]], usual: Sequence[tuple[GpuName, str]]
+) -> list[str]:
+    """Return ids, the usual one first: the alias that says most of what the name says decides."""
+    order = sorted(fitting, key=lambda row: (row[1].form != "sxm", row[1].memory_gb or 0.0, row[0]))
+    ids = [identity for identity, _ in order]
+    if len(ids) > 1:
+        meant = [
+            (sum(part is not None for part in _open_parts(alias)), identity)
+            for alias, identity in usual
+            if alias.family == named.family
+            and identity in ids
+            and all(
+                part is None or part == own
+                for part, own in zip(_open_parts(alias), _open_parts(named), strict=True)
+            )
+        ]
+        if meant:
+            first = max(meant)[1]
+            ids = [first, *(identity for identity in ids if identity != first)]
+    return ids
+
+
+def _open_parts(named: GpuName) -> tuple[object, ...]:
+    memory = None if named.memory_gb is None else round(named.memory_gb)
+    return named.form, named.generation, named.edition, memory
