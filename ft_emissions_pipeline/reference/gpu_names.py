@@ -75,31 +75,31 @@ _FAMILIES = tuple(
         ("tpu v6e", "Google", "tpu", r"(?:tpu )?v?6 lite|(?:tpu )?v6e(?: slice)?|ct6e|trillium"),
         ("tpu v7", "Google", "tpu", r"tpu ?v?7x?|ironwood"),
         ("tpu v", "Google", "tpu", r"(?:tpu ?v?|ct)([2-5]p?)(?: pod)?(?: slice)?|v(5p)(?: slice)?|v([2-4])(?: pod)?(?= \d+$)"),
-        ("trainium", "AWS", "other_accelerator", r"(?:trainium ?|trn)(\d)?n?"),
-        ("inferentia", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
-        ("gaudi", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
-        ("intel", "Intel", "data_centre", r"((?:max|flex) ?(?:1550|1450|1350|1100|170|140))"),
-        ("arc", "Intel", "desktop_card", r"arc (?:pro )?([ab] ?\d\d\d?m?)"),
-        ("intel", "Intel", "soc", r"(iris(?: xe)?|u?hd)(?: graphics)?(?: \d{3,4})?(?= |$)"),
-        ("ascend", "Huawei", "other_accelerator", r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
-        ("other", "other", "other_accelerator",
+        ("trainium ", "AWS", "other_accelerator", r"(?:trainium ?|trn)(\d)?n?"),
+        ("inferentia ", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
+        ("gaudi ", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
+        ("intel ", "Intel", "data_centre", r"((?:max|flex) ?(?:1550|1450|1350|1100|170|140))"),
+        ("arc ", "Intel", "desktop_card", r"arc (?:pro )?([ab] ?\d\d\d?m?)"),
+        ("intel ", "Intel", "soc", r"(iris(?: xe)?|u?hd)(?: graphics)?(?: \d{3,4})?(?= |$)"),
+        ("ascend ", "Huawei", "other_accelerator", r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
+        ("other ", "other", "other_accelerator",
          r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren)"),
-        ("instinct", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
-        ("radeon pro", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ([wvr]?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
-        ("radeon", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
-        ("radeon", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d0s)|(strix halo)"),
-        ("jetson", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano|orin nx|xavier nx)(?: super)?|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
+        ("instinct ", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
+        ("radeon pro ", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ([wvr]?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
+        ("radeon ", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
+        ("radeon ", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d0s)|(strix halo)"),
+        ("jetson ", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano|orin nx|xavier nx)(?: super)?|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
         ("gb10", "NVIDIA", "soc", r"gb10|dgx spark"),
-        ("rtx", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([2-8][05]00)|([2-6][05]00)(?= (?:sff )?ada)"),
+        ("rtx ", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([2-8][05]00)|([2-6][05]00)(?= (?:sff )?ada)"),
         ("rtx a", "NVIDIA", "workstation", r"(?:quadro )?rtx a(\d00|\d[05]00)|a([1-6][05]00|500)"),
-        ("quadro", "NVIDIA", "workstation", r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
-        ("titan", "NVIDIA", "desktop_card", r"(?:gtx )?titan ?(rtx|xp|x|v|z|black)?"),
-        ("mx", "NVIDIA", "laptop_card", r"mx ?(\d{3})"),
-        ("geforce", "NVIDIA", "desktop_card",
+        ("quadro ", "NVIDIA", "workstation", r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
+        ("titan ", "NVIDIA", "desktop_card", r"(?:gtx )?titan ?(rtx|xp|x|v|z|black)?"),
+        ("mx ", "NVIDIA", "laptop_card", r"mx ?(\d{3})"),
+        ("geforce ", "NVIDIA", "desktop_card",
          r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
          r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti)?(m| m)?"),
         ("", "NVIDIA", "data_centre",
-         r"(gb[23]00|gh200|k(?:10|20|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[mtd]?"
+         r"(?:tesla )?(gb[23]00|gh200|k(?:10|20|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[cmtd]?"
          r"|tesla ([a-z]\d{1,4}[a-z]?)"),
         ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
     )
@@ -114,10 +114,12 @@ _SPLIT = re.compile(
     r"|(?<=\brx)(?=\d)|(?<=apple)(?=m\d)|(?<=\d{4})(?=ti|super|ada)|(?<=\d{4}ti)(?=super)"
     r"|(?<=tpu)(?=v\d)|(?<=ascend)(?=\d)"
 )
-_ASIDES = re.compile(r"\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b")
+_ASIDES = re.compile(r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b")
 _BRACKET = re.compile(r"\[([^\[\]]+)\]")
 _BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*] ?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
-_AFTER = re.compile(r"(?:(?<![0-9])[ (_-]?x ?|[:=*] ?)(\d{1,4})\)?\s*$|\((\d{1,4}) ?x\)\s*$")
+_AFTER = re.compile(
+    r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$|\((\d{1,4}) ?x\)\s*$"
+)
 _LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")
 _MIG = re.compile(r"(?:\bmig )?\b([1-7])g[ .](\d+)gb(?: ?\+?me)?")
@@ -132,15 +134,15 @@ _SILENT = frozenset(
     " generation gen edition tensor core cores chip chips data center datacenter series design with"
     " hbm hbm2 hbm2e hbm3 hbm3e gddr5 gddr5x gddr6 gddr6x gddr7 ecc memory vram ram each per node of"
     " the gres type product com cloud gke k8s karpenter instance name model family shared vf virtual grid"
-    " mega superchip grace hopper ampere volta turing pascal maxwell kepler lovelace pod podslice slice vm"
+    " superchip grace hopper ampere volta turing pascal maxwell kepler lovelace pod podslice slice vm"
     " standard highgpu megagpu ultragpu hightpu metal cdna cdna3 cdna2 npu hpu tt tm high performance"
     " asus msi gigabyte zotac evga pny founders fe oc gaming trio strix tuf rog ventus eagle palit"
-    " colab kaggle runpod lambda vast azure gcp coreweave single pro0 arcturus gl xl".split()
+    " colab kaggle runpod lambda vast azure gcp coreweave single arcturus gl xl ai graphcore cs".split()
 )
 _FORMS = {
     "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",
     "hgx": "sxm", "dgx": "sxm", "oam": "sxm", "pcie": "pcie", "pci": "pcie", "pcle": "pcie",
-    "nvl": "nvl", "nvl2": "nvl", "nvl72": "sxm", "dgxs": "dgxs",
+    "nvl": "nvl", "nvl2": "nvl", "nvl72": "sxm", "dgxs": "dgxs", "mega": "sxm",
 }  # fmt: skip
 _FORM_OF_MEMORY = {("h100", "hbm3"): "sxm", ("h100", "hbm2e"): "pcie"}
 """The driver tells the two H100 of 80 GB apart by their kind of memory alone."""
@@ -152,7 +154,7 @@ _EDITIONS = {
 _LAPTOP = frozenset(("laptop", "mobile", "notebook", "maxq"))
 _CORES_PER_CHIP = dict.fromkeys(("tpu v2", "tpu v3", "tpu v4", "tpu v5p", "tpu v7"), 2)
 """Slices of these are named by cores (v4-8 has four chips), those of v5e and v6e by chips."""
-_FIRST = ("gaudi", "trainium", "inferentia")
+_FIRST = ("gaudi ", "trainium ", "inferentia ")
 """The first generation bears no number."""
 _SLICES_OF_A_CARD = 7
 """A card parts into seven slices of computing: NVIDIA, MIG user guide."""
@@ -181,7 +183,7 @@ def parse(name: str) -> tuple[GpuName, ...]:
 
 def _parse(text: str) -> tuple[GpuName, ...]:
     text, count = _counted(_LANES.sub(" pcie ", text))
-    text = re.sub(r"[^a-z0-9.+]+", " ", _SPLIT.sub(" ", text)).strip()
+    text = re.sub(r"[^a-z0-9.]+|\.(?!\d)|(?<!\d)\.", " ", _SPLIT.sub(" ", text)).strip()
     text = text.replace("max q", "maxq").replace("podslice", "pod slice")
     found, rest = [], text
     for family, vendor, kind, pattern in _FAMILIES:
@@ -203,7 +205,7 @@ def _counted(text: str) -> tuple[str, float | None]:
         return text[match.end() :], float(match[1] or match[2])
     match = _AFTER.search(text)
     if match and match.start():
-        return text[: match.start()], float(match[1] or match[2])
+        return text[: match.start()], float(match[match.lastindex or 0])
     return text, None
 
 
@@ -224,9 +226,12 @@ def _described(
     said = text.split()
     form = next((_FORMS[word] for word in words if word in _FORMS), None)
     form = form or next((f for (of, m), f in _FORM_OF_MEMORY.items() if of == family and m in said), None)
-    generation = next((_GENERATIONS[word] for word in said if word in _GENERATIONS), None)
-    if spelled.startswith("rtx pro"):
+    of_words = (_GENERATIONS[word] for word in said if word in _GENERATIONS)
+    generation = next(of_words, None)
+    if "rtx pro" in spelled:
         generation = "blackwell"
+    elif generation == "turing" and not family.startswith("rtx "):
+        generation = None
     edition = next((_EDITIONS[word] for word in words if word in _EDITIONS), None)
     laptop = spelled.endswith("m") and family.startswith("geforce") or not _LAPTOP.isdisjoint(words)
     if generation == "blackwell" and "maxq" in words:
@@ -248,7 +253,7 @@ def _memory_gb(text: str) -> tuple[float | None, str]:
     match = _MEMORY.search(text)
     if match:
         size = float(match[1]) / (1024 if match[2] in ("mib", "mb") else 1)
-        return size, f"{text[: match.start()]} {text[match.end() :]}"
+        return size, _MEMORY.sub(" ", text)
     match = _VGPU.search(text)
     if match:
         return float(match[1]), f"{text[: match.start()]} {text[match.end() :]}"
@@ -345,11 +350,9 @@ def _told(named: GpuName) -> str:
 
 def _fitting(named: GpuName, rows: Rows) -> list[tuple[str, GpuName]]:
     """Return the rows that may be meant; a family without rows may leave its last letter out (MI300)."""
-    family = rows.get(named.family) or [
-        row
-        for letter in "abcdefghijklmnopqrstuvwxyz"
-        for row in rows.get(named.family + letter, ())
-    ]
+    family = list(rows.get(named.family, ()))
+    if not family and named.family[-1].isdigit():
+        family = [row for letter in "aexp" for row in rows.get(named.family + letter, ())]
     return [(identity, row) for identity, row in family if named.fits(row)]
 
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 from ft_emissions_pipeline.reference.found import Found
 
@@ -44,14 +45,31 @@ class ModelName:
         """Return the words without regard to their order: `7b-llama-2` is `llama-2-7b`."""
         return tuple(sorted(self.words))
 
-    def holds(self, other: ModelName) -> bool:
-        """Say whether all words of another name are in this one."""
-        return not Counter(other.words) - Counter(self.words)
+    def holds(self, row: ModelName) -> bool:
+        """Say whether a row's words stand in this name in their order, right after its family's version.
+
+        `Hermes-3-Llama-3.1-8B` holds `llama-3.1-8b`; `OLMo-3-7B` does not hold `olmo-7b`.
+        """
+        starts = [at for at, word in enumerate(self.words) if word == row.words[0]]
+        return any(
+            _version(self.words[at + 1 :]) == _version(row.words[1:])
+            and _in_turn(row.words, self.words[at:])
+            for at in starts
+        )
+
+
+def _version(words: Sequence[str]) -> list[str]:
+    return list(takewhile(str.isdigit, words))
+
+
+def _in_turn(words: Sequence[str], among: Iterable[str]) -> bool:
+    rest = iter(among)
+    return all(word in rest for word in words)
 
 
 _SILENT = frozenset(
     # What does not change a model's size: alignment, quantisation, formats, makers and copiers.
-    "instruct instruction chat it pt base hf model models text latest release v0 gguf ggml gptq awq bnb exl2 exl3"
+    "instruct instruction chat it pt hf model models text latest release v0 gguf ggml gptq awq bnb exl2 exl3"
     " mlx onnx quantized quantised quant quants int4 int8 fp8 fp16 fp32 bf16 f16 f32 nf4 fp4 mxfp4 nvfp4 4bit 8bit"
     " 2bit 3bit 5bit 6bit bit bits w4a16 w8a8 w8a16 imatrix i1 dynamic ud qat sym autoround eetq hqq aqlm smashed"
     " safetensors pytorch checkpoint ckpt merged adapter adapters lora qlora peft sft dpo orpo kto grpo rlhf ft"
@@ -60,9 +78,11 @@ _SILENT = frozenset(
     " community publishers foundation custom deduped reference turbo free uncased cased llm huggingface"
     " textgeneration generation accounts fireworks togethercomputer eleutherai base0 f snapshot main".split()
 )
-_QUANTISATION = re.compile(r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[48]|\d-?bits?|\d+bpw|g(?:32|64|128))\b")
+_QUANTISATION = re.compile(r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b")
 _CONTEXT = re.compile(r"\b(?:4|8|16|18|24|28|32|48|64|96|100|128|200|256|262|300|512)k\b|(?<=[- ])1m\b")
-_DATE = re.compile(r"\b20[12]\d-?[01]\d-?[0-3]\d\b|\b(?:0125|0301|0314|0613|1106|0914|0324|0528|2407|2409|2410|2411|2501|2503|2504|2505|2506|2507|2508|2512)\b")
+_DATE = re.compile(r"\b20[12]\d-?[01]\d-?[0-3]\d\b|(?<=-)(?:0[1-9]|1[0-2])[0-3]\d\b")
+_MONTH = re.compile(r"2[3-6](?:0[1-9]|1[0-2])")
+"""A month (2409) tells releases apart where no size does: Mistral Small had 22 billion, then 24."""
 _BEDROCK = re.compile(r"^(?:(?:us|eu|apac|au|jp|ca|us-gov|global)\.)?(?:meta|amazon|anthropic|mistral|cohere|deepseek|openai|qwen|ai21|google|nvidia|minimax|moonshot|zai|writer)\.(?=[a-z])")
 _SERVED = re.compile(r"(?::\d{1,2})?:\d{1,4}k$|(?<=v\d):\d{1,2}$|(?:-v\d)?:0$|-v\d{1,2}$(?<!-v2)(?<!-v3)")
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(b|m|t|bn)$")
@@ -107,6 +127,7 @@ def _parts(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=65536)
 def _read(part: str) -> ModelName:
+    part = part.replace("+", "-plus-")
     part = re.sub(r"[\s_]+", "-", part) if not _QUANTISATION.search(part) else part
     part = _SERVED.sub("", _BEDROCK.sub("", part))
     part = _QUANTISATION.sub("-", part).replace("_", "-")
@@ -126,10 +147,14 @@ def _read(part: str) -> ModelName:
             total = float(many[2]) * _TIMES[many[3]]
         elif (share := _ACTIVE.match(word)) and total:
             active = float(share[1]) * _TIMES[share[2]]
+        elif word[0] == "e" and total is None and _SIZE.match(word[1:]):
+            total = float(word[1:-1]) * _TIMES[word[-1]]  # parameters in use at a time: Gemma 3n
         elif (size := _SIZE.match(word)) and total is None:
             total = float(size[1]) * _TIMES[size[2]]
             word = f"{float(size[1]):g}{size[2][0]}"
         words.append(word)
+    if total:
+        words = [word for word in words if word != "base" and not _MONTH.fullmatch(word)]
     return ModelName(tuple(words), total, active, experts)
 
 
@@ -243,7 +268,7 @@ def _within(read: ModelName, rows: Rows) -> ModelName | None:
         for row in rows.by_word.get(word, ())
         if words.issuperset(row.words)
         and read.holds(row)
-        and row.parameters == read.parameters
+        and (row.parameters is None or row.parameters == read.parameters)
         and row.active == read.active
         and (row.parameters or not _SIZE_WORDS.isdisjoint(row.words))
         and not math.isnan(rows.parameters[rows.by_key[row.key][0]])
