@@ -114,7 +114,9 @@ _SPLIT = re.compile(
     r"|(?<=\brx)(?=\d)|(?<=apple)(?=m\d)|(?<=\d{4})(?=ti|super|ada)|(?<=\d{4}ti)(?=super)"
     r"|(?<=tpu)(?=v\d)|(?<=ascend)(?=\d)"
 )
-_ASIDES = re.compile(r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b")
+_ASIDES = re.compile(
+    r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
+)
 _BRACKET = re.compile(r"\[([^\[\]]+)\]")
 _BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*] ?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
 _AFTER = re.compile(
@@ -146,7 +148,13 @@ _FORMS = {
 }  # fmt: skip
 _FORM_OF_MEMORY = {("h100", "hbm3"): "sxm", ("h100", "hbm2e"): "pcie"}
 """The driver tells the two H100 of 80 GB apart by their kind of memory alone."""
-_GENERATIONS = {"ada": "ada", "blackwell": "blackwell", "quadro": "turing", "pascal": "pascal", "maxwell": "maxwell"}
+_GENERATIONS = {
+    "ada": "ada",
+    "blackwell": "blackwell",
+    "quadro": "turing",
+    "pascal": "pascal",
+    "maxwell": "maxwell",
+}
 _EDITIONS = {
     "server": "server", "workstation": "workstation", "sff": "sff", "gcd": "gcd", "card": "card",
     "oam": "oam",
@@ -225,7 +233,9 @@ def _described(
         count, counted = int(mig[1]) / _SLICES_OF_A_CARD, "MIG slices, 7 to a card"
     said = text.split()
     form = next((_FORMS[word] for word in words if word in _FORMS), None)
-    form = form or next((f for (of, m), f in _FORM_OF_MEMORY.items() if of == family and m in said), None)
+    form = form or next(
+        (f for (of, m), f in _FORM_OF_MEMORY.items() if of == family and m in said), None
+    )
     of_words = (_GENERATIONS[word] for word in said if word in _GENERATIONS)
     generation = next(of_words, None)
     if "rtx pro" in spelled:
@@ -246,7 +256,9 @@ def _described(
     unread = tuple(word for word in words if word not in known)
     if mig:
         unread += (f"MIG {mig[1]}g",)
-    return GpuName(family, vendor, kind, form, generation, edition, laptop, memory, count, counted, unread)
+    return GpuName(
+        family, vendor, kind, form, generation, edition, laptop, memory, count, counted, unread
+    )
 
 
 def _memory_gb(text: str) -> tuple[float | None, str]:
@@ -338,7 +350,9 @@ def _matched(named: GpuName, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -
     if len(fitting) == 1 and named.family in rows:
         return found._replace(id=fitting[0], why=read)
     return found._replace(
-        id=fitting[0], assumed=True, why=f"{read}; may be {', '.join(fitting)}; the usual one is taken"
+        id=fitting[0],
+        assumed=True,
+        why=f"{read}; may be {', '.join(fitting)}; the usual one is taken",
     )
 
 

@@ -16,7 +16,9 @@ from ft_emissions_pipeline.reference.found import Found
 LONGEST = 200
 """Characters above which nothing is read as the name of an instance."""
 
-_AWS = re.compile(r"(?:ml\.|db\.)?((?:p|g|gr|trn|inf|dl)\d[a-z]*(?:-[a-z0-9]+)?)\.(\d*)(x?large|metal)[\w-]*")
+_AWS = re.compile(
+    r"(?:ml\.|db\.)?((?:p|g|gr|trn|inf|dl)\d[a-z]*(?:-[a-z0-9]+)?)\.(\d*)(x?large|metal)[\w-]*"
+)
 _GOOGLE = re.compile(r"([a-z]+\d[a-z]*-[a-z]+)-(\d+)[gt]?(?:-[a-z]+)?")
 _AZURE = re.compile(r"(?:standard_|basic_)?(n[cdvgp])(\d+)([a-z]*(?:_[a-z0-9]+)*)")
 _COUNTS = (

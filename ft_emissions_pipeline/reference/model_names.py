@@ -75,20 +75,29 @@ _SILENT = frozenset(
     " safetensors pytorch checkpoint ckpt merged adapter adapters lora qlora peft sft dpo orpo kto grpo rlhf ft"
     " finetune finetuned finetuning tuned full fsdp"
     " meta facebook google openai microsoft nvidia amazon anthropic cohere alibaba unsloth thebloke bartowski"
-    " community publishers foundation custom deduped reference turbo free uncased cased llm huggingface"
+    " community publishers foundation custom deduped reference free uncased cased llm huggingface"
     " textgeneration generation accounts fireworks togethercomputer eleutherai base0 f snapshot main".split()
 )
-_QUANTISATION = re.compile(r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b")
-_CONTEXT = re.compile(r"\b(?:4|8|16|18|24|28|32|48|64|96|100|128|200|256|262|300|512)k\b|(?<=[- ])1m\b")
+_QUANTISATION = re.compile(
+    r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b"
+)
+_CONTEXT = re.compile(
+    r"\b(?:4|8|16|18|24|28|32|48|64|96|100|128|200|256|262|300|512)k\b|(?<=[- ])1m\b"
+)
 _DATE = re.compile(r"\b20[12]\d-?[01]\d-?[0-3]\d\b|(?<=-)(?:0[1-9]|1[0-2])[0-3]\d\b")
 _MONTH = re.compile(r"2[3-6](?:0[1-9]|1[0-2])")
 """A month (2409) tells releases apart where no size does: Mistral Small had 22 billion, then 24."""
-_BEDROCK = re.compile(r"^(?:(?:us|eu|apac|au|jp|ca|us-gov|global)\.)?(?:meta|amazon|anthropic|mistral|cohere|deepseek|openai|qwen|ai21|google|nvidia|minimax|moonshot|zai|writer)\.(?=[a-z])")
-_SERVED = re.compile(r"(?::\d{1,2})?:\d{1,4}k$|(?<=v\d):\d{1,2}$|(?:-v\d)?:0$|-v\d{1,2}$(?<!-v2)(?<!-v3)")
+_BEDROCK = re.compile(
+    r"^(?:(?:us|eu|apac|au|jp|ca|us-gov|global)\.)?(?:meta|amazon|anthropic|mistral|cohere|deepseek|openai|qwen|ai21|google|nvidia|minimax|moonshot|zai|writer)\.(?=[a-z])"
+)
+_SERVED = re.compile(r"(?:-v[1-9]\d?)?(?:(?<!v0):\d{1,2})?(?::\d{1,4}k)?$")
+"""What Bedrock puts behind a model: version of the service, and context."""
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(b|m|t|bn)$")
 _EXPERTS = re.compile(r"^(\d+)x(\d+(?:\.\d+)?)(b|m)$")
 _ACTIVE = re.compile(r"^a(\d+(?:\.\d+)?)(b|m)$")
-_WORD = re.compile(r"a\d+(?:\.\d+)?[bm](?![a-z])|e\d+b(?![a-z])|\d+x\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+)?(?:bn|[bmt])(?![a-z0-9])|[a-z]+|\d+")
+_WORD = re.compile(
+    r"a\d+(?:\.\d+)?[bm](?![a-z])|e\d+b(?![a-z])|\d+x\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+)?(?:bn|[bmt])(?![a-z0-9])|[a-z]+|\d+"
+)
 _TIMES = {"m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
 
 
@@ -127,9 +136,10 @@ def _parts(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=65536)
 def _read(part: str) -> ModelName:
-    part = part.replace("+", "-plus-")
+    part = part.replace("+", "-plus-").removeprefix("c4ai-")
     part = re.sub(r"[\s_]+", "-", part) if not _QUANTISATION.search(part) else part
-    part = _SERVED.sub("", _BEDROCK.sub("", part))
+    if bedrock := _BEDROCK.match(part):
+        part = _SERVED.sub("", part[bedrock.end() :], count=1)
     part = _QUANTISATION.sub("-", part).replace("_", "-")
     part = re.sub(r"\.(?:gguf|safetensors|bin|pt|pth|nemo)$", "", part)
     part = _CONTEXT.sub("-", _DATE.sub("-", part))
@@ -154,7 +164,9 @@ def _read(part: str) -> ModelName:
             word = f"{float(size[1]):g}{size[2][0]}"
         words.append(word)
     if total:
-        words = [word for word in words if word != "base" and not _MONTH.fullmatch(word)]
+        words = [
+            word for word in words if word not in ("base", "turbo") and not _MONTH.fullmatch(word)
+        ]
     return ModelName(tuple(words), total, active, experts)
 
 
@@ -242,18 +254,22 @@ def match(name: str, rows: Rows) -> Found:
     for read in readings:
         if size is not None and read.parameters is None and read is not readings[0]:
             continue
-        if read.key in rows.by_key:
-            identity, assumed, alias = rows.by_key[read.key]
+        undated = tuple(word for word in read.key if not _MONTH.fullmatch(word))
+        bare = tuple(word for word in undated if word != "base")
+        key = next((each for each in (read.key, undated, bare) if each in rows.by_key), None)
+        if key:
+            identity, assumed, alias = rows.by_key[key]
             return told._replace(
                 id=identity, assumed=assumed, alias_factor_id=alias, candidates=(identity,),
                 why=f"read as {' '.join(read.words)}",
             )  # fmt: skip
         within = _within(read, rows)
         if within:
-            identity, _, alias = rows.by_key[within.key]
+            identity, assumed, alias = rows.by_key[within.key]
             rest = list((Counter(read.words) - Counter(within.words)).elements())
+            more = any(not word.isdigit() for word in rest)  # digits are a release of the same size
             return told._replace(
-                id=identity, assumed=True, alias_factor_id=alias, candidates=(identity,),
+                id=identity, assumed=assumed or more, alias_factor_id=alias, candidates=(identity,),
                 why=f"read as {' '.join(within.words)}; beside it: {' '.join(rest)}",
             )  # fmt: skip
     return told
@@ -283,5 +299,7 @@ def _size(read: ModelName, rows: Rows) -> Found:
     if read.experts:
         total, active = size * read.experts * rows.share_of_experts, size * rows.active_of_one
     return Found(
-        parameters=total, active_parameters=active, why=f"no row; its name tells {total:.3g} parameters"
+        parameters=total,
+        active_parameters=active,
+        why=f"no row; its name tells {total:.3g} parameters",
     )

@@ -212,7 +212,9 @@ def _gpu_rows(
 def _instance_rows(reference: Reference) -> Mapping[str, Sequence[instance_names.Row]]:
     rows = reference.tables["instances"]
     return instance_names.rows_by_family(
-        list(zip(ids(reference.tables, "instances"), rows["gpu_id"], rows["gpu_count"], strict=True))
+        list(
+            zip(ids(reference.tables, "instances"), rows["gpu_id"], rows["gpu_count"], strict=True)
+        )
     )
 
 
@@ -223,10 +225,13 @@ def _model_rows(reference: Reference) -> model_names.Rows:
     of_models = aliases[aliases["kind"] == "models"].sort_values("assumed", kind="stable")
     spellings = [
         *of_models[["alias", "id", "assumed", "factor_id"]].itertuples(index=False, name=None),
-        *((name, identity, False, None) for name, identity in zip(models["name"], models["model_id"], strict=True)),
+        *((name.replace("/", " "), identity, False, None) for name, identity in zip(models["name"], models["model_id"], strict=True)),
         *((identity, identity, False, None) for identity in models["model_id"]),
     ]  # fmt: skip
-    numbers = {str(key): (float(row.parameters), float(row.active_parameters)) for key, row in zip(sizes.index, sizes.itertuples(), strict=True)}
+    numbers = {
+        str(key): (float(row.parameters), float(row.active_parameters))
+        for key, row in zip(sizes.index, sizes.itertuples(), strict=True)
+    }
     return model_names.rows_by_words(numbers, spellings)
 
 
