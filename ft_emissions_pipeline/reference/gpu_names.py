@@ -49,19 +49,40 @@ class GpuName:
     counted: str | None = None
     unread: tuple[str, ...] = ()
 
-    def fits(self, row: GpuName) -> bool:
+    def fits(self, row: Row) -> bool:
         """Say whether a row of the same family may be meant: nothing in the name speaks against it."""
         return (
-            self.laptop == row.laptop
-            and _agree(self.form, row.form)
-            and _agree(self.generation, row.generation)
-            and _agree(self.edition, row.edition)
-            and (
-                self.memory_gb is None
-                or row.memory_gb is None
-                or abs(self.memory_gb / row.memory_gb - 1) <= MEMORY_TOLERANCE
-            )
+            self.laptop == row.said.laptop
+            and _agree(self.form, row.said.form)
+            and _agree(self.generation, row.said.generation)
+            and _agree(self.edition, row.said.edition)
+            and set(row.said.unread) <= set(self.unread)
+            and (self.memory_gb is None or _near(self.memory_gb, row.memory_gb))
         )
+
+    def says_just(self, row: Row) -> bool:
+        """Say whether a row's id tells just what the name tells: `RTX 3080 Laptop` is not the Max-Q."""
+        said = row.said
+        return (self.form, self.generation, self.edition, self.unread) == (
+            said.form,
+            said.generation,
+            said.edition,
+            said.unread,
+        ) and (said.memory_gb is None or self.memory_gb is not None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of gpus.csv: its id, what the id says, and its memory, which the id may leave out."""
+
+    id: str
+    said: GpuName
+    memory_gb: float
+
+
+def _near(said_gb: float, memory_gb: float) -> bool:
+    # A row without memory (NaN) speaks against nothing.
+    return not abs(said_gb / memory_gb - 1) > MEMORY_TOLERANCE
 
 
 def _agree(said: str | None, known: str | None) -> bool:
@@ -79,27 +100,27 @@ _FAMILIES = tuple(
         ("inferentia ", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
         ("gaudi ", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
         ("intel ", "Intel", "data_centre", r"((?:max|flex) ?(?:1550|1450|1350|1100|170|140))"),
-        ("arc ", "Intel", "desktop_card", r"arc (?:pro )?([ab] ?\d\d\d?m?)"),
+        ("arc ", "Intel", "desktop_card", r"arc (pro )?([ab] ?\d\d\d?m?)"),
         ("intel ", "Intel", "soc", r"(iris(?: xe)?|u?hd)(?: graphics)?(?: \d{3,4})?(?= |$)"),
         ("ascend ", "Huawei", "other_accelerator", r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
         ("other ", "other", "other_accelerator",
-         r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren)"),
+         r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren|qualcomm ai ?100)"),
         ("instinct ", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
-        ("radeon pro ", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ([wvr]?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
-        ("radeon ", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
+        ("radeon pro ", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ((?:wx ?|[wvr])?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|pro (w\d{4})|radeon (wx ?\d{4})|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
         ("radeon ", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d0s)|(strix halo)"),
-        ("jetson ", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano|orin nx|xavier nx)(?: super)?|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
+        ("radeon ", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?m ?xt| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
+        ("jetson ", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano(?: super)?|orin nx|xavier nx)|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
         ("gb10", "NVIDIA", "soc", r"gb10|dgx spark"),
-        ("rtx ", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([2-8][05]00)|([2-6][05]00)(?= (?:sff )?ada)"),
+        ("rtx ", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([1-8][05]00|500(?= ada)|5880)|([1-6][05]00|5880)(?= (?:sff )?ada)"),
         ("rtx a", "NVIDIA", "workstation", r"(?:quadro )?rtx a(\d00|\d[05]00)|a([1-6][05]00|500)"),
         ("quadro ", "NVIDIA", "workstation", r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
         ("titan ", "NVIDIA", "desktop_card", r"(?:gtx )?titan ?(rtx|xp|x|v|z|black)?"),
         ("mx ", "NVIDIA", "laptop_card", r"mx ?(\d{3})"),
         ("geforce ", "NVIDIA", "desktop_card",
          r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
-         r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti)?(m| m)?"),
+         r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti boost| ?ti)?(m| m)?"),
         ("", "NVIDIA", "data_centre",
-         r"(?:tesla )?(gb[23]00|gh200|k(?:10|20|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[cmtd]?"
+         r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[cmtd]?|(?:tesla|nvidia) (m[46])"
          r"|tesla ([a-z]\d{1,4}[a-z]?)"),
         ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
     )
@@ -142,7 +163,7 @@ _SILENT = frozenset(
     " colab kaggle runpod lambda vast azure gcp coreweave single arcturus gl xl ai graphcore cs".split()
 )
 _FORMS = {
-    "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",
+    "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm3", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",
     "hgx": "sxm", "dgx": "sxm", "oam": "sxm", "pcie": "pcie", "pci": "pcie", "pcle": "pcie",
     "nvl": "nvl", "nvl2": "nvl", "nvl72": "sxm", "dgxs": "dgxs", "mega": "sxm",
 }  # fmt: skip
@@ -160,6 +181,8 @@ _EDITIONS = {
     "oam": "oam",
 }  # fmt: skip
 _LAPTOP = frozenset(("laptop", "mobile", "notebook", "maxq"))
+_MOBILE = re.compile(r"(?:geforce |quadro [km]|arc |radeon )\d+(?:m|s|mxt)$|arc a\d+m$")
+"""Cards whose own number says that they sit in a laptop: GTX 980M, RX 6800S."""
 _CORES_PER_CHIP = dict.fromkeys(("tpu v2", "tpu v3", "tpu v4", "tpu v5p", "tpu v7"), 2)
 """Slices of these are named by cores (v4-8 has four chips), those of v5e and v6e by chips."""
 _FIRST = ("gaudi ", "trainium ", "inferentia ")
@@ -243,11 +266,16 @@ def _described(
     elif generation == "turing" and not family.startswith("rtx "):
         generation = None
     edition = next((_EDITIONS[word] for word in words if word in _EDITIONS), None)
-    laptop = spelled.endswith("m") and family.startswith("geforce") or not _LAPTOP.isdisjoint(words)
-    if generation == "blackwell" and "maxq" in words:
-        laptop, edition = False, "maxq"
+    mobile = _MOBILE.search(family) is not None
+    if mobile and kind in ("desktop_card", "workstation"):
+        kind = "laptop_card"
+    laptop = not mobile and not _LAPTOP.isdisjoint(words)
+    if "maxq" in words:
+        edition, laptop = "maxq", laptop and generation != "blackwell"
     if edition == "server":
         kind = "data_centre"
+    if family.startswith("arc pro"):
+        kind = "workstation"
     if laptop and kind in ("desktop_card", "workstation"):
         kind = "laptop_card"
     if memory in _SYSTEM_MEMORY_GB.get(family, ()):
@@ -292,17 +320,16 @@ def _chips(
     return kept, count, counted
 
 
-Rows = Mapping[str, Sequence[tuple[str, GpuName]]]
-"""By family: ids of rows, and what these ids and their memory say."""
+Rows = Mapping[str, Sequence[Row]]
+"""Rows of gpus.csv by family."""
 
 
-def rows_by_family(ids_and_memory: Iterable[tuple[str, float]]) -> Rows:
-    """Return the rows of gpus.csv by family, read out of their own ids."""
-    rows: dict[str, list[tuple[str, GpuName]]] = {}
-    for identity, memory in ids_and_memory:
-        for name in parse(identity)[:1]:
-            told = name if memory != memory else replace(name, memory_gb=memory)  # noqa: PLR0124 - NaN
-            rows.setdefault(name.family, []).append((identity, told))
+def rows_by_family(gpus: Iterable[tuple[str, str, float]]) -> Rows:
+    """Return rows of gpus.csv (id, vendor, memory) by family, read out of their own ids."""
+    rows: dict[str, list[Row]] = {}
+    for identity, vendor, memory_gb in gpus:
+        for said in parse(f"{vendor} {identity}")[:1]:
+            rows.setdefault(said.family, []).append(Row(identity, said, memory_gb))
     return rows
 
 
@@ -323,7 +350,7 @@ def match(name: str, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -> Found:
         return Found()
     classes = {each.hardware_class for each in named}
     if len(named) > 1:
-        several = [identity for each in named for identity, _ in _fitting(each, rows)]
+        several = [row.id for each in named for row in _fitting(each, rows)]
         told = ", ".join(each.family.strip() for each in named)
         return Found(
             candidates=tuple(dict.fromkeys(several)),
@@ -335,25 +362,27 @@ def match(name: str, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -> Found:
 
 def _matched(named: GpuName, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -> Found:
     fitting = _in_order(named, _fitting(named, rows), usual)
-    found = Found(
-        count=named.count,
-        candidates=tuple(fitting),
-        hardware_class=named.hardware_class,
-        memory_gb=named.memory_gb,
-    )
+    just = [row for row in fitting if named.says_just(row)]
+    ids = [row.id for row in fitting]
     counts = f"; the number counts {named.counted}" if named.counted else ""
     read = f"read as {named.family}{_told(named)}{counts}"
+    found = Found(
+        count=named.count,
+        candidates=tuple(ids),
+        hardware_class=named.hardware_class,
+        memory_gb=named.memory_gb,
+        why=read,
+    )
+    if len(just) == 1:
+        return found._replace(id=just[0].id, candidates=(just[0].id,))
     if named.unread:
         return found._replace(why=f"{read}; not understood: {' '.join(named.unread)}")
-    if not fitting:
+    if not ids:
         return found._replace(why=f"{read}; no row fits")
-    if len(fitting) == 1 and named.family in rows:
-        return found._replace(id=fitting[0], why=read)
-    return found._replace(
-        id=fitting[0],
-        assumed=True,
-        why=f"{read}; may be {', '.join(fitting)}; the usual one is taken",
-    )
+    if len(ids) == 1 and named.family in rows:
+        return found._replace(id=ids[0])
+    told = f"{read}; may be {', '.join(ids)}; the usual one is taken"
+    return found._replace(id=ids[0], assumed=True, why=told)
 
 
 def _told(named: GpuName) -> str:
@@ -362,35 +391,32 @@ def _told(named: GpuName) -> str:
     return "".join(f", {word}" for word in said if word)
 
 
-def _fitting(named: GpuName, rows: Rows) -> list[tuple[str, GpuName]]:
+def _fitting(named: GpuName, rows: Rows) -> list[Row]:
     """Return the rows that may be meant; a family without rows may leave its last letter out (MI300)."""
     family = list(rows.get(named.family, ()))
     if not family and named.family[-1].isdigit():
         family = [row for letter in "aexp" for row in rows.get(named.family + letter, ())]
-    return [(identity, row) for identity, row in family if named.fits(row)]
+    return [row for row in family if named.fits(row)]
 
 
 def _in_order(
-    named: GpuName, fitting: list[tuple[str, GpuName]], usual: Sequence[tuple[GpuName, str]]
-) -> list[str]:
-    """Return ids, the usual one first: the alias that says most of what the name says decides."""
-    order = sorted(fitting, key=lambda row: (row[1].form != "sxm", row[1].memory_gb or 0.0, row[0]))
-    ids = [identity for identity, _ in order]
-    if len(ids) > 1:
-        meant = [
-            (sum(part is not None for part in _open_parts(alias)), identity)
-            for alias, identity in usual
-            if alias.family == named.family
-            and identity in ids
-            and all(
-                part is None or part == own
-                for part, own in zip(_open_parts(alias), _open_parts(named), strict=True)
-            )
-        ]
-        if meant:
-            first = max(meant)[1]
-            ids = [first, *(identity for identity in ids if identity != first)]
-    return ids
+    named: GpuName, fitting: list[Row], usual: Sequence[tuple[GpuName, str]]
+) -> list[Row]:
+    """Return rows, the usual one first: the alias that says most of what the name says decides."""
+    order = sorted(fitting, key=lambda row: (row.said.form != "sxm", row.memory_gb, row.id))
+    if len(order) < 2:
+        return order
+    meant = [
+        (sum(part is not None for part in _open_parts(alias)), identity)
+        for alias, identity in usual
+        if alias.family == named.family
+        and all(
+            part is None or part == own
+            for part, own in zip(_open_parts(alias), _open_parts(named), strict=True)
+        )
+    ]
+    first = max(meant)[1] if meant else ""
+    return sorted(order, key=lambda row: row.id != first)
 
 
 def _open_parts(named: GpuName) -> tuple[object, ...]:

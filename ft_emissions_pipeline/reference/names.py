@@ -204,7 +204,7 @@ def _gpu_rows(
         for alias, identity in zip(vague["alias"], vague["id"], strict=True)
         for named in gpu_names.parse(alias)[:1]
     )
-    rows = gpus[["gpu_id", "memory_gb"]].drop_duplicates("gpu_id")
+    rows = gpus[["gpu_id", "vendor", "memory_gb"]].drop_duplicates("gpu_id")
     return gpu_names.rows_by_family(rows.itertuples(index=False, name=None)), usual
 
 
