@@ -49,7 +49,7 @@ def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
         found = resolve(context.reference, "instances", frame["instance_type"])
         several = found["candidates"].str.contains("|", regex=False, na=False)
         wanted = found["id"].isna() & found["candidates"].notna() & (several == ambiguous)
-        usual = found["candidates"].str.split("|").str[0]
+        usual = found["candidates"].str.replace(r"\|.*", "", regex=True)
         return Offer(usual.where(wanted), note=found["why"])
 
     return offer
