@@ -70,7 +70,9 @@ def _parameters_of_name(frame: pd.DataFrame, context: Context) -> Offer:
     """Take a size such as 7B, 8x7B or 30B-A3B, where the base model has no row."""
     found = resolve(context.reference, "models", frame["base_model"])
     size = found["parameters"].where(frame["model_id"].isna())
-    return Offer(size, log_sd=model_size_log_sd(context.reference), note=found["why"])
+    unknown = unknown_names(frame["base_model"].where(size.notna()), "models", context)
+    note = unknown + "; " + found["why"]
+    return Offer(size, log_sd=model_size_log_sd(context.reference), note=note)
 
 
 def _active_of_name(frame: pd.DataFrame, context: Context) -> pd.Series:

@@ -49,10 +49,11 @@ from ft_emissions_pipeline.reference.lookup import (
     period_note,
     take,
 )
-from ft_emissions_pipeline.reference.names import model_size_log_sd, nearest, resolve
+from ft_emissions_pipeline.reference.names import KINDS, model_size_log_sd, nearest, resolve
 from ft_emissions_pipeline.reference.own_grid import add_grid
 
 __all__ = [
+    "KINDS",
     "SHIPPED",
     "TABLES",
     "VERIFICATIONS",

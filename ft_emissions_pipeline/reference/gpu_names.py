@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ft_emissions_pipeline.reference.found import Found
@@ -139,7 +139,7 @@ _ASIDES = re.compile(
     r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
 )
 _BRACKET = re.compile(r"\[([^\[\]]+)\]")
-_BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*] ?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
+_BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*][ _]?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
 _AFTER = re.compile(
     r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$|\((\d{1,4}) ?x\)\s*$"
 )
@@ -148,19 +148,152 @@ _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-
 _MIG = re.compile(r"(?:\bmig )?\b([1-7])g[ .](\d+)gb(?: ?\+?me)?")
 _VGPU = re.compile(r"(?<![a-z0-9])(\d+)[qcab](?![a-z0-9])")
 _TOPOLOGY = re.compile(r"(?<![a-z0-9])(\d+)x(\d+)(?:x(\d+))?(?![a-z0-9])")
-_MARKS = str.maketrans({"×": "x", "®": " ", "™": " ", "©": " ", "µ": "u"})
+_MARKS = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "®": " ", "™": " ", "©": " ", "µ": "u"})
 
 _SILENT = frozenset(
     # Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards.
-    "nvidia corporation corp inc amd ati intel r google apple aws amazon huawei habana labs tesla geforce"
-    " quadro radeon instinct gpu gpus graphics card cards accelerator accelerators device devices unit"
-    " generation gen edition tensor core cores chip chips data center datacenter series design with"
-    " hbm hbm2 hbm2e hbm3 hbm3e gddr5 gddr5x gddr6 gddr6x gddr7 ecc memory vram ram each per node of"
-    " the gres type product com cloud gke k8s karpenter instance name model family shared vf virtual grid"
-    " superchip grace hopper ampere volta turing pascal maxwell kepler lovelace pod podslice slice vm"
-    " standard highgpu megagpu ultragpu hightpu metal cdna cdna3 cdna2 npu hpu tt tm high performance"
-    " asus msi gigabyte zotac evga pny founders fe oc gaming trio strix tuf rog ventus eagle palit"
-    " colab kaggle runpod lambda vast azure gcp coreweave single arcturus gl xl ai graphcore cs".split()
+    [
+        "nvidia",
+        "corporation",
+        "corp",
+        "inc",
+        "amd",
+        "ati",
+        "intel",
+        "r",
+        "google",
+        "apple",
+        "aws",
+        "amazon",
+        "huawei",
+        "habana",
+        "labs",
+        "tesla",
+        "geforce",
+        "quadro",
+        "radeon",
+        "instinct",
+        "gpu",
+        "gpus",
+        "graphics",
+        "card",
+        "cards",
+        "accelerator",
+        "accelerators",
+        "device",
+        "devices",
+        "unit",
+        "generation",
+        "gen",
+        "edition",
+        "tensor",
+        "core",
+        "cores",
+        "chip",
+        "chips",
+        "data",
+        "center",
+        "datacenter",
+        "series",
+        "design",
+        "with",
+        "hbm",
+        "hbm2",
+        "hbm2e",
+        "hbm3",
+        "hbm3e",
+        "gddr5",
+        "gddr5x",
+        "gddr6",
+        "gddr6x",
+        "gddr7",
+        "ecc",
+        "memory",
+        "vram",
+        "ram",
+        "each",
+        "per",
+        "node",
+        "of",
+        "the",
+        "gres",
+        "type",
+        "product",
+        "com",
+        "cloud",
+        "gke",
+        "k8s",
+        "karpenter",
+        "instance",
+        "name",
+        "model",
+        "family",
+        "shared",
+        "vf",
+        "virtual",
+        "grid",
+        "superchip",
+        "grace",
+        "hopper",
+        "ampere",
+        "volta",
+        "turing",
+        "pascal",
+        "maxwell",
+        "kepler",
+        "lovelace",
+        "pod",
+        "podslice",
+        "slice",
+        "vm",
+        "standard",
+        "highgpu",
+        "megagpu",
+        "ultragpu",
+        "hightpu",
+        "metal",
+        "cdna",
+        "cdna3",
+        "cdna2",
+        "npu",
+        "hpu",
+        "tt",
+        "tm",
+        "high",
+        "performance",
+        "asus",
+        "msi",
+        "gigabyte",
+        "zotac",
+        "evga",
+        "pny",
+        "founders",
+        "fe",
+        "oc",
+        "gaming",
+        "trio",
+        "strix",
+        "tuf",
+        "rog",
+        "ventus",
+        "eagle",
+        "palit",
+        "colab",
+        "kaggle",
+        "runpod",
+        "lambda",
+        "vast",
+        "azure",
+        "gcp",
+        "coreweave",
+        "single",
+        "arcturus",
+        "gl",
+        "xl",
+        "ai",
+        "graphcore",
+        "cs",
+    ]
 )
 _FORMS = {
     "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm3", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",

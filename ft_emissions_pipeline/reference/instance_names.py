@@ -22,12 +22,15 @@ _AWS = re.compile(
 _GOOGLE = re.compile(r"([a-z]+\d[a-z]*-[a-z]+)-(\d+)[gt]?(?:-[a-z]+)?")
 _AZURE = re.compile(r"(?:standard_|basic_)?(n[cdvgp])(\d+)([a-z]*(?:_[a-z0-9]+)*)")
 _COUNTS = (
-    re.compile(r"(?<![a-z0-9])(\d{1,2})x_?(?=[a-z])"),  # gpu_8x_h100_sxm5, gd-8xh100ib-i128
+    re.compile(r"(?<![a-z0-9])(\d{1,2})x_?(?=[a-z])(?!large)"),  # gpu_8x_h100_sxm5, gd-8xh100ib-i128
     re.compile(r"(?<![a-z0-9])(\d{1,2})gpu"),  # 8gpu-128vcpu-1600gb
     re.compile(r"gpu\.[a-z0-9-]+\.(\d{1,2})$"),  # BM.GPU.H100.8
     re.compile(r"^[a-z]\w*-(?:sxm-|pcie-)?(\d)-\d+g$"),  # H100-2-80G
     re.compile(r"[a-z0-9]x(\d{1,2})$"),  # l40sx4
 )  # fmt: skip
+
+_TELLING = re.compile(r"sxm\d?|pcie|nvl|\d+gb")
+"""What beside the card tells its form or memory; a bare number with a G may be the host's memory."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,8 @@ def _of_card(
         core = re.sub(r"^\d+x|x\d+$|ib$", "", piece)
         found = gpu_names.match(core, gpus, usual)
         if found.hardware_class:
-            forms = [word for word in pieces if re.fullmatch(r"sxm\d?|pcie|nvl", word)]
-            if forms:
-                found = gpu_names.match(f"{core} {forms[0]}", gpus, usual)
+            told = [word for word in pieces if _TELLING.fullmatch(word)]
+            found = gpu_names.match(" ".join([core, *told]), gpus, usual)
             counts = (pattern.search(text) for pattern in _COUNTS)
             count = next((float(each[1]) for each in counts if each), None)
             return found._replace(

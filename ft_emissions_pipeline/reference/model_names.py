@@ -69,14 +69,124 @@ def _in_turn(words: Sequence[str], among: Iterable[str]) -> bool:
 
 _SILENT = frozenset(
     # What does not change a model's size: alignment, quantisation, formats, makers and copiers.
-    "instruct instruction chat it pt hf model models text latest release v0 gguf ggml gptq awq bnb exl2 exl3"
-    " mlx onnx quantized quantised quant quants int4 int8 fp8 fp16 fp32 bf16 f16 f32 nf4 fp4 mxfp4 nvfp4 4bit 8bit"
-    " 2bit 3bit 5bit 6bit bit bits w4a16 w8a8 w8a16 imatrix i1 dynamic ud qat sym autoround eetq hqq aqlm smashed"
-    " safetensors pytorch checkpoint ckpt merged adapter adapters lora qlora peft sft dpo orpo kto grpo rlhf ft"
-    " finetune finetuned finetuning tuned full fsdp"
-    " meta facebook google openai microsoft nvidia amazon anthropic cohere alibaba unsloth thebloke bartowski"
-    " community publishers foundation custom deduped reference free uncased cased llm huggingface"
-    " textgeneration generation accounts fireworks togethercomputer eleutherai base0 f snapshot main".split()
+    [
+        "instruct",
+        "instruction",
+        "chat",
+        "it",
+        "pt",
+        "hf",
+        "model",
+        "models",
+        "text",
+        "latest",
+        "release",
+        "v0",
+        "gguf",
+        "ggml",
+        "gptq",
+        "awq",
+        "bnb",
+        "exl2",
+        "exl3",
+        "mlx",
+        "onnx",
+        "quantized",
+        "quantised",
+        "quant",
+        "quants",
+        "int4",
+        "int8",
+        "fp8",
+        "fp16",
+        "fp32",
+        "bf16",
+        "f16",
+        "f32",
+        "nf4",
+        "fp4",
+        "mxfp4",
+        "nvfp4",
+        "4bit",
+        "8bit",
+        "2bit",
+        "3bit",
+        "5bit",
+        "6bit",
+        "bit",
+        "bits",
+        "w4a16",
+        "w8a8",
+        "w8a16",
+        "imatrix",
+        "i1",
+        "dynamic",
+        "ud",
+        "qat",
+        "sym",
+        "autoround",
+        "eetq",
+        "hqq",
+        "aqlm",
+        "smashed",
+        "safetensors",
+        "pytorch",
+        "checkpoint",
+        "ckpt",
+        "merged",
+        "adapter",
+        "adapters",
+        "lora",
+        "qlora",
+        "peft",
+        "sft",
+        "dpo",
+        "orpo",
+        "kto",
+        "grpo",
+        "rlhf",
+        "ft",
+        "finetune",
+        "finetuned",
+        "finetuning",
+        "tuned",
+        "full",
+        "fsdp",
+        "meta",
+        "facebook",
+        "google",
+        "openai",
+        "microsoft",
+        "nvidia",
+        "amazon",
+        "anthropic",
+        "cohere",
+        "alibaba",
+        "unsloth",
+        "thebloke",
+        "bartowski",
+        "community",
+        "publishers",
+        "foundation",
+        "custom",
+        "deduped",
+        "reference",
+        "free",
+        "uncased",
+        "cased",
+        "llm",
+        "huggingface",
+        "textgeneration",
+        "generation",
+        "accounts",
+        "fireworks",
+        "togethercomputer",
+        "eleutherai",
+        "base0",
+        "f",
+        "snapshot",
+        "main",
+    ]
 )
 _QUANTISATION = re.compile(
     r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b"
@@ -112,7 +222,7 @@ def parse(name: str) -> tuple[ModelName, ...]:
     if len(name) > LONGEST:
         return ()
     text = unicodedata.normalize("NFKC", name).lower().strip()
-    readings = (_read(part) for part in _parts(text))
+    readings = (reading(part) for part in _parts(text))
     return tuple(dict.fromkeys(reading for reading in readings if reading.words))
 
 
@@ -130,12 +240,11 @@ def _parts(text: str) -> Iterator[str]:
             part = part.split("--")[-1]
         if part.startswith("arn:"):
             part = part.split(":", 5)[-1]
-        for each in reversed(part.split("@")):
-            yield each
+        yield from reversed(part.split("@"))
 
 
 @lru_cache(maxsize=65536)
-def _read(part: str) -> ModelName:
+def reading(part: str) -> ModelName:
     part = part.replace("+", "-plus-").removeprefix("c4ai-")
     part = re.sub(r"[\s_]+", "-", part) if not _QUANTISATION.search(part) else part
     if bedrock := _BEDROCK.match(part):
@@ -217,7 +326,7 @@ def rows_by_words(
     by_word: dict[str, list[ModelName]] = {}
     for read in readings.values():
         by_word.setdefault(read.words[0], []).append(read)
-    mean = lambda values: math.exp(sum(values) / len(values)) if values else 1.0  # noqa: E731
+    mean = lambda values: math.exp(sum(values) / len(values)) if values else 1.0
     return Rows(
         by_key,
         by_word,
@@ -229,7 +338,25 @@ def rows_by_words(
 
 
 _SIZE_WORDS = frozenset(
-    "base large small medium mini tiny nano micro xs xl xxl huge giant lite pro scout maverick".split()
+    [
+        "base",
+        "large",
+        "small",
+        "medium",
+        "mini",
+        "tiny",
+        "nano",
+        "micro",
+        "xs",
+        "xl",
+        "xxl",
+        "huge",
+        "giant",
+        "lite",
+        "pro",
+        "scout",
+        "maverick",
+    ]
 )
 
 

@@ -27,6 +27,11 @@ LONGEST = 1000
 """Characters above which a name stands for nothing."""
 LONGEST_COMPARED = 100
 """Characters of a name by which known ones near it are looked for."""
+KINDS = (
+    "gpus", "instances", "models", "servers", "managed_services", "providers", "cloud_regions",
+    "countries", "us_states",
+)  # fmt: skip
+"""Kinds of names in logs."""
 TAKEN_APART = ("gpus", "instances", "models")
 """Kinds whose names are taken apart where no row or alias has them as a whole."""
 
@@ -89,8 +94,7 @@ def resolve(
     reference : Reference
         Loaded tables.
     kind : str
-        `gpus`, `servers`, `instances`, `cloud_regions`, `countries`, `us_states`, `models`,
-        `managed_services` or `providers`.
+        One of `KINDS`.
     names : Series of str
         Names as logged; NaN stays unknown.
     provider : Series of str, optional
