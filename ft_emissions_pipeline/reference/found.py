@@ -6,10 +6,11 @@ Put here: the one answer that every kind of names gives. Keep out: how it is fou
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """The row that a name stands for, and what the name says beside it; None where it says nothing.
 
     `candidates` are all rows that may be meant, the usual one first: of the same kind, for an

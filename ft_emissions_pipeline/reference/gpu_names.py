@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ft_emissions_pipeline.reference.found import Found
@@ -95,7 +95,7 @@ _FAMILIES = tuple(
         ("tpu v5e", "Google", "tpu", r"(?:tpu )?v?5 ?lite(?: ?pod)?(?: ?slice| device)?|(?:tpu )?v5e|ct5l ?p"),
         ("tpu v6e", "Google", "tpu", r"(?:tpu )?v?6 lite|(?:tpu )?v6e(?: slice)?|ct6e|trillium"),
         ("tpu v7", "Google", "tpu", r"tpu ?v?7x?|ironwood"),
-        ("tpu v", "Google", "tpu", r"(?:tpu ?v?|ct)([2-5]p?)(?: pod)?(?: slice)?|v(5p)(?: slice)?|v([2-4])(?: pod)?(?= \d+$)"),
+        ("tpu v", "Google", "tpu", r"tpu ?v?([2-5]p?)(?: pod)?(?: slice)?|ct([2-4])p?|ct(5p)|v(5p)(?: slice)?|v([2-4])(?: pod)?(?= \d+$)"),
         ("trainium ", "AWS", "other_accelerator", r"(?:trainium ?|trn)(\d)?n?"),
         ("inferentia ", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
         ("gaudi ", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
@@ -107,7 +107,7 @@ _FAMILIES = tuple(
          r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren|qualcomm ai ?100)"),
         ("instinct ", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
         ("radeon pro ", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ((?:wx ?|[wvr])?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|pro (w\d{4})|radeon (wx ?\d{4})|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
-        ("radeon ", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d0s)|(strix halo)"),
+        ("radeon ", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d[05]s)|(strix halo)"),
         ("radeon ", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?m ?xt| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
         ("jetson ", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano(?: super)?|orin nx|xavier nx)|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
         ("gb10", "NVIDIA", "soc", r"gb10|dgx spark"),
@@ -151,150 +151,21 @@ _TOPOLOGY = re.compile(r"(?<![a-z0-9])(\d+)x(\d+)(?:x(\d+))?(?![a-z0-9])")
 _MARKS = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "®": " ", "™": " ", "©": " ", "µ": "u"})
 
 _SILENT = frozenset(
-    # Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards.
-    [
-        "nvidia",
-        "corporation",
-        "corp",
-        "inc",
-        "amd",
-        "ati",
-        "intel",
-        "r",
-        "google",
-        "apple",
-        "aws",
-        "amazon",
-        "huawei",
-        "habana",
-        "labs",
-        "tesla",
-        "geforce",
-        "quadro",
-        "radeon",
-        "instinct",
-        "gpu",
-        "gpus",
-        "graphics",
-        "card",
-        "cards",
-        "accelerator",
-        "accelerators",
-        "device",
-        "devices",
-        "unit",
-        "generation",
-        "gen",
-        "edition",
-        "tensor",
-        "core",
-        "cores",
-        "chip",
-        "chips",
-        "data",
-        "center",
-        "datacenter",
-        "series",
-        "design",
-        "with",
-        "hbm",
-        "hbm2",
-        "hbm2e",
-        "hbm3",
-        "hbm3e",
-        "gddr5",
-        "gddr5x",
-        "gddr6",
-        "gddr6x",
-        "gddr7",
-        "ecc",
-        "memory",
-        "vram",
-        "ram",
-        "each",
-        "per",
-        "node",
-        "of",
-        "the",
-        "gres",
-        "type",
-        "product",
-        "com",
-        "cloud",
-        "gke",
-        "k8s",
-        "karpenter",
-        "instance",
-        "name",
-        "model",
-        "family",
-        "shared",
-        "vf",
-        "virtual",
-        "grid",
-        "superchip",
-        "grace",
-        "hopper",
-        "ampere",
-        "volta",
-        "turing",
-        "pascal",
-        "maxwell",
-        "kepler",
-        "lovelace",
-        "pod",
-        "podslice",
-        "slice",
-        "vm",
-        "standard",
-        "highgpu",
-        "megagpu",
-        "ultragpu",
-        "hightpu",
-        "metal",
-        "cdna",
-        "cdna3",
-        "cdna2",
-        "npu",
-        "hpu",
-        "tt",
-        "tm",
-        "high",
-        "performance",
-        "asus",
-        "msi",
-        "gigabyte",
-        "zotac",
-        "evga",
-        "pny",
-        "founders",
-        "fe",
-        "oc",
-        "gaming",
-        "trio",
-        "strix",
-        "tuf",
-        "rog",
-        "ventus",
-        "eagle",
-        "palit",
-        "colab",
-        "kaggle",
-        "runpod",
-        "lambda",
-        "vast",
-        "azure",
-        "gcp",
-        "coreweave",
-        "single",
-        "arcturus",
-        "gl",
-        "xl",
-        "ai",
-        "graphcore",
-        "cs",
-    ]
+    """
+    nvidia corporation corp inc amd ati intel r google apple aws amazon huawei habana labs tesla
+    geforce quadro radeon instinct gpu gpus graphics card cards accelerator accelerators device
+    devices unit generation gen edition tensor core cores chip chips data center datacenter
+    series design with hbm hbm2 hbm2e hbm3 hbm3e gddr5 gddr5x gddr6 gddr6x gddr7 ecc memory vram
+    ram each per node of the gres type product com cloud gke k8s karpenter instance name model
+    family shared vf virtual grid superchip grace hopper ampere volta turing pascal maxwell
+    kepler lovelace pod podslice slice vm standard highgpu megagpu ultragpu hightpu metal cdna
+    cdna3 cdna2 npu hpu tt tm high performance asus msi gigabyte zotac evga pny founders fe oc
+    gaming trio strix tuf rog ventus eagle palit colab kaggle runpod lambda vast azure gcp
+    coreweave single arcturus gl xl ai graphcore cs ac vws
+    spark accelerated
+    """.split()  # noqa: SIM905 (prose)
 )
+"""Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards."""
 _FORMS = {
     "sxm": "sxm", "sxm2": "sxm", "sxm3": "sxm3", "sxm4": "sxm", "sxm5": "sxm", "sxm6": "sxm",
     "hgx": "sxm", "dgx": "sxm", "oam": "sxm", "pcie": "pcie", "pci": "pcie", "pcle": "pcie",
@@ -316,6 +187,7 @@ _EDITIONS = {
 _LAPTOP = frozenset(("laptop", "mobile", "notebook", "maxq"))
 _MOBILE = re.compile(r"(?:geforce |quadro [km]|arc |radeon )\d+(?:m|s|mxt)$|arc a\d+m$")
 """Cards whose own number says that they sit in a laptop: GTX 980M, RX 6800S."""
+_READ = _SILENT | _FORMS.keys() | _GENERATIONS.keys() | _EDITIONS.keys() | _LAPTOP
 _CORES_PER_CHIP = dict.fromkeys(("tpu v2", "tpu v3", "tpu v4", "tpu v5p", "tpu v7"), 2)
 """Slices of these are named by cores (v4-8 has four chips), those of v5e and v6e by chips."""
 _FIRST = ("gaudi ", "trainium ", "inferentia ")
@@ -413,8 +285,7 @@ def _described(
         kind = "laptop_card"
     if memory in _SYSTEM_MEMORY_GB.get(family, ()):
         memory = None
-    known = _SILENT | _FORMS.keys() | _GENERATIONS.keys() | _EDITIONS.keys() | _LAPTOP
-    unread = tuple(word for word in words if word not in known)
+    unread = tuple(word for word in words if word not in _READ and word[:3] != "gfx")
     if mig:
         unread += (f"MIG {mig[1]}g",)
     return GpuName(
@@ -446,7 +317,11 @@ def _chips(
                 count *= int(side)
         elif re.fullmatch(r"\d{1,5}t?", word):
             cores = 1 if word.endswith("t") else _CORES_PER_CHIP.get(family, 1)
-            count = int(word.rstrip("t")) / cores
+            chips, half = divmod(int(word.rstrip("t")), cores)
+            if half or not chips:  # no slice has half a chip
+                kept.append(word)
+                continue
+            count = float(chips)
             counted = f"cores, {cores} to a chip" if cores > 1 else "chips"
         else:
             kept.append(word)
@@ -507,15 +382,15 @@ def _matched(named: GpuName, rows: Rows, usual: Sequence[tuple[GpuName, str]]) -
         why=read,
     )
     if len(just) == 1:
-        return found._replace(id=just[0].id, candidates=(just[0].id,))
+        return replace(found, id=just[0].id, candidates=(just[0].id,))
     if named.unread:
-        return found._replace(why=f"{read}; not understood: {' '.join(named.unread)}")
+        return replace(found, why=f"{read}; not understood: {' '.join(named.unread)}")
     if not ids:
-        return found._replace(why=f"{read}; no row fits")
+        return replace(found, why=f"{read}; no row fits")
     if len(ids) == 1 and named.family in rows:
-        return found._replace(id=ids[0])
+        return replace(found, id=ids[0])
     told = f"{read}; may be {', '.join(ids)}; the usual one is taken"
-    return found._replace(id=ids[0], assumed=True, why=told)
+    return replace(found, id=ids[0], assumed=True, why=told)
 
 
 def _told(named: GpuName) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ft_emissions_pipeline.reference import gpu_names
 from ft_emissions_pipeline.reference.found import Found
@@ -57,8 +57,9 @@ def parse(name: str) -> InstanceName | None:
 
 
 def plain(name: str) -> str:
-    """Return a name without what services and people add: `ml.`, `Standard_`, `-nolssd`."""
-    text = re.sub(r"^(?:ml\.|db\.|standard_|basic_)", "", name.strip().lower())
+    """Return a name without what services and people add: `AWS`, `ml.`, `Standard_`, `-nolssd`."""
+    text = re.sub(r"^(?:aws|amazon|ec2|gcp|google|azure)[ :]+", "", name.strip().lower())
+    text = re.sub(r"^(?:ml\.|db\.|standard_|basic_)", "", text)
     return re.sub(r"-nolssd$", "", text)
 
 
@@ -132,9 +133,9 @@ def _of_card(
     """Return the accelerator that stands in the instance's name."""
     whole = gpu_names.match(text, gpus, usual)
     if whole.hardware_class == "tpu":
-        return whole._replace(id=None, why=f"instance: {whole.why}")
-    aws = re.match(r"(?:ml\.)?(?:p|g|gr|trn|inf|dl)\d[a-z]*(?:-([a-z0-9]+))?\.", text)
-    pieces = [aws[1] or ""] if aws else re.split(r"[._\s/-]+", text)
+        return replace(whole, id=None, why=f"instance: {whole.why}")
+    aws = re.match(r"(?:(?:p|g|gr|dl)\d[a-z]*|(trn\d|inf\d)[a-z]*)(?:-([a-z0-9]+))?\.", text)
+    pieces = [aws[1] or aws[2] or ""] if aws else re.split(r"[._\s/-]+", text)
     for piece in pieces:
         core = re.sub(r"^\d+x|x\d+$|ib$", "", piece)
         found = gpu_names.match(core, gpus, usual)
@@ -143,7 +144,11 @@ def _of_card(
             found = gpu_names.match(" ".join([core, *told]), gpus, usual)
             counts = (pattern.search(text) for pattern in _COUNTS)
             count = next((float(each[1]) for each in counts if each), None)
-            return found._replace(
-                id=None, assumed=False, count=count, why=f"the instance names its card: {found.why}"
+            return replace(
+                found,
+                id=None,
+                assumed=False,
+                count=count,
+                why=f"the instance names its card: {found.why}",
             )
     return Found()

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import takewhile
 
@@ -45,17 +45,19 @@ class ModelName:
         """Return the words without regard to their order: `7b-llama-2` is `llama-2-7b`."""
         return tuple(sorted(self.words))
 
-    def holds(self, row: ModelName) -> bool:
-        """Say whether a row's words stand in this name in their order, right after its family's version.
+    def place_of(self, row: ModelName) -> int:
+        """Return where a row's words begin in this name, in their order and right after its family's version.
 
-        `Hermes-3-Llama-3.1-8B` holds `llama-3.1-8b`; `OLMo-3-7B` does not hold `olmo-7b`.
+        -1 where they do not: `Hermes-3-Llama-3.1-8B` has `llama-3.1-8b`, `OLMo-3-7B` not `olmo-7b`.
         """
-        starts = [at for at, word in enumerate(self.words) if word == row.words[0]]
-        return any(
-            _version(self.words[at + 1 :]) == _version(row.words[1:])
+        found = (
+            at
+            for at, word in enumerate(self.words)
+            if word == row.words[0]
+            and _version(self.words[at + 1 :]) == _version(row.words[1:])
             and _in_turn(row.words, self.words[at:])
-            for at in starts
         )
+        return next(found, -1)
 
 
 def _version(words: Sequence[str]) -> list[str]:
@@ -68,126 +70,19 @@ def _in_turn(words: Sequence[str], among: Iterable[str]) -> bool:
 
 
 _SILENT = frozenset(
-    # What does not change a model's size: alignment, quantisation, formats, makers and copiers.
-    [
-        "instruct",
-        "instruction",
-        "chat",
-        "it",
-        "pt",
-        "hf",
-        "model",
-        "models",
-        "text",
-        "latest",
-        "release",
-        "v0",
-        "gguf",
-        "ggml",
-        "gptq",
-        "awq",
-        "bnb",
-        "exl2",
-        "exl3",
-        "mlx",
-        "onnx",
-        "quantized",
-        "quantised",
-        "quant",
-        "quants",
-        "int4",
-        "int8",
-        "fp8",
-        "fp16",
-        "fp32",
-        "bf16",
-        "f16",
-        "f32",
-        "nf4",
-        "fp4",
-        "mxfp4",
-        "nvfp4",
-        "4bit",
-        "8bit",
-        "2bit",
-        "3bit",
-        "5bit",
-        "6bit",
-        "bit",
-        "bits",
-        "w4a16",
-        "w8a8",
-        "w8a16",
-        "imatrix",
-        "i1",
-        "dynamic",
-        "ud",
-        "qat",
-        "sym",
-        "autoround",
-        "eetq",
-        "hqq",
-        "aqlm",
-        "smashed",
-        "safetensors",
-        "pytorch",
-        "checkpoint",
-        "ckpt",
-        "merged",
-        "adapter",
-        "adapters",
-        "lora",
-        "qlora",
-        "peft",
-        "sft",
-        "dpo",
-        "orpo",
-        "kto",
-        "grpo",
-        "rlhf",
-        "ft",
-        "finetune",
-        "finetuned",
-        "finetuning",
-        "tuned",
-        "full",
-        "fsdp",
-        "meta",
-        "facebook",
-        "google",
-        "openai",
-        "microsoft",
-        "nvidia",
-        "amazon",
-        "anthropic",
-        "cohere",
-        "alibaba",
-        "unsloth",
-        "thebloke",
-        "bartowski",
-        "community",
-        "publishers",
-        "foundation",
-        "custom",
-        "deduped",
-        "reference",
-        "free",
-        "uncased",
-        "cased",
-        "llm",
-        "huggingface",
-        "textgeneration",
-        "generation",
-        "accounts",
-        "fireworks",
-        "togethercomputer",
-        "eleutherai",
-        "base0",
-        "f",
-        "snapshot",
-        "main",
-    ]
+    """
+    instruct instruction chat it pt hf model models text latest release v0 gguf ggml gptq awq
+    bnb exl2 exl3 mlx onnx quantized quantised quant quants int4 int8 fp8 fp16 fp32 bf16 f16 f32
+    nf4 fp4 mxfp4 nvfp4 4bit 8bit 2bit 3bit 5bit 6bit bit bits w4a16 w8a8 w8a16 imatrix i1
+    dynamic ud qat sym autoround eetq hqq aqlm smashed safetensors pytorch checkpoint ckpt
+    merged adapter adapters lora qlora peft sft dpo orpo kto grpo rlhf ft finetune finetuned
+    finetuning tuned full fsdp meta facebook google openai microsoft nvidia amazon anthropic
+    cohere alibaba unsloth thebloke bartowski community publishers foundation custom deduped
+    reference free uncased cased llm huggingface textgeneration generation accounts fireworks
+    togethercomputer eleutherai base0 f snapshot main
+    """.split()  # noqa: SIM905 (prose)
 )
+"""What does not change a model's size: alignment, quantisation, formats, makers and copiers."""
 _QUANTISATION = re.compile(
     r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b"
 )
@@ -245,7 +140,9 @@ def _parts(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=65536)
 def reading(part: str) -> ModelName:
+    """Return what one part of a name says."""
     part = part.replace("+", "-plus-").removeprefix("c4ai-")
+    part = re.sub(r"(?<![\d_])(\d)_(?=\db\b)", r"\1.", part)  # internlm2-chat-1_8b
     part = re.sub(r"[\s_]+", "-", part) if not _QUANTISATION.search(part) else part
     if bedrock := _BEDROCK.match(part):
         part = _SERVED.sub("", part[bedrock.end() :], count=1)
@@ -264,7 +161,7 @@ def reading(part: str) -> ModelName:
         if many := _EXPERTS.match(word):
             experts = int(many[1])
             total = float(many[2]) * _TIMES[many[3]]
-        elif (share := _ACTIVE.match(word)) and total:
+        elif share := _ACTIVE.match(word):
             active = float(share[1]) * _TIMES[share[2]]
         elif word[0] == "e" and total is None and _SIZE.match(word[1:]):
             total = float(word[1:-1]) * _TIMES[word[-1]]  # parameters in use at a time: Gemma 3n
@@ -272,6 +169,7 @@ def reading(part: str) -> ModelName:
             total = float(size[1]) * _TIMES[size[2]]
             word = f"{float(size[1]):g}{size[2][0]}"
         words.append(word)
+    total = total or active  # "A13B" alone: what a token passes
     if total:
         words = [
             word for word in words if word not in ("base", "turbo") and not _MONTH.fullmatch(word)
@@ -310,7 +208,9 @@ def rows_by_words(
     """
     by_key: dict[tuple[str, ...], tuple[str, bool, str | None]] = {}
     readings: dict[tuple[str, ...], ModelName] = {}
-    logs, of_experts, of_one = [], [], []
+    logs: list[float] = []
+    of_experts: list[float] = []
+    of_one: list[float] = []
     for spelling, identity, assumed, alias in spellings:
         for read in parse(spelling)[:1]:
             by_key[read.key] = identity, assumed, alias
@@ -326,38 +226,26 @@ def rows_by_words(
     by_word: dict[str, list[ModelName]] = {}
     for read in readings.values():
         by_word.setdefault(read.words[0], []).append(read)
-    mean = lambda values: math.exp(sum(values) / len(values)) if values else 1.0
     return Rows(
         by_key,
         by_word,
         {identity: total for identity, (total, _) in sizes.items()},
-        mean(of_experts),
-        mean(of_one),
+        _geometric_mean(of_experts),
+        _geometric_mean(of_one),
         math.sqrt(sum(log**2 for log in logs) / len(logs)) if logs else 0.0,
     )
 
 
+def _geometric_mean(logs: Sequence[float]) -> float:
+    return math.exp(sum(logs) / len(logs)) if logs else 1.0
+
+
 _SIZE_WORDS = frozenset(
-    [
-        "base",
-        "large",
-        "small",
-        "medium",
-        "mini",
-        "tiny",
-        "nano",
-        "micro",
-        "xs",
-        "xl",
-        "xxl",
-        "huge",
-        "giant",
-        "lite",
-        "pro",
-        "scout",
-        "maverick",
-    ]
+    """
+    base large small medium mini tiny nano micro xs xl xxl huge giant lite pro scout maverick
+    """.split()  # noqa: SIM905 (prose)
 )
+"""Words that tell sizes of a family apart where no number does."""
 
 
 def match(name: str, rows: Rows) -> Found:
@@ -386,8 +274,7 @@ def match(name: str, rows: Rows) -> Found:
         key = next((each for each in (read.key, undated, bare) if each in rows.by_key), None)
         if key:
             identity, assumed, alias = rows.by_key[key]
-            return told._replace(
-                id=identity, assumed=assumed, alias_factor_id=alias, candidates=(identity,),
+            return replace(told, id=identity, assumed=assumed, alias_factor_id=alias, candidates=(identity,),
                 why=f"read as {' '.join(read.words)}",
             )  # fmt: skip
         within = _within(read, rows)
@@ -395,8 +282,7 @@ def match(name: str, rows: Rows) -> Found:
             identity, assumed, alias = rows.by_key[within.key]
             rest = list((Counter(read.words) - Counter(within.words)).elements())
             more = any(not word.isdigit() for word in rest)  # digits are a release of the same size
-            return told._replace(
-                id=identity, assumed=assumed or more, alias_factor_id=alias, candidates=(identity,),
+            return replace(told, id=identity, assumed=assumed or more, alias_factor_id=alias, candidates=(identity,),
                 why=f"read as {' '.join(within.words)}; beside it: {' '.join(rest)}",
             )  # fmt: skip
     return told
@@ -410,13 +296,14 @@ def _within(read: ModelName, rows: Rows) -> ModelName | None:
         for word in words
         for row in rows.by_word.get(word, ())
         if words.issuperset(row.words)
-        and read.holds(row)
+        and read.place_of(row) >= 0
         and (row.parameters is None or row.parameters == read.parameters)
         and row.active == read.active
         and (row.parameters or not _SIZE_WORDS.isdisjoint(row.words))
         and not math.isnan(rows.parameters[rows.by_key[row.key][0]])
     ]
-    return max(near, key=lambda row: (len(row.words), row.words), default=None)
+    # Of two the base comes last: DeepSeek-R1-0528-Qwen3-8B.
+    return max(near, key=lambda row: (len(row.words), read.place_of(row)), default=None)
 
 
 def _size(read: ModelName, rows: Rows) -> Found:

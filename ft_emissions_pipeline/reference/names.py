@@ -11,6 +11,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -162,8 +163,7 @@ def _found(reference: Reference, kind: str, name: object, owner: object) -> Foun
     candidates = tuple(dict.fromkeys((identity, *(apart.candidates if assumed else ()))))
     if kind == "instances":
         return Found(identity, assumed, alias, why=_as_a_whole(identity, alias))
-    return apart._replace(
-        id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates,
+    return replace(apart, id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates,
         why=_as_a_whole(identity, alias),
     )  # fmt: skip
 
@@ -182,18 +182,13 @@ def _apart(reference: Reference, kind: str, name: str, owner: object) -> Found:
     gpus, usual = _gpu_rows(reference)
     if kind == "gpus":
         return gpu_names.match(name, gpus, usual)
-    families = _instance_rows(reference)
     bare = instance_names.plain(name)
-    identity, _, alias = _found_owned(
-        reference, _names(reference, kind), plain(bare), owner if isinstance(owner, str) else None
-    )
-    if identity is None:
-        identity, _, alias = _found_owned(
-            reference, _names(reference, kind), plain("standard " + bare), None
-        )
-    if identity is not None:
-        return Found(identity, False, alias, why=f"read as {identity}")
-    return instance_names.match(bare, families, gpus, usual)
+    names, wanted = _names(reference, kind), plain(bare)
+    for spelling, known in ((wanted, owner), (f"standard {wanted}", None)):
+        whole = _found_owned(reference, names, spelling, known if isinstance(known, str) else None)
+        if whole[0] is not None:
+            return Found(*whole, why=f"read as {whole[0]}")
+    return instance_names.match(bare, _instance_rows(reference), gpus, usual)
 
 
 @lru_cache(maxsize=8)
@@ -248,12 +243,11 @@ def _found_owned(
     reference: Reference, names: Mapping[str, Mapping[str, _Whole]], wanted: str, owner: str | None
 ) -> _Whole:
     """Find a region or instance; its provider may be known, or stand in front of the name."""
-    for words, providers in sorted(
-        _names(reference, "providers").items(), key=lambda i: -len(i[0])
-    ):
-        if wanted.startswith(words + " ") and wanted not in names:
-            wanted, owner = wanted.removeprefix(words + " "), owner or providers[""][0]
-            break
+    if wanted not in names:
+        for words, provider in _providers(reference):
+            if wanted.startswith(words):
+                wanted, owner = wanted.removeprefix(words), owner or provider
+                break
     candidates = names.get(wanted, {})
     if owner is not None:
         identity, _, alias = candidates.get(owner, (None, False, None))
@@ -261,6 +255,14 @@ def _found_owned(
     # Without a provider a place ("Oregon") is a place, not a region: `assumed` marks such names.
     sure = [found for found in candidates.values() if not found[1]]
     return sure[0] if len(sure) == 1 and len(candidates) == 1 else (None, False, None)
+
+
+@lru_cache(maxsize=8)
+def _providers(reference: Reference) -> list[tuple[str, str | None]]:
+    """Return what may stand before a region or instance, and its provider; the longest first."""
+    named = _names(reference, "providers").items()
+    words = [(words + " ", owners[""][0]) for words, owners in named]
+    return sorted(words, key=lambda each: -len(each[0]))
 
 
 def nearest(reference: Reference, kind: str, name: str, count: int = 3) -> list[str]:
