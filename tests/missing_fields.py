@@ -17,6 +17,9 @@ CASES = {
     "two servers": {**HOUR, "server_model": "HPE Apollo 6500 Gen10 Plus", "server_count": 2},
     "many gpus": {**HOUR, "gpu_model": "H100 SXM", "gpu_count": 20},
     "instance": {**HOUR, "instance_type": "p4d.24xlarge", "cloud_region": "eu-west-1"},
+    "instance named after its card": {**HOUR, "instance_type": "acme-8xl40s"},
+    "instance named after a family of cards": {**HOUR, "instance_type": "acme-8xa100"},
+    "slice of a TPU": {**HOUR, "gpu_model": "v3-8"},
     "part of a server": {**HOUR, "instance_type": "g5.xlarge", "location": "AWS US West (Oregon)"},
     "service": {"managed_service": "AWS Bedrock", "base_model": "Llama 2", "tokens_padded": 48123},
     "service, two servers": {
@@ -62,7 +65,7 @@ CASES = {
     "odd region": {**HOUR, "cloud_region": "us-west-9"},
     "odd place": {**HOUR, "location": "Netherland"},
     "place like no other": {**HOUR, "location": "Xq"},
-    "odd model": {**HOUR, "base_model": "Lama-2-7b", "managed_service": "AWS Bedrock"},
+    "odd model": {**HOUR, "base_model": "Lama-2", "managed_service": "AWS Bedrock"},
     "odd service": {**HOUR, "managed_service": "Bedrok"},
     "desktop": {**HOUR, "gpu_model": "RTX 4090", "server_model": "under my desk"},
     # Tokens of an unknown model, beside what seems to be a time or leaves no peak.

@@ -36,8 +36,31 @@ def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
 
 def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
     found = resolve(context.reference, "instances", frame["instance_type"])
-    row = take(context.reference, "instances", found["id"], [column], on=frame["date"])
-    return Offer(row[column], factor_id=row["factor_id"])
+    columns = [column] if column == "gpu_count" else [column, "gpu_count"]
+    row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
+    values = row[column]
+    if column in ("gpu_count", "server_share"):  # of a size that no row has
+        values = values * (found["count"] / row["gpu_count"]).where(found["assumed"], 1.0)
+    return Offer(values, row["factor_id"], note=found["why"].where(found["assumed"]))
+
+
+def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = resolve(context.reference, "instances", frame["instance_type"])
+        several = found["candidates"].str.contains("|", regex=False, na=False)
+        wanted = found["id"].isna() & found["candidates"].notna() & (several == ambiguous)
+        usual = found["candidates"].str.replace(r"\|.*", "", regex=True)
+        return Offer(usual.where(wanted), note=found["why"])
+
+    return offer
+
+
+def _count_in_name(kind: str, column: str) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = resolve(context.reference, kind, frame[column])
+        return Offer(found["count"], note=found["why"])
+
+    return offer
 
 
 def _of_instance(column: str) -> Answer:
@@ -252,8 +275,12 @@ IDENTITY = (
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          _named("gpus", "gpu_model", ambiguous=False)),
     Rule("gpu_id", "gpu_of_instance", Basis.DISCLOSED, "the accelerator of the instance type", _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_in_instance_name", Basis.DISCLOSED, "the accelerator that the instance type names",
+         _gpu_in_instance_name(ambiguous=False)),
     Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
          _named("gpus", "gpu_model", ambiguous=True)),
+    Rule("gpu_id", "gpu_in_instance_name_ambiguous", Basis.DISCLOSED,
+         "the instance type names several variants; the usual one is taken", _gpu_in_instance_name(ambiguous=True)),
     Rule("gpu_id", "gpu_of_managed_service", Basis.DEFAULT, "the accelerator of the service's execution profile",
          _of_managed("gpu_id")),
     Rule("gpu_id", "gpu_of_server", Basis.DEFAULT, "the accelerator that the named server usually holds",
@@ -272,7 +299,11 @@ IDENTITY = (
     Rule("server_id", "server_common_in_year", Basis.DEFAULT, "the most common server of the year (fine-tuning page)",
          _common("server_id")),
     Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken", _name_from("server_id")),
+    Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED, "the number that stands beside the accelerator's name",
+         _count_in_name("gpus", "gpu_model")),
     Rule("gpu_count", "gpu_count_of_instance", Basis.DISCLOSED, "accelerators of the instance type", _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED, "the number that stands in the instance type",
+         _count_in_name("instances", "instance_type")),
     Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT, "accelerators of the service's execution profile",
          _gpus_of_managed),
     Rule("gpu_count", "gpus_fill_servers", Basis.DEFAULT, "the servers are used whole; 1 server if none is named",

@@ -13,6 +13,7 @@ _FACTORS = (
     text("gpu_id", "Accelerator in the reference table."),
     text("server_id", "Server or platform in the reference table."),
     text("model_id", "Base model in the reference table."),
+    number("pretraining_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as published; in no total."),
     number("gpu_max_w", "W", "Power of one accelerator at full load.", required=True),
     number("gpu_idle_w", "W", "Power of one accelerator at rest.", required=True),
     number("cpu_count", "", "CPUs in all servers of the run.", required=True),

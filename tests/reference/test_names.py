@@ -74,7 +74,6 @@ def test_name_stands_for(reference, kind, name, identity, assumed):
         "NVIDIA A100-SXM4-80GB MIG 3g.20gb",
         "A100X",
         "H100 something",
-        "v3-8",
         "",
         None,
     ],
