@@ -24,6 +24,7 @@ class Profile:
     embodied_water_of_final_run_only: bool = False
     embodied_water_of_gpus_only: bool = False
     significant_digits: int | None = None
+    whole_servers: bool = False
 
 
 REASONS: dict[str, str] = {
@@ -52,6 +53,11 @@ REASONS: dict[str, str] = {
         "The published example carries per-hour figures on with three digits (0.471 kWh, 7.27 kg, "
         "4.75 L), and whole days and GPU hours. Off: nothing is rounded before the end."
     ),
+    "whole_servers": (
+        "Hosts are counted whole, so that one accelerator of eight pays for all of its server. Off: a "
+        "run pays for its accelerators' share of the host, as the published formula of a GPU hour "
+        "divides idle power by the host's GPUs."
+    ),
 }
 """What each switch does when on, and what `default` does instead."""
 
@@ -67,6 +73,7 @@ PROFILES: dict[str, Profile] = {
             embodied_water_of_final_run_only=True,
             embodied_water_of_gpus_only=True,
             significant_digits=3,
+            whole_servers=True,
         ),
     )
 }

@@ -207,10 +207,15 @@ def chain_of(
 
 
 def together(values: Values) -> dict[str, Any]:
-    """Return inputs of `footprint` with `pace` and `power_model` in them."""
+    """Return inputs of `footprint` with what several of them have in common in them."""
     times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
     draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
-    return {**values, **times, **draw}
+    hosts = values["scale"] * values["hosts"]
+    counts = {
+        "gpu_count": values["gpu_count"] * values["scale"],
+        **{name: values[name] * hosts for name in ("server_count", "cpu_count")},
+    }
+    return {**values, **times, **draw, **counts}
 
 
 def _run_spreads(

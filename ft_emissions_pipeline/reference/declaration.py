@@ -108,7 +108,7 @@ _ZONE = (
 _BASIS = _text("emissions_basis", "With or without building plants and fuel supply.",
                allowed=("lifecycle", "direct"))  # fmt: skip
 UNITS = (
-    "1", "GPU", "L", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
+    "1", "GPU", "L", "byte", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
     "fraction", "geometric standard deviation", "h", "inference/day", "kgCO2e",
     "kgCO2e per 8-GPU baseboard", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
     "parameter", "ratio", "s", "sequence", "server", "token", "year", "years",

@@ -15,6 +15,7 @@ class Basis(StrEnum):
 
     MEASURED = "measured"
     DISCLOSED = "disclosed"
+    REFERENCE = "reference"
     PREDICTED = "predicted"
     DEFAULT = "default"
 

@@ -70,7 +70,7 @@ BASIS = {
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
     "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code",
-    "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name",
+    "cloud_provider", "cloud_region", "on_cloud", "os", "cpu_model", "gpu_model", "task_name",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
 _NUMBERS = (
@@ -321,6 +321,9 @@ def _runs(
         "active_s": values["duration"],
         "gpu_model": gpu_model,
         "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
+        "cpu_model": cells["cpu_model"],
+        "operating_system": cells["os"],
+        "on_cloud": cells["on_cloud"].map({"Y": True, "N": False}).astype("boolean"),
         "location": (country.where(~other_code, code) if other_code.any() else country).mask(iso3),
         "cloud_provider": cells["cloud_provider"],
         "cloud_region": cells["cloud_region"],
