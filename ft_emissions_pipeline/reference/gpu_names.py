@@ -123,6 +123,14 @@ _FAMILIES = tuple(
          r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[cmtd]?|(?:tesla|nvidia) (m[46])"
          r"|tesla ([a-z]\d{1,4}[a-z]?)"),
         ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
+        # Series without regard to their numbers: a card that comes after the table has its kind.
+        ("tpu v", "Google", "tpu", r"tpu ?v?(\d{1,2}[a-z]?)"),
+        ("quadro ", "NVIDIA", "workstation", r"(t\d{4})(?= |$)"),
+        ("geforce ", "NVIDIA", "desktop_card",
+         r"(?:(?:geforce|gtx|rtx|gts?) )+(\d{3,5})( ?ti super| ?ti| ?super| ?d)?(m)?"),
+        ("radeon ", "AMD", "desktop_card", r"(?:(?:radeon|rx) )+(\d{3,5})( ?xtx| ?xt| ?gre)?"),
+        ("instinct ", "AMD", "data_centre", r"instinct ([a-z]{1,3}\d{2,4}[a-z]?)"),
+        ("", "NVIDIA", "data_centre", r"(?:nvidia |tesla )*((?:g[bh]|[abhlprtv])\d{2,4}[a-z]?)"),
     )
 )  # fmt: skip
 """Families: what their names begin with, vendor, class, spelling; the first that matches wins."""
