@@ -67,6 +67,13 @@ CASES = {
     "place like no other": {**HOUR, "location": "Xq"},
     "odd model": {**HOUR, "base_model": "Lama-2", "managed_service": "AWS Bedrock"},
     "odd service": {**HOUR, "managed_service": "Bedrok"},
+    "odd instance": {**HOUR, "instance_type": "zz9.plural-alpha"},
+    "windows laptop": {**HOUR, "cpu_model": "11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz",
+                       "operating_system": "Windows-11-10.0.22631-SP0"},
+    "desktop PC without a card": {**HOUR, "gpu_count": 0, "operating_system": "Windows-10",
+                                  "cpu_model": "AMD Ryzen 7 5800X 8-Core Processor"},
+    "server without a card": {**HOUR, "gpu_count": 0, "operating_system": "Linux-5.15",
+                              "cpu_model": "Intel(R) Xeon(R) Gold 6240R CPU @ 2.40GHz"},
     "desktop": {**HOUR, "gpu_model": "RTX 4090", "server_model": "under my desk"},
     # Tokens of an unknown model, beside what seems to be a time or leaves no peak.
     "tokens, end": {"tokens_padded": 1e6, "ended_at": "2024-03-01T00:00:00Z"},

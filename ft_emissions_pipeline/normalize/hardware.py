@@ -143,7 +143,10 @@ def _common(column: str) -> Answer:
 def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
     """Say so where hardware was named, but by a name that nothing stands for."""
     name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
-    return unknown_names(frame[name], kind, context)
+    instance = resolve(context.reference, "instances", frame["instance_type"])
+    unread = instance["id"].isna() & instance["candidates"].isna()
+    of_instance = unknown_names(frame["instance_type"].where(unread), "instances", context)
+    return unknown_names(frame[name], kind, context).fillna(of_instance)
 
 
 def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule
+from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.reference import default, resolve, take
 from ft_emissions_pipeline.reference.declaration import HOST_CLASSES
 from ft_emissions_pipeline.tables.words import Basis
@@ -89,7 +89,8 @@ def _told(frame: pd.DataFrame) -> pd.Series:
 def _class_in_name(frame: pd.DataFrame, context: Context) -> Offer:
     found = resolve(context.reference, "gpus", frame["gpu_model"])
     kind = found["hardware_class"].where(found["id"].isna())
-    note = "no row has " + frame["gpu_model"].astype("str") + "; its kind by the name: " + kind
+    known_not = unknown_names(frame["gpu_model"].where(kind.notna()), "gpus", context)
+    note = known_not + "; its kind by the name: " + kind
     return Offer(kind, factor_id=("hardware_classes/" + kind), note=note)
 
 
