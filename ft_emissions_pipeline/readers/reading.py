@@ -72,6 +72,7 @@ REASONS: dict[str, str] = {
     "junk_row": "the row holds no record",
     "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
+    "metric_not_named": "a series of Prometheus lacks the name of its metric",
     "missing_columns": "columns that the format needs are missing",
     "no_energy": "a metric tells neither the power nor the utilisation of a device",
     "no_training": "the file tells of evaluation only",

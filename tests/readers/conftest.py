@@ -427,6 +427,7 @@ def seeds(emissions_csv):
             map(json.dumps, WANDB_ROWS)
         ).encode(),
         "meter.csv": METER_CSV.encode(),
+        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n2026-03-01T12:00:10Z,0,300 W\n",
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),
