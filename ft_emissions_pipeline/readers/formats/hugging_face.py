@@ -27,6 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.clocks import sessions
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
@@ -144,11 +145,9 @@ def _seconds(
         return whole, 1
     timed = [row for row in rows if "train_runtime" in row]
     clock = [number(row["train_runtime"], "train_runtime") or 0.0 for row in timed]
-    ends = [
-        seconds
-        for row, seconds, later in zip(timed, clock, [*clock, -1.0][1:], strict=True)
-        if _is_final(row) or later < seconds
-    ]
+    told = [number(row.get("step"), "step") or 0.0 for row in timed]
+    closed = [0, *(n for n, row in enumerate(timed, 1) if _is_final(row)), len(timed)]
+    ends = [end for a, b in pairwise(closed) for end in sessions(clock[a:b], told[a:b])]
     return (sum(ends), len(ends)) if ends else (None, 0)
 
 
