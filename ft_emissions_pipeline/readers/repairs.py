@@ -50,6 +50,7 @@ REPAIRS: dict[str, str] = {
     "no_text_tokens": "the input was no text; its counts of tokens were not used",
     "one_epoch_assumed": "the number of epochs is not logged; one was counted",
     "one_of_several_instances_counted": "several instances were used of which the hardware is not known; one was counted",
+    "other_calls_left_out": "calls that ran no model (fetching, listing, batches, health checks) are not counted",
     "other_stages_included": "the figures include stages other than training",
     "overlapping_count_left_out": "a count that overlaps another in part was left out, so hours may be missing",
     "padding_not_stated": "the log does not say whether padding is in the token count; it was taken to be",
