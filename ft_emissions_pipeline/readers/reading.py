@@ -179,11 +179,15 @@ class Reader(Protocol):
 
 
 class RefusalError(ValueError):
-    """A record or file that cannot be used: a reason code of `REASONS`, and what to do."""
+    """A record or file that cannot be used: a reason code of `REASONS`, and what to do.
 
-    def __init__(self, reason: str, code: str) -> None:
+    `field` is the one that makes no sense, where it is one.
+    """
+
+    def __init__(self, reason: str, code: str, field: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
+        self.field = field
 
 
 Refused = tuple[str, str, str, str]
@@ -391,26 +395,31 @@ def _number_or_none(cell: object) -> tuple[float, bool]:
     return (math.nan if value is None else value), False
 
 
+_UNKNOWN = {"", "auto", "max", "default", "none", "null", "unknown", "n/a", "unset"}
+
+
 def number(value: object, name: str = "value") -> float | None:
-    """Return one number of a JSON document, None if it is missing.
+    """Return one number of a JSON document, None if it is missing or says that it is not known.
+
+    Services and trainers write -1 or a word like `auto` where they were left to choose.
 
     Raises
     ------
     RefusalError
         With code `not_a_number`, if there is something that is no finite number.
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and value.strip().casefold() in _UNKNOWN):
         return None
     msg = f"{name} is {str(value)[:40]!r}, no finite number; correct it or leave it out"
     if isinstance(value, bool) or not isinstance(value, (int, float, str, np.number)):
-        raise RefusalError(msg, "not_a_number")
+        raise RefusalError(msg, "not_a_number", name)
     try:
         read = float(value) if not isinstance(value, str) or "_" not in value else math.nan
     except (ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
-        raise RefusalError(msg, "not_a_number")
-    return read
+        raise RefusalError(msg, "not_a_number", name)
+    return None if read == -1 else read
 
 
 def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
@@ -492,7 +501,7 @@ def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | 
         if not bad[0]:
             return found.iloc[0]
     msg = f"{name} is {str(value)[:40]!r}; write it as 2024-07-06T17:01:00Z or in Unix seconds"
-    raise RefusalError(msg, "bad_timestamp")
+    raise RefusalError(msg, "bad_timestamp", name)
 
 
 def refused_rows(

@@ -48,6 +48,7 @@ REPAIRS: dict[str, str] = {
     "mixed_gpus": "the job used several kinds of GPU; the most frequent stands for all",
     "mixed_instances_not_counted": "the job used several instance types; none was taken",
     "no_text_tokens": "the input was no text; its counts of tokens were not used",
+    "odd_value_left_out": "a field held what cannot be; it was left out and the run kept",
     "one_epoch_assumed": "the number of epochs is not logged; one was counted",
     "one_of_several_instances_counted": "several instances were used of which the hardware is not known; one was counted",
     "other_calls_left_out": "calls that ran no model (fetching, listing, batches, health checks) are not counted",

@@ -28,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.shared.clocks import sessions
+from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
@@ -79,7 +80,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             raise RefusalError(msg, "no_training")
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
-    return reading_of_runs([{**_run(state), "run_id": run_folder(uri), "source_record": "1"}], [])
+    run = without_odd_fields(_run, state)
+    return reading_of_runs([{**run, "run_id": run_folder(uri), "source_record": "1"}], [])
 
 
 def run_folder(uri: str) -> str:
