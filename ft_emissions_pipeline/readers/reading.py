@@ -241,6 +241,12 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
     )
 
 
+@cache
+def of_no_use() -> Reading:
+    """Return the reading of a file that tells nothing of a run, by its kind: no record, no complaint."""
+    return Reading("other", no_runs(), no_usage(), quarantine_rows([]), records=0)
+
+
 def no_runs() -> pd.DataFrame:
     """Return a runs frame without rows."""
     return _none_of("runs").copy(deep=False)
@@ -284,8 +290,9 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
     rows = [
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]
-    frame = pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS))
-    return typed(frame, QUARANTINE, QUARANTINE_COLUMNS)
+    columns = zip(QUARANTINE_COLUMNS, zip(*rows, strict=True), strict=True)
+    texts = {name: text_array(pa.array(cells, pa.large_string())) for name, cells in columns}
+    return pd.DataFrame(texts, copy=False)
 
 
 def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:

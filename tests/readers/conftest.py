@@ -477,7 +477,7 @@ def broken_folder(tmp_path, emissions_csv):
         "config.yaml": ("base_model: llama\nepochs: 3\nmicro_batch_size: 2\n", "unrecognised"),
         "empty.csv": ("", "empty_file"),
         "blank.json": (" \n\n ", "empty_file"),
-        "photo.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
+        "blob.dat": (b"\x89\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
         "a/trainer_state.json": ('{"global_step": 3, "log_hist', "broken_json"),
         "b/trainer_state.json": ("[" * 100_000, "too_deep"),
         "c/train_results.json": (json.dumps([FINAL_LOG]), "wrong_shape"),

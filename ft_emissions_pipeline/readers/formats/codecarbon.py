@@ -177,7 +177,7 @@ def _piece(
         for row in broken.itertuples()
     ]
     tasks = cells["task_name"].iloc[good.index].notna().any()
-    found = [(record + place, *rest) for record, *rest in refused]
+    found = [(record + place, code, reason, raw) for record, code, reason, raw in refused]
     return _Piece(dict(good.items()), quarantine_rows(found), records, bool(tasks))
 
 

@@ -15,13 +15,12 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
     WATTS,
@@ -42,6 +41,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     times,
 )
 from ft_emissions_pipeline.tables import rows
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "gpu_log"
 LOG = "CSV of one's own script: times, and power or utilisation of each GPU"
@@ -49,7 +49,7 @@ TELLS = "measured power and utilisation of each GPU, by time"
 LACKS = "the machine (name a folder `host=<name>`), the run, everything but the GPUs"
 CONTENT: Content = "telemetry"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _EARLIEST = pd.Timestamp("2010-01-01", tz="UTC")
 """A time before is none of Unix, but counts from the start of the log."""
@@ -166,7 +166,7 @@ def _refused(
         (every.isna().all(axis=1).to_numpy(), "missing_value",
          lambda _: "neither power nor utilisation: the GPU does not report them")
     )  # fmt: skip
-    return problems(
+    return refused_rows(
         len(frame), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
 

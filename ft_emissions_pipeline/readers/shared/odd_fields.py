@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.tables import EARLIEST, RUNS
 
@@ -60,7 +61,7 @@ def without_odd_fields(
         return fields
     fields = kept
     words = [str(fields.get("repairs") or ""), *(f"{ODD}:{name}" for name in (*odd, *outside))]
-    return {**fields, "repairs": " ".join(word for word in words if word)}
+    return {**fields, "repairs": repairs.joined(words)}
 
 
 def _without(value: object, path: Sequence[str]) -> object:
@@ -86,7 +87,7 @@ def _bare(key: str) -> str:
 
 def _fits(name: str, value: object) -> bool:
     if isinstance(value, pd.Timestamp):
-        return value >= EARLIEST
+        return bool(value >= EARLIEST)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or name not in RUNS.names:
         return True
     column = RUNS.column(name)
