@@ -156,7 +156,8 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         kind = known_files.kind_of(inner_name(uri), head)
         if kind is not None:
             return of_no_use(), _hash_of_head(head, size), kind
-        data = head if size == len(head) else _bytes(path, _limit(uri))
+        limit = _limit(uri)
+        data = _within(size, head, limit) if size == len(head) else _bytes(path, limit)
     except RefusalError as error:
         return unreadable(error.code, str(error)), _stand_in(path, error.code), None
     content_hash = hashlib.sha256(data).hexdigest()

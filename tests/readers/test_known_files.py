@@ -82,7 +82,7 @@ def test_a_log_that_is_called_as_a_kind_is_read(one_run):
     ],
 )  # fmt: skip
 def test_labels_out_of_their_place_make_no_disclosure(document):
-    reading, source_format = read_bytes(json.dumps(document).encode(), "some.json", NOW)
+    _, source_format = read_bytes(json.dumps(document).encode(), "some.json", NOW)
     assert source_format != "disclosure"
 
 
