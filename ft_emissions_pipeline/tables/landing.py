@@ -135,7 +135,7 @@ LANDING_INDEX = Table(
     (
         text("source_uri", "File, relative to the landing folder.", required=True),
         text("content_hash", "SHA-256 of the file's bytes.", required=True),
-        text("source_format", "Reader that recognised the file; empty if none did."),
+        text("source_format", "Reader that recognised the file, or kind of a file that tells nothing of a run; empty if neither."),
         text("content", "What the file holds.", required=True,
               allowed=get_args(Content)),
         text("source_record", "Place of the record in the file."),
