@@ -155,17 +155,25 @@ def _found(reference: Reference, kind: str, name: object, owner: object) -> Foun
         owned = names.get(wanted) or names.get(_without_vendor(wanted)) or {}
         whole = owned.get("", _UNKNOWN)
     identity, assumed, alias = whole
-    if kind not in TAKEN_APART or (kind == "models" and identity and not assumed):
-        return Found(identity, assumed, alias, why=_as_a_whole(identity, alias))
+    told = Found(identity, assumed, alias, why=_as_a_whole(identity, alias))
+    known = identity is not None and (kind == "instances" or (kind == "models" and not assumed))
+    if kind not in TAKEN_APART or known:
+        return told
     apart = _apart(reference, kind, name, owner)
-    if identity is None:
-        return apart
-    candidates = tuple(dict.fromkeys((identity, *(apart.candidates if assumed else ()))))
-    if kind == "instances":
-        return Found(identity, assumed, alias, why=_as_a_whole(identity, alias))
-    return replace(apart, id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates,
-        why=_as_a_whole(identity, alias),
-    )  # fmt: skip
+    if identity is not None:
+        candidates = tuple(dict.fromkeys((identity, *(apart.candidates if assumed else ()))))
+        apart = replace(
+            apart, id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates, why=told.why
+        )  # fmt: skip
+    if kind == "gpus" and apart.id is not None:
+        return replace(apart, hardware_class=_host_classes(reference)[apart.id])
+    return apart
+
+
+@lru_cache(maxsize=8)
+def _host_classes(reference: Reference) -> dict[str, str]:
+    gpus = reference.tables["gpus"]
+    return dict(zip(gpus["gpu_id"], gpus["host_class"], strict=True))
 
 
 _UNKNOWN: _Whole = (None, False, None)
