@@ -17,7 +17,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS, TABLES, Reference
 
-_ZONES = {"countries": "country", "us_states": "us_state"}
+_ZONES = {"countries": "country", "us_states": "us_state", "subdivisions": "subdivision"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
 
 
@@ -79,8 +79,8 @@ def resolve(
     reference : Reference
         Loaded tables.
     kind : str
-        `gpus`, `servers`, `instances`, `cloud_regions`, `countries`, `us_states`, `models`,
-        `managed_services` or `providers`.
+        `gpus`, `servers`, `instances`, `cloud_regions`, `countries`, `us_states`, `subdivisions`,
+        `models`, `managed_services` or `providers`.
     names : Series of str
         Names as logged; NaN stays unknown.
     provider : Series of str, optional
