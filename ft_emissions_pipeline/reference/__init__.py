@@ -7,6 +7,7 @@ row hashes, and over the token-time model fitted on them, is the version that re
     hours.py         hourly series and their means
     loading.py       reading, checks, hashes, datapackage.json
     names.py         names in logs -> ids
+    places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
     own.py           your own grid factors, out of the files that you have
     last_good.py     what stays in force while newer tables are refused
@@ -47,6 +48,7 @@ from ft_emissions_pipeline.reference.lookup import (
 )
 from ft_emissions_pipeline.reference.names import nearest, resolve
 from ft_emissions_pipeline.reference.own_grid import add_grid
+from ft_emissions_pipeline.reference.places import places
 
 __all__ = [
     "SHIPPED",
@@ -71,6 +73,7 @@ __all__ = [
     "nearest",
     "own_folder",
     "period_note",
+    "places",
     "prior_file",
     "refusal",
     "resolve",

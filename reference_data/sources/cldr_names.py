@@ -97,7 +97,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--edition", required=True)
     given = parser.parse_args()
-    tables = [pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False) for name in ("aliases", "grid_intensity")]
+    tables = [
+        pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False)
+        for name in ("aliases", "grid_intensity")
+    ]
     merged("aliases", rows_of(given.folder, *tables, given.edition))
 
 

@@ -13,7 +13,10 @@ import pandas as pd
 from reference_data.sources.rows import merged, of_year
 
 GRAMS_PER_KWH_OF_POUNDS_PER_MWH = 0.45359237
-SHEETS = {"SRL": ("egrid_subregion", "SUBRGN", "SRC2ERTA"), "ST": ("us_state", "PSTATABB", "STC2ERTA")}
+SHEETS = {
+    "SRL": ("egrid_subregion", "SUBRGN", "SRC2ERTA"),
+    "ST": ("us_state", "PSTATABB", "STC2ERTA"),
+}
 """Start of a sheet's name -> kind of zone, column of the zone, column of the CO2e total output rate in lb/MWh."""
 
 
@@ -70,7 +73,10 @@ def main() -> None:
             if str(name).startswith(start) and rate in sheet:
                 grams = sheet.set_index(zone)[rate].dropna() * GRAMS_PER_KWH_OF_POUNDS_PER_MWH
                 year = int(sheet["YEAR"].iloc[0])
-                merged("grid_intensity", rows_of(zone_type, grams, year, given.edition, secondary=given.secondary))
+                merged(
+                    "grid_intensity",
+                    rows_of(zone_type, grams, year, given.edition, secondary=given.secondary),
+                )
 
 
 if __name__ == "__main__":

@@ -81,7 +81,9 @@ def upstream_rows(mix: pd.DataFrame, sources: pd.DataFrame, vintage: str) -> pd.
     r = sum s u / sum s d, and over the others b = sum s u; a direct intensity D then stands for
     D (1 + r) + b. The u of several sources err for themselves; their spreads are added as variances.
     """
-    log_sd = pd.Series(log_sd_of_interval(sources["other_p05"], sources["other_p95"]), sources.index)
+    log_sd = pd.Series(
+        log_sd_of_interval(sources["other_p05"], sources["other_p95"]), sources.index
+    )
     other = mix * sources["other_gco2e_per_kwh"][list(mix)]
     stack = (mix * sources["direct_gco2e_per_kwh"][list(mix)]).sum(axis=1)
     # Where nothing burns, other lands' fuels stand in: they meet a direct part of almost nothing.
