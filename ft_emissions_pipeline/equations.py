@@ -197,15 +197,16 @@ def operational_carbon(facility_energy, grid_carbon_intensity):
     return facility_energy * grid_carbon_intensity
 
 
-def life_cycle_intensity(direct_intensity, fuel_share, stackless):
+def life_cycle_intensity(direct_intensity, fuel_factor, stackless):
     r"""Grid intensity over the life cycle, from what leaves the stacks.
 
     Parameters
     ----------
     direct_intensity : numeric
         Greenhouse gases at the stacks. [kgCO2e/kWh]
-    fuel_share : numeric
-        Supply of fuels and building of their plants, over what the stacks emit. [unitless]
+    fuel_factor : numeric
+        Life cycle of burnt fuels, their supply and plants included, over what leaves the stacks,
+        at least 1. [unitless]
     stackless : numeric
         Life cycle of plants without a stack, per kWh of the whole mix. [kgCO2e/kWh]
 
@@ -216,22 +217,22 @@ def life_cycle_intensity(direct_intensity, fuel_share, stackless):
 
     Notes
     -----
-    .. math:: I = D (1 + r) + b
+    .. math:: I = D f + b
 
     Both parts come from a country's mix and [AR5]_; a state or region with another mix than its
     country has its own D, so only b is the country's.
     """
-    return direct_intensity * (1.0 + fuel_share) + stackless
+    return direct_intensity * fuel_factor + stackless
 
 
-def direct_intensity(life_cycle_intensity, fuel_share, stackless):
+def direct_intensity(life_cycle_intensity, fuel_factor, stackless):
     r"""Grid intensity at the stacks, from that over the life cycle.
 
     Parameters
     ----------
     life_cycle_intensity : numeric
         Intensity. [kgCO2e/kWh]
-    fuel_share, stackless : numeric
+    fuel_factor, stackless : numeric
         As in `life_cycle_intensity`.
 
     Returns
@@ -242,9 +243,9 @@ def direct_intensity(life_cycle_intensity, fuel_share, stackless):
 
     Notes
     -----
-    .. math:: D = \frac{I - b}{1 + r}
+    .. math:: D = \frac{I - b}{f}
     """
-    return (life_cycle_intensity - stackless) / (1.0 + fuel_share)
+    return (life_cycle_intensity - stackless) / fuel_factor
 
 
 def onsite_water(it_energy, wue):

@@ -213,6 +213,24 @@ def _of_zone(zone_type: str, keys: Keys, gsd: str) -> Source:
     return source
 
 
+def _first(*sources: Source) -> Source:
+    """Take what the first of several sources has to say of each run."""
+
+    def source(frame: pd.DataFrame, context: Context) -> Intensity:
+        found = sources[0](frame, context)
+        for each in sources[1:]:
+            wider, told = each(frame, context), found.grams.notna()
+            found = Intensity(
+                found.grams.where(told, wider.grams),
+                found.basis.where(told, wider.basis),
+                found.factor_id.where(told, wider.factor_id),
+                np.where(told, found.log_sd, wider.log_sd),
+            )
+        return found
+
+    return source
+
+
 def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Return what a direct intensity of the run's country lacks, the world's where it has no row."""
     columns = (
@@ -233,11 +251,9 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
         found = here if found.empty else found.where(found["value"].notna(), here)
     return pd.DataFrame(
         {
-            "fuel_share": found["value"],
+            "fuel_factor": 1 + found["value"],
             "stackless": found["stackless_gco2e_per_kwh"],
-            "fuel_share_log_sd": log_sd_of_interval(
-                found["fuel_share_p05"], found["fuel_share_p95"]
-            ),
+            "fuel_log_sd": log_sd_of_interval(found["fuel_share_p05"], found["fuel_share_p95"]),
             "stackless_log_sd": log_sd_of_interval(found["stackless_p05"], found["stackless_p95"]),
             "factor_id": found["factor_id"],
         }
@@ -257,22 +273,19 @@ def _on_basis(
         return of
     up = _upstream(frame, context)
     mix = context.log_gsd("gsd_upstream_narrower_zone", frame["date"]) if narrow else 0.0
+    upstream = up["fuel_factor"], up["stackless"]
     if wanted == "lifecycle":
-        moved = equations.life_cycle_intensity(of.grams, up["fuel_share"], up["stackless"])
-        stacks = of.grams
-        own = stacks * (1 + up["fuel_share"])
+        moved = equations.life_cycle_intensity(of.grams, *upstream)
+        parts = [of.grams * up["fuel_factor"], of.grams * (up["fuel_factor"] - 1), up["stackless"]]
     else:
         # Where plants without a stack explain the whole, next to nothing leaves one.
-        moved = equations.direct_intensity(of.grams, up["fuel_share"], up["stackless"])
+        moved = equations.direct_intensity(of.grams, *upstream)
         moved = moved.clip(lower=LEAST_DIRECT_SHARE * of.grams)
-        stacks = moved
-        own = of.grams / (1 + up["fuel_share"])
-    parts = (
-        own * of.log_sd,
-        stacks * up["fuel_share"] / (1 + (up["fuel_share"] if wanted == "direct" else 0)) * up["fuel_share_log_sd"],
-        up["stackless"] / (1 + (up["fuel_share"] if wanted == "direct" else 0)) * np.hypot(up["stackless_log_sd"], mix),
-    )  # fmt: skip
-    spread = np.minimum(np.sqrt(sum(part**2 for part in parts)) / moved, WIDEST_DIRECT)
+        less = moved * (1 - 1 / up["fuel_factor"])
+        parts = [of.grams / up["fuel_factor"], less, up["stackless"] / up["fuel_factor"]]
+    spreads = of.log_sd, up["fuel_log_sd"], np.hypot(up["stackless_log_sd"], mix)
+    squares = [(part * log_sd) ** 2 for part, log_sd in zip(parts, spreads, strict=True)]
+    spread = np.minimum(np.sqrt(sum(squares)) / moved, WIDEST)
     return Intensity(
         moved.where(other, of.grams),
         of.basis.mask(other, wanted),
@@ -285,7 +298,7 @@ def _on_basis(
 LEAST_DIRECT_SHARE = 0.01
 """Of a life-cycle intensity, the least that is taken for direct where the plants without a stack explain all."""
 
-WIDEST_DIRECT = float(np.log(3))
+WIDEST = float(np.log(3))
 """Log standard deviation beyond which a difference of two like figures says no more."""
 
 
@@ -469,6 +482,16 @@ LOCATION = (
 )  # fmt: skip
 """Where the servers stood."""
 
+_SUBREGION, _US_STATE, _SUBDIVISION = (
+    _of_zone(zone_type, keys, "gsd_grid_same_year")
+    for zone_type, keys in (
+        ("egrid_subregion", _subregion),
+        ("us_state", _state),
+        ("subdivision", _state),
+    )
+)
+_COUNTRY = _of_zone("country", _country, "gsd_grid_country_for_region")
+
 GRID = (
     GridRule("grid_of_own_hours", "disclosed",
              "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
@@ -478,16 +501,14 @@ GRID = (
              _own("location-based"), narrow=True),
     GridRule("grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
              _of_zone("cloud_region", region_id, "gsd_grid_same_year"),
-             other=_of_zone("country", _country, "gsd_grid_country_for_region"), narrow=True),
+             other=_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY), narrow=True),
     GridRule("grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",
-             _of_zone("egrid_subregion", _subregion, "gsd_grid_same_year"),
-             other=_of_zone("us_state", _state, "gsd_grid_same_year"), narrow=True),
+             _SUBREGION, other=_US_STATE, narrow=True),
     GridRule("grid_of_us_state", "disclosed", "the state of the cloud region or location",
-             _of_zone("us_state", _state, "gsd_grid_same_year"), narrow=True),
+             _US_STATE, narrow=True),
     GridRule("grid_of_subdivision", "disclosed", "the state or province of the cloud region or location, outside the USA",
-             _of_zone("subdivision", _state, "gsd_grid_same_year"), narrow=True),
-    GridRule("grid_of_country", "disclosed", "the country's production mix",
-             _of_zone("country", _country, "gsd_grid_country_for_region")),
+             _SUBDIVISION, narrow=True),
+    GridRule("grid_of_country", "disclosed", "the country's production mix", _COUNTRY),
     GridRule("grid_of_world", "default", "the world's mean, where the country has no figure",
              _of_zone("world", _world, "gsd_grid_world")),
 )  # fmt: skip

@@ -62,6 +62,9 @@ def rows_of(folder: Path, aliases: pd.DataFrame, grid: pd.DataFrame, edition: st
     for row in aliases.itertuples():
         if row.kind in known:
             taken.setdefault((row.kind, plain(row.alias)), set()).add(row.id)
+    for kind, places in known.items():  # an id goes before a name
+        for identity in places:
+            taken.setdefault((kind, plain(identity)), set()).add(identity)
     held = set(taken)
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for kind, code, name, language in _names(folder):
