@@ -305,6 +305,9 @@ def _runs(
     iso3 = code.str.fullmatch("[A-Z]{3}", na=False)
     other_code = code.notna() & ~iso3
     country = cells["country_name"]
+    place = (country.where(~other_code, code) if other_code.any() else country).mask(iso3)
+    # A state or province beside its country: the grids of California and West Virginia differ fivefold.
+    within = cells["region"].where(cells["region"].str.strip() != "")
     lasted = pd.Series(
         (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
     )
@@ -321,7 +324,7 @@ def _runs(
         "active_s": values["duration"],
         "gpu_model": gpu_model,
         "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
-        "location": (country.where(~other_code, code) if other_code.any() else country).mask(iso3),
+        "location": (within + ", " + country).fillna(place),
         "cloud_provider": cells["cloud_provider"],
         "cloud_region": cells["cloud_region"],
         "country_iso3": code.where(iso3),
