@@ -35,6 +35,7 @@ from ft_emissions_pipeline.reference import (
     resolve,
     take,
 )
+from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.uncertainty import log_sd_of_interval
 
 DEFAULT_COUNTRY = "USA"
@@ -307,7 +308,7 @@ class GridRule:
     """One way to a grid intensity; `other` has equal standing, and its distance counts as spread."""
 
     name: str
-    basis: str
+    basis: Basis
     description: str
     source: Source
     other: Source | None = None
@@ -470,14 +471,14 @@ def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 LOCATION = (
-    Rule("cloud_provider", "provider_of_region", "disclosed", "the provider of the region", _of_region("provider")),
-    Rule("country_iso3", "country_of_region", "disclosed", "the country of the cloud region", _of_region("country_iso3")),
-    Rule("country_iso3", "country_named", "disclosed", "the country that the location names", _country_of("country")),
-    Rule("country_iso3", "country_of_state", "disclosed", "the country of the state or province that the location names",
+    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region", _of_region("provider")),
+    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region", _of_region("country_iso3")),
+    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names", _country_of("country")),
+    Rule("country_iso3", "country_of_state", Basis.DISCLOSED, "the country of the state or province that the location names",
          _country_of("state")),
-    Rule("country_iso3", "country_of_city", "disclosed", "the country of the city that the location names, of those with a cloud region",
+    Rule("country_iso3", "country_of_city", Basis.DISCLOSED, "the country of the city that the location names, of those with a cloud region",
          _country_of("city")),
-    Rule("country_iso3", "country_default", "default",
+    Rule("country_iso3", "country_default", Basis.DEFAULT,
          "the US, as a relatively high-carbon country (fine-tuning page)", _default_country),
 )  # fmt: skip
 """Where the servers stood."""
@@ -493,30 +494,30 @@ _SUBREGION, _US_STATE, _SUBDIVISION = (
 _COUNTRY = _of_zone("country", _country, "gsd_grid_country_for_region")
 
 GRID = (
-    GridRule("grid_of_own_hours", "disclosed",
+    GridRule("grid_of_own_hours", Basis.DISCLOSED,
              "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
              _own_hours, narrow=True),
-    GridRule("grid_of_own_table", "disclosed",
+    GridRule("grid_of_own_table", Basis.DISCLOSED,
              "your own factor for the narrowest of region, subregion, state, country and world",
              _own("location-based"), narrow=True),
-    GridRule("grid_of_cloud_region", "disclosed", "the provider's own figure for the region",
+    GridRule("grid_of_cloud_region", Basis.DISCLOSED, "the provider's own figure for the region",
              _of_zone("cloud_region", region_id, "gsd_grid_same_year"),
              other=_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY), narrow=True),
-    GridRule("grid_of_egrid_subregion", "disclosed", "the eGRID subregion of the cloud region",
+    GridRule("grid_of_egrid_subregion", Basis.DISCLOSED, "the eGRID subregion of the cloud region",
              _SUBREGION, other=_US_STATE, narrow=True),
-    GridRule("grid_of_us_state", "disclosed", "the state of the cloud region or location",
+    GridRule("grid_of_us_state", Basis.DISCLOSED, "the state of the cloud region or location",
              _US_STATE, narrow=True),
-    GridRule("grid_of_subdivision", "disclosed", "the state or province of the cloud region or location, outside the USA",
+    GridRule("grid_of_subdivision", Basis.DISCLOSED, "the state or province of the cloud region or location, outside the USA",
              _SUBDIVISION, narrow=True),
-    GridRule("grid_of_country", "disclosed", "the country's production mix", _COUNTRY),
-    GridRule("grid_of_world", "default", "the world's mean, where the country has no figure",
+    GridRule("grid_of_country", Basis.DISCLOSED, "the country's production mix", _COUNTRY),
+    GridRule("grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
              _of_zone("world", _world, "gsd_grid_world")),
 )  # fmt: skip
 """Ways to a grid intensity, the nearest first."""
 
 FACTORS = (
     *(
-        Rule(field, f"{metric}_of_{scope}", "default", f"{metric.upper()} of the {words}",
+        Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {words}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"))
         for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, words, keys, spread in (
@@ -524,10 +525,10 @@ FACTORS = (
             ("provider", "cloud provider", _provider, "provider"),
         )
     ),
-    Rule("wue_l_per_kwh", "wue_of_profile", "default", "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024",
+    Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT, "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024",
          _usual_wue),
     *(
-        Rule(field, f"{metric}_of_{scope}", "default", f"{metric.upper()} of the {scope}",
+        Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {scope}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{scope}"))
         for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, keys in (("country", _country), ("world", _world))
@@ -541,20 +542,20 @@ FACTORS = (
              f"what leaves the stacks, of {rule.name}", rule.direct)
         for rule in GRID
     ),
-    Rule("grid_direct_kgco2e_per_kwh", "direct_part_as_logged", "disclosed",
+    Rule("grid_direct_kgco2e_per_kwh", "direct_part_as_logged", Basis.DISCLOSED,
          "a logged intensity itself, as it states no basis", _logged_grid),
-    Rule("market_kgco2e_per_kwh", "market_of_own_table", "disclosed",
+    Rule("market_kgco2e_per_kwh", "market_of_own_table", Basis.DISCLOSED,
          "your contracts' factor, beside the grid's; without one there is no market-based figure",
          _market),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", "disclosed",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", Basis.DISCLOSED,
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", "disclosed", "the country",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.DISCLOSED, "the country",
          _electricity_water("country", _country, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_world", "default",
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,
          "the world's mean, where the country has no figure",
          _electricity_water("world", _world, "gsd_electricity_water_world")),
-    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", "disclosed",
+    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", Basis.DISCLOSED,
          "the country's mix without reservoirs, beside the figure with them", _without_reservoirs),
 )  # fmt: skip
 """Factors of the place."""
