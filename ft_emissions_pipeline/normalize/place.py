@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from ft_emissions_pipeline.normalize.filling import (
     unknown_names,
 )
 from ft_emissions_pipeline.reference import (
+    Reference,
     alternatives_log_sd,
     at_year,
     default,
@@ -44,12 +46,12 @@ DEFAULT_COUNTRY = "USA"
 Keys = Callable[[pd.DataFrame, Context], pd.Series]
 
 _ZONES_OF_REGIONS = (
+    r"^([a-z]{2}(?:-gov)?-[a-z]+-\d)-.+$",
     r"^(.*\d)-?[a-z]$",
-    r"^([a-z]{2}-[a-z]+-\d)-.+$",
     r"^([a-z]{2}-[a-z]{3})-\d$",
     r"^([a-z]+\d?)-\d$",
 )
-"""Zones within regions: `us-east-1b` and `europe-west4-a`, `us-west-2-lax-1a`, `fr-par-1`, `eastus-1`."""
+"""Zones within regions: `us-west-2-lax-1a`, `us-east-1b` and `europe-west4-a`, `fr-par-1`, `eastus-1`."""
 
 
 def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
@@ -135,6 +137,22 @@ def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
     of_region = ("US-" + region["us_state"]).fillna(region["subdivision"])
     named = places(context.reference, frame["location"], frame["country_iso3"])["subdivision"]
     return of_region.where(region["country_iso3"].notna(), named)
+
+
+def _region_beside(frame: pd.DataFrame, context: Context) -> pd.Series:
+    """Return a cloud region in the run's state or, where states have no rows, its country, that has a figure."""
+    place = _state(frame, context).fillna(frame["country_iso3"])
+    return place.map(_regions_with_figures(context.reference)).astype("str")
+
+
+@lru_cache(maxsize=8)
+def _regions_with_figures(reference: Reference) -> dict[str, str]:
+    grid, regions = (reference.tables[name] for name in ("grid_intensity", "cloud_regions"))
+    figures = set(grid.loc[grid["zone_type"] == "cloud_region", "zone"])
+    identity = regions["provider"] + ":" + regions["region_id"]
+    place = ("US-" + regions["us_state"]).fillna(regions["subdivision"])
+    place = place.fillna(regions["country_iso3"])[identity.isin(figures)]
+    return dict(zip(place[::-1], identity[place.index][::-1], strict=True))  # the first one wins
 
 
 def _world(frame: pd.DataFrame, _: Context) -> pd.Series:
@@ -305,13 +323,13 @@ WIDEST = float(np.log(3))
 
 @dataclass(frozen=True)
 class GridRule:
-    """One way to a grid intensity; `other` has equal standing, and its distance counts as spread."""
+    """One way to a grid intensity; `others` have equal standing, and their distance counts as spread."""
 
     name: str
     basis: Basis
     description: str
     source: Source
-    other: Source | None = None
+    others: tuple[Source, ...] = ()
     narrow: bool = False
 
     def life_cycle(self, frame: pd.DataFrame, context: Context) -> Offer:
@@ -320,10 +338,10 @@ class GridRule:
         if not context.profile.grid_as_published:
             taken = _on_basis("lifecycle", taken, frame, context, narrow=self.narrow)
         log_sd = taken.log_sd
-        if self.other is not None and taken.grams.notna().any():
-            says = self.other(frame, context)
+        for other in self.others if taken.grams.notna().any() else ():
+            says = other(frame, context)
             if not context.profile.grid_as_published:
-                says = _on_basis("lifecycle", says, frame, context, narrow=False)
+                says = _on_basis("lifecycle", says, frame, context, narrow=self.narrow)
             # Root mean square over the two, the one that is taken being at no distance.
             apart = np.abs(np.log(says.grams / taken.grams)) / np.sqrt(2)
             same = says.basis == taken.basis
@@ -491,6 +509,7 @@ _SUBREGION, _US_STATE, _SUBDIVISION = (
         ("subdivision", _state),
     )
 )
+_PROVIDER_BESIDE = _of_zone("cloud_region", _region_beside, "gsd_grid_same_year")
 _COUNTRY = _of_zone("country", _country, "gsd_grid_country_for_region")
 
 GRID = (
@@ -502,14 +521,14 @@ GRID = (
              _own("location-based"), narrow=True),
     GridRule("grid_of_cloud_region", Basis.DISCLOSED, "the provider's own figure for the region",
              _of_zone("cloud_region", region_id, "gsd_grid_same_year"),
-             other=_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY), narrow=True),
+             others=(_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY),), narrow=True),
     GridRule("grid_of_egrid_subregion", Basis.DISCLOSED, "the eGRID subregion of the cloud region",
-             _SUBREGION, other=_US_STATE, narrow=True),
+             _SUBREGION, others=(_US_STATE, _PROVIDER_BESIDE), narrow=True),
     GridRule("grid_of_us_state", Basis.DISCLOSED, "the state of the cloud region or location",
-             _US_STATE, narrow=True),
+             _US_STATE, others=(_PROVIDER_BESIDE,), narrow=True),
     GridRule("grid_of_subdivision", Basis.DISCLOSED, "the state or province of the cloud region or location, outside the USA",
-             _SUBDIVISION, narrow=True),
-    GridRule("grid_of_country", Basis.DISCLOSED, "the country's production mix", _COUNTRY),
+             _SUBDIVISION, others=(_PROVIDER_BESIDE,), narrow=True),
+    GridRule("grid_of_country", Basis.DISCLOSED, "the country's production mix", _COUNTRY, others=(_PROVIDER_BESIDE,)),
     GridRule("grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
              _of_zone("world", _world, "gsd_grid_world")),
 )  # fmt: skip

@@ -32,7 +32,7 @@ def merged(table: str, rows: pd.DataFrame, folder: Path = FOLDER) -> pd.DataFram
         The whole table as written, all text.
     """
     declared = TABLES[table]
-    columns = [field.name for field in declared.fields]
+    columns = [field.name for field in declared.columns]
     key = list(declared.key)
     fresh = rows.reindex(columns=columns).astype("object")
     fresh = fresh.where(fresh.notna(), "").map(_as_text)

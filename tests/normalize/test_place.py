@@ -76,12 +76,12 @@ def test_each_year_takes_its_own_factor_though_later_ones_are_known(year, value)
 
 
 def test_what_other_sources_say_reaches_the_interval():
-    """Two figures of equal standing for Oregon in eGRID2023: subregion 288.157, state 165.544, raised alike."""
+    """Three figures for Oregon: eGRID2023's subregion 288.157, its state 165.544, Google's region 79.23 (2024)."""
     run = {**CASES["dates"], "cloud_provider": "aws", "cloud_region": "us-west-2"}
     rows = fte.estimate(run).provenance.set_index("field")
     # The USA in 2023: upstream of 0.2167 per stack, and 10.0374 g of plants without one.
-    subregion, state = (0.2167 * each + each + 10.0374 for each in (288.157, 165.544))
-    apart = np.log(subregion / state) / np.sqrt(2)
+    subregion, google = (0.2167 * each + each + 10.0374 for each in (288.157, 79.23))
+    apart = np.log(subregion / google) / np.sqrt(2)
     grid = rows.loc["grid_kgco2e_per_kwh"]
     assert grid["p05"] == pytest.approx(subregion / 1000 * np.exp(-1.6448536 * apart))
     package = load()
