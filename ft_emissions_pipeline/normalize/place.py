@@ -427,7 +427,8 @@ def _own(accounting: str) -> Source:
                 )  # fmt: skip
                 found = found.where(here["factor_id"].isna(), here)
         spread = np.broadcast_to(context.log_gsd("gsd_disclosed", frame["date"]), len(frame))
-        return Intensity(*(found[column] for column in columns), np.asarray(spread))
+        grams, basis, factor_id = (found[column] for column in columns)
+        return Intensity(grams, basis, factor_id, np.asarray(spread))
 
     return source
 
@@ -443,7 +444,7 @@ def _logged_grid(frame: pd.DataFrame, context: Context) -> Offer:
     logged = context.rule("grid_kgco2e_per_kwh", frame.index).isna()
     return Offer(
         frame["grid_kgco2e_per_kwh"].where(logged),
-        log_sd=context.spread("grid_kgco2e_per_kwh", frame.index),
+        log_sd=context.log_sd_of("grid_kgco2e_per_kwh", frame.index),
         note="the logged intensity states no basis; as a direct one it is an upper end",
     )
 
