@@ -125,7 +125,10 @@ def test_missing_data_point_is_filled_as_the_page_says(origins, case, field, val
 def test_a_factor_is_the_cell_of_its_row_in_the_unit_of_the_column(
     default, origins, filled, field, cell, per_cell
 ):
-    for case in ("grid of the year", "instance", "google"):
+    cases = ("grid of the year", "instance", "google")
+    if field == "grid_direct_kgco2e_per_kwh":  # a direct row as it is; the others are worked out
+        cases = ("google",)
+    for case in cases:
         row = describe(default.reference, origins.loc[(case, field), "factor_id"])
         assert filled.loc[case, field] == pytest.approx(row[cell] / per_cell, rel=1e-12)
 

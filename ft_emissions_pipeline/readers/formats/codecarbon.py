@@ -69,7 +69,7 @@ BASIS = {
 
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
-    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code",
+    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code", "region",
     "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
@@ -307,7 +307,7 @@ def _runs(
     country = cells["country_name"]
     place = (country.where(~other_code, code) if other_code.any() else country).mask(iso3)
     # A state or province beside its country: the grids of California and West Virginia differ fivefold.
-    within = cells["region"].where(cells["region"].str.strip() != "")
+    within = cells["region"].where(cells["region"].str.strip().fillna("") != "")
     lasted = pd.Series(
         (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
     )
