@@ -126,6 +126,15 @@ def test_a_state_beside_its_country_takes_the_states_row():
         assert "US-WV/2023" in rows.loc["grid_kgco2e_per_kwh", "factor_id"]
 
 
+def test_state_of_a_codecarbon_row_reaches_its_grid(tmp_path):
+    """Of Virginia, eGRID2023's state rate; without the region's cell it would be the whole country's."""
+    header = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,country_iso_code,region"
+    row = "2024-03-01T12:00:00,bot,r1,3600,0.1,1.0,United States,USA,virginia"
+    (tmp_path / "emissions.csv").write_text(f"{header}\n{row}\n")
+    rows = fte.estimate(fte.read_runs(tmp_path / "emissions.csv")).provenance.set_index("field")
+    assert "us_state/US-VA/2023" in rows.loc["grid_kgco2e_per_kwh", "factor_id"]
+
+
 def test_direct_row_is_raised_and_its_own_figure_kept():
     """eGRID2023, NWPP: 288.157 g direct; the USA in 2023: 0.2167 per stack, 10.0374 g without one."""
     estimate, rows = grid_of(cloud_provider="aws", cloud_region="us-west-2")
