@@ -131,7 +131,8 @@ def test_state_of_a_codecarbon_row_reaches_its_grid(tmp_path):
     header = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,country_iso_code,region"
     row = "2024-03-01T12:00:00,bot,r1,3600,0.1,1.0,United States,USA,virginia"
     (tmp_path / "emissions.csv").write_text(f"{header}\n{row}\n")
-    rows = fte.estimate(fte.read_runs(tmp_path / "emissions.csv")).provenance.set_index("field")
+    runs, _ = fte.read_runs(tmp_path / "emissions.csv")
+    rows = fte.estimate(runs).provenance.set_index("field")
     assert "us_state/US-VA/2023" in rows.loc["grid_kgco2e_per_kwh", "factor_id"]
 
 
