@@ -14,6 +14,7 @@ References
 .. [S3T] Scope3, "AI methodology: training", same revision; worked example BLOOM-176B.
 .. [S3F] Scope3, "AI methodology: fine-tuning", same revision; worked example of amortisation.
 .. [S3A] Scope3, "AI methodology: NVIDIA A100", same revision.
+.. [AR5] IPCC, AR5 Working Group III, Annex III, Table A.III.2 (2014), p. 1335.
 .. [LI] Li, Yang, Islam, Ren, "Making AI Less Thirsty", arXiv:2304.03271, section 3.
 """
 
@@ -194,6 +195,57 @@ def operational_carbon(facility_energy, grid_carbon_intensity):
     [S3T]_ prints "57 kgCO2e/kWh" for France; its own product shows that grams are meant.
     """
     return facility_energy * grid_carbon_intensity
+
+
+def life_cycle_intensity(direct_intensity, fuel_factor, stackless):
+    r"""Grid intensity over the life cycle, from what leaves the stacks.
+
+    Parameters
+    ----------
+    direct_intensity : numeric
+        Greenhouse gases at the stacks. [kgCO2e/kWh]
+    fuel_factor : numeric
+        Life cycle of burnt fuels, their supply and plants included, over what leaves the stacks,
+        at least 1. [unitless]
+    stackless : numeric
+        Life cycle of plants without a stack, per kWh of the whole mix. [kgCO2e/kWh]
+
+    Returns
+    -------
+    life_cycle_intensity : numeric
+        Intensity. [kgCO2e/kWh]
+
+    Notes
+    -----
+    .. math:: I = D f + b
+
+    Both parts come from a country's mix and [AR5]_; a state or region with another mix than its
+    country has its own D, so only b is the country's.
+    """
+    return direct_intensity * fuel_factor + stackless
+
+
+def direct_intensity(life_cycle_intensity, fuel_factor, stackless):
+    r"""Grid intensity at the stacks, from that over the life cycle.
+
+    Parameters
+    ----------
+    life_cycle_intensity : numeric
+        Intensity. [kgCO2e/kWh]
+    fuel_factor, stackless : numeric
+        As in `life_cycle_intensity`.
+
+    Returns
+    -------
+    direct_intensity : numeric
+        Greenhouse gases at the stacks; below 0 where the plants without a stack explain more than
+        the whole. [kgCO2e/kWh]
+
+    Notes
+    -----
+    .. math:: D = \frac{I - b}{f}
+    """
+    return (life_cycle_intensity - stackless) / fuel_factor
 
 
 def onsite_water(it_energy, wue):

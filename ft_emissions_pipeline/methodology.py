@@ -23,6 +23,8 @@ class Profile:
     electricity_water_without_pue: bool = False
     embodied_water_of_final_run_only: bool = False
     embodied_water_of_gpus_only: bool = False
+    grid_as_published: bool = False
+    us_average_wue: bool = False
     significant_digits: int | None = None
     whole_servers: bool = False
 
@@ -49,6 +51,16 @@ REASONS: dict[str, str] = {
         "Embodied water counts the accelerators alone although the formula names CPUs and memory. "
         "Off: the servers' chips count too."
     ),
+    "grid_as_published": (
+        "A grid row serves as its publisher gives it: stacks alone (eGRID, Google, national inventories) or the "
+        "life cycle (Our World in Data). Off: all results are on the life cycle, and a direct row is raised by "
+        "its country's supply of fuels and building of plants (grid_upstream), since two clouds in one town else "
+        "differ by more than tenfold; the direct part stays beside it for a Scope 2 account."
+    ),
+    "us_average_wue": (
+        "Where neither region nor provider tells, 1.8 L/kWh, the training page's average of the USA, serves "
+        "everywhere. Off: the same laboratory's later figure for the USA (0.38 in 2023), with a wide interval."
+    ),
     "significant_digits": (
         "The published example carries per-hour figures on with three digits (0.471 kWh, 7.27 kg, "
         "4.75 L), and whole days and GPU hours. Off: nothing is rounded before the end."
@@ -72,6 +84,8 @@ PROFILES: dict[str, Profile] = {
             electricity_water_without_pue=True,
             embodied_water_of_final_run_only=True,
             embodied_water_of_gpus_only=True,
+            grid_as_published=True,
+            us_average_wue=True,
             significant_digits=3,
             whole_servers=True,
         ),

@@ -107,6 +107,28 @@ CASES = (
         6.0,
         "kgCO2e",
     ),
+    # 0.5 x 1.2 + 0.01
+    Case(
+        "life_cycle_intensity",
+        {
+            "direct_intensity": (0.5, "kgCO2e / kilowatt_hour"),
+            "fuel_factor": (1.2, ""),
+            "stackless": (0.01, "kgCO2e / kilowatt_hour"),
+        },
+        0.61,
+        "kgCO2e / kilowatt_hour",
+    ),
+    Case(
+        "direct_intensity",
+        {
+            "life_cycle_intensity": (0.61, "kgCO2e / kilowatt_hour"),
+            "fuel_factor": (1.2, ""),
+            "stackless": (0.01, "kgCO2e / kilowatt_hour"),
+        },
+        0.5,
+        "kgCO2e / kilowatt_hour",
+        inverse=("fuel_factor",),
+    ),
     Case(
         "onsite_water",
         {"it_energy": (12.0, "kilowatt_hour"), "wue": (1.8, "litre / kilowatt_hour")},

@@ -52,7 +52,7 @@ def footprint(
     Returns
     -------
     dict
-        Columns of `run_impacts`, and for `explain` what stands between: `gpu_hours`,
+        Columns of `run_impacts`, and for `explain` what stands between: `generated_kwh`, `gpu_hours`,
         `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`, `embodied_water_l_per_h`,
         `reserved_h`.
     """
@@ -91,6 +91,7 @@ def footprint(
             generated, values["electricity_water_l_per_kwh"]
         ),
         "embodied_water_l": equations.embodied(water_per_h, water_h),
+        "generated_kwh": generated,
         "gpu_hours": gpu_hours,
         "facility_kwh_per_gpu_hour": rate,
         "embodied_kgco2e_per_h": carbon_per_h,
@@ -175,6 +176,13 @@ def impacts_and_spreads(
         if name in found:
             frame[name] = found[name]
     shape = (len(frame),)
+    frame["operational_direct_kgco2e"] = equations.operational_carbon(
+        found["facility_energy_kwh"], normalized["grid_direct_kgco2e_per_kwh"].to_numpy(dtype=float)
+    )
+    frame["electricity_water_without_reservoirs_l"] = equations.electricity_water(
+        found["generated_kwh"],
+        normalized["electricity_water_without_reservoirs_l_per_kwh"].to_numpy(dtype=float),
+    )
     frame["operational_market_kgco2e"] = equations.operational_carbon(
         found["facility_energy_kwh"], normalized["market_kgco2e_per_kwh"].to_numpy(dtype=float)
     )

@@ -27,7 +27,9 @@ IDENTITY_OF = {
         ),
         "server_id",
     ),
-    **dict.fromkeys(("grid_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"),
+    **dict.fromkeys(
+        ("grid_kgco2e_per_kwh", "grid_direct_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"
+    ),
 }  # fmt: skip
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
 
@@ -107,6 +109,7 @@ _COLUMN_OF = {
     "server_embodied_kgco2e": ("servers", "embodied_kgco2e"),
     "server_embodied_water_l": ("servers", "embodied_water_l"),
     "grid_kgco2e_per_kwh": ("grid_intensity", "gco2e_per_kwh"),
+    "grid_direct_kgco2e_per_kwh": ("grid_intensity", "gco2e_per_kwh"),
     "electricity_water_l_per_kwh": ("electricity_water", "l_per_kwh"),
 }
 

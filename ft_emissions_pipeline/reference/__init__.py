@@ -11,9 +11,10 @@ row hashes, and over the token-time model fitted on them, is the version that re
     instance_names.py  instances' names: families, sizes, the accelerator in them
     model_names.py   base models' names: copies, paths, sizes
     found.py         what a name was found to stand for
+    places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
-    own.py           your own grid factors, out of the files that you have
-    last_good.py     what stays in force while newer tables are refused
+    own_grid.py      your own grid factors, out of the files that you have
+    in_force.py      what stays in force while newer tables are refused
     difference.py    what moved between two folders
 
 Keep out: the factors themselves (CSV files in `reference_data/`), every choice between factors
@@ -51,6 +52,7 @@ from ft_emissions_pipeline.reference.lookup import (
 )
 from ft_emissions_pipeline.reference.names import KINDS, model_size_log_sd, nearest, resolve
 from ft_emissions_pipeline.reference.own_grid import add_grid
+from ft_emissions_pipeline.reference.places import places
 
 __all__ = [
     "KINDS",
@@ -77,6 +79,7 @@ __all__ = [
     "nearest",
     "own_folder",
     "period_note",
+    "places",
     "prior_file",
     "refusal",
     "resolve",

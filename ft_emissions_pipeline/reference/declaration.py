@@ -99,18 +99,18 @@ HOST_CLASSES = (
     "data_centre", "workstation", "desktop_card", "laptop_card", "soc", "tpu", "other_accelerator",
 )  # fmt: skip
 """Kinds of accelerators by where they sit: `soc` is a system on a chip (Apple, Jetson, GB10)."""
-ZONE_TYPES = ("cloud_region", "egrid_subregion", "us_state", "country", "world")
+ZONE_TYPES = ("cloud_region", "egrid_subregion", "us_state", "subdivision", "country", "world")
 """Kinds of zones, the narrowest first."""
 _ZONE = (
     _text("zone_type", "Kind of zone.", allowed=ZONE_TYPES),
-    _text("zone", "ISO3 code, `US-OR`, eGRID subregion, `gcp:us-west1` or WORLD."),
+    _text("zone", "ISO3 code, `US-OR`, `CA-QC`, eGRID subregion, `gcp:us-west1` or WORLD."),
 )
 _BASIS = _text("emissions_basis", "With or without building plants and fuel supply.",
                allowed=("lifecycle", "direct"))  # fmt: skip
 UNITS = (
     "1", "GPU", "L", "byte", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
     "fraction", "geometric standard deviation", "h", "inference/day", "kgCO2e",
-    "kgCO2e per 8-GPU baseboard", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
+    "kgCO2e per 8-GPU baseboard", "L/kWh", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
     "parameter", "ratio", "s", "sequence", "server", "token", "year", "years",
 )  # fmt: skip
 """Units that a row may name where its table holds values of several units."""
@@ -203,6 +203,7 @@ TABLES: dict[str, FactorTable] = {
         _text("country_iso3", "Country, ISO 3166-1 alpha-3."),
         _text("us_state", "State of the USA, two letters.", empty=True),
         _text("egrid_subregion", "eGRID subregion in the USA.", empty=True),
+        _text("subdivision", "State or province elsewhere, ISO 3166-2, where its grid has a row.", empty=True),
         _number("latitude", "degree", -90, 90, "Latitude.", empty=True),
         _number("longitude", "degree", -180, 180, "Longitude.", empty=True))),
     "datacenter": FactorTable("overhead of data centres in a year", ("scope", "key", "metric", "year"), (
@@ -217,11 +218,29 @@ TABLES: dict[str, FactorTable] = {
         _number("gco2e_per_kwh", "gCO2e/kWh", 1, 2500, "Greenhouse gases per kWh."),
         _BASIS,
         _text("accounting", "What the average runs over."))),
+    "power_sources": FactorTable("a way of making electricity", ("power_source",), (
+        _text("power_source", "As Ember names it."),
+        _number("direct_gco2e_per_kwh", "gCO2e/kWh", 0, 1500, "Greenhouse gases at the stack."),
+        _number("other_gco2e_per_kwh", "gCO2e/kWh", 0, 1500, "The rest of the life cycle: building the plant, supplying the fuel."),
+        *_interval("gCO2e/kWh", 1500, "other_"),
+        _number("water_l_per_kwh", "L/kWh", 0, 100, "Water consumed in operation, reservoirs' evaporation included.")),
+        intervals=(("other_p05", "other_gco2e_per_kwh", "other_p95"),)),
+    "grid_upstream": FactorTable(
+        "what a country's life-cycle figure has beyond its stacks' in a year", ("zone_type", "zone", "year"), (
+        _text("zone_type", "Kind of zone.", allowed=("country", "world")),
+        _text("zone", "ISO3 code or WORLD."),
+        _YEAR,
+        _number("fuel_share", "ratio", 0, 2, "Supply of fuels and building of their plants, over what the stacks emit."),
+        *_interval("ratio", 5, "fuel_share_"),
+        _number("stackless_gco2e_per_kwh", "gCO2e/kWh", 0, 500, "Life cycle of plants without a fossil stack, per kWh of the whole mix."),
+        *_interval("gCO2e/kWh", 1500, "stackless_")),
+        intervals=(("fuel_share_p05", "fuel_share", "fuel_share_p95"),
+                   ("stackless_p05", "stackless_gco2e_per_kwh", "stackless_p95"))),
     "electricity_water": FactorTable("water consumed in generation", ("zone_type", "zone", "rank"), (
         _text("zone_type", "Kind of zone.", allowed=("country", "egrid_subregion", "world")),
         _text("zone", "ISO3 code, eGRID subregion or WORLD."),
-        _whole("rank", "", 1, 99, "1 is preferred."),
-        _number("l_per_kwh", "L/kWh", 0.05, 60, "Water consumed per kWh."),
+        _whole("rank", "", 1, 99, "1 is preferred; 98 leaves reservoirs' evaporation out and stands beside the others."),
+        _number("l_per_kwh", "L/kWh", 0.005, 60, "Water consumed per kWh."),
         _flag("hydropower_included", "Whether reservoirs' evaporation is in it."))),
     "models": FactorTable("a base model", ("model_id",), (
         _text("model_id", "Identity."),
@@ -308,7 +327,7 @@ TABLES: dict[str, FactorTable] = {
         _text("flag", "Why a row enters no fit.", empty=True, allowed=("power_capped", "above_peak")))),
     "aliases": FactorTable("a name under which logs know something", ("kind", "alias", "id"), (
         _text("kind", "What is named.", allowed=(
-            "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "models", "managed_services", "providers")),
+            "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "subdivisions", "models", "managed_services", "providers")),
         _text("alias", "Name."),
         _text("id", "Identity that it stands for."),
         _flag("assumed", "Whether the name is ambiguous and a default was taken; a region's name that is "

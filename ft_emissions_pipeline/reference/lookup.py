@@ -151,7 +151,7 @@ def _in_force(
 
 
 UPPER_BOUND = 98
-"""Rank from which a row is no alternative: an upper bound, or for a published profile only."""
+"""Rank from which a row is no alternative: an upper bound, another boundary, or for a published profile only."""
 
 
 @lru_cache(maxsize=8)
@@ -249,6 +249,7 @@ def at_year(
     keys: pd.Series | pd.DataFrame | None,
     years: pd.Series,
     value: str,
+    *more: str,
 ) -> pd.DataFrame:
     """Look a value up by key and year; the nearest earlier year serves where the year has none.
 
@@ -265,12 +266,14 @@ def at_year(
         Years wanted.
     value : str
         Column wanted.
+    *more : str
+        Further columns wanted, which keep their names.
 
     Returns
     -------
     DataFrame
-        Aligned to `years`: `value`, `factor_id`, `year` of the row, `exact`, and `match`, one of
-        `same_year`, `earlier_year`, `later_year` (nothing earlier exists) and `missing`.
+        Aligned to `years`: `value`, `factor_id`, `year` of the row, the further columns, `exact`, and
+        `match`, one of `same_year`, `earlier_year`, `later_year` (nothing earlier exists) and `missing`.
     """
     wanted = years.to_numpy(dtype="float64", na_value=np.nan)
     if keys is None:
@@ -278,8 +281,8 @@ def at_year(
     elif isinstance(keys, pd.Series):
         keys = keys.to_frame(TABLES[table].key[0])
     row, later = _latest(reference, table, keys, "year", wanted)
-    found = _rows(reference.tables[table], row, [value, "factor_id", "year"], years.index)
-    found = found.set_axis(["value", "factor_id", "year"], axis=1)
+    found = _rows(reference.tables[table], row, [value, "factor_id", "year", *more], years.index)
+    found = found.set_axis(["value", "factor_id", "year", *more], axis=1)
     exact = found["year"].to_numpy(dtype="float64") == wanted
     kinds = np.array(["earlier_year", "same_year", "later_year", "missing"], dtype="object")
     match = kinds[np.select([row < 0, exact, later], [3, 1, 2], default=0)]

@@ -22,7 +22,7 @@ from ft_emissions_pipeline.reference import gpu_names, instance_names, model_nam
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS, TABLES, Reference
 from ft_emissions_pipeline.reference.found import Found
 
-_ZONES = {"countries": "country", "us_states": "us_state"}
+_ZONES = {"countries": "country", "us_states": "us_state", "subdivisions": "subdivision"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
 LONGEST = 1000
 """Characters above which a name stands for nothing."""
@@ -30,7 +30,7 @@ LONGEST_COMPARED = 100
 """Characters of a name by which known ones near it are looked for."""
 KINDS = (
     "gpus", "instances", "models", "servers", "managed_services", "providers", "cloud_regions",
-    "countries", "us_states",
+    "countries", "us_states", "subdivisions",
 )  # fmt: skip
 """Kinds of names in logs."""
 TAKEN_APART = ("gpus", "instances", "models")

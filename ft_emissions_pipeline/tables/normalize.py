@@ -29,6 +29,10 @@ _FACTORS = (
     number("hardware_use_life_h", "h", "Use life of the hardware.", required=True, above_zero=True),
     number("market_kgco2e_per_kwh", "kgCO2e/kWh", "Carbon of the electricity by your contracts, market-based; empty where you gave none.",
             maximum=3.0),
+    number("grid_direct_kgco2e_per_kwh", "kgCO2e/kWh", "What of the grid carbon intensity leaves the power stations' stacks, for a Scope 2 account.",
+            required=True, maximum=3.0),
+    number("electricity_water_without_reservoirs_l_per_kwh", "L/kWh", "Electricity water without what evaporates from reservoirs.",
+            required=True),
     share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
 

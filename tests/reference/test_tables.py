@@ -69,7 +69,7 @@ SPOT_CHECKS = [
     ("NVIDIA PCF 1312/8", "gpu_embodied/H100-SXM5-80GB/vendor_pcf", "embodied_kgco2e", 164),
     ("Scope3 A100 page", "gpu_embodied/A100-SXM4-80GB/instance_share", "embodied_kgco2e", 318),
     ("Scope3 training", "servers/hpe-apollo-6500-gen10-plus", "embodied_kgco2e", 2500),
-    ("Scope3 training", "datacenter/country/USA/wue_l_per_kwh/2016", "value", 1.8),
+    ("Scope3 training", "defaults/scope3_wue_l_per_kwh", "value", 1.8),
     ("Scope3 A100 page", "defaults/scope3_gpu_power_w", "value", 428),
     ("Scope3 training", "defaults/share_reserved", "value", 0.95),
     ("Scope3 cluster", "defaults/hardware_use_life_h", "value", 4 * 8760),

@@ -72,7 +72,7 @@ BASIS = {
 
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
-    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code",
+    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code", "region",
     "cloud_provider", "cloud_region", "on_cloud", "os", "cpu_model", "gpu_model", "task_name",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
@@ -334,6 +334,9 @@ def _runs(
     iso3 = code.str.fullmatch("[A-Z]{3}", na=False)
     other_code = code.notna() & ~iso3
     country = cells["country_name"]
+    place = (country.where(~other_code, code) if other_code.any() else country).mask(iso3)
+    # A state or province beside its country: the grids of California and West Virginia differ fivefold.
+    within = cells["region"].where(cells["region"].str.strip().fillna("") != "")
     lasted = pd.Series(
         (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
     )
@@ -353,7 +356,7 @@ def _runs(
         "cpu_model": cells["cpu_model"],
         "operating_system": cells["os"],
         "on_cloud": cells["on_cloud"].map({"Y": True, "N": False}).astype("boolean"),
-        "location": (country.where(~other_code, code) if other_code.any() else country).mask(iso3),
+        "location": (within + ", " + country).fillna(place),
         "cloud_provider": cells["cloud_provider"],
         "cloud_region": cells["cloud_region"],
         "country_iso3": code.where(iso3),

@@ -1,0 +1,188 @@
+"""What place a free text names: "Québec, Canada", "Sweden (Stockholm)", "San Jose, California, USA".
+
+Put here: taking such a text apart. Keep out: single names (`names.py`) and which factor follows (`normalize/`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import pandas as pd
+
+from ft_emissions_pipeline.reference.declaration import Reference
+from ft_emissions_pipeline.reference.names import coded, plain, resolve, strings
+
+_BETWEEN_PARTS = re.compile(r"\s*[,;/()|\n]\s*|\s+[-\u2013\u2014]\s+")
+LONGEST = 200
+"""Characters beyond which a text is no name of a place."""
+
+
+class Place(NamedTuple):
+    """A place as far as a text tells it; `alias_factor_id` is the alias behind its narrowest part."""
+
+    country_iso3: str | None = None
+    subdivision: str | None = None
+    alias_factor_id: str | None = None
+    named_by: str | None = None
+
+
+NOWHERE = Place()
+
+
+def places(
+    reference: Reference, texts: pd.Series, countries: pd.Series | None = None
+) -> pd.DataFrame:
+    """Find the places for which texts stand.
+
+    Parameters
+    ----------
+    reference : Reference
+        Loaded tables.
+    texts : Series of str
+        Names as logged: a country in any of the languages of the table, a state or province, a city of a
+        cloud region, or several of these, the widest last.
+    countries : Series of str, optional
+        Countries that are known otherwise, aligned to `texts`; they decide between namesakes, as Georgia.
+
+    Returns
+    -------
+    DataFrame
+        Aligned to `texts`: `country_iso3`, `subdivision` (`US-OR`, `CA-QC`), `alias_factor_id`, and
+        `named_by`: the narrowest part that told, `country`, `state` or `city`; missing where nothing is known.
+    """
+    given = countries if countries is not None else pd.Series(index=texts.index, dtype="str")
+    codes, pairs = coded([texts, given])
+    known = {text: _parts(text) for text, _ in pairs if isinstance(text, str)}
+    meanings = _meanings(reference, [part for parts in known.values() for part in parts])
+    found = [
+        _place(known[text], meanings, country if isinstance(country, str) else None)
+        if isinstance(text, str)
+        else NOWHERE
+        for text, country in pairs
+    ]
+    return pd.DataFrame(
+        {
+            name: strings([getattr(place, name) for place in found]).take(codes)
+            for name in Place._fields
+        },
+        index=texts.index,
+    )
+
+
+def _parts(text: str) -> list[str]:
+    """Return the whole text, then its parts, the last first."""
+    if len(text) > LONGEST:
+        return []
+    parts = [part for part in _BETWEEN_PARTS.split(text) if part]
+    return list(dict.fromkeys([text, *reversed(parts)]))
+
+
+def _meanings(reference: Reference, parts: Sequence[str]) -> dict[str, list[Place]]:
+    """Return what each part may mean: as a country, as a state or province, as a city."""
+    names = pd.Series(list(dict.fromkeys(parts)), dtype="str")
+    meanings: dict[str, list[Place]] = {name: [] for name in names}
+    for kind in ("countries", "us_states", "subdivisions"):
+        rows = resolve(reference, kind, names)
+        for name, identity, alias in zip(names, rows["id"], rows["alias_factor_id"], strict=True):
+            if not isinstance(identity, str):
+                continue
+            factor = alias if isinstance(alias, str) else None
+            if kind == "countries":
+                meanings[name].append(Place(identity, None, factor, "country"))
+            else:
+                country = _countries(reference)[identity[:2]]
+                meanings[name].append(Place(country, identity, factor, "state"))
+    subdivisions, cities = _subdivisions(reference), _cities(reference)
+    for name in names:
+        if re.fullmatch("[A-Z]{2,3}", name):
+            meanings[name] += [
+                Place(_countries(reference)[country], f"{country}-{name}", None, "code")
+                for country in _countries(reference)
+                if f"{country}-{name}" in subdivisions
+            ]
+        if plain(name) in cities:
+            meanings[name].append(cities[plain(name)])
+    return meanings
+
+
+def _place(parts: Sequence[str], meanings: dict[str, list[Place]], country: str | None) -> Place:
+    """Choose the meanings that agree with each other."""
+    told = [each for part in parts for each in meanings[part]]
+    if country is None:
+        country = _country(parts, meanings)
+    agreed = [each for each in told if each.country_iso3 == country is not None]
+    for kind in ("state", "code", "city", "country"):
+        for each in agreed:
+            if each.named_by == kind:
+                return each._replace(named_by="state") if kind == "code" else each
+    return NOWHERE
+
+
+def _country(parts: Sequence[str], meanings: dict[str, list[Place]]) -> str | None:
+    """Return the country that the widest part names, else that of the first state, city or code."""
+    of: dict[str | None, list[str | None]] = {}
+    for part in parts:
+        for each in meanings[part]:
+            of.setdefault(each.named_by, []).append(each.country_iso3)
+    wide, sure = of.get("country", []), [*of.get("state", []), *of.get("city", [])]
+    codes = of.get("code", [])
+    lone = len(parts) <= LONE
+    if lone or not _same_code(parts[1:], meanings):
+        return next(iter(wide or sure or ([] if lone else codes)), None)
+    # "Paris, FR" or "Toronto, CA": the city decides whether the code is a country's or a state's.
+    return next((each for each in wide if each in sure), next(iter(sure), None))
+
+
+LONE = 1
+"""Parts of a text that is a single word: a code alone is a country's, never a state's."""
+
+
+def _same_code(parts: Sequence[str], meanings: dict[str, list[Place]]) -> bool:
+    """Say whether the last part is the code of a country and of a state, and no other part a country."""
+    last, *others = parts
+    kinds = {each.named_by for each in meanings[last]}
+    return {"country", "code"} <= kinds and not any(
+        each.named_by == "country" for part in others for each in meanings[part]
+    )
+
+
+@lru_cache(maxsize=8)
+def _countries(reference: Reference) -> dict[str, str]:
+    """Return ISO 3166-1 codes of two letters -> of three, for countries whose states have rows."""
+    prefixes = {zone[:2] for zone in _subdivisions(reference)}
+    names = pd.Series(sorted(prefixes), dtype="str")
+    return dict(zip(names, resolve(reference, "countries", names)["id"], strict=True))
+
+
+@lru_cache(maxsize=8)
+def _subdivisions(reference: Reference) -> frozenset[str]:
+    grid = reference.tables["grid_intensity"]
+    return frozenset(grid.loc[grid["zone_type"].isin(["us_state", "subdivision"]), "zone"])
+
+
+@lru_cache(maxsize=8)
+def _cities(reference: Reference) -> dict[str, Place]:
+    """Return cities of cloud regions; one in two countries is left out, one in two states is its country's."""
+    aliases, regions = reference.tables["aliases"], reference.tables["cloud_regions"]
+    cities = aliases[(aliases["kind"] == "cloud_regions") & aliases["assumed"].astype(bool)]
+    where = regions.assign(
+        id=regions["provider"] + ":" + regions["region_id"],
+        state=("US-" + regions["us_state"]).fillna(regions["subdivision"]),
+    )
+    rows = cities[["alias", "id", "factor_id"]].merge(
+        where[["id", "country_iso3", "state"]], on="id"
+    )
+    found = {}
+    for name, of_city in rows.groupby(rows["alias"].map(plain)):
+        if of_city["country_iso3"].nunique() == 1:
+            state = (
+                of_city["state"].iloc[0] if of_city["state"].nunique(dropna=False) == 1 else None
+            )
+            found[str(name)] = Place(
+                of_city["country_iso3"].iloc[0], state if isinstance(state, str) else None,
+                of_city["factor_id"].iloc[0], "city",
+            )  # fmt: skip
+    return found
