@@ -146,7 +146,7 @@ def conserved():
             words = " ".join(frame["repairs"].dropna()).split()
             assert {word.partition(":")[0] for word in words} <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
-        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
+        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "mark", "source_record"}
         assert reading.runs["run_id"].notna().all()
         assert reading.quarantine["raw"].fillna("").str.len().le(500).all()
         return reading
