@@ -125,10 +125,10 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     _note(links, AMBIGUOUS, of_several)
     for find in (_of_one_job, _at_one_time):
         names, doubtful = find(records, links["run_id"])
-        links["run_id"] = links["run_id"].replace(names)
+        links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
         _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
     once, perhaps = same_run.machines(records, links["run_id"], free)
-    links["run_id"] = links["run_id"].replace(once[0])
+    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
     _note(links, ONCE, once[1])
     _note(links, PERHAPS, {r: others for r, others in perhaps[1].items() if r not in once[0]})
     return links
@@ -136,6 +136,8 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
 
 def _note(links: Links, word: str, about: Mapping[str, set[str]]) -> None:
     """Add a word about other runs to the notes of some runs, in place."""
+    if not about:
+        return
     words = {run_id: repairs.naming(word, others) for run_id, others in about.items()}
     noted = links["run_id"].map(words).astype("str")
     links["join_note"] = repairs.with_words(links["join_note"], noted, noted.notna())

@@ -67,11 +67,16 @@ def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dic
     free = marked & (run_ids == records["run_id"]).to_numpy()
     if not free.any():
         return found, {}
-    states = {n: _state(*records.loc[n, ["source_uri", "mark"]]) for n in records.index[free]}
+    told = records[free]
+    states = {
+        n: _state(uri, mark)
+        for n, uri, mark in zip(told.index, told["source_uri"], told["mark"], strict=True)
+    }
+    named = run_ids.to_dict()
     doubtful: dict[str, set[str]] = {}
     groups: dict[str, list[int]] = defaultdict(list)
     for n in states:
-        groups[str(run_ids[n])].append(n)
+        groups[named[n]].append(n)
     for run_id, members in groups.items():
         parts = _parted([(n, states[n]) for n in members])
         if len(parts) > 1:
@@ -82,11 +87,13 @@ def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dic
             if run_id not in names and len(others):
                 doubtful[run_id] = set(names)
     furthest: dict[str, _State] = {}
+    named = found.to_dict()
     for n, state in states.items():
-        name = str(found[n])
+        name = named[n]
         if name not in furthest or state.step > furthest[name].step:
             furthest[name] = state
-    return found.replace(_folders_of_one_run(furthest)), doubtful
+    renamed = _folders_of_one_run(furthest)
+    return (found.replace(renamed) if renamed else found), doubtful
 
 
 def _state(uri: str, mark: str) -> _State:
@@ -199,7 +206,7 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
 
 def _beside(group: pd.DataFrame) -> Iterator[tuple[_Tracked, _Tracked]]:
     """Yield pairs of trackers that ran at one time."""
-    rows: Iterable[_Tracked] = list(group.itertuples(index=False))  # type: ignore[assignment]
+    rows: Iterable[_Tracked] = list(group.itertuples(index=False))
     ordered = list(rows)
     lows = group["low"].to_numpy()
     for n, one in enumerate(ordered):

@@ -145,7 +145,9 @@ class Cause(StrEnum):
     LATE_LOG = "late log"
 
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
+Content = Literal[
+    "runs", "usage", "telemetry", "mapping", "token_lengths", "events", "other", "unreadable"
+]
 """What a landed file holds; each reader states its own."""
 
 

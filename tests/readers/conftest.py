@@ -450,7 +450,8 @@ def all_seeds(seeds):
     for path in sorted(DATA.rglob("*")):
         if path.is_file() and path.stat().st_size <= LARGEST:
             data = path.read_bytes()
-            if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
+            reading, known = read_bytes(data, path.name, Settings(now=NOW))
+            if data.strip() and known and reading.content != "other":
                 found[path.relative_to(DATA).as_posix()] = data
     return {**found, **seeds}
 

@@ -8,6 +8,7 @@ of, the lines of one moment are one GPU each, so that their sum is known.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,9 +158,9 @@ def _refused(
         outside = (found.values < 0) | ((found.field == "utilization") & (found.values > 1))
         checks += [
             (found.bad, "not_a_number",
-             lambda i, name=name: f"{name} is {frame[name].iloc[i]!r}, no number with a unit of power or %; correct it"),
+             _says(frame[name], "no number with a unit of power or %; correct it")),
             (outside.to_numpy(), "out_of_range",
-             lambda i, name=name: f"{name} is {frame[name].iloc[i]!r}: below 0 or above 100 %; remove the line"),
+             _says(frame[name], "below 0 or above 100 %; remove the line")),
         ]  # fmt: skip
     every = pd.DataFrame({name: found.values for name, found in cells.items()})
     checks.append(
@@ -169,6 +170,10 @@ def _refused(
     return refused_rows(
         len(frame), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
     )
+
+
+def _says(cells: pd.Series, what: str) -> Callable[[int], str]:
+    return lambda i: f"{cells.name} is {cells.iloc[i]!r}: {what}"
 
 
 def _misfits(sheet: Sheet) -> list[Refused]:
