@@ -55,6 +55,15 @@ class Estimate:
         )
 
 
+@dataclass(frozen=True)
+class Logs:
+    """What some files said: tables `runs` and `quarantine`, and of each file its format and content."""
+
+    runs: pd.DataFrame
+    quarantine: pd.DataFrame
+    files: pd.DataFrame
+
+
 def read_runs(
     paths: Paths, *, timezone: str = "UTC", reference: Reference | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,6 +88,18 @@ def read_runs(
     FileNotFoundError
         If a path names nothing.
     """
+    logs = read_logs(paths, timezone=timezone, reference=reference)
+    return logs.runs, logs.quarantine
+
+
+def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | None = None) -> Logs:
+    """Read the runs that files, folders or globs hold, and tell what each file is.
+
+    Parameters
+    ----------
+    paths, timezone, reference
+        As for `read_runs`.
+    """
     settings = Settings(timezone=timezone)
     readings, refused = [], []
     for path, uri in files_in(paths):
@@ -91,7 +112,9 @@ def read_runs(
     runs, uncomputable = normalize.accepted(joined)
     frames = [frame for frame in (*refused, uncomputable) if len(frame)]
     quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)
-    return runs, quarantine
+    files = [(uri, source_format, reading.content) for uri, source_format, reading in readings]
+    columns = ["source_uri", "source_format", "content"]
+    return Logs(runs, quarantine, pd.DataFrame(files, columns=columns))
 
 
 def estimate(

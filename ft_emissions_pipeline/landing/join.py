@@ -7,13 +7,14 @@ filling gaps (`normalize.py`), and assigning runs to days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.landing import same_run
 from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_of, repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
@@ -32,6 +33,7 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+ONCE, PERHAPS = "one_machine_counted_once", "perhaps_one_machine"
 AMBIGUOUS = "join_ambiguous"
 """Word of `repairs` before the runs that a record may belong to."""
 Links: TypeAlias = pd.DataFrame
@@ -117,15 +119,28 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links = records[["source_uri", "source_record"]].copy()
     links["run_id"] = mapped_ids(records, mapping)
     links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
+    free = links["run_id"] == records["run_id"]
+    records = records if "mark" in records else records.assign(mark=np.nan)
+    links["run_id"], of_several = same_run.histories(records, links["run_id"])
+    _note(links, AMBIGUOUS, of_several)
     for find in (_of_one_job, _at_one_time):
         names, doubtful = find(records, links["run_id"])
-        links["run_id"] = links["run_id"].replace(names)
-        notes = {
-            names.get(run_id, run_id): repairs.naming(AMBIGUOUS, candidates)
-            for run_id, candidates in doubtful.items()
-        }
-        links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
+        links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
+        _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
+    once, perhaps = same_run.machines(records, links["run_id"], free)
+    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
+    _note(links, ONCE, once[1])
+    _note(links, PERHAPS, {r: others for r, others in perhaps[1].items() if r not in once[0]})
     return links
+
+
+def _note(links: Links, word: str, about: Mapping[str, set[str]]) -> None:
+    """Add a word about other runs to the notes of some runs, in place."""
+    if not about:
+        return
+    words = {run_id: repairs.naming(word, others) for run_id, others in about.items()}
+    noted = links["run_id"].map(words).astype("str")
+    links["join_note"] = repairs.with_words(links["join_note"], noted, noted.notna())
 
 
 def mapped_ids(records: pd.DataFrame, mapping: Iterable[tuple[str, str]]) -> pd.Series:
@@ -144,6 +159,12 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
 def candidates_of(cell: object) -> tuple[list[str], int]:
     """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
     return repairs.named(cell, AMBIGUOUS)
+
+
+def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
+    """Return the words of a note that are about other runs, with these and how many more there are."""
+    found = [(word, *repairs.named(cell, word)) for word in (AMBIGUOUS, ONCE, PERHAPS)]
+    return [(word, names, more) for word, names, more in found if names]
 
 
 Candidates = tuple[dict[str, str], dict[str, set[str]]]
@@ -314,6 +335,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         ]
     cells = zip(group[used.index], used["repairs"], strict=True)
     notes += [(run_id, word) for run_id, cell in cells for word in repairs.parted(cell)]
+    whole = _whole(used)
+    notes = [note for note in notes if note[1] != "before_last_step" or note[0] not in whole]
     runs, moved = _coherent(runs)
     words: dict[str, set[str]] = {run_id: set() for run_id in runs.index}
     for run_id, word in notes + moved:
@@ -322,6 +345,20 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     runs["origins"] = [origins.to_json(known[run_id]) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _whole(used: pd.DataFrame) -> set[str]:
+    """Return the runs of which a trainer's log tells the end: an earlier state beside it was no end."""
+    if "active_s" not in used:
+        return set()
+    trainers = [
+        name
+        for name in used["source_format"].unique()
+        if progress_of(name) not in (None, "active_s")
+    ]
+    ended = used["source_format"].isin(trainers) & used["active_s"].notna()
+    ended &= ~repairs.has_word(used["repairs"], "before_last_step")
+    return set(used.loc[ended, "run_id"])
 
 
 def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -361,6 +398,8 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
     Two trackers on one server each measure all of it; on two servers each measures its own. The
     logs do not say which, so nothing is added up, and the run says so.
     """
+    # Trackers of which all says that they saw one machine have a word of their own.
+    several = several[~repairs.has_word(several["repairs"], ONCE)]
     counts = several.groupby(["run_id", "source_format"])["logged_id"].nunique()
     measured = [
         name for name in several["source_format"].unique() if progress_of(name) == "active_s"

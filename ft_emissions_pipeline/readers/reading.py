@@ -37,7 +37,7 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Content
 
-RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
+RUN_COLUMNS = (*RUN_FIELDS, "repairs", "mark", "source_record")
 USAGE_COLUMNS = (
     "date", "model_name", "model_version", "inferences", "hours", "repairs", "source_record",
 )  # fmt: skip

@@ -150,6 +150,7 @@ LANDING_INDEX = Table(
         instant("ended_at", "When the run ended."),
         number("reserved_s", "s", "Time for which the hardware was reserved."),
         number("active_s", "s", "Time in which the hardware computed."),
+        text("mark", "By what the reader tells records of one run or one machine, in its own words."),
         Column("date", "date", "UTC day of the joined run, of the usage or of the telemetry.", unit="UTC day"),
         Column("records", "integer", "Records read from the whole file.", required=True, minimum=0),
         Column("merged", "integer", "Of these, records that repeat another one in the file.", required=True, minimum=0),
@@ -170,6 +171,7 @@ RUNS = Table(
         text("origins", "For a run joined of several records: JSON of field -> [basis, file#record]. "
               "Empty for a single record, whose format tells the basis."),
         text("repairs", "Repairs made in reading, separated by spaces."),
+        text("mark", "By what the reader tells records of one run or one machine, in its own words."),
         *SOURCE_OF_RUNS,
     ),
     key=("run_id",),

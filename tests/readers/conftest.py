@@ -146,7 +146,7 @@ def conserved():
             words = " ".join(frame["repairs"].dropna()).split()
             assert {word.partition(":")[0] for word in words} <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
-        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
+        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "mark", "source_record"}
         assert reading.runs["run_id"].notna().all()
         assert reading.quarantine["raw"].fillna("").str.len().le(500).all()
         return reading
@@ -450,7 +450,8 @@ def all_seeds(seeds):
     for path in sorted(DATA.rglob("*")):
         if path.is_file() and path.stat().st_size <= LARGEST:
             data = path.read_bytes()
-            if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
+            reading, known = read_bytes(data, path.name, Settings(now=NOW))
+            if data.strip() and known and reading.content != "other":
                 found[path.relative_to(DATA).as_posix()] = data
     return {**found, **seeds}
 

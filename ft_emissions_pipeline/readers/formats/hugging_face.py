@@ -12,6 +12,7 @@ every row of the log has the session's clock as `train_runtime`, so the sessions
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -52,6 +53,12 @@ _NAMES = ("trainer_state.json", "train_results.json", "all_results.json")
 _MARKS = ("train_runtime", "global_step", "log_history")
 _FOLDERLESS = "root"
 """Run id of files that lie in the landing folder itself."""
+_STATE = re.compile(
+    r"(?:tmp[-_])?(?:checkpoint|ckpt|step|epoch|global_step|iter|state)s?(?:[-_]?(?:\d[\w.-]*|best|last|final|latest))?"
+    r"|(?:last|best|final|latest)(?:[-_](?:checkpoint|ckpt|model|state))?",
+    re.IGNORECASE,
+)
+"""Names of folders that hold a state of the run above them."""
 _NOT_TEXT = re.compile(r"^(?:eval_|predict_|test_)?(?:wer|cer)$")
 """Error rates of words and characters: the model hears or sees, so its input is no text."""
 _SESSION_LOSS = 0.95
@@ -81,15 +88,36 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
     run = without_odd_fields(_run, state)
-    return reading_of_runs([{**run, "run_id": run_folder(uri), "source_record": "1"}], [])
+    mark = {"mark": _mark(state)} if "global_step" in state else {}
+    return reading_of_runs([{**run, **mark, "run_id": run_folder(uri), "source_record": "1"}], [])
 
 
 def run_folder(uri: str) -> str:
-    """Return the folder of the run: the file's own, or for a checkpoint the one above."""
+    """Return the folder of the run: the file's own, or for a state of it the one above."""
     folder = PurePosixPath(uri).parent
-    if re.fullmatch(r"checkpoint-\d+", folder.name):
+    if is_state_folder(folder):
         folder = folder.parent
     return _FOLDERLESS if folder == PurePosixPath() else str(folder)
+
+
+def is_state_folder(folder: PurePosixPath) -> bool:
+    """Say whether a folder is called as one of a state of a run is; what lies in it decides (`same_run`)."""
+    return _STATE.fullmatch(folder.name) is not None
+
+
+def _mark(state: Mapping[str, object]) -> str:
+    """Return what tells states of one run: planned and done steps, and hashes of how the history begins."""
+    told = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+    rows = [
+        [row.get(name) for name in told]
+        for row in _log_rows(state)
+        if "loss" in row and "train_loss" not in row
+    ]
+    sizes = [1 << power for power in range(len(rows).bit_length())]
+    # What lies behind a history has no say in its hashes, so that they grow with the run.
+    hashes = [hashlib.sha256(repr(rows[:size]).encode()).hexdigest()[:8] for size in sizes]
+    last, step = (_known(state, name) for name in ("max_steps", "global_step"))
+    return f"history {last:g} {step:g} {','.join(hashes) or '-'}"
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:
