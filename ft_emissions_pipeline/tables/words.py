@@ -50,6 +50,22 @@ class Method(StrEnum):
     DISTILLATION = "distillation"
 
 
+class Software(StrEnum):
+    """Software that ran a training; of several built on each other the outermost."""
+
+    HF_TRAINER = "hf_trainer"
+    TRL = "trl"
+    AXOLOTL = "axolotl"
+    UNSLOTH = "unsloth"
+    LLAMA_FACTORY = "llama_factory"
+    TORCHTUNE = "torchtune"
+    TORCHTITAN = "torchtitan"
+    NEMO_MEGATRON = "nemo_megatron"
+    DEEPSPEED = "deepspeed"
+    MAXTEXT = "maxtext"
+    PLAIN_LOOP = "plain_loop"
+
+
 class Event(StrEnum):
     """What `models.yaml` tells of a model."""
 
@@ -145,8 +161,35 @@ class Cause(StrEnum):
     LATE_LOG = "late log"
 
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
-"""What a landed file holds; each reader states its own."""
+Content = Literal[
+    "runs",
+    "configuration",
+    "usage",
+    "telemetry",
+    "mapping",
+    "token_lengths",
+    "events",
+    "unreadable",
+]
+"""What a landed file holds; each reader states its own. The rows of a configuration are no runs: they
+complete the runs of a folder, which is their run_id."""
+
+
+BUILT_ON = {
+    "trl": ("hf_trainer",),
+    "axolotl": ("hf_trainer", "trl"),
+    "unsloth": ("hf_trainer", "trl"),
+    "llama_factory": ("hf_trainer", "trl"),
+}
+"""Software -> that on which it is built: a log of the latter does not contradict a name of the former."""
+
+
+KINDS_OF = {
+    "lora": ("adapter",),
+    "qlora": ("adapter", "lora"),
+    "dpo": ("adapter", "lora", "qlora", "full"),
+}
+"""Method -> methods of which it is a kind, or which it uses."""
 
 
 def values(words: type[StrEnum]) -> tuple[str, ...]:
@@ -156,6 +199,7 @@ def values(words: type[StrEnum]) -> tuple[str, ...]:
 
 BASES = values(Basis)
 METHODS = values(Method)
+SOFTWARE = values(Software)
 METHODS_OF_SHARING = values(Sharing)
 HAND_ON = values(HandOn)
 PERIODS = values(Period)

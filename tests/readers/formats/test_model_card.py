@@ -115,7 +115,9 @@ def test_cards_of_other_names_are_runs_of_their_own(one_run):
 
 def test_a_card_without_carbon_is_none(refusal):
     assert (
-        refusal("a/README.md", "---\nlicense: mit\nbase_model: gpt2\n---\n# A model\n")[0]
+        refusal(
+            "a/README.md", "---\nlicense: mit\npipeline_tag: text-generation\n---\n# A model\n"
+        )[0]
         == "unrecognised"
     )
 
