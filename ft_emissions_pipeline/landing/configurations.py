@@ -10,7 +10,6 @@ first; it never replaces what a log of the run says. What contradicts is noted a
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -18,7 +17,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from ft_emissions_pipeline.landing.join import TURNS, differs
-from ft_emissions_pipeline.readers import Reading, basis_of
+from ft_emissions_pipeline.readers import Reading, basis_of, origins, repairs
 from ft_emissions_pipeline.readers.reading import unreadable
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.tables import RUN_FIELDS
@@ -101,10 +100,8 @@ def completed(
 
 def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[str]) -> None:
     """Complete one run in place, from configurations in the order of their say."""
-    origins = _origins(runs.loc[row])
-    words = (
-        set(str(runs.at[row, "repairs"]).split()) if pd.notna(runs.at[row, "repairs"]) else set()
-    )
+    known_origins = origins.of_run(runs.loc[row])
+    words = set(repairs.parted(runs.at[row, "repairs"]))
     taken = False
     for name in names:
         for (uri, record), value, source_format in zip(
@@ -115,13 +112,14 @@ def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[s
             known = runs.at[row, name]
             if pd.isna(known) or known in _REFINES.get(name, {}).get(str(value), ()):
                 runs.at[row, name] = value
-                origins[name] = [basis_of(source_format, name), f"{uri}#{record}"]
+                place = origins.place(uri, record)
+                known_origins[name] = origins.Origin(basis_of(source_format, name), place)
                 taken = True
             elif name not in _PLANNED and _contradicts(name, value, known):
                 words.add(f"conflict:{name}")
-    runs.at[row, "repairs"] = " ".join(sorted(words)) or None
+    runs.at[row, "repairs"] = repairs.joined(sorted(words)) or None
     if taken:
-        runs.at[row, "origins"] = json.dumps(origins, ensure_ascii=False)
+        runs.at[row, "origins"] = origins.to_json(known_origins)
 
 
 def _contradicts(name: str, value: object, known: object) -> bool:
@@ -131,17 +129,6 @@ def _contradicts(name: str, value: object, known: object) -> bool:
         # `meta-llama/Llama-2-7b-hf`, and the same in a folder of its own, are one model.
         value, known = (PurePosixPath(str(each)).name for each in (value, known))
     return bool(differs(pd.Series([value], name=name), pd.Series([known]))[0])
-
-
-def _origins(run: pd.Series) -> dict[str, list[str]]:
-    if isinstance(run["origins"], str):
-        return dict(json.loads(run["origins"]))
-    place = f"{run['source_uri']}#{run['source_record']}"
-    return {
-        name: [basis_of(run["source_format"], name), place]
-        for name in RUN_FIELDS
-        if name != "run_id" and pd.notna(run[name])
-    }
 
 
 def of_no_run() -> Reading:

@@ -367,9 +367,7 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
             known[run_id][field] = origins.Origin(BASES[n], place)
         apart = differs(ranked[field], ranked["run_id"].map(best[field]))
-        notes += [
-            (run_id, f"conflict:{field}") for run_id in ranked.loc[apart, "run_id"].unique()
-        ]
+        notes += [(run_id, f"conflict:{field}") for run_id in ranked.loc[apart, "run_id"].unique()]
     cells = zip(group[used.index], used["repairs"], strict=True)
     notes += [(run_id, word) for run_id, cell in cells for word in repairs.parted(cell)]
     runs, moved = _coherent(runs)

@@ -273,12 +273,12 @@ def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
     energy = frame["gpu_energy_kwh"].fillna(frame["it_energy_kwh"])
     energy = energy.fillna(frame["meter_energy_kwh"]).where(has_energy(frame))
     power_kw = frame["gpu_count"] * gpu["tdp_w"] * share / 1e3
-    spread = np.hypot(
+    log_sd = np.hypot(
         uncertainty.log_sd_of_interval(usual.p05, usual.p95),
-        context.spread("gpu_count", frame.index),
+        context.log_sd_of("gpu_count", frame.index),
     )
     seconds = energy / power_kw.where(power_kw > 0) * 3600
-    return Offer(seconds, gpu["factor_id"], spread)
+    return Offer(seconds, gpu["factor_id"], log_sd)
 
 
 def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:

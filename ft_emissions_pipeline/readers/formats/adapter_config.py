@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
     positive,
     reading_of_settings,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "adapter_config"
 LOG = "PEFT `adapter_config.json`"
@@ -22,7 +23,7 @@ TELLS = "base model, method and rank of the runs of its folder"
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _LORA = ("LORA", "ADALORA", "XLORA", "RANDLORA", "GRALORA")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import yaml_documents
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings, settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "axolotl_config"
 LOG = "axolotl configuration (YAML)"
@@ -18,7 +19,7 @@ TELLS = "base model, method, rank, batch, accumulation, length, packing, precisi
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _KEY = re.compile(rb"^([a-z_0-9]+)\s*:", re.MULTILINE)
 _OWN = {

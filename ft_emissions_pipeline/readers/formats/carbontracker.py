@@ -13,7 +13,6 @@ import re
 
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -22,6 +21,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.shared.training_settings import positive
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "carbontracker"
 LOG = "carbontracker `*_carbontracker_output.log`, `*_carbontracker.log`"
@@ -30,11 +30,11 @@ LACKS = "base model, tokens, place, usage; the PUE that is in the energy"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
-    "active_s": "measured",
-    "ended_at": "measured",
-    "reserved_s": "predicted",
-    **dict.fromkeys(("it_energy_kwh", "gpu_energy_kwh", "cpu_energy_kwh"), "measured"),
+    "*": Basis.DISCLOSED,
+    "active_s": Basis.MEASURED,
+    "ended_at": Basis.MEASURED,
+    "reserved_s": Basis.PREDICTED,
+    **dict.fromkeys(("it_energy_kwh", "gpu_energy_kwh", "cpu_energy_kwh"), Basis.MEASURED),
 }
 
 PREDICTED = "prediction_of_tracker"

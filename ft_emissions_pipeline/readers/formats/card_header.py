@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import text_of
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.cards import configuration_of, front_matter
 from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "card_header"
 LOG = "Hugging Face model card with `base_model` in its front matter"
@@ -19,7 +20,7 @@ TELLS = "base model, method, software and the Trainer's hyperparameters, for the
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 
 def recognises(name: str, head: bytes) -> bool:

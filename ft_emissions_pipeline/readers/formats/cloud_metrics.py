@@ -16,7 +16,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -30,6 +29,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "cloud_metrics"
 LOG = "Azure Monitor's requests of Azure OpenAI, Cloud Monitoring's predictions of Vertex AI endpoints, as JSON"
@@ -37,7 +37,7 @@ TELLS = "counted requests per deployment or model, and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _AZURE = ("AzureOpenAIRequests", "ModelRequests")
 _GOOGLE = ("prediction/online/prediction_count", "online_serving/model_invocation_count")

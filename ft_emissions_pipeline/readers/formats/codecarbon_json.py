@@ -16,7 +16,6 @@ from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.formats import codecarbon
 from ft_emissions_pipeline.readers.reading import (
     QUARANTINE_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -25,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.tables import QUARANTINE
+from ft_emissions_pipeline.tables.words import Content
 
 FORMAT = "codecarbon_json"
 LOG = "CodeCarbon's emissions as JSON or JSON lines"

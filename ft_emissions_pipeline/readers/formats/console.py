@@ -22,10 +22,10 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.formats.codecarbon import counted_gpus
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -35,6 +35,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared.run_folders import wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "console"
 LOG = "console of a training: Hugging Face Trainer, axolotl, Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
@@ -43,11 +44,11 @@ LACKS = "place, hardware but for CodeCarbon's, usage; date, mostly"
 CONTENT: Content = "runs"
 PROGRESS = "steps"
 BASIS = {
-    "*": "measured",
-    "reserved_s": "predicted",
-    "train_flop": "predicted",
-    "ram_energy_kwh": "predicted",
-    "software": "disclosed",
+    "*": Basis.MEASURED,
+    "reserved_s": Basis.PREDICTED,
+    "train_flop": Basis.PREDICTED,
+    "ram_energy_kwh": Basis.PREDICTED,
+    "software": Basis.DISCLOSED,
 }
 
 _OTHERS = (
@@ -127,7 +128,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         **fields,
         "run_id": wandb_id(uri) or str(PurePosixPath(uri).with_suffix("")),
         "job_id": job.group(1) if job else None,
-        "repairs": " ".join(dict.fromkeys(words)),
+        "repairs": repairs.joined(dict.fromkeys(words)),
         "source_record": "1",
     }
     return reading_of_runs([row], [])

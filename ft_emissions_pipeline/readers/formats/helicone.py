@@ -7,7 +7,7 @@ not read.
 
 from __future__ import annotations
 
-from ft_emissions_pipeline.readers.reading import Content, Reading, Settings
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.requests import (
     CACHED,
     Row,
@@ -17,6 +17,7 @@ from ft_emissions_pipeline.readers.shared.requests import (
     text_of_cell,
 )
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "helicone"
 LOG = "Helicone requests as CSV, JSON or JSON lines"
@@ -24,7 +25,7 @@ TELLS = "counted requests per model and day, without failed and cached ones"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _NONE = {"", "00000000-0000-0000-0000-000000000000", "null"}
 

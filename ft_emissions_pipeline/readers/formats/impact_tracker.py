@@ -15,7 +15,6 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -24,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "impact_tracker"
 LOG = "experiment-impact-tracker `data.json`"
@@ -31,7 +31,7 @@ TELLS = "measured energy of GPUs and CPUs by samples of their power; start, end"
 LACKS = "hardware, base model, tokens, place, usage"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
-BASIS = {"*": "measured", "reserved_s": "predicted"}
+BASIS = {"*": Basis.MEASURED, "reserved_s": Basis.PREDICTED}
 
 _POWERS = {
     "gpu_energy_kwh": ("nvidia_estimated_attributable_power_draw", "nvidia_draw_absolute"),

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
     numbers,
-    problems,
+    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.prometheus import samples_of
 from ft_emissions_pipeline.readers.shared.samples import (
@@ -29,6 +28,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     times,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "joule_counters"
 LOG = "Kepler's and Zeus' counters of GPU joules: Prometheus text with times, or JSON of a range query"
@@ -36,7 +36,7 @@ TELLS = "measured energy of each GPU, by time; machine"
 LACKS = "the run, place, everything but the GPUs"
 CONTENT: Content = "telemetry"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _METRIC = re.compile(
     r"kepler_(?:node|container|pod|vm|process)_gpu_joules_total|energy_monitor_gpu_energy_joules(?:_total|_sum)"
@@ -80,7 +80,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         (no_number | values.isna().to_numpy(), "not_a_number", lambda i: f"value is {str(cells['value'].iloc[i])[:40]!r}, no finite number; remove it"),
         ((values < 0).to_numpy(), "out_of_range", lambda _: "a counter below 0; remove it"),
     ]  # fmt: skip
-    bad = problems(
+    bad = refused_rows(
         len(cells), checks, lambda i: cells["record"].iloc[i], lambda i: str(cells["value"].iloc[i])
     )
     kept = ~cells["record"].isin([record for record, *_ in bad]).to_numpy()

@@ -7,7 +7,7 @@ sessions are not read.
 
 from __future__ import annotations
 
-from ft_emissions_pipeline.readers.reading import Content, Reading, Settings
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.requests import (
     Row,
     keys_of,
@@ -16,6 +16,7 @@ from ft_emissions_pipeline.readers.shared.requests import (
     text_of_cell,
 )
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "langfuse"
 LOG = "Langfuse observations as JSON, JSON lines or CSV"
@@ -23,7 +24,7 @@ TELLS = "counted generations per model and day, without failed ones"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _INFERENCES = {"GENERATION", "EMBEDDING", ""}
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     positive,
     reading_of_settings,
     settings_of,
     truth,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "launch_config"
 LOG = "accelerate configuration (YAML), DeepSpeed configuration (JSON)"
@@ -24,7 +25,7 @@ TELLS = "processes, precision, batch and accumulation of the runs of its folder"
 LACKS = "time, tokens, hardware, base model, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _ACCELERATE = re.compile(
     rb"^(?:compute_environment|num_processes|distributed_type)\s*:", re.MULTILINE

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -29,6 +29,7 @@ from ft_emissions_pipeline.readers.shared.run_folders import MLFLOW
 from ft_emissions_pipeline.readers.shared.service_jobs import span
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "mlflow_run"
 LOG = "MLflow run folder: `mlruns/<experiment>/<run>/` with `meta.yaml`, `params`, `metrics`"
@@ -37,13 +38,13 @@ LACKS = "energy, place, usage; hardware, unless system metrics were logged"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
+    "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), "measured"
+        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), Basis.MEASURED
     ),
     # The run is logged while it goes on, not while the machine is reserved.
-    "reserved_s": "predicted",
-    "train_flop": "predicted",
+    "reserved_s": Basis.PREDICTED,
+    "train_flop": Basis.PREDICTED,
 }  # fmt: skip
 
 _FAILED = {"4": "ended_early", "5": "ended_early"}
@@ -104,5 +105,5 @@ def _part(kind: str, name: str, data: bytes) -> dict[str, object]:
         lines = [cells for line in text.split("\n") if len(cells := line.split()) in {2, 3}]
         last = lines[-1][1] if lines else None
         fields, open_points = figures_of({name: last})
-        return {**fields, "repairs": " ".join(open_points)}
+        return {**fields, "repairs": repairs.joined(open_points)}
     return {}

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
     positive,
     reading_of_settings,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "model_config"
 LOG = "transformers `config.json` of a model"
@@ -24,7 +25,7 @@ TELLS = "parameters, those active per token in a mixture of experts, base model 
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _BIASED = {"qwen2", "qwen2_moe"}
 """Models whose queries, keys and values have a bias."""

@@ -15,7 +15,6 @@ import pandas as pd
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.formats.vllm import differences
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -30,6 +29,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "open_telemetry"
 LOG = "OpenTelemetry `gen_ai.*` spans or metrics as OTLP JSON"
@@ -37,7 +37,7 @@ TELLS = "counted calls of models per model and day"
 LACKS = "everything about the fine-tuning; calls that were sampled away"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _CALLS = {"chat", "text_completion", "generate_content", "embeddings", "completion"}
 _METRICS = ("gen_ai.client.operation.duration", "gen_ai.server.request.duration")

@@ -10,7 +10,8 @@ import re
 
 import pandas as pd
 
-from ft_emissions_pipeline.readers.reading import Content, Reading, Settings
+from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
@@ -24,8 +25,8 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     refuse_unfinished,
     span,
     text,
-    words,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openai_fine_tunes"
 LOG = "OpenAI `fine-tune` objects of the first fine-tuning API"
@@ -33,7 +34,7 @@ TELLS = "base model, epochs, time of training by its events"
 LACKS = "tokens, hardware, place, usage"
 CONTENT: Content = "runs"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _OBJECT = re.compile(rb'"object"\s*:\s*"fine-tune"')
 
@@ -61,9 +62,11 @@ def _run(job: Job) -> dict[str, object]:
         **times,
         "managed_service": "OpenAI",
         "epochs": chosen(settings, "n_epochs"),
-        "repairs": words(
-            QUEUEING if started is None and "reserved_s" in times else "",
-            "end_from_last_update" if ended is None else "",
+        "repairs": repairs.joined(
+            [
+                QUEUEING if started is None and "reserved_s" in times else "",
+                "end_from_last_update" if ended is None else "",
+            ]
         ),
     }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ft_emissions_pipeline.readers.documents import header_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -21,6 +20,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openai_usage_csv"
 LOG = "OpenAI usage page, exported as CSV"
@@ -28,7 +28,7 @@ TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 _NEEDED = {"start_time", "end_time", "num_model_requests", "model"}
 _GROUPS = ("project_id", "user_id", "api_key_id", "batch", "service_tier", "source", "size")

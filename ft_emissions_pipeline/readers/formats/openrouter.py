@@ -10,7 +10,6 @@ from __future__ import annotations
 import pandas as pd
 
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Refused,
@@ -26,6 +25,7 @@ from ft_emissions_pipeline.readers.shared.requests import (
     text_of_cell,
 )
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED, buckets_of, reading_of_buckets
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openrouter"
 LOG = "OpenRouter activity as CSV, or its API's answer"
@@ -33,7 +33,7 @@ TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
 PROGRESS = None
-BASIS = {"*": "measured"}
+BASIS = {"*": Basis.MEASURED}
 
 
 def recognises(name: str, head: bytes) -> bool:

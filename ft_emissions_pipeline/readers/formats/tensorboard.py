@@ -16,10 +16,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -30,6 +30,7 @@ from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.run_folders import home
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "tensorboard"
 LOG = "TensorBoard event file of a trainer (`events.out.tfevents.*`)"
@@ -38,12 +39,12 @@ LACKS = "hardware, energy, place, usage"
 CONTENT: Content = "runs"
 PROGRESS = "steps"
 BASIS = {
-    "*": "disclosed",
+    "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "host", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), "measured"
+        ("started_at", "ended_at", "host", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), Basis.MEASURED
     ),
-    "reserved_s": "predicted",
-    "train_flop": "predicted",
+    "reserved_s": Basis.PREDICTED,
+    "train_flop": Basis.PREDICTED,
 }  # fmt: skip
 
 _FILE = re.compile(r"tfevents\.\d{10}\.(.+?)(?:\.\d+){1,2}(?:\.v2)?$")
@@ -93,7 +94,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         "host": hashed_host(host.group(1)) if host else None,
         "started_at": _moment(min(known)) if known else None,
         "ended_at": _moment(max(known)) if known else None,
-        "repairs": " ".join(open_points),
+        "repairs": repairs.joined(open_points),
         "source_record": "1",
     }
     return reading_of_runs([_coherent(row)], [])

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.documents import yaml_documents
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
     positive,
     reading_of_settings,
     truth,
 )
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "torchtune_config"
 LOG = "torchtune configuration (YAML)"
@@ -24,7 +25,7 @@ TELLS = "base model, method, rank, batch, accumulation, length, packing, precisi
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _BUILDER = re.compile(r"(?:^|\.)(?:(qlora|lora|dora|qdora)_)?([a-z0-9_]+)$")
 _METHODS = {"lora": "lora", "dora": "lora", "qlora": "qlora", "qdora": "qlora"}

@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
-from ft_emissions_pipeline.readers.reading import Content, Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings, settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "training_args"
 LOG = "arguments of the Hugging Face Trainer, TRL or LLaMA-Factory as JSON or YAML (`training_args.json`, `training_args.yaml`)"
@@ -21,7 +22,7 @@ TELLS = "batch, accumulation, epochs, precision, recomputation, packing, length,
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
-BASIS = {"*": "disclosed"}
+BASIS = {"*": Basis.DISCLOSED}
 
 _MARK = re.compile(
     rb"""(?:^|[{,])\s*["']?(?:per_device_train_batch_size|finetuning_type)["']?\s*:""", re.MULTILINE

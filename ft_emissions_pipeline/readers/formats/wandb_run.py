@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
 from ft_emissions_pipeline.readers.formats import wandb_metrics
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
 from ft_emissions_pipeline.readers.reading import (
-    Content,
     Reading,
     RefusalError,
     Settings,
@@ -29,6 +29,7 @@ from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.run_folders import home, wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive, settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "wandb_run"
 LOG = "Weights & Biases run folder: `wandb-metadata.json`, `wandb-summary.json`, `config.yaml`"
@@ -39,13 +40,13 @@ LACKS = "energy, place, usage; which of the machine's accelerators were used"
 CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {
-    "*": "disclosed",
+    "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs", "host"), "measured"
+        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs", "host"), Basis.MEASURED
     ),
     # The run is logged while it goes on, not while the machine is reserved.
-    "reserved_s": "predicted",
-    "train_flop": "predicted",
+    "reserved_s": Basis.PREDICTED,
+    "train_flop": Basis.PREDICTED,
 }  # fmt: skip
 
 _VALUE = re.compile(rb"^[\w/.-]+:\n(?:[ ]+desc:[^\n]*\n)?[ ]+value:", re.MULTILINE)
@@ -122,7 +123,7 @@ def _summary(given: Mapping[str, object]) -> dict[str, object]:
         "reserved_s": runtime,
         **fields,
         "ended_at": instant(given.get("_timestamp"), "UTC", "_timestamp"),
-        "repairs": " ".join(open_points),
+        "repairs": repairs.joined(open_points),
     }
 
 

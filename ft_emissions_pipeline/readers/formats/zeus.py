@@ -15,19 +15,19 @@ import pandas as pd
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
-    Content,
     Reading,
     RefusalError,
     Settings,
     no_usage,
     numbers,
-    problems,
     quarantine_rows,
+    refused_rows,
     typed,
 )
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "zeus"
 LOG = "Zeus: CSV log of a ZeusMonitor"
@@ -35,7 +35,7 @@ TELLS = "measured energy of the accelerators and their number; start, end, time"
 LACKS = "GPU model, base model, tokens, place, usage; the rest of the server"
 CONTENT: Content = "runs"
 PROGRESS = None
-BASIS = {"*": "measured", "reserved_s": "predicted"}
+BASIS = {"*": Basis.MEASURED, "reserved_s": Basis.PREDICTED}
 
 _MARKS = ("start_time", "window_name", "elapsed_time")
 _GPU = re.compile(r"gpu\d+_energy")
@@ -70,7 +70,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
          lambda _: "a time or energy lies below 0 or beyond ten years; remove the window"),
     ]  # fmt: skip
     lines = sheet.frame.index
-    refused = problems(
+    refused = refused_rows(
         len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
     )
     reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, instant
 from ft_emissions_pipeline.readers.shared.usage_days import (
@@ -156,7 +157,7 @@ def _by_hour(told: list[dict[str, object]]) -> pd.DataFrame:
         start=("at", "min"),
         end=("at", "max"),
         inferences=("inferences", "sum"),
-        repairs=("repairs", lambda words: " ".join(sorted(set(words) - {""}))),
+        repairs=("repairs", lambda words: repairs.joined(sorted(set(words)))),
         source_record=("source_record", "first"),
     )
     hours["end"] += pd.Timedelta(microseconds=1)
