@@ -99,7 +99,7 @@ def _state(data: bytes) -> Mapping[str, object]:
     if not any(_is_final(row) for row in rows):
         msg = "a list without the row that ends a training (train_runtime); keep the trainer_state.json"
         raise RefusalError(msg, "wrong_shape")
-    steps = [step for row in rows if (step := _known(row, "step")) > 0]
+    steps = [step for row in rows if _is_final(row) and (step := _known(row, "step")) > 0]
     return {"log_history": rows, **({"global_step": max(steps)} if steps else {})}
 
 
