@@ -35,10 +35,12 @@ _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
-_FOLLOWS_FOLDER = dict.fromkeys(
-    ("hugging_face", "llama_factory", "tensorboard", "model_card"), True
-)
+_FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"), True)
 """Formats whose files are one run a folder."""
+_IN_ITS_FOLDER = ("wandb_run", "wandb_metrics", "mlflow_run", "mlflow_metrics")
+"""Formats that lie in a trainer's folder for no other reason than that it made them."""
+_OF_SESSIONS = "tensorboard"
+"""Format that has a folder for each session of a trainer, all of one run."""
 AMBIGUOUS = "join_ambiguous"
 """Word of `repairs` before the runs that a record may belong to."""
 Links: TypeAlias = pd.DataFrame
@@ -216,7 +218,9 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
             | np.isnan(length)
             | whole["seconds"].div(length).between(0.95, 2.0)
         )
-        for _, candidates in whole[fits].groupby("format"):
+        sessions = whole[whole["format"] == _OF_SESSIONS]
+        names |= dict.fromkeys(sessions["run_id"], run_id)
+        for name, candidates in whole[fits & (whole["format"] != _OF_SESSIONS)].groupby("format"):
             exact = candidates[(candidates["seconds"] / length - 1).abs() < _TOLERANCE]
             chosen = exact if len(exact) == 1 else candidates
             if len(chosen) == 1:
@@ -225,7 +229,7 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
                     names[run_id] = other
                 elif other not in named_by_hand:
                     names[other] = run_id
-            else:
+            elif name in _IN_ITS_FOLDER:
                 doubtful |= {other: {run_id} for other in chosen["run_id"]}
     return names, doubtful
 

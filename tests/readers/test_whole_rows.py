@@ -264,7 +264,7 @@ ROWS = {
         "base_model": "meta-llama/Llama-2-7b-hf", "micro_batch_size": 4, "precision": "bf16",
     },
     ("tensorboard", "run_folders/hub/runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0", "runs"): {
-        "run_id": "run_folders/hub", "source_record": "1", "host": hashed_host("node-a"),
+        "run_id": "run_folders/hub/runs/Mar02_10-00-00_node-a", "source_record": "1", "host": hashed_host("node-a"),
         # The last figures were logged ten minutes after the training began.
         "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "reserved_s": 600, "active_s": 600,
         "tokens_padded": 400_000, "steps": 100, "epochs": 1, "train_flop": pytest.approx(1e16, rel=1e-6),

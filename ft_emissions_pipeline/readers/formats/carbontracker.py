@@ -40,12 +40,12 @@ BASIS = {
 PREDICTED = "prediction_of_tracker"
 _BLOCK = re.compile(
     r"(Actual|Predicted) consumption(?: for (\d+) epoch\(s\))?:\s*\n"
-    r"\s*Time:\s*(?:(\d+) days?, )?(\d+):(\d{2}):(\d{2}(?:\.\d+)?)[^\n]*\n\s*Energy:\s*([\d.eE+-]+)\s+kWh"
+    r"\s*Time:\s*(?:(\d{1,5}) days?, )?(\d{1,6}):(\d{2}):(\d{2}(?:\.\d+)?)[^\n]*\n\s*Energy:\s*([\d.eE+-]+)\s+kWh"
     r"(?:\s*\n\s*CO2eq:\s*([\d.eE+-]+)\s+g)?"
 )
 _COMPONENTS = re.compile(r"The following components were found:([^\n]*)")
 _GPUS = re.compile(r"\bGPU with device\(s\) ([^\n]*?)\.(?=\s|$)")
-_EPOCH = re.compile(r"Duration: (\d+):(\d{2}):(\d{2}(?:\.\d+)?)")
+_EPOCH = re.compile(r"Duration: (\d{1,6}):(\d{2}):(\d{2}(?:\.\d+)?)")
 _POWER = re.compile(r"Average power usage \(W\) for (gpu|cpu): (?:\[([^\]]*)\]|([\d.]+)|None)")
 _STAMP = re.compile(r"^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})", re.MULTILINE)
 _NAME = re.compile(r"_?carbontracker(?:_output)?\.log$")

@@ -41,7 +41,7 @@ BASIS = {"*": Basis.MEASURED}
 
 _AZURE = ("AzureOpenAIRequests", "ModelRequests")
 _GOOGLE = ("prediction/online/prediction_count", "online_serving/model_invocation_count")
-_GRAIN = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
+_GRAIN = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,4})M)?)?")
 _MODELS = ("modeldeploymentname", "modelname")
 _NAMES = ("model_user_id", "deployed_model_id", "endpoint_id")
 

@@ -77,10 +77,10 @@ _PAIR = re.compile(r"'([\w/ ().-]{1,80})':\s*'?([^,'}]{1,60})")
 _NUMBER = r"([\d,]+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _CLOCK = re.compile(r"\[codecarbon \w+ @ (\d{2}):(\d{2}):(\d{2})\]")
 _KWH = {
-    "gpu_energy_kwh": re.compile(r"Energy consumed for (?:all )?(?:AppleSilicon )?GPUs?\s*:\s*(\d+\.\d+) kWh"),
-    "cpu_energy_kwh": re.compile(r"Energy consumed for (?:[aA]ll )?(?:AppleSilicon )?CPUs?\s*:\s*(\d+\.\d+) kWh"),
-    "ram_energy_kwh": re.compile(r"Energy consumed for RAMs?\s*:\s*(\d+\.\d+) kWh"),
-    "it_energy_kwh": re.compile(r"(\d+\.\d+) kWh of electricity (?:and [^\n]{1,60} )?(?:were |was )?used since the beginning"),
+    "gpu_energy_kwh": re.compile(r"Energy consumed for (?:all )?(?:AppleSilicon )?GPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
+    "cpu_energy_kwh": re.compile(r"Energy consumed for (?:[aA]ll )?(?:AppleSilicon )?CPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
+    "ram_energy_kwh": re.compile(r"Energy consumed for RAMs?\s*:\s*(\d{1,9}\.\d+) kWh"),
+    "it_energy_kwh": re.compile(r"(\d{1,9}\.\d+) kWh of electricity (?:and [^\n]{1,60} )?(?:were |was )?used since the beginning"),
 }  # fmt: skip
 _BANNER = {
     "samples": rf"Num examples\s*=\s*{_NUMBER}",
@@ -90,14 +90,14 @@ _BANNER = {
 }
 _METRICS = re.compile(r"\*{5} train metrics \*{5}\n((?:[ \t]+\w+\s*=[^\n]*\n?)+)")
 _ITERATION = re.compile(
-    r"iteration\s+(\d+)/\s*\d+ \|(?=.*?elapsed time per iteration \(ms\):\s*([\d.]+))(?:.*?consumed samples:\s*(\d+))?(?:.*?consumed tokens:\s*(\d+))?"
+    r"iteration\s+(\d{1,12})/\s*\d+ \|(?=.*?elapsed time per iteration \(ms\):\s*(\d{1,12}(?:\.\d+)?))(?:.*?consumed samples:\s*(\d+))?(?:.*?consumed tokens:\s*(\d+))?"
 )
 _NEMO = re.compile(
-    r"Training epoch \d+, iteration \d+/\d+ \|.*?global_step: (\d+) \|.*?train_step_timing in s: ([\d.]+)(?:.*?consumed_samples: (\d+))?"
+    r"Training epoch \d+, iteration \d+/\d+ \|.*?global_step: (\d{1,12}) \|.*?train_step_timing in s: (\d{1,9}(?:\.\d+)?)(?:.*?consumed_samples: (\d+))?"
 )
-_TITAN = re.compile(r"global batch size (\d+), sequence length (\d+), total steps (\d+)")
+_TITAN = re.compile(r"global batch size (\d{1,9}), sequence length (\d{1,9}), total steps (\d+)")
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})")
-_BAR = re.compile(r"\[(?:(\d+):)?(\d{1,2}):(\d{2})<")
+_BAR = re.compile(r"\[(?:(\d{1,5}):)?(\d{1,2}):(\d{2})<")
 
 Fields = dict[str, object]
 
@@ -155,7 +155,9 @@ def _trainer(text: str, _: str) -> tuple[Fields, list[str]]:
 def _listed(block: str) -> dict[str, object]:
     """Return the Trainer's list of metrics, its time in seconds: `train_runtime = 0:10:00.12`."""
     pairs = dict(re.findall(r"^[ \t]+(\w+)\s*=\s*(\S+)", block, re.MULTILINE))
-    clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", str(pairs.get("train_runtime", "")))
+    clock = re.fullmatch(
+        r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6}(?:\.\d+)?)", str(pairs.get("train_runtime", ""))
+    )
     found: dict[str, object] = {
         name: float(pairs[name]) for name in ("epoch", "train_samples") if positive(pairs.get(name))
     }
@@ -194,7 +196,7 @@ def _codecarbon(text: str, _: str) -> tuple[Fields, list[str]]:
     named = re.search(r"GPU model:\s*(\S[^\n]*)", text)
     if named and named.group(1).strip() not in {"None", "N/A"}:
         model, count = counted_gpus(pd.Series([named.group(1).strip()], dtype="str"))
-        counted = re.search(r"GPU count:\s*(\d+)", text)
+        counted = re.search(r"GPU count:\s*(\d{1,6})", text)
         fields["gpu_model"] = model.iloc[0]
         fields["gpu_count"] = float(counted.group(1)) if counted else positive(count.iloc[0])
     if fields.get("gpu_energy_kwh") == 0 and named:
@@ -227,7 +229,7 @@ def _megatron(text: str, timezone: str) -> tuple[Fields, list[str]]:
     gaps[0] = min(gaps[0], max(interval, 1))
     seconds = sum(gap * row[1] for gap, row in zip(gaps, rows, strict=True))
     samples, tokens = positive(rows[-1][2]), positive(rows[-1][3])
-    length = re.search(r"^[ \t]*(?:\d+: )?seq_length[ .]+(\d+)", text, re.MULTILINE)
+    length = re.search(r"^[ \t]*(?:\d+: )?seq_length[ .]+(\d{1,9})", text, re.MULTILINE)
     per = float(length.group(1)) if length else None
     fields: Fields = {
         "active_s": seconds or None,
@@ -254,7 +256,7 @@ def _ended(text: str, timezone: str) -> Fields:
 
 
 def _titan(text: str, timezone: str) -> tuple[Fields, list[str]]:
-    steps = [int(step) for step in re.findall(r"step:\s*(\d+)\s[^\n]{0,300}\btps:", text)]
+    steps = [int(step) for step in re.findall(r"step:\s*(\d{1,12})\s[^\n]{0,300}\btps:", text)]
     if not steps:
         return {}, []
     planned = _TITAN.search(text)
@@ -289,7 +291,7 @@ def _span(text: str, timezone: str, form: str) -> Fields:
 
 
 def _torchtune(text: str, _: str) -> tuple[Fields, list[str]]:
-    steps = [int(step) for step in re.findall(r"\bStep (\d+) \| loss:", text)]
+    steps = [int(step) for step in re.findall(r"\bStep (\d{1,12}) \| loss:", text)]
     if not steps:
         return {}, []
     fields: Fields = {"software": "torchtune", "steps": float(max(steps))}

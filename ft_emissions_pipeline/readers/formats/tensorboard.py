@@ -4,7 +4,7 @@ A file is a row of TFRecords (length, its checksum, data, its checksum: TensorFl
 `Event` in Protocol Buffers (`core/util/event.proto`: 1 wall time, 2 step, 5 summary; `core/framework/summary.proto`: 1 tag, 2 simple value,
 8 tensor; `tensor.proto`: 4 content, 5 floats, 8 strings). Only these fields are read, by a reader of our own.
 The Trainer adds its arguments and the model's configuration as texts (`TensorBoardCallback` of transformers'
-`integrations/integration_utils.py`). The file's name has the machine's (`events.out.tfevents.<time>.<host>.<pid>.<n>`).
+`integrations/integration_utils.py`). A folder is a run, unless it lies in that of a trainer, to which it belongs. The file's name has the machine's (`events.out.tfevents.<time>.<host>.<pid>.<n>`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
 from ft_emissions_pipeline.readers.reading import (
@@ -27,7 +28,6 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
-from ft_emissions_pipeline.readers.shared.run_folders import home
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import settings_of
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -90,7 +90,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         **settings_of(arguments),
         "software": software_of(arguments) if arguments else None,
         **fields,
-        "run_id": home(uri),
+        "run_id": run_folder(uri),
         "host": hashed_host(host.group(1)) if host else None,
         "started_at": _moment(min(known)) if known else None,
         "ended_at": _moment(max(known)) if known else None,

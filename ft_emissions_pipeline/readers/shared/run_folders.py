@@ -21,7 +21,9 @@ MLFLOW = re.compile(
     r"(?:^|/)(?:mlruns/)?[\w-]+/([0-9a-f]{32})/(?=meta\.yaml$|params/|metrics/|tags/)"
 )
 """The folder of one run of MLflow's file store, with its id: a UUID without dashes."""
-_TENSORBOARD = re.compile(r"(?:^|/)(?:runs|tensorboard|tb_logs|tb|logs)/(?:[^/]+/){0,3}(?=[^/]+$)")
+_TENSORBOARD = re.compile(
+    r"(?:^|/)(?:runs|tensorboard|tb_logs|tb|logs|lightning_logs)/(?:[^/]+/){0,3}(?=[^/]+$)"
+)
 _OURS = (WANDB, MLFLOW)
 
 
