@@ -169,6 +169,7 @@ Content = Literal[
     "mapping",
     "token_lengths",
     "events",
+    "other",
     "unreadable",
 ]
 """What a landed file holds; each reader states its own. The rows of a configuration are no runs: they
