@@ -238,6 +238,7 @@ ROWS = {
         "run_id": "00000000-0000-4000-8000-000000000001", "source_record": "1", "model_name": "demo",
         "started_at": at("2026-03-02T11:00"), "ended_at": at("2026-03-02T12:00"), "reserved_s": 3600, "active_s": 3600,
         "gpu_model": "NVIDIA GeForce GTX 1080", "gpu_count": 1, "country_iso3": "FRA", "cpu_utilization": 0.4,
+        "cpu_model": "Intel(R) Core(TM) i7", "operating_system": "Linux", "on_cloud": False,
         "gpu_energy_kwh": 0.3, "cpu_energy_kwh": 0.05, "ram_energy_kwh": 0.02, "it_energy_kwh": 0.37, "disclosed_kgco2e": 0.1,
     },
     ("carbontracker", "trackers/two_gpus_carbontracker_output.log", "runs"): {
@@ -344,7 +345,7 @@ ROWS = {
     },
     ("open_telemetry", "usage_exports/open_telemetry_spans.json", "usage"): {
         "date": pd.Timestamp("2026-03-02"), "source_record": "1.2", "model_name": "support-bot", "inferences": 1,
-        "covers_from": at("2026-03-02T10:00:01"), "covers_to": at("2026-03-02T10:00:02.000001"),
+        "covers_from": at("2026-03-02T10:00:02.5"), "covers_to": at("2026-03-02T10:00:03.500001"),
         "hours": " ".join("1" if hour == 10 else "0" for hour in range(24)), "repairs": "failed_requests_left_out",
     },
     ("cloud_metrics", "usage_exports/azure_monitor.json", "usage"): {

@@ -62,8 +62,8 @@ def test_a_schedulers_number_in_the_name_is_the_job(one_run):
     )
 
 
-def test_python_that_prints_such_lines_is_no_console(refusal):
-    assert refusal("train.py", "print(\"{'loss': 1.0}\")\n{'loss': 1.0}\n")[0] == "unrecognised"
+def test_python_that_prints_such_lines_is_no_console(read):
+    assert read("train.py", "print(\"{'loss': 1.0}\")\n{'loss': 1.0}\n").content == "other"
 
 
 @pytest.mark.parametrize(
