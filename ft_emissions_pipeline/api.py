@@ -14,7 +14,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
-from ft_emissions_pipeline.landing import token_lengths
+from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import measured_runs
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
@@ -106,7 +106,7 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    for uri, reading in token_lengths.unused(readings):
+    for uri, reading in (*token_lengths.unused(readings), *configurations.unused(readings)):
         refused.append(reading.quarantine.assign(source_uri=uri))
     joined, _ = measured_runs(readings, reference or load())
     runs, uncomputable = normalize.accepted(joined)

@@ -17,7 +17,9 @@ import pandas as pd
 from ft_emissions_pipeline.landing import same_run
 from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_of, repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
+from ft_emissions_pipeline.readers.shared.run_folders import home
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
+from ft_emissions_pipeline.tables.words import BUILT_ON
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
 
@@ -27,13 +29,20 @@ _CLOCKS = pd.Timedelta(minutes=1)
 """Difference of instants up to which two logs agree."""
 _STATE = 0.99
 """Share of the furthest progress from which on a record of the same format is no earlier state."""
-_TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+"""Format -> its turn: of two logs of equal evidence the one registered first decides."""
 _TIMES = ("active_s", "reserved_s")
 _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
 ONCE, PERHAPS = "one_machine_counted_once", "perhaps_one_machine"
+_FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"), True)
+"""Formats whose files are one run a folder."""
+_IN_ITS_FOLDER = ("wandb_run", "wandb_metrics", "mlflow_run", "mlflow_metrics")
+"""Formats that lie in a trainer's folder for no other reason than that it made them."""
+_OF_SESSIONS = "tensorboard"
+"""Format that has a folder for each session of a trainer, all of one run."""
 AMBIGUOUS = "join_ambiguous"
 """Word of `repairs` before the runs that a record may belong to."""
 Links: TypeAlias = pd.DataFrame
@@ -103,8 +112,9 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     """Return to which run each record belongs.
 
     Records that a mapping gives to a run, or that name the same run id, are of one run. So are records
-    of different formats that name the same job of a scheduler, and records that were on the same host
-    at the same time; each only if there is one such candidate. If there are more, none is joined.
+    of different formats that name the same job of a scheduler, those that trackers left in the folder
+    of a trainer's run, and records that were on the same host at the same time; each only if there is
+    one such candidate. If there are more, none is joined.
 
     Parameters
     ----------
@@ -120,10 +130,11 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links["run_id"] = mapped_ids(records, mapping)
     links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
     free = links["run_id"] == records["run_id"]
-    records = records if "mark" in records else records.assign(mark=np.nan)
+    if "mark" not in records:
+        records = records.assign(mark=pd.Series(np.nan, index=records.index, dtype="str"))
     links["run_id"], of_several = same_run.histories(records, links["run_id"])
     _note(links, AMBIGUOUS, of_several)
-    for find in (_of_one_job, _at_one_time):
+    for find in (_of_one_job, _of_one_folder, _at_one_time):
         names, doubtful = find(records, links["run_id"])
         links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
         _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
@@ -190,6 +201,58 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
             names |= {run_id: chosen for run_id in ids if run_id != chosen}
         else:
             doubtful |= {run_id: ids - {run_id} for run_id in ids}
+    return names, doubtful
+
+
+def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    """Give a trainer's run what trackers and consoles logged in its folder.
+
+    A trainer's files are named after their folder. A log of another format belongs to the same run if
+    its time fits, and no other log of that format does: a tracker runs on around the training, at most
+    for as long again.
+    """
+    folders = records["source_uri"].map({uri: home(uri) for uri in records["source_uri"].unique()})
+    own = records["logged_id"] if "logged_id" in records else records["run_id"]
+    trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
+    if not trained.any():
+        return {}, {}
+    times = records["active_s"].fillna(records["reserved_s"]) if "active_s" in records else None
+    frame = pd.DataFrame(
+        {
+            "run_id": run_ids, "folder": folders, "format": records["source_format"], "trained": trained,
+            "seconds": np.nan if times is None else times,
+        }
+    )  # fmt: skip
+    named_by_hand = set(frame.loc[frame["format"] == run_mapping.FORMAT, "run_id"])
+    names: dict[str, str] = {}
+    doubtful: dict[str, set[str]] = {}
+    for _, group in frame.groupby("folder", sort=True):
+        trainers = group.loc[group["trained"], "run_id"].unique()
+        others = group[~group["trained"] & ~group["run_id"].isin(trainers)]
+        others = others[others["format"] != run_mapping.FORMAT]
+        if len(trainers) != 1 or others.empty:
+            continue
+        (run_id,) = trainers
+        length = group.loc[group["trained"], "seconds"].max()
+        whole = others.groupby(["format", "run_id"])["seconds"].max().reset_index()
+        fits = (
+            whole["seconds"].isna()
+            | np.isnan(length)
+            | whole["seconds"].div(length).between(0.95, 2.0)
+        )
+        sessions = whole[whole["format"] == _OF_SESSIONS]
+        names |= dict.fromkeys(sessions["run_id"], run_id)
+        for name, candidates in whole[fits & (whole["format"] != _OF_SESSIONS)].groupby("format"):
+            exact = candidates[(candidates["seconds"] / length - 1).abs() < _TOLERANCE]
+            chosen = exact if len(exact) == 1 else candidates
+            if len(chosen) == 1:
+                other = chosen["run_id"].iat[0]
+                if other in named_by_hand and run_id not in named_by_hand:
+                    names[run_id] = other
+                elif other not in named_by_hand:
+                    names[other] = run_id
+            elif name in _IN_ITS_FOLDER:
+                doubtful |= {other: {run_id} for other in chosen["run_id"]}
     return names, doubtful
 
 
@@ -321,7 +384,7 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         ranked = values.assign(
             rank=values["source_format"].map(ranks),
             # Of two instruments the reader registered first decides, whatever the files are called.
-            turn=values["source_format"].map(_TURNS),
+            turn=values["source_format"].map(TURNS),
             at=values.index,
         )
         ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
@@ -329,10 +392,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
             known[run_id][field] = origins.Origin(BASES[n], place)
-        differs = _differs(ranked[field], ranked["run_id"].map(best[field]))
-        notes += [
-            (run_id, f"conflict:{field}") for run_id in ranked.loc[differs, "run_id"].unique()
-        ]
+        apart = differs(ranked[field], ranked["run_id"].map(best[field]))
+        notes += [(run_id, f"conflict:{field}") for run_id in ranked.loc[apart, "run_id"].unique()]
     cells = zip(group[used.index], used["repairs"], strict=True)
     notes += [(run_id, word) for run_id, cell in cells for word in repairs.parted(cell)]
     whole = _whole(used)
@@ -408,7 +469,16 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
     return [(run_id, "several_trackers_not_summed") for run_id, _ in found.index]
 
 
-def _differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
+def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
+    """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
+    if values.name == "software":
+        return np.array(
+            [
+                value != best and value not in BUILT_ON.get(best, ())
+                for value, best in zip(values, chosen, strict=True)
+            ],
+            dtype=bool,
+        )
     kind = RUNS.column(str(values.name)).kind
     if kind == "float":
         apart = (values - chosen).abs() > _TOLERANCE * pd.concat(

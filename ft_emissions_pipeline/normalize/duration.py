@@ -256,6 +256,31 @@ def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(reserved, row.factor_id, log_sd)
 
 
+def has_energy(frame: pd.DataFrame) -> pd.Series:
+    """Say which runs log an energy of hardware with accelerators, from which a time can be told."""
+    energies = ("meter_energy_kwh", "it_energy_kwh", "gpu_energy_kwh")
+    return (frame[list(energies)] > 0).any(axis=1) & (frame["gpu_count"] != 0)
+
+
+def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
+    """Divide the energy by the accelerators' power at typical utilisation.
+
+    What the rest of the server drew counts as theirs, so the time is rather too long.
+    """
+    usual = default(context.reference, "gpu_utilization", frame["date"])
+    share = frame["gpu_utilization"].where(frame["gpu_utilization"] > 0, usual.value)
+    gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w"], on=frame["date"])
+    energy = frame["gpu_energy_kwh"].fillna(frame["it_energy_kwh"])
+    energy = energy.fillna(frame["meter_energy_kwh"]).where(has_energy(frame))
+    power_kw = frame["gpu_count"] * gpu["tdp_w"] * share / 1e3
+    log_sd = np.hypot(
+        uncertainty.log_sd_of_interval(usual.p05, usual.p95),
+        context.log_sd_of("gpu_count", frame.index),
+    )
+    seconds = energy / power_kw.where(power_kw > 0) * 3600
+    return Offer(seconds, gpu["factor_id"], log_sd)
+
+
 def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
     return Offer(frame["reserved_s"])
 
@@ -341,6 +366,8 @@ DURATION = (
          _active_where_no_time_was_logged),
     Rule("reserved_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model, plus start-up",
          _time("reserved")),
+    Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
+         "logged energy / rated power of the accelerators at typical utilisation", _time_from_energy),
     Rule("active_s", "active_is_reserved", Basis.DEFAULT, "no idle time was logged; the whole reservation counts as active",
          _active_is_reserved),
     Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED, "the utilisation that stands for the power model's power",

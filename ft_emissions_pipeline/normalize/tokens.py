@@ -156,6 +156,11 @@ def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, log_sd)
 
 
+def _from_packed(frame: pd.DataFrame, _: Context) -> Offer:
+    """Take packed sequences for full: what is left at their ends is a small share of the limit."""
+    return Offer(frame["tokens_unpadded"].where(frame["packing"].eq(True)))
+
+
 def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
     epochs = frame["epochs"].fillna(1.0)
     return Offer(tokens_from_samples(frame["samples"], epochs, frame["sequence_length"]))
@@ -183,6 +188,8 @@ TOKENS = (
          "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
     Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
+    Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
+         "packed sequences hold hardly any padding: unpadded tokens", _from_packed),
     Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED, "unpadded tokens x the usual padding", _from_unpadded),
     Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED, "samples x epochs x sequence length", _from_samples),
     Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length", _from_usual_length),

@@ -60,6 +60,7 @@ REASONS: dict[str, str] = {
     "broken_json": "the text is not valid JSON",
     "broken_parquet": "the file is not valid Parquet",
     "broken_yaml": "the text is not valid YAML, or uses what the readers refuse",
+    "configuration_of_no_run": "a configuration beside and below which there is no run",
     "cannot_open": "the file cannot be opened",
     "date_in_future": "the day lies in the future",
     "duplicated_header": "a column name stands twice in the header",

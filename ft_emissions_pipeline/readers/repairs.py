@@ -60,6 +60,7 @@ REPAIRS: dict[str, str] = {
     "padding_not_stated": "the log does not say whether padding is in the token count; it was taken to be",
     "parameters_not_in_billions": "parameters were too many to be billions and were read as a plain number",
     "perhaps_one_machine": "another log may have measured the same machine at the same time; both count, so energy may count twice",
+    "prediction_of_tracker": "the tracker saw fewer epochs than were planned; its prediction for all was taken",
     "pue_may_be_included": "the energy may include the data centre's PUE, which the log does not state",
     "pue_taken_out": "the tracker had multiplied its energy by the PUE; that was undone, as PUE is applied later",
     "queueing_included": "the time includes waiting for hardware, which the log does not set apart",
@@ -82,6 +83,7 @@ REPAIRS: dict[str, str] = {
     "time_of_last_session_left_out": "the log's time is that of the last session only; it was not used",
     "token_lengths_not_found": "the file that token_lengths names is not there or holds no lengths",
     "validation_tokens_included": "the token count includes those of validation",
+    "windows_summed": "windows of measurement one behind the other were added up; inner ones repeat them and do not count",
     "warm_pool_left_out": "time for which a warm pool was kept is not counted",
 }
 """Word of a column `repairs`, up to its colon -> what it means."""
