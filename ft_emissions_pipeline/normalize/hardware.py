@@ -6,13 +6,23 @@ were and for how long (`duration.py`), energy (`energy.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_memory
 from ft_emissions_pipeline.normalize import machine
-from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.normalize.filling import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    ranged,
+    unknown_names,
+    widened_to,
+)
 from ft_emissions_pipeline.normalize.machine import NO_GPU
 from ft_emissions_pipeline.reference import (
     alternatives_log_sd,
@@ -104,11 +114,11 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 def _of_managed(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = managed_rows(frame, context)
-        log_sd: object = 0.0
-        if f"{column}_p05" in row:
-            log_sd = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
         note = None if column == "gpu_count" else _unknown_on_service(column, frame, context)
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd, note=note)
+        if f"{column}_p05" not in row:
+            return Offer(row[column], factor_id=row["factor_id"], note=note)
+        low, high = row[f"{column}_p05"], row[f"{column}_p95"]
+        return ranged(row[column], low, high, row["factor_id"], note)
 
     return offer
 
@@ -116,9 +126,7 @@ def _of_managed(column: str) -> Answer:
 def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
     """Leave runs alone that name several servers: the profile is of one job whose size nobody told."""
     offer = _of_managed("gpu_count")(frame, context)
-    return Offer(
-        offer.values.where(~(frame["server_count"] > 1)), offer.factor_id, offer.log_sd, offer.note
-    )
+    return replace(offer, values=offer.values.where(~(frame["server_count"] > 1)))
 
 
 def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
@@ -294,11 +302,11 @@ def _gpu_factor(column: str, target: str) -> Rule:
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = take(context.reference, table, frame[id_column], [value, low, high], on=frame["date"])
-        log_sd = uncertainty.log_sd_of_interval(row[low], row[high])
+        offer = ranged(row[value], row[low], row[high], row["factor_id"])
         if table == "gpu_embodied":
             others = alternatives_log_sd(context.reference, table, frame[id_column])
-            log_sd = np.maximum(log_sd, others)
-        return Offer(row[value], factor_id=row["factor_id"], log_sd=log_sd)
+            return widened_to(offer, others)
+        return offer
 
     return offer
 
@@ -308,10 +316,9 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
         where={"method": "instance_share"}, on=frame["date"],
     )  # fmt: skip
-    log_sd = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
     wanted = context.profile.instance_embodied_as_gpu
     values = row["embodied_kgco2e"] if wanted else row["embodied_kgco2e"] * np.nan
-    return Offer(values, factor_id=row["factor_id"], log_sd=log_sd)
+    return ranged(values, row["p05"], row["p95"], row["factor_id"])
 
 
 def _server_factor(column: str, target: str) -> Rule:
@@ -344,8 +351,7 @@ def _without_gpu(target: str) -> Rule:
 def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
-        log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, log_sd)
+        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
 
     return offer
 
