@@ -152,7 +152,8 @@ LOGGED_GSD = {
     "wue_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
     "grid_kgco2e_per_kwh": ("gsd_measured", "gsd_disclosed"),
     "electricity_water_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
-    "expected_inferences_per_day": ("gsd_disclosed", "gsd_disclosed"),
+    "expected_inferences_per_day": ("gsd_expectation", "gsd_expectation"),
+    "expected_use_life_days": ("gsd_expectation", "gsd_expectation"),
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
