@@ -157,7 +157,7 @@ def estimate(
     normalized, provenance, impacts, _ = stages.footprints(accepted, choices)
     return Estimate(
         impacts,
-        stages.expected_per_inference(impacts),
+        stages.expected_per_inference(impacts, provenance),
         provenance,
         normalized,
         refused,
