@@ -174,3 +174,9 @@ def test_a_query_that_drops_the_metrics_name_is_refused_with_what_to_ask():
     assert source_format == "dcgm"
     assert reading.quarantine["reason_code"].tolist() == ["metric_not_named"]
     assert "keep __name__ in the query" in reading.quarantine["reason"].item()
+
+
+def test_a_header_alone_is_no_slip_of_the_reader(read):
+    reading = read("log.csv", "timestamp,gpu_index,power_w\n")
+    assert len(reading.telemetry) == 0
+    assert "reader_failed" not in set(reading.quarantine["reason_code"])
