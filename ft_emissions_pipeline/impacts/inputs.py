@@ -73,8 +73,15 @@ def uncertain_inputs(
     hosts = np.sqrt(inputs.log_sd["server_count"] ** 2 - scale**2)
     inputs.log_sd["gpu_count"] = np.sqrt(inputs.log_sd["gpu_count"] ** 2 - scale**2)
     inputs.log_sd["server_count"] = np.zeros(len(normalized))
+    # A part of a spread leans as the whole does.
+    narrower = inputs.log_sd["gpu_count"] <= hosts
+    leans = {
+        "scale": np.where(narrower, inputs.skew["gpu_count"], inputs.skew["server_count"]),
+        "hosts": inputs.skew["server_count"],
+    }
     for name, log_sd in (("scale", scale), ("hosts", hosts)):
         inputs.values[name], inputs.log_sd[name] = np.ones(len(normalized)), log_sd
+        inputs.skew[name] = leans[name]
         inputs.imputed[name] = inputs.imputed["server_count"]
         inputs.shared[name] = inputs.shared["server_count"]
     linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy() & ~inputs.imputed[

@@ -230,10 +230,14 @@ def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
-    """Take the share that a run's accelerators are of their host's; it may have held the whole."""
+    """Take the share that a run's accelerators are of their host's; it may have held the whole.
+
+    A machine in an office or at home is nobody else's at the same time.
+    """
     row = _slots(frame, context)
     share = frame["gpu_count"] / row["slots"]
-    wanted = (share > 0) & (share < 1) & (not context.profile.whole_servers)
+    shared = ~machine.outside_data_centres(frame) & (not context.profile.whole_servers)
+    wanted = (share > 0) & (share < 1) & shared
     width, lean = (of("gpu_count", frame.index) for of in (context.log_sd_of, context.skew_of))
     spread, _ = uncertainty.interval(1.0, width, lean)
     return ranged(

@@ -32,9 +32,9 @@ from ft_emissions_pipeline.tables.words import (
     values,
 )
 
-EARLIEST = pd.Timestamp("2018-01-01", tz="UTC")
-"""First day of the tables, and of the grid intensities. BERT, with which fine-tuning began, is of
-October 2018; an earlier instant is a wrong unit or a wrong clock."""
+EARLIEST = pd.Timestamp("2016-01-01", tz="UTC")
+"""First day of the tables: common hardware and grid intensities reach back to it. Networks were
+fine-tuned on others' weights before BERT; an earlier instant is a wrong unit or a wrong clock."""
 
 
 # One row of `runs`, as it was logged or disclosed. The order is the order of reading: what was
