@@ -216,44 +216,53 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
     if not trained.any():
         return {}, {}
-    times = records["active_s"].fillna(records["reserved_s"]) if "active_s" in records else None
-    frame = pd.DataFrame(
-        {
-            "run_id": run_ids, "folder": folders, "format": records["source_format"], "trained": trained,
-            "seconds": np.nan if times is None else times,
-        }
-    )  # fmt: skip
-    named_by_hand = set(frame.loc[frame["format"] == run_mapping.FORMAT, "run_id"])
+    seconds = pd.Series(np.nan, index=records.index)
+    for name in ("active_s", "reserved_s"):
+        seconds = seconds.fillna(records[name]) if name in records else seconds
+    by_hand = set(run_ids[records["source_format"] == run_mapping.FORMAT])
+    trainers: dict[str, dict[str, float]] = {}
+    others: dict[str, dict[str, dict[str, float]]] = {}
+    for run_id, folder, name, is_trainer, length in zip(
+        run_ids, folders, records["source_format"], trained, seconds, strict=True
+    ):
+        if is_trainer:
+            lengths = trainers.setdefault(folder, {})
+        elif name != run_mapping.FORMAT:
+            lengths = others.setdefault(folder, {}).setdefault(name, {})
+        else:
+            continue
+        lengths[run_id] = np.fmax(lengths.get(run_id, np.nan), length)
     names: dict[str, str] = {}
     doubtful: dict[str, set[str]] = {}
-    for _, group in frame.groupby("folder", sort=True):
-        trainers = group.loc[group["trained"], "run_id"].unique()
-        others = group[~group["trained"] & ~group["run_id"].isin(trainers)]
-        others = others[others["format"] != run_mapping.FORMAT]
-        if len(trainers) != 1 or others.empty:
+    for folder, of_trainer in sorted(trainers.items()):
+        if len(of_trainer) != 1:
             continue
-        (run_id,) = trainers
-        length = group.loc[group["trained"], "seconds"].max()
-        whole = others.groupby(["format", "run_id"])["seconds"].max().reset_index()
-        fits = (
-            whole["seconds"].isna()
-            | np.isnan(length)
-            | whole["seconds"].div(length).between(0.95, 2.0)
-        )
-        sessions = whole[whole["format"] == _OF_SESSIONS]
-        names |= dict.fromkeys(sessions["run_id"], run_id)
-        for name, candidates in whole[fits & (whole["format"] != _OF_SESSIONS)].groupby("format"):
-            exact = candidates[(candidates["seconds"] / length - 1).abs() < _TOLERANCE]
-            chosen = exact if len(exact) == 1 else candidates
-            if len(chosen) == 1:
-                other = chosen["run_id"].iat[0]
-                if other in named_by_hand and run_id not in named_by_hand:
-                    names[run_id] = other
-                elif other not in named_by_hand:
+        ((run_id, whole),) = of_trainer.items()
+        for name, lengths in sorted(others.get(folder, {}).items()):
+            fitting = _fitting({k: v for k, v in lengths.items() if k != run_id}, whole, name)
+            if len(fitting) > 1 and name != _OF_SESSIONS:
+                if name in _IN_ITS_FOLDER:
+                    doubtful |= {other: {run_id} for other in fitting}
+                continue
+            for other in fitting:
+                if other not in by_hand:
                     names[other] = run_id
-            elif name in _IN_ITS_FOLDER:
-                doubtful |= {other: {run_id} for other in chosen["run_id"]}
+                elif run_id not in by_hand:
+                    names[run_id] = other
     return names, doubtful
+
+
+def _fitting(lengths: Mapping[str, float], whole: float, name: str) -> list[str]:
+    """Return the runs whose time fits a trainer's; one of just its time goes before all others."""
+    if name == _OF_SESSIONS:
+        return list(lengths)
+    fitting = [
+        each
+        for each, length in lengths.items()
+        if not (length < 0.95 * whole or length > 2 * whole)
+    ]
+    exact = [each for each in fitting if abs(lengths[each] / whole - 1) < _TOLERANCE]
+    return exact if len(exact) == 1 else fitting
 
 
 def _at_one_time(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:

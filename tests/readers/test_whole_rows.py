@@ -21,7 +21,7 @@ ROWS = {
         # An hour, counted back from its end.
         "started_at": at("2026-03-01T11:00"), "ended_at": at("2026-03-01T12:00"), "reserved_s": 3600, "active_s": 3600,
         "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 4, "country_iso3": "FRA",
-        "gpu_energy_kwh": 0.5, "cpu_energy_kwh": 0.25, "ram_energy_kwh": 0.25, "it_energy_kwh": 1.0, "disclosed_kgco2e": 0.06,
+        "gpu_energy_kwh": 0.5, "cpu_energy_kwh": 0.25, "ram_energy_kwh": 0.25, "it_energy_kwh": 1.0, "on_cloud": False, "disclosed_kgco2e": 0.06,
     },
     ("eco2ai", "emission.csv", "runs"): {
         "run_id": "run-a", "model_name": "support-bot", "source_record": "2", "location": "FR",
@@ -203,6 +203,11 @@ ROWS = {
         # 70.07, 71.07 and 72.07 W, ten seconds apart.
         "energy_kwh": (70.57 + 71.57) * 10 / 3.6e6,
     },
+    ("gpu_log", "gpu_log.csv", "telemetry"): {
+        "source_record": "2", "kind": "gpu", "device": "0",
+        # 300 W over ten seconds.
+        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:10"), "energy_kwh": 3000 / 3.6e6,
+    },
     ("meter", "meter.csv", "telemetry"): {
         "source_record": "2", "kind": "meter", "device": "meter",
         "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:01"), "energy_kwh": 1.0,
@@ -237,7 +242,7 @@ ROWS = {
     ("codecarbon_json", "field_cases/cc_json/emissions.json", "runs"): {
         "run_id": "00000000-0000-4000-8000-000000000001", "source_record": "1", "model_name": "demo",
         "started_at": at("2026-03-02T11:00"), "ended_at": at("2026-03-02T12:00"), "reserved_s": 3600, "active_s": 3600,
-        "gpu_model": "NVIDIA GeForce GTX 1080", "gpu_count": 1, "country_iso3": "FRA", "cpu_utilization": 0.4,
+        "gpu_model": "NVIDIA GeForce GTX 1080", "gpu_count": 1, "location": "ile-de-france, France", "country_iso3": "FRA", "cpu_utilization": 0.4,
         "cpu_model": "Intel(R) Core(TM) i7", "operating_system": "Linux", "on_cloud": False,
         "gpu_energy_kwh": 0.3, "cpu_energy_kwh": 0.05, "ram_energy_kwh": 0.02, "it_energy_kwh": 0.37, "disclosed_kgco2e": 0.1,
     },
@@ -362,8 +367,12 @@ ROWS = {
 def test_a_whole_row_is_as_worked_out_by_hand(all_seeds, source_format, uri, table):
     reading, read_as = read_bytes(all_seeds[uri], uri, NOW)
     row = getattr(reading, table).iloc[0]
-    # A hash of labels; which counts it tells apart is tested where they are added up.
-    held = {name: row[name] for name in row.index if pd.notna(row[name]) and name != "series"}
+    # Hashes, of labels and of a log's history: what they tell apart is tested where that is done.
+    held = {
+        name: row[name]
+        for name in row.index
+        if pd.notna(row[name]) and name not in {"series", "mark"}
+    }
     assert read_as == source_format
     expected = ROWS[source_format, uri, table]
     assert held == {
