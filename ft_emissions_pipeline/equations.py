@@ -424,3 +424,30 @@ def training_flop(flop_per_token_and_parameter, parameters, tokens):
     (LoRA over full fine-tuning 1.44 to 1.47, close to 6/4).
     """
     return flop_per_token_and_parameter * parameters * tokens
+
+
+def training_memory(parameters, bytes_per_parameter, headroom):
+    r"""Memory that a training run keeps on its accelerators.
+
+    .. math:: M = P \, b \, h
+
+    Parameters
+    ----------
+    parameters : numeric
+        Parameters of the model.
+    bytes_per_parameter : numeric
+        Bytes that weights, gradients and optimiser states take per parameter.
+    headroom : numeric
+        Activations, buffers and fragmentation on top, as a factor.
+
+    Returns
+    -------
+    numeric
+        Memory. [byte]
+
+    References
+    ----------
+    Rajbhandari et al., "ZeRO: memory optimizations toward training trillion parameter models",
+    SC 2020, section 3.1: 16 bytes per parameter with Adam in mixed precision.
+    """
+    return parameters * bytes_per_parameter * headroom

@@ -26,6 +26,7 @@ class Profile:
     grid_as_published: bool = False
     us_average_wue: bool = False
     significant_digits: int | None = None
+    whole_servers: bool = False
 
 
 REASONS: dict[str, str] = {
@@ -64,6 +65,11 @@ REASONS: dict[str, str] = {
         "The published example carries per-hour figures on with three digits (0.471 kWh, 7.27 kg, "
         "4.75 L), and whole days and GPU hours. Off: nothing is rounded before the end."
     ),
+    "whole_servers": (
+        "Hosts are counted whole, so that one accelerator of eight pays for all of its server. Off: a "
+        "run pays for its accelerators' share of the host, as the published formula of a GPU hour "
+        "divides idle power by the host's GPUs."
+    ),
 }
 """What each switch does when on, and what `default` does instead."""
 
@@ -81,6 +87,7 @@ PROFILES: dict[str, Profile] = {
             grid_as_published=True,
             us_average_wue=True,
             significant_digits=3,
+            whole_servers=True,
         ),
     )
 }

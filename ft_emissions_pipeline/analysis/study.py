@@ -381,12 +381,12 @@ def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[s
 
 
 def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.DataFrame:
-    """Tell how many of a model's fine-tunings equal its base model's pre-training, where that was disclosed.
+    """Tell how many of a model's fine-tunings equal its base model's pre-training, where that was published.
 
     Parameters
     ----------
     run_impacts : DataFrame
-        Columns model_name and total_kgco2e, one row per run.
+        Columns model_name, total_kgco2e and pretraining_kgco2e, one row per run.
     model_events : DataFrame
         Columns model_name and base_model_kgco2e of the table of this name (`models.yaml`).
 
@@ -396,18 +396,18 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
         Columns `FINDINGS`: the pre-training's carbon over the mean fine-tuning's, over the cheapest's (p95) and the
         dearest's (p05).
     """
-    stated = model_events.dropna(subset=["base_model_kgco2e"]).drop_duplicates(
-        "model_name", keep="last"
-    )
+    published = run_impacts.groupby("model_name")["pretraining_kgco2e"].last()
+    stated = model_events.dropna(subset=["base_model_kgco2e"])
+    declared = stated.groupby("model_name")["base_model_kgco2e"].last()
     costs = run_impacts[run_impacts["total_kgco2e"] > 0].groupby("model_name")["total_kgco2e"]
     rows = []
-    for name, carbon in stated.set_index("model_name")["base_model_kgco2e"].items():
+    for name, carbon in declared.combine_first(published).dropna().items():
         if name in costs.groups:
             mine = costs.get_group(name)
             rows.append(
                 {"finding": "pre_training", "subject": str(name), "statistic": "fine_tunings", "runs": len(mine),
                  "value": carbon / mine.mean(), "p05": carbon / mine.max(), "p95": carbon / mine.min(),
-                 "note": "base_model_kgco2e of models.yaml; bounds: dearest and cheapest run"}
+                 "note": f"{'base_model_kgco2e of models.yaml' if name in declared else 'pretraining_kgco2e of models.csv'}; bounds: dearest and cheapest run"}
             )  # fmt: skip
     return _findings(rows)
 
@@ -469,7 +469,7 @@ _UNANSWERED = {
     "explained": "not known: no run has a measured energy beside a logged time, tokens or examples",
     "distilled": "not known: no distilled model and its teacher were tuned on the same hardware at equal work",
     "several_gpus": "not known: no base model was tuned on one and on several GPUs at equal work",
-    "pre_training": "not known: no base_model_kgco2e is disclosed in models.yaml, and the table of base models has none",
+    "pre_training": "not known: no base_model_kgco2e is disclosed in models.yaml, and models.csv has none for the base models",
     "meter": "not known: no run has both a meter's and software's energy",
 }
 
@@ -501,7 +501,7 @@ def of_warehouse(
         of(NORMALIZED_RUNS, *READ),
         of(FIELD_PROVENANCE, "run_id", "field", "basis", fields=_FIELDS),
         of(VALIDATED_RUNS, *_METERED),
-        of(RUN_IMPACTS, "model_name", "total_kgco2e"),
+        of(RUN_IMPACTS, "model_name", "total_kgco2e", "pretraining_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),
         load().tables["models"],
         scale=scale,

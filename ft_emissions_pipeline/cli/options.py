@@ -102,6 +102,12 @@ Own = Annotated[
 TableOrRow = Annotated[
     str, typer.Argument(help="A table, or the id of a row as `explain` prints it.")
 ]
+NamesInLogs = Annotated[
+    list[str], typer.Argument(help="Names of accelerators, instances, base models, places, ...")
+]
+NameKind = Annotated[
+    str | None, typer.Option("--kind", help="What the names are: gpus, instances, models, ...")
+]
 Cells = Annotated[list[str] | None, typer.Argument(help="Cells of the rows wanted, as year=2024.")]
 GridFile = Annotated[Path, typer.Argument(help="CSV: periods, hours, or an export as it is.")]
 GridZone = Annotated[

@@ -19,6 +19,8 @@ from ft_emissions_pipeline.cli.options import (
     GridZone,
     Licence,
     MarketBased,
+    NameKind,
+    NamesInLogs,
     Own,
     Source,
     TableOrRow,
@@ -77,6 +79,47 @@ def show_rows(
             if column != "factor_id":
                 typer.echo(f"  {column}: {_text(cell)}")
     typer.echo(f"{len(rows)} row(s)", err=True)
+
+
+@app.command("resolve")
+def resolve_names(
+    names: NamesInLogs,
+    kind: NameKind = None,
+    tables: Tables = PACKAGE,
+    warehouse: WarehouseOfYours = "warehouse",
+    own: Own = None,
+) -> None:
+    """Print what names in logs stand for, and why; a name that several kinds know is printed for each."""
+    import pandas as pd
+
+    from ft_emissions_pipeline.reference import KINDS, resolve
+
+    if kind is not None and kind not in KINDS:
+        output.wrong_usage(f"there is no kind {kind}; there are {', '.join(KINDS)}")
+    reference = _load(tables, warehouse, own)
+    asked = (kind,) if kind else KINDS
+    found = {each: resolve(reference, each, pd.Series(names, dtype="str")) for each in asked}
+    for place, name in enumerate(names):
+        typer.echo(repr(name[:100]))
+        rows = {each: dict(found[each].iloc[place].dropna()) for each in asked}
+        told = {each: row for each, row in rows.items() if set(row) - {"assumed", "why"}}
+        for each, row in told.items():
+            typer.echo(f"  {each}: {_answer(row)}")
+        if not told:
+            typer.echo("  nothing known")
+
+
+def _answer(row: dict[Any, Any]) -> str:
+    """Return what one name was found to be, in words."""
+    words = [row.get("id", "no row") + (" (assumed)" if row["assumed"] else "")]
+    words += [
+        f"{column} {row[column].replace('|', ', ') if column == 'candidates' else _text(row[column])}"
+        for column in (
+            "count", "candidates", "hardware_class", "memory_gb", "parameters", "active_parameters",
+        )
+        if column in row and row[column] != row.get("id")
+    ]  # fmt: skip
+    return "; ".join([*words, row.get("why") or row.get("alias_factor_id", "it is the id")])
 
 
 @app.command("diff")

@@ -169,7 +169,7 @@ def impacts_and_spreads(
 
     spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd)
     frame = normalized[
-        ["date", "run_id", "model_name", "team", "parent_version", "base_model", "ended_at",
+        ["date", "run_id", "model_name", "team", "parent_version", "base_model", "pretraining_kgco2e", "ended_at",
          "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]
     ].reset_index(drop=True)  # fmt: skip
     for name in RUN_IMPACTS.names:
@@ -215,10 +215,15 @@ def chain_of(
 
 
 def together(values: Values) -> dict[str, Any]:
-    """Return inputs of `footprint` with `pace` and `power_model` in them."""
+    """Return inputs of `footprint` with what several of them have in common in them."""
     times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
     draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
-    return {**values, **times, **draw}
+    hosts = values["scale"] * values["hosts"]
+    counts = {
+        "gpu_count": values["gpu_count"] * values["scale"],
+        **{name: values[name] * hosts for name in ("server_count", "cpu_count")},
+    }
+    return {**values, **times, **draw, **counts}
 
 
 def _run_spreads(

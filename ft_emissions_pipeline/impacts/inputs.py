@@ -48,8 +48,10 @@ def uncertain_inputs(
 ) -> UncertainInputs:
     """Return the inputs of a footprint with their spreads.
 
-    Two come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
+    Four come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
     where both are predicted, it is from the same tokens on the same hardware, and they err together.
+    `scale` is what counts of accelerators and hosts have in common where one follows from the other,
+    and `hosts` what is open about the hosts alone; CPUs come with the hosts.
     `power_model` is what the linear power formula may miss at a logged utilisation; a predicted one
     brings the error of its power along.
     """
@@ -61,6 +63,14 @@ def uncertain_inputs(
     inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
     for each in (inputs.imputed, inputs.shared):
         each["pace"] = each["reserved_s"]
+    scale = np.minimum(inputs.log_sd["gpu_count"], inputs.log_sd["server_count"])
+    hosts = np.sqrt(inputs.log_sd["server_count"] ** 2 - scale**2)
+    inputs.log_sd["gpu_count"] = np.sqrt(inputs.log_sd["gpu_count"] ** 2 - scale**2)
+    inputs.log_sd["server_count"] = np.zeros(len(normalized))
+    for name, log_sd in (("scale", scale), ("hosts", hosts)):
+        inputs.values[name], inputs.log_sd[name] = np.ones(len(normalized)), log_sd
+        inputs.imputed[name] = inputs.imputed["server_count"]
+        inputs.shared[name] = inputs.shared["server_count"]
     linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy() & ~inputs.imputed[
         "gpu_utilization"
     ]

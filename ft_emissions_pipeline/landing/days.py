@@ -63,7 +63,10 @@ def runs_of(
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
     runs, _ = _joined(
-        readings, reference, index[["source_uri", "source_record", "run_id", "join_note"]]
+        readings,
+        reference,
+        index[["source_uri", "source_record", "run_id", "join_note"]],
+        index["source_uri"].unique(),
     )
     # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
     of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
@@ -114,6 +117,7 @@ def _joined(
     readings: list[tuple[str, str | None, Reading]],
     reference: Reference,
     links: Links | None = None,
+    landed: Iterable[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return table `runs`, and the run to which each record went."""
     readings = token_lengths.filled(readings)
@@ -126,7 +130,8 @@ def _joined(
     if not frames:
         return empty(RUNS), empty(RUNS)[place]
     records = conform(pd.concat(frames, ignore_index=True), RUNS)
-    joined, merged = join(records, _mapping(readings), links)
+    landed = [*landed, *(uri for uri, *_ in readings)]
+    joined, merged = join(records, _mapping(readings), links, landed)
     joined = conform(joined, RUNS)
     joined["date"], joined["date_rule"] = run_day(joined, reference)
     owners = pd.concat([joined[place], merged[place]])

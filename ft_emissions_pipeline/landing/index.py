@@ -9,7 +9,6 @@ knows them is not read again to index it; one that came late or changed re-runs 
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,8 @@ import pandas as pd
 
 from ft_emissions_pipeline.landing import token_lengths
 from ft_emissions_pipeline.landing.join import join, linked
-from ft_emissions_pipeline.readers import LIMIT, Reading, Settings, files_in, read_file
-from ft_emissions_pipeline.readers.files import File
+from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
 from ft_emissions_pipeline.readers.reading import NamedLengths
-from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.reference import Reference, default, resolve, take
 from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
@@ -30,6 +27,9 @@ from ft_emissions_pipeline.tables import (
 )
 
 Folder = str | Path
+
+_FEW = 50
+"""Rows up to which a mapping of each costs less than a frame of them."""
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -64,62 +64,65 @@ def scan(
         Table `landing_index`.
     """
     known = set(zip(previous["source_uri"], previous["content_hash"], strict=True))
-    mapped = set(previous.loc[previous["content"] == "mapping", "source_uri"])
-    kept, pieces = [], []
+    content = dict(zip(previous["source_uri"], previous["content"], strict=True))
+    kept: list[str] = []
+    frames: list[pd.DataFrame] = []
+    rows: list[dict[str, object]] = []
     pairs: list[tuple[str, str]] = []
     named: list[NamedLengths] = []
+
     found = files_in([folder])
     for path, uri in found:
-        if uri not in mapped and (uri, _content_hash(path)) in known:
+        held = content.get(uri)
+        if held not in {None, "mapping"} and (uri, content_hash(path, str(held))) in known:
             kept.append(uri)
             continue
-        reading, content_hash, source_format = read_file(path, uri, settings)
-        pieces.append(_index_rows(reading, uri, content_hash, source_format))
+        reading, hashed, source_format = read_file(path, uri, settings)
+        few, many = _index_rows(reading, uri, hashed, source_format)
+        rows += few
+        frames += many
         pairs += reading.mapping
         named += reading.named_lengths
-    pieces += [
-        _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)
-        for uri in sorted({each.uri for each in named} - {uri for _, uri in found})
-    ]
+    for uri in sorted({each.uri for each in named} - {uri for _, uri in found}):
+        rows += _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)[0]
     unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
-    frames = [frame for frame in (unchanged, *pieces) if len(frame)]
+    frames = [frame for frame in (unchanged, pd.DataFrame(rows), *frames) if len(frame)]
     if not frames:
         return empty(LANDING_INDEX)
     dated = _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
     return conform(token_lengths.dated(dated, named), LANDING_INDEX)
 
 
-def _content_hash(path: File) -> str:
-    try:
-        # A file that is no regular one would be waited on for ever.
-        if isinstance(path, RemoteFile) or not path.is_file() or path.stat().st_size > LIMIT:
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
 def _index_rows(
     reading: Reading, uri: str, content_hash: str, source_format: str | None
-) -> pd.DataFrame:
-    runs = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
-    days = pd.concat([reading.usage[["date"]], telemetry_days(reading.telemetry).to_frame("date")])
-    parts = (runs.rename(columns={"run_id": "record_run_id"}), days.drop_duplicates())
-    filled = [part for part in parts if len(part)]
-    rows = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(index=[0])
-    counts = {
+) -> tuple[list[dict[str, object]], list[pd.DataFrame]]:
+    """Return the rows of a file: few as mappings, of which one frame is made at the end, many as a frame."""
+    file = {
+        "source_uri": uri,
+        "content_hash": content_hash,
+        "source_format": source_format,
+        "content": reading.content,
         "records": reading.records,
         "merged": reading.merged,
         "quarantined": len(reading.quarantine),
     }
-    return rows.assign(
-        source_uri=uri,
-        content_hash=content_hash,
-        source_format=source_format,
-        content=reading.content,
-        **counts,
-    )
+    days = {
+        *(reading.usage["date"] if len(reading.usage) else ()),
+        *(telemetry_days(reading.telemetry).unique() if len(reading.telemetry) else ()),
+    }
+    rows: list[dict[str, object]] = [{"date": day} for day in sorted(days)]
+    if len(reading.runs) > _FEW:
+        runs = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
+        frame = runs.rename(columns={"run_id": "record_run_id"})
+        return [], [pd.concat([frame, pd.DataFrame(rows)], ignore_index=True).assign(**file)]
+    names = [n for n in ("run_id", "source_record", *_RUN_COLUMNS) if n in reading.runs]
+    columns = [reading.runs[name].tolist() for name in names]
+    renamed = ["record_run_id" if name == "run_id" else name for name in names]
+    rows = [
+        *(dict(zip(renamed, cells, strict=True)) for cells in zip(*columns, strict=True)),
+        *rows,
+    ]
+    return [{**file, **row} for row in rows or [{}]], []
 
 
 def telemetry_days(telemetry: pd.DataFrame) -> pd.Series:

@@ -43,6 +43,7 @@ def join(
     records: pd.DataFrame,
     mapping: Iterable[tuple[str, str]] = (),
     links: Links | None = None,
+    landed: Iterable[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Join records that belong to the same run.
 
@@ -57,6 +58,8 @@ def join(
         the first in alphabetical order counts.
     links : DataFrame, optional
         What `linked` found among these records and others; by default it is asked here.
+    landed : iterable of str
+        Uris of all files, telemetry and usage among them: a log that is among them was found.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def join(
     ordered = ordered.assign(logged_id=ordered["run_id"])
     found = linked(ordered, mapping) if links is None else _looked_up(ordered, links)
     _, unmatched = _mapped(ordered, mapping)
+    unmatched -= _landed(mapping, landed)
     ordered["run_id"] = found["run_id"]
     noted = found["join_note"].notna()
     ordered["repairs"] = repairs.with_words(ordered["repairs"], found["join_note"], noted)
@@ -254,6 +258,16 @@ def _mapped(
         ids[hits] = run_id
         free &= ~hits
     return ids, {run_id for run_id, _ in pairs} - found
+
+
+def _landed(mapping: Iterable[tuple[str, str]], uris: Iterable[str]) -> set[str]:
+    """Return the mapped runs one of whose logs is a landed file, whatever it holds."""
+    files = pd.Series(sorted(set(uris)), dtype="str")
+    return {
+        run_id
+        for run_id, pattern in mapping
+        if len(files) and _matches(files, pattern.partition("#")[0]).any()
+    }
 
 
 def _is_wild(pattern: str) -> bool:

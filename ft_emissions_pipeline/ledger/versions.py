@@ -42,7 +42,7 @@ RULES = (
 ASLEEP_AFTER_INTERVALS = 5
 """Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough for
 one that is tuned each night, and a model that nobody touches for five cycles has been left."""
-_OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis"})
+_OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis", "pretraining_kgco2e"})
 
 
 def model_versions(
@@ -247,7 +247,11 @@ def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
 
 def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    """Add what `models.yaml` declares of each model; where it names no team, the run's own stands."""
+    """Add what `models.yaml` declares of each model; where it is silent, the run's own stands.
+
+    The run's own are its team, and the base model's pre-training as the factor tables have it; over
+    how many inferences that is shared, only `models.yaml` can tell.
+    """
     declared = events[events["event"] == Event.DECLARED]
     # Of several files the last by name stands, as everywhere.
     declared = declared.sort_values(["source_uri", "source_record"])
@@ -263,9 +267,6 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
             "hand_on": table["hand_on"].fillna(HandOn.NOTHING),
             "team": table["team"],
             "tag": table["tag"],
-            "base_gco2e_per_inference": per_inference(
-                table["base_model_kgco2e"] * GRAMS_PER_KG, served
-            ),
             "base_water_ml_per_inference": per_inference(
                 table["base_model_water_l"] * MILLILITRES_PER_LITRE, served
             ),
@@ -273,6 +274,13 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
     )
     at = places(present, versions["model_name"])
     columns = {name: own[name].array.take(at) for name in own}
+    disclosed, shared = (
+        pd.Series(column.array.take(at), index=versions.index)
+        for column in (table["base_model_kgco2e"], served)
+    )
+    if "pretraining_kgco2e" in versions:
+        disclosed = disclosed.fillna(versions["pretraining_kgco2e"])
+    columns["base_gco2e_per_inference"] = per_inference(disclosed * GRAMS_PER_KG, shared)
     if "team" in versions:
         columns["team"] = pd.Series(columns["team"], dtype="str").fillna(versions["team"])
     return versions.assign(**columns)

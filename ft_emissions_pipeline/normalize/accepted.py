@@ -17,7 +17,7 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 
 UNCOMPUTABLE = {
-    "no_time_no_tokens": "neither a time nor tokens are known, so nothing can be computed"
+    "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from"
 }
 """Reason code -> explanation, for runs that `accepted` refuses although no rule is broken."""
 

@@ -17,12 +17,14 @@ from ft_emissions_pipeline.equations import training_flop
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
-from ft_emissions_pipeline.reference import default, resolve, take
+from ft_emissions_pipeline.reference import default, model_size_log_sd, resolve, take
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
 from ft_emissions_pipeline.token_time.workload import Workload, workload
+
+SIZE_IN_NAME = "size_in_name"
 
 LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 """A predicted time above it is doubted in its note."""
@@ -53,12 +55,42 @@ def _model_named(*, ambiguous: bool) -> Answer:
 
 
 def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
-    row = take(
-        context.reference, "models", frame["model_id"], ["parameters", "family"], on=frame["date"]
-    )
+    columns = ["parameters", "active_p05", "active_p95", "family"]
+    row = take(context.reference, "models", frame["model_id"], columns, on=frame["date"])
     found = resolve(context.reference, "models", frame["base_model"])
-    log_sd = row["family"].map(_log_sd_of_family(context)).fillna(0.0).where(found["assumed"], 0.0)
+    open_size = found["assumed"] & found["parameters"].isna()
+    vague = row["family"].map(_log_sd_of_family(context)).fillna(0.0).where(open_size, 0.0)
+    estimated = row["active_p05"].notna()
+    low, high = (row[name].where(estimated, 1.0) for name in ("active_p05", "active_p95"))
+    log_sd = np.hypot(vague, uncertainty.log_sd_of_interval(low, high))
     return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=log_sd)
+
+
+def _parameters_of_name(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take a size such as 7B, 8x7B or 30B-A3B, where the base model has no row."""
+    found = resolve(context.reference, "models", frame["base_model"])
+    size = found["parameters"].where(frame["model_id"].isna())
+    unknown = unknown_names(frame["base_model"].where(size.notna()), "models", context)
+    note = unknown + "; " + found["why"]
+    return Offer(size, log_sd=model_size_log_sd(context.reference), note=note)
+
+
+def _active_of_name(frame: pd.DataFrame, context: Context) -> pd.Series:
+    """Return the parameters that a token passes, where only the base model's name tells them."""
+    found = resolve(context.reference, "models", frame["base_model"])
+    named = context.rule("model_parameters", frame.index) == SIZE_IN_NAME
+    return found["active_parameters"].where(named)
+
+
+def _pretraining(frame: pd.DataFrame, context: Context) -> Offer:
+    found = resolve(context.reference, "models", frame["base_model"])
+    columns = ["pretraining_kgco2e", "pretraining_source"]
+    row = take(context.reference, "models", frame["model_id"], columns, on=frame["date"])
+    # A family's name without a size says nothing of which pre-training it was.
+    sure = ~found["assumed"] | found["parameters"].notna()
+    return Offer(
+        row["pretraining_kgco2e"].where(sure), row["factor_id"], note=row["pretraining_source"]
+    )
 
 
 def _log_sd_of_family(context: Context) -> pd.Series:
@@ -87,7 +119,8 @@ def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _work(frame: pd.DataFrame, context: Context) -> Workload:
-    return workload(steps_of(frame), context.reference)
+    steps = steps_of(frame).assign(active_parameters=_active_of_name(frame, context))
+    return workload(steps, context.reference)
 
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
@@ -280,10 +313,14 @@ MODEL = (
     Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model", _model_named(ambiguous=False)),
     Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED, "the name means several sizes; the usual one is taken",
          _model_named(ambiguous=True)),
-    Rule("model_parameters", "parameters_of_model", Basis.DISCLOSED, "parameters of the base model in models.csv",
+    Rule("model_parameters", "parameters_of_model", Basis.REFERENCE, "parameters of the base model in models.csv",
          _parameters_of_model),
+    Rule("model_parameters", SIZE_IN_NAME, Basis.DISCLOSED, "the size that the base model's name tells; models of one name differ a little",
+         _parameters_of_name),
     Rule("model_parameters", "parameters_default", Basis.DEFAULT, "the usual size, where the base model is not known",
          _parameters_default),
+    Rule("pretraining_kgco2e", "pretraining_of_model", Basis.REFERENCE, "carbon of the base model's pre-training, as its maker published it; in no total",
+         _pretraining),
     Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT, "use life of a model that nobody re-tunes or limits",
          _default("expected_use_life_days")),
 )  # fmt: skip

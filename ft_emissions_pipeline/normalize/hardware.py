@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.equations import training_memory
+from ft_emissions_pipeline.normalize import machine
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.normalize.machine import NO_GPU
 from ft_emissions_pipeline.reference import (
     alternatives_log_sd,
     at_year,
@@ -20,9 +23,6 @@ from ft_emissions_pipeline.reference import (
     take,
 )
 from ft_emissions_pipeline.tables.words import Basis
-
-NO_GPU = "none"
-"""Stands in `gpu_id` where a log says that the run used no accelerator."""
 
 
 def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
@@ -36,8 +36,31 @@ def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
 
 def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
     found = resolve(context.reference, "instances", frame["instance_type"])
-    row = take(context.reference, "instances", found["id"], [column], on=frame["date"])
-    return Offer(row[column], factor_id=row["factor_id"])
+    columns = [column] if column == "gpu_count" else [column, "gpu_count"]
+    row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
+    values = row[column]
+    if column in ("gpu_count", "server_share"):  # of a size that no row has
+        values = values * (found["count"] / row["gpu_count"]).where(found["assumed"], 1.0)
+    return Offer(values, row["factor_id"], note=found["why"].where(found["assumed"]))
+
+
+def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = resolve(context.reference, "instances", frame["instance_type"])
+        several = found["candidates"].str.contains("|", regex=False, na=False)
+        wanted = found["id"].isna() & found["candidates"].notna() & (several == ambiguous)
+        usual = found["candidates"].str.replace(r"\|.*", "", regex=True)
+        return Offer(usual.where(wanted), note=found["why"])
+
+    return offer
+
+
+def _count_in_name(kind: str, column: str) -> Answer:
+    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+        found = resolve(context.reference, kind, frame[column])
+        return Offer(found["count"], note=found["why"])
+
+    return offer
 
 
 def _of_instance(column: str) -> Answer:
@@ -120,7 +143,10 @@ def _common(column: str) -> Answer:
 def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
     """Say so where hardware was named, but by a name that nothing stands for."""
     name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
-    return unknown_names(frame[name], kind, context)
+    instance = resolve(context.reference, "instances", frame["instance_type"])
+    unread = instance["id"].isna() & instance["candidates"].isna()
+    of_instance = unknown_names(frame["instance_type"].where(unread), "instances", context)
+    return unknown_names(frame[name], kind, context).fillna(of_instance)
 
 
 def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
@@ -146,27 +172,104 @@ def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     return row.set_axis(["slots", "factor_id"], axis=1)
 
 
+def _between(
+    values: pd.Series,
+    low: pd.Series,
+    high: pd.Series,
+    factor_id: pd.Series | str | None = None,
+    note: pd.Series | None = None,
+) -> Offer:
+    """Offer values with their 5th and 95th percentile."""
+    return Offer(values, factor_id, uncertainty.log_sd_of_interval(low, high), note)
+
+
+def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take as many accelerators as hold what training keeps in memory, rounded up to a power of two.
+
+    The interval reaches from what the lightest method needs, where none is named, to whole servers.
+    """
+    row = take(context.reference, "gpus", frame["gpu_id"], ["memory_gb"], on=frame["date"])
+    kind = take(
+        context.reference, "hardware_classes", frame["gpu_id"], ["memory_gb"], on=frame["date"]
+    )
+    memory = row["memory_gb"].fillna(kind["memory_gb"])
+    parameters = frame["model_parameters"].astype("float64")
+    known = ~context.imputed("model_parameters", frame.index) & ~(frame["server_count"] > 0)
+    headroom = default(context.reference, "training_memory_headroom", frame["date"])
+
+    def count(method: pd.Series, factor: float) -> pd.Series:
+        each = method.map(
+            lambda name: (
+                default(context.reference, BYTES_OF_METHOD.get(name, BYTES_OF_METHOD["full"])).value
+            )
+        )
+        needed = training_memory(parameters, each, factor) / BYTES_PER_GB / memory
+        return np.exp2(np.ceil(np.log2(needed.clip(lower=1.0))))
+
+    centre = count(frame["method"].fillna("full"), headroom.value)
+    least = count(frame["method"].fillna("qlora"), headroom.p05)
+    slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
+    whole = np.ceil(centre / slots) * slots
+    return _between(centre.where(known), least, whole, "defaults/training_memory_headroom")
+
+
+BYTES_PER_GB = 1e9
+BYTES_OF_METHOD = {
+    "full": "training_bytes_full", "continued_pretraining": "training_bytes_full",
+    "distillation": "training_bytes_full", "dpo": "training_bytes_full",
+    "lora": "training_bytes_lora", "adapter": "training_bytes_lora", "qlora": "training_bytes_qlora",
+}  # fmt: skip
+"""Method -> default that says how many bytes a parameter takes in training."""
+
+
 def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
+    """Fill the servers; from one accelerator in each to one server more than nobody named."""
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
-    return Offer(frame["server_count"].fillna(1.0) * slots, factor_id=row["factor_id"])
+    servers = frame["server_count"].fillna(1.0)
+    more = default(context.reference, "server_count", frame["date"]).p95
+    most = servers.where(frame["server_count"].notna(), more)
+    return _between(servers * slots, servers, most * slots, factor_id=row["factor_id"])
+
+
+def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
+    """Take the share that a run's accelerators are of their host's; it may have held the whole."""
+    row = _slots(frame, context)
+    share = frame["gpu_count"] / row["slots"]
+    wanted = (share > 0) & (share < 1) & (not context.profile.whole_servers)
+    spread = np.exp(-uncertainty.Z_95 * context.log_sd_of("gpu_count", frame.index))
+    return _between(
+        share.where(wanted), share * spread, pd.Series(1.0, frame.index), row["factor_id"]
+    )
 
 
 def _one_server(frame: pd.DataFrame, context: Context) -> Offer:
     slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
-    return Offer((frame["gpu_count"] <= slots).map({True: 1.0}).astype("float64"))
+    one = (frame["gpu_count"] <= slots).map({True: 1.0}).astype("float64")
+    return Offer(one, log_sd=_as_wide_as_gpus(frame, context))
 
 
 def _servers_for_gpus(frame: pd.DataFrame, context: Context) -> Offer:
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
-    return Offer(np.ceil(frame["gpu_count"] / slots), factor_id=row["factor_id"])
+    return Offer(
+        np.ceil(frame["gpu_count"] / slots), row["factor_id"], _as_wide_as_gpus(frame, context)
+    )
+
+
+def _as_wide_as_gpus(frame: pd.DataFrame, context: Context) -> np.ndarray:
+    """Return the spread of servers that are counted by accelerators: as wide as theirs."""
+    return context.log_sd_of("gpu_count", frame.index)
 
 
 def _managed_share(frame: pd.DataFrame, context: Context) -> Offer:
     row = _slots(frame, context)
     managed = frame["managed_service"].notna() & (row["slots"] > 0)
-    return Offer((frame["gpu_count"] / row["slots"]).where(managed), factor_id=row["factor_id"])
+    return Offer(
+        (frame["gpu_count"] / row["slots"]).where(managed),
+        row["factor_id"],
+        _as_wide_as_gpus(frame, context),
+    )
 
 
 def _name_from(column: str) -> Answer:
@@ -182,7 +285,7 @@ def _gpu_factor(column: str, target: str) -> Rule:
     return Rule(
         target,
         f"{target}_of_gpu",
-        Basis.DISCLOSED,
+        Basis.REFERENCE,
         f"{column} of the accelerator in gpus.csv",
         offer,
     )
@@ -222,7 +325,7 @@ def _server_factor(column: str, target: str) -> Rule:
     return Rule(
         target,
         f"{target}_of_server",
-        Basis.DISCLOSED,
+        Basis.REFERENCE,
         f"{column} of the server in servers.csv",
         offer,
     )
@@ -251,59 +354,77 @@ IDENTITY = (
     Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          _named("gpus", "gpu_model", ambiguous=False)),
-    Rule("gpu_id", "gpu_of_instance", Basis.DISCLOSED, "the accelerator of the instance type", _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_of_instance", Basis.REFERENCE, "the accelerator of the instance type", _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_in_instance_name", Basis.REFERENCE, "the accelerator that the instance type names",
+         _gpu_in_instance_name(ambiguous=False)),
     Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
          _named("gpus", "gpu_model", ambiguous=True)),
+    Rule("gpu_id", "gpu_in_instance_name_ambiguous", Basis.DISCLOSED,
+         "the instance type names several variants; the usual one is taken", _gpu_in_instance_name(ambiguous=True)),
     Rule("gpu_id", "gpu_of_managed_service", Basis.DEFAULT, "the accelerator of the service's execution profile",
          _of_managed("gpu_id")),
+    machine.CLASS_OF_ACCELERATOR[0],
     Rule("gpu_id", "gpu_of_server", Basis.DEFAULT, "the accelerator that the named server usually holds",
          _gpu_of_server),
+    machine.CLASS_OF_ACCELERATOR[1],
     Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT, "the most common accelerator of the year (fine-tuning page)",
          _common("gpu_id")),
     Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken", _name_from("gpu_id")),
+    *machine.CLASS_OF_HOST,
     Rule("server_id", "server_named", Basis.DISCLOSED, "the name means one server",
          _named("servers", "server_model", ambiguous=False)),
     Rule("server_id", "server_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
          _named("servers", "server_model", ambiguous=True)),
-    Rule("server_id", "server_of_instance", Basis.DISCLOSED, "the platform of the instance type", _of_instance("server_id")),
+    Rule("server_id", "server_of_instance", Basis.REFERENCE, "the platform of the instance type", _of_instance("server_id")),
     Rule("server_id", "server_of_managed_service", Basis.DEFAULT, "the server of the service's execution profile",
          _of_managed("server_id")),
+    *machine.HOST,
     Rule("server_id", "server_of_gpu", Basis.DEFAULT, "a server built for the accelerator", _server_of_gpu),
     Rule("server_id", "server_common_in_year", Basis.DEFAULT, "the most common server of the year (fine-tuning page)",
          _common("server_id")),
     Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken", _name_from("server_id")),
-    Rule("gpu_count", "gpu_count_of_instance", Basis.DISCLOSED, "accelerators of the instance type", _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED, "the number that stands beside the accelerator's name",
+         _count_in_name("gpus", "gpu_model")),
+    Rule("gpu_count", "gpu_count_of_instance", Basis.REFERENCE, "accelerators of the instance type", _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED, "the number that stands in the instance type",
+         _count_in_name("instances", "instance_type")),
     Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT, "accelerators of the service's execution profile",
          _gpus_of_managed),
+    Rule("gpu_count", "gpus_for_work", Basis.PREDICTED,
+         "as many accelerators as hold weights, gradients and optimiser states", _gpus_for_work),
     Rule("gpu_count", "gpus_fill_servers", Basis.DEFAULT, "the servers are used whole; 1 server if none is named",
          _gpus_fill_servers),
-    Rule("server_count", "server_share_of_instance", Basis.DISCLOSED, "the instance's share of its platform",
+    Rule("server_count", "server_share_of_instance", Basis.REFERENCE, "the instance's share of its platform",
          _of_instance("server_share")),
     Rule("server_count", "server_share_of_managed_service", Basis.DEFAULT, "the accelerators' share of the server",
          _managed_share),
+    Rule("server_count", "share_of_host", Basis.DEFAULT,
+         "the accelerators' share of their host; up to the whole, which a run may have held", _shared_host),
     Rule("server_count", "one_server", Basis.DEFAULT, "1 server for fine-tuning (fine-tuning page)", _one_server),
     Rule("server_count", "servers_for_gpus", Basis.DEFAULT, "as many servers as hold the accelerators", _servers_for_gpus),
 )  # fmt: skip
 """Which accelerators and servers, and how many."""
 
 FACTORS = (
+    *machine.FACTORS[-4:],
     *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
     _gpu_factor("tdp_w", "gpu_max_w"),
     _gpu_factor("idle_w", "gpu_idle_w"),
+    *machine.FACTORS[:-4],
     _server_factor("cpu_count", "cpu_count"),
     _server_factor("cpu_max_w", "cpu_max_w"),
     _server_factor("cpu_idle_w", "cpu_idle_w"),
     _server_factor("host_idle_w", "host_idle_w"),
     _server_factor("memory_w", "memory_w"),
-    Rule("gpu_embodied_kgco2e", "instance_share", Basis.DISCLOSED, "one accelerator's share of a whole instance (published profile)",
+    Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE, "one accelerator's share of a whole instance (published profile)",
          _instance_share),
-    Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.DISCLOSED, "making of one accelerator, by precedence of the sources",
+    Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.REFERENCE, "making of one accelerator, by precedence of the sources",
          _making("gpu_embodied", "gpu_id", "embodied_kgco2e", "p05", "p95")),
-    Rule("gpu_embodied_water_l", "gpu_embodied_water", Basis.DISCLOSED, "water used in making one accelerator",
+    Rule("gpu_embodied_water_l", "gpu_embodied_water", Basis.REFERENCE, "water used in making one accelerator",
          _making("gpu_water", "gpu_id", "embodied_water_l", "p05", "p95")),
-    Rule("server_embodied_kgco2e", "server_embodied", Basis.DISCLOSED, "making of one server without accelerators",
+    Rule("server_embodied_kgco2e", "server_embodied", Basis.REFERENCE, "making of one server without accelerators",
          _making("servers", "server_id", "embodied_kgco2e", "embodied_p05", "embodied_p95")),
-    Rule("server_embodied_water_l", "server_embodied_water", Basis.DISCLOSED, "water used in making one server's chips",
+    Rule("server_embodied_water_l", "server_embodied_water", Basis.REFERENCE, "water used in making one server's chips",
          _making("servers", "server_id", "embodied_water_l", "water_p05", "water_p95")),
     Rule("hardware_use_life_h", "hardware_use_life", Basis.DEFAULT, "use life of AI hardware (cluster page)",
          _constant("hardware_use_life_h")),

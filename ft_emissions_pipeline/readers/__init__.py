@@ -16,6 +16,7 @@ import stat
 import pyarrow as pa
 import yaml
 
+from ft_emissions_pipeline.readers import known_files
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
 from ft_emissions_pipeline.readers.files import File, files_in
 from ft_emissions_pipeline.readers.formats import (
@@ -27,6 +28,7 @@ from ft_emissions_pipeline.readers.formats import (
     disclosure,
     eco2ai,
     fireworks,
+    gpu_log,
     hugging_face,
     litellm,
     llama_factory,
@@ -55,6 +57,7 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
+    of_no_use,
     unreadable,
 )
 from ft_emissions_pipeline.readers.remote import RemoteFile
@@ -69,6 +72,7 @@ __all__ = [
     "Reading",
     "Settings",
     "basis_of",
+    "content_hash",
     "files_in",
     "progress_of",
     "read_bytes",
@@ -98,6 +102,7 @@ READERS: tuple[Reader, ...] = (
     wandb_metrics,
     dcgm,
     nvidia_smi,
+    gpu_log,
     usage,
     meter,
     run_mapping,
@@ -143,10 +148,16 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         SHA-256 of the file's bytes; of a file that cannot be read whole, of reason, size and time
         of change instead.
     source_format : str or None
-        `FORMAT` of the reader that recognised the file, None if none did.
+        `FORMAT` of the reader that recognised the file, or the kind of a file that tells nothing of
+        a run (`known_files`); None if neither is known.
     """
     try:
-        data = _bytes(path, _limit(uri))
+        head, size = _head(path)
+        kind = known_files.kind_of(inner_name(uri), head)
+        if kind is not None:
+            return of_no_use(), _hash_of_head(head, size), kind
+        limit = _limit(uri)
+        data = _within(size, head, limit) if size == len(head) else _bytes(path, limit)
     except RefusalError as error:
         return unreadable(error.code, str(error)), _stand_in(path, error.code), None
     content_hash = hashlib.sha256(data).hexdigest()
@@ -166,6 +177,7 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
     """Read the only item of a list, and empty the list."""
     start = ""
     reader: Reader | None = None
+    kind: str | None = None
     try:
         # Of what was unpacked on the way, the name may still say otherwise.
         uri = inner_name(uri)
@@ -176,7 +188,9 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
             msg = "the file is empty; was it still being written?"
             raise RefusalError(msg, "empty_file")
         start = _start(data)
-        reader = _reader(uri, data)
+        reader, kind = _reader(uri, data)
+        if reader is None:
+            return of_no_use(), kind
         content.append(data)
         del data
         reading = validated(reader.read(content.pop(), uri, settings), settings)
@@ -213,6 +227,50 @@ def _reader_of(source_format: str) -> Reader:
 
 def _limit(uri: str) -> int:
     return DOCUMENT_LIMIT if inner_name(uri).casefold().endswith(_DOCUMENTS) else LIMIT
+
+
+def _head(path: File) -> tuple[bytes, int]:
+    """Return a file's first bytes and its size; whatever is no file is refused."""
+    if isinstance(path, RemoteFile):
+        # What is far away is fetched once.
+        return b"", -1
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return b"", -1
+        with path.open("rb") as stream:
+            return stream.read(_HEAD), status.st_size
+    except OSError:
+        # Reading it whole says why.
+        return b"", -1
+
+
+def _hash_of_head(head: bytes, size: int) -> str:
+    return hashlib.sha256(head + b"%d" % size).hexdigest()
+
+
+def content_hash(path: File, content: str) -> str:
+    """Return the hash by which a file is known again, empty where it must be read anew.
+
+    Parameters
+    ----------
+    path : pathlib.Path or RemoteFile
+        The file.
+    content : str
+        What it held when it was read last: of a file that tells nothing only the beginning counts.
+    """
+    try:
+        # A file that is no regular one would be waited on for ever.
+        if isinstance(path, RemoteFile) or not stat.S_ISREG(path.stat().st_mode):
+            return ""
+        if content == "other":
+            return _hash_of_head(*_head(path))
+        if path.stat().st_size > LIMIT:
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _bytes(path: File, limit: int) -> bytes:
@@ -276,15 +334,22 @@ def _as_utf8(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _reader(uri: str, data: bytes) -> Reader:
+def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
+    """Return who reads a file; without anyone, the kind of it that is left quietly."""
     name, head = uri.casefold(), data[:_HEAD]
+    kind = known_files.kind_of(name, head)
+    if kind is not None:
+        return None, kind
     if b"\0" in head and not head.startswith(b"PAR1"):
         msg = "binary, and of no format that is read; remove it from the landing folder"
         raise RefusalError(msg, "binary_file")
     for reader in READERS:
         if reader.recognises(name, head):
-            return reader
-    msg = f"not recognised as any of {', '.join(reader.FORMAT for reader in READERS)}"
+            return reader, None
+    kind = known_files.kind_otherwise(name, head)
+    if kind is not None:
+        return None, kind
+    msg = "not recognised as any format that is read (docs/formats.md lists them)"
     if name.endswith(".csv"):
         first = head.split(b"\n", 1)[0][:120].decode("utf-8", errors="replace").strip()
         msg += f"; its header is {first!r}"

@@ -72,6 +72,7 @@ REASONS: dict[str, str] = {
     "junk_row": "the row holds no record",
     "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
+    "metric_not_named": "a series of Prometheus lacks the name of its metric",
     "missing_columns": "columns that the format needs are missing",
     "no_energy": "a metric tells neither the power nor the utilisation of a device",
     "no_training": "the file tells of evaluation only",
@@ -178,11 +179,15 @@ class Reader(Protocol):
 
 
 class RefusalError(ValueError):
-    """A record or file that cannot be used: a reason code of `REASONS`, and what to do."""
+    """A record or file that cannot be used: a reason code of `REASONS`, and what to do.
 
-    def __init__(self, reason: str, code: str) -> None:
+    `field` is the one that makes no sense, where it is one.
+    """
+
+    def __init__(self, reason: str, code: str, field: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
+        self.field = field
 
 
 Refused = tuple[str, str, str, str]
@@ -236,6 +241,12 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
     )
 
 
+@cache
+def of_no_use() -> Reading:
+    """Return the reading of a file that tells nothing of a run, by its kind: no record, no complaint."""
+    return Reading("other", no_runs(), no_usage(), quarantine_rows([]), records=0)
+
+
 def no_runs() -> pd.DataFrame:
     """Return a runs frame without rows."""
     return _none_of("runs").copy(deep=False)
@@ -279,8 +290,9 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
     rows = [
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]
-    frame = pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS))
-    return typed(frame, QUARANTINE, QUARANTINE_COLUMNS)
+    columns = zip(QUARANTINE_COLUMNS, zip(*rows, strict=True), strict=True)
+    texts = {name: text_array(pa.array(cells, pa.large_string())) for name, cells in columns}
+    return pd.DataFrame(texts, copy=False)
 
 
 def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:
@@ -390,26 +402,31 @@ def _number_or_none(cell: object) -> tuple[float, bool]:
     return (math.nan if value is None else value), False
 
 
+_UNKNOWN = {"", "auto", "max", "default", "none", "null", "unknown", "n/a", "unset"}
+
+
 def number(value: object, name: str = "value") -> float | None:
-    """Return one number of a JSON document, None if it is missing.
+    """Return one number of a JSON document, None if it is missing or says that it is not known.
+
+    Services and trainers write -1 or a word like `auto` where they were left to choose.
 
     Raises
     ------
     RefusalError
         With code `not_a_number`, if there is something that is no finite number.
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and value.strip().casefold() in _UNKNOWN):
         return None
     msg = f"{name} is {str(value)[:40]!r}, no finite number; correct it or leave it out"
     if isinstance(value, bool) or not isinstance(value, (int, float, str, np.number)):
-        raise RefusalError(msg, "not_a_number")
+        raise RefusalError(msg, "not_a_number", name)
     try:
         read = float(value) if not isinstance(value, str) or "_" not in value else math.nan
     except (ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
-        raise RefusalError(msg, "not_a_number")
-    return read
+        raise RefusalError(msg, "not_a_number", name)
+    return None if read == -1 else read
 
 
 def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
@@ -491,7 +508,7 @@ def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | 
         if not bad[0]:
             return found.iloc[0]
     msg = f"{name} is {str(value)[:40]!r}; write it as 2024-07-06T17:01:00Z or in Unix seconds"
-    raise RefusalError(msg, "bad_timestamp")
+    raise RefusalError(msg, "bad_timestamp", name)
 
 
 def refused_rows(

@@ -6,7 +6,11 @@ row hashes, and over the token-time model fitted on them, is the version that re
     declaration.py   what each table must look like
     hours.py         hourly series and their means
     loading.py       reading, checks, hashes, datapackage.json
-    names.py         names in logs -> ids
+    names.py         names in logs -> ids: whole names, then what follows
+    gpu_names.py     accelerators' names taken apart
+    instance_names.py  instances' names: families, sizes, the accelerator in them
+    model_names.py   base models' names: copies, paths, sizes
+    found.py         what a name was found to stand for
     places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
     own.py           your own grid factors, out of the files that you have
@@ -46,11 +50,12 @@ from ft_emissions_pipeline.reference.lookup import (
     period_note,
     take,
 )
-from ft_emissions_pipeline.reference.names import nearest, resolve
+from ft_emissions_pipeline.reference.names import KINDS, model_size_log_sd, nearest, resolve
 from ft_emissions_pipeline.reference.own_grid import add_grid
 from ft_emissions_pipeline.reference.places import places
 
 __all__ = [
+    "KINDS",
     "SHIPPED",
     "TABLES",
     "VERIFICATIONS",
@@ -70,6 +75,7 @@ __all__ = [
     "in_force",
     "load",
     "managed_service",
+    "model_size_log_sd",
     "nearest",
     "own_folder",
     "period_note",

@@ -108,7 +108,7 @@ _ZONE = (
 _BASIS = _text("emissions_basis", "With or without building plants and fuel supply.",
                allowed=("lifecycle", "direct"))  # fmt: skip
 UNITS = (
-    "1", "GPU", "L", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
+    "1", "GPU", "L", "byte", "L per chip (excl. memory)", "W", "W/GB", "day", "epoch",
     "fraction", "geometric standard deviation", "h", "inference/day", "kgCO2e",
     "kgCO2e per 8-GPU baseboard", "L/kWh", "kgCO2e/GB", "kgCO2e/cm2", "kgCO2e/cm2 wafer", "layers per wafer",
     "parameter", "ratio", "s", "sequence", "server", "token", "year", "years",
@@ -248,17 +248,23 @@ TABLES: dict[str, FactorTable] = {
         _text("family", "Family."),
         _text("provider", "Maker."),
         _text("architecture", "Kind of network.", allowed=(
-            "dense_encoder", "dense_decoder", "dense_encoder_decoder", "moe_decoder", "undisclosed")),
+            "dense_encoder", "dense_decoder", "dense_encoder_decoder", "moe_decoder", "diffusion", "undisclosed")),
         _number("parameters", "parameter", 1e6, 1e13, "Parameters; empty where the maker keeps them.", empty=True),
         _number("active_parameters", "parameter", 1e6, 1e13, "Parameters that a token passes.", empty=True),
+        _number("active_p05", "parameter", 1e6, 1e13, "Lower end of an estimate, where the maker keeps them.", empty=True),
+        _number("active_p95", "parameter", 1e6, 1e13, "Upper end of an estimate.", empty=True),
         _whole("layers", "layer", 1, 500, "Layers; of the encoder where there are two stacks.", empty=True),
         _whole("hidden_size", "", 32, 100000, "Width.", empty=True),
         _whole("heads", "head", 1, 1000, "Attention heads.", empty=True),
+        _whole("vocabulary", "token", 10, 1e7, "Tokens of the vocabulary.", empty=True),
         _whole("context_length", "token", 128, 1e8, "Context length.", empty=True),
         _text("release_date", "Release, as precisely as known.", empty=True),
         _text("distilled_from", "Teacher from which it was distilled, where the table has it.",
               refers="models", empty=True),
-        _text("distillation_source", "Where that is told.", empty=True))),
+        _text("distillation_source", "Where that is told.", empty=True),
+        _number("pretraining_kgco2e", "kgCO2e", 1, 1e9, "Carbon of its pre-training, as published.", empty=True),
+        _text("pretraining_source", "Where that is told, what it counts, and how it was checked.", empty=True)),
+        intervals=(("active_p05", "active_parameters", "active_p95"),)),
     "common_hardware": FactorTable("the commonest hardware from a year on", ("year",), (
         _YEAR, _GPU, _SERVER)),
     "managed_services": FactorTable(

@@ -28,6 +28,7 @@ RUN_IMPACTS = Table(
         text("team", "Team, product or cost centre to which the run is counted."),
         text("parent_version", "Version that was fine-tuned further."),
         text("base_model", "Pre-trained model, as logged."),
+        number("pretraining_kgco2e", "kgCO2e", "Carbon of that model's pre-training, as published; in no total."),
         instant("ended_at", "When the run ended.", required=True),
         Column("expected_use_life_days", "float", "Expected use life.", unit="day", required=True),
         text("expected_use_life_basis", "Kind of evidence for it.", required=True, allowed=BASES),

@@ -63,6 +63,9 @@ FIELDS_OF_RUNS = (
     number("gpu_count", "", "Accelerators that the run used.", maximum=1e6),
     text("server_model", "Server, as named in the log."),
     number("server_count", "", "Servers used; a share where a server was shared.", maximum=1e6),
+    text("cpu_model", "CPU, as named in the log."),
+    text("operating_system", "Operating system, as named in the log."),
+    Column("on_cloud", "boolean", "Whether the log says that the machine is a cloud's."),
     text("instance_type", "Cloud instance type."),
     text("managed_service", "Managed fine-tuning service, for instance AWS Bedrock."),
     text("location", "Where the servers stood, in the words of the log."),
@@ -132,7 +135,7 @@ LANDING_INDEX = Table(
     (
         text("source_uri", "File, relative to the landing folder.", required=True),
         text("content_hash", "SHA-256 of the file's bytes.", required=True),
-        text("source_format", "Reader that recognised the file; empty if none did."),
+        text("source_format", "Reader that recognised the file, or kind of a file that tells nothing of a run; empty if neither."),
         text("content", "What the file holds.", required=True,
               allowed=get_args(Content)),
         text("source_record", "Place of the record in the file."),

@@ -78,7 +78,7 @@ MODEL_VERSIONS = Table(
             for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
         ),
         *(
-            number(f"base_{metric}_per_inference", unit, f"{words} of the base model's pre-training per inference, where disclosed.")
+            number(f"base_{metric}_per_inference", unit, f"{words} of the base model's pre-training per inference, where published and models.yaml tells over how many.")
             for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
         ),
     ),
@@ -149,7 +149,7 @@ INFERENCE_IMPACTS = Table(
             number(f"{part}_{metric}_per_inference", unit, f"{words} {more}.")
             for part, more in (
                 ("inherited", "per inference from predecessors' unamortised remainder, part of the whole"),
-                ("base", "of the base model's pre-training per inference, where disclosed; beside the whole, not in it"),
+                ("base", "of the base model's pre-training per inference, where published and models.yaml tells over how many; beside the whole, not in it"),
             )
             for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
         ),

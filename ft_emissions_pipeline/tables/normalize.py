@@ -11,8 +11,10 @@ from ft_emissions_pipeline.tables.words import BASES, Basis, EnergyRoute, values
 
 _FACTORS = (
     text("gpu_id", "Accelerator in the reference table."),
+    text("host_class", "Kind of machine, as in hardware_classes.csv."),
     text("server_id", "Server or platform in the reference table."),
     text("model_id", "Base model in the reference table."),
+    number("pretraining_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as published; in no total."),
     number("gpu_max_w", "W", "Power of one accelerator at full load.", required=True),
     number("gpu_idle_w", "W", "Power of one accelerator at rest.", required=True),
     number("cpu_count", "", "CPUs in all servers of the run.", required=True),

@@ -15,6 +15,7 @@ class Basis(StrEnum):
 
     MEASURED = "measured"
     DISCLOSED = "disclosed"
+    REFERENCE = "reference"
     PREDICTED = "predicted"
     DEFAULT = "default"
 
@@ -144,8 +145,10 @@ class Cause(StrEnum):
     LATE_LOG = "late log"
 
 
-Content = Literal["runs", "usage", "telemetry", "mapping", "token_lengths", "events", "unreadable"]
-"""What a landed file holds; each reader states its own."""
+Content = Literal[
+    "runs", "usage", "telemetry", "mapping", "token_lengths", "events", "other", "unreadable"
+]  # fmt: skip
+"""What a landed file holds; each reader states its own. Other: by its kind, nothing of a run."""
 
 
 def values(words: type[StrEnum]) -> tuple[str, ...]:

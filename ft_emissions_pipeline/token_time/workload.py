@@ -174,7 +174,12 @@ def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
         reference, "gpus", rows["gpu_id"],
         ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_fp8_tflops"], on=rows.get("date"),
     )  # fmt: skip
+    # Of an accelerator that no row has, its kind stands in the id.
+    kind = take(
+        reference, "hardware_classes", rows["gpu_id"], ["peak_16bit_tflops"], on=rows.get("date")
+    )
     narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
+    narrow = narrow.fillna(kind["peak_16bit_tflops"].where(wide.isna()))
     return {
         "peak_16bit": narrow.fillna(wide).astype("float64") * FLOP_PER_TFLOP,
         "peak_32bit": wide.fillna(narrow / 8).astype("float64") * FLOP_PER_TFLOP,

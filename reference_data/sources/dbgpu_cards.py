@@ -131,7 +131,7 @@ FULL_NAMES = {
     "VII": "Radeon-VII", "P100-PCIe-12GB": "P100-PCIE-12GB",
     "GTX-1060-6GB": "GTX-1060", "RTX-3050-8GB": "RTX-3050", "RTX-3060-12GB": "RTX-3060",
     "RTX-4060-Ti-8GB": "RTX-4060-Ti", "RTX-5060-Ti-8GB": "RTX-5060-Ti", "RX-9060-XT-8GB": "RX-9060-XT",
-    "M6-Laptop": "M6", "P6-Laptop": "P6", "MX450-30.5W-10Gbps": "MX450",
+    "M4": "Tesla-M4", "M6": "Tesla-M6", "M6-Laptop": "Tesla-M6", "P6-Laptop": "P6", "MX450-30.5W-10Gbps": "MX450",
 }  # fmt: skip
 """Names of this table that differ from what `gpu_id` makes; the smaller memory is the plain name."""
 

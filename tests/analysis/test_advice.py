@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import methodology, normalize, stages
+from ft_emissions_pipeline import methodology, stages
 from ft_emissions_pipeline.analysis import advice
 from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.ledger import rollups
@@ -207,17 +207,21 @@ def test_many_runs_of_a_kind_get_what_each_gets_alone():
 def test_the_rules_are_asked_once_for_each_kind_of_run(monkeypatch):
     asked = []
 
-    def counted(runs, *arguments):
-        asked.append(len(runs))
-        return normalize.normalize(runs, *arguments)
+    normalized = stages.normalized
 
-    monkeypatch.setattr(advice, "normalize", counted)
+    def counted(runs, choices):
+        asked.append(len(runs))
+        return normalized(runs, choices)
+
+    monkeypatch.setattr(stages, "normalized", counted)
     nights = [{**LOGGED, "run_id": f"{n}", "it_energy_kwh": 100.0 + n} for n in range(50)]
     rows = advised([*nights, BARE])
     assert rows["run_id"].nunique() == 51
     advised([nights[0], BARE])
-    assert len(asked) == 2
-    assert asked[0] == asked[1]
+    # Each time first the runs themselves, then the copies with one field disclosed.
+    assert (asked[0], asked[2]) == (51, 2)
+    assert len(asked) == 4
+    assert asked[1] == asked[3]
 
 
 def test_one_run_or_one_model_can_be_asked_for():

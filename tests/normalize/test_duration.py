@@ -10,9 +10,10 @@ from ft_emissions_pipeline.reference import load
 
 
 def test_predicted_time_is_tokens_by_the_models_rate_plus_start_up(filled, origins):
-    """1e9 tokens x the seconds per token that the note states, over 8 accelerators, plus 300 s."""
+    """1e9 tokens x the seconds per token that the note states, over the accelerators, plus 300 s."""
+    gpus = filled.loc["unknown model", "gpu_count"]
     rate = float(origins.loc[("unknown model", "active_s"), "source"].split(" s per token")[0])
-    active = 1e9 * rate / 8
+    active = 1e9 * rate / gpus
     assert filled.loc["unknown model", "active_s"] == pytest.approx(active, rel=1e-3)
     start = filled.loc["unknown model", "reserved_s"] - filled.loc["unknown model", "active_s"]
     assert start == pytest.approx(300.0)  # defaults.csv

@@ -31,13 +31,14 @@ def test_counts_fit_the_servers(filled, case, gpus, servers):
     [
         ("odd gpu", "gpu_id", "gpu_model 'A1000 80GB' .*gpus.csv; nearest: .*A100"),
         ("odd gpu in a server", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
+        ("odd instance", "gpu_id", "instance_type 'zz9.plural-alpha' .*instances.csv"),
         ("odd gpu at a service", "gpu_id", "gpu_model 'A1000 80GB' .*nearest: .*A100"),
         ("odd server", "server_id", "server_model 'DGX A1000' .*servers.csv; nearest: .*DGX A100"),
         ("desktop", "server_id", "server_model 'under my desk' .*servers.csv; nearest: "),
         ("odd region", "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
         ("odd place", "country_iso3", "location 'Netherland' .*nearest: .*Netherlands"),
         ("place like no other", "country_iso3", "location 'Xq' .*nearest: none"),
-        ("odd model", "model_parameters", "base_model 'Lama-2-7b' .*models.csv; nearest: .*[Ll]lama-2"),
+        ("odd model", "model_parameters", "base_model 'Lama-2' .*models.csv; nearest: .*[Ll]lama.2"),
         ("odd service", "gpu_id", "managed_service 'Bedrok' .*nearest: .*[Bb]edrock"),
     ],
 )  # fmt: skip

@@ -92,7 +92,7 @@ def test_what_other_sources_say_reaches_the_interval():
     row = fte.estimate({**HOUR, "country_iso3": "USA"}, reference=loud).provenance
     row = row.set_index("field").loc["electricity_water_l_per_kwh"]
     assert row["p95"] == pytest.approx(3.13 * np.exp(1.6448536 * np.log(10) / np.sqrt(2)), rel=1e-6)
-    card = fte.estimate({**HOUR, "gpu_model": "H100 SXM"}).provenance.set_index("field")
+    card = fte.estimate({**HOUR, "gpu_model": "H100-SXM5-80GB"}).provenance.set_index("field")
     stated = describe(package, "gpu_embodied/H100-SXM5-80GB/vendor_pcf")
     width = np.sqrt(stated["p95"] / stated["p05"])
     assert card.loc["gpu_embodied_kgco2e", "p95"] == pytest.approx(164 * width)

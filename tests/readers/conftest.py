@@ -143,7 +143,8 @@ def conserved():
         assert reading.records == reading.merged + sum(map(len, frames)) + lengths
         assert set(reading.quarantine["reason_code"]) <= set(REASONS)
         for frame in frames[:3]:
-            assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS)
+            words = " ".join(frame["repairs"].dropna()).split()
+            assert {word.partition(":")[0] for word in words} <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
         assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
         assert reading.runs["run_id"].notna().all()
@@ -427,6 +428,7 @@ def seeds(emissions_csv):
             map(json.dumps, WANDB_ROWS)
         ).encode(),
         "meter.csv": METER_CSV.encode(),
+        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n2026-03-01T12:00:10Z,0,300 W\n",
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),
@@ -475,7 +477,7 @@ def broken_folder(tmp_path, emissions_csv):
         "config.yaml": ("base_model: llama\nepochs: 3\nmicro_batch_size: 2\n", "unrecognised"),
         "empty.csv": ("", "empty_file"),
         "blank.json": (" \n\n ", "empty_file"),
-        "photo.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
+        "blob.dat": (b"\x89\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
         "a/trainer_state.json": ('{"global_step": 3, "log_hist', "broken_json"),
         "b/trainer_state.json": ("[" * 100_000, "too_deep"),
         "c/train_results.json": (json.dumps([FINAL_LOG]), "wrong_shape"),

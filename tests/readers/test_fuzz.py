@@ -143,7 +143,8 @@ def checked(data, uri):
     assert "reader_failed" not in codes, (uri, data, reading.quarantine["reason"].tolist())
     for frame in frames:
         if len(frame) and "repairs" in frame:
-            assert set(" ".join(frame["repairs"].dropna()).split()) <= set(REPAIRS), (uri, data)
+            words = " ".join(frame["repairs"].dropna()).split()
+            assert {word.partition(":")[0] for word in words} <= set(REPAIRS), (uri, data)
         for name in ("run_id", "model_name", "source_record"):
             # What cannot be stored as UTF-8 would fail far from here.
             if len(frame) and name in frame:

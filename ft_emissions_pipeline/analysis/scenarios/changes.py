@@ -18,7 +18,7 @@ from ft_emissions_pipeline import methodology, uncertainty
 from ft_emissions_pipeline.normalize import place
 from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.filling import Context
-from ft_emissions_pipeline.normalize.hardware import NO_GPU
+from ft_emissions_pipeline.normalize.machine import NO_GPU
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, nearest, resolve, take
 from ft_emissions_pipeline.tables import METHODS, RUN_FIELDS

@@ -39,6 +39,9 @@ from ft_emissions_pipeline.readers.reading import (
     trimmed,
     typed,
 )
+from ft_emissions_pipeline.readers.shared.glued_rows import unglued
+from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
+from ft_emissions_pipeline.readers.shared.tracked_gpus import tracked
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -70,7 +73,7 @@ BASIS = {
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
     "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code", "region",
-    "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name",
+    "cloud_provider", "cloud_region", "on_cloud", "os", "cpu_model", "gpu_model", "task_name",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
 _NUMBERS = (
@@ -111,7 +114,8 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read emissions.csv, cumulative rows of one run taken together."""
     # Piece by piece, so that memory holds the runs of a large file but not all of its cells as well.
-    pieces = [_piece(sheet, uri, settings) for sheet in sheets_of(data, (*_TEXTS, *_NUMBERS))]
+    sheets = sheets_of(data, (*_TEXTS, *_NUMBERS))
+    pieces = [piece for sheet in sheets for piece in _pieces(sheet, uri, settings)]
     del data
     good = stacked([piece.runs for piece in pieces])
     collapsed = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _collapsed(good)
@@ -135,7 +139,20 @@ class _Piece:
     """Whether its rows are tasks of runs rather than runs."""
 
 
-def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
+def _pieces(sheet: Sheet, uri: str, settings: Settings) -> Iterator[_Piece]:
+    """Yield what a sheet holds, rows that a missing line end glued to others apart."""
+    whole, further, lines = unglued(sheet)
+    yield _piece(whole, uri, settings, lines)
+    for n, each in enumerate(further, 2):
+        piece = _piece(each, uri, settings, lines, f".{n}")
+        yield replace(
+            piece, runs={**piece.runs, "source_record": piece.runs["source_record"] + f".{n}"}
+        )
+
+
+def _piece(
+    sheet: Sheet, uri: str, settings: Settings, glued: Sequence[int] = (), place: str = ""
+) -> _Piece:
     if not sheet.header or not set(sheet.header) >= _MARKS:
         msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
         raise RefusalError(msg, "missing_columns")
@@ -149,14 +166,19 @@ def _piece(sheet: Sheet, uri: str, settings: Settings) -> _Piece:
     if refused:
         kept = ~cells.index.isin([int(record) for record, *_ in refused])
         cells, values, ended, padded = cells[kept], values[kept], ended[kept], padded[kept]
-    runs = _runs(cells, values, ended, padded, cells.index.isin(realigned), uri)
+    mended = {
+        "short_row_realigned": cells.index.isin(realigned),
+        "glued_rows_parted": cells.index.isin(glued),
+    }
+    runs = _runs(cells, values, ended, {"space_padding": padded, **mended}, uri)
     good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
     refused += [
         (row.source_record, row.reason_code, row.reason, sheet.line(int(row.source_record)))
         for row in broken.itertuples()
     ]
     tasks = cells["task_name"].iloc[good.index].notna().any()
-    return _Piece(dict(good.items()), quarantine_rows(refused), records, bool(tasks))
+    found = [(record + place, code, reason, raw) for record, code, reason, raw in refused]
+    return _Piece(dict(good.items()), quarantine_rows(found), records, bool(tasks))
 
 
 def _realigned(sheet: Sheet) -> tuple[Sheet, list[int]]:
@@ -271,6 +293,12 @@ def _misfit(misfit: Misfit, width: int) -> Refused:
     if _filled(misfit.text) <= 1:
         reason = "holds no record of a run; remove the line"
         return (str(misfit.line), "junk_row", reason, misfit.text)
+    if misfit.cells > width:
+        reason = (
+            f"has {misfit.cells} cells under a header of {width}: a line end is missing, or a cell "
+            "holds the delimiter without quotes; write the row again"
+        )
+        return (str(misfit.line), "shifted_row", reason, misfit.text)
     reason = (
         f"has {misfit.cells} cells under a header of {width}, so cells stand under wrong headers "
         "(CodeCarbon 3.2.9 drops empty columns when it appends) in more than one way or none; write the row again"
@@ -286,8 +314,7 @@ def _runs(
     cells: pd.DataFrame,
     values: pd.DataFrame,
     ended: pd.Series,
-    padded: np.ndarray,
-    realigned: np.ndarray,
+    mended: dict[str, np.ndarray],
     uri: str,
 ) -> pd.DataFrame:
     lines = as_text(cells.index)
@@ -298,6 +325,8 @@ def _runs(
     gpu_model, gpu_count = counted_gpus(cells["gpu_model"])
     scale = values["pue"].where(values["pue"] > 0, 1.0)
     energy = {name: values[name] / scale for name in _ENERGIES}
+    watts = energy["gpu_energy"] * JOULES_PER_KWH / values["duration"]
+    gpus, differ = tracked(values["gpu_count"], gpu_count, gpu_model, watts)
     unread = (values["gpu_energy"] == 0) & gpu_model.notna()
     # Beside an energy of 0, a count left empty says that CodeCarbon found no accelerator.
     without_gpu = (values["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
@@ -323,7 +352,10 @@ def _runs(
         "reserved_s": values["duration"],
         "active_s": values["duration"],
         "gpu_model": gpu_model,
-        "gpu_count": gpu_count.fillna(values["gpu_count"]).mask(without_gpu, 0.0),
+        "gpu_count": gpus.mask(without_gpu, 0.0),
+        "cpu_model": cells["cpu_model"],
+        "operating_system": cells["os"],
+        "on_cloud": cells["on_cloud"].map({"Y": True, "N": False}).astype("boolean"),
         "location": (within + ", " + country).fillna(place),
         "cloud_provider": cells["cloud_provider"],
         "cloud_region": cells["cloud_region"],
@@ -339,10 +371,10 @@ def _runs(
         "disclosed_kgco2e": values["emissions"],
         "repairs": repairs.column(
             {
-                "space_padding": padded,
+                **mended,
+                "gpus_tracked_in_part": differ,
                 "gpu_energy_unread": unread,
                 "country_iso2": other_code,
-                "short_row_realigned": realigned,
                 "pue_taken_out": (scale != 1).to_numpy(),
             },
             cells.index,

@@ -4,10 +4,12 @@ JSON is what Prometheus' and VictoriaMetrics' interfaces give out, whole or one 
 `{"metric": {...}, "values": [[time, "value"], ...]}`, or `values` and `timestamps` apart, or
 `{"name": ..., "labels": {...}, "value": ..., "timestamp": ...}`. The exporter itself writes no times; only what collected
 it knows them. A slice of a GPU (MIG) repeats the power of the whole GPU, which counts once.
+What could not be read DCGM writes as a large number (`DCGM_BLANK_VALUES` of its dcgm_structs.h): no value.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -45,6 +47,13 @@ _METRICS = {
     "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": ("counter_kwh", 1e-3 / JOULES_PER_KWH),
     "DCGM_FI_DEV_GPU_UTIL": ("utilization", 0.01),
 }
+_BLANK = {
+    "DCGM_FI_DEV_POWER_USAGE": 2.0**47,
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": float(0x7FFFFFFFFFFFFFF0),
+    "DCGM_FI_DEV_GPU_UTIL": float(0x7FFFFFF0),
+}
+"""Metric -> number from which on a value says blank, not found, not supported or not permitted; of
+its type in DCGM, and for utilisation of the narrowest one."""
 _LINE = r"^\s*(DCGM_\w+)\s*\{(.*)\}\s+(\S+)(?:\s+(\S+))?\s*$"
 _LABELS = {
     "device": "gpu",
@@ -52,12 +61,23 @@ _LABELS = {
     "host": "Hostname",
     "gpu_model": "modelName",
 }
+_ANSWER = re.compile(rb'"resultType"\s*:\s*"(?:matrix|vector)"')
+_NAMELESS = (
+    "the series lacks the name of its metric, which sums and functions drop; keep __name__ in the query, "
+    "like DCGM_FI_DEV_POWER_USAGE or sum by (__name__, gpu, Hostname) (DCGM_FI_DEV_POWER_USAGE)"
+)
 _PARTS = ("metric", "value", "timestamp", *_LABELS)
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether metrics of DCGM stand in the file, as no format but an exporter's has them."""
-    return b"DCGM_FI_" in head and not name.endswith((".md", ".markdown", ".yaml", ".yml", ".csv"))
+    """Say whether metrics of DCGM stand in the file, as no format but an exporter's has them.
+
+    So do answers of Prometheus that name no metric: whose they are must be asked for.
+    """
+    if name.endswith((".md", ".markdown", ".yaml", ".yml", ".csv")):
+        return False
+    nameless = _ANSWER.search(head) is not None and b'"__name__"' not in head
+    return b"DCGM_FI_" in head or nameless
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
@@ -65,6 +85,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     document = data.lstrip()[:1] in {b"{", b"["}
     cells, refused = _of_json(data) if document else _of_text(data)
     known = cells["metric"].isin(_METRICS)
+    if not len(cells) and refused and all(code == "metric_not_named" for _, code, *_ in refused):
+        raise RefusalError(_NAMELESS, "metric_not_named")
     if not known.any():
         msg = f"holds none of {', '.join(_METRICS)}, or none of them readable; export one of them"
         raise RefusalError(msg, "missing_columns" if len(cells) or not refused else refused[0][1])
@@ -75,6 +97,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         raise RefusalError(msg, "bad_timestamp")
     at, bad_time = times(cells["timestamp"], settings.timezone)
     values, no_number = numbers(cells["value"].mask(cells["value"].isin(["NaN", "Nan"])))
+    values = values.mask(values >= cells["metric"].map(_BLANK))
     values = values * cells["metric"].map({name: scale for name, (_, scale) in _METRICS.items()})
     share = (cells["metric"] == "DCGM_FI_DEV_GPU_UTIL") & (values > 1)
     other = ~known.to_numpy()
@@ -177,8 +200,7 @@ def _series(item: Item) -> Iterator[tuple[object, ...]]:
         or (metric if isinstance(metric, str) else None)
     )
     if not isinstance(name, str):
-        msg = "the series lacks the name of its metric; export it with __name__"
-        raise RefusalError(msg, "wrong_shape")
+        raise RefusalError(_NAMELESS, "metric_not_named")
     known = {part: labels.get(label) for part, label in _LABELS.items()}
     texts = [str(value) if isinstance(value, (str, int)) else None for value in known.values()]
     pairs = list(_pairs(series))

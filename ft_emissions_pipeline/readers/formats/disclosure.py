@@ -28,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
 from ft_emissions_pipeline.readers.shared.labels import EVIDENCE, field_of, nearest, parsed
+from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "disclosure"
@@ -51,8 +52,16 @@ _VALUE_HEADERS = {
     "data",
 }
 _KEY = re.compile(rb'^\s*(?:-\s+)?["\']?([A-Za-z][\w -]{1,40})["\']?\s*:', re.MULTILINE)
+_TOP_KEY = re.compile(rb'^["\']?([A-Za-z][\w -]{1,40})["\']?[ \t]*:', re.MULTILINE)
+_LISTED = re.compile(
+    rb"\A(?:\s*#[^\n]*\n|\s*\n|---[ \t]*\n)*(?:-\s|[\"']?(?:disclosures|runs)[\"']?\s*:)"
+)
+"""YAML that begins with a list, or with the name of one: then labels stand further in."""
+_JSON_LISTED = re.compile(r'^\s*\{\s*"(?:disclosures|runs)"\s*:\s*\[')
 _JSON_KEY = re.compile(rb'"([A-Za-z][\w -]{1,40})"\s*:')
 _LISTS = ("disclosures", "runs")
+_HEAD = 65536
+"""Bytes of a file's beginning; a shorter one is whole."""
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -60,14 +69,51 @@ def recognises(name: str, head: bytes) -> bool:
     if name.endswith(_MARKDOWN):
         return b"|" in head and any(True for _ in markdown_tables(text_of(head)))
     if name.endswith(_YAML):
-        return _discloses(key.decode() for key in _KEY.findall(head))
+        listed = _LISTED.search(head) is not None
+        return _discloses(key.decode() for key in (_KEY if listed else _TOP_KEY).findall(head))
     if name.endswith(_JSON):
-        return _discloses(key.decode() for key in _JSON_KEY.findall(head))
+        return any(_discloses(_meant(one)) for one in _first_objects(head))
     if name.endswith((".csv", ".tsv")):
         header, _ = header_of(head)
         known = [label for label in header if field_of(label)]
         return _discloses(header) and 2 * len(known) >= len(header)
     return False
+
+
+def _first_objects(head: bytes) -> Iterator[Mapping[str, object]]:
+    """Yield the first object of a document in which a disclosure may stand: itself, or first of a list.
+
+    Of an object that does not end within the beginning of its file nothing is said: no disclosure
+    is as long as that.
+    """
+    text = text_of(head).lstrip()
+    named = _JSON_LISTED.match(text)
+    start = text[named.end() :] if named else text.removeprefix("[")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(start.lstrip())
+    except (ValueError, RecursionError):
+        if len(head) < _HEAD and not named:
+            # A slip of the pen is worth telling: the labels are there.
+            yield dict.fromkeys((key.decode() for key in _JSON_KEY.findall(head)), "")
+        return
+    if isinstance(value, dict):
+        yield value
+
+
+def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
+    """Yield the labels whose value may be theirs: in a vocabulary each has a number, whatever it means."""
+    for label, value in disclosed.items():
+        field = field_of(label)
+        if field is None:
+            continue
+        kind = RUNS.column(field).kind if field in RUNS.names else "float"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if kind == "string" and (number or isinstance(value, dict)) and field != "token_lengths":
+            continue
+        # Unix seconds have ten digits.
+        if kind == "timestamp" and isinstance(value, (int, float)) and value < 1e9:
+            continue
+        yield label
 
 
 def _discloses(labels: Iterable[str]) -> bool:

@@ -27,6 +27,8 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.clocks import sessions
+from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
@@ -78,7 +80,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             raise RefusalError(msg, "no_training")
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
-    return reading_of_runs([{**_run(state), "run_id": run_folder(uri), "source_record": "1"}], [])
+    run = without_odd_fields(_run, state)
+    return reading_of_runs([{**run, "run_id": run_folder(uri), "source_record": "1"}], [])
 
 
 def run_folder(uri: str) -> str:
@@ -144,11 +147,9 @@ def _seconds(
         return whole, 1
     timed = [row for row in rows if "train_runtime" in row]
     clock = [number(row["train_runtime"], "train_runtime") or 0.0 for row in timed]
-    ends = [
-        seconds
-        for row, seconds, later in zip(timed, clock, [*clock, -1.0][1:], strict=True)
-        if _is_final(row) or later < seconds
-    ]
+    told = [number(row.get("step"), "step") or 0.0 for row in timed]
+    closed = [0, *(n for n, row in enumerate(timed, 1) if _is_final(row)), len(timed)]
+    ends = [end for a, b in pairwise(closed) for end in sessions(clock[a:b], told[a:b])]
     return (sum(ends), len(ends)) if ends else (None, 0)
 
 

@@ -1,7 +1,8 @@
 """Read the spend logs of a LiteLLM proxy: a request a row, as JSON, JSON lines or CSV.
 
 Counted are requests that were served by the model: those of status `failure` are left out, and so are
-answers from LiteLLM's cache; the day says so in `repairs`. Rows without a status (older versions log
+answers from LiteLLM's cache, calls that ran no model (fetching, listing, batches) and the proxy's own health checks; the
+day says so in `repairs`. Rows without a status (older versions log
 successes only) count. The model is the one that served, without the provider before it, not the
 public name of its group. Times are UTC, as the proxy writes them. Keys, users and contents are not read.
 """
@@ -23,10 +24,16 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     instants,
     no_runs,
+    numbers,
     quarantine_rows,
     refused_rows,
     trimmed,
     typed,
+)
+from ft_emissions_pipeline.readers.shared.inferences import (
+    OTHER_CALLS,
+    are_inferences,
+    repeated,
 )
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
 from ft_emissions_pipeline.tables import USAGE
@@ -43,7 +50,18 @@ BASIS = {"*": Basis.MEASURED}
 
 CACHED = "cached_answers_left_out"
 _NEEDED = ("request_id", "startTime", "model")
-_COLUMNS = (*_NEEDED, "custom_llm_provider", "status", "cache_hit", "call_type", "spend")
+_COLUMNS = (
+    *_NEEDED,
+    "custom_llm_provider",
+    "status",
+    "cache_hit",
+    "call_type",
+    "spend",
+    "total_tokens",
+)
+_CALLERS = ("api_key", "user", "team_id", "request_tags", "metadata")
+_HEALTH_CHECK = "litellm-internal-health-check"
+"""By which the proxy marks its own calls (LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME of its constants.py)."""
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -82,6 +100,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             "request_id": cells["request_id"],
             "failed": _failed(cells["status"]),
             "cached": cells["cache_hit"].str.lower() == "true",
+            "other": ~are_inferences(cells["call_type"], numbers(cells["total_tokens"])[0])
+            | (frame[_HEALTH_CHECK] == "yes"),
             "source_record": records,
         }
     )
@@ -117,9 +137,8 @@ def _without_provider(model: pd.Series, provider: pd.Series) -> pd.Series:
 
 def _days(rows: pd.DataFrame) -> pd.DataFrame:
     # A request that stands twice was exported twice; one without an id is its own.
-    again = rows["request_id"].notna() & rows.duplicated("request_id", keep="last")
-    rows = rows[~again]
-    served = ~rows["failed"] & ~rows["cached"]
+    rows = rows[~repeated(rows["request_id"], rows["at"])]
+    served = ~rows["failed"] & ~rows["cached"] & ~rows["other"]
     date = rows["at"].dt.floor("D").dt.tz_localize(None)
     days = (
         rows.assign(date=date, inferences=served.astype("float64"))
@@ -128,13 +147,15 @@ def _days(rows: pd.DataFrame) -> pd.DataFrame:
             inferences=("inferences", "sum"),
             failed=("failed", "any"),
             cached=("cached", "any"),
+            other=("other", "any"),
             covers_from=("at", "min"),
             covers_to=("at", "max"),
             source_record=("source_record", "first"),
         )
         .reset_index()
     )
-    days["repairs"] = repairs.column({CACHED: days["cached"], FAILED: days["failed"]}, days.index)
+    flags = {CACHED: days["cached"], FAILED: days["failed"], OTHER_CALLS: days["other"]}
+    days["repairs"] = repairs.column(flags, days.index)
     usage = typed(days.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
     return usage.assign(
         series="",
@@ -144,13 +165,17 @@ def _days(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _csv(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
-    sheet = sheet_of(data, _COLUMNS)
+    sheet = sheet_of(data, (*_COLUMNS, *_CALLERS))
     lacking = [name for name in _NEEDED if name not in sheet.frame]
     if lacking:
         msg = f"lacks column(s) {', '.join(lacking)}; export the spend logs with all columns"
         raise RefusalError(msg, "missing_columns")
     reason = f"has another number of cells than the header's {len(sheet.header)}; export it again"
-    return sheet.frame, [
+    callers = [sheet.frame[name] for name in _CALLERS if name in sheet.frame]
+    checks = [any(_HEALTH_CHECK in str(cell) for cell in row) for row in zip(*callers, strict=True)]
+    frame = sheet.frame.drop(columns=[cells.name for cells in callers])
+    frame[_HEALTH_CHECK] = _marks(checks or [False] * len(frame), frame.index)
+    return frame, [
         (str(misfit.line), "shifted_row", reason, _safe(misfit.text)) for misfit in sheet.misfits
     ]
 
@@ -169,16 +194,22 @@ def _json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
             refused.append((item.record, "wrong_shape", msg, _safe(item.raw or repr(item.value))))
         else:
             good.append(item)
-    rows = [item.value for item in good]
+    rows = [item.value for item in good if isinstance(item.value, dict)]
+    index = pd.Index([item.record for item in good], dtype="str")
     columns = {
         name: pd.Series(
-            [_text(row.get(name)) for row in rows if isinstance(row, dict)],
-            index=[item.record for item in good],
+            [_text(row.get(name)) for row in rows],
+            index=index,
             dtype="str",
         )
         for name in _COLUMNS
     }
-    return pd.DataFrame(columns), refused
+    checks = [any(_HEALTH_CHECK in str(row.get(name)) for name in _CALLERS) for row in rows]
+    return pd.DataFrame({**columns, _HEALTH_CHECK: _marks(checks, index)}, index=index), refused
+
+
+def _marks(checks: list[bool], index: pd.Index) -> pd.Series:
+    return pd.Series(["yes" if each else "no" for each in checks], index=index, dtype="str")
 
 
 def _text(value: object) -> str | None:

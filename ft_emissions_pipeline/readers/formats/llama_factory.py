@@ -1,7 +1,8 @@
 """Read LLaMA-Factory's trainer_log.jsonl: a row of progress at each logging step.
 
 The file is appended to: a resumed run goes on below, with its clock at zero again but its tokens
-going on; a later prediction into the same folder adds rows of its own. The results beside it
+going on; a later prediction into the same folder adds rows of its own. Several processes may write one
+log, each step as often as there are of them. The results beside it
 (`all_results.json`) are the Trainer's and read there; their `effective_tokens_per_sec` is per device
 of a number that no file names, so nothing follows from it.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
@@ -24,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.clocks import sessions
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "llama_factory"
@@ -100,10 +101,8 @@ def _seconds(elapsed: object) -> float:
 
 
 def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:
-    clock = [seconds for seconds, _ in rows]
-    # A clock that falls back started anew; each session's last reading counts.
-    ends = [a for a, b in pairwise(clock) if b < a] + clock[-1:]
     steps = [number(row.get("current_steps")) or 0.0 for _, row in rows]
+    ends = sessions([seconds for seconds, _ in rows], steps)
     totals = [number(row.get("total_steps")) or 0.0 for _, row in rows]
     epochs = [number(row.get("epoch")) or 0.0 for _, row in rows]
     tokens = max(number(row.get("total_tokens")) or 0.0 for _, row in rows) or None

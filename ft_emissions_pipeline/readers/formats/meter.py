@@ -20,6 +20,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     refused_rows,
 )
+from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, time_in
 from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
@@ -37,7 +38,6 @@ CONTENT: Content = "telemetry"
 PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
-_TIMES = ("timestamp", "time", "datetime", "date_time", "date time", "_time", "last_changed")
 _HOSTS = ("host", "hostname", "node", "server", "machine")
 _UNITS = {
     "w": ("watts", 1.0), "watt": ("watts", 1.0), "watts": ("watts", 1.0), "kw": ("watts", 1e3),
@@ -48,17 +48,25 @@ _FALLS = 0.05
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the columns are a time, one in a unit of power or energy, and hardly any else."""
+    """Say whether the columns are a time, one in a unit of power or energy, and hardly any else.
+
+    A file that names a GPU is none of a meter: what a GPU draws is no part of what is read at a plug.
+    """
     if not name.endswith((".csv", ".tsv", ".txt")):
         return False
-    header = header_of(head)[0]
-    return len(header) <= 8 and _named(header, _TIMES) is not None and bool(_measured(header))
+    header, delimiter = header_of(head)
+    return (
+        len(header) <= 8
+        and time_in(header) is not None
+        and bool(_measured(header))
+        and not names_a_gpu(name, header, head, delimiter)
+    )
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file; the energy counts where both power and energy stand there."""
     sheet = sheet_of(data)
-    time, found = _named(sheet.header, _TIMES), _measured(sheet.header)
+    time, found = time_in(sheet.header), _measured(sheet.header)
     if time is None or not found:
         msg = "lacks a column of times or one in W or kWh; name the unit in the header"
         raise RefusalError(msg, "missing_columns")

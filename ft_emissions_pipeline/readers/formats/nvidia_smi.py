@@ -1,7 +1,7 @@
 """Read `nvidia-smi --query-gpu=... --format=csv -l`: power and utilisation of each GPU, by time.
 
 The tool names no machine: it comes from a folder or file name `host=<name>`, or a `runs.yaml` gives
-the file to its run.
+the file to its run. Without index and uuid, the lines of one moment are one GPU each.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     refused_rows,
 )
+from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
@@ -45,8 +46,6 @@ _NAMES = {
     "gpu_model": ("name", "gpu_name"),
 }
 _STAMP = re.compile(rb"^\s*\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}\.\d{3}\s*,")
-_CLOSE = pd.Timedelta(milliseconds=50)
-"""Lines closer than this are of several GPUs asked at once; the tool's shortest interval is longer."""
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -125,10 +124,4 @@ def _devices(cells: pd.DataFrame, at: pd.Series) -> pd.Series:
         return cells["index"].str.strip()
     if "uuid" in cells:
         return hashed_hosts(cells["uuid"])
-    if (at.sort_values().diff() < _CLOSE).any():
-        msg = (
-            "several lines at one time and neither index nor uuid: which GPU each is of "
-            "cannot be told; query index too"
-        )
-        raise RefusalError(msg, "missing_columns")
-    return pd.Series("0", index=cells.index)
+    return by_place(at, cells.index)

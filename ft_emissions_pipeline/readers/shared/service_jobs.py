@@ -22,13 +22,15 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 
 Job = Mapping[str, object]
 
 QUEUEING = "queueing_included"
 """Repair of a time that runs from the creation of a job: an upper bound, waiting included."""
 
-_CHOSEN_BY_SERVICE = {"auto", "max"}
+_NEVER = {0, -1, "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"}
+"""How services write an instant that has not come."""
 
 
 def is_json(name: str) -> bool:
@@ -56,7 +58,7 @@ def reading_of_jobs(
     refused: list[Refused] = []
     for item in _jobs(data, pages):
         try:
-            fields = run(_job(item))
+            fields = without_odd_fields(run, _job(item))
             named = {**fields, "run_id": fields["run_id"] or f"{uri}#{item.record}"}
             rows.append({**named, "source_record": item.record})
         except RefusalError as error:
@@ -111,7 +113,9 @@ def refuse_unfinished(status: str, finished: Collection[str], failed: Collection
 
 def moment(job: Job, key: str) -> pd.Timestamp | None:
     """Return a time that the service writes: Unix seconds, or ISO 8601 in UTC where no zone stands."""
-    return instant(job.get(key), "UTC", key)
+    value = job.get(key)
+    never = isinstance(value, (int, float, str)) and value in _NEVER
+    return None if never else instant(value, "UTC", key)
 
 
 def span(started: pd.Timestamp | None, ended: pd.Timestamp | None) -> dict[str, object]:
@@ -124,10 +128,7 @@ def span(started: pd.Timestamp | None, ended: pd.Timestamp | None) -> dict[str, 
 
 def chosen(settings: Job, key: str) -> float | None:
     """Return a hyperparameter's number; None where the service was left to choose."""
-    value = settings.get(key)
-    if isinstance(value, str) and value.strip().casefold() in _CHOSEN_BY_SERVICE:
-        return None
-    return number(value, key)
+    return number(settings.get(key), key)
 
 
 def count(job: Job, key: str) -> float | None:

@@ -74,7 +74,6 @@ def test_methods_that_the_service_names_are_kept(one_run, kind, method):
         ({"status": "Stopping"}, "not_finished"),
         ({"customizationType": "IMPORTED"}, "not_a_fine_tuning"),
         ({"creationTime": "yesterday", "statusDetails": None}, "bad_timestamp"),
-        ({"hyperParameters": {"epochCount": "many"}}, "not_a_number"),
         ({"creationTime": "2024-07-07T00:00:00Z", "statusDetails": None}, "out_of_range"),
     ],
 )

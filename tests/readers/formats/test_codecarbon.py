@@ -254,16 +254,16 @@ def test_gpu_energy_of_zero_without_a_gpu_is_zero(one_run, emissions_csv):
 
 
 @pytest.mark.parametrize(
-    ("cell", "model", "count"),
+    ("cell", "logged", "model", "count"),
     [
-        ("4 x NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB", 4),
-        ("NVIDIA H100", "NVIDIA H100", 2),
+        ("4 x NVIDIA A100-SXM4-80GB", "", "NVIDIA A100-SXM4-80GB", 4),
+        ("NVIDIA H100", "2", "NVIDIA H100", 2),
         # CodeCarbon puts different models one behind the other, without a separator.
-        ("1 x Tesla T41 x NVIDIA A100", "1 x Tesla T41 x NVIDIA A100", 2),
+        ("1 x Tesla T41 x NVIDIA A100", "2", "1 x Tesla T41 x NVIDIA A100", 2),
     ],
 )
-def test_gpu_count_is_taken_out_of_the_model(one_run, emissions_csv, cell, model, count):
-    run = one_run("emissions.csv", emissions_csv({"gpu_model": cell, "gpu_count": "2"}))
+def test_gpu_count_is_taken_out_of_the_model(one_run, emissions_csv, cell, logged, model, count):
+    run = one_run("emissions.csv", emissions_csv({"gpu_model": cell, "gpu_count": logged}))
     assert (run["gpu_model"], run["gpu_count"]) == (model, count)
 
 

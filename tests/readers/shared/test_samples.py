@@ -94,9 +94,12 @@ def test_a_file_without_header_is_refused_with_what_to_do(refusal):
     assert "noheader" in reason
 
 
-def test_several_gpus_without_an_index_are_refused(refusal):
-    text = "timestamp, power.draw [W]\n2026/03/01 12:00:00.001, 1 W\n2026/03/01 12:00:00.003, 2 W\n"
-    assert refusal("a.csv", text)[0] == "missing_columns"
+def test_several_gpus_without_an_index_are_told_apart_by_their_place(telemetry):
+    moments = [(s, ms) for s in (0, 36) for ms in (1, 3)]
+    rows = [f"2026/03/01 12:00:{s:02d}.00{ms}, {100 * ms} W\n" for s, ms in moments]
+    found = telemetry("a.csv", "timestamp, power.draw [W]\n" + "".join(rows))
+    # 100 W and 300 W, each for 36 s: 0.001 and 0.003 kWh.
+    assert found["energy_kwh"].tolist() == [pytest.approx(0.001), pytest.approx(0.003)]
 
 
 def test_a_serial_name_is_kept_as_a_hash(telemetry):

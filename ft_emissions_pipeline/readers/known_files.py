@@ -1,0 +1,130 @@
+"""Files that folders of trainings always hold and that tell nothing of a run: known by kind, left quietly.
+
+Put here: what such files are called and how they begin. Keep out: whatever tells of a run, even in
+part (`formats/`), and files that nobody knows, which are named to the user.
+
+A file is of a kind only if name and beginning both say so: `vocab.json` is a mapping of words to
+numbers, weights are binary. What is of a kind is not read beyond its beginning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+_Finder = Callable[[str, bytes], str | None]
+
+_BINARY = {
+    "weights": (".safetensors", ".gguf", ".ggml", ".h5", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle",
+                ".distcp", ".msgpack", ".tflite", ".engine", ".mlmodel"),
+    "images, sound and films": (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ico", ".pdf", ".wav",
+                                ".mp3", ".flac", ".ogg", ".mp4", ".webm", ".avi", ".mov"),
+    "data sets": (".arrow", ".npy", ".npz", ".tfrecord", ".idx", ".mdb", ".lmdb", ".feather", ".orc"),
+    "tokenizers": (".model", ".spm", ".vocab"),
+    "compiled code": (".so", ".pyc", ".o", ".a", ".dll", ".whl", ".dylib", ".ptx", ".cubin"),
+    "binary logs": (".wandb", ".nsys-rep", ".qdrep", ".ncu-rep"),
+}  # fmt: skip
+"""Kind -> endings of files that are binary."""
+_OPTIMISER = re.compile(
+    r"^(?:optimizer|scheduler|scaler|rng_state\w*|training_args|random_states\w*|custom_checkpoint\w*|lr_scheduler)\.(?:pt|pth|bin|pkl)$"
+    r"|_optim_states\.pt$|^optimizer[-_].*\.bin$"
+)
+_TEXT = {
+    "source code": (".py", ".ipynb", ".sh", ".bash", ".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".cuh", ".rs", ".go", ".js", ".ts",
+                    ".java", ".r", ".jl", ".toml", ".cfg", ".ini", ".lock", ".html", ".css", ".jinja", ".tex", ".bib", ".patch",
+                    ".slurm", ".sbatch", ".service", ".ps1", ".bat"),
+    "images, sound and films": (".svg",),
+}  # fmt: skip
+"""Kind -> endings of files of text that hold no log."""
+_NAMED = {
+    "tokenizers": re.compile(
+        r"^(?:tokenizer_config|special_tokens_map|added_tokens|preprocessor_config|processor_config|feature_extractor_config"
+        r"|chat_template|image_processor_config|video_preprocessor_config)\.json$|^(?:merges|vocab|bpe\.codes|dict)\.txt$|^chat_template\.\w+$"
+    ),
+    "weights": re.compile(r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
+    "settings of generation": re.compile(r"^generation_config\.json$"),
+}  # fmt: skip
+"""Kind -> names of files that no reader need be asked about."""
+_DOCUMENTS = {
+    "source code": re.compile(r"^(?:dockerfile|makefile|requirements[\w.-]*\.txt|conda[\w.-]*\.ya?ml|environment\.ya?ml|wandb-summary\.schema)$"),
+    "readmes and licences": re.compile(r"^(?:readme|licen[cs]e|notice|copying|changelog|contributing|authors|citation|code_of_conduct)(?:[._-][\w.-]*)?$"),
+    "readings of a tracker's power tool": re.compile(r"^(?:powermetrics_log\.txt|intel_power_gadget_log\.csv)$"),
+}  # fmt: skip
+_WHOLE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"\s*:\s*(-?\d+(?:\.\d+)?|[^\s\d-])')
+_TOKENIZER = (b'"added_tokens"', b'"pre_tokenizer"', b'"post_processor"', b'"normalizer"', b'"decoder"', b'"model_max_length"')  # fmt: skip
+_OF_EVALUATION = re.compile(r"^(?:eval|test|predict|validation)\w*_results\.json$")
+
+
+def kind_of(name: str, head: bytes) -> str | None:
+    """Return the kind of a file that tells nothing of a run; None of any other.
+
+    Parameters
+    ----------
+    name : str
+        Its name, with folders.
+    head : bytes
+        Its first 64 KiB.
+    """
+    return _first(_SURE, name, head)
+
+
+def kind_otherwise(name: str, head: bytes) -> str | None:
+    """Return the kind of a file that no reader recognises; a README may tell of a run, mostly it does not."""
+    return _first(_AT_LAST, name, head)
+
+
+def _first(finders: Iterable[_Finder], name: str, head: bytes) -> str | None:
+    own = PurePosixPath(name.casefold()).name
+    return next((kind for kind in (find(own, head) for find in finders) if kind), None)
+
+
+def _binary(name: str, head: bytes) -> str | None:
+    if b"\0" not in head and not head.startswith((b"%PDF", b"\xff\xd8", b"GIF8", b"\x80")):
+        return None
+    if _OPTIMISER.search(name):
+        return "optimiser states"
+    return next((kind for kind, ends in _BINARY.items() if name.endswith(ends)), None)
+
+
+def _text(name: str, head: bytes) -> str | None:
+    if b"\0" in head:
+        return None
+    ended = next((kind for kind, ends in _TEXT.items() if name.endswith(ends)), None)
+    return ended or next((kind for kind, form in _DOCUMENTS.items() if form.search(name)), None)
+
+
+def _pointer(_: str, head: bytes) -> str | None:
+    return (
+        "pointers to large files"
+        if head.startswith(b"version https://git-lfs.github.com/spec/")
+        else None
+    )
+
+
+def _called(name: str, head: bytes) -> str | None:
+    if b"\0" in head:
+        return None
+    return next((kind for kind, form in _NAMED.items() if form.search(name)), None)
+
+
+def _tokenizer(name: str, head: bytes) -> str | None:
+    """Tell a tokenizer by its parts, and a vocabulary because it numbers its words."""
+    if not name.endswith(".json") or head.lstrip()[:1] != b"{":
+        return None
+    if name.startswith("tokenizer") and sum(part in head for part in _TOKENIZER) >= 1:
+        return "tokenizers"
+    if "vocab" in name or "token" in name or name in {"label2id.json", "id2label.json"}:
+        values = _WHOLE_NUMBER.findall(head)
+        if values and all(value.lstrip(b"-").isdigit() for value in values):
+            return "tokenizers"
+    return None
+
+
+def _evaluation(name: str, head: bytes) -> str | None:
+    trained = b'"train_runtime"' in head or b'"log_history"' in head
+    return "results of evaluation" if _OF_EVALUATION.match(name) and not trained else None
+
+
+_SURE: tuple[_Finder, ...] = (_binary, _pointer, _called, _tokenizer)
+_AT_LAST: tuple[_Finder, ...] = (_text, _evaluation)
