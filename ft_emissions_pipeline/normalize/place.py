@@ -575,7 +575,7 @@ FACTORS = (
     Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,
          "the world's mean, where the country has no figure",
          _electricity_water("world", _world, "gsd_electricity_water_world")),
-    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", Basis.DISCLOSED,
+    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", Basis.REFERENCE,
          "the country's mix without reservoirs, beside the figure with them", _without_reservoirs),
 )  # fmt: skip
 """Factors of the place."""
