@@ -14,7 +14,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
-from ft_emissions_pipeline.landing import token_lengths
+from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import measured_runs
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
@@ -55,6 +55,15 @@ class Estimate:
         )
 
 
+@dataclass(frozen=True)
+class Logs:
+    """What some files said: tables `runs` and `quarantine`, and of each file its format and content."""
+
+    runs: pd.DataFrame
+    quarantine: pd.DataFrame
+    files: pd.DataFrame
+
+
 def read_runs(
     paths: Paths, *, timezone: str = "UTC", reference: Reference | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,19 +88,33 @@ def read_runs(
     FileNotFoundError
         If a path names nothing.
     """
+    logs = read_logs(paths, timezone=timezone, reference=reference)
+    return logs.runs, logs.quarantine
+
+
+def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | None = None) -> Logs:
+    """Read the runs that files, folders or globs hold, and tell what each file is.
+
+    Parameters
+    ----------
+    paths, timezone, reference
+        As for `read_runs`.
+    """
     settings = Settings(timezone=timezone)
     readings, refused = [], []
     for path, uri in files_in(paths):
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    for uri, reading in token_lengths.unused(readings):
+    for uri, reading in (*token_lengths.unused(readings), *configurations.unused(readings)):
         refused.append(reading.quarantine.assign(source_uri=uri))
     joined, _ = measured_runs(readings, reference or load())
     runs, uncomputable = normalize.accepted(joined)
     frames = [frame for frame in (*refused, uncomputable) if len(frame)]
     quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)
-    return runs, quarantine
+    files = [(uri, source_format, reading.content) for uri, source_format, reading in readings]
+    columns = ["source_uri", "source_format", "content"]
+    return Logs(runs, quarantine, pd.DataFrame(files, columns=columns))
 
 
 def estimate(
@@ -134,7 +157,7 @@ def estimate(
     normalized, provenance, impacts, _ = stages.footprints(accepted, choices)
     return Estimate(
         impacts,
-        stages.expected_per_inference(impacts),
+        stages.expected_per_inference(impacts, provenance),
         provenance,
         normalized,
         refused,

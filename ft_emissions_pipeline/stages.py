@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, methodology, normalize, token_time
+from ft_emissions_pipeline import equations, methodology, normalize, token_time, uncertainty
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
+from ft_emissions_pipeline.impacts.inputs import by_run
 from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
@@ -164,30 +166,52 @@ def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def expected_per_inference(impacts: pd.DataFrame) -> pd.DataFrame:
+def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
     """Share each run over the inferences that were expected of it.
 
     Parameters
     ----------
-    impacts : DataFrame
-        Table `run_impacts`.
+    impacts, provenance : DataFrame
+        Tables `run_impacts` and `field_provenance`.
 
     Returns
     -------
     DataFrame
         run_id, model_name, inferences (expected over the use life), gco2e_per_inference and
-        water_ml_per_inference with p05 and p95; empty where no inferences were disclosed.
+        water_ml_per_inference with p05 and p95, which know how far off expected inferences and use
+        life may be; empty where no inferences were disclosed.
     """
     inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
     served = inferences.where(inferences > 0)
     frame = impacts[["run_id", "model_name"]].assign(inferences=served)
+    widths = {}
+    for field in ("expected_inferences_per_day", "expected_use_life_days"):
+        bounds = (by_run(impacts["run_id"], provenance, field, end) for end in ("p05", "p95"))
+        widths[field] = _width(impacts[field], *bounds)
+    certain = np.ones(len(impacts))
     for name, total, factor in (
         ("gco2e_per_inference", "total_kgco2e", equations.GRAMS_PER_KG),
         ("water_ml_per_inference", "total_water_l", equations.MILLILITRES_PER_LITRE),
     ):
-        for suffix in ("", "_p05", "_p95"):
-            frame[name + suffix] = equations.per_inference(impacts[total + suffix] * factor, served)
+        amount = (impacts[total + suffix] for suffix in ("", "_p05", "_p95"))
+        parts = {"amount": _width(*amount), **widths}
+        scatter = uncertainty.propagate(
+            lambda x: {
+                "each": equations.per_inference(
+                    x["amount"], x["expected_inferences_per_day"] * x["expected_use_life_days"]
+                )
+            },
+            dict.fromkeys(parts, certain),
+            {of: log_sd for of, (log_sd, _) in parts.items()},
+            {of: skew for of, (_, skew) in parts.items()},
+        )["each"]
+        frame[name] = equations.per_inference(impacts[total] * factor, served)
+        frame[f"{name}_p05"], frame[f"{name}_p95"] = scatter.interval(frame[name])
     return frame
+
+
+def _width(value: pd.Series, p05: pd.Series, p95: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    return uncertainty.log_sd_of_interval(p05, p95), uncertainty.skew_of_interval(value, p05, p95)
 
 
 def stored_calibration(warehouse: str | Path) -> pd.DataFrame:

@@ -3,15 +3,17 @@
 Put here: intervals of log-normal quantities and how they travel through a function. Keep out: how
 uncertain an input is, which the factor rows and the rules of `normalize` say.
 
-Every uncertain input is taken as log-normal around its value (its median), so that p05 and p95
-lie a common factor below and above it. A value of 0 has no spread.
+Every uncertain input is taken as two-piece log-normal around its value (its median): p05 lies one
+factor below it, p95 the same or another above. `log_sd` is the mean of the logarithm's standard
+deviations on the two sides, `skew` what sets them apart: they are `log_sd` (1 - skew) below and
+`log_sd` (1 + skew) above. A value of 0 has no spread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,12 @@ Z_95 = 1.6448536269514722
 
 _STEP = float(np.sqrt(3.0))
 """Outer points of three-point Gauss-Hermite quadrature, in standard deviations."""
+
+_FOLD_MEAN = float(np.sqrt(2 / np.pi))
+"""Mean of the absolute value of a standard normal variable."""
+
+_FOLD_BEND = (Z_95 - _FOLD_MEAN) / (Z_95**2 - 1)
+"""Bend that has, with this mean, an absolute value's own 5th and 95th percentile."""
 
 
 def log_sd_of_interval(p05: ArrayLike, p95: ArrayLike) -> Floats:
@@ -41,19 +49,37 @@ def log_sd_of_interval(p05: ArrayLike, p95: ArrayLike) -> Floats:
     return np.where(known, np.abs(spread), 0.0)
 
 
-def interval(value: ArrayLike, log_sd: ArrayLike) -> tuple[Floats, Floats]:
-    """Return the 5th and 95th percentile of log-normal quantities with the given medians.
+def skew_of_interval(value: ArrayLike, p05: ArrayLike, p95: ArrayLike) -> Floats:
+    """Return by how much wider the logarithm is above its median than below, from -1 to 1.
+
+    Parameters
+    ----------
+    value, p05, p95 : array_like
+        Medians and percentiles, above 0. Where one is missing or 0, or there is no spread, it is 0.
+    """
+    middle, low, high = (np.asarray(each, dtype=float) for each in (value, p05, p95))
+    above, below = _log_ratio(high, middle), _log_ratio(middle, low)
+    whole = above + below
+    known = (low > 0) & (middle > 0) & (high > 0) & (whole > 0)
+    found = np.divide(above - below, whole, out=np.zeros(whole.shape), where=known)
+    return np.clip(found, -1.0, 1.0)
+
+
+def interval(value: ArrayLike, log_sd: ArrayLike, skew: ArrayLike = 0.0) -> tuple[Floats, Floats]:
+    """Return the 5th and 95th percentile of two-piece log-normal quantities with the given medians.
 
     Parameters
     ----------
     value : array_like
         Medians.
     log_sd : array_like
-        Standard deviations of the logarithm.
+        Standard deviations of the logarithm, the mean of both sides.
+    skew : array_like
+        From -1, all below, to 1, all above.
     """
     median = np.asarray(value, dtype=float)
-    factor = np.exp(Z_95 * np.asarray(log_sd, dtype=float))
-    return median / factor, median * factor
+    width, lean = Z_95 * np.asarray(log_sd, dtype=float), np.asarray(skew, dtype=float)
+    return median / np.exp(width * (1 - lean)), median * np.exp(width * (1 + lean))
 
 
 def widened(
@@ -107,6 +133,7 @@ def propagate(
     function: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
     inputs: Mapping[str, Floats],
     log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats] | None = None,
 ) -> dict[str, Spread]:
     r"""Return how the spread of uncertain inputs makes each output scatter.
 
@@ -118,6 +145,8 @@ def propagate(
         Values of the inputs: their medians.
     log_sds : mapping
         Standard deviations of the logarithm of the uncertain inputs, taken as independent.
+    skews : mapping, optional
+        How much wider each is above its median than below; 0 where it is not named.
 
     Returns
     -------
@@ -134,8 +163,8 @@ def propagate(
     For products and powers both are exact. An input shared by several terms of a sum counts once,
     with its full weight. An output that is 0 has no spread.
 
-    Along the steepest direction :math:`c / |c|`, in which a percentile lies, all inputs are moved
-    together, to the same three points; slope and bend :math:`b` are those found there, and the
+    Along the steepest way up, and the steepest way down, in which the percentiles lie, all inputs are
+    moved together, to the same outer points; slope and bend :math:`b` are those found there, and the
     contributions are scaled to that slope. The percentile at :math:`z` standard deviations is
 
     .. math:: \ln q = g + z |c| + z^2 b + (s - b)
@@ -143,28 +172,95 @@ def propagate(
     This is the advanced mean value method (Wu, Millwater, Cruse, "Advanced probabilistic structural
     analysis method for implicit performance functions", AIAA Journal 28, 1990) with what bends
     across that direction.
+
+    The logarithm of a skewed input is folded at its median: it moves by
+    :math:`\sigma_i (z_i + \rho_i |z_i|)`, to other outer points above than below. The fold
+    :math:`k_i = c_i \rho_i` is no bend, so it is taken out of the bends that were found,
+    :math:`k_i / \sqrt3` of each input and :math:`\sum_i k_i |t_i| / \sqrt3` along the way :math:`t`;
+    what is left bends more on the side on which the inputs are wider, which moves the slope.
+    A fold counts by its own mean :math:`m = \sqrt{2/\pi}` and, in the tail, as a bend of
+
+    .. math:: \frac{Z - m}{Z^2 - 1} \sum_i k_i t_i^2
+
+    With :math:`Z = 1.645` a product of one skewed input has exactly the input's own percentiles; of
+    many, the third cumulant weighs folds as this sum does (Cornish, Fisher, "Moments and cumulants
+    in the specification of distributions", Revue de l'Institut International de Statistique 5, 1937).
     """
     middle = function(inputs)
-    uncertain = [name for name, log_sd in log_sds.items() if np.any(log_sd > 0)]
-    slopes: dict[str, dict[str, Floats]] = {output: {} for output in middle}
-    shifts = {output: np.zeros_like(value, dtype=float) for output, value in middle.items()}
-    for name in uncertain:
-        found = _on_three_points(function, inputs, middle, {name: log_sds[name]})
-        for output, (slope, bend) in found.items():
-            slopes[output][name] = slope
-            shifts[output] = shifts[output] + bend
+    lean = {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {})
+    bends: dict[str, _Bends] = {output: {} for output in middle}
+    for name in (name for name, log_sd in log_sds.items() if np.any(log_sd > 0)):
+        steps = ({name: log_sds[name] * (side + lean[name])} for side in _SIDES)
+        for output, found in _on_three_points(function, inputs, middle, *steps).items():
+            bends[output][name] = found
     spreads = {}
-    for output, parts in slopes.items():
-        length = np.sqrt(_squares(parts, shifts[output]))
-        steepest = {
-            name: log_sds[name] * np.divide(c, length, out=np.zeros_like(c), where=length > 0)
-            for name, c in parts.items()
-        }
-        slope, bend = _on_three_points(function, inputs, middle, steepest)[output]
-        scale = np.divide(slope, length, out=np.ones_like(length), where=length > 0)
-        scaled = {name: c * scale for name, c in parts.items()}
-        spreads[output] = Spread(scaled, shifts[output] - bend, bend)
+    for output, of in bends.items():
+        ways = [_steepest(of, side, np.zeros_like(middle[output], dtype=float)) for side in _SIDES]
+        steps = (
+            {
+                name: log_sds[name] * (side * to + lean[name] * np.abs(to))
+                for name, to in way.items()
+            }
+            for way, side in zip(ways, _SIDES, strict=True)
+        )
+        along = _on_three_points(function, inputs, middle, *steps)[output]
+        share = {name: (ways[0][name] + ways[1][name]) / 2 for name in of}
+        spreads[output] = _spread(of, along, share, lean)
     return spreads
+
+
+_SIDES = (1.0, -1.0)
+
+_MOST = 1 - 1e-9
+"""Leaves a trace of inputs that move to the other side only."""
+
+_Bends: TypeAlias = dict[str, tuple[Floats, Floats]]
+"""Slope and bend of an output's logarithm, by input."""
+
+
+def _steepest(bends: _Bends, side: float, none: Floats) -> dict[str, Floats]:
+    """Return how far each input moves, of one standard deviation in all, as the output goes up or down."""
+    slopes = {
+        name: slope + side * np.sign(slope) * _STEP * bend * _MOST
+        for name, (slope, bend) in bends.items()
+    }
+    length = np.sqrt(_squares(slopes, none))
+    return {name: _quotient(slope, length, 0.0) for name, slope in slopes.items()}
+
+
+def _spread(
+    bends: _Bends,
+    along: tuple[Floats, Floats],
+    way: Mapping[str, Floats],
+    lean: Mapping[str, Floats],
+) -> Spread:
+    """Return the spread of an output: bends of each input, those `along` the steepest way, and folds."""
+    slope, bend = along
+    none = np.zeros_like(slope)
+    length = np.sqrt(_squares({name: each for name, (each, _) in bends.items()}, none))
+    parts = {name: each * _quotient(slope, length, 1.0) for name, (each, _) in bends.items()}
+    folds = {name: part * lean[name] for name, part in parts.items()}
+    folded = sum((fold * np.abs(way[name]) for name, fold in folds.items()), none)
+    bend = bend - folded / _STEP
+    shift, tail = -bend, none
+    apart = -bend * _of_sides(_quotient(folded, slope, 0.0))
+    for name, (_, own) in bends.items():
+        fold, share = folds[name], way[name] ** 2
+        curve = own - fold / _STEP
+        shift = shift + curve + fold * (_FOLD_MEAN - _FOLD_BEND * share)
+        tail = tail + fold * _FOLD_BEND * share
+        apart = apart + curve * _of_sides(lean[name] * np.sign(way[name]))
+    wider = _quotient(slope + apart / Z_95, slope, 1.0)
+    return Spread({name: part * wider for name, part in parts.items()}, shift, bend + tail)
+
+
+def _of_sides(skew: Floats) -> Floats:
+    """Return half of what a bend is more above than below where the widths are so apart, over the bend."""
+    return np.asarray(2 * skew / (1 + skew**2))
+
+
+def _quotient(part: Floats, whole: Floats, otherwise: float) -> Floats:
+    return np.divide(part, whole, out=np.full_like(whole, otherwise), where=whole > 0)
 
 
 def _squares(contributions: Mapping[str, Floats], like: Floats) -> Floats:
@@ -175,16 +271,18 @@ def _on_three_points(
     function: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
     inputs: Mapping[str, Floats],
     middle: Mapping[str, Floats],
-    steps: Mapping[str, Floats],
+    up: Mapping[str, Floats],
+    down: Mapping[str, Floats],
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Return slope and bend of each output's logarithm as inputs move together by their steps."""
-    factors = {name: np.exp(_STEP * step) for name, step in steps.items()}
-    high = function({**inputs, **{name: inputs[name] * by for name, by in factors.items()}})
-    low = function({**inputs, **{name: inputs[name] / by for name, by in factors.items()}})
+    """Return slope and bend of each output's logarithm as inputs move together, up and then down."""
+    high, low = (
+        function({**inputs, **{name: inputs[name] * np.exp(_STEP * by) for name, by in to.items()}})
+        for to in (up, down)
+    )
     found = {}
     for output, value in middle.items():
-        up, down = _log_ratio(high[output], value), _log_ratio(value, low[output])
-        found[output] = (up + down) / (2 * _STEP), (up - down) / (2 * _STEP**2)
+        rise, fall = _log_ratio(high[output], value), _log_ratio(value, low[output])
+        found[output] = (rise + fall) / (2 * _STEP), (rise - fall) / (2 * _STEP**2)
     return found
 
 
@@ -314,9 +412,10 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
 
     .. math::
         q = \sum_i x_i \exp\left(z p_i + z^2 r_i^2 b_i + s_i + (1 - r_i^2) b_i
-        + \frac{|c_i|^2 - p_i^2}{2}\right)
+        + \frac{|c_i|^2 - p_i^2}{2} \left(1 + \frac{2 z r_i b_i}{|c_i|}\right)^2\right)
 
-    with shift :math:`s` and bend :math:`b` of `propagate`. For one part, and for parts that err as
+    with shift :math:`s` and bend :math:`b` of `propagate`; in the tail a part that bends is that much
+    steeper, hence wider. For one part, and for parts that err as
     one, this is exact: the sum of their percentiles. For many independent ones it closes around
     the sum of their means.
 
@@ -362,7 +461,8 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
             along = np.bincount(part, shared * moved[slots], len(value)) + alone * own
             along = _over(along, length[group])
             turned = _over(along**2, square)
-            across = shift + (1 - turned) * bend + (square - along**2) / 2
+            steeper = np.maximum(1 + 2 * z * bend * _over(np.sqrt(turned), np.sqrt(square)), 0.0)
+            across = shift + (1 - turned) * bend + (square - along**2) * steeper**2 / 2
             expected = value * np.exp(z * along + z**2 * turned * bend + across)
         ends.append(summed(expected))
         if z < 0:

@@ -18,11 +18,17 @@ values = st.floats(1e-6, 1e12)
 log_sds = st.floats(0.0, 3.0)
 
 
-@given(values, log_sds)
-def test_interval_is_the_inverse_of_log_sd_of_interval(value, log_sd):
-    low, high = uncertainty.interval(value, log_sd)
-    assert low <= value <= high
+skews = st.floats(-1.0, 1.0)
+
+
+@given(values, log_sds, skews)
+def test_an_interval_keeps_width_and_skew(value, log_sd, skew):
+    low, high = uncertainty.interval(value, log_sd, skew)
+    assert low <= value * (1 + 1e-12)
+    assert high >= value * (1 - 1e-12)
     assert uncertainty.log_sd_of_interval(low, high) == pytest.approx(log_sd, rel=1e-9, abs=1e-12)
+    if log_sd > 1e-6:
+        assert uncertainty.skew_of_interval(value, low, high) == pytest.approx(skew, abs=1e-6)
 
 
 def test_percentiles_are_those_of_the_normal_distribution():
@@ -60,6 +66,44 @@ def test_propagation_is_exact_for_products_and_powers(a, b, sd_a, sd_b, power):
     )["result"]
     assert spread.log_sd == pytest.approx(np.hypot(power * sd_a, sd_b), rel=1e-9, abs=1e-9)
     assert spread.shift == pytest.approx(0.0, abs=1e-9)
+
+
+@given(values, st.floats(0.05, 1.0), st.floats(1.0, 20.0), st.floats(1e-3, 1e3))
+def test_a_product_of_one_lopsided_input_keeps_its_percentiles(value, below, above, constant):
+    """Of 0.12 (0.05 to 0.35) times 8, 5 % lie below 0.4 and 95 % below 2.8."""
+    low, high = value * below, value * above
+    spread = uncertainty.propagate(
+        lambda x: {"product": constant * x["a"], "quotient": constant / x["a"]},
+        {"a": np.array([value])},
+        {"a": np.array([uncertainty.log_sd_of_interval(low, high)])},
+        {"a": np.array([uncertainty.skew_of_interval(value, low, high)])},
+    )
+    found = spread["product"].interval([constant * value])
+    assert np.ravel(found) == pytest.approx([constant * low, constant * high], rel=1e-9)
+    found = spread["quotient"].interval([constant / value])
+    assert np.ravel(found) == pytest.approx([constant / high, constant / low], rel=1e-9)
+
+
+COMBINED = {"sum": lambda x: sum(x.values()), "product": lambda x: np.prod([*x.values()], axis=0)}
+
+
+@pytest.mark.parametrize("how", COMBINED)
+@pytest.mark.parametrize("skew", [-0.6, -0.3, 0.3, 0.6])
+@pytest.mark.parametrize("count", [2, 4])
+def test_lopsided_inputs_together_agree_with_draws(how, skew, count):
+    """Within 3 % of 200,000 draws where one side is up to twice, within 8 % where four times the other."""
+    names = [str(n) for n in range(count)]
+    noise = np.random.default_rng(11).standard_normal((count, 200_000))
+    drawn = np.exp(0.3 * (noise + skew * np.abs(noise)))
+    wanted = np.percentile(COMBINED[how](dict(zip(names, drawn, strict=True))), [5, 95])
+    spread = uncertainty.propagate(
+        lambda x: {how: COMBINED[how](x)},
+        *({name: np.array([each]) for name in names} for each in (1.0, 0.3, skew)),
+    )[how]
+    middle = COMBINED[how]({name: np.array([1.0]) for name in names})
+    assert np.ravel(spread.interval(middle)) == pytest.approx(
+        wanted, rel=0.03 if abs(skew) < 0.5 else 0.08
+    )
 
 
 def test_contributions_are_signed():

@@ -162,7 +162,7 @@ def of_footprints(
     reference, profile = choices.reference, choices.profile
     inputs = uncertain_inputs(normalized, provenance, reference)
     routes = normalized[["energy_route"]]
-    _, spreads = _totals(inputs.values, inputs.log_sd, routes, reference, profile)
+    _, spreads = _totals(inputs.values, inputs.log_sd, inputs.skew, routes, reference, profile)
     missing = _missing(provenance)
     missing["run"] = pd.Index(accepted["run_id"]).get_indexer(missing["run_id"])
     kind = _kinds(accepted, provenance, inputs, spreads)
@@ -179,9 +179,9 @@ def of_footprints(
         left_on=["kind", "disclose"], right_on=["of", "field"], suffixes=("_now", ""),
     )  # fmt: skip
     run, of_kind, copy = (tried[name].to_numpy() for name in ("run", "kind", "copy"))
-    values, log_sd, variables = _with_copies(inputs, stated, run, of_kind, copy)
+    values, log_sd, skew, variables = _with_copies(inputs, stated, run, of_kind, copy)
     routes = pd.concat([routes, filled[["energy_route"]].iloc[copy]], ignore_index=True)
-    amount, spreads = _totals(values, log_sd, routes, reference, profile)
+    amount, spreads = _totals(values, log_sd, skew, routes, reference, profile)
     carbon, runs = amount["total_kgco2e"], len(accepted)
     tried["row"] = np.arange(runs, runs + len(tried))
     stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
@@ -201,27 +201,29 @@ def _with_copies(
     run: np.ndarray,
     of_kind: np.ndarray,
     copy: np.ndarray,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return value, spread and variable of each input: of the runs, then of their disclosed fields.
+) -> tuple[dict[str, np.ndarray], ...]:
+    """Return value, spread, skew and variable of each input: of the runs, then of their disclosed fields.
 
     `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to `run`.
     """
-    values, log_sd, variables, known = {}, {}, {}, 0
+    values, log_sd, skew, variables, known = {}, {}, {}, {}, 0
     for name, value in now.values.items():
         then = stated.values[name][copy]
         there = value[of_kind] != 0
         moved = np.divide(then, value[of_kind], out=np.ones(len(then)), where=there)
         values[name] = np.concatenate([value, np.where(there, value[run] * moved, then)])
         log_sd[name] = np.concatenate([now.log_sd[name], stated.log_sd[name][copy]])
+        skew[name] = np.concatenate([now.skew[name], stated.skew[name][copy]])
         codes, rows = pd.factorize(np.concatenate([now.shared[name], stated.shared[name][copy]]))
         variables[name] = np.where(codes < 0, -1, codes + known)
         known += len(rows)
-    return values, log_sd, variables
+    return values, log_sd, skew, variables
 
 
 def _totals(
     values: Mapping[str, np.ndarray],
     log_sd: Mapping[str, np.ndarray],
+    skew: Mapping[str, np.ndarray],
     routes: pd.DataFrame,
     reference: Reference,
     profile: methodology.Profile,
@@ -232,7 +234,7 @@ def _totals(
         parts = chain(inputs)
         return {name: parts[name] for name in METRICS}
 
-    return totals(values), uncertainty.propagate(totals, values, log_sd)
+    return totals(values), uncertainty.propagate(totals, values, log_sd, skew)
 
 
 def _kinds(
@@ -262,6 +264,7 @@ def _kinds(
             [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
         )
         parts[name] = np.round(np.where(moves, log_sd, 0.0), 9)
+        parts[f"{name} skew"] = np.round(np.where(moves, inputs.skew[name], 0.0), 6)
         alone = moves & accepted["run_id"].isin(predicted.get(name, set())).to_numpy()
         parts["predicted"] = np.where(alone, np.arange(1, len(accepted) + 1), parts["predicted"])
     kind = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup().to_numpy()

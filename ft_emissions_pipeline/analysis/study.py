@@ -341,9 +341,13 @@ def _at_equal_work(left: pd.DataFrame, right: pd.DataFrame, by: list[str]) -> pd
         logs = np.log(known["tokens_padded"])
         return known[by].assign(log_tokens=logs, **each).sort_values("log_tokens", kind="stable")
 
+    one, other = arranged(left), arranged(right)
+    if one.empty or other.empty:
+        # Keys of Arrow's text without a row cannot be compared with each other.
+        return one.reindex(columns=["energy_ratio", "time_ratio"]).astype("float64")
     pairs = pd.merge_asof(
-        arranged(left),
-        arranged(right),
+        one,
+        other,
         on="log_tokens",
         by=by,
         direction="nearest",

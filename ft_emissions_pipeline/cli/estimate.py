@@ -27,15 +27,22 @@ def estimate(
     from ft_emissions_pipeline import api
 
     with output.refusals():
-        runs, quarantine = api.read_runs(files, timezone=timezone)
+        logs = api.read_logs(files, timezone=timezone)
+        runs, quarantine = logs.runs, logs.quarantine
         found = api.estimate(runs, profile=profile, calibrate=calibrate)
     columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
     result = found.runs.merge(found.per_inference[columns], on="run_id")
-    output.show(result, form, _parts(result))
+    if len(result) or form is not output.Format.table:
+        output.show(result, form, _parts(result))
+    if form is output.Format.table:
+        output.tell_of_other_files(
+            logs.files.loc[logs.files["content"] == "other", "source_format"]
+        )
+        output.tell_of_what_is_missing(set(logs.files["content"]), len(result))
     output.tell_of_refused_records(quarantine)
-    output.tell_of_unjoined(runs, "repairs")
+    output.tell_of_notes(runs, "repairs")
     output.tell_of_meters(found.calibration, applied=calibrate)
-    if result.empty:
+    if result.empty and len(quarantine):
         output.refuse()
 
 

@@ -165,27 +165,76 @@ def refuse(*messages: str) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
+_SHOWN = 8
+"""Lines of one sort that a summary shows; the rest stands in the tables and in the report."""
+
+
 def tell_of_refused_records(quarantine: pd.DataFrame) -> None:
-    """Say on stderr which records could not be used, and why."""
-    for row in quarantine.itertuples(index=False):
+    """Say on stderr which records could not be used, and why; of many, one for each reason."""
+    shown, more = quarantine, dict[str, int]()
+    if len(quarantine) > _SHOWN:
+        more = (quarantine["reason_code"].value_counts() - 1).to_dict()
+        shown = quarantine.drop_duplicates("reason_code").head(_SHOWN)
+    for row in shown.itertuples(index=False):
         record = row.source_record
         place = f"#{record}" if isinstance(record, str) and record else ""
-        typer.echo(f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}", err=True)
+        alike = f" (and {more[row.reason_code]} more)" if more.get(row.reason_code, 0) else ""
+        typer.echo(
+            f"not used: {row.source_uri}{place}: {row.reason_code}: {row.reason}{alike}", err=True
+        )
+    if len(quarantine) > len(shown):
+        typer.echo(
+            f"not used: {len(quarantine)} records in all; table `quarantine` and the report list them",
+            err=True,
+        )
 
 
-def tell_of_unjoined(records: pd.DataFrame, column: str) -> None:
-    """Name the logs that were not joined, and the runs that they may be of."""
-    from ft_emissions_pipeline.landing.join import candidates_of
+def tell_of_other_files(kinds: pd.Series) -> None:
+    """Say how many files of each known kind tell nothing of a run."""
+    counted = kinds.value_counts().sort_index()
+    if len(counted):
+        listed = ", ".join(f"{n} {kind}" for kind, n in counted.items())
+        typer.echo(f"Left aside, as they tell nothing of a run: {listed}")
 
-    for row in records.itertuples(index=False):
-        named, more = candidates_of(str(getattr(row, column)))
-        if named:
-            others = ", ".join(named) + (f" and {more} more" if more else "")
-            typer.echo(
-                f"not joined: {row.source_uri}#{row.source_record}: run {row.run_id} may be one "
-                f"with {others}; say which logs are of one run in runs.yaml",
-                err=True,
-            )
+
+def tell_of_what_is_missing(contents: Collection[str], runs: int) -> None:
+    """Say what a folder of which no footprint comes lacks."""
+    from ft_emissions_pipeline.landing.missing import lacking
+
+    for sentence in lacking(contents, runs):
+        typer.echo(sentence)
+
+
+_NOTES = {
+    "join_ambiguous": "not joined: {place}: run {run} may be one with {others}; say which logs are of one run in runs.yaml",
+    "one_machine_counted_once": (
+        "counted once: {place}: run {run} and {others} measured one machine at one time; if the machines "
+        "were different ones, give each log a run of its own in runs.yaml"
+    ),
+    "perhaps_one_machine": (
+        "may count twice: {place}: run {run} ran at the time of {others} on a machine that is described "
+        "alike; if it was one machine, make them one run in runs.yaml"
+    ),
+}
+
+
+def tell_of_notes(records: pd.DataFrame, column: str) -> None:
+    """Say which logs may be of one run or of one machine with others, and what became of them."""
+    from ft_emissions_pipeline.landing.join import notes_of
+
+    lines = [
+        _NOTES[word].format(
+            place=f"{row.source_uri}#{row.source_record}",
+            run=row.run_id,
+            others=", ".join(named) + (f" and {more} more" if more else ""),
+        )
+        for row in records.drop_duplicates(["run_id", column]).itertuples(index=False)
+        for word, named, more in notes_of(getattr(row, column))
+    ]
+    for line in lines[:_SHOWN]:
+        typer.echo(line, err=True)
+    if len(lines) > _SHOWN:
+        typer.echo(f"and {len(lines) - _SHOWN} more such notes; the report lists them", err=True)
 
 
 def tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:

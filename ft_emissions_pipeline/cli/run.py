@@ -100,8 +100,14 @@ def _tell_of_refused_tables(warehouse: str) -> None:
 
 
 def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
+    from ft_emissions_pipeline import report
     from ft_emissions_pipeline.landing.index import outcomes
-    from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, LANDING_INDEX, QUARANTINE
+    from ft_emissions_pipeline.tables import (
+        INFERENCE_IMPACTS,
+        LANDING_INDEX,
+        QUARANTINE,
+        VALIDATED_RUNS,
+    )
     from ft_emissions_pipeline.warehouse import store
 
     index = store.read(warehouse, LANDING_INDEX)
@@ -115,11 +121,17 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
         f"{counts['quarantined'].sum()} in quarantine"
     )
     output.tell_of_refused_records(quarantine)
-    output.tell_of_unjoined(index.dropna(subset=["join_note"]), "join_note")
+    output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"])
+    output.tell_of_notes(index.dropna(subset=["join_note"]), "join_note")
+    runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
+    output.tell_of_what_is_missing(set(index["content"]), len(runs))
     impacts = store.read(warehouse, INFERENCE_IMPACTS)
     if len(impacts):
         output.show(impacts, output.Format.table, [_per_inference(impacts)])
     page = Path(warehouse) / "report" / "index.html"
+    if not ranges and not page.exists() and "://" not in warehouse:
+        # Without a day no asset writes it, and what is missing should be read there, too.
+        report.write(warehouse)
     if page.exists():
         typer.echo(f"Report: {page}")
 

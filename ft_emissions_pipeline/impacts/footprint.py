@@ -167,7 +167,7 @@ def impacts_and_spreads(
         parts = chain(values)
         return {name: parts[name] for name in TOTALS}
 
-    spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd)
+    spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd, inputs.skew)
     frame = normalized[
         ["date", "run_id", "model_name", "team", "parent_version", "base_model", "pretraining_kgco2e", "ended_at",
          "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]

@@ -32,13 +32,14 @@ INPUTS = (
 
 @dataclass(frozen=True)
 class UncertainInputs:
-    """By input, an array over the runs: value, spread, whether it was imputed, and its factor.
+    """By input, an array over the runs: value, spread and skew, if it was imputed, and its factor.
 
     `shared` names the row behind the spread, missing where the run errs alone.
     """
 
     values: dict[str, np.ndarray]
     log_sd: dict[str, np.ndarray]
+    skew: dict[str, np.ndarray]
     imputed: dict[str, np.ndarray]
     shared: dict[str, np.ndarray]
 
@@ -57,7 +58,12 @@ def uncertain_inputs(
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     inputs = _inputs_of(values, normalized["run_id"], provenance)
-    pace = np.minimum(inputs.log_sd["active_s"], inputs.log_sd["reserved_s"])
+    active, reserved = inputs.log_sd["active_s"], inputs.log_sd["reserved_s"]
+    pace = np.minimum(active, reserved)
+    # What is common leans as the narrower of the two; a part of a spread leans as the whole.
+    inputs.skew["pace"] = np.where(
+        active < reserved, inputs.skew["active_s"], inputs.skew["reserved_s"]
+    )
     for name in ("active_s", "reserved_s"):
         inputs.log_sd[name] = np.sqrt(inputs.log_sd[name] ** 2 - pace**2)
     inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
@@ -67,8 +73,15 @@ def uncertain_inputs(
     hosts = np.sqrt(inputs.log_sd["server_count"] ** 2 - scale**2)
     inputs.log_sd["gpu_count"] = np.sqrt(inputs.log_sd["gpu_count"] ** 2 - scale**2)
     inputs.log_sd["server_count"] = np.zeros(len(normalized))
+    # A part of a spread leans as the whole does.
+    narrower = inputs.log_sd["gpu_count"] <= hosts
+    leans = {
+        "scale": np.where(narrower, inputs.skew["gpu_count"], inputs.skew["server_count"]),
+        "hosts": inputs.skew["server_count"],
+    }
     for name, log_sd in (("scale", scale), ("hosts", hosts)):
         inputs.values[name], inputs.log_sd[name] = np.ones(len(normalized)), log_sd
+        inputs.skew[name] = leans[name]
         inputs.imputed[name] = inputs.imputed["server_count"]
         inputs.shared[name] = inputs.shared["server_count"]
     linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy() & ~inputs.imputed[
@@ -77,6 +90,7 @@ def uncertain_inputs(
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
     inputs.values["power_model"] = np.ones(len(normalized))
     inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
+    inputs.skew["power_model"] = np.zeros(len(normalized))
     inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
     shared = np.full(len(normalized), None, dtype="object")
     shared[linear] = f"defaults/{POWER_MODEL}"
@@ -94,7 +108,7 @@ def _inputs_of(
     values: dict[str, np.ndarray], run_id: pd.Series, provenance: pd.DataFrame
 ) -> UncertainInputs:
     position = pd.Index(run_id)
-    spread = {name: np.zeros(len(position)) for name in INPUTS}
+    spread, skew = ({name: np.zeros(len(position)) for name in INPUTS} for _ in range(2))
     imputed = {name: np.zeros(len(position), dtype=bool) for name in INPUTS}
     shared = {name: np.full(len(position), None, dtype="object") for name in INPUTS}
     wanted = provenance[provenance["field"].isin(INPUTS)]
@@ -103,10 +117,12 @@ def _inputs_of(
         at = position.get_indexer(rows["run_id"])
         known = at >= 0
         log_sd = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
+        lean = uncertainty.skew_of_interval(values[str(field)][at], rows["p05"], rows["p95"])
         spread[str(field)][at[known]] = log_sd[known]
+        skew[str(field)][at[known]] = lean[known]
         imputed[str(field)][at[known]] = rows["basis"].isin(IMPUTED).to_numpy()[known]
         shared[str(field)][at[known]] = rows["shared"].to_numpy(dtype="object")[known]
-    return UncertainInputs(values, spread, imputed, shared)
+    return UncertainInputs(values, spread, skew, imputed, shared)
 
 
 _YEAR = r"/\d{4}(?:-\d{2})*$"

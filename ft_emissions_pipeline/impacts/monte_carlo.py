@@ -55,7 +55,7 @@ def simulate(
     run_id = normalized["run_id"].to_numpy(dtype="object")
     drawn = {}
     for name, values in inputs.values.items():
-        log_sd = inputs.log_sd[name]
+        log_sd, skew = inputs.log_sd[name], inputs.skew[name]
         drawn[name] = values[:, None]
         if not log_sd.any():
             continue
@@ -66,7 +66,8 @@ def simulate(
             rows = np.flatnonzero((codes == code) & (log_sd > 0))
             if len(rows):
                 noise = _shuffled(slices, f"{name} {variable}", seed)
-                drawn[name][rows] *= np.exp(log_sd[rows, None] * noise)
+                folded = noise + skew[rows, None] * np.abs(noise)
+                drawn[name][rows] *= np.exp(log_sd[rows, None] * folded)
     found = chain_of(normalized, reference, profile)(drawn)
     return {name: np.broadcast_to(part, (len(normalized), draws)) for name, part in found.items()}
 

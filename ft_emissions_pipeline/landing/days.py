@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing import telemetry as measurements
-from ft_emissions_pipeline.landing import token_lengths
 from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
@@ -57,7 +57,7 @@ def runs_of(
     DataFrame
         Table `runs`.
     """
-    needed = index["run_id"].notna() | (index["content"] == "token_lengths")
+    needed = index["run_id"].notna() | index["content"].isin(["token_lengths", "configuration"])
     wanted = index[index["date"].between(first, last) & needed]
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
@@ -67,6 +67,7 @@ def runs_of(
         reference,
         index[["source_uri", "source_record", "run_id", "join_note"]],
         index["source_uri"].unique(),
+        configurations.tied(index),
     )
     # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
     of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
@@ -118,14 +119,23 @@ def _joined(
     reference: Reference,
     links: Links | None = None,
     landed: Iterable[str] = (),
+    ties: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return table `runs`, and the run to which each record went."""
+    """Return table `runs`, and the run to which each record went.
+
+    Links and ties are what the index knows of all files; without it they are found among these.
+    """
     readings = token_lengths.filled(readings)
-    frames = [
-        reading.runs.assign(source_uri=uri, source_format=source_format)
+    told = [
+        (
+            reading.content == "configuration",
+            reading.runs.assign(source_uri=uri, source_format=source_format),
+        )
         for uri, source_format, reading in readings
         if len(reading.runs)
     ]
+    frames = [frame for configured, frame in told if not configured]
+    settings = [frame for configured, frame in told if configured]
     place = ["source_uri", "source_record", "run_id"]
     if not frames:
         return empty(RUNS), empty(RUNS)[place]
@@ -133,8 +143,14 @@ def _joined(
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
     joined = conform(joined, RUNS)
-    joined["date"], joined["date_rule"] = run_day(joined, reference)
     owners = pd.concat([joined[place], merged[place]])
+    if settings:
+        given = conform(pd.concat(settings, ignore_index=True), RUNS)
+        mappings = {uri for uri, _, reading in readings if reading.content == "mapping"}
+        if ties is None:
+            ties = configurations.ties(owners[~owners["source_uri"].isin(mappings)], given)
+        joined = configurations.completed(joined, given, ties)
+    joined["date"], joined["date_rule"] = run_day(joined, reference)
     return conform(joined.sort_values("run_id"), RUNS), owners
 
 
@@ -294,7 +310,8 @@ def refused_of(
     hashes = bad.set_index("source_uri")["content_hash"]
     frames = [known]
     for uri, _, read in _read(folder, new, settings):
-        reading = token_lengths.unnamed() if read.content == "token_lengths" else read
+        unused = {"token_lengths": token_lengths.unnamed, "configuration": configurations.of_no_run}
+        reading = unused[read.content]() if read.content in unused else read
         frames.append(reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri]))
     frames = [frame for frame in frames if len(frame)]
     if not frames:

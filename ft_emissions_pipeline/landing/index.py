@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.landing import token_lengths
+from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.join import join, linked
 from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
 from ft_emissions_pipeline.readers.reading import NamedLengths
@@ -38,6 +38,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 _RUN_COLUMNS = (
     "job_id", "host", "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
+    "mark",
 )  # fmt: skip
 """What the index keeps of a record of a run: just enough to tell its day, and what it joins."""
 
@@ -90,7 +91,7 @@ def scan(
     if not frames:
         return empty(LANDING_INDEX)
     dated = _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
-    return conform(token_lengths.dated(dated, named), LANDING_INDEX)
+    return conform(configurations.dated(token_lengths.dated(dated, named)), LANDING_INDEX)
 
 
 def _index_rows(
@@ -115,7 +116,9 @@ def _index_rows(
         runs = reading.runs.reindex(columns=["run_id", "source_record", *_RUN_COLUMNS])
         frame = runs.rename(columns={"run_id": "record_run_id"})
         return [], [pd.concat([frame, pd.DataFrame(rows)], ignore_index=True).assign(**file)]
-    names = [n for n in ("run_id", "source_record", *_RUN_COLUMNS) if n in reading.runs]
+    # A configuration is of the runs of its folder, and none itself.
+    own = ("source_record",) if reading.content == "configuration" else ("run_id", "source_record")
+    names = [n for n in (*own, *_RUN_COLUMNS) if n in reading.runs]
     columns = [reading.runs[name].tolist() for name in names]
     renamed = ["record_run_id" if name == "run_id" else name for name in names]
     rows = [
@@ -141,12 +144,15 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: Reference) -> pd.DataFra
         joined, merged = join(as_runs, pairs, links)
         joined = conform(joined, RUNS)
         index.loc[of_runs, "join_note"] = links["join_note"].to_numpy()
-        joined["date"], _ = run_day(joined, reference)
         place = ["source_uri", "source_record"]
         owner = pd.concat([joined[[*place, "run_id"]], merged[[*place, "run_id"]]])
         owner = owner.set_index(place)["run_id"]
         at = pd.MultiIndex.from_frame(records[place])
         index.loc[of_runs, "run_id"] = owner.reindex(at).to_numpy()
+        if (index["content"] == "configuration").any():
+            found = configurations.tied(index)
+            joined["base_model"] = configurations.base_models(joined, index, found)
+        joined["date"], _ = run_day(joined, reference)
         days = joined.set_index("run_id")["date"]
         index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
     return conform(index, LANDING_INDEX)

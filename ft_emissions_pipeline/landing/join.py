@@ -7,16 +7,19 @@ filling gaps (`normalize.py`), and assigning runs to days.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.landing import same_run
 from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_of, repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
+from ft_emissions_pipeline.readers.shared.run_folders import home
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
+from ft_emissions_pipeline.tables.words import BUILT_ON
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
 
@@ -26,12 +29,20 @@ _CLOCKS = pd.Timedelta(minutes=1)
 """Difference of instants up to which two logs agree."""
 _STATE = 0.99
 """Share of the furthest progress from which on a record of the same format is no earlier state."""
-_TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
+"""Format -> its turn: of two logs of equal evidence the one registered first decides."""
 _TIMES = ("active_s", "reserved_s")
 _OVERLAP = 0.8
 """Share of the shorter of two records' times that must lie in the other for them to be of one run."""
 _SCHEDULERS = ("slurm",)
 """Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+ONCE, PERHAPS = "one_machine_counted_once", "perhaps_one_machine"
+_FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"), True)
+"""Formats whose files are one run a folder."""
+_IN_ITS_FOLDER = ("wandb_run", "wandb_metrics", "mlflow_run", "mlflow_metrics")
+"""Formats that lie in a trainer's folder for no other reason than that it made them."""
+_OF_SESSIONS = "tensorboard"
+"""Format that has a folder for each session of a trainer, all of one run."""
 AMBIGUOUS = "join_ambiguous"
 """Word of `repairs` before the runs that a record may belong to."""
 Links: TypeAlias = pd.DataFrame
@@ -101,8 +112,9 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     """Return to which run each record belongs.
 
     Records that a mapping gives to a run, or that name the same run id, are of one run. So are records
-    of different formats that name the same job of a scheduler, and records that were on the same host
-    at the same time; each only if there is one such candidate. If there are more, none is joined.
+    of different formats that name the same job of a scheduler, those that trackers left in the folder
+    of a trainer's run, and records that were on the same host at the same time; each only if there is
+    one such candidate. If there are more, none is joined.
 
     Parameters
     ----------
@@ -117,15 +129,29 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links = records[["source_uri", "source_record"]].copy()
     links["run_id"] = mapped_ids(records, mapping)
     links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
-    for find in (_of_one_job, _at_one_time):
+    free = links["run_id"] == records["run_id"]
+    if "mark" not in records:
+        records = records.assign(mark=pd.Series(np.nan, index=records.index, dtype="str"))
+    links["run_id"], of_several = same_run.histories(records, links["run_id"])
+    _note(links, AMBIGUOUS, of_several)
+    for find in (_of_one_job, _of_one_folder, _at_one_time):
         names, doubtful = find(records, links["run_id"])
-        links["run_id"] = links["run_id"].replace(names)
-        notes = {
-            names.get(run_id, run_id): repairs.naming(AMBIGUOUS, candidates)
-            for run_id, candidates in doubtful.items()
-        }
-        links["join_note"] = links["run_id"].map(notes).astype("str").fillna(links["join_note"])
+        links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
+        _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
+    once, perhaps = same_run.machines(records, links["run_id"], free)
+    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
+    _note(links, ONCE, once[1])
+    _note(links, PERHAPS, {r: others for r, others in perhaps[1].items() if r not in once[0]})
     return links
+
+
+def _note(links: Links, word: str, about: Mapping[str, set[str]]) -> None:
+    """Add a word about other runs to the notes of some runs, in place."""
+    if not about:
+        return
+    words = {run_id: repairs.naming(word, others) for run_id, others in about.items()}
+    noted = links["run_id"].map(words).astype("str")
+    links["join_note"] = repairs.with_words(links["join_note"], noted, noted.notna())
 
 
 def mapped_ids(records: pd.DataFrame, mapping: Iterable[tuple[str, str]]) -> pd.Series:
@@ -144,6 +170,12 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
 def candidates_of(cell: object) -> tuple[list[str], int]:
     """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
     return repairs.named(cell, AMBIGUOUS)
+
+
+def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
+    """Return the words of a note that are about other runs, with these and how many more there are."""
+    found = [(word, *repairs.named(cell, word)) for word in (AMBIGUOUS, ONCE, PERHAPS)]
+    return [(word, names, more) for word, names, more in found if names]
 
 
 Candidates = tuple[dict[str, str], dict[str, set[str]]]
@@ -170,6 +202,67 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
         else:
             doubtful |= {run_id: ids - {run_id} for run_id in ids}
     return names, doubtful
+
+
+def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    """Give a trainer's run what trackers and consoles logged in its folder.
+
+    A trainer's files are named after their folder. A log of another format belongs to the same run if
+    its time fits, and no other log of that format does: a tracker runs on around the training, at most
+    for as long again.
+    """
+    folders = records["source_uri"].map({uri: home(uri) for uri in records["source_uri"].unique()})
+    own = records["logged_id"] if "logged_id" in records else records["run_id"]
+    trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
+    if not trained.any():
+        return {}, {}
+    seconds = pd.Series(np.nan, index=records.index)
+    for name in ("active_s", "reserved_s"):
+        seconds = seconds.fillna(records[name]) if name in records else seconds
+    by_hand = set(run_ids[records["source_format"] == run_mapping.FORMAT])
+    trainers: dict[str, dict[str, float]] = {}
+    others: dict[str, dict[str, dict[str, float]]] = {}
+    for run_id, folder, name, is_trainer, length in zip(
+        run_ids, folders, records["source_format"], trained, seconds, strict=True
+    ):
+        if is_trainer:
+            lengths = trainers.setdefault(folder, {})
+        elif name != run_mapping.FORMAT:
+            lengths = others.setdefault(folder, {}).setdefault(name, {})
+        else:
+            continue
+        lengths[run_id] = np.fmax(lengths.get(run_id, np.nan), length)
+    names: dict[str, str] = {}
+    doubtful: dict[str, set[str]] = {}
+    for folder, of_trainer in sorted(trainers.items()):
+        if len(of_trainer) != 1:
+            continue
+        ((run_id, whole),) = of_trainer.items()
+        for name, lengths in sorted(others.get(folder, {}).items()):
+            fitting = _fitting({k: v for k, v in lengths.items() if k != run_id}, whole, name)
+            if len(fitting) > 1 and name != _OF_SESSIONS:
+                if name in _IN_ITS_FOLDER:
+                    doubtful |= {other: {run_id} for other in fitting}
+                continue
+            for other in fitting:
+                if other not in by_hand:
+                    names[other] = run_id
+                elif run_id not in by_hand:
+                    names[run_id] = other
+    return names, doubtful
+
+
+def _fitting(lengths: Mapping[str, float], whole: float, name: str) -> list[str]:
+    """Return the runs whose time fits a trainer's; one of just its time goes before all others."""
+    if name == _OF_SESSIONS:
+        return list(lengths)
+    fitting = [
+        each
+        for each, length in lengths.items()
+        if not (length < 0.95 * whole or length > 2 * whole)
+    ]
+    exact = [each for each in fitting if abs(lengths[each] / whole - 1) < _TOLERANCE]
+    return exact if len(exact) == 1 else fitting
 
 
 def _at_one_time(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
@@ -300,7 +393,7 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         ranked = values.assign(
             rank=values["source_format"].map(ranks),
             # Of two instruments the reader registered first decides, whatever the files are called.
-            turn=values["source_format"].map(_TURNS),
+            turn=values["source_format"].map(TURNS),
             at=values.index,
         )
         ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
@@ -308,12 +401,12 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
             known[run_id][field] = origins.Origin(BASES[n], place)
-        differs = _differs(ranked[field], ranked["run_id"].map(best[field]))
-        notes += [
-            (run_id, f"conflict:{field}") for run_id in ranked.loc[differs, "run_id"].unique()
-        ]
+        apart = differs(ranked[field], ranked["run_id"].map(best[field]))
+        notes += [(run_id, f"conflict:{field}") for run_id in ranked.loc[apart, "run_id"].unique()]
     cells = zip(group[used.index], used["repairs"], strict=True)
     notes += [(run_id, word) for run_id, cell in cells for word in repairs.parted(cell)]
+    whole = _whole(used)
+    notes = [note for note in notes if note[1] != "before_last_step" or note[0] not in whole]
     runs, moved = _coherent(runs)
     words: dict[str, set[str]] = {run_id: set() for run_id in runs.index}
     for run_id, word in notes + moved:
@@ -322,6 +415,20 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     runs["origins"] = [origins.to_json(known[run_id]) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _whole(used: pd.DataFrame) -> set[str]:
+    """Return the runs of which a trainer's log tells the end: an earlier state beside it was no end."""
+    if "active_s" not in used:
+        return set()
+    trainers = [
+        name
+        for name in used["source_format"].unique()
+        if progress_of(name) not in (None, "active_s")
+    ]
+    ended = used["source_format"].isin(trainers) & used["active_s"].notna()
+    ended &= ~repairs.has_word(used["repairs"], "before_last_step")
+    return set(used.loc[ended, "run_id"])
 
 
 def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -361,6 +468,8 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
     Two trackers on one server each measure all of it; on two servers each measures its own. The
     logs do not say which, so nothing is added up, and the run says so.
     """
+    # Trackers of which all says that they saw one machine have a word of their own.
+    several = several[~repairs.has_word(several["repairs"], ONCE)]
     counts = several.groupby(["run_id", "source_format"])["logged_id"].nunique()
     measured = [
         name for name in several["source_format"].unique() if progress_of(name) == "active_s"
@@ -369,7 +478,16 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
     return [(run_id, "several_trackers_not_summed") for run_id, _ in found.index]
 
 
-def _differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
+def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
+    """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
+    if values.name == "software":
+        return np.array(
+            [
+                value != best and value not in BUILT_ON.get(best, ())
+                for value, best in zip(values, chosen, strict=True)
+            ],
+            dtype=bool,
+        )
     kind = RUNS.column(str(values.name)).kind
     if kind == "float":
         apart = (values - chosen).abs() > _TOLERANCE * pd.concat(

@@ -138,5 +138,5 @@ def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
 
 
 def expected_log_sd(reference: Reference) -> float:
-    """Return the standard deviation of the logarithm of expected inferences: they are disclosed."""
-    return math.log(default(reference, "gsd_disclosed").value)
+    """Return the standard deviation of the logarithm of inferences that somebody expects."""
+    return math.log(default(reference, "gsd_expectation").value)

@@ -17,7 +17,7 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 
 UNCOMPUTABLE = {
-    "no_time_no_tokens": "neither a time nor tokens are known, so there is nothing to compute from"
+    "no_time_no_tokens": "neither a time, an energy nor tokens are known, so there is nothing to compute from"
 }
 """Reason code -> explanation, for runs that `accepted` refuses although no rule is broken."""
 
@@ -63,7 +63,8 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     """
     counted = (runs["train_flop"] > 0) | tokens.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
-    refused = runs[~(duration.is_timed(runs) | (counted & (runs["gpu_count"] != 0)))]
+    told = counted & (runs["gpu_count"] != 0)
+    refused = runs[~(duration.is_timed(runs) | told | duration.has_energy(runs))]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],
@@ -72,7 +73,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason_code": next(iter(UNCOMPUTABLE)),
             "reason": "run "
             + refused["run_id"].astype("str")
-            + ": neither a time (reserved_s, active_s, or started_at and ended_at) nor tokens "
+            + ": neither a time (reserved_s, active_s, or started_at and ended_at), an energy nor tokens "
             "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, samples, "
             "or steps with micro_batch_size, gradient_accumulation and world_size, all above 0; they "
             "tell the time of runs on accelerators only) are known; disclose one of them, or map "

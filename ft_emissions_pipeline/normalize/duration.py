@@ -6,7 +6,7 @@ many tokens were computed (`tokens.py`), and what the time means in energy (`ene
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,14 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.calendar_days import DAYS_PER_YEAR, SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import training_flop
-from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.normalize.filling import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    ranged,
+    unknown_names,
+)
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
 from ft_emissions_pipeline.reference import default, model_size_log_sd, resolve, take
@@ -39,8 +46,7 @@ def is_timed(frame: pd.DataFrame) -> pd.Series:
 def _default(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
-        log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, log_sd)
+        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
 
     return offer
 
@@ -104,7 +110,7 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     offer = _default("model_parameters")(frame, context)
     needed = ~is_timed(frame) | frame["managed_service"].notna()
     note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
-    return Offer(offer.values.where(needed), offer.factor_id, offer.log_sd, note)
+    return replace(offer, values=offer.values.where(needed), note=note)
 
 
 def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +149,9 @@ class _Times:
     active_s: np.ndarray
     reserved_s: np.ndarray
     active_log_sd: np.ndarray
+    active_skew: np.ndarray
     reserved_log_sd: np.ndarray
+    reserved_skew: np.ndarray
     busy: np.ndarray
     version: pd.Series
     note: pd.Series
@@ -177,20 +185,26 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
             for log_s, bits, time_s in zip(found.log_s, found.beyond, active[at], strict=True)
         ]
     # The interval for tokens of unknown length holds their spread already.
-    log_sd = np.sqrt(
-        log_sd**2
-        + np.where(usual, 0.0, context.log_sd_of("tokens_padded", frame.index)) ** 2
-        + context.log_sd_of("gpu_count", frame.index) ** 2
-        + context.log_sd_of("model_parameters", frame.index) ** 2
-    )
-    startup, startup_log_sd = _startup(frame, context)
+    squares, folds = log_sd**2, np.zeros(len(frame))
+    for name, sign in (("tokens_padded", ~usual), ("gpu_count", -1), ("model_parameters", 1)):
+        width = sign * context.log_sd_of(name, frame.index)
+        squares, folds = squares + width**2, folds + width * context.skew_of(name, frame.index)
+    log_sd = np.sqrt(squares)
+    skew = np.clip(np.divide(folds, log_sd, out=np.zeros(len(frame)), where=log_sd > 0), -1, 1)
+    startup, startup_log_sd, startup_skew = _startup(frame, context)
     total = uncertainty.propagate(
         lambda parts: {"reserved": parts["active"] + parts["startup"]},
         {"active": np.nan_to_num(active), "startup": startup},
         {"active": np.nan_to_num(log_sd), "startup": startup_log_sd},
+        {"active": skew, "startup": startup_skew},
     )["reserved"]
+    reserved = active + startup
+    low, high = total.interval(reserved)
     names = (pd.Series(text, index=frame.index, dtype="str") for text in (version, note))
-    return _Times(active, active + startup, log_sd, total.log_sd, busy, *names)
+    return _Times(
+        active, reserved, log_sd, skew, uncertainty.log_sd_of_interval(low, high),
+        uncertainty.skew_of_interval(reserved, low, high), busy, *names,
+    )  # fmt: skip
 
 
 def _tokens(frame: pd.DataFrame) -> np.ndarray:
@@ -210,17 +224,19 @@ def _doubts(bits: int, time_s: float) -> str:
     return text
 
 
-def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray]:
-    """Return the start-up and its log standard deviation; a managed service has one of its own."""
+def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the start-up, its log standard deviation and skew; a managed service has its own."""
     usual = default(context.reference, "startup_s", frame["date"])
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
-    log_sd = np.where(
-        managed,
-        uncertainty.log_sd_of_interval(service["startup_s_p05"], service["startup_s_p95"]),
-        uncertainty.log_sd_of_interval(usual.p05, usual.p95),
-    )
-    return service["startup_s"].where(managed, usual.value).to_numpy(dtype=float), log_sd
+    value, low, high = (
+        service[name].where(managed, otherwise).to_numpy(dtype=float)
+        for name, otherwise in (
+            ("startup_s", usual.value), ("startup_s_p05", usual.p05), ("startup_s_p95", usual.p95)
+        )
+    )  # fmt: skip
+    skew = uncertainty.skew_of_interval(value, low, high)
+    return value, uncertainty.log_sd_of_interval(low, high), skew
 
 
 def _time(part: str) -> Answer:
@@ -231,8 +247,8 @@ def _time(part: str) -> Answer:
         if part == "reserved":
             usual = default(context.reference, "startup_s", frame["date"]).factor_id
             factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
-        log_sd = getattr(times, f"{part}_log_sd")
-        return Offer(values.where(np.isfinite(values)), factor_id, log_sd, times.note)
+        log_sd, skew = (getattr(times, f"{part}_{of}") for of in ("log_sd", "skew"))
+        return Offer(values.where(np.isfinite(values)), factor_id, log_sd, times.note, skew)
 
     return offer
 
@@ -241,7 +257,7 @@ def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> O
     """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
     offer = _time("active")(frame, context)
     missing = frame["reserved_s"].isna()
-    return Offer(offer.values.where(missing), offer.factor_id, offer.log_sd, offer.note)
+    return replace(offer, values=offer.values.where(missing))
 
 
 def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
@@ -251,9 +267,34 @@ def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
 
 def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
     row = default(context.reference, "reserved_per_active", frame["date"])
-    log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
-    reserved = (frame["active_s"] * row.value).where(frame["active_s"] > 0)
-    return Offer(reserved, row.factor_id, log_sd)
+    active = frame["active_s"].where(frame["active_s"] > 0)
+    low, reserved, high = (active * ratio for ratio in (row.p05, row.value, row.p95))
+    return ranged(reserved, low, high, row.factor_id)
+
+
+def has_energy(frame: pd.DataFrame) -> pd.Series:
+    """Say which runs log an energy of hardware with accelerators, from which a time can be told."""
+    energies = ("meter_energy_kwh", "it_energy_kwh", "gpu_energy_kwh")
+    return (frame[list(energies)] > 0).any(axis=1) & (frame["gpu_count"] != 0)
+
+
+def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
+    """Divide the energy by the accelerators' power at typical utilisation.
+
+    What the rest of the server drew counts as theirs, so the time is rather too long.
+    """
+    usual = default(context.reference, "gpu_utilization", frame["date"])
+    share = frame["gpu_utilization"].where(frame["gpu_utilization"] > 0, usual.value)
+    gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w"], on=frame["date"])
+    energy = frame["gpu_energy_kwh"].fillna(frame["it_energy_kwh"])
+    energy = energy.fillna(frame["meter_energy_kwh"]).where(has_energy(frame))
+    power_kw = frame["gpu_count"] * gpu["tdp_w"] * share / 1e3
+    log_sd = np.hypot(
+        uncertainty.log_sd_of_interval(usual.p05, usual.p95),
+        context.log_sd_of("gpu_count", frame.index),
+    )
+    seconds = energy / power_kw.where(power_kw > 0) * 3600
+    return Offer(seconds, gpu["factor_id"], log_sd)
 
 
 def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
@@ -341,6 +382,8 @@ DURATION = (
          _active_where_no_time_was_logged),
     Rule("reserved_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model, plus start-up",
          _time("reserved")),
+    Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
+         "logged energy / rated power of the accelerators at typical utilisation", _time_from_energy),
     Rule("active_s", "active_is_reserved", Basis.DEFAULT, "no idle time was logged; the whole reservation counts as active",
          _active_is_reserved),
     Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED, "the utilisation that stands for the power model's power",

@@ -7,6 +7,7 @@ that follows from energy (`impacts/`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, ranged
 from ft_emissions_pipeline.reference import Reference, default
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
@@ -92,6 +93,7 @@ def flat_gpu_power_w(reference: Reference) -> float:
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
     log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
+    skews = {name: context.skew_of(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
     logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
@@ -102,17 +104,15 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
         found = modelled_it_energy({**inputs, **draw}, context.profile, flat)
         return {"it_energy_kwh": found}
 
-    spread = uncertainty.propagate(energy, values, log_sds)["it_energy_kwh"]
-    return Offer(
-        pd.Series(energy(values)["it_energy_kwh"], index=frame.index),
-        log_sd=spread.log_sd,
-    )
+    spread = uncertainty.propagate(energy, values, log_sds, skews)["it_energy_kwh"]
+    found = pd.Series(energy(values)["it_energy_kwh"], index=frame.index)
+    return ranged(found, *spread.interval(found))
 
 
 def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
     found = _modelled(frame, context)
     values = found.values if context.profile.flat_gpu_power else found.values * np.nan
-    return Offer(values, "defaults/scope3_gpu_power_w", found.log_sd)
+    return replace(found, values=values, factor_id="defaults/scope3_gpu_power_w")
 
 
 def _metered(frame: pd.DataFrame, context: Context) -> Offer:
@@ -144,6 +144,7 @@ def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
     if context.profile.flat_gpu_power:
         gpus = gpus * np.nan
     log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
+    skews = {name: context.skew_of(name, frame.index) for name in POWER_INPUTS}
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         both = inputs["gpu_energy_kwh"] + rest_energy(inputs, context.profile)
@@ -151,10 +152,9 @@ def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
 
     values["gpu_energy_kwh"] = gpus
     log_sds["gpu_energy_kwh"] = context.log_sd_of("gpu_energy_kwh", frame.index)
-    spread = uncertainty.propagate(energy, values, log_sds)["it_energy_kwh"]
-    return Offer(
-        pd.Series(energy(values)["it_energy_kwh"], index=frame.index), log_sd=spread.log_sd
-    )
+    spread = uncertainty.propagate(energy, values, log_sds, skews)["it_energy_kwh"]
+    found = pd.Series(energy(values)["it_energy_kwh"], index=frame.index)
+    return ranged(found, *spread.interval(found))
 
 
 def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:

@@ -39,7 +39,7 @@ EVERY_RUN = "*"
 """`factors_key` of the rows on which any run may rest: the defaults, which hold all spreads."""
 
 
-OF_ALLOCATION = "defaults/gsd_disclosed"
+OF_ALLOCATION = "defaults/gsd_expectation"
 """Spread of expected counts of inferences, which comes in after the run."""
 
 

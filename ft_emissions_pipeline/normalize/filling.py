@@ -10,7 +10,7 @@ overwritten by an imputed one (invariant 5).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
 
 @dataclass(frozen=True)
 class Context:
-    """What rules may look at beside the runs; the last three grow as fields are filled."""
+    """What rules may look at beside the runs; the last four grow as fields are filled."""
 
     reference: Reference
     profile: Profile
@@ -35,12 +35,19 @@ class Context:
     log_sd: dict[str, pd.Series] = field(default_factory=dict)
     basis: dict[str, pd.Series] = field(default_factory=dict)
     rules: dict[str, pd.Series] = field(default_factory=dict)
+    skew: dict[str, pd.Series] = field(default_factory=dict)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
         if name not in self.log_sd:
             return np.zeros(len(index))
         return np.asarray(self.log_sd[name].reindex(index), dtype=float)
+
+    def skew_of(self, name: str, index: pd.Index) -> np.ndarray:
+        """Return how much wider a field filled before is above its value than below."""
+        if name not in self.skew:
+            return np.zeros(len(index))
+        return np.asarray(self.skew[name].reindex(index), dtype=float)
 
     def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
         """Return the logarithm of a geometric standard deviation of the defaults, as of some days."""
@@ -63,13 +70,37 @@ class Offer:
     """What a rule offers for rows with a gap: a value where it can tell, missing elsewhere.
 
     `factor_id` names the reference rows behind the value; without any, the rule itself, as a
-    convention of the methodology, is the factor.
+    convention of the methodology, is the factor. `log_sd` is the mean of the widths below and above
+    the value, `skew` what sets them apart (`uncertainty.interval`); `ranged` makes both of a row.
     """
 
     values: pd.Series
     factor_id: pd.Series | str | None = None
     log_sd: pd.Series | np.ndarray | float = 0.0
     note: pd.Series | str | None = None
+    skew: pd.Series | np.ndarray | float = 0.0
+
+
+def ranged(
+    values: pd.Series,
+    p05: object,
+    p95: object,
+    factor_id: pd.Series | str | None = None,
+    note: pd.Series | str | None = None,
+) -> Offer:
+    """Offer values whose own 5th and 95th percentiles are told, one number or one per value."""
+    middle, low, high = (np.asarray(each, dtype=float) for each in (values, p05, p95))
+    width = uncertainty.log_sd_of_interval(low, high)
+    skew = uncertainty.skew_of_interval(middle, low, high)
+    return Offer(values, factor_id, width, note, skew)
+
+
+def widened_to(offer: Offer, log_sd: np.ndarray) -> Offer:
+    """Widen what is narrower than this; one side stays as much wider than the other as it was."""
+    own = np.asarray(offer.log_sd, dtype=float)
+    wide = np.maximum(own, log_sd)
+    kept = np.divide(own, wide, out=np.ones_like(wide), where=wide > 0)
+    return replace(offer, log_sd=wide, skew=np.asarray(offer.skew, dtype=float) * kept)
 
 
 Answer = Callable[[pd.DataFrame, Context], Offer]
@@ -121,7 +152,8 @@ LOGGED_GSD = {
     "wue_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
     "grid_kgco2e_per_kwh": ("gsd_measured", "gsd_disclosed"),
     "electricity_water_l_per_kwh": ("gsd_measured", "gsd_disclosed"),
-    "expected_inferences_per_day": ("gsd_disclosed", "gsd_disclosed"),
+    "expected_inferences_per_day": ("gsd_expectation", "gsd_expectation"),
+    "expected_use_life_days": ("gsd_expectation", "gsd_expectation"),
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
@@ -180,8 +212,8 @@ def apply(
             column = pd.Series(index=frame.index, dtype=values.dtype)
         column.loc[taken] = values.to_numpy()
         frame[rule.field] = column
-        log_sd = _part(offer.log_sd, answered)
-        _remember(context, rule.field, frame.index, taken, log_sd, rule.basis)
+        log_sd, skew = (_part(each, answered) for each in (offer.log_sd, offer.skew))
+        _remember(context, rule.field, frame.index, taken, log_sd, rule.basis, skew)
         named = context.rules.setdefault(rule.field, pd.Series(index=frame.index, dtype="str"))
         named.loc[taken] = rule.name
         pieces.append(_piece(frame, rule, offer, taken, answered, context.reference))
@@ -198,7 +230,7 @@ def _piece(
     reference: Reference,
 ) -> pd.DataFrame:
     values = frame.loc[taken, rule.field]
-    low, high = _interval(values, _part(offer.log_sd, answered))
+    low, high = _interval(values, _part(offer.log_sd, answered), _part(offer.skew, answered))
     factor: object = f"methodology/{rule.name}"
     if offer.factor_id is not None:
         factor = _part(offer.factor_id, answered)
@@ -233,12 +265,19 @@ def _part(value: object, answered: pd.Series) -> object:
 
 
 def _remember(
-    context: Context, name: str, index: pd.Index, rows: pd.Index, log_sd: object, basis: object
+    context: Context,
+    name: str,
+    index: pd.Index,
+    rows: pd.Index,
+    log_sd: object,
+    basis: object,
+    skew: object = 0.0,
 ) -> None:
     if name not in context.log_sd:
-        context.log_sd[name] = pd.Series(0.0, index=index)
+        context.log_sd[name], context.skew[name] = (pd.Series(0.0, index=index) for _ in range(2))
         context.basis[name] = pd.Series(np.nan, index=index, dtype="str")
     context.log_sd[name].loc[rows] = log_sd
+    context.skew[name].loc[rows] = skew
     context.basis[name].loc[rows] = basis
 
 
@@ -297,11 +336,12 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
     return pieces
 
 
-def _interval(values: pd.Series, log_sd: object) -> tuple[object, object]:
+def _interval(values: pd.Series, log_sd: object, skew: object = 0.0) -> tuple[object, object]:
     """Return the percentiles of numbers, kept within what the column's declaration allows."""
     if not pd.api.types.is_float_dtype(values):
         return np.nan, np.nan
-    low, high = uncertainty.interval(values.to_numpy(), np.asarray(log_sd, dtype=float))
+    width, lean = (np.asarray(each, dtype=float) for each in (log_sd, skew))
+    low, high = uncertainty.interval(values.to_numpy(), width, lean)
     column = NORMALIZED_RUNS.column(str(values.name))
     return np.clip(low, column.minimum, None), np.clip(high, None, column.maximum)
 

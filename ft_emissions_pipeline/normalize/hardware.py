@@ -6,13 +6,23 @@ were and for how long (`duration.py`), energy (`energy.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_memory
 from ft_emissions_pipeline.normalize import machine
-from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
+from ft_emissions_pipeline.normalize.filling import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    ranged,
+    unknown_names,
+    widened_to,
+)
 from ft_emissions_pipeline.normalize.machine import NO_GPU
 from ft_emissions_pipeline.reference import (
     alternatives_log_sd,
@@ -104,11 +114,11 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 def _of_managed(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = managed_rows(frame, context)
-        log_sd: object = 0.0
-        if f"{column}_p05" in row:
-            log_sd = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
         note = None if column == "gpu_count" else _unknown_on_service(column, frame, context)
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd, note=note)
+        if f"{column}_p05" not in row:
+            return Offer(row[column], factor_id=row["factor_id"], note=note)
+        low, high = row[f"{column}_p05"], row[f"{column}_p95"]
+        return ranged(row[column], low, high, row["factor_id"], note)
 
     return offer
 
@@ -116,9 +126,7 @@ def _of_managed(column: str) -> Answer:
 def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
     """Leave runs alone that name several servers: the profile is of one job whose size nobody told."""
     offer = _of_managed("gpu_count")(frame, context)
-    return Offer(
-        offer.values.where(~(frame["server_count"] > 1)), offer.factor_id, offer.log_sd, offer.note
-    )
+    return replace(offer, values=offer.values.where(~(frame["server_count"] > 1)))
 
 
 def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
@@ -172,17 +180,6 @@ def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     return row.set_axis(["slots", "factor_id"], axis=1)
 
 
-def _between(
-    values: pd.Series,
-    low: pd.Series,
-    high: pd.Series,
-    factor_id: pd.Series | str | None = None,
-    note: pd.Series | None = None,
-) -> Offer:
-    """Offer values with their 5th and 95th percentile."""
-    return Offer(values, factor_id, uncertainty.log_sd_of_interval(low, high), note)
-
-
 def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
     """Take as many accelerators as hold what training keeps in memory, rounded up to a power of two.
 
@@ -210,7 +207,7 @@ def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
     least = count(frame["method"].fillna("qlora"), headroom.p05)
     slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
     whole = np.ceil(centre / slots) * slots
-    return _between(centre.where(known), least, whole, "defaults/training_memory_headroom")
+    return ranged(centre.where(known), least, whole, "defaults/training_memory_headroom")
 
 
 BYTES_PER_GB = 1e9
@@ -229,16 +226,21 @@ def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
     servers = frame["server_count"].fillna(1.0)
     more = default(context.reference, "server_count", frame["date"]).p95
     most = servers.where(frame["server_count"].notna(), more)
-    return _between(servers * slots, servers, most * slots, factor_id=row["factor_id"])
+    return ranged(servers * slots, servers, most * slots, factor_id=row["factor_id"])
 
 
 def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
-    """Take the share that a run's accelerators are of their host's; it may have held the whole."""
+    """Take the share that a run's accelerators are of their host's; it may have held the whole.
+
+    A machine in an office or at home is nobody else's at the same time.
+    """
     row = _slots(frame, context)
     share = frame["gpu_count"] / row["slots"]
-    wanted = (share > 0) & (share < 1) & (not context.profile.whole_servers)
-    spread = np.exp(-uncertainty.Z_95 * context.log_sd_of("gpu_count", frame.index))
-    return _between(
+    shared = ~machine.outside_data_centres(frame) & (not context.profile.whole_servers)
+    wanted = (share > 0) & (share < 1) & shared
+    width, lean = (of("gpu_count", frame.index) for of in (context.log_sd_of, context.skew_of))
+    spread, _ = uncertainty.interval(1.0, width, lean)
+    return ranged(
         share.where(wanted), share * spread, pd.Series(1.0, frame.index), row["factor_id"]
     )
 
@@ -246,59 +248,41 @@ def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
 def _one_server(frame: pd.DataFrame, context: Context) -> Offer:
     slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
     one = (frame["gpu_count"] <= slots).map({True: 1.0}).astype("float64")
-    return Offer(one, log_sd=_as_wide_as_gpus(frame, context))
+    return _as_wide_as_gpus(Offer(one), frame, context)
 
 
 def _servers_for_gpus(frame: pd.DataFrame, context: Context) -> Offer:
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
-    return Offer(
-        np.ceil(frame["gpu_count"] / slots), row["factor_id"], _as_wide_as_gpus(frame, context)
-    )
+    offer = Offer(np.ceil(frame["gpu_count"] / slots), row["factor_id"])
+    return _as_wide_as_gpus(offer, frame, context)
 
 
-def _as_wide_as_gpus(frame: pd.DataFrame, context: Context) -> np.ndarray:
-    """Return the spread of servers that are counted by accelerators: as wide as theirs."""
-    return context.log_sd_of("gpu_count", frame.index)
+def _as_wide_as_gpus(offer: Offer, frame: pd.DataFrame, context: Context) -> Offer:
+    """Give servers that are counted by accelerators the spread of these."""
+    width, lean = (of("gpu_count", frame.index) for of in (context.log_sd_of, context.skew_of))
+    return replace(offer, log_sd=width, skew=lean)
 
 
 def _managed_share(frame: pd.DataFrame, context: Context) -> Offer:
     row = _slots(frame, context)
     managed = frame["managed_service"].notna() & (row["slots"] > 0)
-    return Offer(
-        (frame["gpu_count"] / row["slots"]).where(managed),
-        row["factor_id"],
-        _as_wide_as_gpus(frame, context),
-    )
+    offer = Offer((frame["gpu_count"] / row["slots"]).where(managed), row["factor_id"])
+    return _as_wide_as_gpus(offer, frame, context)
 
 
 def _name_from(column: str) -> Answer:
     return lambda frame, _: Offer(frame[column])
 
 
-def _gpu_factor(column: str, target: str) -> Rule:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = take(context.reference, "gpus", frame["gpu_id"], [column], on=frame["date"])
-        log_sd = context.log_gsd("gsd_hardware_power", frame["date"])
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd)
-
-    return Rule(
-        target,
-        f"{target}_of_gpu",
-        Basis.REFERENCE,
-        f"{column} of the accelerator in gpus.csv",
-        offer,
-    )
-
-
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = take(context.reference, table, frame[id_column], [value, low, high], on=frame["date"])
-        log_sd = uncertainty.log_sd_of_interval(row[low], row[high])
+        offer = ranged(row[value], row[low], row[high], row["factor_id"])
         if table == "gpu_embodied":
             others = alternatives_log_sd(context.reference, table, frame[id_column])
-            log_sd = np.maximum(log_sd, others)
-        return Offer(row[value], factor_id=row["factor_id"], log_sd=log_sd)
+            return widened_to(offer, others)
+        return offer
 
     return offer
 
@@ -308,27 +292,55 @@ def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
         where={"method": "instance_share"}, on=frame["date"],
     )  # fmt: skip
-    log_sd = uncertainty.log_sd_of_interval(row["p05"], row["p95"])
     wanted = context.profile.instance_embodied_as_gpu
     values = row["embodied_kgco2e"] if wanted else row["embodied_kgco2e"] * np.nan
-    return Offer(values, factor_id=row["factor_id"], log_sd=log_sd)
+    return ranged(values, row["p05"], row["p95"], row["factor_id"])
 
 
-def _server_factor(column: str, target: str) -> Rule:
+RATIO_BEHIND = {
+    "idle_w": "gpu_idle_share",
+    "cpu_idle_w": "cpu_idle_share",
+    "memory_w": "memory_w_per_gb",
+}
+"""Power that a row derives where nobody measured it -> the default by which it does."""
+
+
+def _power(table: str, column: str, target: str) -> Rule:
+    """Take a power: with its own percentiles, with the default's by which it was derived, or alone."""
+    device = {"gpus": "gpu", "servers": "server"}[table]
+    own = [f"{column}_p05", f"{column}_p95"] if column == "host_idle_w" else []
+    basis = [f"{column}_basis"] if column in RATIO_BEHIND else []
+
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        row = take(context.reference, "servers", frame["server_id"], [column], on=frame["date"])
-        values = row[column] * frame["server_count"] if column == "cpu_count" else row[column]
-        power = context.log_gsd("gsd_hardware_power", frame["date"])
-        log_sd = 0.0 if column == "cpu_count" else power
-        return Offer(values, factor_id=row["factor_id"], log_sd=log_sd)
+        columns = [column, *own, *basis]
+        row = take(context.reference, table, frame[f"{device}_id"], columns, on=frame["date"])
+        value, factor = row[column], row["factor_id"]
+        if own:
+            return ranged(value, row[own[0]], row[own[1]], factor)
+        width = context.log_gsd("gsd_hardware_power", frame["date"])
+        low, high = uncertainty.interval(value, width)
+        if basis:
+            ratio = default(context.reference, RATIO_BEHIND[column], frame["date"])
+            derived = row[basis[0]] == "derived"
+            low = np.where(derived, value * ratio.p05 / ratio.value, low)
+            high = np.where(derived, value * ratio.p95 / ratio.value, high)
+            # The first row is the one that decides the spread.
+            factor = factor.mask(derived, ratio.factor_id + " " + factor)
+        return ranged(value, low, high, factor)
 
+    what = {"gpus": "accelerator", "servers": "server"}[table]
     return Rule(
         target,
-        f"{target}_of_server",
+        f"{target}_of_{device}",
         Basis.REFERENCE,
-        f"{column} of the server in servers.csv",
+        f"{column} of the {what} in {table}.csv",
         offer,
     )
+
+
+def _sockets(frame: pd.DataFrame, context: Context) -> Offer:
+    row = take(context.reference, "servers", frame["server_id"], ["cpu_count"], on=frame["date"])
+    return Offer(row["cpu_count"] * frame["server_count"], factor_id=row["factor_id"])
 
 
 def _without_gpu(target: str) -> Rule:
@@ -344,8 +356,7 @@ def _without_gpu(target: str) -> Rule:
 def _constant(parameter: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
-        log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
-        return Offer(pd.Series(row.value, index=frame.index), row.factor_id, log_sd)
+        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
 
     return offer
 
@@ -408,14 +419,11 @@ IDENTITY = (
 FACTORS = (
     *machine.FACTORS[-4:],
     *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
-    _gpu_factor("tdp_w", "gpu_max_w"),
-    _gpu_factor("idle_w", "gpu_idle_w"),
+    _power("gpus", "tdp_w", "gpu_max_w"),
+    _power("gpus", "idle_w", "gpu_idle_w"),
     *machine.FACTORS[:-4],
-    _server_factor("cpu_count", "cpu_count"),
-    _server_factor("cpu_max_w", "cpu_max_w"),
-    _server_factor("cpu_idle_w", "cpu_idle_w"),
-    _server_factor("host_idle_w", "host_idle_w"),
-    _server_factor("memory_w", "memory_w"),
+    Rule("cpu_count", "cpu_count_of_server", Basis.REFERENCE, "cpu_count of the server in servers.csv", _sockets),
+    *(_power("servers", name, name) for name in ("cpu_max_w", "cpu_idle_w", "host_idle_w", "memory_w")),
     Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE, "one accelerator's share of a whole instance (published profile)",
          _instance_share),
     Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.REFERENCE, "making of one accelerator, by precedence of the sources",

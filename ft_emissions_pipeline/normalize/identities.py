@@ -64,14 +64,15 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
             vague[doubtful],
         )
         of_kinds, of_variants = _log_sds_over(reference, field)
-        value = run_id.map(of["value"]).astype("str")
-        wide = value.map(_kinds(reference, identity)).map(of_kinds).fillna(of_kinds.max())
-        variant = value.map(_variant_family).map(of_variants).fillna(0.0)
+        named = run_id.map(of["value"]).astype("str")
+        wide = named.map(_kinds(reference, identity)).map(of_kinds).fillna(of_kinds.max())
+        variant = named.map(_variant_family).map(of_variants).fillna(0.0)
         extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
-        low, high = changed.loc[rows, "p05"], changed.loc[rows, "p95"]
-        log_sd = np.hypot(uncertainty.log_sd_of_interval(low, high), extra)
-        middle = np.sqrt((low * high).to_numpy(dtype=float))
-        changed.loc[rows, "p05"], changed.loc[rows, "p95"] = uncertainty.interval(middle, log_sd)
+        value = changed.loc[rows, "value"].astype(float)
+        below, above = uncertainty.widened(
+            value, changed.loc[rows, "p05"], changed.loc[rows, "p95"], extra
+        )
+        changed.loc[rows, "p05"], changed.loc[rows, "p95"] = value * below, value * above
         changed.loc[rows[guessed], "basis"] = Basis.DEFAULT
     return changed
 

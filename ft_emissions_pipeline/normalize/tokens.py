@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, ranged
 from ft_emissions_pipeline.reference import default
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.padding import (
@@ -129,11 +129,11 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
     # The trainer leaves embeddings out of the parameters, so the quotient is low by their share.
     share = default(context.reference, "embedding_share", frame["date"])
     tokens = tokens / (1 - share.value)
-    log_sd = np.hypot(
-        uncertainty.log_sd_of_interval(1 - share.p95, 1 - share.p05),
-        context.log_sd_of("model_parameters", frame.index),
-    )
-    return Offer(_at_least_unpadded(tokens, frame), share.factor_id, log_sd)
+    low, rest, high = 1 / (1 - share.p05), 1 / (1 - share.value), 1 / (1 - share.p95)
+    parameters = context.log_sd_of("model_parameters", frame.index)
+    below, above = uncertainty.widened(rest, low, high, parameters)
+    padded = _at_least_unpadded(tokens, frame)
+    return ranged(padded, padded * below, padded * above, share.factor_id)
 
 
 def _from_steps(frame: pd.DataFrame, context: Context) -> Offer:
@@ -152,8 +152,13 @@ def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
     row = default(context.reference, "tokens_padded_per_unpadded", frame["date"])
-    log_sd = uncertainty.log_sd_of_interval(row.p05, row.p95)
-    return Offer(frame["tokens_unpadded"] * row.value, row.factor_id, log_sd)
+    low, padded, high = (frame["tokens_unpadded"] * x for x in (row.p05, row.value, row.p95))
+    return ranged(padded, low, high, row.factor_id)
+
+
+def _from_packed(frame: pd.DataFrame, _: Context) -> Offer:
+    """Take packed sequences for full: what is left at their ends is a small share of the limit."""
+    return Offer(frame["tokens_unpadded"].where(frame["packing"].eq(True)))
 
 
 def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
@@ -166,8 +171,9 @@ def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
     length = default(context.reference, "sequence_length", frame["date"])
     tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
     steps = _from_steps(frame.assign(sequence_length=length.value), context).values
-    log_sd = uncertainty.log_sd_of_interval(length.p05, length.p95)
-    return Offer(steps.fillna(tokens), length.factor_id, log_sd)
+    padded = steps.fillna(tokens)
+    low, high = (padded * bound / length.value for bound in (length.p05, length.p95))
+    return ranged(padded, low, high, length.factor_id)
 
 
 def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
@@ -183,6 +189,8 @@ TOKENS = (
          "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
     Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
+    Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
+         "packed sequences hold hardly any padding: unpadded tokens", _from_packed),
     Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED, "unpadded tokens x the usual padding", _from_unpadded),
     Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED, "samples x epochs x sequence length", _from_samples),
     Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length", _from_usual_length),

@@ -97,7 +97,11 @@ def _walked(folder: Path) -> Iterator[tuple[Path, str]]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _skipped(Path(name)))
+        # Links last: what they lead to is found under its own name.
+        folders[:] = sorted(
+            (name for name in folders if not _skipped(Path(name))),
+            key=lambda name: (Path(here, name).is_symlink(), name),
+        )
         for name in sorted(files):
             if not _skipped(Path(name)):
                 file = Path(here, name)

@@ -37,7 +37,7 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Content
 
-RUN_COLUMNS = (*RUN_FIELDS, "repairs", "source_record")
+RUN_COLUMNS = (*RUN_FIELDS, "repairs", "mark", "source_record")
 USAGE_COLUMNS = (
     "date", "model_name", "model_version", "inferences", "hours", "repairs", "source_record",
 )  # fmt: skip
@@ -60,6 +60,7 @@ REASONS: dict[str, str] = {
     "broken_json": "the text is not valid JSON",
     "broken_parquet": "the file is not valid Parquet",
     "broken_yaml": "the text is not valid YAML, or uses what the readers refuse",
+    "configuration_of_no_run": "a configuration beside and below which there is no run",
     "cannot_open": "the file cannot be opened",
     "date_in_future": "the day lies in the future",
     "duplicated_header": "a column name stands twice in the header",

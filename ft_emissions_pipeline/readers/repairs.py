@@ -52,12 +52,15 @@ REPAIRS: dict[str, str] = {
     "no_text_tokens": "the input was no text; its counts of tokens were not used",
     "odd_value_left_out": "a field held what cannot be; it was left out and the run kept",
     "one_epoch_assumed": "the number of epochs is not logged; one was counted",
+    "one_machine_counted_once": "several trackers measured one machine at one time (host, GPUs, time and energy say the same); one counts",
     "one_of_several_instances_counted": "several instances were used of which the hardware is not known; one was counted",
     "other_calls_left_out": "calls that ran no model (fetching, listing, batches, health checks) are not counted",
     "other_stages_included": "the figures include stages other than training",
     "overlapping_count_left_out": "a count that overlaps another in part was left out, so hours may be missing",
     "padding_not_stated": "the log does not say whether padding is in the token count; it was taken to be",
     "parameters_not_in_billions": "parameters were too many to be billions and were read as a plain number",
+    "perhaps_one_machine": "another log may have measured the same machine at the same time; both count, so energy may count twice",
+    "prediction_of_tracker": "the tracker saw fewer epochs than were planned; its prediction for all was taken",
     "pue_may_be_included": "the energy may include the data centre's PUE, which the log does not state",
     "pue_taken_out": "the tracker had multiplied its energy by the PUE; that was undone, as PUE is applied later",
     "queueing_included": "the time includes waiting for hardware, which the log does not set apart",
@@ -80,6 +83,7 @@ REPAIRS: dict[str, str] = {
     "time_of_last_session_left_out": "the log's time is that of the last session only; it was not used",
     "token_lengths_not_found": "the file that token_lengths names is not there or holds no lengths",
     "validation_tokens_included": "the token count includes those of validation",
+    "windows_summed": "windows of measurement one behind the other were added up; inner ones repeat them and do not count",
     "warm_pool_left_out": "time for which a warm pool was kept is not counted",
 }
 """Word of a column `repairs`, up to its colon -> what it means."""

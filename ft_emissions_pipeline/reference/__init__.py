@@ -13,8 +13,8 @@ row hashes, and over the token-time model fitted on them, is the version that re
     found.py         what a name was found to stand for
     places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
-    own.py           your own grid factors, out of the files that you have
-    last_good.py     what stays in force while newer tables are refused
+    own_grid.py      your own grid factors, out of the files that you have
+    in_force.py      what stays in force while newer tables are refused
     difference.py    what moved between two folders
 
 Keep out: the factors themselves (CSV files in `reference_data/`), every choice between factors

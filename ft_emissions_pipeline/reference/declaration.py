@@ -95,6 +95,7 @@ HIGHEST_GRAMS = 2500
 """Grams per kWh above which no grid lies: lignite in old plants emits about 1500."""
 _GPU = _text("gpu_id", "Accelerator.", refers="gpus")
 _SERVER = _text("server_id", "Server.", refers="servers")
+EVIDENCE = ("measured", "modelled", "derived")
 HOST_CLASSES = (
     "data_centre", "workstation", "desktop_card", "laptop_card", "soc", "tpu", "other_accelerator",
 )  # fmt: skip
@@ -126,7 +127,7 @@ TABLES: dict[str, FactorTable] = {
         _number("memory_gb", "GB", 1, 2000, "Memory of the device.", empty=True),
         _number("tdp_w", "W", 10, 3000, "Power at full load: thermal design power or power limit."),
         _number("idle_w", "W", 1, 500, "Power without a load."),
-        _text("idle_w_basis", "Kind of evidence.", allowed=("measured", "modelled", "derived")),
+        _text("idle_w_basis", "Kind of evidence.", allowed=EVIDENCE),
         _number("peak_16bit_tflops", "TFLOP/s", 0.05, 10000, "Dense matrix peak, FP16 or BF16, FP32 accumulation.", empty=True),
         _number("peak_32bit_tflops", "TFLOP/s", 0.1, 1000, "FP32 peak outside matrix units.", empty=True),
         _number("peak_fp8_tflops", "TFLOP/s", 1, 20000, "Dense matrix peak, FP8; empty where it has no units for it.", empty=True),
@@ -178,14 +179,19 @@ TABLES: dict[str, FactorTable] = {
         _whole("cpu_count", "CPU", 1, 16, "Sockets."),
         _number("cpu_max_w", "W", 10, 1000, "Power of one CPU at full load."),
         _number("cpu_idle_w", "W", 1, 400, "Power of one CPU at rest."),
+        _text("cpu_idle_w_basis", "Kind of evidence; derived: the default share of its maximum.", allowed=EVIDENCE),
         _number("host_idle_w", "W", 5, 5000, "Boards, fans, network and disks at rest, without CPU, memory and GPU."),
+        *_interval("W", 10000, "host_idle_w_"),
+        _text("host_idle_w_basis", "Kind of evidence.", allowed=EVIDENCE),
         _number("memory_gb", "GB", 4, 20000, "Main memory."),
         _number("memory_w", "W", 0.5, 5000, "Power of the main memory."),
+        _text("memory_w_basis", "Kind of evidence; derived: the default power per gigabyte.", allowed=EVIDENCE),
         _number("embodied_kgco2e", "kgCO2e", 10, 20000, "Carbon of making it, without GPUs."),
         *_interval("kgCO2e", 40000, "embodied_"),
         _number("embodied_water_l", "L", 10, 20000, "Water of making its CPUs."),
         *_interval("L", 60000, "water_")),
-        intervals=(("embodied_p05", "embodied_kgco2e", "embodied_p95"),
+        intervals=(("host_idle_w_p05", "host_idle_w", "host_idle_w_p95"),
+                   ("embodied_p05", "embodied_kgco2e", "embodied_p95"),
                    ("water_p05", "embodied_water_l", "water_p95"))),
     "instances": FactorTable("a type of cloud instance", ("provider", "instance_type"), (
         _text("provider", "Cloud provider."),

@@ -52,7 +52,7 @@ RUNS_ADVISED, MODELS_ADVISED = 200, 100
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
 LANDED = (
-    "source_uri", "source_record", "run_id", "join_note", "content_hash", "content", "records",
+    "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format", "content", "records",
     "merged", "quarantined",
 )  # fmt: skip
 BASIS_COUNTS = ("field", "basis", "rule", "runs")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ft_emissions_pipeline.landing.join import candidates_of
+from ft_emissions_pipeline.landing.join import notes_of
 from ft_emissions_pipeline.ledger.unused import UNUSED
 from ft_emissions_pipeline.normalize import IDENTITY_OF, RULES, UNCOMPUTABLE
 from ft_emissions_pipeline.normalize.filling import IMPUTED
@@ -163,12 +163,13 @@ def _distinct(cell: str) -> list[str]:
 
 
 def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the records that may be of one run with several others, and with which.
+    """Return the records that may be of one run or one machine with others, and with which.
 
     Returns
     -------
     list of dict
-        run_id, source_uri, source_record, candidates (run ids), more (how many are not named).
+        run_id, source_uri, source_record, word (of `REPAIRS`), meaning, candidates (run ids), more (how
+        many are not named).
     """
     noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
     return [
@@ -176,10 +177,20 @@ def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
             "run_id": row.run_id,
             "source_uri": row.source_uri,
             "source_record": row.source_record,
-            **dict(zip(("candidates", "more"), candidates_of(row.join_note), strict=True)),
+            "word": word,
+            "meaning": REPAIRS[word],
+            "candidates": named,
+            "more": more,
         }
         for row in noted.itertuples(index=False)
+        for word, named, more in notes_of(row.join_note)
     ]
+
+
+def other_files(landed: pd.DataFrame) -> list[tuple[str, int]]:
+    """Return the kinds of files that tell nothing of a run, and how many there are of each."""
+    counted = landed.loc[landed["content"] == "other", "source_format"].value_counts().sort_index()
+    return [(str(kind), int(n)) for kind, n in counted.items()]
 
 
 def landed_records(landed: pd.DataFrame) -> dict[str, int]:

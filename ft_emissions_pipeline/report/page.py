@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ft_emissions_pipeline import methodology
 from ft_emissions_pipeline.analysis import disclosed, study
+from ft_emissions_pipeline.landing.missing import lacking
 from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.report import charts, figures, formatting, notices
 from ft_emissions_pipeline.report.data import ReportData
@@ -108,6 +109,10 @@ def page(data: ReportData) -> str:
         bases=BASES,
         refusals=notices.refusals(data.quarantine, REASON_EXAMPLES),
         landed=notices.landed_records(data.landed),
+        other_files=notices.other_files(data.landed),
+        lacking=lacking(set(data.landed["content"]), len(data.run_impacts))
+        if len(data.landed)
+        else [],
         compared=compared.head(COMPARED_SHOWN).to_dict("records"),
         all_compared=len(compared),
         compared_sums=compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),

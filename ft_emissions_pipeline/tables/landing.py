@@ -25,15 +25,16 @@ from ft_emissions_pipeline.tables.words import (
     HAND_ON,
     METHODS,
     METHODS_OF_SHARING,
+    SOFTWARE,
     Content,
     Event,
     Instrument,
     values,
 )
 
-EARLIEST = pd.Timestamp("2018-01-01", tz="UTC")
-"""First day of the tables, and of the grid intensities. BERT, with which fine-tuning began, is of
-October 2018; an earlier instant is a wrong unit or a wrong clock."""
+EARLIEST = pd.Timestamp("2016-01-01", tz="UTC")
+"""First day of the tables: common hardware and grid intensities reach back to it. Networks were
+fine-tuned on others' weights before BERT; an earlier instant is a wrong unit or a wrong clock."""
 
 
 # One row of `runs`, as it was logged or disclosed. The order is the order of reading: what was
@@ -93,9 +94,13 @@ FIELDS_OF_RUNS = (
     number("gradient_accumulation", "", "Forward passes per optimiser step.", maximum=1e6),
     number("world_size", "", "Devices that each took a batch of their own in every step.", maximum=1e6),
     Column("gradient_checkpointing", "boolean", "Whether activations were recomputed."),
+    Column("packing", "boolean", "Whether examples were packed into sequences of full length."),
     text("precision", "Number format of the arithmetic: fp32, tf32, fp16, bf16, fp8."),
     number("lora_rank", "", "Rank of the low-rank adapter.", maximum=1e5),
     number("model_parameters", "", "Parameters of the base model.", minimum=1e4, maximum=1e14),
+    number("active_parameters", "", "Parameters of the base model that each token passes, where it is a mixture of experts.",
+           minimum=1e4, maximum=1e14),
+    text("software", "Software that ran the training; of several built on each other the outermost.", allowed=SOFTWARE),
     number("train_flop", "FLOP", "Floating-point operations of the training.", maximum=1e28),
     number("gpu_energy_kwh", "kWh", "Energy of the accelerators, PUE taken out."),
     number("cpu_energy_kwh", "kWh", "Energy of the CPUs, PUE taken out."),
@@ -150,6 +155,7 @@ LANDING_INDEX = Table(
         instant("ended_at", "When the run ended."),
         number("reserved_s", "s", "Time for which the hardware was reserved."),
         number("active_s", "s", "Time in which the hardware computed."),
+        text("mark", "By what the reader tells records of one run or one machine, in its own words."),
         Column("date", "date", "UTC day of the joined run, of the usage or of the telemetry.", unit="UTC day"),
         Column("records", "integer", "Records read from the whole file.", required=True, minimum=0),
         Column("merged", "integer", "Of these, records that repeat another one in the file.", required=True, minimum=0),
@@ -170,6 +176,7 @@ RUNS = Table(
         text("origins", "For a run joined of several records: JSON of field -> [basis, file#record]. "
               "Empty for a single record, whose format tells the basis."),
         text("repairs", "Repairs made in reading, separated by spaces."),
+        text("mark", "By what the reader tells records of one run or one machine, in its own words."),
         *SOURCE_OF_RUNS,
     ),
     key=("run_id",),

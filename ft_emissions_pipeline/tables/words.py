@@ -50,6 +50,22 @@ class Method(StrEnum):
     DISTILLATION = "distillation"
 
 
+class Software(StrEnum):
+    """Software that ran a training; of several built on each other the outermost."""
+
+    HF_TRAINER = "hf_trainer"
+    TRL = "trl"
+    AXOLOTL = "axolotl"
+    UNSLOTH = "unsloth"
+    LLAMA_FACTORY = "llama_factory"
+    TORCHTUNE = "torchtune"
+    TORCHTITAN = "torchtitan"
+    NEMO_MEGATRON = "nemo_megatron"
+    DEEPSPEED = "deepspeed"
+    MAXTEXT = "maxtext"
+    PLAIN_LOOP = "plain_loop"
+
+
 class Event(StrEnum):
     """What `models.yaml` tells of a model."""
 
@@ -146,9 +162,35 @@ class Cause(StrEnum):
 
 
 Content = Literal[
-    "runs", "usage", "telemetry", "mapping", "token_lengths", "events", "other", "unreadable"
-]  # fmt: skip
-"""What a landed file holds; each reader states its own. Other: by its kind, nothing of a run."""
+    "runs",
+    "configuration",
+    "usage",
+    "telemetry",
+    "mapping",
+    "token_lengths",
+    "events",
+    "other",
+    "unreadable",
+]
+"""What a landed file holds; each reader states its own. Other: by its kind, nothing of a run. The rows of a configuration are no runs: they
+complete the runs of a folder, which is their run_id."""
+
+
+BUILT_ON = {
+    "trl": ("hf_trainer",),
+    "axolotl": ("hf_trainer", "trl"),
+    "unsloth": ("hf_trainer", "trl"),
+    "llama_factory": ("hf_trainer", "trl"),
+}
+"""Software -> that on which it is built: a log of the latter does not contradict a name of the former."""
+
+
+KINDS_OF = {
+    "lora": ("adapter",),
+    "qlora": ("adapter", "lora"),
+    "dpo": ("adapter", "lora", "qlora", "full"),
+}
+"""Method -> methods of which it is a kind, or which it uses."""
 
 
 def values(words: type[StrEnum]) -> tuple[str, ...]:
@@ -158,6 +200,7 @@ def values(words: type[StrEnum]) -> tuple[str, ...]:
 
 BASES = values(Basis)
 METHODS = values(Method)
+SOFTWARE = values(Software)
 METHODS_OF_SHARING = values(Sharing)
 HAND_ON = values(HandOn)
 PERIODS = values(Period)

@@ -146,7 +146,7 @@ def conserved():
             words = " ".join(frame["repairs"].dropna()).split()
             assert {word.partition(":")[0] for word in words} <= set(REPAIRS)
         assert reading.quarantine["reason"].notna().all()
-        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "source_record"}
+        assert set(reading.runs) <= {*RUN_FIELDS, "repairs", "mark", "source_record"}
         assert reading.runs["run_id"].notna().all()
         assert reading.quarantine["raw"].fillna("").str.len().le(500).all()
         return reading
@@ -392,6 +392,44 @@ def service_file():
     return text
 
 
+SEEDS_OF_DATA = (
+    "configurations/axolotl.yml",
+    "configurations/llama_factory.yaml",
+    "configurations/torchtune.yaml",
+    "configurations/accelerate.yaml",
+    "configurations/ds_z2.json",
+    "configurations/config.json",
+    "field_cases/hf_folder/adapter_config.json",
+    "field_cases/hf_folder/README.md",
+    "field_cases/cc_json/emissions.json",
+    "field_cases/openai_usage_csv/activity.csv",
+    "field_cases/mlflow_one/mlruns/0/0123456789abcdef0123456789abcdef/meta.yaml",
+    "field_cases/mlflow_one/mlruns/0/0123456789abcdef0123456789abcdef/metrics/train_runtime",
+    "run_folders/hub/wandb/run-20260302_095950-ab12cd34/files/wandb-metadata.json",
+    "run_folders/hub/wandb/run-20260302_095950-ab12cd34/files/wandb-summary.json",
+    "run_folders/hub/wandb/run-20260302_095950-ab12cd34/files/config.yaml",
+    "run_folders/hub/runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0",
+    "consoles/unsloth_and_trainer.log",
+    "consoles/codecarbon_two_trackers_over_midnight.out",
+    "consoles/mlperf.out",
+    "trackers/two_gpus_carbontracker_output.log",
+    "trackers/windows_within_windows.csv",
+    "trackers/impacttracker/data.json",
+    "trackers/kepler_idle_and_dynamic.json",
+    "trackers/openai_fine_tune_of_the_first_api.json",
+    "slurm/sacct.json",
+    "usage_exports/langfuse.jsonl",
+    "usage_exports/helicone.csv",
+    "usage_exports/openrouter_days.json",
+    "usage_exports/azure_monitor.json",
+    "usage_exports/vertex_endpoint.json",
+    "usage_exports/open_telemetry_spans.json",
+    "usage_exports/open_telemetry_totals.jsonl",
+    "usage_exports/tgi.json",
+)
+"""Good files of tests/data that stand for a format, or for another of its shapes."""
+
+
 @pytest.fixture(scope="session")
 def seeds(emissions_csv):
     """One good file per format: uri -> bytes; the ground for mutations."""
@@ -435,10 +473,31 @@ def seeds(emissions_csv):
         **{
             f"jobs/{path.name}": path.read_bytes() for path in MANAGED_SERVICES.glob("*_job_*.json")
         },
+        **{uri: (DATA / uri).read_bytes() for uri in SEEDS_OF_DATA},
     }
 
 
 DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture(scope="session")
+def landed_file():
+    """Return the bytes of a file of tests/data, by its path there."""
+    return lambda uri: (DATA / uri).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def console():
+    """Return the text of a console of tests/data, by its file's name."""
+    return lambda name: (DATA / "consoles" / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def field_case():
+    """Return the folder of a field case: small inputs after public files, by the case's name."""
+    return lambda name: DATA / "field_cases" / name
+
+
 LARGEST = 20_000
 """Bytes of a fixture up to which it is a seed: most of a large one is more of the same."""
 
@@ -450,7 +509,8 @@ def all_seeds(seeds):
     for path in sorted(DATA.rglob("*")):
         if path.is_file() and path.stat().st_size <= LARGEST:
             data = path.read_bytes()
-            if data.strip() and read_bytes(data, path.name, Settings(now=NOW))[1]:
+            reading, known = read_bytes(data, path.name, Settings(now=NOW))
+            if data.strip() and known and reading.content != "other":
                 found[path.relative_to(DATA).as_posix()] = data
     return {**found, **seeds}
 
@@ -480,7 +540,7 @@ def broken_folder(tmp_path, emissions_csv):
         "blob.dat": (b"\x89\r\n\x1a\n\x00\x00\x00\rIHDR", "binary_file"),
         "a/trainer_state.json": ('{"global_step": 3, "log_hist', "broken_json"),
         "b/trainer_state.json": ("[" * 100_000, "too_deep"),
-        "c/train_results.json": (json.dumps([FINAL_LOG]), "wrong_shape"),
+        "c/train_results.json": (json.dumps([{"loss": 1.0, "step": 1}]), "wrong_shape"),
         "d/all_results.json": ('{"eval_loss": 0.3, "eval_runtime": 4.0}', "no_training"),
         "e/trainer_state.json": ('{"global_step": 1, "epoch": NaN}', "not_a_number"),
         "failed.json": (json.dumps({**BEDROCK_JOB, "status": "Failed"}), "failed_job"),

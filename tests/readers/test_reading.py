@@ -110,7 +110,7 @@ def test_planted_secrets_get_out_of_no_file(seeds, tmp_path, kind):
     planted, secret = SECRETS[kind]
     said = []
     for uri, content in seeds.items():
-        text = content.decode()
+        text = content.decode("utf-8", errors="replace")
         words = [
             "support-bot",
             "Llama 2",

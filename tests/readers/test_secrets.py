@@ -57,8 +57,18 @@ HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 """Keys under which logs name machines; a machine's name is known by nothing else."""
 
 
+OF_NUMBERS = {
+    "adapter_config", "axolotl_config", "card_header", "carbontracker", "console", "langfuse", "launch_config", "openrouter",
+    "tensorboard", "torchtune_config", "training_args", "wandb_run",
+}  # fmt: skip
+"""Formats full of texts of which the reader takes one or two, and passes the others over."""
+
+
 def planted(data, uri):
     """Yield the file once for each of its texts, that text replaced or extended by the secrets."""
+    if b"\0" in data:
+        # Lengths stand before the texts of a binary file; one that is replaced breaks it.
+        return
     text = data.decode()
     if uri.endswith((".json", ".jsonl", ".ndjson")):
         yield from _in_json(text)
@@ -148,7 +158,7 @@ def test_no_text_of_any_format_lets_a_secret_through(seeds_of, source_format):
             removed += "[removed" in said
     assert not leaks, [(uri, kind) for uri, kind, _ in leaks]
     # Much of what was tried came so far that it had to be taken out.
-    assert removed > tried / 4
+    assert removed > tried / 4 or source_format in OF_NUMBERS
 
 
 @pytest.fixture

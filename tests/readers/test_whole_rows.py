@@ -21,7 +21,7 @@ ROWS = {
         # An hour, counted back from its end.
         "started_at": at("2026-03-01T11:00"), "ended_at": at("2026-03-01T12:00"), "reserved_s": 3600, "active_s": 3600,
         "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 4, "country_iso3": "FRA",
-        "gpu_energy_kwh": 0.5, "cpu_energy_kwh": 0.25, "ram_energy_kwh": 0.25, "it_energy_kwh": 1.0, "disclosed_kgco2e": 0.06,
+        "gpu_energy_kwh": 0.5, "cpu_energy_kwh": 0.25, "ram_energy_kwh": 0.25, "it_energy_kwh": 1.0, "on_cloud": False, "disclosed_kgco2e": 0.06,
     },
     ("eco2ai", "emission.csv", "runs"): {
         "run_id": "run-a", "model_name": "support-bot", "source_record": "2", "location": "FR",
@@ -32,12 +32,13 @@ ROWS = {
     },
     ("hugging_face", "run/trainer_state.json", "runs"): {
         "run_id": "run", "source_record": "1", "reserved_s": 1800, "active_s": 1800, "tokens_padded": 48123,
-        "steps": 300, "epochs": 3, "micro_batch_size": 8, "train_flop": 2.5e15, "repairs": "padding_not_stated",
+        "steps": 300, "epochs": 3, "micro_batch_size": 8, "train_flop": 2.5e15, "software": "hf_trainer",
+        "repairs": "padding_not_stated",
     },
     ("llama_factory", "run/trainer_log.jsonl", "runs"): {
         # A day and twenty minutes.
         "run_id": "run", "source_record": "1", "reserved_s": 87600, "active_s": 87600, "tokens_padded": 2000,
-        "steps": 20, "epochs": 2, "repairs": "padding_not_stated",
+        "steps": 20, "epochs": 2, "software": "llama_factory", "repairs": "padding_not_stated",
     },
     ("boamps", "boamps_report.json", "runs"): {
         "run_id": "boamps_report.json#1", "source_record": "1", "base_model": "Llama 2", "model_parameters": 13e9,
@@ -202,6 +203,11 @@ ROWS = {
         # 70.07, 71.07 and 72.07 W, ten seconds apart.
         "energy_kwh": (70.57 + 71.57) * 10 / 3.6e6,
     },
+    ("gpu_log", "gpu_log.csv", "telemetry"): {
+        "source_record": "2", "kind": "gpu", "device": "0",
+        # 300 W over ten seconds.
+        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:10"), "energy_kwh": 3000 / 3.6e6,
+    },
     ("meter", "meter.csv", "telemetry"): {
         "source_record": "2", "kind": "meter", "device": "meter",
         "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:01"), "energy_kwh": 1.0,
@@ -233,6 +239,125 @@ ROWS = {
     ("model_events", "models.yaml", "events"): {
         "source_record": "bot", "model_name": "bot", "event": "declared", "team": "a",
     },
+    ("codecarbon_json", "field_cases/cc_json/emissions.json", "runs"): {
+        "run_id": "00000000-0000-4000-8000-000000000001", "source_record": "1", "model_name": "demo",
+        "started_at": at("2026-03-02T11:00"), "ended_at": at("2026-03-02T12:00"), "reserved_s": 3600, "active_s": 3600,
+        "gpu_model": "NVIDIA GeForce GTX 1080", "gpu_count": 1, "location": "ile-de-france, France", "country_iso3": "FRA", "cpu_utilization": 0.4,
+        "cpu_model": "Intel(R) Core(TM) i7", "operating_system": "Linux", "on_cloud": False,
+        "gpu_energy_kwh": 0.3, "cpu_energy_kwh": 0.05, "ram_energy_kwh": 0.02, "it_energy_kwh": 0.37, "disclosed_kgco2e": 0.1,
+    },
+    ("carbontracker", "trackers/two_gpus_carbontracker_output.log", "runs"): {
+        "run_id": "trackers/two_gpus", "source_record": "1", "ended_at": at("2026-03-02T10:10:02"),
+        # The prediction for three epochs: 1800 s, 30 g.
+        "reserved_s": 1800, "active_s": 1800, "epochs": 3, "it_energy_kwh": 0.5247, "disclosed_kgco2e": 0.03,
+        "repairs": "pue_may_be_included prediction_of_tracker",
+    },
+    ("zeus", "trackers/windows_within_windows.csv", "runs"): {
+        "run_id": "trackers/windows_within_windows", "source_record": "3",
+        # Ten minutes and five.
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:15"), "reserved_s": 900, "active_s": 900,
+        "gpu_count": 2, "gpu_energy_kwh": 540e3 / 3.6e6, "repairs": "windows_summed",
+    },
+    ("impact_tracker", "trackers/impacttracker/data.json", "runs"): {
+        "run_id": "trackers/impacttracker", "source_record": "1", "started_at": at("2026-03-02T10:00"),
+        "ended_at": at("2026-03-02T10:10"), "reserved_s": 600, "active_s": 600, "gpu_utilization": 0.8,
+        # 300 W and 60 W over ten minutes.
+        "gpu_energy_kwh": 0.05, "cpu_energy_kwh": 0.01,
+    },
+    ("wandb_run", "run_folders/hub/wandb/run-20260302_095950-ab12cd34/files/wandb-metadata.json", "runs"): {
+        "run_id": "ab12cd34", "source_record": "1", "job_id": "4711", "host": hashed_host("node-a"),
+        "started_at": at("2026-03-02T09:59:50"), "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 2,
+        "base_model": "meta-llama/Llama-2-7b-hf", "micro_batch_size": 4, "precision": "bf16",
+    },
+    ("tensorboard", "run_folders/hub/runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0", "runs"): {
+        "run_id": "run_folders/hub/runs/Mar02_10-00-00_node-a", "source_record": "1", "host": hashed_host("node-a"),
+        # The last figures were logged ten minutes after the training began.
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "reserved_s": 600, "active_s": 600,
+        "tokens_padded": 400_000, "steps": 100, "epochs": 1, "train_flop": pytest.approx(1e16, rel=1e-6),
+        "base_model": "meta-llama/Llama-2-7b-hf", "model_parameters": 6_738_415_616, "micro_batch_size": 4,
+        "gradient_accumulation": 2, "gradient_checkpointing": True, "precision": "bf16", "software": "hf_trainer",
+        "repairs": "padding_not_stated",
+    },
+    ("mlflow_run", "field_cases/mlflow_one/mlruns/0/0123456789abcdef0123456789abcdef/meta.yaml", "runs"): {
+        "run_id": "0123456789abcdef0123456789abcdef", "source_record": "1",
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "reserved_s": 600,
+    },
+    ("openai_fine_tunes", "trackers/openai_fine_tune_of_the_first_api.json", "runs"): {
+        "run_id": "ft-AF1WoRqd3aJAHsqc9NY7iL8F", "source_record": "1", "model_name": "curie:ft-acmeco-2021-03-03-21-44-20",
+        "base_model": "curie", "managed_service": "OpenAI", "epochs": 4,
+        # 1614807356 is 18689 days and 77756 s: 2021-03-03 at 21:35:56; 508 s later it succeeded.
+        "started_at": at("2021-03-03T21:35:56"), "ended_at": at("2021-03-03T21:44:24"), "reserved_s": 508,
+    },
+    ("console", "consoles/unsloth_and_trainer.log", "runs"): {
+        "run_id": "consoles/unsloth_and_trainer", "source_record": "1", "reserved_s": 600, "active_s": 600,
+        "tokens_padded": 200_000, "steps": 125, "epochs": 1, "samples": 1000, "micro_batch_size": 2,
+        "gradient_accumulation": 4, "software": "axolotl",
+    },
+    ("joule_counters", "trackers/kepler_idle_and_dynamic.json", "telemetry"): {
+        "source_record": "1.1", "kind": "gpu", "device": "0", "host": hashed_host("node-a"),
+        # 150 kJ dynamic and 30 kJ idle.
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "energy_kwh": 0.05,
+    },
+    ("adapter_config", "field_cases/hf_folder/adapter_config.json", "runs"): {
+        "run_id": "field_cases/hf_folder", "source_record": "1", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora",
+        "lora_rank": 8,
+    },
+    ("card_header", "field_cases/hf_folder/README.md", "runs"): {
+        "run_id": "field_cases/hf_folder", "source_record": "1", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora",
+    },
+    ("training_args", "configurations/llama_factory.yaml", "runs"): {
+        "run_id": "configurations", "source_record": "1", "base_model": "Qwen/Qwen2.5-7B", "method": "full",
+        "micro_batch_size": 4, "gradient_accumulation": 1, "epochs": 3, "sequence_length": 12000, "precision": "bf16",
+        "software": "llama_factory",
+    },
+    ("axolotl_config", "configurations/axolotl.yml", "runs"): {
+        "run_id": "configurations", "source_record": "1", "base_model": "NousResearch/Llama-2-7b-hf", "method": "qlora",
+        "lora_rank": 32, "micro_batch_size": 1, "gradient_accumulation": 4, "epochs": 6, "sequence_length": 2048,
+        "packing": True, "gradient_checkpointing": True, "software": "axolotl",
+    },
+    ("torchtune_config", "configurations/torchtune.yaml", "runs"): {
+        "run_id": "configurations", "source_record": "1", "base_model": "Llama-2-7b-hf", "method": "lora", "lora_rank": 8,
+        "micro_batch_size": 2, "gradient_accumulation": 64, "epochs": 1, "sequence_length": 4096, "packing": True,
+        "precision": "bf16", "gradient_checkpointing": True, "software": "torchtune",
+    },
+    ("launch_config", "configurations/accelerate.yaml", "runs"): {
+        "run_id": "configurations", "source_record": "1", "precision": "fp16", "world_size": 8,
+    },
+    ("model_config", "configurations/config.json", "runs"): {
+        "run_id": "configurations", "source_record": "1", "base_model": "mistralai/Mixtral-8x7B-v0.1",
+        "model_parameters": 46_702_792_704, "active_parameters": 12_879_925_248,
+    },
+    ("openai_usage_csv", "field_cases/openai_usage_csv/activity.csv", "usage"): {
+        "date": pd.Timestamp("2026-03-02"), "source_record": "2", "inferences": 120,
+        "model_name": scrubbed("ft:gpt-4o-mini-2024-07-18:org::x"),
+        "covers_from": at("2026-03-02T00:00"), "covers_to": at("2026-03-03T00:00"),
+    },
+    ("openrouter", "usage_exports/openrouter_days.json", "usage"): {
+        "date": pd.Timestamp("2026-03-02"), "source_record": "1.1", "model_name": "acme/support-bot-2026", "inferences": 5,
+        "covers_from": at("2026-03-02T00:00"), "covers_to": at("2026-03-03T00:00"),
+    },
+    ("langfuse", "usage_exports/langfuse.jsonl", "usage"): {
+        # Two in the hour from ten, none in that of the failure.
+        "date": pd.Timestamp("2026-03-02"), "source_record": "2", "model_name": "support-bot", "inferences": 2,
+        "covers_from": at("2026-03-02T10:00:00.1"), "covers_to": at("2026-03-02T11:00:00.000001"),
+        "hours": " ".join("2" if hour == 10 else "0" for hour in range(24)), "repairs": "failed_requests_left_out",
+    },
+    ("helicone", "usage_exports/helicone.csv", "usage"): {
+        "date": pd.Timestamp("2026-03-02"), "source_record": "2", "model_name": "support-bot-01", "inferences": 1,
+        "covers_from": at("2026-03-02T10:00"), "covers_to": at("2026-03-02T10:40:00.000001"),
+        "hours": " ".join("1" if hour == 10 else "0" for hour in range(24)),
+        "repairs": "cached_answers_left_out failed_requests_left_out",
+    },
+    ("open_telemetry", "usage_exports/open_telemetry_spans.json", "usage"): {
+        "date": pd.Timestamp("2026-03-02"), "source_record": "1.2", "model_name": "support-bot", "inferences": 1,
+        "covers_from": at("2026-03-02T10:00:02.5"), "covers_to": at("2026-03-02T10:00:03.500001"),
+        "hours": " ".join("1" if hour == 10 else "0" for hour in range(24)), "repairs": "failed_requests_left_out",
+    },
+    ("cloud_metrics", "usage_exports/azure_monitor.json", "usage"): {
+        "date": pd.Timestamp("2026-03-02"), "source_record": "1.1.1.1", "model_name": "support-bot", "inferences": 5,
+        "covers_from": at("2026-03-02T00:00"), "covers_to": at("2026-03-02T01:00"),
+        "hours": " ".join("5" if hour == 0 else "0" for hour in range(24)),
+    },
     ("token_lengths", "lengths/histogram.csv", "lengths"): {"length": 128, "count": 900, "batch": -1},
 }  # fmt: skip
 """Format, seed, table -> first row that the reader makes of it: what is not here is missing there."""
@@ -242,12 +367,18 @@ ROWS = {
 def test_a_whole_row_is_as_worked_out_by_hand(all_seeds, source_format, uri, table):
     reading, read_as = read_bytes(all_seeds[uri], uri, NOW)
     row = getattr(reading, table).iloc[0]
-    # A hash of labels; which counts it tells apart is tested where they are added up.
-    held = {name: row[name] for name in row.index if pd.notna(row[name]) and name != "series"}
+    # Hashes, of labels and of a log's history: what they tell apart is tested where that is done.
+    held = {
+        name: row[name]
+        for name in row.index
+        if pd.notna(row[name]) and name not in {"series", "mark"}
+    }
     assert read_as == source_format
     expected = ROWS[source_format, uri, table]
     assert held == {
-        name: pytest.approx(value, rel=1e-12) if isinstance(value, (int, float)) else value
+        name: pytest.approx(value, rel=1e-12)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else value
         for name, value in expected.items()
     }
 

@@ -167,18 +167,22 @@ def results(
     run_id = now.normalized["run_id"].to_numpy(dtype="object")
     log_sd = {"model": np.where(scaled_time, by.log_sd, 0.0)}
     variables = {"model": np.full(len(ratio), f"model {MODEL_ID}", dtype="object")}
+    skew: dict[str, np.ndarray] = {}
     whole, stays = {}, {}
     for name in values["now"]:
-        spread, shared = (
-            [getattr(each, of)[name] for each in inputs] for of in ("log_sd", "shared")
+        spread, lean, shared = (
+            [getattr(each, of)[name] for each in inputs] for of in ("log_sd", "skew", "shared")
         )
-        spread[1] = np.where(kept.get(name, False), spread[0], spread[1])
+        spread[1], lean[1] = (np.where(kept.get(name, False), *each) for each in (spread, lean))
         same = _same(name, values, shared)
         common = np.where(same, np.minimum(*spread), 0.0)
         stays[name] = (
             same & (spread[0] == spread[1]) & (values["now"][name] == values["then"][name])
         )
         whole[f"now {name}"], log_sd[f"both {name}"] = spread[0], common
+        # A part of a spread leans as the whole does.
+        skew |= {f"now {name}": lean[0], f"then {name}": lean[1]}
+        skew[f"both {name}"] = np.where(spread[0] <= spread[1], *lean)
         rows = [np.where(pd.isna(factor), run_id, factor) for factor in shared]
         variables[f"both {name}"] = name + " " + rows[0]
         for side, own, factor, row in zip(values, spread, shared, rows, strict=True):
@@ -219,9 +223,9 @@ def results(
         return found
 
     certain = {name: np.ones(len(ratio)) for name in log_sd}
-    middle, spreads = both(certain), uncertainty.propagate(both, certain, log_sd)
+    middle, spreads = both(certain), uncertainty.propagate(both, certain, log_sd, skew)
     # An input that is split into what is common and what is not gives a sum of parts another shift.
-    alone = uncertainty.propagate(both, certain, whole)
+    alone = uncertainty.propagate(both, certain, whole, skew)
     codes, _ = pd.factorize(np.concatenate(list(variables.values())))
     coded = dict(zip(variables, codes.reshape(len(variables), -1), strict=True))
     of_now = {f"now {name}": coded[f"both {name}"] for name in values["now"]}

@@ -1,4 +1,4 @@
-"""Read the invocations of AWS Bedrock from CloudWatch: saved API answers, or a metric stream.
+"""Read the invocations of AWS Bedrock and of SageMaker's endpoints from CloudWatch: saved API answers, or a metric stream.
 
 - GetMetricData: `MetricDataResults` with Label, Timestamps, Values. The answer names no period; it is
   the shortest step between the times.
@@ -7,7 +7,8 @@
 - metric stream: one JSON object a line, a minute each. Lines of other metrics are no records.
 
 The metric counts successful requests. Of a model's ARN only the model stays. Counts with further
-dimensions besides ModelId repeat those without and are no records.
+dimensions besides ModelId repeat those without and are no records. An endpoint of SageMaker counts per variant
+(dimensions EndpointName, VariantName), which add up; the endpoint stands for its model.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "bedrock_usage"
-LOG = "AWS Bedrock `Invocations` from CloudWatch: GetMetricData, GetMetricStatistics, metric stream"
+LOG = "AWS Bedrock's and SageMaker endpoints' `Invocations` from CloudWatch: GetMetricData, GetMetricStatistics, metric stream"
 TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning; the model's own name, where an id stands for it"
 CONTENT: Content = "usage"
@@ -43,8 +44,11 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _METRIC = "Invocations"
-_WORDS = {"AWS/Bedrock", _METRIC, "ModelId", "Sum", "SampleCount"}
+_WORDS = {"AWS/Bedrock", "AWS/SageMaker", _METRIC, "ModelId", "EndpointName", "Sum", "SampleCount"}
 """What CloudWatch itself puts into a label, besides the model."""
+_NAMES = ("ModelId", "EndpointName")
+_DIMENSIONS = {"AWS/Bedrock": {"ModelId"}, "AWS/SageMaker": {"EndpointName", "VariantName"}}
+"""Namespace -> dimensions of the counts that add up to all of its requests."""
 _STREAM_PERIOD = 60.0
 
 
@@ -53,7 +57,7 @@ def recognises(name: str, head: bytes) -> bool:
     if not name.endswith((".json", ".jsonl", ".ndjson")):
         return False
     if b'"metric_stream_name"' in head or b'"metric_name"' in head:
-        return b"AWS/Bedrock" in head
+        return b"AWS/Bedrock" in head or b"AWS/SageMaker" in head
     answer = b'"MetricDataResults"' in head or b'"Datapoints"' in head
     return answer and (_METRIC.encode() in head or b"edrock" in head)
 
@@ -111,10 +115,13 @@ def _rows(series: object, record: str, timezone: str) -> list[dict[str, object]]
 
 
 def _streamed(line: Mapping[str, object], record: str) -> list[dict[str, object]]:
-    if line["metric_name"] != _METRIC or line.get("namespace") != "AWS/Bedrock":
-        return []
+    wanted = _DIMENSIONS.get(str(line.get("namespace")))
     dimensions = line.get("dimensions")
-    if not isinstance(dimensions, dict) or set(dimensions) != {"ModelId"}:
+    if (
+        line["metric_name"] != _METRIC
+        or not isinstance(dimensions, dict)
+        or set(dimensions) != wanted
+    ):
         return []
     milliseconds = number(line.get("timestamp"), "timestamp")
     start = None if milliseconds is None else instant(milliseconds / 1000, "UTC", "timestamp")
@@ -122,7 +129,8 @@ def _streamed(line: Mapping[str, object], record: str) -> list[dict[str, object]
     count = value.get("sum", value.get("count")) if isinstance(value, dict) else value
     # A stream of several accounts and regions counts each on its own.
     others = {name: line.get(name) for name in ("account_id", "region")}
-    model = _name(dimensions["ModelId"])
+    others |= {"variant": dimensions.get("VariantName")}
+    model = _name(next(dimensions[name] for name in _NAMES if name in dimensions))
     return [_row(model, others, start, _STREAM_PERIOD, number(count, _METRIC), record)]
 
 
@@ -178,8 +186,9 @@ def _model(series: Mapping[str, object]) -> tuple[str | None, dict[str, object]]
         named = {
             str(entry.get("Name")): entry.get("Value") for entry in given if isinstance(entry, dict)
         }
-    if "ModelId" in named:
-        return _name(named["ModelId"]), {k: v for k, v in named.items() if k != "ModelId"}
+    for name in _NAMES:
+        if name in named:
+            return _name(named[name]), {k: v for k, v in named.items() if k != name}
     label = series.get("Label")
     words = [word for word in str(label or "").split() if word not in _WORDS]
     if not words:

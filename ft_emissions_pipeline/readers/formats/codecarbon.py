@@ -11,6 +11,7 @@ forms of its cells allow only one way to put them under the header, and refused 
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheets_of
@@ -73,12 +75,23 @@ BASIS = {
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
     "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code", "region",
-    "cloud_provider", "cloud_region", "on_cloud", "os", "cpu_model", "gpu_model", "task_name",
+    "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name", "os", "cpu_model", "cpu_count",
+    "ram_total_size", "longitude", "latitude", "tracking_mode",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
 _NUMBERS = (
     "duration", "emissions", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent", "gpu_utilization_percent",
 )  # fmt: skip
+_MACHINE = (
+    "cpu_model",
+    "cpu_count",
+    "ram_total_size",
+    "gpu_model",
+    "os",
+    "longitude",
+    "latitude",
+    "tracking_mode",
+)
 _NO_KEY = {"", "none", "nan", "null"}
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
@@ -379,11 +392,34 @@ def _runs(
             },
             cells.index,
         ),
+        "mark": _marks(cells, energy["energy_consumed"], gpus, differ),
         "source_record": lines,
     }
     frame = pd.DataFrame(columns, copy=False)
     frame.index = pd.RangeIndex(len(frame))
     return frame
+
+
+def _marks(cells: pd.DataFrame, kwh: pd.Series, gpus: pd.Series, in_part: np.ndarray) -> pd.Series:
+    """Return what tells trackers of one machine: a hash of how they describe it, GPUs, and energy."""
+    described = pc.binary_join_element_wise(
+        *(arrow_text(cells[name].fillna("")) for name in _MACHINE),
+        pa.scalar("|", pa.large_string()),
+    )
+    encoded = described.dictionary_encode()
+    hashes = [
+        # A machine that names no CPU is not described.
+        hashlib.sha256(text.encode()).hexdigest()[:8] if text.partition("|")[0] else None
+        for text in encoded.dictionary.to_pylist()
+    ]
+    machine = text_series(pa.array(hashes, pa.large_string()).take(encoded.indices), cells.index)
+    count = _as_words(gpus).mask(in_part, "part")
+    return "machine " + machine + " " + count + " " + _as_words(kwh)
+
+
+def _as_words(values: pd.Series) -> pd.Series:
+    whole = pa.array(values.fillna(0.0).to_numpy())
+    return text_series(pc.cast(whole, pa.large_string()), values.index)
 
 
 def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:

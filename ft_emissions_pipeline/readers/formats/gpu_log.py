@@ -120,7 +120,7 @@ def _cells(sheet: Sheet, column: Measured) -> _Values:
         share = values.max() <= 1 and not units.eq("%").any() and (values % 1 > 0).any()
         values = values if share else values / 100
         return _Values(field, column.device, values, bad | (wrong & text.notna()).to_numpy())
-    scale = units.map(WATTS)
+    scale = units.map(WATTS).astype("float64")
     wrong = scale.isna() & units.ne("") & text.notna()
     scale = scale.fillna(column.watts if column.watts is not None else _scale(values))
     return _Values(field, column.device, values * scale, bad | wrong.to_numpy())

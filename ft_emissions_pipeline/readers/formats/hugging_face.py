@@ -12,6 +12,7 @@ every row of the log has the session's clock as `train_runtime`, so the sessions
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
-LOG = "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`"
+LOG = "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`, or the same under another name"
 TELLS = (
     "measured training time, left out where it is that of the last session of a resumed run; "
     "steps, FLOP, and tokens where they were tracked"
@@ -46,12 +47,26 @@ BASIS = {
     "reserved_s": Basis.PREDICTED,
     # Computed by the trainer from parameters and tokens.
     "train_flop": Basis.PREDICTED,
+    # What is built on the Trainer mostly leaves no mark in its log.
+    "software": Basis.PREDICTED,
 }
 
 _NAMES = ("trainer_state.json", "train_results.json", "all_results.json")
 _MARKS = ("train_runtime", "global_step", "log_history")
+_RESULTS = re.compile(
+    rb'\A\s*[\[{].*"(?:train_runtime|train_loss)"\s*:.*"(?:train_runtime|train_loss|train_samples_per_second)"\s*:'
+    rb'|\A\s*\[\s*\{[^{}]*"(?:loss|grad_norm|learning_rate)"[^{}]*"(?:epoch|step)"',
+    re.DOTALL,
+)
+"""The Trainer's results under another name, whole or in a list: the result of `train()`, or `state.log_history`."""
 _FOLDERLESS = "root"
 """Run id of files that lie in the landing folder itself."""
+_STATE = re.compile(
+    r"(?:tmp[-_])?(?:checkpoint|ckpt|step|epoch|global_step|iter|state)s?(?:[-_]?(?:\d[\w.-]*|best|last|final|latest))?"
+    r"|(?:last|best|final|latest)(?:[-_](?:checkpoint|ckpt|model|state))?",
+    re.IGNORECASE,
+)
+"""Names of folders that hold a state of the run above them."""
 _NOT_TEXT = re.compile(r"^(?:eval_|predict_|test_)?(?:wer|cer)$")
 """Error rates of words and characters: the model hears or sees, so its input is no text."""
 _SESSION_LOSS = 0.95
@@ -62,18 +77,13 @@ def recognises(name: str, head: bytes) -> bool:
     """Say whether file name or content is that of a trainer's file."""
     if not name.endswith(".json"):
         return False
-    return name.endswith(_NAMES) or (b'"log_history"' in head and b'"global_step"' in head)
+    state = b'"log_history"' in head and b'"global_step"' in head
+    return name.endswith(_NAMES) or state or _RESULTS.search(head) is not None
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read one state or result file: one run, or why there is none."""
-    items, single = json_items(data)
-    state = items[0].value if items else None
-    if not single or not isinstance(state, dict):
-        msg = (
-            "a list of log rows, not a state or result file; keep the trainer_state.json beside it"
-        )
-        raise RefusalError(msg, "wrong_shape")
+    state = _state(data)
     if not any(mark in state for mark in _MARKS):
         if any(str(key).startswith(("eval_", "predict_")) for key in state):
             msg = "holds results of evaluation or prediction only; nothing was trained"
@@ -81,15 +91,52 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
     run = without_odd_fields(_run, state)
-    return reading_of_runs([{**run, "run_id": run_folder(uri), "source_record": "1"}], [])
+    mark = {"mark": _mark(state)} if "global_step" in state else {}
+    return reading_of_runs([{**run, **mark, "run_id": run_folder(uri), "source_record": "1"}], [])
+
+
+def _state(data: bytes) -> Mapping[str, object]:
+    """Return the state that a file holds: a dump of its log alone is read as one that lacks all else."""
+    items, single = json_items(data)
+    state = items[0].value if items else None
+    if single and isinstance(state, dict):
+        metrics = state.get("metrics")
+        # What `train()` returns, written down whole.
+        return {**state, **metrics} if isinstance(metrics, dict) else state
+    rows = [item.value for item in items if isinstance(item.value, dict)]
+    if not any(_is_final(row) for row in rows):
+        msg = "a list without the row that ends a training (train_runtime); keep the trainer_state.json"
+        raise RefusalError(msg, "wrong_shape")
+    steps = [step for row in rows if _is_final(row) and (step := _known(row, "step")) > 0]
+    return {"log_history": rows, **({"global_step": max(steps)} if steps else {})}
 
 
 def run_folder(uri: str) -> str:
-    """Return the folder of the run: the file's own, or for a checkpoint the one above."""
+    """Return the folder of the run: the file's own, or for a state of it the one above."""
     folder = PurePosixPath(uri).parent
-    if re.fullmatch(r"checkpoint-\d+", folder.name):
+    if is_state_folder(folder):
         folder = folder.parent
     return _FOLDERLESS if folder == PurePosixPath() else str(folder)
+
+
+def is_state_folder(folder: PurePosixPath) -> bool:
+    """Say whether a folder is called as one of a state of a run is; what lies in it decides (`same_run`)."""
+    return _STATE.fullmatch(folder.name) is not None
+
+
+def _mark(state: Mapping[str, object]) -> str:
+    """Return what tells states of one run: planned and done steps, and hashes of how the history begins."""
+    told = ("step", "epoch", "loss", "learning_rate", "grad_norm")
+    rows = [
+        [row.get(name) for name in told]
+        for row in _log_rows(state)
+        if "loss" in row and "train_loss" not in row
+    ]
+    sizes = [1 << power for power in range(len(rows).bit_length())]
+    # What lies behind a history has no say in its hashes, so that they grow with the run.
+    hashes = [hashlib.sha256(repr(rows[:size]).encode()).hexdigest()[:8] for size in sizes]
+    last, step = (_known(state, name) for name in ("max_steps", "global_step"))
+    return f"history {last:g} {step:g} {','.join(hashes) or '-'}"
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:
@@ -115,8 +162,17 @@ def _run(state: Mapping[str, object]) -> dict[str, object]:
         "epochs": number(final.get("epoch"), "epoch"),
         "samples": number(final.get("train_samples"), "train_samples"),
         "micro_batch_size": number(final.get("train_batch_size"), "train_batch_size") or None,
+        "software": _software(rows),
         "repairs": repairs.joined([*repairs.noted(notes), *open_points]),
     }
+
+
+def _software(rows: list[Mapping[str, object]]) -> str:
+    """Return the software whose own figures stand in the log; others leave none."""
+    keys = {str(key) for row in rows for key in row}
+    if any(key.startswith("tokens/") for key in keys):
+        return "axolotl"
+    return "trl" if keys & {"num_tokens", "mean_token_accuracy", "rewards/chosen"} else "hf_trainer"
 
 
 def _log_rows(state: Mapping[str, object]) -> list[Mapping[str, object]]:
@@ -196,9 +252,10 @@ def _tokens(
     if any(_NOT_TEXT.match(str(key)) for row in (final, *rows) for key in row):
         return {}, ["no_text_tokens"]
     seen = number(final.get("num_input_tokens_seen"), "num_input_tokens_seen") or None
-    counts = [number(row["num_tokens"], "num_tokens") or 0.0 for row in rows if "num_tokens" in row]
-    # A counter that falls started anew in the next session.
-    unpadded = sum(a for a, b in pairwise([*counts, -1.0]) if b < a)
+    unpadded, slots = _counted("num_tokens", rows), _counted("tokens/total", rows)
+    if slots:
+        # axolotl counts the slots of every batch on every device.
+        return {"tokens_padded": slots, "tokens_unpadded": unpadded or None}, []
     if not unpadded:
         return {"tokens_padded": seen}, ["padding_not_stated"] if seen else []
     generated = any(str(key).startswith("completions/") for row in rows for key in row)
@@ -206,6 +263,12 @@ def _tokens(
     padded = seen if seen is not None and seen > unpadded else None
     words = ["generated_tokens_included"] if generated else []
     return {"tokens_padded": padded, "tokens_unpadded": unpadded}, words
+
+
+def _counted(name: str, rows: list[Mapping[str, object]]) -> float:
+    """Return the sum over all sessions: a counter that falls started anew in the next one."""
+    counts = [number(row[name], name) or 0.0 for row in rows if name in row]
+    return sum(a for a, b in pairwise([*counts, -1.0]) if b < a)
 
 
 def _known(row: Mapping[str, object], name: str) -> float:

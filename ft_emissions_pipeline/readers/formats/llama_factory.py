@@ -118,5 +118,6 @@ def _run(rows: list[tuple[float, Mapping[str, object]]]) -> dict[str, object]:
         "tokens_padded": tokens,
         "steps": max(steps) or None,
         "epochs": max(epochs),
+        "software": "llama_factory",
         "repairs": repairs.joined(repairs.noted(notes)),
     }

@@ -1,12 +1,14 @@
 """Read MLflow's system metrics of GPUs: a metric's file in `mlruns`, or an export of key, value, timestamp.
 
 A file `mlruns/<experiment>/<run>/metrics/system/gpu_0_power_usage_watts` holds lines `timestamp
-value step`. The run's id stands in the path, or in a column `run_id` of the export.
+value step`. The run's id stands in the path, or in a column `run_id` of the export. On several machines a
+folder `node_<n>` stands between (`set_system_metrics_node_id` of mlflow's `system_metrics/`).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,12 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     refused_rows,
 )
-from ft_emissions_pipeline.readers.shared.samples import host_in, telemetry_reading, times
+from ft_emissions_pipeline.readers.shared.samples import (
+    hashed_hosts,
+    host_in,
+    telemetry_reading,
+    times,
+)
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -36,8 +43,8 @@ BASIS = {
     "reserved_s": Basis.PREDICTED,
 }
 
-_FILE = re.compile(r"(?:^|/)(?:([0-9a-z_-]+)/)?metrics/system/([a-z0-9_]+)$")
-_METRIC = r"^(?:system/)?gpu_(\d{1,4})_(power_usage_watts|utilization_percentage)$"
+_FILE = re.compile(r"(?:^|/)(?:([0-9a-z_-]+)/)?metrics/system/((?:[\w-]+/)?[a-z0-9_]+)$")
+_METRIC = r"^(?:system/)?(?:([\w-]+)/)?gpu_(\d{1,4})_(power_usage_watts|utilization_percentage)$"
 _COLUMNS = {"key", "value", "timestamp"}
 _SYSTEM = b"system/gpu_"
 
@@ -57,13 +64,13 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of one run."""
     cells, refused = _cells(data, uri)
     named = cells["key"].astype("str").str.extract(_METRIC)
-    wanted = named[0].notna()
+    wanted = named[1].notna()
     if not wanted.any():
         msg = "tells neither power nor utilisation of a GPU; nothing is lost by leaving it out"
         raise RefusalError(msg, "no_energy")
     at, bad_time = times(cells["timestamp"], settings.timezone)
     values, no_number = numbers(cells["value"])
-    power = (named[1] == "power_usage_watts").to_numpy(dtype=bool)
+    power = (named[2] == "power_usage_watts").to_numpy(dtype=bool)
     checks: list[row_rules.Check] = [
         (bad_time & wanted.to_numpy(), "bad_timestamp",
          lambda i: f"timestamp is {str(cells['timestamp'].iloc[i])[:40]!r}, must be Unix milliseconds"),
@@ -85,16 +92,26 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         {
             "at": at,
             "record": pd.Series(records, index=cells.index),
-            "device": named[0],
+            "device": named[1],
             "run_id": run_ids,
-            "host": host_in(uri),
+            "host": _hosts(named[0], run_ids, uri),
             "watts": values.where(power),
             "utilization": values.where(~power) / 100,
         }
     )[good]
     # Power and utilisation of one moment are two lines, and one sample.
-    both = samples.groupby(["device", "at"], sort=False, as_index=False).first()
-    return telemetry_reading(both, len(cells) - len(found), [*refused, *found], of_one_run=True)
+    key = ["host", "device", "at"]
+    both = samples.groupby(key, sort=False, as_index=False, dropna=False).first()
+    reading = telemetry_reading(both, len(cells) - len(found), [*refused, *found], of_one_run=True)
+    # A node's number stands for a machine of this run, and is none by which other logs know it.
+    unnamed = reading.runs.assign(host=pd.Series(np.nan, index=reading.runs.index, dtype="str"))
+    return replace(reading, runs=unnamed) if named[0].notna().any() else reading
+
+
+def _hosts(nodes: pd.Series, run_ids: pd.Series, uri: str) -> pd.Series:
+    """Return the machine of each sample: `system/node_1/` tells those of a run apart, and none by name."""
+    named = (run_ids + "/" + nodes.astype("str")).where(nodes.notna())
+    return hashed_hosts(named).fillna(host_in(uri) or np.nan)
 
 
 def _cells(data: bytes, uri: str) -> tuple[pd.DataFrame, list[Refused]]:

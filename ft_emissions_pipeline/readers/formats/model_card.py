@@ -1,8 +1,9 @@
-"""Read the front matter of a Hugging Face model card that states the carbon of a training.
+"""Read a Hugging Face model card that states carbon, energy or hours of a training.
 
-`co2_eq_emissions` is a bare number in grams, or a mapping with `emissions` in grams. The carbon is
-somebody's result and no energy: it is kept beside ours for comparison, and what led to it (hardware,
-place, hours, energy) is used. A `README.md` belongs to the run of its folder, like the Trainer's files.
+`co2_eq_emissions` of the front matter is a bare number in grams, or a mapping with `emissions` in grams. The
+section "Environmental Impact" lists hardware, hours, provider, region and carbon with its unit; where both state
+a thing, the front matter counts. The carbon is somebody's result and no energy: it is kept beside ours for
+comparison, and what led to it is used. A `README.md` belongs to the run of its folder, like the Trainer's files.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import PurePosixPath
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
+from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -22,10 +23,18 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.cards import (
+    IMPACT,
+    configuration_of,
+    front_matter,
+    impact_of,
+    text_of_cell,
+)
+from ft_emissions_pipeline.readers.shared.training_settings import positive
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "model_card"
-LOG = "Hugging Face model card with `co2_eq_emissions`"
+LOG = "Hugging Face model card with `co2_eq_emissions`, or hours, energy or carbon in its list of environmental impact"
 TELLS = (
     "carbon as stated, for comparison; hardware, place, base model, and hours and energy of some"
 )
@@ -34,7 +43,6 @@ CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {"*": Basis.DISCLOSED}
 
-_HEADER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _AMOUNT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")
 _KILOGRAMS = {
     "": 1e-3, "g": 1e-3, "gram": 1e-3, "grams": 1e-3, "kg": 1.0, "kgs": 1.0, "kilogram": 1.0, "kilograms": 1.0,
@@ -43,6 +51,16 @@ _KILOGRAMS = {
 _LIKE_KILOGRAMS = 1.0
 """Grams below which a bare number may be one of kilograms, as CodeCarbon writes it: an accelerator
 emits a gram within a minute."""
+_CARBON = {unit: factor for unit, factor in _KILOGRAMS.items() if unit}
+_KILOWATT_HOURS = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3}
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "seconds"), 1.0), **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0), **dict.fromkeys(("d", "day", "days"), 86400.0),
+}  # fmt: skip
+_WITH_UNIT = re.compile(r"~?\s*(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z₂.-][\w₂.-]*)")
+_PROVIDERS = {
+    "aws": "aws", "amazon": "aws", "gcp": "gcp", "google": "gcp", "azure": "azure", "microsoft": "azure",
+}  # fmt: skip
 _METHODS = {
     "lora": "lora", "qlora": "qlora", "dpo": "dpo", "adapter": "adapter", "distillation": "distillation",
     "full fine-tuning": "full", "continued pre-training": "continued_pretraining",
@@ -55,27 +73,25 @@ _GPU = re.compile(r"gpu|nvidia|tesla|rtx|gtx|tpu|\b[avhtlp]\d{1,3}\b", re.IGNORE
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the document is a card whose front matter states emissions."""
-    return (
-        name.endswith((".md", ".markdown"))
-        and head.startswith(b"---")
-        and re.search(rb"^co2_eq_emissions\s*:", head, re.MULTILINE) is not None
-    )
+    """Say whether the document is a card that states emissions, energy or hours of a training."""
+    if not name.endswith((".md", ".markdown")):
+        return False
+    if head.startswith(b"---") and re.search(rb"^co2_eq_emissions\s*:", head, re.MULTILINE):
+        return True
+    listed = impact_of(text_of(head))
+    # One label alone may be of anything; the hub's template asks for hardware beside it.
+    return bool(IMPACT & set(listed)) and ("hardware" in listed or b"nvironmental" in head)
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the card of one model."""
-    header = _HEADER.match(text_of(data))
-    if header is None:
-        msg = "the front matter does not end; close it with a line of ---"
-        raise RefusalError(msg, "broken_yaml")
-    documents = yaml_documents(header.group(1).encode())
-    card = documents[0] if len(documents) == 1 else None
-    if not isinstance(card, dict) or "co2_eq_emissions" not in card:
-        msg = "the front matter states no co2_eq_emissions; state emissions in grams, or remove it"
+    words = text_of(data)
+    card, listed = front_matter(words), impact_of(words)
+    if "co2_eq_emissions" not in card and not IMPACT & set(listed):
+        msg = "states no co2_eq_emissions; state emissions in grams, or remove it"
         raise RefusalError(msg, "wrong_shape")
-    stated, notes = _stated(card["co2_eq_emissions"])
-    row = _run(card, stated, notes)
+    stated, notes = _stated(card.get("co2_eq_emissions", {}))
+    row = _run(card, stated, notes, listed, configuration_of(card, words))
     path = PurePosixPath(uri)
     own = path.stem.casefold() != "readme"
     run_id = str(path.with_suffix("")) if own else run_folder(uri)
@@ -99,38 +115,82 @@ def _stated(value: object) -> tuple[Mapping[str, object], list[str]]:
 
 
 def _run(
-    card: Mapping[str, object], stated: Mapping[str, object], notes: list[str]
+    card: Mapping[str, object],
+    stated: Mapping[str, object],
+    notes: list[str],
+    listed: Mapping[str, str],
+    training: Mapping[str, object],
 ) -> dict[str, object]:
     kilograms, word = _kilograms(stated.get("emissions"))
-    method = _method(_text(stated.get("training_type")))
-    gpu_model, gpu_count = _hardware(_text(stated.get("hardware_used")))
-    base_model, several = _base_model(card.get("base_model"))
+    method = _method(text_of_cell(stated.get("training_type")))
+    gpu_model, gpu_count = _hardware(text_of_cell(stated.get("hardware_used")))
+    listed_model, listed_count = _hardware(listed.get("hardware", ""))
     energy = number(stated.get("energy_consumed"), "energy_consumed") or None
     hours = number(stated.get("hours_used"), "hours_used") or None
+    count = listed_count if gpu_count is None else gpu_count
+    energy = energy or _amount(listed.get("energy"), _KILOWATT_HOURS)
     more = {
         word: True,
-        "several_base_models": several,
-        "cpu_only": gpu_count == 0,
+        "several_base_models": training["repairs"] == "several_base_models",
+        "cpu_only": count == 0,
         # CodeCarbon's energy has the PUE in it that the card does not state.
         "pue_may_be_included": energy is not None,
     }
+    place = text_of_cell(stated.get("geographical_location"))
     return {
+        **training,
         "model_name": _model_name(card),
-        "base_model": base_model,
-        "method": method,
-        "active_s": None if hours is None else hours * SECONDS_PER_HOUR,
-        "gpu_model": gpu_model,
-        "gpu_count": gpu_count,
-        "location": _text(stated.get("geographical_location")) or None,
+        "method": method or training["method"],
+        "active_s": _seconds(listed, count) if hours is None else hours * SECONDS_PER_HOUR,
+        "gpu_model": gpu_model or listed_model,
+        "gpu_count": count,
+        "location": place or None,
+        **({} if place else _place(listed)),
         "it_energy_kwh": energy,
-        "disclosed_kgco2e": kilograms,
+        "disclosed_kgco2e": _carbon(listed) if kilograms is None else kilograms,
         "repairs": repairs.joined([*notes, *repairs.noted(more)]),
     }
 
 
+def _seconds(listed: Mapping[str, str], gpus: float | None) -> float | None:
+    """Return the time of a list: bare numbers only where the label says hours."""
+    hours = re.fullmatch(r"~?\s*(\d+(?:\.\d+)?)(?:\s*(?:h|hrs?|hours?))?", listed.get("hours", ""))
+    if hours:
+        return float(hours.group(1)) * 3600
+    time = _amount(listed.get("hours"), _SECONDS) or _amount(listed.get("duration"), _SECONDS)
+    shared = positive((listed.get("gpu_hours") or "").replace(",", ""))
+    return time or (shared * 3600 / gpus if shared and gpus else None)
+
+
+def _carbon(listed: Mapping[str, str]) -> float | None:
+    grams = positive(listed.get("grams"))
+    return grams / 1000 if grams else _amount(listed.get("carbon"), _CARBON)
+
+
+def _amount(words: str | None, units: Mapping[str, float]) -> float | None:
+    """Return the amount at the start of a text in the unit behind it, None without a known unit."""
+    found = _WITH_UNIT.match(words or "")
+    if found is None:
+        return None
+    unit = found.group(2).casefold().replace("₂", "2")
+    unit = re.sub(r"[\s.-]*(?:of)?[\s.-]*co[\s-]?2.*$", "", unit)
+    value = positive(found.group(1).replace(",", ""))
+    return value * units[unit] if value and unit in units else None
+
+
+def _place(listed: Mapping[str, str]) -> dict[str, object]:
+    """Return provider and region; a region that no provider names is a place in words."""
+    provider = " ".join(listed.get("provider", "").casefold().split())
+    known = next((name for word, name in _PROVIDERS.items() if word in provider), None)
+    region = listed.get("region", "")
+    if known and re.fullmatch(r"[a-z0-9-]+", region.casefold()):
+        return {"cloud_provider": known, "cloud_region": region.casefold()}
+    return {"cloud_provider": known, "location": region or None}
+
+
 def _kilograms(value: object) -> tuple[float | None, str]:
     """Return kilograms, and a word on what is open about their unit; nothing is rescaled by guess."""
-    text = _text(value)
+    text = text_of_cell(value)
     if not text:
         return None, ""
     match = _AMOUNT.fullmatch(text)
@@ -168,18 +228,8 @@ def _hardware(words: str) -> tuple[str | None, float | None]:
     return (match[2] or match[4]).strip(), float(match[1] or match[3])
 
 
-def _base_model(value: object) -> tuple[str | None, bool]:
-    models = [_text(each) for each in value] if isinstance(value, list) else [_text(value)]
-    named = [model for model in models if model]
-    return (named[0] if named else None), len(named) > 1
-
-
 def _model_name(card: Mapping[str, object]) -> str | None:
     index = card.get("model-index")
     first = index[0] if isinstance(index, list) and index else None
     named = first.get("name") if isinstance(first, dict) else None
-    return _text(card.get("model_name")) or _text(named) or None
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return text_of_cell(card.get("model_name")) or text_of_cell(named) or None

@@ -4,18 +4,24 @@ Steps (`.batch`, `.extern`, `.0`) repeat their job and are merged into it. A job
 is refused, unless it ran out of time or was cancelled after it ran: then it used what it used. Waiting in
 the queue is not part of the run, which begins at `Start`. `ConsumedEnergy` is what the cluster's plug-in
 counts, whole nodes or processors only; sacct does not say which. 0 means that none is set up.
+
+Bars part the cells, or commas (`--delimiter=,`). The same is read of `sacct --json` (`jobs` with `time`, `tres`, `steps`, in
+seconds and joules, by Slurm's `data_parser`), of `scontrol show job` (`JobId=… JobState=…`) and of `seff` (`Job ID:`, `Job
+Wall-clock time:`). Columns aligned for the eye are cut off at their width, and refused. `SLURM_TIME_FORMAT` may write a
+time as `2026/03/02-10:00:00` or in Unix seconds; `AllocGRES` is the older name of what `AllocTRES` lists.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import text_of
+from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Reading,
@@ -36,7 +42,10 @@ from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "slurm"
-LOG = "Slurm `sacct -P` (or `-p`) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList"
+LOG = (
+    "Slurm `sacct -P` (or `-p`, or commas) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList; `sacct --json`, "
+    "`scontrol show job`, `seff`"
+)
 TELLS = "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id; energy of unknown extent"
 LACKS = "place, tokens, usage; what its energy covers (the plug-in of the cluster)"
 CONTENT: Content = "runs"
@@ -54,11 +63,14 @@ BASIS = {
 _MARKS = {"jobid", "state"}
 _TIMES = {"elapsed", "elapsedraw"}
 _KEPT = (
-    "jobid", "jobidraw", "jobname", "state", "start", "end", "elapsed", "elapsedraw", "alloctres",
+    "jobid", "jobidraw", "jobname", "state", "start", "end", "elapsed", "elapsedraw", "alloctres", "allocgres",
     "nnodes", "nodelist", "consumedenergy", "consumedenergyraw", "tresusageinave",
 )  # fmt: skip
 _SHOWN = ("jobid", "jobidraw", "state", "start", "end", "elapsed", "elapsedraw", "alloctres")
 """What quarantine may keep of a row; users, accounts and nodes are nobody's business."""
+_ALIGNED = re.compile(r"\A\s*JobID[ \t]+\w+[^|\n]*\n[ \t]*-{3,}[ \t]+-{3,}")
+_SCONTROL = re.compile(r"\bJobId=\d+[^\n]*\bJobName=")
+_SEFF = re.compile(r"^Job ID: \d+\n(?:.*\n){1,12}?Job Wall-clock time:", re.MULTILINE)
 _RAN = ("COMPLETED", "TIMEOUT", "CANCELLED")
 _GOING_ON = ("RUNNING", "PENDING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING")
 _NO_NAME = {"wrap", "bash", "sh", "sbatch", "interactive", "zsh", "python", "python3"}
@@ -71,16 +83,24 @@ _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the first line names sacct's columns, parted by bars."""
-    if name.endswith((".json", ".jsonl", ".ndjson", ".md", ".markdown", ".yaml", ".yml")):
+    """Say whether the first line names sacct's columns, or the content is that of its neighbours."""
+    if name.endswith((".jsonl", ".ndjson", ".md", ".markdown", ".yaml", ".yml")):
         return False
-    columns = set(_header(head.decode("utf-8", errors="replace")))
-    return columns >= _MARKS and bool(columns & _TIMES)
+    if name.endswith(".json"):
+        return (
+            b'"jobs"' in head
+            and b'"job_id"' in head
+            and (b'"tres"' in head or b'"slurm"' in head.lower())
+        )
+    text = head.decode("utf-8", errors="replace")
+    columns = set(_header(text)[0])
+    sacct = columns >= _MARKS and bool(columns & _TIMES)
+    return sacct or any(form.search(text) for form in (_ALIGNED, _SCONTROL, _SEFF))
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (jobs name themselves)
     """Read the jobs of a file."""
-    rows, refused = _rows(text_of(data))
+    rows, refused = _rows(_as_sacct(data))
     jobs, merged = _jobs(rows)
     seconds, no_seconds = _elapsed(jobs)
     started, bad_start = _instants(jobs["start"], settings.timezone)
@@ -121,22 +141,132 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     )
 
 
-def _header(text: str) -> list[str]:
+def _as_sacct(data: bytes) -> str:
+    """Return what Slurm's other commands say as the lines of `sacct -P`."""
+    text = text_of(data)
+    if text.lstrip()[:1] == "{":
+        return _lines(_of_json(job) for job in _listed(data))
+    if _ALIGNED.search(text):
+        msg = "its columns are aligned for the eye and cut off at their width; write them with sacct -P"
+        raise RefusalError(msg, "wrong_shape")
+    if _SCONTROL.search(text):
+        return _lines(_of_scontrol(block) for block in re.split(r"(?=\bJobId=\d)", text)[1:])
+    if _SEFF.search(text):
+        return _lines(_of_seff(block) for block in re.split(r"(?m)^(?=Job ID:)", text)[1:])
+    return text
+
+
+def _lines(jobs: Iterable[dict[str, object]]) -> str:
+    rows = [[re.sub(r"[|\n]", " ", str(job.get(name) or "")) for name in _KEPT] for job in jobs]
+    return "\n".join("|".join(row) for row in [list(_KEPT), *rows])
+
+
+def _listed(data: bytes) -> list[object]:
+    items, single = json_items(data)
+    document = items[0].value if single else None
+    jobs = document.get("jobs") if isinstance(document, dict) else None
+    if not isinstance(jobs, list):
+        msg = "holds no list of jobs; save the answer of sacct --json as it came"
+        raise RefusalError(msg, "wrong_shape")
+    return jobs
+
+
+def _of_json(job: object) -> dict[str, object]:
+    time, tres, state = (_part(job, name) for name in ("time", "tres", "state"))
+    given = job if isinstance(job, dict) else {}
+    current = state.get("current") or given.get("job_state")
+    steps = given.get("steps")
+    energies = [
+        _number(_part(step, "statistics", "energy").get("consumed"))
+        for step in (steps if isinstance(steps, list) else [])
+    ]
+    allocated = tres.get("allocated")
+    listed = (
+        [each for each in allocated if isinstance(each, dict)]
+        if isinstance(allocated, list)
+        else []
+    )
+    names = [
+        (
+            "/".join(str(each[key]) for key in ("type", "name") if each.get(key)),
+            _number(each.get("count")),
+        )
+        for each in listed
+    ]
+    return {
+        "jobid": _number(given.get("job_id")),
+        "jobname": given.get("name"),
+        "state": current[0] if isinstance(current, list) and current else current,
+        "start": _number(time.get("start")),
+        "end": _number(time.get("end")),
+        "elapsedraw": _number(time.get("elapsed")),
+        "alloctres": ",".join(f"{name}={count}" for name, count in names if count is not None),
+        "nnodes": _number(given.get("allocation_nodes")),
+        "nodelist": given.get("nodes"),
+        "consumedenergyraw": max((each for each in energies if each), default=None),
+    }
+
+
+def _part(value: object, *keys: str) -> dict[str, object]:
+    for key in keys:
+        inner = value.get(key) if isinstance(value, dict) else None
+        value = inner if isinstance(inner, dict) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    """Return a count, which newer versions wrap: `{"set": true, "infinite": false, "number": 4}`."""
+    inner = value.get("number") if isinstance(value, dict) and value.get("set") else value
+    whole = isinstance(inner, int) and not isinstance(inner, bool) and 0 <= inner < 1 << 62
+    return inner if whole and isinstance(inner, int) else None
+
+
+def _of_scontrol(block: str) -> dict[str, object]:
+    said = dict(re.findall(r"(?:^|\s)(\w[\w:/]*)=(\S*)", block))
+    return {
+        "jobid": said.get("JobId"),
+        "jobname": said.get("JobName"),
+        "state": said.get("JobState"),
+        "start": said.get("StartTime"),
+        "end": said.get("EndTime"),
+        "elapsed": said.get("RunTime"),
+        "alloctres": said.get("AllocTRES") or said.get("TRES"),
+        "nnodes": said.get("NumNodes"),
+        "nodelist": said.get("NodeList"),
+    }
+
+
+def _of_seff(block: str) -> dict[str, object]:
+    said = dict(re.findall(r"(?m)^([\w -]+): (.+)$", block))
+    return {
+        "jobid": said.get("Job ID"),
+        "state": str(said.get("State", "")).partition(" ")[0],
+        "elapsed": said.get("Job Wall-clock time"),
+        "nnodes": said.get("Nodes"),
+    }
+
+
+def _header(text: str) -> tuple[list[str], str]:
+    """Return the names of the columns, and what parts them."""
     first = next((line for line in text.split("\n", 50) if line.strip()), "")
-    return [name.strip().casefold() for name in first.split("|")] if "|" in first else []
+    mark = "|" if "|" in first else ","
+    return ([name.strip().casefold() for name in first.split(mark)] if mark in first else []), mark
 
 
 def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
-    """Return the rows' known columns; bars part cells, and none of sacct's cells is quoted."""
-    header = _header(text)
+    """Return the rows' known columns; none of sacct's cells is quoted."""
+    header, mark = _header(text)
     if not (set(header) >= _MARKS and set(header) & _TIMES):
         msg = "the first line lacks JobID, State or Elapsed; query them with sacct -P --format"
         raise RefusalError(msg, "missing_columns")
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()][1:]
     # With -p a bar also ends the line; a job's name may hold one, which shifts the rest.
-    split = [(n, line.split("|")) for n, line in lines]
+    split = [(n, line.split(mark)) for n, line in lines]
     good = [(n, cells) for n, cells in split if len(cells) == len(header)]
-    reason = f"has another number of cells than the header's {len(header)}; is a bar in a name?"
+    reason = (
+        f"has another number of cells than the header's {len(header)}; is a bar in a name, or are commas in AllocTRES? "
+        "Write it with sacct -P"
+    )
     refused: list[Refused] = [
         (str(n), "shifted_row", reason, "") for n, cells in split if len(cells) != len(header)
     ]
@@ -148,6 +278,12 @@ def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
     for name in frame:
         cells = frame[name].str.strip()
         frame[name] = cells.mask(cells == "").astype("str")
+    older = "gres/" + frame["allocgres"].str.replace(r"\([^)]*\)", "", regex=True)
+    # `gpu:a100:4` and `gpu:4` are what AllocTRES writes as gres/gpu:a100=4 and gres/gpu=4.
+    older = older.str.replace(r",", ",gres/", regex=False).str.replace(
+        r":(\d+)(?=,|$)", r"=\1", regex=True
+    )
+    frame["alloctres"] = frame["alloctres"].fillna(older).astype("str")
     record = pd.Series([str(n) for n, _ in good], dtype="str")
     return frame.assign(record=record), refused
 
@@ -193,7 +329,13 @@ def _elapsed(jobs: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
 
 
 def _instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
-    return instants(cells.mask(cells.isin(["Unknown", "None"])), timezone)
+    known = cells.mask(cells.isin(["Unknown", "None", "N/A"]))
+    # What strftime may be asked for by SLURM_TIME_FORMAT: days with slashes, a dash before the time.
+    iso = known.str.replace(r"^(\d{4})[/-](\d{2})[/-](\d{2})[T -]", r"\1-\2-\3T", regex=True)
+    unix = pd.to_numeric(iso.where(iso.str.fullmatch(r"\d{9,10}", na=False)), errors="coerce")
+    read = pd.to_datetime(unix, unit="s", utc=True).astype("datetime64[us, UTC]")
+    found, bad = instants(iso.mask(unix.notna()), timezone)
+    return found.fillna(read), bad
 
 
 def _state(jobs: pd.DataFrame) -> pd.Series:

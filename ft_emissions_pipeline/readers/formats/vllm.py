@@ -1,10 +1,13 @@
-"""Read vLLM's counter of finished requests: snapshots of `/metrics`, or a Prometheus range query.
+"""Read counters of finished requests of vLLM, SGLang and TGI: snapshots of `/metrics`, or a Prometheus range query.
 
 `vllm:request_success_total{model_name, finished_reason, ...}` only grows, until the server starts anew;
 requests of a span are the difference of two samples, per replica and reason. A value below the one
 before is a restart, after which all of it is new (`counter_restarted`); a replica that appears after
 the first sample counts from 0 (`counter_start_assumed`). What was served before the first sample is
 not known. Requests that ended in `abort` or `error` are left out.
+
+SGLang counts `sglang:num_requests_total{model_name}` (its `metrics/collector.py`), aborted ones included; TGI `tgi_request_success`
+(its `router/src/infer`), of which no label is the model: that is the label by which Prometheus knows the deployment.
 
 In text, samples carry Prometheus timestamps, or a comment line with an instant goes before each
 snapshot. A single snapshot says how much was served, but not when, and is refused.
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -39,7 +42,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "vllm"
-LOG = "vLLM's `vllm:request_success_total`: snapshots of `/metrics` with times, or a Prometheus range query"
+LOG = "vLLM's `vllm:request_success_total`, SGLang's `sglang:num_requests_total`, TGI's `tgi_request_success`: snapshots of `/metrics` with times, or a Prometheus range query"
 TELLS = "counted requests per model and day, replicas added up"
 LACKS = "everything about the fine-tuning; what was served before the first sample"
 CONTENT: Content = "usage"
@@ -48,10 +51,17 @@ BASIS = {"*": Basis.MEASURED}
 
 RESTARTED = "counter_restarted"
 ASSUMED = "counter_start_assumed"
-_METRIC = re.compile(r"^(?:[a-z]+_)?vllm[:_]request_success_total$")
-_PAGE = re.compile(rb"^(?:# (?:HELP|TYPE) )?(?:[a-z]+_)?vllm[:_]\w+", re.MULTILINE)
+_METRIC = re.compile(
+    r"^(?:(?:[a-z]+_)?vllm[:_]request_success_total|sglang[:_]num_requests_total|tgi_request_success(?:_total)?)$"
+)
+_COUNTERS = ("request_success", "num_requests_total")
+_PAGE = re.compile(
+    rb"^(?:# (?:HELP|TYPE) )?(?:(?:[a-z]+_)?vllm[:_]|sglang[:_]|tgi_)\w+", re.MULTILINE
+)
+_MODELS = ("model_name", "served_model_name", "model", "model_id", "deployment", "endpoint_name")
+"""Labels that name the model, the server's own before those by which Prometheus finds it."""
 _FAILED = ("abort", "error")
-_LINE = re.compile(r"^([A-Za-z_:][\w:]*)\{(.{0,8000})\}\s+(\S+)(?:\s+(\S+))?\s*$")
+_LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.{0,8000})\})?\s+(\S+)(?:\s+(\S+))?\s*$")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
 _COMMENT_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}[\d:.]*(?:Z|[+-]\d{2}:?\d{2})?")
 _SAMPLE = ("record", "at", "value", "model_name", "reason", "series")
@@ -60,7 +70,7 @@ _SAMPLE = ("record", "at", "value", "model_name", "reason", "series")
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the file holds the counter, as text or as the answer to a range query."""
     if name.endswith((".json", ".jsonl", ".ndjson")):
-        return b'"resultType"' in head and b"request_success" in head
+        return b'"resultType"' in head and any(counter.encode() in head for counter in _COUNTERS)
     return bool(_PAGE.search(head))
 
 
@@ -68,11 +78,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     """Read the differences of the counter."""
     refused: list[Refused] = []
     found = _matrix if data.lstrip()[:1] == b"{" else _exposition
-    samples = pd.DataFrame(list(found(data, settings, refused)), columns=list(_SAMPLE))
-    samples["at"] = pd.to_datetime(samples["at"], utc=True).astype("datetime64[us, UTC]")
-    samples = samples.astype(
-        {"value": "float64", **dict.fromkeys(("record", "model_name", "reason", "series"), "str")}
-    )
+    samples = _frame(found(data, settings, refused))
     if not len(samples) and not refused:
         msg = "holds no sample of vllm:request_success_total; save the page /metrics as it is"
         raise RefusalError(msg, "wrong_shape")
@@ -86,6 +92,18 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     return reading_of_buckets(
         buckets, refused, lambda i: json.dumps(buckets.iloc[i].to_dict(), default=str), others
     )
+
+
+def differences(samples: list[tuple[object, ...]]) -> tuple[pd.DataFrame, int]:
+    """Return what was counted between samples (record, time, value, model, reason, series) of counters."""
+    return _differences(_frame(samples))
+
+
+def _frame(samples: Iterable[tuple[object, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(samples), columns=list(_SAMPLE))
+    frame["at"] = pd.to_datetime(frame["at"], utc=True).astype("datetime64[us, UTC]")
+    texts = dict.fromkeys(("record", "model_name", "reason", "series"), "str")
+    return frame.astype({"value": "float64", **texts})
 
 
 def _differences(samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -133,7 +151,7 @@ def _exposition(
             if told and not line.startswith(("# HELP", "# TYPE")):
                 at = _time(told.group(), settings.timezone)
             continue
-        if "request_success_total" not in line:
+        if not any(counter in line for counter in _COUNTERS):
             continue
         matched = _LINE.match(line)
         if not matched:
@@ -148,7 +166,7 @@ def _exposition(
             if moment is None:
                 msg = "names no time: write a comment line like # 2026-03-02T00:00:00Z before each snapshot"
                 raise RefusalError(msg, "bad_timestamp")
-            yield _sample(str(n), dict(_LABEL.findall(labels)), moment, value)
+            yield _sample(str(n), dict(_LABEL.findall(labels or "")), moment, value)
         except RefusalError as error:
             refused.append((str(n), error.code, str(error), f"{name} {value} {stamp or ''}"))
 
@@ -198,7 +216,7 @@ def _range(place: str, result: object, refused: list[Refused]) -> Iterator[tuple
     if not _METRIC.match(str(labels.get("__name__", ""))):
         msg = (
             "names no counter: a sum or rate of counters hides restarts; "
-            "ask for vllm:request_success_total itself"
+            "ask for vllm:request_success_total (or SGLang's, TGI's counter) itself"
         )
         refused.append((place, "wrong_shape", msg, str(labels.get("model_name", ""))))
         return
@@ -227,8 +245,8 @@ def _sample(
     others = {
         name: text
         for name, text in labels.items()
-        if name not in {"model_name", "finished_reason", "__name__"}
+        if name not in {*_MODELS, "finished_reason", "__name__"}
     }
-    model = str(labels.get("model_name") or "") or None
+    model = next((str(labels[name]) for name in _MODELS if labels.get(name)), None)
     reason = str(labels.get("finished_reason") or "") or None
     return record, at, found, model, reason, series_of(others)

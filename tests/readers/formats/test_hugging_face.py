@@ -165,10 +165,12 @@ def test_results_of_evaluation_beside_training_do_not_count(one_run):
     assert run["samples"] == 6000
 
 
-def test_results_that_are_a_list_are_refused(refusal):
-    code, reason = refusal("out/train_results.json", [{"loss": 1.0}, FINAL])
+def test_a_list_of_log_rows_is_read_as_the_log_if_the_training_ended_in_it(one_run, refusal):
+    run = one_run("out/train_results.json", [{"loss": 1.0, "step": 20}, FINAL])
+    assert run["active_s"] == FINAL["train_runtime"]
+    code, reason = refusal("out/train_results.json", [{"loss": 1.0, "step": 20}])
     assert code == "wrong_shape"
-    assert "list" in reason
+    assert "train_runtime" in reason
 
 
 def test_results_of_evaluation_alone_are_no_run(refusal):

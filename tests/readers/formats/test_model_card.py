@@ -113,11 +113,12 @@ def test_cards_of_other_names_are_runs_of_their_own(one_run):
     assert (run["run_id"], run["model_name"]) == ("cards/bot", "support-bot")
 
 
-def test_a_card_without_carbon_is_none(refusal):
-    assert (
-        refusal("a/README.md", "---\nlicense: mit\nbase_model: gpt2\n---\n# A model\n")[0]
-        == "unrecognised"
+def test_a_card_without_carbon_or_base_model_is_left_quietly(read):
+    reading = read(
+        "a/README.md", "---\nlicense: mit\npipeline_tag: text-generation\n---\n# A model\n"
     )
+    assert reading.content == "other"
+    assert reading.quarantine.empty
 
 
 def test_front_matter_that_does_not_end_is_refused(refusal):

@@ -1,0 +1,239 @@
+"""Which records are of one run, or measured one machine, by the marks that their readers left.
+
+Put here: states of a training told by their history, and trackers told by their machine. Keep out:
+how a mark is made (the readers), and joining by names, jobs and hosts (`join.py`).
+
+A trainer's state holds the history of its run from the first step on: of two states of one run the
+one begins as the other does. Several runs that were written into one folder begin differently.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, run_folder
+
+HISTORY, MACHINE = "history", "machine"
+"""First words of marks."""
+_AT_ONCE_S = 60.0
+"""Start and end of trackers of one job lie closer together than this."""
+_ALIKE = 0.01
+"""Share by which what trackers of one machine measured at one time may differ."""
+_OVERLAP = 0.8
+"""Share of the shorter time from which on two trackers ran beside each other."""
+
+Found = tuple[dict[str, str], dict[str, set[str]]]
+"""Run id -> run id that it becomes, and run id -> others of which it is to be told."""
+
+
+@dataclass(frozen=True)
+class _State:
+    uri: str
+    last: str
+    """Steps that were planned."""
+    step: float
+    hashes: tuple[str, ...]
+    """Of the first 1, 2, 4, ... rows."""
+
+    @property
+    def folder(self) -> PurePosixPath:
+        return PurePosixPath(self.uri).parent
+
+
+def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dict[str, set[str]]]:
+    """Return run ids by the history of trainers' states, and records that may be of several of them.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Records of runs with `mark`.
+    run_ids : Series
+        Their run ids so far; those that a mapping changed stay.
+
+    Returns
+    -------
+    run_ids : Series
+    doubtful : dict
+        Run id of results in a folder of several runs -> these.
+    """
+    found = run_ids.copy()
+    marked = records["mark"].fillna("").str.startswith(HISTORY).to_numpy()
+    free = marked & (run_ids == records["run_id"]).to_numpy()
+    if not free.any():
+        return found, {}
+    told = records[free]
+    states = {
+        n: _state(uri, mark)
+        for n, uri, mark in zip(told.index, told["source_uri"], told["mark"], strict=True)
+    }
+    named = run_ids.to_dict()
+    doubtful: dict[str, set[str]] = {}
+    groups: dict[str, list[int]] = defaultdict(list)
+    for n in states:
+        groups[named[n]].append(n)
+    for run_id, members in groups.items():
+        parts = _parted([(n, states[n]) for n in members])
+        if len(parts) > 1:
+            names = _names(run_id, parts, states)
+            for name, part in zip(names, parts, strict=True):
+                found[part] = name
+            others = records.index[(run_ids == run_id).to_numpy() & ~marked]
+            if run_id not in names and len(others):
+                doubtful[run_id] = set(names)
+    furthest: dict[str, _State] = {}
+    named = found.to_dict()
+    for n, state in states.items():
+        name = named[n]
+        if name not in furthest or state.step > furthest[name].step:
+            furthest[name] = state
+    renamed = _folders_of_one_run(furthest)
+    return (found.replace(renamed) if renamed else found), doubtful
+
+
+def _state(uri: str, mark: str) -> _State:
+    _, last, step, hashes = mark.split(" ")
+    return _State(uri, last, float(step), tuple(hashes.split(",")) if hashes != "-" else ())
+
+
+def _same(one: _State, other: _State) -> bool:
+    """Say whether two states are of one run; a run that is prolonged plans more steps than before."""
+    common = min(len(one.hashes), len(other.hashes))
+    if one.last == other.last:
+        return one.hashes[:1] == other.hashes[:1] or not common
+    return common > 1 and one.hashes[common - 1] == other.hashes[common - 1]
+
+
+def _parted(members: list[tuple[int, _State]]) -> list[list[int]]:
+    """Part the states of a folder into runs, that of the state that is furthest first."""
+    parts: list[tuple[_State, list[int]]] = []
+    for n, state in sorted(members, key=lambda member: -member[1].step):
+        for first, part in parts:
+            if _same(first, state):
+                part.append(n)
+                break
+        else:
+            parts.append((state, [n]))
+    return [part for _, part in parts]
+
+
+def _names(run_id: str, parts: list[list[int]], states: dict[int, _State]) -> list[str]:
+    """Return a name for each run of a folder: the folder's for what lies in it, else its furthest state's."""
+    own = next((k for k, part in enumerate(parts) for n in part if run_folder(states[n].uri) == run_id
+                and not is_state_folder(states[n].folder)), None)  # fmt: skip
+    return [
+        run_id
+        if k == own
+        else str(states[part[0]].folder)
+        if str(states[part[0]].folder) != "."
+        else run_id
+        for k, part in enumerate(parts)
+    ]
+
+
+def _folders_of_one_run(furthest: dict[str, _State]) -> dict[str, str]:
+    """Return run ids that are one run in folders of different names: below, or beside each other."""
+    at: dict[PurePosixPath, list[str]] = defaultdict(list)
+    for name in furthest:
+        at[PurePosixPath(name if name != "root" else ".")].append(name)
+    renamed: dict[str, str] = {}
+    beside: dict[tuple[PurePosixPath, str, str], list[str]] = defaultdict(list)
+    for name, state in sorted(furthest.items()):
+        path = PurePosixPath(name if name != "root" else ".")
+        above = next((other for parent in path.parents for other in at.get(parent, ())
+                      if other != name and _same(furthest[other], state) and state.hashes), None)  # fmt: skip
+        if above is not None:
+            renamed[name] = renamed.get(above, above)
+        elif state.hashes:
+            beside[path.parent, state.last, state.hashes[0]].append(name)
+    for (parent, _, _), names in beside.items():
+        steps = [furthest[name].step for name in names]
+        if len(names) > 1 and len(set(steps)) == len(steps) and parent not in at:
+            shared = "root" if parent == PurePosixPath() else str(parent)
+            renamed |= dict.fromkeys(names, shared)
+    return renamed
+
+
+def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tuple[Found, Found]:
+    """Return runs whose trackers measured one machine at one time, surely and perhaps.
+
+    Parameters
+    ----------
+    records, run_ids
+        As for `histories`.
+    free : Series of bool
+        Records that no mapping gave to a run: of the others somebody said it.
+
+    Returns
+    -------
+    once : Found
+        Runs that are one, because host, GPUs, time and energy say the same; the second part names,
+        for the run that counts, those that it stands for.
+    perhaps : Found
+        The second part names, for each run, others that may have measured the same machine.
+    """
+    marks = records["mark"].fillna("").str.extract(rf"^{MACHINE} (\S+) (\S+) (\S+)$")
+    known = free & marks[0].notna() & records["started_at"].notna() & records["ended_at"].notna()
+    once: Found = ({}, {})
+    perhaps: Found = ({}, {})
+    if known.sum() < 2:
+        return once, perhaps
+    frame = pd.DataFrame(
+        {
+            "run_id": run_ids[known], "host": records.loc[known, "host"].fillna(""), "machine": marks.loc[known, 0],
+            "gpus": marks.loc[known, 1], "kwh": marks.loc[known, 2].astype("float64"),
+            "low": _seconds(records.loc[known, "started_at"]), "high": _seconds(records.loc[known, "ended_at"]),
+            "format": records.loc[known, "source_format"],
+        }
+    )  # fmt: skip
+    for _, group in frame.groupby(["format", "machine", "host"], sort=True):
+        for one, other in _beside(group.drop_duplicates("run_id").sort_values(["low", "run_id"])):
+            kept = once[0].get(one.run_id, one.run_id)
+            if _alike(one, other):
+                if other.run_id not in once[0]:
+                    once[0][other.run_id] = kept
+                    once[1].setdefault(kept, set()).add(other.run_id)
+            else:
+                perhaps[1].setdefault(one.run_id, set()).add(other.run_id)
+                perhaps[1].setdefault(other.run_id, set()).add(one.run_id)
+    return once, perhaps
+
+
+def _beside(group: pd.DataFrame) -> Iterator[tuple[_Tracked, _Tracked]]:
+    """Yield pairs of trackers that ran at one time."""
+    rows: Iterable[_Tracked] = list(group.itertuples(index=False))
+    ordered = list(rows)
+    lows = group["low"].to_numpy()
+    for n, one in enumerate(ordered):
+        for other in ordered[n + 1 : int(np.searchsorted(lows, one.high))]:
+            shorter = min(one.high - one.low, other.high - other.low)
+            if min(one.high, other.high) - other.low >= _OVERLAP * shorter:
+                yield one, other
+
+
+def _alike(one: _Tracked, other: _Tracked) -> bool:
+    return (
+        one.gpus == other.gpus != "part"
+        and abs(one.low - other.low) <= _AT_ONCE_S
+        and abs(one.high - other.high) <= _AT_ONCE_S
+        and abs(one.kwh - other.kwh) <= _ALIKE * max(one.kwh, other.kwh)
+    )
+
+
+class _Tracked:
+    """A row of what a tracker saw."""
+
+    run_id: str
+    gpus: str
+    kwh: float
+    low: float
+    high: float
+
+
+def _seconds(instants: pd.Series) -> pd.Series:
+    return (instants - pd.Timestamp(0, tz="UTC")).dt.total_seconds()

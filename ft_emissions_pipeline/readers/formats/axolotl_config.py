@@ -1,0 +1,50 @@
+"""Read axolotl's YAML: base model, adapter, batch, length, packing, precision of the runs of its folder.
+
+Names as in axolotl's `utils/schemas/` and its examples: `base_model`, `adapter`, `lora_r`, `micro_batch_size`,
+`sequence_len`, `sample_packing`, `rl`. `bf16: auto` leaves the choice to the machine, and says nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ft_emissions_pipeline.readers.documents import yaml_documents
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings, settings_of
+from ft_emissions_pipeline.tables.words import Basis, Content
+
+FORMAT = "axolotl_config"
+LOG = "axolotl configuration (YAML)"
+TELLS = "base model, method, rank, batch, accumulation, length, packing, precision, recomputation of the runs of its folder"
+LACKS = "time, tokens, hardware, usage: it is no run itself"
+CONTENT: Content = "configuration"
+PROGRESS = None
+BASIS = {"*": Basis.DISCLOSED}
+
+_KEY = re.compile(rb"^([a-z_0-9]+)\s*:", re.MULTILINE)
+_OWN = {
+    b"sequence_len", b"micro_batch_size", b"sample_packing", b"dataset_prepared_path", b"val_set_size", b"lora_r",
+    b"adapter", b"num_epochs", b"datasets", b"gradient_accumulation_steps",
+}  # fmt: skip
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the YAML names a base model and, at its top level, several of axolotl's own settings."""
+    if not name.endswith((".yaml", ".yml")):
+        return False
+    keys = set(_KEY.findall(head))
+    return b"base_model" in keys and len(keys & _OWN) >= 2
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
+    """Read the configuration of one training."""
+    documents = yaml_documents(data)
+    given = documents[0] if len(documents) == 1 else None
+    if not isinstance(given, dict):
+        msg = "no mapping of settings to values; write one configuration per file"
+        raise RefusalError(msg, "wrong_shape")
+    fields = settings_of(given)
+    if not given.get("adapter") and "method" not in fields:
+        # Without an adapter axolotl trains all weights.
+        fields["method"] = "full"
+    return reading_of_settings({**fields, "software": "axolotl"}, uri)

@@ -1,0 +1,96 @@
+"""Read CodeCarbon's emissions as JSON: the rows of `emissions.csv` as objects, as its API and people's scripts write them.
+
+The keys are the columns (`EmissionsData` in CodeCarbon's `output_methods/emissions_data.py`), so each object is read as a
+row by the reader of the CSV file; a record is counted from 1 on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pandas as pd
+
+from ft_emissions_pipeline.readers.documents import Item, json_items
+from ft_emissions_pipeline.readers.formats import codecarbon
+from ft_emissions_pipeline.readers.reading import (
+    QUARANTINE_COLUMNS,
+    Reading,
+    RefusalError,
+    Refused,
+    Settings,
+    quarantine_rows,
+    typed,
+)
+from ft_emissions_pipeline.tables import QUARANTINE
+from ft_emissions_pipeline.tables.words import Content
+
+FORMAT = "codecarbon_json"
+LOG = "CodeCarbon's emissions as JSON or JSON lines"
+TELLS = codecarbon.TELLS
+LACKS = codecarbon.LACKS
+CONTENT: Content = "runs"
+PROGRESS = codecarbon.PROGRESS
+BASIS = codecarbon.BASIS
+
+_MARKS = (b'"duration"', b'"emissions"', b'"energy_consumed"', b'"timestamp"')
+
+
+def recognises(name: str, head: bytes) -> bool:
+    """Say whether the objects have the columns of a CodeCarbon file."""
+    return name.endswith((".json", ".jsonl", ".ndjson")) and all(mark in head for mark in _MARKS)
+
+
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
+    """Read the objects of a file."""
+    items, single = json_items(data)
+    if (
+        single
+        and isinstance(items[0].value, dict)
+        and isinstance(items[0].value.get("emissions"), list)
+    ):
+        items = [Item(str(n), value) for n, value in enumerate(items[0].value["emissions"], 1)]
+    refused: list[Refused] = []
+    rows: list[tuple[str, dict[str, object]]] = []
+    for item in items:
+        if item.problem:
+            refused.append((item.record, item.code, item.problem, item.raw))
+        elif not isinstance(item.value, dict):
+            msg = "not an object with the columns of emissions.csv; write it as one"
+            refused.append((item.record, "wrong_shape", msg, item.raw or repr(item.value)))
+        else:
+            rows.append((item.record, item.value))
+    if not rows:
+        msg = (
+            "holds no object with the columns of emissions.csv; export them, or land the csv itself"
+        )
+        raise RefusalError(msg, refused[0][1] if refused else "wrong_shape")
+    reading = codecarbon.read(_sheet([row for _, row in rows]), uri, settings)
+    # Line 2 is the first row under the header.
+    places = {str(n): record for n, (record, _) in enumerate(rows, 2)}
+    more = quarantine_rows(refused)
+    frames = [
+        reading.quarantine.assign(
+            source_record=reading.quarantine["source_record"].replace(places)
+        ),
+        more,
+    ]
+    quarantine = typed(pd.concat(frames, ignore_index=True), QUARANTINE, QUARANTINE_COLUMNS)
+    runs = reading.runs.assign(source_record=reading.runs["source_record"].replace(places))
+    return replace(
+        reading, runs=runs, quarantine=quarantine, records=reading.records + len(refused)
+    )
+
+
+def _sheet(rows: list[dict[str, object]]) -> bytes:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([[_cell(row.get(name)) for name in names] for row in rows])
+    return file.getvalue().encode("utf-8", errors="replace")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,152 @@
+"""The settings of a training, as configurations of several tools name them, and what they mean.
+
+Put here: names of settings, how their values are written, and what model names and quantisation say.
+Keep out: which tool wrote a file (`formats/`), and which run a configuration completes
+(`landing/configurations.py`).
+
+Names were read in transformers 5.23 `training_args.py` and TRL 0.2x `sft_config.py`, `model_config.py`,
+in LLaMA-Factory's `hparams/` and example configurations, and in axolotl's `utils/schemas/`.
+A value that is none ("auto", a path, a variable) says nothing: a setting is no measurement that could be lost.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
+from ft_emissions_pipeline.readers.shared.run_folders import home
+
+Settings = Mapping[str, object]
+
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "micro_batch_size": (
+        "per_device_train_batch_size", "micro_batch_size", "per_gpu_train_batch_size", "train_micro_batch_size_per_gpu",
+    ),
+    "gradient_accumulation": ("gradient_accumulation_steps",),
+    "epochs": ("num_train_epochs", "num_epochs"),
+    "sequence_length": (
+        "sequence_len", "cutoff_len", "max_seq_length", "max_seq_len", "max_length", "block_size", "model_max_length",
+    ),
+    "pad_to_multiple_of": ("pad_to_multiple_of",),
+    "lora_rank": ("lora_r", "lora_rank"),
+}  # fmt: skip
+"""Field -> settings that say it, the first that is given counts."""
+FLAGS: dict[str, tuple[str, ...]] = {
+    "gradient_checkpointing": ("gradient_checkpointing", "enable_activation_checkpointing"),
+    "packing": ("packing", "sample_packing", "neat_packing"),
+}
+MODELS = ("base_model", "model_name_or_path", "model_name", "base_model_name_or_path", "model_id")
+_PRECISIONS = {
+    "bf16": "bf16",
+    "pure_bf16": "bf16",
+    "bfloat16": "bf16",
+    "fp16": "fp16",
+    "float16": "fp16",
+    "fp8": "fp8",
+}
+_ADAPTERS = {
+    "lora": "lora", "qlora": "qlora", "adalora": "lora", "dora": "lora", "full": "full", "freeze": "full", "oft": "adapter",
+    "llama-adapter": "adapter",
+}  # fmt: skip
+_NO_NAME = re.compile(
+    r"(?:base|models?|output|outputs?|final|merged|checkpoint|weights|snapshots?|results?|tmp|data|none|null|true|false|[0-9a-f]{40})"
+    r"|(?:checkpoint|step|epoch)[-_]?\d+|\d+",
+    re.IGNORECASE,
+)
+"""What the last part of a path says nothing about the model."""
+_CACHE = re.compile(r"(?:^|[/\\])models--([^/\\]+?)--([^/\\]+)(?:[/\\]|$)")
+
+
+def reading_of_settings(fields: Mapping[str, object], uri: str) -> Reading:
+    """Return the reading of one configuration: what it says of the runs of its folder."""
+    row = {**fields, "run_id": home(uri), "source_record": "1"}
+    return reading_of_runs([{"repairs": "", **row}], [], "configuration")
+
+
+def positive(value: object) -> float | None:
+    """Return a number above zero, None for whatever else stands there."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value) if not isinstance(value, str) or "_" not in value else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return found if 0 < found < math.inf else None
+
+
+def truth(value: object) -> bool | None:
+    """Return whether a setting is on, None where it is left to the tool."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().casefold() if isinstance(value, str) else ""
+    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(
+        word
+    )
+
+
+def model_name(value: object) -> str | None:
+    """Return the name of a model, out of a path of somebody's machine its last part if it is a name."""
+    text = value.strip() if isinstance(value, str) else ""
+    cached = _CACHE.search(text)
+    if cached:
+        return "/".join(cached.groups())
+    if "://" in text or re.match(r"[~./\\]|[A-Za-z]:[\\/]", text) or text.count("/") > 1:
+        text = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+    named = re.search(r"[A-Za-z]", text) and not _NO_NAME.fullmatch(text) and "$" not in text
+    return text if named else None
+
+
+def settings_of(given: Settings) -> dict[str, object]:
+    """Return the fields of a run that a mapping of settings names."""
+    fields: dict[str, object] = {}
+    for field, names in NUMBERS.items():
+        fields[field] = next((n for n in (positive(given.get(name)) for name in names) if n), None)
+    if positive(given.get("max_steps")):
+        fields["epochs"] = None
+    for field, names in FLAGS.items():
+        flags = [truth(given.get(name)) for name in names]
+        fields[field] = next((flag for flag in flags if flag is not None), None)
+    named = (model_name(given.get(name)) for name in MODELS)
+    fields["base_model"] = next((name for name in named if name), None)
+    fields["precision"] = precision_of(given)
+    fields["method"] = method_of(given)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def precision_of(given: Settings) -> str | None:
+    """Return the number format of the arithmetic, where a setting turns one on."""
+    for name in ("fp8", "bf16", "pure_bf16", "fp16"):
+        nested = given.get(name)
+        value = nested.get("enabled") if isinstance(nested, Mapping) else nested
+        if truth(value) or (isinstance(value, str) and value.strip().casefold() == "full"):
+            return _PRECISIONS[name]
+    word = given.get("mixed_precision")
+    return _PRECISIONS.get(word.strip().casefold()) if isinstance(word, str) else None
+
+
+def method_of(given: Settings) -> str | None:
+    """Return how the weights are changed: the stage where it is one of preferences, else the adapter."""
+    stage = str(given.get("stage") or given.get("rl") or "").casefold()
+    if stage == "dpo":
+        return "dpo"
+    adapter = given.get("adapter") or given.get("finetuning_type")
+    method = _ADAPTERS.get(adapter.strip().casefold()) if isinstance(adapter, str) else None
+    if method is None and truth(given.get("use_peft")):
+        method = "lora"
+    if method == "lora" and is_four_bit(given):
+        return "qlora"
+    if method == "full" and stage == "pt":
+        return "continued_pretraining"
+    return method
+
+
+def is_four_bit(given: Settings) -> bool:
+    """Say whether the base model's weights are held in four bits, as QLoRA does."""
+    nested = given.get("quantization_config")
+    inner = nested if isinstance(nested, Mapping) else {}
+    bits = (given.get("quantization_bit"), given.get("bits"), inner.get("bits"))
+    return any(truth(each.get("load_in_4bit")) for each in (given, inner)) or any(
+        positive(value) == 4 for value in bits
+    )

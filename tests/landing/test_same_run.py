@@ -1,0 +1,188 @@
+"""States of one run, several runs in one folder, and trackers of one machine: told by what they hold."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline import api
+from ft_emissions_pipeline.landing import days, index
+from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.reference import load
+from ft_emissions_pipeline.tables import LANDING_INDEX, empty
+
+CASES = Path(__file__).parents[1] / "data" / "field_cases"
+NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
+
+
+def state(step, planned, *, loss=2.0, every=100, seconds=None):
+    """A trainer's state after some steps; its losses tell the run."""
+    rows = [
+        {"loss": loss / n, "learning_rate": 1e-5 * (1 - n * every / planned), "step": n * every, "epoch": n * every / planned}
+        for n in range(1, step // every + 1)
+    ]  # fmt: skip
+    if seconds:
+        mean = sum(row["loss"] for row in rows) / len(rows)
+        rows.append({"train_runtime": seconds, "train_loss": mean, "total_flos": 1e15, "step": step, "epoch": step / planned})  # fmt: skip
+    tokens = {"num_input_tokens_seen": 100 * step}
+    return {"global_step": step, "max_steps": planned, "epoch": step / planned, "log_history": rows, **tokens}  # fmt: skip
+
+
+@pytest.fixture
+def runs_in(tmp_path):
+    """Lay files out and read them both ways, at once and day by day; both must say the same."""
+
+    def lay_out(files):
+        for uri, content in files.items():
+            path = tmp_path / uri
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+        at_once, _ = api.read_runs(tmp_path)
+        landed = index.scan(tmp_path, load(), NOW, empty(LANDING_INDEX))
+        first, last = landed["date"].min(), landed["date"].max()
+        daily = days.runs_of(tmp_path, landed, first, last, load(), NOW)
+        computable = daily[daily["run_id"].isin(at_once["run_id"])]
+        assert computable["repairs"].tolist() == at_once["repairs"].tolist()
+        return daily.set_index("run_id")
+
+    return lay_out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("last-checkpoint", "checkpoint-100"), ("checkpoint-best", "checkpoint_200"), ("tmp-checkpoint-300", "checkpoint-200"),
+        ("ckpt-100", "final"), ("epoch_1", "step_200"), ("first", "second"), ("a", "z"),
+    ],
+)  # fmt: skip
+def test_states_of_one_run_are_one_whatever_they_are_called(runs_in, names):
+    files = {f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)}  # fmt: skip
+    runs = runs_in({**files, "out/trainer_state.json": state(400, 400, seconds=600.0)})
+    assert runs.index.tolist() == ["out"]
+    assert runs.loc["out", "tokens_padded"] == 40_000
+    assert runs.loc["out", "active_s"] == 600
+
+
+@pytest.mark.parametrize("names", [("last-checkpoint", "checkpoint_200"), ("one", "two")])
+def test_states_without_one_above_them_are_one_run(runs_in, names):
+    files = {f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)}  # fmt: skip
+    assert runs_in(files).index.tolist() == ["out"]
+
+
+def test_several_runs_in_one_folder_are_as_many(runs_in):
+    made = {500: (872, 2.0), 872: (872, 2.0), 1000: (1743, 3.0), 7500: (7843, 5.0)}
+    files = {
+        f"out/checkpoint-{step}/trainer_state.json": state(step, planned, loss=loss, every=4)
+        for step, (planned, loss) in made.items()
+    }
+    runs = runs_in(files)
+    tokens = {"out/checkpoint-872": 87_200, "out/checkpoint-1000": 100_000, "out/checkpoint-7500": 750_000}  # fmt: skip
+    assert runs["tokens_padded"].to_dict() == tokens
+
+
+def test_of_several_runs_the_folders_own_state_keeps_its_name(runs_in):
+    runs = runs_in(
+        {
+            "out/checkpoint-200/trainer_state.json": state(200, 400, loss=7.0),
+            "out/trainer_state.json": state(300, 300, seconds=60.0),
+        }
+    )
+    assert sorted(runs.index) == ["out", "out/checkpoint-200"]
+
+
+def test_results_beside_several_runs_say_that_they_may_be_of_any(runs_in):
+    results = {"train_runtime": 60.0, "train_loss": 0.4, "epoch": 1.0}
+    runs = runs_in(
+        {
+            "out/checkpoint-200/trainer_state.json": state(200, 400, loss=7.0),
+            "out/checkpoint-300/trainer_state.json": state(300, 300),
+            "out/all_results.json": results,
+        }
+    )
+    assert len(runs) == 3
+    assert "join_ambiguous:out/checkpoint-200,out/checkpoint-300" in runs.loc["out", "repairs"]
+
+
+def test_a_run_that_was_prolonged_is_one(runs_in):
+    # The same history, planned for more steps: only its learning rate shows that it went on.
+    longer = state(800, 800)
+    longer["log_history"][:4] = state(400, 400)["log_history"]
+    runs = runs_in({"out/checkpoint-400/trainer_state.json": state(400, 400), "out/trainer_state.json": longer})  # fmt: skip
+    assert runs.index.tolist() == ["out"]
+
+
+def test_runs_beside_each_other_that_ended_alike_are_several(runs_in):
+    files = {f"seed-{n}/trainer_state.json": state(400, 400, seconds=600.0) for n in range(3)}
+    assert len(runs_in(files)) == 3
+
+
+def test_whole_results_beside_an_earlier_state_are_not_called_unfinished(runs_in):
+    runs = runs_in(
+        {
+            "out/trainer_state.json": state(399, 400, every=1),
+            "out/train_results.json": {"train_runtime": 600.0, "train_loss": 0.4, "epoch": 1.0},
+        }
+    )
+    assert "before_last_step" not in str(runs.loc["out", "repairs"])
+    assert runs.loc["out", "active_s"] == 600
+
+
+# Trackers of one machine
+
+
+def emissions(**cells):
+    row = {
+        "timestamp": "2026-03-02T12:00:00", "project_name": "demo", "run_id": "a", "duration": "3600", "emissions": "0.1",
+        "cpu_energy": "0.05", "gpu_energy": "1.0", "ram_energy": "0.02", "energy_consumed": "1.07", "country_name": "France",
+        "country_iso_code": "FRA", "os": "Linux", "cpu_count": "8", "cpu_model": "Xeon", "gpu_count": "2",
+        "gpu_model": "2 x NVIDIA A100-SXM4-80GB", "ram_total_size": "16.0", "tracking_mode": "machine", "pue": "1.0",
+    }  # fmt: skip
+    row |= cells
+    return ",".join(row) + "\n" + ",".join(row.values()) + "\n"
+
+
+def test_the_field_case_of_two_ranks_counts_once_and_says_so():
+    # ranks_run: 1.07 kWh, measured by the tracker of each of two ranks.
+    runs, quarantine = api.read_runs(CASES / "ranks_run")
+    assert quarantine.empty
+    assert runs["it_energy_kwh"].tolist() == [pytest.approx(1.07, rel=0.01)]
+    assert "one_machine_counted_once:00000000-0000-4000-8000-000000000002" in runs["repairs"].item()
+
+
+def test_ranks_of_a_file_and_of_several_count_once(runs_in):
+    both = emissions(run_id="a") + emissions(run_id="b").split("\n")[1] + "\n"
+    runs = runs_in({"e.csv": both, "f.csv": emissions(run_id="c", timestamp="2026-03-02T12:00:09")})
+    assert runs["it_energy_kwh"].tolist() == [1.07]
+    assert "one_machine_counted_once:b,c" in runs["repairs"].item()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"gpu_energy": "0.6", "energy_consumed": "0.67"},
+        {"timestamp": "2026-03-02T12:05:00"},
+        {"gpu_count": "1", "gpu_model": "2 x NVIDIA A100-SXM4-80GB", "gpu_energy": "0.3", "energy_consumed": "0.37"},
+    ],
+)  # fmt: skip
+def test_trackers_that_may_have_seen_one_machine_both_count_and_say_so(runs_in, other):
+    runs = runs_in({"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b", **other)})
+    assert sorted(runs.index) == ["a", "b"]
+    assert "perhaps_one_machine:b" in runs.loc["a", "repairs"]
+    assert "perhaps_one_machine:a" in runs.loc["b", "repairs"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"timestamp": "2026-03-02T13:00:00"}, {"cpu_model": "EPYC"}, {"ram_total_size": "64.0"}],
+)
+def test_other_times_and_machines_are_no_matter(runs_in, other):
+    runs = runs_in({"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b", **other)})
+    assert len(runs) == 2
+    assert not runs["repairs"].str.contains("machine", na=False).any()
+
+
+def test_what_somebody_keeps_apart_stays_apart(runs_in):
+    mapping = "runs:\n  one:\n    logs: [a.csv]\n  two:\n    logs: [b.csv]\n"
+    runs = runs_in({"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b"), "runs.yaml": mapping})  # fmt: skip
+    assert sorted(runs.index) == ["one", "two"]

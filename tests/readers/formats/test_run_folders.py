@@ -1,0 +1,157 @@
+"""Folders that trackers make of a run: W&B, MLflow, TensorBoard, and a hub's folder as a whole."""
+
+import json
+import shutil
+import struct
+
+import pandas as pd
+import pytest
+
+import ft_emissions_pipeline as fte
+from ft_emissions_pipeline.readers import Settings, read_bytes
+
+NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
+RUN = "0123456789abcdef0123456789abcdef"
+EVENTS = "runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0"
+
+
+@pytest.fixture
+def hub(field_case):
+    """A folder as on a hub: card, adapter, state, checkpoint, W&B and TensorBoard (written by tensorboardX 2.6)."""
+    return field_case("hf_folder").parent.parent / "run_folders" / "hub"
+
+
+def test_a_hubs_folder_is_one_run_with_model_method_hardware_time_and_tokens(hub):
+    runs, quarantine = fte.read_runs(hub)
+    assert quarantine.empty, quarantine.to_dict("records")
+    (run,) = runs.to_dict("records")
+    expected = {
+        "run_id": "root", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora", "lora_rank": 8, "gpu_count": 2,
+        "gpu_model": "NVIDIA A100-SXM4-80GB", "active_s": 600, "tokens_padded": 400000, "steps": 100, "micro_batch_size": 4,
+        "gradient_accumulation": 2, "gradient_checkpointing": True, "precision": "bf16", "model_parameters": 6738415616,
+        "job_id": "4711", "started_at": pd.Timestamp("2026-03-02T09:59:50Z"),
+    }  # fmt: skip
+    assert {name: run[name] for name in expected} == expected
+    assert "conflict" not in run["repairs"]
+
+
+def test_of_several_wandb_runs_in_an_output_folder_that_of_the_same_time_is_the_trainers(
+    hub, tmp_path
+):
+    shutil.copytree(hub, tmp_path / "out")
+    first = tmp_path / "out/wandb/run-20260302_095950-ab12cd34/files"
+    other = tmp_path / "out/wandb/run-20260228_080000-zz99zz99/files"
+    shutil.copytree(first, other)
+    summary = json.loads((other / "wandb-summary.json").read_text())
+    (other / "wandb-summary.json").write_text(
+        json.dumps({**summary, "train_runtime": 900, "_timestamp": 1772267400})
+    )
+    metadata = json.loads((other / "wandb-metadata.json").read_text())
+    del metadata["slurm"]
+    (other / "wandb-metadata.json").write_text(
+        json.dumps({**metadata, "startedAt": "2026-02-28T08:00:00Z"})
+    )
+    runs, _ = fte.read_runs(tmp_path)
+    assert runs.set_index("run_id")["active_s"].to_dict() == {"out": 600, "zz99zz99": 900}
+
+
+def test_a_link_to_the_latest_wandb_run_is_followed_last(hub, tmp_path):
+    shutil.copytree(hub / "wandb", tmp_path / "wandb")
+    (tmp_path / "wandb/latest-run").symlink_to("run-20260302_095950-ab12cd34")
+    runs, quarantine = fte.read_runs(tmp_path)
+    assert runs["run_id"].tolist() == ["ab12cd34"]
+    assert quarantine.empty
+
+
+def test_names_of_people_in_wandbs_metadata_are_not_kept(hub):
+    runs, quarantine = fte.read_runs(hub)
+    assert "someone" not in runs.to_csv() + quarantine.to_csv()
+
+
+def test_a_failed_run_of_mlflow_ended_early(one_run):
+    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_id: {RUN}\nstart_time: 1772445600000\nend_time: 1772445660000\nstatus: 4\n"
+    run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
+    assert (run["reserved_s"], run["repairs"]) == (60, "ended_early")
+
+
+def test_a_running_run_of_mlflow_has_no_end(one_run):
+    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_uuid: {RUN}\nstart_time: 1772445600000\nend_time: null\nstatus: 1\n"
+    run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
+    assert run["started_at"] == pd.Timestamp("2026-03-02T10:00Z")
+    assert pd.isna(run["ended_at"])
+
+
+def test_every_part_of_an_mlflow_run_is_of_that_run(read):
+    for part, content in {
+        "params/learning_rate": "1e-5",
+        "tags/mlflow.user": "ada",
+        "metrics/loss": "1 2 3\n",
+    }.items():
+        reading = read(f"mlruns/0/{RUN}/{part}", content)
+        assert reading.runs["run_id"].tolist() == [RUN]
+        assert "ada" not in reading.runs.to_csv()
+
+
+def test_events_of_evaluation_alone_are_no_training(refusal):
+    record = b"\x09" + struct.pack("<d", 1772445600.0) + b"\x1a\x0dbrain.Event:2"
+    scalar = b"\x0a\x09eval/loss\x15" + struct.pack("<f", 1.0)
+    summary = b"\x0a" + bytes([len(scalar)]) + scalar
+    event = (
+        b"\x09"
+        + struct.pack("<d", 1772445600.0)
+        + b"\x10\x01\x2a"
+        + bytes([len(summary)])
+        + summary
+    )
+    framed = b"".join(
+        struct.pack("<QI", len(each), 0) + each + bytes(4) for each in (record, event)
+    )
+    assert refusal("runs/x/events.out.tfevents.1", framed)[0] == "no_training"
+
+
+def test_events_that_are_still_written_to_are_read_up_to_their_last_whole_record(hub):
+    data = (hub / EVENTS).read_bytes()
+    whole = read_bytes(data, EVENTS, NOW)[0].runs.iloc[0]
+    cut = read_bytes(data[:-200], EVENTS, NOW)[0].runs.iloc[0]
+    assert whole["steps"] == cut["steps"] == 100
+    assert pd.isna(cut.get("tokens_padded"))
+
+
+def test_field_case_wandb_meta(field_case):
+    runs, quarantine = fte.read_runs(field_case("wandb_meta"))
+    assert quarantine.empty, quarantine.to_dict("records")
+    (run,) = runs.to_dict("records")
+    assert run["started_at"] == pd.Timestamp("2026-03-02T10:00Z")
+    assert (run["active_s"], run["reserved_s"], run["gpu_count"], run["gpu_model"]) == (
+        600, 600, 2, "NVIDIA A100-SXM4-80GB",
+    )  # fmt: skip
+
+
+def test_field_case_mlflow_one(field_case):
+    runs, quarantine = fte.read_runs(field_case("mlflow_one"))
+    assert quarantine.empty, quarantine.to_dict("records")
+    (run,) = runs.to_dict("records")
+    assert (run["run_id"], run["active_s"], run["micro_batch_size"]) == (RUN, 600, 4)
+    assert run["gpu_energy_kwh"] == pytest.approx(0.05)
+
+
+def test_field_case_mlflow_nodes(field_case):
+    runs, quarantine = fte.read_runs(field_case("mlflow_nodes"))
+    assert quarantine.empty, quarantine.to_dict("records")
+    assert runs["gpu_energy_kwh"].tolist() == [pytest.approx(0.1)]
+    assert "conflict" not in str(runs["repairs"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("axolotl", {"tokens_padded": 400000, "active_s": 600, "software": "axolotl"}),
+        ("unsloth_stats", {"active_s": 600}),
+        ("hf_loghist", {"active_s": 600, "steps": 100}),
+    ],
+)
+def test_field_case_of_the_trainer(field_case, case, expected):
+    runs, quarantine = fte.read_runs(field_case(case))
+    assert quarantine.empty, quarantine.to_dict("records")
+    (run,) = runs.to_dict("records")
+    assert {name: run[name] for name in expected} == expected

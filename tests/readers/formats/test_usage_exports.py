@@ -1,0 +1,70 @@
+"""Usage that people export: counts per day and model, worked out by hand."""
+
+import pandas as pd
+import pytest
+
+EXPECTED = {
+    # Two generations at one instant are two; the span is none; the third failed.
+    "langfuse.jsonl": ("support-bot", 2, "failed_requests_left_out", 4),
+    "helicone.csv": ("support-bot-01", 1, "cached_answers_left_out failed_requests_left_out", 3),
+    "openrouter_days.json": ("acme/support-bot-2026", 7, None, 2),
+    "azure_monitor.json": ("support-bot", 5, "failed_requests_left_out", 2),
+    "vertex_endpoint.json": ("4321", 7, None, 1),
+    "sagemaker_endpoint.json": ("support-bot", 9, None, 1),
+    # The agent's span holds the calls of the model.
+    "open_telemetry_spans.json": ("support-bot", 1, "failed_requests_left_out", 3),
+    # Four by the first minute, ten by the second.
+    "open_telemetry_totals.jsonl": ("support-bot", 10, None, 2),
+    "open_telemetry_deltas.json": ("support-bot", 4, "failed_requests_left_out", 2),
+    "sglang.prom": ("support-bot", 15, None, 2),
+    "tgi.json": ("support-bot", 5, None, 2),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_export_counts_what_a_model_served(read, landed_file, name):
+    reading = read(name, landed_file(f"usage_exports/{name}"))
+    assert reading.quarantine.empty, reading.quarantine.to_dict("records")
+    model, inferences, repairs, records = EXPECTED[name]
+    usage = reading.usage
+    assert usage["model_name"].unique().tolist() == [model]
+    assert usage["date"].unique().tolist() == [pd.Timestamp("2026-03-02")]
+    assert usage["inferences"].sum() == inferences
+    words = sorted(set(" ".join(usage["repairs"].dropna()).split()))
+    assert words == (repairs or "").split()
+    assert reading.records == records
+    assert "Ada" not in usage.to_csv()
+
+
+@pytest.mark.parametrize(
+    ("case", "model", "inferences"),
+    [("openai_usage_csv", "ft:gpt-4o-mini-2024-07-18", 120), ("openrouter", "acme/support-bot", 1)],
+)
+def test_field_case_of_usage(field_case, read, case, model, inferences):
+    reading = read("activity.csv", (field_case(case) / "activity.csv").read_bytes())
+    assert reading.quarantine.empty
+    (row,) = reading.usage.to_dict("records")
+    assert row["model_name"].startswith(model)
+    assert (row["date"], row["inferences"]) == (pd.Timestamp("2026-03-02"), inferences)
+
+
+def test_a_bucket_of_openai_without_model_is_refused(refusal):
+    text = "start_time,end_time,num_model_requests,model\n1772409600,1772496000,120,\n"
+    assert refusal("activity.csv", text)[0] == "missing_value"
+
+
+def test_a_request_without_time_is_refused_alone(read):
+    reading = read(
+        "r.csv",
+        "generation_id,created_at,model_permaslug\na,,bot\nb,2026-03-02 10:00:00,bot\nc,yesterday,bot\n",
+    )
+    assert reading.quarantine["reason_code"].tolist() == ["missing_value", "bad_timestamp"]
+    assert reading.usage["inferences"].tolist() == [1]
+
+
+def test_a_counter_of_tgi_that_no_label_ties_to_a_model_is_refused(read):
+    reading = read(
+        "t.prom",
+        "# 2026-03-02T00:00:00Z\ntgi_request_success 1\n# 2026-03-02T01:00:00Z\ntgi_request_success 3\n",
+    )
+    assert reading.quarantine["reason_code"].unique().tolist() == ["missing_value"]
