@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_DAY
-from ft_emissions_pipeline.tables.words import Inferences
+from ft_emissions_pipeline.tables.words import Inferences, Status
 from ft_emissions_pipeline.uncertainty import Floats
 
 Ints = NDArray[np.int64]
@@ -306,6 +306,16 @@ def _silent_is_none(
         return actual
     told = np.isin(key, np.unique(model[of_version] * _SPAN + on))
     return np.where(np.isnan(actual) & told, 0.0, actual)
+
+
+def expectations(basis: pd.Series, status: pd.Series) -> Floats:
+    """Return by how many independent expectations each row's inferences are uncertain, as a root.
+
+    A provisional row rests on the use life still to come; where nobody counted, a row rests on an
+    expected count.
+    """
+    counts, lives = basis == Inferences.EXPECTED, status == Status.PROVISIONAL
+    return np.sqrt(counts.to_numpy(dtype=float) + lives.to_numpy(dtype=float))
 
 
 def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
-from ft_emissions_pipeline.ledger.days import seconds_in_service, served_days
+from ft_emissions_pipeline.ledger.days import expectations, seconds_in_service, served_days
 from ft_emissions_pipeline.ledger.inheritance import unused_versions
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.ledger.schedule import shared_by_month
@@ -49,7 +49,7 @@ def inference_impacts(
     first, last : Timestamp
         First and last UTC day, both included.
     expected_log_sd : float
-        Standard deviation of the logarithm of an expected count of inferences.
+        Standard deviation of the logarithm of one expectation: of a daily count, or of a use life.
     events : DataFrame, optional
         Table `model_events`, for models that were renamed.
     schedule : DataFrame, optional
@@ -175,7 +175,7 @@ def _table(
         return versions[name].take(rows["position"]).reset_index(drop=True)
 
     served = rows["inferences"].where(rows["inferences"] > 0)
-    counted = np.where(rows["inferences_basis"] == Inferences.EXPECTED, expected_log_sd, 0.0)
+    counted = expected_log_sd * expectations(rows["inferences_basis"], status)
     columns = {
         name: of(name)
         for name in (

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
+from ft_emissions_pipeline.ledger.days import expectations
 from ft_emissions_pipeline.tables import (
     GROUPS,
     PERIODS,
@@ -80,7 +81,8 @@ def roll_up(
     by : sequence of str
         Of `KEYS`: `model`, `team`, `tag`, and at most one of `month`, `quarter`, `year`.
     expected_log_sd : float
-        Standard deviation of the logarithm of expected inferences, which err together.
+        Standard deviation of the logarithm of one expectation, of inferences or of a use life; they
+        err together.
     labels : DataFrame, optional
         Columns `LABELS` by run id; needed to roll up by one of them. A version has one team and
         one tag, so that no gram counts under two.
@@ -182,7 +184,9 @@ def _rolled_up(
     first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
     found = pd.concat([first, sums], axis=1)
     known = ledger["inferences"].notna().to_numpy()
-    doubt = expected_log_sd * _over(sums["expected_inferences"], sums["inferences"]).to_numpy()
+    weighed = parts["inferences"] * expectations(ledger["inferences_basis"], ledger["status"])
+    doubted = weighed.groupby(number).sum()
+    doubt = expected_log_sd * _over(doubted, sums["inferences"]).to_numpy()
     # The days of a run are summed first: its own error is the same on each of them.
     runs = len(members[0].own)
     codes, once = pd.factorize(number.astype(np.int64) * runs + position)
