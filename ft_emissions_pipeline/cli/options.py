@@ -54,7 +54,10 @@ Calibrate = Annotated[
 ]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 ReferenceFolder = Annotated[
-    Path | None, typer.Option(help="Folder of the factor tables; those of the package by default.")
+    str | None,
+    typer.Option(
+        help="Folder of the factor tables, or `package`; the warehouse remembers it until another is named."
+    ),
 ]
 Draws = Annotated[
     int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
@@ -91,6 +94,7 @@ class Basis(StrEnum):
 
 Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
 TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
+TablesToSeal = Annotated[str, typer.Argument(help="Folder of the tables that were edited.")]
 TablesToCompare = Annotated[str, typer.Argument(help="Folder of the factor tables, or `package`.")]
 WarehouseOfYours = Annotated[
     str, typer.Option(help="Folder of the result tables; yours lie in it.")
