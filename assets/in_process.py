@@ -17,8 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline import calendar_days
 from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.readers import Settings, files_in
-from ft_emissions_pipeline.readers.remote import is_url
-from ft_emissions_pipeline.reference import Reference, in_force
+from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
 from ft_emissions_pipeline.warehouse import pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
@@ -74,7 +73,7 @@ def materialize(
     calibrate : bool
         Whether runs without a meter are scaled by what meters of the same host saw.
     reference_data : str or Path, optional
-        Folder of the factor tables; those of the package by default.
+        Folder of the factor tables, or `package`; by default the folder that the warehouse rests on.
     progress : callable
         Called with the name of each stage as it begins.
 
@@ -82,13 +81,21 @@ def materialize(
     ------
     ft_emissions_pipeline.warehouse.store.StoreBusy
         If another run or restatement holds the warehouse for longer than a while.
+    ValueError
+        If the landing folder holds no file.
+    ft_emissions_pipeline.reference.ReferenceRefused
+        If the tables in `reference_data` are refused; any others, where no good ones stand in.
     """
     defs = build_defs(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
         calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
     )  # fmt: skip
-    if is_url(str(landing)):
-        files_in([landing])  # A folder that cannot be read is refused before a warehouse is made.
+    if reference_data is not None:
+        newest(warehouse, reference_data, keep=False)
+    # What cannot be read, or is empty as a folder that is not mounted, is refused before anything changes.
+    if not files_in([landing]):
+        msg = f"{landing} holds no logs; put some there, or name their folder. Nothing was changed"
+        raise ValueError(msg)
     with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)

@@ -15,6 +15,7 @@ from ft_emissions_pipeline.cli.options import (
     Seed,
     Warehouse,
     Zone,
+    need_warehouse,
 )
 from ft_emissions_pipeline.cli.output import refusals, tell_of_refused_records
 
@@ -38,6 +39,7 @@ def explain(
             text = api.estimate(runs, profile=profile).explain(run_id, draws=draws, seed=seed)
             tell_of_refused_records(quarantine)
         else:
+            need_warehouse(warehouse)
             text = explain_stored(run_id, warehouse, draws=draws, seed=seed)
             text = f"{text}\n\n{stored_ancestry(warehouse, run_id)}".rstrip()
     typer.echo(text)

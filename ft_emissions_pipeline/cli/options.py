@@ -54,7 +54,10 @@ Calibrate = Annotated[
 ]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 ReferenceFolder = Annotated[
-    Path | None, typer.Option(help="Folder of the factor tables; those of the package by default.")
+    str | None,
+    typer.Option(
+        help="Folder of the factor tables, or `package`; the warehouse remembers it until another is named."
+    ),
 ]
 Draws = Annotated[
     int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
@@ -91,6 +94,7 @@ class Basis(StrEnum):
 
 Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
 TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
+TablesToSeal = Annotated[str, typer.Argument(help="Folder of the tables that were edited.")]
 TablesToCompare = Annotated[str, typer.Argument(help="Folder of the factor tables, or `package`.")]
 WarehouseOfYours = Annotated[
     str, typer.Option(help="Folder of the result tables; yours lie in it.")
@@ -125,9 +129,14 @@ MarketBased = Annotated[
 
 
 def need_warehouse(warehouse: str) -> None:
-    """Refuse a folder that is not there."""
+    """Refuse what is no folder, or holds no tables."""
+    from ft_emissions_pipeline.warehouse import store
+
+    make = "make the tables first with `ft-emissions run`"
     if "://" not in warehouse and not Path(warehouse).is_dir():
-        wrong_usage(f"{warehouse} is no folder; make the tables first with `ft-emissions run`")
+        wrong_usage(f"{warehouse} is no folder; {make}")
+    if not store.holds_tables(warehouse):
+        wrong_usage(f"{warehouse} holds no tables; name the warehouse with --warehouse, or {make}")
 
 
 def range_of_days(
@@ -135,6 +144,8 @@ def range_of_days(
 ) -> tuple[pd.Timestamp, pd.Timestamp] | None:
     """Return the days that --date, or --from and --to, name; None where none of them is given."""
     import pandas as pd
+
+    from ft_emissions_pipeline.tables import EARLIEST
 
     if date is not None and (first is not None or last is not None):
         wrong_usage("give either --date, or --from and --to")
@@ -145,6 +156,15 @@ def range_of_days(
         return None
     if start > end:
         wrong_usage(f"--from {start:%Y-%m-%d} lies after --to {end:%Y-%m-%d}")
+    today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+    if end > today:
+        wrong_usage(
+            f"{end:%Y-%m-%d} lies in the future; the last day that can be named is {today:%Y-%m-%d} (UTC)"
+        )
+    if start < EARLIEST.tz_localize(None):
+        wrong_usage(
+            f"{start:%Y-%m-%d} lies before the first day of the tables, {EARLIEST:%Y-%m-%d}"
+        )
     return pd.Timestamp(start), pd.Timestamp(end)
 
 
@@ -155,6 +175,7 @@ def runs_asked_about(
     from ft_emissions_pipeline import api, stages
 
     if not files:
+        need_warehouse(warehouse)
         return stages.stored_runs(warehouse)
     runs, quarantine = api.read_runs(files, timezone=timezone)
     tell_of_refused_records(quarantine)

@@ -27,16 +27,17 @@ from ft_emissions_pipeline.cli.options import (
     Tables,
     TablesToCheck,
     TablesToCompare,
+    TablesToSeal,
     WarehouseOfYours,
 )
 
 if TYPE_CHECKING:
     from ft_emissions_pipeline.reference import Reference
 
-app = typer.Typer(help="The factor tables: what they hold, and your own.", no_args_is_help=True)
-
 PACKAGE = "package"
-"""Stands for the folder of the tables that come with the package."""
+"""As in the library, which is imported only when a command runs."""
+
+app = typer.Typer(help="The factor tables: what they hold, and your own.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -148,6 +149,16 @@ def check_tables(folder: TablesToCheck = PACKAGE, own: Own = None) -> None:
     if problems:
         output.refuse(*problems)
     typer.echo("no problem found")
+
+
+@app.command("seal")
+def seal_tables(folder: TablesToSeal) -> None:
+    """Renew the hashes of tables that were edited on purpose; tables that are wrong otherwise are refused."""
+    from ft_emissions_pipeline.reference import seal
+
+    with output.refusals():
+        renewed = seal(_folder(folder))
+    typer.echo(f"sealed {', '.join(renewed)}" if renewed else "every hash fits; nothing to renew")
 
 
 @app.command("add-grid")

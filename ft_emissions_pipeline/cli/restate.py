@@ -37,11 +37,11 @@ def restate(
 ) -> None:
     """Compute anew exactly what a changed factor, token-time model or profile touches."""
     from ft_emissions_pipeline import methodology, report, restatement, stages
-    from ft_emissions_pipeline.reference import in_force
+    from ft_emissions_pipeline.reference import newest
 
     need_warehouse(warehouse)
     with output.refusals():
-        factors = in_force(warehouse, reference, keep=not dry_run)
+        factors = newest(warehouse, reference, keep=not dry_run)
         calibration = stages.stored_calibration(warehouse) if calibrate else None
         choices = stages.Choices(factors, methodology.profile(profile), calibration=calibration)
         if dry_run:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import By, Form, Warehouse
+from ft_emissions_pipeline.cli.options import By, Form, Warehouse, need_warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ def rollup(
     """Sum the per-inference table up, with intervals that know which factors runs share."""
     from ft_emissions_pipeline.ledger import stored_rollups
 
+    need_warehouse(warehouse)
     keys = [key.strip() for key in by.split(",") if key.strip()]
     with output.refusals():
         found = stored_rollups.of_warehouse(warehouse, keys)

@@ -51,6 +51,10 @@ def run(
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
+    if "://" not in warehouse and Path(warehouse).exists() and not Path(warehouse).is_dir():
+        output.wrong_usage(
+            f"{warehouse} is no folder; name the folder of the tables with --warehouse"
+        )
     with output.refusals():
         days = range_of_days(date, first, last)
         with output.progress_shown() as progress:

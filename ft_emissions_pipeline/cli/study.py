@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Form, LogsToStudy, Scale, Warehouse, Zone
+from ft_emissions_pipeline.cli.options import (
+    Form,
+    LogsToStudy,
+    Scale,
+    Warehouse,
+    Zone,
+    need_warehouse,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +34,8 @@ def study(
     """Tell what explains the energy of your runs, and what distilled models and more GPUs saved."""
     from ft_emissions_pipeline.analysis.study import of_warehouse
 
+    if not files:
+        need_warehouse(warehouse)
     with output.refusals():
         found = _of_files(files, timezone, scale) if files else of_warehouse(warehouse, scale)
     output.show(found, form, _parts(found, scale))

@@ -14,7 +14,7 @@ row hashes, and over the token-time model fitted on them, is the version that re
     places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
     own_grid.py      your own grid factors, out of the files that you have
-    in_force.py      what stays in force while newer tables are refused
+    in_force.py      which folder a warehouse rests on, and what serves while newer tables are refused
     difference.py    what moved between two folders
 
 Keep out: the factors themselves (CSV files in `reference_data/`), every choice between factors
@@ -31,13 +31,15 @@ from ft_emissions_pipeline.reference.declaration import (
     ReferenceRefused,
 )
 from ft_emissions_pipeline.reference.difference import difference
-from ft_emissions_pipeline.reference.in_force import in_force, refusal
+from ft_emissions_pipeline.reference.in_force import in_force, newest, refusal
 from ft_emissions_pipeline.reference.loading import (
+    PACKAGE,
     check,
     default_folder,
     load,
     own_folder,
     prior_file,
+    seal,
     write_datapackage,
 )
 from ft_emissions_pipeline.reference.lookup import (
@@ -56,6 +58,7 @@ from ft_emissions_pipeline.reference.places import places
 
 __all__ = [
     "KINDS",
+    "PACKAGE",
     "SHIPPED",
     "TABLES",
     "VERIFICATIONS",
@@ -77,12 +80,14 @@ __all__ = [
     "managed_service",
     "model_size_log_sd",
     "nearest",
+    "newest",
     "own_folder",
     "period_note",
     "places",
     "prior_file",
     "refusal",
     "resolve",
+    "seal",
     "take",
     "write_datapackage",
 ]

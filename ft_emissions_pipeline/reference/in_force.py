@@ -1,10 +1,11 @@
-"""What stays in force while newer tables are refused.
+"""Which tables a warehouse rests on, and what stays in force while newer ones are refused.
 
-Put here: the copy of the last good tables beside the results, and the choice between it and newer
-ones. Keep out: the checks (`loading.py`).
+Put here: the folder that was named last, the copy of the last good tables beside the results, and the
+choice between it and newer ones. Keep out: the checks (`loading.py`).
 
 A bad edit must neither stop the nightly figures nor get into them: the tables last found good go on,
-and whoever reads the summary or the report is told so.
+and whoever reads the summary or the report is told so. A folder once named stays in force without being
+named again, or one forgotten option would mix the figures of two sets of tables.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from ft_emissions_pipeline.reference.declaration import (
     Reference,
     ReferenceRefused,
 )
-from ft_emissions_pipeline.reference.loading import HOURS_FOLDER, load, own_folder
+from ft_emissions_pipeline.reference.loading import HOURS_FOLDER, PACKAGE, load, own_folder
 
 KEPT = "reference_in_force"
 """Folder beside the result tables; holds a folder per version and `current`, the newest good one."""
 
 REFUSED = "refused.txt"
 """File in it that says why newer tables were refused; gone once there are good ones."""
+
+
+NAMED = "folder.txt"
+"""File in it with the folder of the tables, where it is not that of the package."""
 
 
 def refusal(warehouse: Path | str) -> str:
@@ -45,9 +50,10 @@ def in_force(
     Parameters
     ----------
     warehouse : str or Path
-        Folder of the result tables. In an object store no copy is kept.
+        Folder of the result tables. In an object store neither a copy nor the folder's name is kept.
     folder : str or Path, optional
-        Folder of the reference tables; that of the package by default.
+        Folder of the reference tables, or `package` for those of the package; by default the folder
+        that was named last for this warehouse, and those of the package where none was.
     keep : bool
         Whether to write; a command that only reads leaves the warehouse as it is.
 
@@ -62,11 +68,12 @@ def in_force(
         If the tables are bad and none were found good before.
     """
     if "://" in str(warehouse):
-        return load(folder)
+        return load(None if str(folder) == PACKAGE else folder)
     kept = Path(warehouse) / KEPT
-    current = kept / "current"
+    current, stands = kept / "current", _named_before(kept)
+    named = stands if folder is None else _whole_name(folder)
     try:
-        reference = load(folder, own_folder(warehouse))
+        reference = load(None if named == PACKAGE else named, own_folder(warehouse))
     except ReferenceRefused as error:
         if not current.is_file():
             raise
@@ -79,9 +86,47 @@ def in_force(
     if not keep:
         return reference
     (kept / REFUSED).unlink(missing_ok=True)
+    if named != stands:
+        kept.mkdir(parents=True, exist_ok=True)
+        _written(kept / NAMED, named)
     if not current.is_file() or current.read_text("utf-8").strip() != reference.version:
         _keep(reference, kept)
     return reference
+
+
+def newest(
+    warehouse: Path | str, folder: Path | str | None = None, *, keep: bool = True
+) -> Reference:
+    """Return the newest tables for a warehouse; as `in_force`, but the last good ones do not stand in.
+
+    For whoever asks what newer tables change, or names a folder: a refusal is no answer to them.
+
+    Raises
+    ------
+    ReferenceRefused
+        If the tables are bad; the warehouse then stays as it is.
+    """
+    reference = in_force(warehouse, folder, keep=False)
+    if reference.refused:
+        raise ReferenceRefused(reference.refused)
+    return in_force(warehouse, folder) if keep else reference
+
+
+def _named_before(kept: Path) -> str:
+    path = kept / NAMED
+    return path.read_text("utf-8").removesuffix("\n") if path.is_file() else PACKAGE
+
+
+def _whole_name(folder: Path | str) -> str:
+    return PACKAGE if str(folder) == PACKAGE else str(Path(folder).resolve())
+
+
+def _written(path: Path, text: str) -> None:
+    """Write a file that readers see whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        new = Path(scratch) / path.name
+        new.write_text(text + "\n", encoding="utf-8")
+        os.replace(new, path)  # noqa: PTH105 - the atomic one
 
 
 def _keep(reference: Reference, kept: Path) -> None:
@@ -99,6 +144,4 @@ def _keep(reference: Reference, kept: Path) -> None:
             shutil.copytree(reference.own / HOURS_FOLDER, copy / HOURS_FOLDER)
         with contextlib.suppress(OSError):  # the same version was kept before
             copy.rename(kept / reference.version)
-        pointer = Path(scratch) / "current"
-        pointer.write_text(reference.version + "\n", encoding="utf-8")
-        os.replace(pointer, kept / "current")  # noqa: PTH105 - the atomic one
+    _written(kept / "current", reference.version)

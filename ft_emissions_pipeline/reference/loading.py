@@ -3,8 +3,8 @@
 Put here: load, check, hashes, the data package. Keep out: declarations (`declaration.py`) and
 look-ups (`lookup.py`).
 
-A maintainer who edits a CSV file runs `write_datapackage()` afterwards, so that an edit by accident
-is refused.
+Whoever edits a CSV file seals the folder afterwards (`ft-emissions reference seal`), so that an edit by
+accident is refused.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ from ft_emissions_pipeline.tables.schema import Column, must_be
 
 OWN_SETTING = "FT_EMISSIONS_OWN_FACTORS"
 """Environment variable that names the folder of your own tables."""
+
+
+PACKAGE = "package"
+"""Stands for the folder of the tables that come with the package."""
 
 
 def default_folder() -> Path:
@@ -98,21 +102,55 @@ HOURS_FOLDER = "own_grid_hours"
 @lru_cache(maxsize=4)
 def _load(folder: Path, own: Path | None, stamp: tuple[object, ...]) -> Reference:  # noqa: ARG001
     tables, hours, problems = _read(folder, own)
-    if problems:
-        shown = "\n  ".join(problems[:20])
-        more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
-        msg = f"the reference tables in {folder} were refused:\n  {shown}{more}"
-        raise ReferenceRefused(msg)
+    _refuse(folder, [*_package_problems(folder), *problems])
     hashes = "".join(h for name in sorted(tables) for h in tables[name]["row_hash"])
     # A prior that is fitted in another way changes figures, though no row does.
     version = hashlib.sha256(hashes.encode() + prior_file().read_bytes()).hexdigest()[:12]
     return Reference(tables, version, folder, own, hours)
 
 
+def _refuse(folder: Path, problems: list[str]) -> None:
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+        msg = f"the reference tables in {folder} were refused:\n  {shown}{more}"
+        raise ReferenceRefused(msg)
+
+
 def check(folder: Path | str | None = None, own: Path | str | None = None) -> list[str]:
     """Return what is wrong with the tables of a folder, one sentence with file and line each."""
     yours = Path(own) if own is not None else own_folder()
-    return _read(Path(folder) if folder is not None else default_folder(), yours)[2]
+    path = Path(folder) if folder is not None else default_folder()
+    return [*_package_problems(path), *_read(path, yours)[2]]
+
+
+def seal(folder: Path | str | None = None) -> list[str]:
+    """Renew the stated hashes of tables that were edited on purpose.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Folder of the tables; that of the package by default.
+
+    Returns
+    -------
+    list of str
+        The tables whose hash was renewed.
+
+    Raises
+    ------
+    ReferenceRefused
+        If the tables are wrong in any other way; the hashes then stay as they are.
+    """
+    path = Path(folder) if folder is not None else default_folder()
+    _refuse(path, _read(path, None)[2])
+    stated = _stated_hashes(path)
+    renewed = [
+        name for name in SHIPPED if stated.get(f"{name}.csv") != _file_hash(path / f"{name}.csv")
+    ]
+    if renewed:
+        write_datapackage(path)
+    return renewed
 
 
 _Series = dict[tuple[str, str], Hours]
@@ -120,7 +158,9 @@ _Series = dict[tuple[str, str], Hours]
 
 def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Series, list[str]]:
     tables: dict[str, pd.DataFrame] = {}
-    problems = _package_problems(folder)
+    problems: list[str] = []
+    if not folder.is_dir():
+        return {}, {}, [f"there is no folder {folder}; name the folder of the factor tables"]
     for name, table in TABLES.items():
         path = (own if own is not None and table.yours else folder) / f"{name}.csv"
         if table.yours and (own is None or not path.is_file()):
@@ -317,17 +357,33 @@ def _period_problems(name: str, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _package_problems(folder: Path) -> list[str]:
-    path = folder / "datapackage.json"
-    if not path.is_file():
-        return ["datapackage.json is missing; reference.write_datapackage(folder) makes it"]
-    stated = {r["path"]: r["hash"] for r in json.loads(path.read_text("utf-8"))["resources"]}
+    if not folder.is_dir():
+        return []
+    if not (folder / "datapackage.json").is_file():
+        return [f"datapackage.json is missing; `{_SEAL} {folder}` makes it"]
+    try:
+        stated = _stated_hashes(folder)
+    except (ValueError, TypeError, KeyError) as error:
+        return [
+            f"datapackage.json cannot be read ({error}); delete it, then run `{_SEAL} {folder}`"
+        ]
     return [
         f"{name}.csv differs from its hash in datapackage.json; undo the edit or, if it is meant, "
-        "run reference.write_datapackage(folder)"
+        f"run `{_SEAL} {folder}`"
         for name in SHIPPED
         if (folder / f"{name}.csv").is_file()
         and stated.get(f"{name}.csv") != _file_hash(folder / f"{name}.csv")
     ]
+
+
+_SEAL = "ft-emissions reference seal"
+
+
+def _stated_hashes(folder: Path) -> dict[str, str]:
+    path = folder / "datapackage.json"
+    if not path.is_file():
+        return {}
+    return {each["path"]: each["hash"] for each in json.loads(path.read_text("utf-8"))["resources"]}
 
 
 def _file_hash(path: Path) -> str:

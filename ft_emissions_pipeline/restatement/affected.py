@@ -22,7 +22,7 @@ import pandas as pd
 from ft_emissions_pipeline.normalize import factors_used, place
 from ft_emissions_pipeline.normalize.factors_used import KIND, is_of_token_time
 from ft_emissions_pipeline.normalize.filling import Context
-from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.reference import Reference, ReferenceRefused
 from ft_emissions_pipeline.reference.declaration import TABLES as REFERENCE_TABLES
 from ft_emissions_pipeline.reference.difference import row_changes
 from ft_emissions_pipeline.restatement import differences, recompute
@@ -83,7 +83,15 @@ def affected(warehouse: str | Path, choices: Choices) -> Affected:
         Folder or URL of the tables.
     choices : Choices
         With what the past would be computed.
+
+    Raises
+    ------
+    ReferenceRefused
+        If newer factor tables were refused: what they would move cannot be told.
     """
+    if choices.reference.refused:
+        msg = f"{choices.reference.refused}\n  nothing was restated: mend the tables first"
+        raise ReferenceRefused(msg)
     of_runs = store.read(warehouse, RUN_FACTORS)
     due = store.read(warehouse, PENDING_RESTATEMENT)["run_id"]
     current = (of_runs["reference_version"] == choices.reference.version) & (

@@ -293,6 +293,11 @@ def version(warehouse: str | Path, table: Table) -> int | None:
     return None if delta is None else delta.version()
 
 
+def holds_tables(warehouse: str | Path) -> bool:
+    """Return whether any of the tables was ever written there."""
+    return any(version(warehouse, table) is not None for table in tables.TABLES.values())
+
+
 def last_day(warehouse: str | Path, table: Table) -> pd.Timestamp | None:
     """Return the last day that a table with days holds, from its log alone; None if it has none."""
     delta = _open(warehouse, table)

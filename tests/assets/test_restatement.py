@@ -138,3 +138,13 @@ def raise_failure(result):
         data = event.event_specific_data
         if getattr(data, "error", None) is not None:
             raise RuntimeError(data.error.to_string())
+
+
+def test_the_job_fails_where_the_tables_are_refused(changed):
+    changed.defs().resolve_job_def("restatement").execute_in_process()
+    path = changed.options["reference_data"] / "grid_intensity.csv"
+    path.write_text(path.read_text("utf-8") + "\n", "utf-8")
+    result = changed.defs().resolve_job_def("restatement").execute_in_process(raise_on_error=False)
+    assert not result.success
+    failure = result.failure_data_for_node("restate")
+    assert "grid_intensity.csv differs from its hash" in str(failure)

@@ -117,7 +117,7 @@ def test_nothing_but_broken_files_is_refused():
             2,
             "either --date",
         ),
-        (("explain", "mine", "--warehouse", "no_such_folder"), 2, "no run 'mine'"),
+        (("explain", "mine", "--warehouse", "no_such_folder"), 2, "no_such_folder is no folder"),
         (("report", "--warehouse", "no_such_folder"), 2, "no_such_folder is no folder"),
         (("no_such_command",), 2, "no_such_command"),
     ],
