@@ -218,3 +218,16 @@ def test_no_energy_at_the_plug_is_below_what_was_counted(counted, servers, other
         "supply_efficiency": supply, "active_s": hours * 3600, "reserved_s": 0.0,
     }  # fmt: skip
     assert plug_energy({name: np.array([value]) for name, value in values.items()})[0] >= counted
+
+
+def test_a_counted_total_without_a_time_tells_the_time(tmp_path):
+    (tmp_path / "train.log").write_text(
+        "[codecarbon INFO @ 12:00:00]   GPU count: 1\n"
+        "[codecarbon INFO @ 12:00:00]   GPU model: 1 x NVIDIA GeForce RTX 3090\n"
+        "[codecarbon INFO @ 12:00:00] 0.350000 kWh of electricity used since the beginning.\n"
+    )
+    run = fte.estimate(fte.read_runs(tmp_path)[0]).normalized.iloc[0]
+    # 0.35 kWh at 350 W and typical utilisation, and what the board and the supply need on top.
+    assert run["reserved_s"] > 3600
+    hours = run["reserved_s"] / 3600
+    assert run["it_energy_kwh"] == pytest.approx((0.35 + 0.022 * hours) / 0.85, rel=1e-6)
