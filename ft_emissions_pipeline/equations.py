@@ -125,6 +125,68 @@ def it_energy(power, active_time, *, idle_power, reserved_time):
     return power * active_time + idle_power * (reserved_time - active_time)
 
 
+def device_energy(count, idle_power, max_power, utilization, *, active_time, reserved_time):
+    r"""Energy of devices of one kind over a reservation.
+
+    Parameters
+    ----------
+    count : numeric
+        Devices in use. [unitless]
+    idle_power, max_power : numeric
+        One device at rest and at full load. [W]
+    utilization : numeric
+        Mean utilisation while active, 0..1. [unitless]
+    active_time : numeric
+        Time in which the devices computed. [h]
+    reserved_time : numeric
+        Time for which they were reserved, at least the active time. [h]
+
+    Returns
+    -------
+    device_energy : numeric
+        Their energy, without the losses of power supplies. [Wh]
+
+    Notes
+    -----
+    .. math:: E = n (P_{idle} t_{reserved} + (P_{max} - P_{idle}) u\, t_{active})
+
+    The share of one kind of device in `power` and `it_energy`.
+    """
+    return count * (
+        idle_power * reserved_time + (max_power - idle_power) * utilization * active_time
+    )
+
+
+def plug_energy(counted_energy, other_energy, supply_efficiency):
+    r"""Energy at the servers' plugs, from what counters see of it.
+
+    Parameters
+    ----------
+    counted_energy : numeric
+        Energy of accelerators, CPUs and memory. [kWh]
+    other_energy : numeric
+        Energy of boards, fans, disks and network, which no counter sees. [kWh]
+    supply_efficiency : numeric
+        Output over input of the power supplies, above 0 and at most 1. [unitless]
+
+    Returns
+    -------
+    plug_energy : numeric
+        Energy at the plug, never less than the counted. [kWh]
+
+    Notes
+    -----
+    .. math:: E_{plug} = \frac{E_{counted} + E_{other}}{\eta}
+
+    Meters on a desktop PC follow this line ([FIS]_, `docs/uncertainty.md`).
+
+    References
+    ----------
+    .. [FIS] Fischer, "Ground-Truthing AI Energy Consumption", arXiv:2509.22092, and its measured data.
+    """
+    return (counted_energy + other_energy) / supply_efficiency
+
+
 def gpu_hours_energy(power_per_gpu, gpu_hours):
     r"""Energy of the computing hardware from a flat power per GPU.
 

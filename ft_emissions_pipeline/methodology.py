@@ -25,6 +25,7 @@ class Profile:
     embodied_water_of_gpus_only: bool = False
     grid_as_published: bool = False
     us_average_wue: bool = False
+    counters_as_plug: bool = False
     significant_digits: int | None = None
     whole_servers: bool = False
 
@@ -61,6 +62,11 @@ REASONS: dict[str, str] = {
         "Where neither region nor provider tells, 1.8 L/kWh, the training page's average of the USA, serves "
         "everywhere. Off: the same laboratory's later figure for the USA (0.38 in 2023), with a wide interval."
     ),
+    "counters_as_plug": (
+        "Energy that software counted is taken for that at the plug. Off: the power of boards, fans, disks and "
+        "network and the losses of power supplies are added by class of host, because counters do not see "
+        "them; the BERT study of the fine-tuning page scales its software figures by a meter for the same reason."
+    ),
     "significant_digits": (
         "The published example carries per-hour figures on with three digits (0.471 kWh, 7.27 kg, "
         "4.75 L), and whole days and GPU hours. Off: nothing is rounded before the end."
@@ -86,6 +92,7 @@ PROFILES: dict[str, Profile] = {
             embodied_water_of_gpus_only=True,
             grid_as_published=True,
             us_average_wue=True,
+            counters_as_plug=True,
             significant_digits=3,
             whole_servers=True,
         ),

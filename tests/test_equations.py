@@ -86,6 +86,32 @@ CASES = (
         7000.0,
         "watt_hour",
     ),
+    # 3 x (50 x 5 + (400 - 50) x 0.4 x 2) = 3 x (250 + 280)
+    Case(
+        "device_energy",
+        {
+            "count": (3.0, ""),
+            "idle_power": (50.0, "W"),
+            "max_power": (400.0, "W"),
+            "utilization": (0.4, ""),
+            "active_time": (2.0, "hour"),
+            "reserved_time": (5.0, "hour"),
+        },
+        1590.0,
+        "watt_hour",
+    ),
+    # (0.07 + 0.03) / 0.8
+    Case(
+        "plug_energy",
+        {
+            "counted_energy": (0.07, "kilowatt_hour"),
+            "other_energy": (0.03, "kilowatt_hour"),
+            "supply_efficiency": (0.8, ""),
+        },
+        0.125,
+        "kilowatt_hour",
+        inverse=("supply_efficiency",),
+    ),
     Case(
         "gpu_hours_energy",
         {"power_per_gpu": (0.428, "kW"), "gpu_hours": (50.0, "hour")},

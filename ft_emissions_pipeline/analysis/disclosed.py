@@ -18,7 +18,7 @@ import pandas as pd
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 COMPARED = (
-    "run_id", "disclosed_kgco2e", "it_energy_kwh", "energy_route", "pue", "grid_kgco2e_per_kwh",
+    "run_id", "disclosed_kgco2e", "it_energy_kwh", "counted_energy_kwh", "energy_route", "pue", "grid_kgco2e_per_kwh",
     "development_multiplier", "source_uri",
 )  # fmt: skip
 """Columns of `normalized_runs` that the comparison needs."""
@@ -67,7 +67,9 @@ def reasons(run: pd.Series) -> list[str]:
     run : Series
         Columns `COMPARED`, and embodied_kgco2e of table `run_impacts`.
     """
-    theirs, energy = run["disclosed_kgco2e"], run["it_energy_kwh"]
+    theirs, ours = run["disclosed_kgco2e"], run["it_energy_kwh"]
+    counted = run["counted_energy_kwh"]
+    energy = counted if pd.notna(counted) else ours
     known = []
     if not theirs > 0:
         known.append("the source states 0, which trackers write where they measured nothing")
@@ -79,6 +81,10 @@ def reasons(run: pd.Series) -> list[str]:
             known.append(
                 f"kgCO2e per kWh of computing: theirs {implied:.3g}, ours PUE "
                 f"{run['pue']:.4g} x grid {run['grid_kgco2e_per_kwh']:.3g} = {own:.3g}"
+            )
+        if ours > energy:
+            known.append(
+                f"our energy at the plug is {ours / energy:.3g} times theirs, which counters saw inside the host"
             )
     if run["development_multiplier"] > 1:
         known.append(
@@ -95,6 +101,7 @@ _OTHER_ENERGY = {
     EnergyRoute.METER: "our energy is the meter's, theirs software's",
     EnergyRoute.CALIBRATED: "our energy is theirs, scaled by what meters of the host saw",
     EnergyRoute.GPU_MEASURED: "our energy is the measured GPUs' and the modelled rest of the server's",
+    EnergyRoute.PARTLY_MEASURED: "our energy is their measured parts and a model of what they did not read",
     EnergyRoute.POWER_MODEL: "the source's energy is not logged, so energy and factor cannot be told apart",
 }
 """energy_route -> why energies differ, where ours is not the source's own."""

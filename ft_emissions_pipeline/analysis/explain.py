@@ -24,7 +24,13 @@ from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import RULES
-from ft_emissions_pipeline.normalize.energy import COMPONENTS, flat_gpu_power_w, rest_energy
+from ft_emissions_pipeline.normalize.energy import (
+    COMPONENTS,
+    COUNTED_IN_PART,
+    STEP_INPUTS,
+    flat_gpu_power_w,
+    part_energies,
+)
 from ft_emissions_pipeline.reference import Reference, describe, in_force
 from ft_emissions_pipeline.stages import UnknownRun
 from ft_emissions_pipeline.tables import (
@@ -69,22 +75,25 @@ FLAT_STEPS = (
     ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
 )
 
-REST_STEPS = (
-    ("rest_idle_w", "W",
-     "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {server_count} x {memory_w}"),
-    ("rest_power_w", "W",
-     "{rest_idle_w} + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"),
+HOUR_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("reservation_h", "h", "{reserved_s} / 3600"),
-    ("rest_energy_kwh", "kWh",
-     "({rest_power_w} x {active_h} + {rest_idle_w} x ({reservation_h} - {active_h})) / 1000"),
-    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {rest_energy_kwh}"),
-)  # fmt: skip
-"""Measured accelerators, and the rest of the servers by the power model."""
-
-COMPONENT_STEPS = (
-    ("logged_it_energy_kwh", "kWh", "{gpu_energy_kwh} + {cpu_energy_kwh} + {ram_energy_kwh}"),
 )
+
+PART_STEPS = {
+    "gpu_energy_kwh": ("gpu_modelled_kwh", "kWh",
+        "{gpu_count} x ({gpu_idle_w} x {reservation_h} + ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization} x {active_h}) / 1000"),
+    "cpu_energy_kwh": ("cpu_modelled_kwh", "kWh",
+        "{cpu_count} x ({cpu_idle_w} x {reservation_h} + ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization} x {active_h}) / 1000"),
+    "ram_energy_kwh": ("ram_modelled_kwh", "kWh", "{server_count} x {memory_w} x {reservation_h} / 1000"),
+}  # fmt: skip
+"""Part of the energy -> the step that stands for it where it was not read."""
+
+PLUG_STEP = (
+    "logged_it_energy_kwh", "kWh",
+    "({counted_energy_kwh} + {server_count} x {other_host_w} x {reservation_h} / 1000) / {supply_efficiency}",
+)  # fmt: skip
+"""From what counters see to the plug."""
 
 LOGGED_STEPS = (("it_energy_kwh", "kWh", "{logged_it_energy_kwh} x {development_multiplier}"),)
 
@@ -219,8 +228,8 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
         "flat_gpu_power_w": flat,
         "logged_it_energy_kwh": inputs["it_energy_kwh"],
         **{name: float(row[name]) for name in COMPONENTS},
-        "rest_idle_w": idle - inputs["gpu_count"] * inputs["gpu_idle_w"] + memory,
-        "rest_energy_kwh": float(rest_energy(inputs, profile)),
+        **{name: float(row[name]) for name in STEP_INPUTS},
+        **{PART_STEPS[name][0]: float(energy) for name, energy in part_energies(inputs).items()},
         "idle_power_w": idle,
         "memory_power_w": memory,
         "power_w": equations.power(
@@ -244,27 +253,36 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
         if profile.embodied_water_of_final_run_only
         else values["reserved_h"],
     }
-    values["rest_power_w"] = values["rest_idle_w"] + inputs["cpu_count"] * (
-        inputs["cpu_max_w"] - inputs["cpu_idle_w"]
-    ) * min(inputs["cpu_utilization"], 1.0)
     if profile.embodied_water_of_gpus_only:
         values["server_embodied_water_l"] = 0.0
     return values
 
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
-    if row["energy_route"] == EnergyRoute.LOGGED_COMPONENTS:
-        return COMPONENT_STEPS + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     overrun = row["active_s"] > row["reserved_s"]
-    if row["energy_route"] == EnergyRoute.GPU_MEASURED:
-        rest = _overrun(REST_STEPS) if overrun else REST_STEPS
-        return rest + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if row["energy_route"] != EnergyRoute.POWER_MODEL:
-        return LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
+        counted = _counted_steps(row)
+        counted = _overrun(counted) if overrun else counted
+        return counted + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
     if profile.flat_gpu_power:
         return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
     power = _overrun(POWER_STEPS) if overrun else POWER_STEPS
     return power + FACILITY_STEPS + IMPACT_STEPS
+
+
+def _counted_steps(row: pd.Series) -> Steps:
+    """Return the steps from the parts that were read to the plug; none where a total stands as logged."""
+    if pd.isna(row["counted_energy_kwh"]):
+        return ()
+    read = {name: pd.notna(row[name]) for name in COMPONENTS}
+    unread = row["energy_route"] in COUNTED_IN_PART
+    modelled = tuple(PART_STEPS[name] for name in COMPONENTS if unread and not read[name])
+    parts = " + ".join(f"{{{name if read[name] else PART_STEPS[name][0]}}}" for name in COMPONENTS)
+    total = row["energy_route"] == EnergyRoute.LOGGED_TOTAL
+    summed = () if total else (("counted_energy_kwh", "kWh", parts),)
+    as_counted = ("logged_it_energy_kwh", "kWh", "{counted_energy_kwh}")
+    left = pd.isna(row["supply_efficiency"])
+    return HOUR_STEPS + modelled + summed + ((as_counted if left else PLUG_STEP),)
 
 
 def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:
@@ -390,7 +408,7 @@ def _version(row: Mapping[Any, Any]) -> str:
 def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
-            "train_flop", "model_parameters", "it_energy_kwh", "token_lengths"}  # fmt: skip
+            "train_flop", "model_parameters", "it_energy_kwh", "counted_energy_kwh", "token_lengths"}  # fmt: skip
     order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:

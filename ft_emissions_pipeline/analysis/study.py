@@ -86,6 +86,7 @@ READ = (
     *_IDENTITIES,
     *_NUMBERS,
     "gpu_energy_kwh",
+    "counted_energy_kwh",
     "it_energy_kwh",
 )
 """Columns of `normalized_runs` that `evidence` reads."""
@@ -125,7 +126,9 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     )
     metered = normalized["energy_route"] == EnergyRoute.METER
     whole = (basis["it_energy_kwh"] == Basis.MEASURED) & (metered | logged)
-    kept["it_energy_kwh"] = kept["it_energy_kwh"].where(whole)
+    # What the step to the plug adds to counted energy is power x time, no measurement.
+    counted = normalized["counted_energy_kwh"].fillna(kept["it_energy_kwh"])
+    kept["it_energy_kwh"] = counted.where(whole)
     kept["examples"] = kept["samples"] * kept["epochs"]
     kept["method"] = kept["method"].fillna("not told")
     return kept[["run_id", *_IDENTITIES, *QUANTITIES, *ENERGIES]]

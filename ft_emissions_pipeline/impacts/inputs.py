@@ -143,7 +143,7 @@ def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
         (provenance["rule"] == "as_logged")
         & (provenance["basis"] == Basis.MEASURED)
         & provenance["field"].isin(_BY_SOFTWARE)
-    ) | (provenance["rule"] == "energy_of_components")
+    ) | (provenance["rule"] == "energy_at_plug")
     alone = (provenance["basis"] == Basis.MEASURED) | first.isna()
     return first.mask(alone, None).mask(by_software, f"defaults/{SOFTWARE}")
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
 from ft_emissions_pipeline.tables import BASES
-from ft_emissions_pipeline.tables.words import Basis, Instrument
+from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
 WHOLE = 0.98
 """Share of a run's time from which on its energy counts as measured all through."""
@@ -46,6 +46,10 @@ _ENERGY_OF: dict[str, str] = {
 }
 
 
+_UNREAD: dict[str, str] = {Instrument.GPU: "gpu_energy_unread", Instrument.METER: "energy_unread"}
+"""Word of `repairs` where a device told no energy all through a run."""
+
+
 @dataclass(frozen=True)
 class _Piece:
     """What one file says of one device during one run."""
@@ -59,6 +63,8 @@ class _Piece:
     known_s: float
     first: float
     last: float
+    polled: bool
+    """Whether any of its energy is power sampled now and then."""
 
 
 def measured(
@@ -81,7 +87,7 @@ def measured(
     runs : DataFrame
         With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, their `origins`, and
         in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
-        `telemetry_covers:<share>`.
+        `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0; `power_polled`.
     report : DataFrame
         Columns `REPORT`: what became of the telemetry of each run and kind; without run_id, files
         that belong to no run.
@@ -161,6 +167,7 @@ def _pieces(
             continue
         low, high = started[mine], ended[mine]
         sums = _sums(stream)
+        polled = bool((stream["energy_from"] == EnergyFrom.POWER).any())
         whole = np.isnan(low) | np.isnan(high)
         low, high = np.where(whole, sums.first, low), np.where(whole, sums.last, high)
         energy, covered, busy, known = (
@@ -171,7 +178,7 @@ def _pieces(
             found[runs["run_id"].iloc[mine[n]], kind, not named].append(
                 _Piece(
                     source_format, uri, (str(host), device), energy[n], covered[n], busy[n], known[n],
-                    max(sums.first, low[n]), min(sums.last, high[n]),
+                    max(sums.first, low[n]), min(sums.last, high[n]), polled,
                 )
             )  # fmt: skip
     return found
@@ -279,6 +286,9 @@ def _outcome(
         change["gpu_utilization"] = sum(piece.busy_s for piece in pieces) / known
     if not powered:
         return change, {**row, "outcome": "no_energy"}
+    if not energy > 0:
+        change["repair"] = _UNREAD[kind]
+        return change, {**row, "outcome": "no_energy"}
     if len(counted) < needed:
         change["repair"] = "telemetry_incomplete"
         return change, {**row, "outcome": "incomplete"}
@@ -288,6 +298,7 @@ def _outcome(
     whole = share >= WHOLE
     change[_ENERGY_OF[kind]] = energy if whole else energy / share
     change["basis"] = Basis.MEASURED if whole else Basis.PREDICTED
+    change["polled"] = kind == Instrument.GPU and any(piece.polled for piece in powered)
     if not whole:
         change["repair"] = f"telemetry_covers:{share:.0%}"
     return change, {**row, "outcome": "used" if whole else "extrapolated"}
@@ -333,7 +344,7 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
         row = at[str(change["run_id"])]
         fields = [name for name in (*_ENERGY_OF.values(), "gpu_utilization") if name in change]
         known = origins.of_run(filled.loc[row])
-        taken = False
+        taken = polled_is_taken = False
         for name in fields:
             basis = Basis.MEASURED if name == "gpu_utilization" else str(change["basis"])
             there = pd.notna(filled.at[row, name])
@@ -342,10 +353,13 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
             filled.at[row, name] = change[name]
             known[name] = origins.Origin(basis, str(change["place"]))
             taken = True
+            polled_is_taken |= name == _ENERGY_OF[Instrument.GPU]
         if taken:
             filled.at[row, "origins"] = origins.to_json(known)
-        if "repair" in change:
-            words = {*repairs.parted(filled.at[row, "repairs"]), str(change["repair"])}
+        added = [str(change["repair"])] if "repair" in change else []
+        added += ["power_polled"] if change.get("polled") and polled_is_taken else []
+        if added:
+            words = {*repairs.parted(filled.at[row, "repairs"]), *added}
             filled.at[row, "repairs"] = repairs.joined(sorted(words))
     return filled
 

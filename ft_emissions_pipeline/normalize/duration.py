@@ -14,6 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.calendar_days import DAYS_PER_YEAR, SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import training_flop
+from ft_emissions_pipeline.normalize.energy import COUNTED_TOTAL
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
     Context,
@@ -286,8 +287,11 @@ def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
     usual = default(context.reference, "gpu_utilization", frame["date"])
     share = frame["gpu_utilization"].where(frame["gpu_utilization"] > 0, usual.value)
     gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w"], on=frame["date"])
-    energy = frame["gpu_energy_kwh"].fillna(frame["it_energy_kwh"])
-    energy = energy.fillna(frame["meter_energy_kwh"]).where(has_energy(frame))
+    total = frame["it_energy_kwh"]
+    if COUNTED_TOTAL in frame:
+        total = total.fillna(frame[COUNTED_TOTAL])
+    told = has_energy(frame.assign(it_energy_kwh=total))
+    energy = frame["gpu_energy_kwh"].fillna(total).fillna(frame["meter_energy_kwh"]).where(told)
     power_kw = frame["gpu_count"] * gpu["tdp_w"] * share / 1e3
     log_sd = np.hypot(
         uncertainty.log_sd_of_interval(usual.p05, usual.p95),

@@ -1,7 +1,7 @@
 """Rules for the energy of the computing hardware: the best route that the log allows.
 
-Put here: meter, logged energy, measured accelerators beside a modelled rest, power times time. Keep out: the data centre's overhead and all
-that follows from energy (`impacts/`).
+Put here: meter, logged energy, measured parts beside modelled ones, the step from counters to the plug, power times time. Keep out: which
+parts were read (`readers/shared/energy_parts.py`), the data centre's overhead and all that follows from energy (`impacts/`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, ranged
-from ft_emissions_pipeline.reference import Reference, default
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, logged_basis, ranged
+from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
+from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
 POWER_INPUTS = (
@@ -33,6 +34,14 @@ POWER_MODEL = "gsd_power_model"
 """Default that holds by how much."""
 
 COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
+
+COUNTED = "counted_energy_kwh"
+
+COUNTED_TOTAL = "counted_total_kwh"
+"""Column that `counters_set_aside` adds, for the rule `total_of_counters`; no column of any table."""
+
+COUNTED_WHOLE = (EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS)
+COUNTED_IN_PART = (EnergyRoute.GPU_MEASURED, EnergyRoute.PARTLY_MEASURED)
 
 CALIBRATED = "calibrated_energy_kwh"
 """Column that `calibrated` adds, for the rule of that name; no column of any table."""
@@ -121,40 +130,195 @@ def _metered(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
+def _on(frame: pd.DataFrame, *routes: EnergyRoute) -> pd.Series:
+    return frame["energy_route"].isin(routes)
+
+
 def _components(frame: pd.DataFrame, context: Context) -> Offer:
     energy = frame[list(COMPONENTS)].sum(axis=1, min_count=len(COMPONENTS))
     errors = [frame[name] * context.log_sd_of(name, frame.index) for name in COMPONENTS]
     squares = sum(error**2 for error in errors)
-    return Offer(energy, log_sd=(np.sqrt(squares) / energy.where(energy > 0)).fillna(0.0))
+    return Offer(
+        energy.where(_on(frame, EnergyRoute.LOGGED_COMPONENTS)),
+        log_sd=(np.sqrt(squares) / energy.where(energy > 0)).fillna(0.0),
+    )
 
 
-def rest_energy(values: Mapping[str, Any], profile: Profile) -> Any:
-    """Return the modelled energy of everything but the accelerators: boards, CPUs, memory. [kWh]."""
-    return modelled_it_energy({**values, "gpu_count": values["gpu_count"] * 0.0}, profile, 0.0)
+def _counted_total(frame: pd.DataFrame, context: Context) -> Offer:
+    if COUNTED_TOTAL not in frame:
+        return Offer(pd.Series(np.nan, index=frame.index))
+    return Offer(frame[COUNTED_TOTAL], log_sd=context.log_gsd(SOFTWARE, frame["date"]))
 
 
-def _beside_measured_gpus(frame: pd.DataFrame, context: Context) -> Offer:
-    """Add the rest of the servers to what the accelerators drew.
+def part_energies(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the energy of accelerators, CPUs and memory that power and time make. [kWh].
 
-    The flat power of the published profile is per accelerator and holds the rest already, so that
+    Parameters
+    ----------
+    values : mapping
+        Arrays named as in `POWER_INPUTS`.
+    """
+    active = values["active_s"] / SECONDS_PER_HOUR
+    reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
+    watt_hours = {
+        f"{kind}_energy_kwh": equations.device_energy(
+            values[f"{kind}_count"],
+            values[f"{kind}_idle_w"],
+            values[f"{kind}_max_w"],
+            np.minimum(values[f"{kind}_utilization"], 1.0),
+            active_time=active,
+            reserved_time=reserved,
+        )
+        for kind in ("gpu", "cpu")
+    } | {"ram_energy_kwh": values["server_count"] * values["memory_w"] * reserved}
+    return {name: each / equations.WATT_HOURS_PER_KWH for name, each in watt_hours.items()}
+
+
+def _partly_counted(frame: pd.DataFrame, context: Context) -> Offer:
+    """Add the unread parts, by power and time, to what was measured.
+
+    The flat power of the published profile is per accelerator and holds all parts already, so that
     profile has no use for a part that was measured.
     """
-    values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
-    gpus = frame["gpu_energy_kwh"].to_numpy(dtype=float)
-    if context.profile.flat_gpu_power:
-        gpus = gpus * np.nan
-    log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
-    skews = {name: context.skew_of(name, frame.index) for name in POWER_INPUTS}
+    names = (*POWER_INPUTS, *COMPONENTS)
+    values = {name: frame[name].to_numpy(dtype=float) for name in names}
+    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
+    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
+    read = {name: np.isfinite(values[name]) for name in COMPONENTS}
+    logged = ~context.imputed("gpu_utilization", frame.index)
+    values["power_model"] = np.ones(len(frame))
+    log_sds["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        both = inputs["gpu_energy_kwh"] + rest_energy(inputs, context.profile)
-        return {"it_energy_kwh": both}
+        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
+        modelled = part_energies({**inputs, **draw})
+        each = (np.where(read[name], inputs[name], modelled[name]) for name in COMPONENTS)
+        return {COUNTED: sum(each)}
 
-    values["gpu_energy_kwh"] = gpus
-    log_sds["gpu_energy_kwh"] = context.log_sd_of("gpu_energy_kwh", frame.index)
+    spread = uncertainty.propagate(energy, values, log_sds, skews)[COUNTED]
+    found = pd.Series(energy(values)[COUNTED], index=frame.index)
+    told = pd.DataFrame(read, index=frame.index).apply(
+        lambda row: " + ".join(_PART_NAMES[name] for name in COMPONENTS if row[name]), axis=1
+    )
+    return ranged(
+        found.where(_on(frame, *COUNTED_IN_PART)),
+        *spread.interval(found),
+        note=("measured: " + told + "; the rest by power x time").astype("str"),
+    )
+
+
+_PART_NAMES = dict(zip(COMPONENTS, ("GPU", "CPU", "memory"), strict=True))
+
+SOFTWARE = "gsd_software_measured"
+
+CPU_ONLY = "cpu_only"
+"""Kind of a host without an accelerator of which nothing is told."""
+
+
+def _overheads(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Return the row of `host_overheads` for each run, by the kind of its machine."""
+    inside = frame["host_class"].isin(OUTSIDE) & on_cloud(frame)
+    kind = frame["host_class"].mask(inside, DATA_CENTRE)
+    untold = context.rule("host_class", frame.index) == "class_default"
+    kind = kind.mask((frame["gpu_id"] == NO_GPU) & untold, CPU_ONLY)
+    columns = [
+        *("other_power_w", "other_power_w_p05", "other_power_w_p95"),
+        *("supply_efficiency", "supply_efficiency_p05", "supply_efficiency_p95"),
+    ]
+    return take(context.reference, "host_overheads", kind, columns, on=frame["date"])
+
+
+def _stepped(frame: pd.DataFrame, context: Context) -> pd.Series:
+    """Return which runs take the step to the plug; boards are part of every modelled rest."""
+    whole = frame[COUNTED].notna() & (not context.profile.counters_as_plug)
+    return whole | _on(frame, *COUNTED_IN_PART)
+
+
+def _other_of_class(frame: pd.DataFrame, context: Context) -> Offer:
+    row = _overheads(frame, context)
+    power = row["other_power_w"].where(_stepped(frame, context))
+    return ranged(power, row["other_power_w_p05"], row["other_power_w_p95"], row["factor_id"])
+
+
+def _other_of_server(frame: pd.DataFrame, context: Context) -> Offer:
+    row = take(context.reference, "servers", frame["server_id"], ["host_idle_w"], on=frame["date"])
+    power = frame["host_idle_w"].where(_stepped(frame, context))
+    width, skew = (of("host_idle_w", frame.index) for of in (context.log_sd_of, context.skew_of))
+    return Offer(power, row["factor_id"], width, skew=skew)
+
+
+def _supply(frame: pd.DataFrame, context: Context) -> Offer:
+    row = _overheads(frame, context)
+    wanted = _stepped(frame, context) & (not context.profile.counters_as_plug)
+    efficiency = row["supply_efficiency"].where(wanted)
+    low, high = row["supply_efficiency_p05"], row["supply_efficiency_p95"]
+    return ranged(efficiency, low, high, row["factor_id"])
+
+
+STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s", "reserved_s")  # fmt: skip
+
+
+def plug_energy(values: Mapping[str, Any]) -> Any:
+    """Return the energy at the plug of runs whose parts were counted. [kWh].
+
+    Parameters
+    ----------
+    values : mapping
+        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added for it.
+    """
+    hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
+    other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
+    efficiency = np.nan_to_num(values["supply_efficiency"], nan=1.0)
+    return equations.plug_energy(
+        values[COUNTED], other / equations.WATT_HOURS_PER_KWH, np.minimum(efficiency, 1.0)
+    )
+
+
+def _at_plug(frame: pd.DataFrame, context: Context) -> Offer:
+    values = {name: frame[name].to_numpy(dtype=float) for name in STEP_INPUTS}
+    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in STEP_INPUTS}
+    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in STEP_INPUTS}
+
+    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"it_energy_kwh": plug_energy(inputs)}
+
     spread = uncertainty.propagate(energy, values, log_sds, skews)["it_energy_kwh"]
     found = pd.Series(energy(values)["it_energy_kwh"], index=frame.index)
     return ranged(found, *spread.interval(found))
+
+
+def _whole_at_plug(frame: pd.DataFrame, context: Context) -> Offer:
+    offer = _at_plug(frame, context)
+    return replace(offer, values=offer.values.where(_on(frame, *COUNTED_WHOLE)))
+
+
+def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) -> pd.DataFrame:
+    """Set aside the totals that software's counters measured, for the step to the plug.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs`.
+    routes : Series
+        Of `route`.
+    profile : Profile
+        Says whether counters are taken for the plug.
+
+    Returns
+    -------
+    DataFrame
+        With `energy_route`, and without the logged total where the step will answer. What a person or
+        a scheduler states stays as it is: nobody knows where it was measured.
+    """
+    measured = logged_basis(runs, "it_energy_kwh") == Basis.MEASURED
+    counted = (routes == EnergyRoute.LOGGED_TOTAL) & measured & (not profile.counters_as_plug)
+    return runs.assign(
+        **{
+            "energy_route": routes,
+            COUNTED_TOTAL: runs["it_energy_kwh"].where(counted),
+            "it_energy_kwh": runs["it_energy_kwh"].mask(counted),
+        }
+    )
 
 
 def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
@@ -206,16 +370,18 @@ def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
 
 def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    components = frame[list(COMPONENTS)].notna().all(axis=1)
-    measured_gpus = frame["gpu_energy_kwh"].notna() & (not profile.flat_gpu_power)
+    read = frame[list(COMPONENTS)].notna()
+    in_part = read.any(axis=1) & (not profile.flat_gpu_power)
+    gpus_alone = in_part & read["gpu_energy_kwh"] & (read.sum(axis=1) == 1)
     by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
     chosen = np.select(
         [
             frame["meter_energy_kwh"].notna(),
             by_meter,
             frame["it_energy_kwh"].notna(),
-            components,
-            measured_gpus,
+            read.all(axis=1),
+            gpus_alone,
+            in_part,
         ],
         [
             EnergyRoute.METER,
@@ -223,6 +389,7 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
             EnergyRoute.LOGGED_TOTAL,
             EnergyRoute.LOGGED_COMPONENTS,
             EnergyRoute.GPU_MEASURED,
+            EnergyRoute.PARTLY_MEASURED,
         ],
         default=EnergyRoute.POWER_MODEL,
     )
@@ -230,15 +397,26 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
 
 
 RULES = (
+    Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged", _counted_total),
+    Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
+    Rule(COUNTED, "energy_of_parts", Basis.PREDICTED, "measured parts + power x time of the parts that were not read",
+         _partly_counted),
+    Rule("other_host_w", "other_host_of_class", Basis.DEFAULT,
+         "boards, fans, disks and network of a machine of this kind, in host_overheads.csv", _other_of_class),
+    Rule("other_host_w", "other_host_of_server", Basis.REFERENCE,
+         "boards, fans, disks and network of the server: its host_idle_w", _other_of_server),
+    Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
+         "power supplies of a machine of this kind, in host_overheads.csv", _supply),
     Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug", _metered),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
          "the software's energy x what the host's meter saw over what software did", _calibrated),
-    Rule("it_energy_kwh", "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
-    Rule("it_energy_kwh", "energy_beside_measured_gpus", Basis.PREDICTED,
-         "measured GPU energy + power x time of boards, CPUs and memory", _beside_measured_gpus),
+    Rule("it_energy_kwh", "energy_at_plug", Basis.MEASURED,
+         "(counted energy + other power of the host x time) / efficiency of the power supplies", _whole_at_plug),
+    Rule("it_energy_kwh", "energy_of_parts_at_plug", Basis.PREDICTED,
+         "(measured and modelled parts + other power of the host x time) / efficiency of the power supplies", _at_plug),
     Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED, "GPU hours x a flat power per GPU (published profile)",
          _of_gpu_hours),
     Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED, "power x active time + idle power x the rest of the reservation",
          _modelled),
 )  # fmt: skip
-"""Routes to the energy, best first; a logged total stands before all but the meter."""
+"""Routes to the energy, best first; a total of unknown place stands before all but the meter."""

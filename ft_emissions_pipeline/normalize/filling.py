@@ -118,6 +118,19 @@ class Rule:
     offer: Answer
 
 
+def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
+    """Return the basis of a logged field, run by run: of the log it was joined from, else of the format."""
+    known = runs["origins"].map(origins.from_json, na_action="ignore")
+    return pd.Series(
+        [
+            each[name].basis if isinstance(each, dict) and name in each else basis_of(kind, name)
+            for each, kind in zip(known, runs["source_format"], strict=True)
+        ],
+        index=runs.index,
+        dtype="str",
+    )
+
+
 def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
     """Return a note for each name that a reference table does not know, with the nearest known.
 
@@ -157,8 +170,11 @@ LOGGED_GSD = {
 }
 """Spread of logged numbers, by basis (measured, other); counts, names and instants have none."""
 
-DOUBTED_GSD = {"energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown")}
-"""Repair -> the number that it puts in doubt, unless another log measured it, and its spread then."""
+DOUBTED_GSD = {
+    "energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown", False),
+    "power_polled": ("gpu_energy_kwh", "gsd_polled_power", True),
+}
+"""Repair -> the number that it puts in doubt, its spread then, and whether a measured one as well."""
 
 PROVENANCE_PARTS = (
     "run_id",
@@ -289,13 +305,13 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
     known = frame["origins"].map(origins.from_json, na_action="ignore").to_numpy(dtype="object")
     joined = frame["origins"].notna().to_numpy()
     gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
-    gsds |= {gsd for _, gsd in DOUBTED_GSD.values()}
+    gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
     log_gsd = {
         gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
     }
     doubts = {
-        number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd])
-        for word, (number, gsd) in DOUBTED_GSD.items()
+        number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd], measured_too)
+        for word, (number, gsd, measured_too) in DOUBTED_GSD.items()
     }
     pieces = []
     for name in RUN_FIELDS:
@@ -312,8 +328,9 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
             log_sd = np.where(basis == Basis.MEASURED, measured, other)
         if name in doubts:
-            doubted, wider = (each[at] for each in doubts[name])
-            log_sd = np.where(doubted & (basis != Basis.MEASURED), wider, log_sd)
+            doubted, wider, measured_too = doubts[name]
+            touched = doubted[at] & (measured_too | (basis != Basis.MEASURED))
+            log_sd = np.where(touched, wider[at], log_sd)
         values = frame[name].iloc[at]
         _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)

@@ -48,7 +48,11 @@ def kind_of_machine(cpu_model: object, operating_system: object) -> str | None:
     Server CPUs sit in data centres; a Mac is a system on a chip; a suffix such as U or HX marks a
     laptop's CPU; any other CPU of Intel or AMD, and Windows that is no server's, is a desktop PC.
     """
-    cpu = re.sub(r"\((?:r|tm)\)", "", cpu_model, flags=re.IGNORECASE) if isinstance(cpu_model, str) else ""
+    cpu = (
+        re.sub(r"\((?:r|tm)\)", "", cpu_model, flags=re.IGNORECASE)
+        if isinstance(cpu_model, str)
+        else ""
+    )
     system = operating_system if isinstance(operating_system, str) else ""
     for pattern, kind in (
         (_WORKSTATION_CPU, "workstation"),

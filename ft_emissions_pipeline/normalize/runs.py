@@ -63,10 +63,10 @@ def normalize(
     context = Context(reference, profile, token_time)
     if calibration is not None:
         runs = energy.calibrated(runs, calibration)
-    routes = energy.route(runs.reset_index(drop=True), profile)
-    frame, provenance = apply(_meter_first(runs), RULES, context)
+    routes = energy.route(runs, profile)
+    stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
+    frame, provenance = apply(stepped, RULES, context)
     provenance = guessed_identities(provenance, reference)
-    frame["energy_route"] = routes.to_numpy()
     frame["methodology"] = profile.name
     frame["reference_version"] = reference.version
     declared = [name for name in NORMALIZED_RUNS.names if name in frame]

@@ -168,6 +168,16 @@ TABLES: dict[str, FactorTable] = {
         intervals=tuple((f"{name}_p05", name, f"{name}_p95") for name in (
             "tdp_w", "idle_w", "memory_gb", "peak_16bit_tflops", "die_area_mm2", "embodied_kgco2e",
             "embodied_water_l", "use_life_h", "share_reserved"))),
+    "host_overheads": FactorTable("what counters do not see of a host, by kind", ("host_class",), (
+        _text("host_class", "Kind of the machine; `cpu_only` without an accelerator where nothing else is told.",
+              allowed=(*HOST_CLASSES, "cpu_only")),
+        _number("other_power_w", "W", 0.5, 500,
+                "Boards, fans, disks and network of one host; empty where servers.csv tells it (host_idle_w).", empty=True),
+        _number("other_power_w_p05", "W", 0.5, 500, "5th percentile.", empty=True),
+        _number("other_power_w_p95", "W", 0.5, 1000, "95th percentile.", empty=True),
+        _number("supply_efficiency", "fraction", 0.5, 1, "Output over input of its power supplies."),
+        *_interval("fraction", 1, "supply_efficiency_")),
+        intervals=(("supply_efficiency_p05", "supply_efficiency", "supply_efficiency_p95"),)),
     "servers": FactorTable("a server; its GPUs are counted apart", ("server_id",), (
         _text("server_id", "Identity."),
         _text("name", "Name."),

@@ -33,6 +33,9 @@ _FACTORS = (
             required=True, maximum=3.0),
     number("electricity_water_without_reservoirs_l_per_kwh", "L/kWh", "Electricity water without what evaporates from reservoirs.",
             required=True),
+    number("counted_energy_kwh", "kWh", "Energy of accelerators, CPUs and memory that counters saw, unread parts modelled; empty where a meter or a model tells the whole."),
+    number("other_host_w", "W", "Power of one server's boards, fans, disks and network, added to counted energy."),
+    share("supply_efficiency", "Output over input of the power supplies, for counted energy."),
     share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
 

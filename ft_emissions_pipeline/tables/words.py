@@ -28,6 +28,7 @@ class EnergyRoute(StrEnum):
     LOGGED_TOTAL = "logged_total"
     LOGGED_COMPONENTS = "logged_components"
     GPU_MEASURED = "gpu_measured"
+    PARTLY_MEASURED = "partly_measured"
     POWER_MODEL = "power_model"
 
 
@@ -36,6 +37,13 @@ class Instrument(StrEnum):
 
     GPU = "gpu"
     METER = "meter"
+
+
+class EnergyFrom(StrEnum):
+    """What the energy of a row of telemetry was told from."""
+
+    COUNTER = "counter"
+    POWER = "power"
 
 
 class Method(StrEnum):

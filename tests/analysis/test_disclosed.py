@@ -13,7 +13,8 @@ from ft_emissions_pipeline.analysis.disclosed import COMPARED, compared, reasons
 def run(**changes):
     """A run of 2 kWh of which the source says 0.8 kg: 0.4 kg a kWh; ours is 1.25 x 0.4 = 0.5."""
     typical = {
-        "run_id": "r", "disclosed_kgco2e": 0.8, "it_energy_kwh": 2.0, "energy_route": "logged_total",
+        "run_id": "r", "disclosed_kgco2e": 0.8, "it_energy_kwh": 2.0, "counted_energy_kwh": np.nan,
+        "energy_route": "logged_total",
         "pue": 1.25, "grid_kgco2e_per_kwh": 0.4, "development_multiplier": 1.0, "source_uri": "e.csv",
         "embodied_kgco2e": 0.6,
     }  # fmt: skip
@@ -37,6 +38,10 @@ def test_factors_and_embodied_carbon_make_up_the_ratio():
         ({"energy_route": "power_model"}, "cannot be told apart"),
         ({"energy_route": "gpu_measured"}, "modelled rest"),
         ({"energy_route": "calibrated"}, "scaled by"),
+        ({"energy_route": "partly_measured"}, "did not read"),
+        # 2 kWh at the plug, 1.6 counted: theirs is 0.8 / 1.6 a kWh, and 2 / 1.6 = 1.25.
+        ({"counted_energy_kwh": 1.6, "grid_kgco2e_per_kwh": 0.8}, "theirs 0.5, ours"),
+        ({"counted_energy_kwh": 1.6}, "1.25 times theirs"),
         ({"disclosed_kgco2e": 0.0}, "states 0"),
         ({"development_multiplier": 3.0}, "3 times the final run"),
     ],

@@ -158,8 +158,16 @@ def normalized():
             "energy_route": ["gpu_measured", "logged_components", "logged_total", "meter"],
             **dict.fromkeys(("gpu_id", "model_id", "method"), "x"),
             **dict.fromkeys(("gpu_count", *study._NUMBERS, *study.ENERGIES), 1.0),
+            "counted_energy_kwh": [0.8, 0.8, 0.8, np.nan],
         }
     )
+
+
+def test_counted_energy_is_evidence_without_what_the_step_to_the_plug_adds(normalized):
+    fields = ("gpu_energy_kwh", "it_energy_kwh")
+    provenance = pd.DataFrame([("codecarbon", name, "measured") for name in fields], columns=["run_id", "field", "basis"])  # fmt: skip
+    found = study.evidence(normalized, provenance).set_index("run_id")
+    assert found.loc["codecarbon", "it_energy_kwh"] == 0.8
 
 
 def test_energy_counts_where_a_sensor_measured_it(normalized):
@@ -177,6 +185,7 @@ def test_energy_counts_where_a_sensor_measured_it(normalized):
     found = study.evidence(normalized, provenance).set_index("run_id")
     assert found.index[found["gpu_energy_kwh"].notna()].tolist() == ["nvml", "codecarbon"]
     assert found.index[found["it_energy_kwh"].notna()].tolist() == ["meter"]
+    assert found.loc["meter", "it_energy_kwh"] == 1.0
     assert found["active_s"].isna().all()
 
 

@@ -201,6 +201,31 @@ def test_files_of_a_scheduler_and_of_its_host_meet(folder):
     assert found["gpu_energy_kwh"].tolist() == [pytest.approx(0.6)]
 
 
+def test_power_sampled_now_and_then_is_less_certain_than_a_counter(folder):
+    """GSD 1.1 and 1.05, of `gsd_polled_power` and `gsd_measured`; the energy is the same."""
+    polled, _ = fte.read_runs(folder)
+    assert "power_polled" in polled["repairs"].item()
+    counted = polled.assign(repairs=polled["repairs"].str.replace("power_polled", ""))
+    widths = []
+    for runs_ in (polled, counted):
+        row = fte.estimate(runs_).provenance.set_index("field").loc["gpu_energy_kwh"]
+        widths.append(np.log(row["p95"] / row["p05"]) / (2 * 1.6448536))
+    assert widths == [pytest.approx(np.log(1.1)), pytest.approx(np.log(1.05))]
+
+
+@pytest.mark.parametrize(("told", "word"), [("power", "power_polled"), ("counter", None)])
+def test_what_the_energy_was_told_from_is_kept(told, word):
+    run, _ = one([{"gpu_count": 1}], [{"energy_from": told}])
+    assert (run["repairs"] == word) if word else pd.isna(run["repairs"])
+
+
+def test_a_device_that_tells_no_energy_all_through_a_run_was_not_read():
+    run, report = one([{"gpu_count": 1}], [{"energy_kwh": 0.0}])
+    assert pd.isna(run["gpu_energy_kwh"])
+    assert run["repairs"] == "gpu_energy_unread"
+    assert report["outcome"].tolist() == ["no_energy"]
+
+
 def test_a_run_over_midnight_has_the_telemetry_of_both_days(folder):
     index = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
     first, last = pd.Timestamp("2026-03-01"), pd.Timestamp("2026-03-02")
@@ -270,22 +295,26 @@ RUN = {
 
 
 def test_measured_gpu_energy_goes_beside_a_modelled_rest():
-    """Without the accelerators' term: boards, CPUs and memory by the power model."""
+    """CPUs and memory by the power model, boards, and what the power supplies lose of it all."""
     estimate = fte.estimate({**RUN, "gpu_energy_kwh": 20.0})
     run = estimate.normalized.iloc[0]
     rest_idle = run["host_idle_w"] + run["cpu_count"] * run["cpu_idle_w"] + run["memory_w"]
     busy = rest_idle + run["cpu_count"] * (run["cpu_max_w"] - run["cpu_idle_w"]) * run["cpu_utilization"]  # fmt: skip
     assert run["energy_route"] == "gpu_measured"
-    assert run["it_energy_kwh"] == pytest.approx(20.0 + (busy * 8 + rest_idle * 2) / 1000)
+    behind_supply = 20.0 + (busy * 8 + rest_idle * 2) / 1000
+    assert run["it_energy_kwh"] == pytest.approx(behind_supply / run["supply_efficiency"])
+    boards = run["host_idle_w"] * 10 / 1000
+    assert run["counted_energy_kwh"] == pytest.approx(behind_supply - boards)
     assert estimate.runs["it_energy_kwh"].item() == pytest.approx(run["it_energy_kwh"])
     origin = estimate.provenance.set_index("field").loc["it_energy_kwh"]
-    assert origin[["basis", "rule"]].tolist() == ["predicted", "energy_beside_measured_gpus"]
+    assert origin[["basis", "rule"]].tolist() == ["predicted", "energy_of_parts_at_plug"]
     assert origin["p05"] < run["it_energy_kwh"] < origin["p95"]
 
 
 def test_the_explanation_adds_the_rest_to_the_measured_gpus():
     text = fte.estimate({**RUN, "gpu_energy_kwh": 20.0}).explain("disclosure-1")
-    assert "logged_it_energy_kwh = gpu_energy_kwh + rest_energy_kwh" in text
+    assert "counted_energy_kwh = gpu_energy_kwh + cpu_modelled_kwh + ram_modelled_kwh" in text
+    assert "measured: GPU; the rest by power x time" in text
     assert "carried on rounded" not in text
 
 

@@ -1,6 +1,7 @@
 """Whatever is missing is filled by a rule that says so, and whatever is disclosed stays."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, tables, token_time
 from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.reference import add_grid, describe, load
+
+FIELD_CASES = Path(__file__).parents[1] / "data" / "field_cases"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,7 @@ def test_no_rule_is_dead(default, with_country_pue, with_own_grid):
             ],
             calibrate=True,
         ),
+        fte.estimate(fte.read_runs(FIELD_CASES / "cc_task")[0]),
     )
     hit = {
         (row.field, row.rule)

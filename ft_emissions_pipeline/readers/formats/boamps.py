@@ -139,8 +139,12 @@ def _measured(
     first = (software or meters)[0]
     ended = _datetime(first.get("measurementDateTime"), timezone)
     seconds = number(first.get("measurementDuration"), "measurementDuration") or None
-    energy = _kwh(software[0]) if software else None
+    told = _kwh(software[0]) if software else None
+    # A tracker that could not read its counters writes 0 or less.
+    unread = told is not None and told <= 0 and seconds is not None
+    energy = None if unread else told
     notes = {
+        "energy_unread": unread,
         "several_measures_not_summed": max(len(software), len(meters)) > 1,
         # Its energy has the PUE in it that the report does not state.
         "pue_may_be_included": energy is not None

@@ -2,7 +2,8 @@
 
 CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that
 PUE is applied once, later. Its `emissions` are kept for comparison only, and `water_consumed` is not read:
-the pipeline computes both from energy with its own, traceable factors.
+the pipeline computes both from energy with its own, traceable factors. A part of the energy that is 0,
+negative or empty follows `readers/shared/energy_parts.py`.
 
 Version 3.2.9 leaves the cells of empty columns out when it appends a row. Such a row is read where the
 forms of its cells allow only one way to put them under the header, and refused otherwise.
@@ -41,6 +42,7 @@ from ft_emissions_pipeline.readers.reading import (
     trimmed,
     typed,
 )
+from ft_emissions_pipeline.readers.shared import energy_parts
 from ft_emissions_pipeline.readers.shared.glued_rows import unglued
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.shared.tracked_gpus import tracked
@@ -131,7 +133,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     pieces = [piece for sheet in sheets for piece in _pieces(sheet, uri, settings)]
     del data
     good = stacked([piece.runs for piece in pieces])
-    collapsed = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _collapsed(good)
+    whole = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _collapsed(good)
+    collapsed = energy_parts.without_unread(whole)
     quarantine = pd.concat([piece.quarantine for piece in pieces], ignore_index=True)
     return Reading(
         CONTENT,
@@ -337,12 +340,11 @@ def _runs(
         key = key.mask(keyless, f"{uri}#" + lines)
     gpu_model, gpu_count = counted_gpus(cells["gpu_model"])
     scale = values["pue"].where(values["pue"] > 0, 1.0)
-    energy = {name: values[name] / scale for name in _ENERGIES}
+    energy = {name: energy_parts.no_less_than_nothing(values[name] / scale) for name in _ENERGIES}
     watts = energy["gpu_energy"] * JOULES_PER_KWH / values["duration"]
     gpus, differ = tracked(values["gpu_count"], gpu_count, gpu_model, watts)
-    unread = (values["gpu_energy"] == 0) & gpu_model.notna()
     # Beside an energy of 0, a count left empty says that CodeCarbon found no accelerator.
-    without_gpu = (values["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
+    without_gpu = (energy["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
     code = cells["country_iso_code"]
     iso3 = code.str.fullmatch("[A-Z]{3}", na=False)
     other_code = code.notna() & ~iso3
@@ -377,16 +379,15 @@ def _runs(
         "pue": values["pue"].where((values["pue"] != 1) & (values["pue"] != 0)),
         "wue_l_per_kwh": values["wue"].where(values["wue"] != 0),
         **utilisation,
-        "gpu_energy_kwh": energy["gpu_energy"].mask(unread),
+        "gpu_energy_kwh": energy["gpu_energy"],
         "cpu_energy_kwh": energy["cpu_energy"],
         "ram_energy_kwh": energy["ram_energy"],
-        "it_energy_kwh": energy["energy_consumed"].mask(unread),
+        "it_energy_kwh": energy["energy_consumed"],
         "disclosed_kgco2e": values["emissions"],
         "repairs": repairs.column(
             {
                 **mended,
                 "gpus_tracked_in_part": differ,
-                "gpu_energy_unread": unread,
                 "country_iso2": other_code,
                 "pue_taken_out": (scale != 1).to_numpy(),
             },
@@ -462,8 +463,9 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     groups = runs.groupby("run_id", sort=False)
     whole = _longest(runs)[0].set_index("run_id")
     for name in added:
-        # A part that is missing leaves the sum unknown, not smaller.
-        total = groups[name].sum().where(groups[name].count() == groups.size())
+        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one task only.
+        tasks = 1 if name in energy_parts.PARTS else groups.size()
+        total = groups[name].sum().where(groups[name].count() >= tasks)
         whole[name] = total.reindex(whole.index)
     whole["started_at"] = groups["started_at"].min().reindex(whole.index)
     whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)

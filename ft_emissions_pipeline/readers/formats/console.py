@@ -32,6 +32,7 @@ from ft_emissions_pipeline.readers.reading import (
     instant,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.energy_parts import PARTS, TOTAL
 from ft_emissions_pipeline.readers.shared.run_folders import wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive
@@ -199,10 +200,11 @@ def _codecarbon(text: str, _: str) -> tuple[Fields, list[str]]:
         counted = re.search(r"GPU count:\s*(\d{1,6})", text)
         fields["gpu_model"] = model.iloc[0]
         fields["gpu_count"] = float(counted.group(1)) if counted else positive(count.iloc[0])
-    if fields.get("gpu_energy_kwh") == 0 and named:
-        return {k: v for k, v in fields.items() if k not in {"gpu_energy_kwh", "it_energy_kwh"}}, [
-            "gpu_energy_unread"
-        ]
+    # A line that the console lacks may have scrolled away; a 0 was not read.
+    unread = [n for n in PARTS if fields.get(n) == 0 and (named or n != "gpu_energy_kwh")]
+    if unread:
+        kept = {name: value for name, value in fields.items() if name not in {*unread, TOTAL}}
+        return kept, [PARTS[name] for name in unread]
     return fields, ["pue_may_be_included"]
 
 

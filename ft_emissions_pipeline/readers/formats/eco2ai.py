@@ -25,6 +25,7 @@ from ft_emissions_pipeline.readers.reading import (
     refused_rows,
     typed,
 )
+from ft_emissions_pipeline.readers.shared import energy_parts
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -95,7 +96,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         (row.source_record, row.reason_code, row.reason, sheet.lines[int(row.source_record) - 1])
         for row in broken.itertuples()
     ]
-    whole = _whole_runs(good)
+    whole = energy_parts.without_unread(_whole_runs(good))
     return Reading(
         CONTENT,
         typed(whole, RUNS, RUN_COLUMNS),
@@ -176,10 +177,10 @@ def _runs(cells: pd.DataFrame, values: pd.DataFrame, started: pd.Series, uri: st
             "gpu_count": count,
             # "CH/Ticino", "US/Texas": states have factors of their own, other regions have none.
             "location": place[0].mask(of_state, place[1] + ", USA").astype("str"),
-            "gpu_energy_kwh": values["GPU_consumption(kWh)"],
-            "cpu_energy_kwh": values["CPU_consumption(kWh)"],
-            "ram_energy_kwh": values["RAM_consumption(kWh)"],
-            "it_energy_kwh": energy,
+            "gpu_energy_kwh": energy_parts.no_less_than_nothing(values["GPU_consumption(kWh)"]),
+            "cpu_energy_kwh": energy_parts.no_less_than_nothing(values["CPU_consumption(kWh)"]),
+            "ram_energy_kwh": energy_parts.no_less_than_nothing(values["RAM_consumption(kWh)"]),
+            "it_energy_kwh": energy_parts.no_less_than_nothing(energy),
             "disclosed_kgco2e": values["CO2_emissions(kg)"],
             "repairs": pd.Series("pue_may_be_included", index=cells.index, dtype="str"),
             "source_record": lines,
@@ -194,8 +195,9 @@ def _whole_runs(rows: pd.DataFrame) -> pd.DataFrame:
     groups = parts.groupby("run_id", sort=False)
     whole = parts.drop_duplicates("run_id").set_index("run_id")
     for name in _ADDED:
-        # A part that is missing leaves the sum unknown, not smaller.
-        total = groups[name].sum().where(groups[name].count() == groups.size())
+        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one epoch only.
+        epochs = 1 if name in energy_parts.PARTS else groups.size()
+        total = groups[name].sum().where(groups[name].count() >= epochs)
         whole[name] = total.reindex(whole.index)
     whole["started_at"] = groups["started_at"].min().reindex(whole.index)
     whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)

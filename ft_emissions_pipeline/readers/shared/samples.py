@@ -33,7 +33,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import RUNS, TELEMETRY
-from ft_emissions_pipeline.tables.words import Instrument
+from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 
 JOULES_PER_KWH = 3.6e6
 SPACINGS = 10.0
@@ -126,11 +126,13 @@ def _between(frame: pd.DataFrame) -> pd.DataFrame:
     apart = seconds > (SPACINGS * usual).clip(SHORTEST_GAP_S, LONGEST_GAP_S)
     counted = later["counter_kwh"] - frame["counter_kwh"]
     drawn = (frame["watts"] + later["watts"]) / 2 * seconds / JOULES_PER_KWH
-    energy = counted.where(counted >= 0, drawn.mask(apart))
+    by_counter = counted >= 0
+    energy = counted.where(by_counter, drawn.mask(apart))
     return frame.assign(
         ended_at=later["at"],
         seconds=seconds,
         energy_kwh=energy,
+        from_power=energy.notna() & ~by_counter,
         utilization=((frame["utilization"] + later["utilization"]) / 2).mask(apart),
         gap_before=apart & energy.isna(),
         counter_reset_before=(counted < 0) & energy.isna(),
@@ -155,13 +157,15 @@ def _binned(pieces: pd.DataFrame) -> pd.DataFrame:
     groups = pieces.assign(busy_s=pieces["utilization"] * pieces["seconds"]).groupby(number)
     first = pieces[fresh].set_index(number[fresh])
     sums = groups[["energy_kwh", "busy_s", "seconds"]].sum(min_count=1)
-    flags = groups[list(_FLAGS)].any()
+    flags = groups[[*_FLAGS, "from_power"]].any()
+    told = flags["from_power"].map({True: EnergyFrom.POWER.value, False: EnergyFrom.COUNTER.value})
     return pd.DataFrame(
         {
             **{name: first[name] for name in (*_STREAM, "gpu_model")},
             "started_at": first["at"],
             "ended_at": groups["ended_at"].last(),
             "energy_kwh": sums["energy_kwh"],
+            "energy_from": told.where(sums["energy_kwh"].notna()),
             "utilization": (sums["busy_s"] / sums["seconds"]).clip(0.0, 1.0),
             "repairs": repairs.column({flag: flags[flag] for flag in _FLAGS}, first.index),
             "source_record": first["record"],

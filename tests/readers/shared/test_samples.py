@@ -78,7 +78,9 @@ def test_a_sample_without_power_amid_others_tears_no_hole(telemetry):
 
 def test_cells_without_units_are_read_too(telemetry):
     rows = [("12:00:00.000", 0, "360.0", "9"), ("12:00:10.000", 0, "360.0", "9")]
-    assert telemetry("a.csv", smi(*rows))["energy_kwh"].tolist() == [pytest.approx(0.001)]
+    found = telemetry("a.csv", smi(*rows))
+    assert found["energy_kwh"].tolist() == [pytest.approx(0.001)]
+    assert found["energy_from"].tolist() == ["power"]
 
 
 def test_a_gap_is_not_bridged_but_noted(telemetry):
@@ -147,6 +149,7 @@ def test_a_counter_of_millijoules_goes_before_power(telemetry):
     found = telemetry("dcgm.prom", text).iloc[0]
     # 7,200,000 mJ are 7200 J are 0.002 kWh.
     assert found["energy_kwh"] == pytest.approx(0.002)
+    assert found["energy_from"] == "counter"
     assert found["utilization"] == pytest.approx(0.95)
     assert found["gpu_model"] == "NVIDIA A100-SXM4-80GB"
     assert found["host"] == hashed_host("node1")

@@ -1,0 +1,71 @@
+"""Which parts of a tracker's energy were read: one rule for every tracker.
+
+Put here: when the energy of GPU, CPU or memory counts as unread. Keep out: what stands for an unread
+part (`normalize/energy.py`) and the columns of a format (`readers/formats/`).
+
+A counter that cannot be read ends in a cell of 0, in an empty one, or below 0. All three mean the same.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ft_emissions_pipeline.readers import repairs
+
+PARTS = {
+    "gpu_energy_kwh": "gpu_energy_unread",
+    "cpu_energy_kwh": "cpu_energy_unread",
+    "ram_energy_kwh": "ram_energy_unread",
+}
+"""Part of the energy -> word of `repairs` where it is unread."""
+
+TOTAL = "it_energy_kwh"
+
+ROUNDING = 1.01
+"""A total that exceeds the parts read by more than this holds energy of other parts as well."""
+
+
+def no_less_than_nothing(energy: pd.Series) -> pd.Series:
+    """Return an energy with readings below 0 as 0, so that none is taken off from others' sums."""
+    return energy.clip(lower=0.0)
+
+
+def without_unread(runs: pd.DataFrame) -> pd.DataFrame:
+    """Take out parts and totals that are 0 because nobody read them.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Whole runs of a tracker (flushes taken together, tasks added up) with `active_s`, `gpu_model`,
+        `gpu_count`, `repairs`, `it_energy_kwh` and the parts; none of them below 0.
+
+    Returns
+    -------
+    DataFrame
+        A part without energy is missing where its device is there and time passed; `repairs` says
+        so. CPU and memory are in every machine; an accelerator is there if it is named or counted, and
+        one that is not has an energy of 0. The total goes with an unread part. It stays where the
+        log tells no part at all, and where an empty part lies in it: it is more than the parts read.
+    """
+    lasted = runs["active_s"] > 0
+    parts = runs[list(PARTS)]
+    read = parts.where(parts > 0)
+    parts_are_told = read.notna().any(axis=1)
+    holds_more = runs[TOTAL] > read.sum(axis=1) * ROUNDING
+    with_gpu = (runs["gpu_model"].notna() & (runs["gpu_count"] != 0)) | (runs["gpu_count"] > 0)
+    there = {name: with_gpu if name == "gpu_energy_kwh" else True for name in PARTS}
+    found, words = runs.copy(), runs["repairs"]
+    lost = lasted & (runs[TOTAL] == 0)
+    for name, word in PARTS.items():
+        in_total = parts[name].isna() & holds_more
+        unread = lasted & there[name] & read[name].isna() & ~in_total
+        found[name] = parts[name].mask(unread)
+        words = repairs.with_words(words, word, unread & parts_are_told)
+        lost |= unread & (parts_are_told | ~holds_more)
+    found["gpu_energy_kwh"] = found["gpu_energy_kwh"].mask(
+        ~with_gpu & parts_are_told & ~holds_more, 0.0
+    )
+    found[TOTAL] = runs[TOTAL].mask(lost)
+    nothing = lost & ~parts_are_told & (runs[TOTAL] == 0)
+    found["repairs"] = repairs.with_words(words, "energy_unread", nothing)
+    return found
