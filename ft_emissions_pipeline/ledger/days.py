@@ -315,7 +315,7 @@ def expectations(basis: pd.Series, status: pd.Series) -> Floats:
     expected count.
     """
     counts, lives = basis == Inferences.EXPECTED, status == Status.PROVISIONAL
-    return np.sqrt(counts.to_numpy(dtype=float) + lives.to_numpy(dtype=float))
+    return np.asarray(np.sqrt(counts.to_numpy(dtype=float) + lives.to_numpy(dtype=float)))
 
 
 def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]:
