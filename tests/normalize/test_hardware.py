@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from missing_fields import log_sd_of
 
+import ft_emissions_pipeline as fte
+
 
 @pytest.mark.parametrize(
     ("case", "gpus", "servers"),
@@ -96,7 +98,7 @@ def test_a_guessed_device_may_be_any_of_its_kind_and_a_vague_name_any_of_its_var
 
 def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
     """By hand, defaults.csv: 0.12 (0.05 to 0.35) of 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143)."""
-    run = {**HOUR, "gpu_model": "H100 SXM", "server_model": "NVIDIA DGX H100"}
+    run = {"reserved_s": 3600, "gpu_model": "NVIDIA H100 80GB HBM3", "server_model": "NVIDIA DGX H100"}
     rows = fte.estimate(run).provenance.set_index("field")
     for name, ratios in (
         ("cpu_idle_w", (0.05, 0.12, 0.35)),
@@ -107,12 +109,19 @@ def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
         row = rows.loc[name]
         low, middle, high = ratios
         value = float(row["value"])
-        assert (row["p05"], row["p95"]) == pytest.approx((value * low / middle, value * high / middle))
+        assert (row["p05"], row["p95"]) == pytest.approx(
+            (value * low / middle, value * high / middle)
+        )
 
 
 def test_a_disclosed_use_life_never_widens_what_an_inference_carries():
     def width(**told):
-        run = {**HOUR, "gpu_model": "H100 SXM", "expected_inferences_per_day": 100, **told}
+        run = {
+            "reserved_s": 3600,
+            "gpu_model": "H100 SXM",
+            "expected_inferences_per_day": 100,
+            **told,
+        }
         row = fte.estimate(run).per_inference.iloc[0]
         assert row["gco2e_per_inference_p05"] < row["gco2e_per_inference"]
         return row["gco2e_per_inference_p95"] / row["gco2e_per_inference_p05"]
