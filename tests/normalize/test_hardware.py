@@ -98,7 +98,11 @@ def test_a_guessed_device_may_be_any_of_its_kind_and_a_vague_name_any_of_its_var
 
 def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
     """By hand, defaults.csv: 0.12 (0.05 to 0.35) of 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143)."""
-    run = {"reserved_s": 3600, "gpu_model": "NVIDIA H100 80GB HBM3", "server_model": "NVIDIA DGX H100"}
+    run = {
+        "reserved_s": 3600,
+        "gpu_model": "NVIDIA H100 80GB HBM3",
+        "server_model": "NVIDIA DGX H100",
+    }
     rows = fte.estimate(run).provenance.set_index("field")
     for name, ratios in (
         ("cpu_idle_w", (0.05, 0.12, 0.35)),
