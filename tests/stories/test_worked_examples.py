@@ -90,8 +90,28 @@ QUIRKS = {
 }  # fmt: skip
 
 
+OF_COUNTERS = {"counters_as_plug"}
+"""Switches that no published example can move: none of them rests on counters."""
+
+
 def test_every_switch_of_the_published_profile_is_examined():
-    assert set(methodology.switches(methodology.PROFILES["scope3-2024"])) == set(QUIRKS)
+    switches = set(methodology.switches(methodology.PROFILES["scope3-2024"]))
+    assert switches == set(QUIRKS) | OF_COUNTERS
+
+
+def test_the_published_profile_takes_counters_for_the_plug(monkeypatch):
+    """7 kWh as counted; else 12 h of half a server's 600 W as well, behind supplies of 94 %."""
+    parts = {"gpu_energy_kwh": 4, "cpu_energy_kwh": 2, "ram_energy_kwh": 1}
+    run = {
+        "gpu_model": "A100-SXM4-80GB", "gpu_count": 4, "server_count": 0.5, "country_iso3": "FRA",
+        "server_model": "HPE Apollo 6500 Gen10 Plus", "reserved_s": 12 * 3600, **parts,
+    }  # fmt: skip
+    published = methodology.PROFILES["scope3-2024"]
+    assert fte.estimate(run, profile=published.name).runs["it_energy_kwh"].item() == 7
+    other = replace(published, name="one-off", counters_as_plug=False)
+    monkeypatch.setitem(methodology.PROFILES, "one-off", other)
+    found = fte.estimate(run, profile="one-off").runs["it_energy_kwh"].item()
+    assert found == pytest.approx((7 + 0.5 * 0.6 * 12) / 0.94)
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
