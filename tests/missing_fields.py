@@ -67,6 +67,8 @@ CASES = {
     "place like no other": {**HOUR, "location": "Xq"},
     "odd model": {**HOUR, "base_model": "Lama-2", "managed_service": "AWS Bedrock"},
     "odd service": {**HOUR, "managed_service": "Bedrok"},
+    "energy alone": {"it_energy_kwh": 5, "gpu_model": "T4", "gpu_count": 1},
+    "packed": {"base_model": "Llama 2 7B", "tokens_unpadded": 1e8, "packing": True},
     "odd instance": {**HOUR, "instance_type": "zz9.plural-alpha"},
     "windows laptop": {**HOUR, "cpu_model": "11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz",
                        "operating_system": "Windows-11-10.0.22631-SP0"},

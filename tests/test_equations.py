@@ -135,6 +135,16 @@ CASES = (
     ),
     # 0.5 x 1.2 + 0.01
     Case(
+        "training_memory",
+        {
+            "parameters": (7e9, ""),
+            "bytes_per_parameter": (16.0, "byte"),
+            "headroom": (1.3, ""),
+        },
+        145.6e9,
+        "byte",
+    ),
+    Case(
         "life_cycle_intensity",
         {
             "direct_intensity": (0.5, "kgCO2e / kilowatt_hour"),

@@ -286,7 +286,11 @@ def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
     """
     usual = default(context.reference, "gpu_utilization", frame["date"])
     share = frame["gpu_utilization"].where(frame["gpu_utilization"] > 0, usual.value)
-    gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w"], on=frame["date"])
+    gpu, kind = (
+        take(context.reference, table, frame["gpu_id"], ["tdp_w"], on=frame["date"])
+        for table in ("gpus", "hardware_classes")
+    )
+    gpu = gpu.fillna(kind)
     total = frame["it_energy_kwh"]
     if COUNTED_TOTAL in frame:
         total = total.fillna(frame[COUNTED_TOTAL])

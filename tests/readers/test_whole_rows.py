@@ -182,7 +182,7 @@ ROWS = {
     },
     ("mlflow_metrics", "metrics.csv", "telemetry"): {
         "run_id": "r", "source_record": "2", "kind": "gpu", "device": "0",
-        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:40"), "energy_kwh": 300.5 * 40 / 3.6e6,
+        "energy_from": "power", "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:40"), "energy_kwh": 300.5 * 40 / 3.6e6,
     },
     ("wandb_metrics", "wandb/run-20260301_120000-k3j/events.jsonl", "runs"): {
         "run_id": "k3j", "source_record": "1", "host": hashed_host("n1"),
@@ -190,27 +190,27 @@ ROWS = {
     },
     ("wandb_metrics", "wandb/run-20260301_120000-k3j/events.jsonl", "telemetry"): {
         "run_id": "k3j", "source_record": "1", "kind": "gpu", "device": "0",
-        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:30"), "energy_kwh": 300.5 * 30 / 3.6e6,
+        "energy_from": "power", "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:30"), "energy_kwh": 300.5 * 30 / 3.6e6,
     },
     ("dcgm", "dcgm.prom", "telemetry"): {
         "source_record": "1", "kind": "gpu", "device": "0", "host": hashed_host("node1"), "gpu_model": "NVIDIA A100",
         # The counter runs from 0 to 14,400 mJ.
-        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:04"), "energy_kwh": 14.4 / 3.6e6,
+        "energy_from": "counter", "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:04"), "energy_kwh": 14.4 / 3.6e6,
     },
     ("nvidia_smi", "host=node1/nvidia-smi.csv", "telemetry"): {
         "source_record": "2", "kind": "gpu", "device": "0", "host": hashed_host("node1"), "gpu_model": "NVIDIA A100",
-        "started_at": at("2026-03-01T12:00:00.123"), "ended_at": at("2026-03-01T12:00:20.123"), "utilization": 0.87,
+        "energy_from": "power", "started_at": at("2026-03-01T12:00:00.123"), "ended_at": at("2026-03-01T12:00:20.123"), "utilization": 0.87,
         # 70.07, 71.07 and 72.07 W, ten seconds apart.
         "energy_kwh": (70.57 + 71.57) * 10 / 3.6e6,
     },
     ("gpu_log", "gpu_log.csv", "telemetry"): {
         "source_record": "2", "kind": "gpu", "device": "0",
         # 300 W over ten seconds.
-        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:10"), "energy_kwh": 3000 / 3.6e6,
+        "energy_from": "power", "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:00:10"), "energy_kwh": 3000 / 3.6e6,
     },
     ("meter", "meter.csv", "telemetry"): {
         "source_record": "2", "kind": "meter", "device": "meter",
-        "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:01"), "energy_kwh": 1.0,
+        "energy_from": "counter", "started_at": at("2026-03-01T12:00"), "ended_at": at("2026-03-01T12:01"), "energy_kwh": 1.0,
     },
     ("openai_usage", "openai/usage.json", "usage"): {
         "date": pd.Timestamp("2026-03-02"), "source_record": "1.1.1", "model_name": "support-bot", "inferences": 5,
@@ -296,7 +296,7 @@ ROWS = {
     ("joule_counters", "trackers/kepler_idle_and_dynamic.json", "telemetry"): {
         "source_record": "1.1", "kind": "gpu", "device": "0", "host": hashed_host("node-a"),
         # 150 kJ dynamic and 30 kJ idle.
-        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "energy_kwh": 0.05,
+        "energy_from": "counter", "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"), "energy_kwh": 0.05,
     },
     ("adapter_config", "field_cases/hf_folder/adapter_config.json", "runs"): {
         "run_id": "field_cases/hf_folder", "source_record": "1", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora",

@@ -82,6 +82,8 @@ QUIRKS = {
     "embodied_water_of_gpus_only": ({"embodied_water_l"}, ("embodied_water_l", 5.76 * 2832)),
     # The document names the grid's intensity and the site's WUE: neither quirk touches them.
     "grid_as_published": (set(), ("operational_kgco2e", 0.471 * GPU_HOURS * 0.057)),
+    # The document names the servers: nothing is left to count.
+    "whole_servers": (set(), ("embodied_kgco2e", 7.27 * 289 * 24)),
     "us_average_wue": (set(), ("onsite_water_l", 0.428 * GPU_HOURS * 1.8)),
     # 289.1 days and 2,653,325.5 GPU hours; 0.428 x 1.1 = 0.4708 kWh; facts 1.4 recomputed: 71,204 kg
     "significant_digits": (
