@@ -49,7 +49,10 @@ def run_impacts(
     pipeline: Pipeline, normalized_runs: pd.DataFrame, field_provenance: pd.DataFrame
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
-    impacts, spreads = stages.impacts(normalized_runs, field_provenance, pipeline.choices())
+    impacts, spreads = stages.sound(
+        (RUN_IMPACTS, RUN_SPREADS),
+        stages.impacts(normalized_runs, field_provenance, pipeline.choices()),
+    )
     for table, frame in ((RUN_SPREADS, spreads), (RUN_IMPACTS, impacts)):
         yield dg.Output(frame, output_name=table.name)
         yield check_result(frame, table)

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, normalize, restatement
+from ft_emissions_pipeline import ledger, normalize, restatement, stages
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
 from ft_emissions_pipeline.ledger import life_days, stored_rollups
@@ -29,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     RUN_FACTORS,
     RUN_IMPACTS,
     RUN_SPREADS,
+    VALIDATED_RUNS,
     conform,
 )
 from ft_emissions_pipeline.warehouse import pending, store
@@ -186,6 +187,7 @@ def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[A
     QUARANTINE,
     group=GROUP,
     ins={"runs": ALL_DAYS, "usage": ALL_DAYS},
+    deps=[VALIDATED_RUNS.name, RUN_IMPACTS.name],
 )
 def quarantine(
     pipeline: Pipeline,
@@ -195,10 +197,11 @@ def quarantine(
     model_versions: pd.DataFrame,
     model_events: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Collect the records that could not be read, that break a rule, that say too little, or that no version fits."""
+    """Collect the records that could not be read, that break a rule, that say too little, that lead to no figure, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
     unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     _, refused = normalize.accepted(runs)
+    impossible = stages.stored_impossible(pipeline.warehouse, pipeline.choices())
     left = ledger.unused(model_versions, usage, model_events, runs)
-    found = [frame for frame in (unread, refused, left) if len(frame)]
+    found = [frame for frame in (unread, refused, impossible, left) if len(frame)]
     return conform(pd.concat(found), QUARANTINE) if found else unread

@@ -98,7 +98,7 @@ def normalized_runs(
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
     choices = pipeline.choices(token_time_model)
-    normalized, provenance = stages.normalized(validated_runs, choices)
+    normalized, provenance = stages.sound(MADE[:2], stages.normalized(validated_runs, choices))
     stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
     for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
         yield dg.Output(frame, output_name=table.name)

@@ -155,12 +155,16 @@ def estimate(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
     normalized, provenance, impacts, _ = stages.footprints(accepted, choices)
+    impossible = stages.impossible(accepted, impacts, choices)
+    if len(impossible) and not isinstance(runs, pd.DataFrame):
+        raise ValueError("; ".join(impossible["reason"]))
+    found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
         impacts,
         stages.expected_per_inference(impacts, provenance),
         provenance,
         normalized,
-        refused,
+        conform(pd.concat(found), QUARANTINE) if found else refused,
         choices.reference,
         meters.calibration(accepted),
     )

@@ -25,12 +25,19 @@ from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mappin
 from ft_emissions_pipeline.readers.reading import reading_of_runs
 from ft_emissions_pipeline.reference import Reference, in_force, load
 from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
     NORMALIZED_RUNS,
+    QUARANTINE,
     RUN_IMPACTS,
+    RUN_SPREADS,
+    RUNS,
     TOKEN_TIME_MODEL,
     VALIDATED_RUNS,
+    Table,
     conform,
+    empty,
 )
+from ft_emissions_pipeline.tables.rows import unsound
 from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
@@ -142,9 +149,94 @@ def impacts(
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
-    """Return all tables of accepted runs."""
+    """Return all tables of accepted runs, but of those with an impossible figure (`impossible`)."""
+    return Footprints(*sound(_MADE, _footprints(runs, choices)))
+
+
+def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
     filled, provenance = normalized(runs, choices)
     return Footprints(filled, provenance, *impacts(filled, provenance, choices))
+
+
+_MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)
+
+
+def sound(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, ...]:
+    """Return tables of runs without the runs of which a stage made an impossible figure.
+
+    One record must not stop the others; what is left out stands in quarantine, see `impossible`.
+    """
+    faults = _faults(tables, made)
+    if faults.empty:
+        return tuple(made)
+    return tuple(
+        frame[~frame["run_id"].isin(faults.index)].reset_index(drop=True) for frame in made
+    )
+
+
+def _faults(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> pd.Series:
+    """Return by run the first figure that none can be, with the stage that made it."""
+    found = []
+    for table, frame in zip(tables, made, strict=True):
+        words = unsound(frame, table)
+        runs = frame.loc[words.index, "run_id"]
+        found.append(pd.Series((f"{table.name}: " + words).to_numpy(), index=runs, dtype="str"))
+    faults = pd.concat(found)
+    return faults[~faults.index.duplicated()]
+
+
+def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> pd.DataFrame:
+    """Return table `quarantine` of accepted runs that no figure was kept of, and what did it.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Accepted runs.
+    impacts : DataFrame
+        Table `run_impacts` of them; at least `run_id`.
+    choices : Choices
+        With what they were computed.
+    """
+    missing = runs[~runs["run_id"].isin(impacts["run_id"])].reset_index(drop=True)
+    if missing.empty:
+        return empty(QUARANTINE)
+    faults = _faults(_MADE, _footprints(missing, choices))
+    missing = missing[missing["run_id"].isin(faults.index)]
+    reasons = [
+        f"run {run}: {faults[run]}; computed from {_what_did_it(missing[missing['run_id'] == run], choices)}: "
+        "correct the log, or state the right values in runs.yaml"
+        for run in missing["run_id"]
+    ]
+    return conform(
+        missing[["source_uri", "source_record"]].assign(
+            reason_code="impossible_figure", reason=reasons
+        ),
+        QUARANTINE,
+    )
+
+
+def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
+    """Return the numbers of a run without any one of which its figures are possible; else all of them."""
+    given = [
+        column.name
+        for column in RUNS.columns
+        if column.kind == "float" and run[column.name].notna().all()
+    ]
+    without = [run.assign(**{name: np.nan, "run_id": name}) for name in given]
+    tried, _ = normalize.accepted(pd.concat(without)) if without else (run.head(0), None)
+    faults = _faults(_MADE, _footprints(tried, choices)).index if len(tried) else tried["run_id"]
+    cured = [name for name in tried["run_id"] if name not in set(faults)]
+    return ", ".join(f"{name} {run[name].iloc[0]:g}" for name in cured or given)
+
+
+def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:
+    """Return what `impossible` does of the runs of a warehouse."""
+    made = store.read(warehouse, RUN_IMPACTS, columns=["run_id"])
+    known = store.read(warehouse, VALIDATED_RUNS, columns=["run_id"])
+    lost = set(known["run_id"]) - set(made["run_id"])
+    if not lost:
+        return empty(QUARANTINE)
+    return impossible(store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost)), made, choices)
 
 
 def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:

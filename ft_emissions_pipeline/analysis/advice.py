@@ -119,6 +119,7 @@ def try_fields(
     accepted, _, choices = stages.prepared(runs, **options)
     accepted = stages.selected(accepted, only)
     made = stages.footprints(accepted, choices)
+    accepted = accepted[accepted["run_id"].isin(made.normalized["run_id"])].reset_index(drop=True)
     return of_footprints(accepted, made.normalized, made.provenance, made.impacts, choices)
 
 

@@ -17,9 +17,10 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 
 UNCOMPUTABLE = {
-    "no_time_no_tokens": "neither a time, an energy nor tokens are known, so there is nothing to compute from"
+    "no_time_no_tokens": "neither a time, an energy nor tokens are known, so there is nothing to compute from",
+    "impossible_figure": "a figure computed from the record is not finite, or lies outside its interval",
 }
-"""Reason code -> explanation, for runs that `accepted` refuses although no rule is broken."""
+"""Reason code -> explanation, for runs that are refused although no rule is broken."""
 
 
 def accepted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

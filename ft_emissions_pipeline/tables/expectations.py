@@ -195,7 +195,10 @@ def _bounds(column: Column, table: Table) -> dict[str, Any] | None:
         "min_value": -FINITE if column.minimum is None else column.minimum,
         "max_value": FINITE if column.maximum is None else column.maximum,
     }
-    return {**bounds, "min_value": 0.0, "strict_min": True} if column.above_zero else bounds
+    if not column.above_zero:
+        return bounds  # What lies between 0 and `smallest` is refused when it is read (`rows.py`).
+    least = column.smallest or 0.0
+    return {**bounds, "min_value": least, "strict_min": column.smallest is None}
 
 
 def _unique(table: Table) -> Expectation:

@@ -38,6 +38,12 @@ EARLIEST = pd.Timestamp("2016-01-01", tz="UTC")
 fine-tuned on others' weights before BERT; an earlier instant is a wrong unit or a wrong clock."""
 
 
+MOST_KWH = 1e9
+"""More than a data centre of 100 MW draws in a year; 1e-12 kWh, the least, is 4 microjoules."""
+
+MOST_KGCO2E = MOST_KWH * 3
+"""That energy on a grid at the bound of its carbon intensity."""
+
 # One row of `runs`, as it was logged or disclosed. The order is the order of reading: what was
 # made, from what, when, on what, where, how busy, how much, with which energy, for which use.
 FIELDS_OF_RUNS = (
@@ -52,8 +58,8 @@ FIELDS_OF_RUNS = (
     instant("published_at", "When the fine-tuned model was published."),
     instant("started_at", "When the hardware was first reserved for the run."),
     instant("ended_at", "When the run ended."),
-    number("reserved_s", "s", "Time for which the hardware was reserved.", above_zero=True, maximum=3.2e8),
-    number("active_s", "s", "Time in which the hardware computed, at most the reserved time.", maximum=3.2e8),
+    number("reserved_s", "s", "Time for which the hardware was reserved.", above_zero=True, smallest=1e-6, maximum=3.2e8),
+    number("active_s", "s", "Time in which the hardware computed, at most the reserved time.", smallest=1e-6, maximum=3.2e8),
     number(
         "development_multiplier",
         "ratio",
@@ -62,9 +68,9 @@ FIELDS_OF_RUNS = (
         maximum=1e3,
     ),
     text("gpu_model", "Accelerator, as named in the log."),
-    number("gpu_count", "", "Accelerators that the run used.", maximum=1e6),
+    number("gpu_count", "", "Accelerators that the run used.", smallest=1e-3, maximum=1e6),
     text("server_model", "Server, as named in the log."),
-    number("server_count", "", "Servers used; a share where a server was shared.", maximum=1e6),
+    number("server_count", "", "Servers used; a share where a server was shared.", smallest=1e-4, maximum=1e6),
     text("cpu_model", "CPU, as named in the log."),
     text("operating_system", "Operating system, as named in the log."),
     Column("on_cloud", "boolean", "Whether the log says that the machine is a cloud's."),
@@ -75,42 +81,42 @@ FIELDS_OF_RUNS = (
     text("cloud_region", "The provider's own id of the region."),
     text("country_iso3", "Country, ISO 3166-1 alpha-3."),
     number("pue", "ratio", "Power usage effectiveness of the data centre.", minimum=1.0, maximum=5.0),
-    number("wue_l_per_kwh", "L/kWh", "On-site water per kWh of computing energy.", maximum=20.0),
-    number("grid_kgco2e_per_kwh", "kgCO2e/kWh", "Grid carbon intensity, location-based.", maximum=3.0),
+    number("wue_l_per_kwh", "L/kWh", "On-site water per kWh of computing energy.", smallest=1e-9, maximum=20.0),
+    number("grid_kgco2e_per_kwh", "kgCO2e/kWh", "Grid carbon intensity, location-based.", smallest=1e-9, maximum=3.0),
     number(
-        "electricity_water_l_per_kwh", "L/kWh", "Water consumed in generating the electricity.", maximum=200.0
+        "electricity_water_l_per_kwh", "L/kWh", "Water consumed in generating the electricity.", smallest=1e-9, maximum=200.0
     ),
-    share("gpu_utilization", "Mean GPU utilisation while active."),
-    share("cpu_utilization", "Mean CPU utilisation while active."),
-    number("tokens_padded", "token", "Tokens seen in training, padding included, over all epochs.", maximum=1e16),
-    number("tokens_unpadded", "token", "Tokens seen in training, without padding.", maximum=1e16),
-    number("steps", "", "Optimiser steps, over all epochs.", maximum=1e12),
-    number("epochs", "", "Passes over the training set.", maximum=1e6),
-    number("samples", "", "Examples in the training set.", maximum=1e12),
-    number("sequence_length", "token", "Tokens per sequence, or the limit set.", maximum=1e8),
+    share("gpu_utilization", "Mean GPU utilisation while active.", smallest=1e-9),
+    share("cpu_utilization", "Mean CPU utilisation while active.", smallest=1e-9),
+    number("tokens_padded", "token", "Tokens seen in training, padding included, over all epochs.", smallest=1.0, maximum=1e16),
+    number("tokens_unpadded", "token", "Tokens seen in training, without padding.", smallest=1.0, maximum=1e16),
+    number("steps", "", "Optimiser steps, over all epochs.", smallest=1.0, maximum=1e12),
+    number("epochs", "", "Passes over the training set.", smallest=1e-9, maximum=1e6),
+    number("samples", "", "Examples in the training set.", smallest=1.0, maximum=1e12),
+    number("sequence_length", "token", "Tokens per sequence, or the limit set.", smallest=1.0, maximum=1e8),
     text("token_lengths", "Lengths of the training examples in tokens: JSON of length -> examples, "
           "or where batches are known of `<examples>x<longest>` -> batches."),
     number("pad_to_multiple_of", "token", "Length to a multiple of which batches were padded.", minimum=1.0, maximum=1e6),
-    number("micro_batch_size", "", "Sequences per device and forward pass.", maximum=1e6),
-    number("gradient_accumulation", "", "Forward passes per optimiser step.", maximum=1e6),
-    number("world_size", "", "Devices that each took a batch of their own in every step.", maximum=1e6),
+    number("micro_batch_size", "", "Sequences per device and forward pass.", smallest=1e-3, maximum=1e6),
+    number("gradient_accumulation", "", "Forward passes per optimiser step.", smallest=1e-3, maximum=1e6),
+    number("world_size", "", "Devices that each took a batch of their own in every step.", smallest=1.0, maximum=1e6),
     Column("gradient_checkpointing", "boolean", "Whether activations were recomputed."),
     Column("packing", "boolean", "Whether examples were packed into sequences of full length."),
     text("precision", "Number format of the arithmetic: fp32, tf32, fp16, bf16, fp8."),
-    number("lora_rank", "", "Rank of the low-rank adapter.", maximum=1e5),
+    number("lora_rank", "", "Rank of the low-rank adapter.", smallest=1.0, maximum=1e5),
     number("model_parameters", "", "Parameters of the base model.", minimum=1e4, maximum=1e14),
     number("active_parameters", "", "Parameters of the base model that each token passes, where it is a mixture of experts.",
            minimum=1e4, maximum=1e14),
     text("software", "Software that ran the training; of several built on each other the outermost.", allowed=SOFTWARE),
-    number("train_flop", "FLOP", "Floating-point operations of the training.", maximum=1e28),
-    number("gpu_energy_kwh", "kWh", "Energy of the accelerators, PUE taken out."),
-    number("cpu_energy_kwh", "kWh", "Energy of the CPUs, PUE taken out."),
-    number("ram_energy_kwh", "kWh", "Energy of the memory, PUE taken out."),
-    number("it_energy_kwh", "kWh", "Energy of the computing hardware, PUE taken out."),
-    number("meter_energy_kwh", "kWh", "Energy at a physical meter at the server's plug."),
-    number("disclosed_kgco2e", "kgCO2e", "Carbon that the log itself states, for comparison."),
-    number("expected_use_life_days", "day", "Expected use life of the fine-tuned model.", above_zero=True, maximum=3.7e4),
-    number("expected_inferences_per_day", "inference/day", "Expected inferences per day.", maximum=1e15),
+    number("train_flop", "FLOP", "Floating-point operations of the training.", smallest=1.0, maximum=1e28),
+    number("gpu_energy_kwh", "kWh", "Energy of the accelerators, PUE taken out.", smallest=1e-12, maximum=MOST_KWH),
+    number("cpu_energy_kwh", "kWh", "Energy of the CPUs, PUE taken out.", smallest=1e-12, maximum=MOST_KWH),
+    number("ram_energy_kwh", "kWh", "Energy of the memory, PUE taken out.", smallest=1e-12, maximum=MOST_KWH),
+    number("it_energy_kwh", "kWh", "Energy of the computing hardware, PUE taken out.", smallest=1e-12, maximum=MOST_KWH),
+    number("meter_energy_kwh", "kWh", "Energy at a physical meter at the server's plug.", smallest=1e-12, maximum=MOST_KWH),
+    number("disclosed_kgco2e", "kgCO2e", "Carbon that the log itself states, for comparison.", smallest=1e-12, maximum=MOST_KGCO2E),
+    number("expected_use_life_days", "day", "Expected use life of the fine-tuned model.", above_zero=True, smallest=1e-6, maximum=3.7e4),
+    number("expected_inferences_per_day", "inference/day", "Expected inferences per day.", smallest=1e-6, maximum=1e15),
 )  # fmt: skip
 
 
@@ -203,7 +209,7 @@ USAGE = Table(
         day("Day of the inferences."),
         text("model_name", "Name of the registered model.", required=True),
         text("model_version", "Version that served; empty where only the model is known."),
-        number("inferences", "inference", "Inferences served on the day.", required=True, maximum=1e15),
+        number("inferences", "inference", "Inferences served on the day.", required=True, smallest=1.0, maximum=1e15),
         text("hours", "Counts of the 24 hours (UTC), separated by spaces, where the log counts by the hour."),
         text("repairs", "Repairs made in reading, separated by spaces."),
         *SOURCE_OF_RUNS,

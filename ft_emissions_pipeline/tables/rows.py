@@ -125,15 +125,44 @@ def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[st
     given = ~np.isnan(values)
     least, most = (np.min(values, axis=0, initial=np.inf, where=given),
                    np.max(values, axis=0, initial=-np.inf, where=given))  # fmt: skip
+    # The least above 0 can be as small as a column allows, but 0 itself stands beside it.
+    tiny = np.min(values, axis=0, initial=np.inf, where=given & (values > 0))
     whole = given.all(axis=0)
     return {
         column.name
-        for column, low, high, full in zip(numeric, least, most, whole, strict=True)
+        for column, low, above, high, full in zip(numeric, least, tiny, most, whole, strict=True)
         if (full or not column.required)
         and low > (0.0 if column.above_zero else -np.inf)
         and low >= (-np.inf if column.minimum is None else column.minimum)
+        and above >= (column.smallest or 0.0)
         and high <= (np.finfo(float).max if column.maximum is None else column.maximum)
     }
+
+
+def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """Return what no figure may be, in words and by row, for the rows of which that holds.
+
+    A number must be finite where it is needed or given, and lie within its interval. Whether it lies within the
+    bounds of its declaration is another question: a stage that computes otherwise is at fault itself.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows that a stage made.
+    table : Table
+        Their table.
+    """
+    numbers = {column.name: column for column in table.columns if column.kind == "float"}
+    found = pd.Series("", index=frame.index, dtype="str")
+    for name, column in numbers.items():
+        cells = frame[name].to_numpy(dtype="float64", na_value=np.nan)
+        bad = np.isinf(cells) | (np.isnan(cells) & column.required)
+        found = found.mask(bad & (found == ""), f"{name} is not finite")
+        if {f"{name}_p05", f"{name}_p95"} <= set(numbers):
+            low, high = frame[f"{name}_p05"], frame[f"{name}_p95"]
+            outside = (cells < low) | (cells > high)
+            found = found.mask(outside & (found == ""), f"{name} lies outside its interval")
+    return found[found != ""]
 
 
 def _constant(reason: str) -> Callable[[int], str]:
@@ -193,6 +222,8 @@ def _number_checks(values: pd.Series, given: np.ndarray, column: Column) -> Iter
     outside = (numbers < low) | (numbers > high)
     if column.above_zero:
         outside |= numbers <= 0
+    if column.smallest is not None:
+        outside |= (numbers > 0) & (numbers < column.smallest)
     yield (
         given & outside,
         "out_of_range",

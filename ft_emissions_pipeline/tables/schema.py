@@ -18,7 +18,11 @@ Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, unit, bounds and meaning; `refers` names the table whose ids it holds."""
+    """One column: its type, unit, bounds and meaning.
+
+    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the table whose
+    ids the column holds.
+    """
 
     name: str
     kind: Kind
@@ -28,6 +32,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     above_zero: bool = False
+    smallest: float | None = None
     allowed: tuple[str, ...] | None = None
     refers: str | None = None
 
@@ -35,7 +40,9 @@ class Column:
 def limits(column: Column) -> list[str]:
     """Return what a column's declaration allows, in words: the only place where limits are worded."""
     found = []
-    if column.above_zero:
+    if column.smallest is not None:
+        found.append(f"{'' if column.above_zero else '0 or '}at least {column.smallest:g}")
+    elif column.above_zero:
         found.append("above 0")
     elif column.minimum is not None:
         found.append(f"at least {column.minimum:g}")
@@ -103,9 +110,9 @@ def day(description: str) -> Column:
     return Column("date", "date", description, unit="UTC day", required=True)
 
 
-def share(name: str, description: str) -> Column:
+def share(name: str, description: str, **options: object) -> Column:
     """Return a column of fractions from 0 to 1."""
-    return number(name, "fraction", description, maximum=1.0)
+    return number(name, "fraction", description, maximum=1.0, **options)
 
 
 def total(name: str, unit: str, description: str) -> tuple[Column, Column, Column]:

@@ -40,8 +40,8 @@ def landing(tmp_path: Path) -> Path:
         (("--date", "2030-01-01"), "2030-01-01 lies in the future"),
         (("--from", "2026-01-05", "--to", "2030-01-01"), "2030-01-01 lies in the future"),
         (
-            ("--date", "2017-12-31"),
-            "2017-12-31 lies before the first day of the tables, 2018-01-01",
+            ("--date", "2015-12-31"),
+            "2015-12-31 lies before the first day of the tables, 2016-01-01",
         ),
         (("--from", "1970-01-01", "--to", "2026-01-05"), "1970-01-01 lies before the first day"),
     ],

@@ -89,7 +89,7 @@ def test_each_declared_column_appears_in_the_expectations(table):
     [
         ("pue", 0.99, expectations.BETWEEN, "at least 1 and at most 5"),
         ("pue", 5.01, expectations.BETWEEN, "at least 1 and at most 5"),
-        ("reserved_s", 0.0, expectations.BETWEEN, "above 0 and at most 3.2e+08"),
+        ("reserved_s", 0.0, expectations.BETWEEN, "at least 1e-06 and at most 3.2e+08"),
         ("gpu_energy_kwh", -1e-9, expectations.BETWEEN, "at least 0 and a finite number"),
         ("gpu_energy_kwh", np.inf, expectations.BETWEEN, "at least 0 and a finite number"),
         ("method", "magic", expectations.IN_SET, "one of full, lora"),

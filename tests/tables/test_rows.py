@@ -30,7 +30,7 @@ def test_bounds_are_kept_and_missing_cells_are_no_problem():
 def test_a_reason_names_field_value_and_bound():
     _, problems = split(_runs(reserved_s=[-5.0]), RUNS, LATER)
     (reason,) = problems["reason"]
-    assert "reserved_s is -5, must be above 0 and at most 3.2e+08 s" in reason
+    assert "reserved_s is -5, must be at least 1e-06 and at most 3.2e+08 s" in reason
 
 
 def test_an_allowed_value_stays():

@@ -37,6 +37,8 @@ def unit_in_name(name):
     ("column", "words"),
     [
         (Column("x", "float", "", minimum=0.0, above_zero=True, maximum=3.2e8), ["above 0", "at most 3.2e+08"]),
+        (Column("x", "float", "", minimum=0.0, above_zero=True, smallest=0.5), ["at least 0.5"]),
+        (Column("x", "float", "", minimum=0.0, smallest=0.5, maximum=2.0), ["0 or at least 0.5", "at most 2"]),
         (Column("x", "float", "", minimum=1), ["at least 1"]),
         (Column("x", "float", ""), []),
         (Column("x", "string", "", allowed=("a", "b")), ["one of a, b"]),
@@ -117,6 +119,16 @@ def test_bounds_fit_the_type(table):
             assert column.allowed, column.name
         if column.minimum is not None and column.maximum is not None:
             assert column.minimum < column.maximum, column.name
+
+
+@pytest.mark.parametrize("table", [tables.RUNS, tables.USAGE], ids=lambda table: table.name)
+def test_every_number_that_is_read_has_a_bound_on_either_side(table):
+    for column in table.columns:
+        if column.kind in {"float", "integer"}:
+            least = max(column.minimum or 0.0, column.smallest or 0.0)
+            assert least >= 1e-12, column.name
+            assert column.maximum is not None, column.name
+            assert column.maximum <= 1e28, column.name
 
 
 @every_table

@@ -93,4 +93,5 @@ def _fits(name: str, value: object) -> bool:
     column = RUNS.column(name)
     low = -math.inf if column.minimum is None else column.minimum
     high = math.inf if column.maximum is None else column.maximum
-    return low <= value <= high and not (column.above_zero and value <= 0)
+    tiny = 0 < value < (column.smallest or 0.0)
+    return low <= value <= high and not tiny and not (column.above_zero and value <= 0)
