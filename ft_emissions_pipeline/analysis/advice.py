@@ -28,6 +28,7 @@ from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 TIER_OF_BASIS = {
     Basis.MEASURED: "A",
     Basis.DISCLOSED: "B",
+    Basis.REFERENCE: "B",
     Basis.PREDICTED: "C",
     Basis.DEFAULT: "D",
 }
