@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline.readers.scrubbing import raw_text
+from ft_emissions_pipeline.readers.scrubbing import raw_text, without_hosts
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -238,7 +238,11 @@ def _column_of(values: list[object], column: Column) -> object:
 def unreadable(code: str, reason: str, raw: str = "") -> Reading:
     """Return the reading of a file of which nothing can be used: one record, in quarantine."""
     return Reading(
-        "unreadable", no_runs(), no_usage(), quarantine_rows([("", code, reason, raw)]), records=1
+        "unreadable",
+        no_runs(),
+        no_usage(),
+        quarantine_rows([("", code, reason, without_hosts(raw))]),
+        records=1,
     )
 
 

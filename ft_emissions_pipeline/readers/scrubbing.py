@@ -110,6 +110,14 @@ def raw_text(text: str) -> str:
     return clean if len(clean) <= RAW_LENGTH else f"{clean[: RAW_LENGTH - 1]}…"
 
 
+_HOST_LABEL = re.compile(r'("?\b(?:hostname|instance|node|host|pod)"?\s*[:=]\s*")[^"]*', re.I)
+
+
+def without_hosts(text: str) -> str:
+    """Return text without the names of machines that stand beside the labels of metrics and jobs."""
+    return _HOST_LABEL.sub(r"\1[removed]", text)
+
+
 def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:
     """Say whether any cell of some columns of text is empty, or may hold a secret."""
     texts = [pa.array(cells.array, type=pa.large_string(), from_pandas=True) for cells in columns]

@@ -63,6 +63,9 @@ OF_NUMBERS = {
 }  # fmt: skip
 """Formats full of texts of which the reader takes one or two, and passes the others over."""
 
+ODD_IS_UNKNOWN = {"hugging_face", "litellm", "dcgm"}
+"""Formats of which an odd field says nothing, so that most of what is planted goes no further."""
+
 
 def planted(data, uri):
     """Yield the file once for each of its texts, that text replaced or extended by the secrets."""
@@ -158,7 +161,8 @@ def test_no_text_of_any_format_lets_a_secret_through(seeds_of, source_format):
             removed += "[removed" in said
     assert not leaks, [(uri, kind) for uri, kind, _ in leaks]
     # Much of what was tried came so far that it had to be taken out.
-    assert removed > tried / 4 or source_format in OF_NUMBERS
+    enough = 0 if source_format in ODD_IS_UNKNOWN else tried / 4
+    assert removed > enough or source_format in OF_NUMBERS
 
 
 @pytest.fixture
