@@ -56,7 +56,9 @@ def test_a_users_own_package_assets_is_not_taken_for_the_dag(tmp_path):
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "__init__.py").write_text("raise RuntimeError('the wrong assets')\n")
     (tmp_path / "landing").mkdir()
-    (tmp_path / "landing" / "usage.csv").write_text("date,model_name,inferences\n2026-03-02,bot,5\n")
+    (tmp_path / "landing" / "usage.csv").write_text(
+        "date,model_name,inferences\n2026-03-02,bot,5\n"
+    )
     told = python_m("run", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     assert "Records: 1 read from 1 files" in told.stdout

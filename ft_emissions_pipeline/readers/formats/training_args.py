@@ -36,7 +36,10 @@ _TRL = {
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the file sets the batch of a trainer, by the trainer's own name for it."""
-    if not name.endswith((".json", ".yaml", ".yml")) or b'"log_history"' in head:
+    if not name.endswith((".json", ".yaml", ".yml")):
+        return False
+    # The state of a training and the job of a service hold such a setting among much else.
+    if b'"log_history"' in head or b'"TrainingJob' in head:
         return False
     return _MARK.search(head) is not None and not re.search(rb'"?(?:value|desc)"?\s*:', head[:400])
 

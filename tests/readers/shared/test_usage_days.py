@@ -91,7 +91,7 @@ def test_openai_organisation_in_a_model_name_does_not_survive(read):
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        (("m", -1, {}), "out_of_range"),
+        (("m", -1, {}), "missing_value"),  # -1 says unknown
         (("m", 0.5, {}), "fractional_count"),
         (("m", "many", {}), "not_a_number"),
         (("m", None, {}), "missing_value"),
