@@ -45,6 +45,8 @@ def run_impacts(*runs):
             "onsite_water_l": operational,
             "electricity_water_l": operational * 9,
             "embodied_water_l": embodied * 10,
+            "operational_direct_kgco2e": operational * 0.9,
+            "electricity_water_without_reservoirs_l": operational,
             "total_water_l": (operational + embodied) * 10,
             "total_water_l_p05": (operational + embodied) * 10 * LOW,
             "total_water_l_p95": (operational + embodied) * 10 * HIGH,

@@ -38,6 +38,13 @@ NAMED_BY = {"gpu_id": "gpu_model", "server_id": "server_model", "model_id": "bas
 """Identity in the reference tables -> the field by which a log discloses it."""
 
 TIMES = ("reserved_s", "active_s")
+
+_IN_COMMON = {
+    **dict.fromkeys(TIMES, ("pace",)),
+    "gpu_count": ("scale",),
+    "server_count": ("scale", "hosts"),
+}
+"""Input -> the parts of its spread that stand under another name in `uncertain_inputs`."""
 """Where both are missing they are disclosed together: given one, the rules would tell the other by a
 usual ratio, and no longer as it is now."""
 
@@ -260,7 +267,9 @@ def _kinds(
     }
     rows = provenance[provenance["basis"] == Basis.PREDICTED]
     predicted = rows.groupby("field")["run_id"].agg(set).to_dict()
-    predicted["pace"] = set().union(*(predicted.get(name, set()) for name in TIMES))
+    for part in ("pace", "scale", "hosts"):
+        of = [name for name, parts_of in _IN_COMMON.items() if part in parts_of]
+        predicted[part] = set().union(*(predicted.get(name, set()) for name in of))
     for name, log_sd in inputs.log_sd.items():
         moves = np.any(
             [each.contributions.get(name, 0 * log_sd) for each in spreads.values()], axis=0
@@ -392,8 +401,8 @@ def _decided(copies: pd.DataFrame, now: UncertainInputs, then: UncertainInputs) 
 
 
 def _log_sd(inputs: UncertainInputs, name: str) -> np.ndarray:
-    common = inputs.log_sd["pace"] if name in TIMES else 0.0
-    return np.asarray(np.hypot(inputs.log_sd[name], common))
+    parts = [inputs.log_sd[each] ** 2 for each in (name, *_IN_COMMON.get(name, ()))]
+    return np.asarray(np.sqrt(np.sum(parts, axis=0)))
 
 
 def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:

@@ -232,12 +232,22 @@ def test_two_gpus_against_one():
 
 
 def test_pre_training_in_fine_tunings():
-    """1000 kg over runs of 1 and 4 kg, 2.5 on average: 400; 250 of the dearest, 1000 of the cheapest."""
-    costs = pd.DataFrame({"model_name": ["a", "a", "b"], "total_kgco2e": [1.0, 4.0, 1.0]})
+    """1000 kg over runs of 1 and 4 kg, 2.5 on average: 400; 250 of the dearest, 1000 of the cheapest.
+
+    What the user declared stands before what was published; 500 published kg over a run of 2 are 250.
+    """
+    costs = pd.DataFrame(
+        {
+            "model_name": ["a", "a", "b", "c"],
+            "total_kgco2e": [1.0, 4.0, 1.0, 2.0],
+            "pretraining_kgco2e": [7.0, 7.0, np.nan, 500.0],
+        }
+    )
     events = pd.DataFrame({"model_name": ["a", "b"], "base_model_kgco2e": [1000.0, np.nan]})
     found = study.pre_training(costs, events)
     assert found[["subject", "runs", "value", "p05", "p95"]].to_numpy().tolist() == [
-        ["a", 2, 400, 250, 1000]
+        ["a", 2, 400, 250, 1000],
+        ["c", 1, 250, 250, 250],
     ]
 
 
@@ -328,10 +338,22 @@ def test_a_warehouse_is_studied_whole(tmp_path):
     pd.testing.assert_frame_equal(found, whole)
 
 
-def test_command_without_a_warehouse_says_what_is_not_known(tmp_path):
+def test_command_without_a_warehouse_says_that_there_is_none(tmp_path):
     done = CliRunner().invoke(app, ["study", "--warehouse", str(tmp_path)])
-    assert done.exit_code == 0
-    assert "no run has a measured energy" in done.stdout
+    assert done.exit_code == 2
+    assert "holds no tables" in done.output
+
+
+def test_no_measured_energy_is_said():
+    none = (
+        tables.empty(t)
+        for t in (
+            tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.VALIDATED_RUNS, tables.RUN_IMPACTS,
+            tables.MODEL_EVENTS,
+        )
+    )  # fmt: skip
+    found = study.studied(*none, MODELS)
+    assert found["note"].str.contains("no run has a measured energy").any()
 
 
 def codecarbon(number, energy):

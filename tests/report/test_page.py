@@ -95,8 +95,8 @@ def test_every_link_leads_to_an_id_of_the_page(page):
 
 
 def test_imputed_fields_and_what_to_disclose(page):
-    assert page.row("country_iso3", 6) == [
-        "country_iso3", "0", "1", "0", "1",
+    assert page.row("country_iso3", 7) == [
+        "country_iso3", "0", "1", "0", "0", "1",
         "the US, as a relatively high-carbon country (fine-tuning page) (1 default);"
         " the country of the cloud region (1 disclosed)",
     ]  # fmt: skip
@@ -125,7 +125,7 @@ def test_what_a_repair_is_about_keeps_its_name():
 
 
 def test_logs_that_were_not_joined_are_named_with_their_candidates(page):
-    row = page.row("run-a sacct.txt#2", 2)
+    row = page.row("run-a sacct.txt#2", 3)
     assert row[1] == "run-b, run c and 3 more"
     assert ("a", {"href": "#run-run-b"}) in page.tags
 
