@@ -26,7 +26,7 @@ def test_written_page_shows_the_stored_tables(warehouse):
         "<!doctype html>\n<!-- ft_emissions_pipeline report of "
     )
     assert found.row("router 2026-01-06", 9)[2] == "1.50 0.750 to 3.00"
-    assert found.row("pue", 6)[:5] == ["pue", "0", "0", "0", "2"]
+    assert found.row("pue", 7)[:6] == ["pue", "0", "0", "0", "0", "2"]
     assert "2 files landed with 6 records; 2 of them repeat another record" in found.text
     assert "run_impacts 1" in found.text
     assert [each.name for each in path.parent.iterdir()] == ["index.html"]
