@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLES = {name: table for name, table in tables.TABLES.items() if not name.startswith("pending_")}
 EXAMPLES = ROOT / "examples" / "landing"
 START = pd.Timestamp("2026-01-05")
-GRID_ROW = "grid_intensity/egrid_subregion/NWPP/2022"
+GRID_ROW = "grid_intensity/egrid_subregion/NWPP/2023"
 """Row of the grid on which the nights of `support-bot` rest; those in France do not."""
 
 
@@ -127,7 +127,7 @@ def changed_reference(folder: Path) -> Path:
     copy = shutil.copytree(reference.default_folder(), folder / "reference")
     path = copy / "grid_intensity.csv"
     lines = path.read_text().splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("egrid_subregion,NWPP,2022,"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("egrid_subregion,NWPP,2023,"))
     cells = lines[at].split(",", 4)
     lines[at] = ",".join([*cells[:3], str(2 * float(cells[3])), cells[4]])
     path.write_text("\n".join([*lines, ""]))

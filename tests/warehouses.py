@@ -21,7 +21,7 @@ from ft_emissions_pipeline.warehouse import store
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 DAY = pd.Timedelta(days=1)
 LAST = pd.Timestamp("2026-01-12")
-GRID = "grid_intensity/egrid_subregion/NWPP/2022"
+GRID = "grid_intensity/egrid_subregion/NWPP/2023"
 """Row on which the nights of `support-bot` rest."""
 
 

@@ -35,7 +35,7 @@ def warehouse(stored: Path, tmp_path: Path) -> Path:
 def unsealed(folder: Path) -> Path:
     copy = changed_reference(folder)
     path = copy / "grid_intensity.csv"
-    path.write_text(path.read_text("utf-8").replace(",NWPP,2022,", ",NWPP,2022,1"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace(",NWPP,2023,", ",NWPP,2023,1"), "utf-8")
     return copy
 
 
@@ -98,7 +98,7 @@ def test_an_edit_that_is_sealed_is_told_and_one_that_is_not_stays_refused(wareho
     assert invoke("reference", "seal", folder).stdout == "sealed grid_intensity\n"
     result = invoke("restate", "--warehouse", warehouse, "--reference", folder, "--dry-run")
     assert result.exit_code == 0, result.stderr
-    assert "grid_intensity/egrid_subregion/NWPP/2022  gco2e_per_kwh" in result.stdout
+    assert "grid_intensity/egrid_subregion/NWPP/2023  gco2e_per_kwh" in result.stdout
     assert invoke("reference", "seal", folder).stdout == "every hash fits; nothing to renew\n"
     path = folder / "gpus.csv"
     path.write_text(path.read_text("utf-8").replace(",70,", ",-70,", 1), "utf-8")

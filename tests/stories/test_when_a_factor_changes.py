@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "when_a_factor_changes.md").read_text(encoding="utf-8")
-OLD, NEW = "egrid_subregion,NWPP,2022,274.775,", "egrid_subregion,NWPP,2022,300,"
+OLD, NEW = "egrid_subregion,NWPP,2023,288.157,", "egrid_subregion,NWPP,2023,300,"
 
 
 def blocks() -> list[tuple[list[str], str]]:
