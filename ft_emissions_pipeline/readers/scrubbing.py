@@ -110,7 +110,9 @@ def raw_text(text: str) -> str:
     return clean if len(clean) <= RAW_LENGTH else f"{clean[: RAW_LENGTH - 1]}…"
 
 
-_HOST_LABEL = re.compile(r'("?\b(?:hostname|instance|node|host|pod)"?\s*[:=]\s*")[^"]*', re.IGNORECASE)
+_HOST_LABEL = re.compile(
+    r'("?\b(?:hostname|instance|node|host|pod)"?\s*[:=]\s*")[^"]*', re.IGNORECASE
+)
 
 
 def without_hosts(text: str) -> str:
