@@ -71,7 +71,8 @@ def test_what_is_wrong_is_said_with_its_exit_code(arguments, code, reason):
 def test_a_warehouse_without_runs_says_what_to_do(command, tmp_path):
     result = CliRunner().invoke(cli.app, [*command, "--warehouse", str(tmp_path)])
     assert result.exit_code == 2
-    assert "ft-emissions run" in result.stderr
+    assert "holds no tables" in result.stderr
+    assert "make the tables first with `ft-emissions run`" in result.stderr
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def what_if(
     (`comparison.OF_THE_RUN`): of two spreads
     of it the smaller is common. The rest is independent. Each side is log-normal with the
     contributions :math:`c_i` of `uncertainty.propagate`, so that both together have the covariance
-    :math:`\sum_i c_i c_i'`; the percentiles are those of :math:`e^{y'} - e^{y}` over 4,096
+    :math:`\sum_i c_i c_i'`; the percentiles are those of :math:`e^{y'} - e^{y}` over 8,192
     points that fill this distribution evenly.
     """
     changes = {"region": region, "gpu": gpu, "method": method, "model": model,
