@@ -209,7 +209,7 @@ USAGE = Table(
         day("Day of the inferences."),
         text("model_name", "Name of the registered model.", required=True),
         text("model_version", "Version that served; empty where only the model is known."),
-        number("inferences", "inference", "Inferences served on the day.", required=True, smallest=1.0, maximum=1e15),
+        number("inferences", "inference", "Inferences served on the day.", required=True, smallest=1e-9, maximum=1e15),
         text("hours", "Counts of the 24 hours (UTC), separated by spaces, where the log counts by the hour."),
         text("repairs", "Repairs made in reading, separated by spaces."),
         *SOURCE_OF_RUNS,

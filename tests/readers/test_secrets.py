@@ -29,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     QUARANTINE,
     RUN_IMPACTS,
+    RUN_SPREADS,
     RUNS,
     TELEMETRY,
     USAGE,
@@ -185,11 +186,11 @@ def warehouse(tmp_path, all_seeds):
     valid, refused = normalize.accepted(runs)
     model = token_time.parameters(factors, pd.DatetimeIndex(valid["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(valid, factors, chosen, model)
-    impact, _ = footprint.impacts_and_spreads(normalized, provenance, factors, chosen)
+    impact, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, chosen)
     unread = days.refused_of(folder, index, empty(QUARANTINE), NOW)
     tables = {
         LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
-        RUN_IMPACTS: impact, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
+        RUN_IMPACTS: impact, RUN_SPREADS: spreads, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
     }  # fmt: skip
     for table, frame in tables.items():
         assert len(frame), table.name

@@ -324,7 +324,7 @@ def test_any_figure_leads_to_the_content_of_its_factor_rows(stored: Path) -> Non
     rows = used.merge(store.read(stored, FACTOR_ROWS), on=["factor_id", "row_hash"])
     assert len(rows) == len(used)
     grid = rows.set_index("factor_id")["content"][warehouses.GRID]
-    assert '"gco2e_per_kwh": 274.775' in grid
+    assert '"gco2e_per_kwh": 288.157' in grid
     named = store.read(stored, FIELD_PROVENANCE).loc[lambda f: f["run_id"] == run_id, "factor_id"]
     ids = {each for text in named.dropna() for each in text.split(" ")}
     assert {each for each in ids if not each.startswith("methodology/")} <= set(rows["factor_id"])

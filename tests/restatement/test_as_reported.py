@@ -101,7 +101,7 @@ def test_the_command_prints_what_stood_and_what_moved_since(restated):
     assert result.exit_code == 0, result.stderr
     assert "version 1 of inference_impacts, committed 2026-03-01 12:00 UTC" in result.stdout
     assert "support-bot" in result.stdout
-    assert f"factor changed: {warehouses.GRID}: gco2e_per_kwh 274.775 -> 549.55" in result.stdout
+    assert f"factor changed: {warehouses.GRID}: gco2e_per_kwh 288.157 -> 576.314" in result.stdout
     rows = invoke(*asked, "--format", "csv").stdout.splitlines()
     assert rows[0].startswith("date,model_name")
     assert all(row.startswith("2026-01-06") for row in rows[1:])
