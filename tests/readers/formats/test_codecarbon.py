@@ -150,7 +150,8 @@ def test_a_short_row_of_codecarbon_329_is_realigned_where_that_is_unambiguous(
     assert (run["it_energy_kwh"], run["cpu_energy_kwh"], run["active_s"]) == (1.0, 0.25, 3600)
     assert run["cpu_utilization"] == 0.125
     expected = whole.set_index("run_id").loc[FULL["run_id"]]
-    gpus = ["gpu_model", "gpu_count", "gpu_energy_kwh", "it_energy_kwh", "repairs"]
+    # The mark tells ranks of one machine apart, by its GPUs too.
+    gpus = ["gpu_model", "gpu_count", "gpu_energy_kwh", "it_energy_kwh", "repairs", "mark"]
     if "region" in dropped:  # the state beside the country went with its cell
         assert pd.isna(run["location"])
         gpus.append("location")
