@@ -25,6 +25,7 @@ from ft_emissions_pipeline.normalize.filling import (
     Offer,
     Rule,
     apply,
+    ranged,
     unknown_names,
 )
 from ft_emissions_pipeline.reference import (
@@ -38,7 +39,7 @@ from ft_emissions_pipeline.reference import (
     take,
 )
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.uncertainty import log_sd_of_interval
+from ft_emissions_pipeline.uncertainty import Z_95, log_sd_of_interval
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -337,16 +338,19 @@ class GridRule:
         taken = self.source(frame, context)
         if not context.profile.grid_as_published:
             taken = _on_basis("lifecycle", taken, frame, context, narrow=self.narrow)
-        log_sd = taken.log_sd
+        below, above = taken.log_sd, taken.log_sd
         for other in self.others if taken.grams.notna().any() else ():
             says = other(frame, context)
             if not context.profile.grid_as_published:
                 says = _on_basis("lifecycle", says, frame, context, narrow=self.narrow)
-            # Root mean square over the two, the one that is taken being at no distance.
-            apart = np.abs(np.log(says.grams / taken.grams)) / np.sqrt(2)
-            same = says.basis == taken.basis
-            log_sd = np.maximum(log_sd, apart.where(same, 0.0).fillna(0.0))
-        return Offer(taken.grams / GRAMS_PER_KG, taken.factor_id, log_sd, taken.note)
+            # Root mean square over the two, the one that is taken being at no distance; the truth
+            # may lie towards the other figure, not as far on the other side.
+            apart = np.log(says.grams / taken.grams).where(says.basis == taken.basis) / np.sqrt(2)
+            below = np.fmax(below, -apart)
+            above = np.fmax(above, apart)
+        value = taken.grams / GRAMS_PER_KG
+        low, high = (value * np.exp(Z_95 * sd) for sd in (-below, above))
+        return ranged(value, low, high, taken.factor_id, taken.note)
 
     def direct(self, frame: pd.DataFrame, context: Context) -> Offer:
         """Offer what of the intensity that this rule gave leaves the stacks."""

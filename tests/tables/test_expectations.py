@@ -325,7 +325,9 @@ def test_a_failed_check_blocks_the_next_asset_and_shows_the_rows(tmp_path):
     assert shown["inferences"]["examples"] == "[-1.0]"
     assert '"model_name": "model_name 1"' in shown["inferences"]["keys"]
     assert shown["fractional_count"]["bad_rows"] == 1
-    assert "inferences: 1 row(s), expected 0 or at least 1e-09 and at most 1e+15" in check.description
+    assert (
+        "inferences: 1 row(s), expected 0 or at least 1e-09 and at most 1e+15" in check.description
+    )
     assert store.version(tmp_path, tables.QUARANTINE) is None
 
 
