@@ -52,6 +52,11 @@ def _default(parameter: str) -> Answer:
     return offer
 
 
+def _cpu_alone(frame: pd.DataFrame, context: Context) -> Offer:
+    offer = _default("cpu_utilization_without_gpu")(frame, context)
+    return replace(offer, values=offer.values.where(frame["gpu_count"] == 0))
+
+
 def _model_named(*, ambiguous: bool) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
         found = resolve(context.reference, "models", frame["base_model"])
@@ -397,6 +402,8 @@ DURATION = (
     Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED, "the utilisation that stands for the power model's power",
          _utilization_from_model),
     Rule("gpu_utilization", "utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning", _default("gpu_utilization")),
+    Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT, "a CPU that has no accelerator to wait for computes itself",
+         _cpu_alone),
     Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning",
          _default("cpu_utilization")),
     Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end),
