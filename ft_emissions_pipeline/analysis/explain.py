@@ -23,7 +23,7 @@ from ft_emissions_pipeline.impacts.footprint import footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import RULES
+from ft_emissions_pipeline.normalize import RULES, unknown_of
 from ft_emissions_pipeline.normalize.energy import (
     COMPONENTS,
     COUNTED_IN_PART,
@@ -409,6 +409,7 @@ def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> 
     described = {(rule.field, rule.name): rule.description for rule in RULES}
     keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
             "train_flop", "model_parameters", "it_energy_kwh", "counted_energy_kwh", "token_lengths"}  # fmt: skip
+    keys |= set(provenance.loc[unknown_of(provenance).notna(), "field"])
     order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:

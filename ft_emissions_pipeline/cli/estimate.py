@@ -41,6 +41,7 @@ def estimate(
         output.tell_of_what_is_missing(set(logs.files["content"]), len(result))
     output.tell_of_refused_records(quarantine)
     output.tell_of_notes(runs, "repairs")
+    output.tell_of_unknown_names(found.provenance)
     output.tell_of_meters(found.calibration, applied=calibrate)
     if result.empty and len(quarantine):
         output.refuse()

@@ -237,6 +237,17 @@ def tell_of_notes(records: pd.DataFrame, column: str) -> None:
         typer.echo(f"and {len(lines) - _SHOWN} more such notes; the report lists them", err=True)
 
 
+def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
+    """Say on stderr which names no reference table knows; a guess of their kind stands for them."""
+    from ft_emissions_pipeline.normalize import unknown_of
+
+    found = unknown_of(provenance).value_counts()
+    for sentence, runs in found.head(_SHOWN).items():
+        typer.echo(f"guessed: {sentence} ({runs} run(s))", err=True)
+    if len(found) > _SHOWN:
+        typer.echo(f"guessed: {len(found)} names in all; `explain` tells those of a run", err=True)
+
+
 def tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:
     """Say what meters saw of the energy that software logged on the same host."""
     for row in coefficients.itertuples(index=False):

@@ -107,6 +107,7 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
     from ft_emissions_pipeline import report
     from ft_emissions_pipeline.landing.index import outcomes
     from ft_emissions_pipeline.tables import (
+        FIELD_PROVENANCE,
         INFERENCE_IMPACTS,
         LANDING_INDEX,
         QUARANTINE,
@@ -127,6 +128,9 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
     output.tell_of_refused_records(quarantine)
     output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"])
     output.tell_of_notes(index.dropna(subset=["join_note"]), "join_note")
+    for span in ranges:
+        named = store.read(warehouse, FIELD_PROVENANCE, span, columns=("rule", "source"))
+        output.tell_of_unknown_names(named)
     runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
     output.tell_of_what_is_missing(set(index["content"]), len(runs))
     impacts = store.read(warehouse, INFERENCE_IMPACTS)

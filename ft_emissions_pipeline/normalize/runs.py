@@ -12,6 +12,7 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import duration, energy, hardware, place, tokens
 from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
 from ft_emissions_pipeline.normalize.identities import guessed_identities
+from ft_emissions_pipeline.normalize.unknown import with_unknown_names
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
@@ -67,6 +68,7 @@ def normalize(
     stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
     frame, provenance = apply(stepped, RULES, context)
     provenance = guessed_identities(provenance, reference)
+    provenance = with_unknown_names(provenance, frame, context)
     frame["methodology"] = profile.name
     frame["reference_version"] = reference.version
     declared = [name for name in NORMALIZED_RUNS.names if name in frame]
