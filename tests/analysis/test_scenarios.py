@@ -70,6 +70,14 @@ def test_another_region_changes_the_operational_part_by_its_factors(to_stockholm
     )
 
 
+def test_a_logged_grid_intensity_is_not_compared_with_a_place_in_silence():
+    own = {**LOGGED, "grid_kgco2e_per_kwh": 0.2}
+    (note,) = set(asked(own, region="aws eu-north-1")["note"])
+    assert "names no basis; the other place's is on the life cycle" in note
+    assert set(asked(own, method="lora")["note"]) == {""}
+    assert set(asked(LOGGED, region="aws eu-north-1")["note"]) == {""}
+
+
 def test_what_is_common_makes_the_difference_more_certain_than_if_both_erred_apart(to_stockholm):
     draws = np.random.default_rng(5)
     for quantity in ("total_kgco2e", "total_water_l", "operational_kgco2e"):

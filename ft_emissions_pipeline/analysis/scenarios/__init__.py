@@ -186,7 +186,13 @@ def compare(
         now.normalized["model_name"],
         _quantities(found, now.normalized, days, changes),
         ~(untold | (late & (set(changes) == {"start_hour"}))),
-        np.array([_note(*said) for said in zip(basis, late, untold, strict=True)], dtype="object"),
+        np.array(
+            [
+                _note(*said)
+                for said in zip(basis, late, untold, _logged_grid_left(now, then), strict=True)
+            ],
+            dtype="object",
+        ),
     )
 
 
@@ -246,11 +252,29 @@ def _late(now: Side, then: Side) -> np.ndarray:
     return np.asarray((shifted & ~moved).to_numpy() & (grid[0] == grid[1]).all(axis=1).to_numpy())
 
 
-def _note(days: str, late: bool, untold: bool) -> str:
+def _logged_grid_left(now: Side, then: Side) -> np.ndarray:
+    """Return the runs that leave a logged grid intensity for that of a table."""
+    logged = [
+        now.normalized["run_id"].isin(
+            each.provenance.loc[
+                (each.provenance["field"] == "grid_kgco2e_per_kwh")
+                & (each.provenance["rule"] == "as_logged"),
+                "run_id",
+            ]
+        )
+        for each in (now, then)
+    ]
+    return np.asarray(logged[0] & ~logged[1])
+
+
+def _note(days: str, late: bool, untold: bool, logged_grid_left: bool) -> str:
     said = [
         days,
         _HOUR_UNKNOWN if late else "",
         "the token-time model knows no peak rate for it" if untold else "",
+        "the log's own grid intensity names no basis; the other place's is on the life cycle"
+        if logged_grid_left
+        else "",
     ]
     return "; ".join(filter(None, said))
 
