@@ -24,6 +24,11 @@ Floats = NDArray[np.float64]
 Z_95 = 1.6448536269514722
 """95th percentile of the standard normal distribution."""
 
+MOST_LEANING = 0.5
+"""Skew up to which slope and bend describe a quantity. Where a value stands at an end of its own
+interval, half of its draws would be the value itself; there the total leans less than the input,
+whose own percentiles stay as they are in provenance."""
+
 _STEP = float(np.sqrt(3.0))
 """Outer points of three-point Gauss-Hermite quadrature, in standard deviations."""
 

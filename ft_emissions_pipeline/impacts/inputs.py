@@ -30,12 +30,6 @@ INPUTS = (
 """Columns of `normalized_runs` from which a footprint follows."""
 
 
-MOST_LEANING = 0.5
-"""Skew up to which slope and bend describe a quantity. Where a value stands at an end of its own
-interval, half of its draws would be the value itself; there the total leans less than the input,
-whose own percentiles stay as they are in provenance."""
-
-
 @dataclass(frozen=True)
 class UncertainInputs:
     """By input, an array over the runs: value, spread and skew, if it was imputed, and its factor.
@@ -125,7 +119,9 @@ def _inputs_of(
         log_sd = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
         lean = uncertainty.skew_of_interval(values[str(field)][at], rows["p05"], rows["p95"])
         spread[str(field)][at[known]] = log_sd[known]
-        skew[str(field)][at[known]] = np.clip(lean[known], -MOST_LEANING, MOST_LEANING)
+        skew[str(field)][at[known]] = np.clip(
+            lean[known], -uncertainty.MOST_LEANING, uncertainty.MOST_LEANING
+        )
         imputed[str(field)][at[known]] = rows["basis"].isin(IMPUTED).to_numpy()[known]
         shared[str(field)][at[known]] = rows["shared"].to_numpy(dtype="object")[known]
     return UncertainInputs(values, spread, skew, imputed, shared)

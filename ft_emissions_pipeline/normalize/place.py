@@ -39,7 +39,7 @@ from ft_emissions_pipeline.reference import (
     take,
 )
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.uncertainty import Z_95, log_sd_of_interval
+from ft_emissions_pipeline.uncertainty import MOST_LEANING, Z_95, log_sd_of_interval
 
 DEFAULT_COUNTRY = "USA"
 """The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
@@ -348,6 +348,9 @@ class GridRule:
             apart = np.log(says.grams / taken.grams).where(says.basis == taken.basis) / np.sqrt(2)
             below = np.fmax(below, -apart)
             above = np.fmax(above, apart)
+        # Neither side is narrower than a lean that totals can take.
+        narrower = (1 - MOST_LEANING) / (1 + MOST_LEANING)
+        below, above = np.fmax(below, narrower * above), np.fmax(above, narrower * below)
         value = taken.grams / GRAMS_PER_KG
         low, high = (value * np.exp(Z_95 * sd) for sd in (-below, above))
         return ranged(value, low, high, taken.factor_id, taken.note)

@@ -107,8 +107,9 @@ def test_the_interval_of_the_difference_is_that_of_draws(to_stockholm):
 
     def drawn(origins, field):
         row = origins.loc[field]
-        log_sd = np.log(row["p95"] / row["p05"]) / (2 * 1.6448536)
-        return float(row["value"]) * np.exp(log_sd * draws.standard_normal(1_000_000))
+        value, scores = float(row["value"]), draws.standard_normal(1_000_000)
+        below, above = np.log(value / row["p05"]), np.log(row["p95"] / value)
+        return value * np.exp(np.where(scores < 0, below, above) / 1.6448536 * scores)
 
     here, there = provenance(LOGGED), provenance({**LOGGED, "cloud_region": "eu-north-1"})
     factors = [drawn(each, "pue") * drawn(each, "grid_kgco2e_per_kwh") for each in (there, here)]

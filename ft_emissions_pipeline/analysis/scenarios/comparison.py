@@ -11,7 +11,7 @@ and between runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -23,7 +23,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.analysis.scenarios.changes import Retimed, Side
 from ft_emissions_pipeline.impacts.footprint import footprint, together
-from ft_emissions_pipeline.impacts.inputs import uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import UncertainInputs, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w, modelled_it_energy
@@ -143,6 +143,71 @@ class Result:
         return pd.DataFrame(columns)
 
 
+@dataclass(frozen=True)
+class _Errors:
+    """By variable, how runs err on both sides; by input, what stays the same to the last factor."""
+
+    log_sd: dict[str, np.ndarray]
+    skew: dict[str, np.ndarray]
+    variables: dict[str, np.ndarray]
+    whole: dict[str, np.ndarray]
+    undivided: dict[str, np.ndarray]
+    leaning: dict[str, np.ndarray]
+    stays: dict[str, np.ndarray]
+
+
+def _errors(
+    inputs: Sequence[UncertainInputs],
+    run_id: np.ndarray,
+    scaled_time: np.ndarray,
+    scaled_energy: np.ndarray,
+) -> _Errors:
+    """Part what each input errs by into what both sides share and what each has for itself."""
+    values = dict(zip(("now", "then"), (each.values for each in inputs), strict=True))
+    kept = dict.fromkeys(("active_s", "reserved_s", "pace"), scaled_time)
+    kept["it_energy_kwh"] = scaled_energy
+    found = _Errors({}, {}, {}, {}, {}, {}, {})
+    for name in values["now"]:
+        spread, lean, shared = (
+            [getattr(each, of)[name] for each in inputs] for of in ("log_sd", "skew", "shared")
+        )
+        spread[1], lean[1] = (np.where(kept.get(name, False), *each) for each in (spread, lean))
+        same = _same(name, values, shared)
+        common = np.where(same, np.minimum(*spread), 0.0)
+        unmoved = values["now"][name] == values["then"][name]
+        found.stays[name] = same & (spread[0] == spread[1]) & unmoved
+        found.whole[f"now {name}"], found.log_sd[f"both {name}"] = spread[0], common
+        # A part of a spread leans as the whole does.
+        leaner = np.where(spread[0] <= spread[1], *lean)
+        found.skew.update(
+            zip((f"now {name}", f"then {name}", f"both {name}"), (*lean, leaner), strict=True)
+        )
+        rows = [np.where(pd.isna(factor), run_id, factor) for factor in shared]
+        found.variables[f"both {name}"] = name + " " + rows[0]
+        for side, own, factor, row in zip(values, spread, shared, rows, strict=True):
+            found.log_sd[f"{side} {name}"] = np.sqrt(np.maximum(own**2 - common**2, 0.0))
+            apart = np.where(same | pd.isna(factor), f"{side} ", "").astype("object")
+            found.variables[f"{side} {name}"] = apart + name + " " + row
+        # Energy that is scaled rests on both sides' powers, and needs what they have in common.
+        joined = same & ~scaled_energy
+        found.undivided[f"both {name}"] = np.where(joined, spread[1], common)
+        found.undivided[f"then {name}"] = np.where(joined, 0.0, found.log_sd[f"then {name}"])
+        found.leaning[f"both {name}"] = np.where(joined, lean[1], leaner)
+    return found
+
+
+def _times_there(
+    was: Mapping[str, Any], would: Mapping[str, Any], ratio: np.ndarray, scaled: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the times of the other side; where they are scaled, idle time stays idle."""
+    active = was["active_s"] * ratio
+    reserved = active + was["reserved_s"] - was["active_s"]
+    return {
+        "active_s": np.where(scaled, active, would["active_s"]),
+        "reserved_s": np.where(scaled, reserved, would["reserved_s"]),
+    }
+
+
 def results(
     now: Side,
     then: Side,
@@ -159,65 +224,32 @@ def results(
     inputs = [uncertain_inputs(each.normalized, each.provenance, reference) for each in (now, then)]
     values = dict(zip(("now", "then"), (each.values for each in inputs), strict=True))
     modelled = (now.normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
-    timed = is_timed(now.runs).to_numpy()
-    scaled_time, scaled_energy = by.other & timed, by.other & ~modelled
-    kept = dict.fromkeys(("active_s", "reserved_s", "pace"), scaled_time)
-    kept["it_energy_kwh"] = scaled_energy
+    scaled_time = by.other & is_timed(now.runs).to_numpy()
+    scaled_energy = by.other & ~modelled
     ratio = np.nan_to_num(by.ratio, nan=1.0)
     flat = flat_gpu_power_w(reference)
     run_id = now.normalized["run_id"].to_numpy(dtype="object")
-    log_sd = {"model": np.where(scaled_time, by.log_sd, 0.0)}
-    variables = {"model": np.full(len(ratio), f"model {MODEL_ID}", dtype="object")}
-    skew: dict[str, np.ndarray] = {}
-    whole, stays = {}, {}
-    undivided: dict[str, np.ndarray] = {}
-    leaning: dict[str, np.ndarray] = {}
-    for name in values["now"]:
-        spread, lean, shared = (
-            [getattr(each, of)[name] for each in inputs] for of in ("log_sd", "skew", "shared")
-        )
-        spread[1], lean[1] = (np.where(kept.get(name, False), *each) for each in (spread, lean))
-        same = _same(name, values, shared)
-        common = np.where(same, np.minimum(*spread), 0.0)
-        stays[name] = (
-            same & (spread[0] == spread[1]) & (values["now"][name] == values["then"][name])
-        )
-        whole[f"now {name}"], log_sd[f"both {name}"] = spread[0], common
-        # A part of a spread leans as the whole does.
-        skew |= {f"now {name}": lean[0], f"then {name}": lean[1]}
-        skew[f"both {name}"] = np.where(spread[0] <= spread[1], *lean)
-        rows = [np.where(pd.isna(factor), run_id, factor) for factor in shared]
-        variables[f"both {name}"] = name + " " + rows[0]
-        for side, own, factor, row in zip(values, spread, shared, rows, strict=True):
-            log_sd[f"{side} {name}"] = np.sqrt(np.maximum(own**2 - common**2, 0.0))
-            apart = np.where(same | pd.isna(factor), f"{side} ", "").astype("object")
-            variables[f"{side} {name}"] = apart + name + " " + row
-        # Energy that is scaled rests on both sides' powers, and needs what they have in common.
-        joined = same & ~scaled_energy
-        undivided[f"both {name}"] = np.where(joined, spread[1], common)
-        undivided[f"then {name}"] = np.where(joined, 0.0, log_sd[f"then {name}"])
-        leaning[f"both {name}"] = np.where(joined, lean[1], skew[f"both {name}"])
+    errors = _errors(inputs, run_id, scaled_time, scaled_energy)
+    log_sd = errors.log_sd | {"model": np.where(scaled_time, by.log_sd, 0.0)}
+    of_model = np.full(len(ratio), f"model {MODEL_ID}", dtype="object")
+    variables = errors.variables | {"model": of_model}
     changes = {
-        part: by.other | ~np.all([stays[name] for name in factors], axis=0) | scaled_apart
+        part: by.other | ~np.all([errors.stays[name] for name in factors], axis=0) | scaled_apart
         for part, factors in OF_PLACE.items()
     }
 
-    def both(errors: Mapping[str, Any]) -> dict[str, Any]:
+    def both(by_variable: Mapping[str, Any]) -> dict[str, Any]:
         was, would = (
             together(
                 {
-                    name: value * errors[f"both {name}"] * errors[f"{side} {name}"]
+                    name: value * by_variable[f"both {name}"] * by_variable[f"{side} {name}"]
                     for name, value in values[side].items()
                 }
             )
             for side in values
         )
-        active = was["active_s"] * ratio * errors["model"]
-        idle = was["reserved_s"] - was["active_s"]
-        would["active_s"] = np.where(scaled_time, active, would["active_s"])
-        would["reserved_s"] = np.where(scaled_time, active + idle, would["reserved_s"])
-        powered = modelled_it_energy(was, profile, flat)
-        there = modelled_it_energy(would, profile, flat)
+        would |= _times_there(was, would, ratio * by_variable["model"], scaled_time)
+        powered, there = (modelled_it_energy(each, profile, flat) for each in (was, would))
         usable = scaled_energy & (powered > 0)
         more = np.divide(there, powered, out=np.ones(len(ratio)), where=usable)
         energy = was["it_energy_kwh"] * more
@@ -231,10 +263,12 @@ def results(
         return found
 
     certain = {name: np.ones(len(ratio)) for name in log_sd}
-    middle, spreads = both(certain), uncertainty.propagate(both, certain, log_sd, skew)
+    middle, spreads = both(certain), uncertainty.propagate(both, certain, log_sd, errors.skew)
     # An input that is split into what is common and what is not gives a sum of parts another shift.
-    alone = uncertainty.propagate(both, certain, whole, skew)
-    there_alone = uncertainty.propagate(both, certain, log_sd | undivided, skew | leaning)
+    alone = uncertainty.propagate(both, certain, errors.whole, errors.skew)
+    there_alone = uncertainty.propagate(
+        both, certain, log_sd | errors.undivided, errors.skew | errors.leaning
+    )
     codes, _ = pd.factorize(np.concatenate(list(variables.values())))
     coded = dict(zip(variables, codes.reshape(len(variables), -1), strict=True))
     of_now = {f"now {name}": coded[f"both {name}"] for name in values["now"]}
