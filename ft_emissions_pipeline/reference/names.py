@@ -24,6 +24,10 @@ from ft_emissions_pipeline.reference.found import Found
 
 _ZONES = {"countries": "country", "us_states": "us_state", "subdivisions": "subdivision"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
+_AROUND_STATE = re.compile(r"^(?:state of|usa?) | (?:usa?|united states|us state)$")
+"""What stands around a state's name or code: "State of Oregon", "OR, USA", "Oregon (US state)"."""
+_NAME_BEHIND_ID = re.compile(r"^\s*([a-z]+[a-z0-9-]*\d?)\s*\([^()]*\)\s*$", re.IGNORECASE)
+"""A region's id with its name behind it: "us-west-2 (Oregon)"."""
 LONGEST = 1000
 """Characters above which a name stands for nothing."""
 LONGEST_COMPARED = 100
@@ -149,6 +153,11 @@ def _found(reference: Reference, kind: str, name: object, owner: object) -> Foun
     if len(name) > LONGEST:
         return Found(why=f"longer than {LONGEST} characters")
     names, wanted = _names(reference, kind), plain(name)
+    if kind == "cloud_regions" and wanted not in names:
+        wanted = plain(_NAME_BEHIND_ID.sub(r"\1", name))
+    if kind == "us_states" and wanted not in names:
+        bare = _AROUND_STATE.sub("", wanted)
+        wanted = next((each for each in (bare, f"us {bare}", f"{bare} usa") if each in names), "")
     if kind in PROVIDER_KINDS:
         whole = _found_owned(reference, names, wanted, owner if isinstance(owner, str) else None)
     else:
