@@ -63,7 +63,7 @@ def _named(lines: Iterator[list[str]]) -> Iterator[Row]:
         if None in at.values() or len(line) < len(head):
             return
         row = {name: line[i].strip() for name, i in at.items() if i is not None}
-        # "NVIDIA V100 × 4", "L40S x2", "4": the last number counts.
+        # "V100 x 4", "L40S x2", "4": the last number counts.
         numbers = re.findall(r"\d+(?:\.\d+)?", row["gpu_count"])
         if numbers and row["vcpus"].replace(".", "").isdigit():
             yield {
