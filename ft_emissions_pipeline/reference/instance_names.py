@@ -108,7 +108,12 @@ def match(
         return _of_family(named, families[named.family])
     if len(name) > LONGEST:
         return Found()
-    return _of_card(name.strip().lower(), gpus, usual)
+    text = name.strip().lower()
+    bare = next((rows for family, rows in families.items() if family.split(":")[1] == text), None)
+    if bare:
+        card = gpu_names.match(bare[0].gpu_id, gpus, usual)
+        return replace(card, id=None, why=f"a family without a size: its card is {bare[0].gpu_id}")
+    return _of_card(text, gpus, usual)
 
 
 def _of_family(named: InstanceName, rows: Sequence[Row]) -> Found:
