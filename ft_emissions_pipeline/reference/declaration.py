@@ -209,10 +209,10 @@ TABLES: dict[str, FactorTable] = {
     "instances": FactorTable("a type of cloud instance", ("provider", "instance_type"), (
         _text("provider", "Cloud provider."),
         _text("instance_type", "Name at the provider."),
-        _GPU,
-        _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance."),
+        _text("gpu_id", "Accelerator; empty where any may be attached.", refers="gpus", empty=True),
+        _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance.", empty=True),
         _SERVER,
-        _number("server_share", "fraction", 0.001, 1, "Share of the server: its GPUs over the slots."),
+        _number("server_share", "fraction", 0.001, 1, "Share of the server: its GPUs over the slots; without GPUs its vCPU."),
         _whole("vcpus", "vCPU", 1, 1000, "Virtual CPUs."),
         _number("memory_gib", "GiB", 1, 20000, "Main memory.")), cadence_years=2),
     "cloud_regions": FactorTable("a region of a cloud provider", ("provider", "region_id"), (

@@ -1,9 +1,9 @@
 """Instances out of a provider's own list of types: a table in Markdown, or a catalogue in CSV.
 
 By hand: `python -m reference_data.sources.listed_instances oracle vms.csv --source "..." --url ... --year 2026`.
-Catalogues of SkyPilot (`catalogs/v8/*/vms.csv`) are written from the providers' interfaces; Microsoft, Alibaba Cloud and
-OVHcloud publish tables. A type that has a row keeps its card and host; a new one of a family in HOSTS gets both, others
-are named on standard error. Put here: columns of such lists, hosts of families that are new. Keep out: hosts themselves.
+Microsoft, Alibaba Cloud and OVHcloud publish tables; catalogues of SkyPilot (`catalogs/v8/*/vms.csv`) are written from
+the providers' interfaces (`--secondary`). A type that has a row keeps its card and host; a new one of a family in HOSTS
+gets both, if its host has that much memory; others are named on standard error. Put here: columns of such lists, hosts of families that are new. Keep out: hosts themselves.
 """
 
 from __future__ import annotations
@@ -18,20 +18,8 @@ from pathlib import Path
 from reference_data.sources.tables import Row, read, text, write
 
 HOSTS = {
-    "alibaba:ecs.ebmgn6e.": ("V100-SXM2-32GB", "alibaba-v100-sxm2-32gb"),
-    "alibaba:ecs.ebmgn6i.": ("T4", "alibaba-t4"),
-    "alibaba:ecs.ebmgn6v.": ("V100-SXM2-16GB", "alibaba-v100-sxm2-16gb"),
-    "alibaba:ecs.ebmgn7.": ("A100-SXM4-40GB", "generic-8gpu-server"),
-    "alibaba:ecs.ebmgn7i.": ("A10", "alibaba-a10"),
-    "alibaba:ecs.gn5-": ("P100-PCIE-16GB", "generic-8gpu-server"),
-    "alibaba:ecs.gn5i-": ("P4", "generic-4gpu-server"),
     "alibaba:ecs.gn6i-": ("T4", "alibaba-t4"),
     "alibaba:ecs.gn6v-": ("V100-SXM2-16GB", "alibaba-v100-sxm2-16gb"),
-    "alibaba:ecs.gn7-": ("A100-SXM4-40GB", "generic-8gpu-server"),
-    "oracle:BM.GPU.MI355X": ("MI355X", "generic-8gpu-server-2023"),
-    "oracle:BM.GPU.RTXPRO": ("RTX-PRO-6000-Blackwell-Server", "generic-8gpu-server-2023"),
-    "ovh:a10-": ("A10", "generic-4gpu-server"),
-    "ovh:a100-": ("A100-PCIE-80GB", "ovh-a100-pcie-80gb"),
 }
 NAMES = {
     "instance_type": r"InstanceType|Instance type|Size|Flavor|Name",
@@ -85,16 +73,17 @@ def main() -> None:
     parser.add_argument("--licence", default="facts (no licence stated)")
     parser.add_argument("--secondary", action="store_true", help="the list is another's text")
     given = parser.parse_args()
-    slots = {row["server_id"]: float(row["gpu_count"]) for row in read("servers")}
+    servers = {row["server_id"]: row for row in read("servers")}
     there = {(row["provider"], row["instance_type"]): row for row in read("instances")}
     for row in listed(given.file):
         key = given.provider, row["instance_type"]
         host = next((h for f, h in HOSTS.items() if ":".join(key).startswith(f)), ("", ""))
         held = there.get(key, {"gpu_id": host[0], "server_id": host[1]})
-        if not held["server_id"]:
+        server = servers.get(held["server_id"])
+        if server is None or float(row["memory_gib"]) > float(server["memory_gb"]):
             sys.stderr.write(f"{':'.join(key)} has no host\n")
             continue
-        share = float(row["gpu_count"]) / slots[held["server_id"]]
+        share = float(row["gpu_count"]) / float(server["gpu_count"])
         there[key] = {
             "provider": given.provider, **row, "gpu_id": held["gpu_id"],
             "server_id": held["server_id"], "server_share": text(share),

