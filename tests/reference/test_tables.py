@@ -340,7 +340,7 @@ def test_instances_rest_on_documents_of_their_providers_or_say_so(reference):
     for row in reference.tables["instances"].itertuples():
         own = row.source_url.startswith(homes.get(row.provider, ("no home",)))
         # A second address is that of somebody else's copy, which the provider's document did not replace.
-        copied = not pd.isna(row.notes) and "https://" in row.notes or "retold" in row.source
+        copied = (not pd.isna(row.notes) and "https://" in row.notes) or "retold" in row.source
         untold = "from knowledge" in row.source
         expected = (
             "unverified" if untold else "read_in_source" if own and not copied else "secondary"
