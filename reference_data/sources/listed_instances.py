@@ -36,7 +36,7 @@ def listed(path: Path) -> Iterator[Row]:
     if path.suffix == ".csv":
         yield from _named(csv.reader(content.splitlines()))
         return
-    for table in re.findall(r"(?:^\|.*\|\s*\n)+", content, re.MULTILINE):
+    for table in re.findall(r"(?:^\|.*\|[ \t]*\n)+", content, re.MULTILINE):
         cells = [line.strip().strip("|").split("|") for line in table.strip().splitlines()]
         yield from _named(iter(cells))
 
