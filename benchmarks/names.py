@@ -55,7 +55,7 @@ def distinct_names(kind: str) -> list[str]:
 
 
 def measure(reference: Reference, kind: str, rows: int) -> tuple[str, ...]:
-    """Return a row of the table: seconds, those of the processor, the baseline's, their ratio, and the worst single name."""
+    """Return a row: seconds, those of the processor, the baseline's, their ratio, the worst name."""
     known = distinct_names(kind)
     drawn = np.random.default_rng(1).integers(0, DISTINCT, rows)
     names = pd.Series(np.array(known, dtype="object")[drawn], dtype="str")

@@ -142,7 +142,7 @@ def compare_tables(old: TablesToCompare, new: TablesToCompare) -> None:
 
 @app.command("check")
 def check_tables(folder: TablesToCheck = PACKAGE, age: ByAge = False, own: Own = None) -> None:
-    """Print everything that is wrong with some tables: file, line, reason; else how their rows were checked."""
+    """Print what is wrong with some tables: file, line, reason; else how their rows were checked."""
     from ft_emissions_pipeline.reference import check
 
     with output.refusals():
@@ -155,7 +155,7 @@ def check_tables(folder: TablesToCheck = PACKAGE, age: ByAge = False, own: Own =
 
 
 def _print_verified(reference: Reference) -> None:
-    """Print rows by how their values were checked; what is derived from other rows has no source to be read in."""
+    """Print rows by how their values were checked; a derived row has no source to be read in."""
     from ft_emissions_pipeline.reference import verified
 
     counts = verified(reference)
@@ -166,7 +166,8 @@ def _print_verified(reference: Reference) -> None:
     typer.echo(f"{'all':20} " + " ".join(f"{count:15}" for count in total))
     stated, read = int(total.sum() - total["derived"]), int(total["read_in_source"])
     typer.echo(
-        f"of {stated} rows that state what a source says {read} were read in it ({read / stated:.1%}); "
+        f"of {stated} rows that state what a source says "
+        f"{read} were read in it ({read / stated:.1%}); "
         f"{total['derived']} more are computed from other rows or judged, as their notes say"
     )
 

@@ -29,9 +29,9 @@ class ReferenceRefused(ValueError):
 class FactorTable:
     """One reference table: what a row is, its key, its columns, and its (low, value, high) triples.
 
-    `cadence_years` says how often its sources publish anew; None where a row tells what does not change: a card's data
-    sheet, a model's size, a measurement, a name. A table of yours is not in the package: its rows are what
-    `ft-emissions reference add-grid` wrote.
+    `cadence_years` says how often its sources publish anew; None where a row tells what does not
+    change: a card's data sheet, a model's size, a measurement, a name. A table of yours is not in
+    the package: its rows are what `ft-emissions reference add-grid` wrote.
     """
 
     row: str
@@ -180,7 +180,8 @@ TABLES: dict[str, FactorTable] = {
         _number("other_power_w_p95", "W", 0.5, 1000, "95th percentile.", empty=True),
         _number("supply_efficiency", "fraction", 0.5, 1, "Output over input of its power supplies."),
         *_interval("fraction", 1, "supply_efficiency_")),
-        intervals=(("supply_efficiency_p05", "supply_efficiency", "supply_efficiency_p95"),), cadence_years=5),
+        intervals=(("supply_efficiency_p05", "supply_efficiency", "supply_efficiency_p95"),),
+        cadence_years=5),
     "servers": FactorTable("a server; its GPUs are counted apart", ("server_id",), (
         _text("server_id", "Identity."),
         _text("name", "Name."),
@@ -212,7 +213,8 @@ TABLES: dict[str, FactorTable] = {
         _text("gpu_id", "Accelerator; empty where any may be attached.", refers="gpus", empty=True),
         _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance.", empty=True),
         _SERVER,
-        _number("server_share", "fraction", 0.001, 1, "Share of the server: its GPUs over the slots; without GPUs its vCPU."),
+        _number("server_share", "fraction", 0.001, 1,
+                "Share of the server: its GPUs over the slots; without GPUs its vCPU."),
         _whole("vcpus", "vCPU", 1, 1000, "Virtual CPUs."),
         _number("memory_gib", "GiB", 1, 20000, "Main memory.")), cadence_years=2),
     "cloud_regions": FactorTable("a region of a cloud provider", ("provider", "region_id"), (

@@ -1,6 +1,7 @@
 """How old the rows are, and how their values were checked.
 
-Put here: what maintainers ask of tables that are right. Keep out: what makes a table wrong (`loading.py`).
+Put here: what maintainers ask of tables that are right. Keep out: what makes a table wrong
+(`loading.py`).
 """
 
 from __future__ import annotations

@@ -157,15 +157,16 @@ _SPLIT = re.compile(
 )
 # Trademarks, ids, revisions, sockets, cores, and the key of a Kubernetes label before its value.
 _ASIDES = re.compile(
-    r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\((?:s|idx):[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
+    r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\((?:s|idx):[0-9,-]+\)"
+    r"|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
     r"|(?:total )?number of cores ?: ?\d+|^\s*[a-z0-9-]+(?:\.[a-z0-9-]+)+/[\w.-]+\s*[:=]"
 )
 _BRACKET = re.compile(r"\[([^\[\]]+)\]|\((\d+ ?x ?[a-z][^()]+)\)")
 """What lspci and catalogues put behind a name: "[GeForce RTX 3090]", "(8x H100 80GB)"."""
 _BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*][ _]?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
 _AFTER = re.compile(
-    r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$|\((\d{1,4}) ?(?:x|gpus?)\)\s*$"
-    r"|, ?(\d{1,4}) gpus?\s*$"
+    r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$"
+    r"|\((\d{1,4}) ?(?:x|gpus?)\)\s*$|, ?(\d{1,4}) gpus?\s*$"
 )
 _LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")

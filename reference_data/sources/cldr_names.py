@@ -57,7 +57,7 @@ def _names(folder: Path) -> Iterator[tuple[str, str, str, str]]:
 
 
 def rows_of(folder: Path, aliases: pd.DataFrame, grid: pd.DataFrame, edition: str) -> pd.DataFrame:
-    """Return rows of aliases for names that no other source has and that mean one place in all languages.
+    """Return aliases that no other source has and that mean one place in all languages.
 
     A row of unknown or own origin that says the same takes this source.
 

@@ -20,7 +20,7 @@ def names_of(region: Row) -> set[str]:
 
 
 def main() -> None:
-    """Give aliases of the project's own list that stand in a region's row the source of that row."""
+    """Give aliases that stand in a region's row the source of that row."""
     regions = {f"{row['provider']}:{row['region_id']}": row for row in read("cloud_regions")}
     aliases = read("aliases")
     for row in aliases:
