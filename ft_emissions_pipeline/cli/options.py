@@ -94,6 +94,9 @@ class Basis(StrEnum):
 
 Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
 TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
+ByAge = Annotated[
+    bool, typer.Option("--age", help="List rows whose source is older than their table's cadence.")
+]
 TablesToSeal = Annotated[str, typer.Argument(help="Folder of the tables that were edited.")]
 TablesToCompare = Annotated[str, typer.Argument(help="Folder of the factor tables, or `package`.")]
 WarehouseOfYours = Annotated[

@@ -13,6 +13,7 @@ import typer
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     Basis,
+    ByAge,
     Cells,
     GridBasis,
     GridFile,
@@ -140,8 +141,8 @@ def compare_tables(old: TablesToCompare, new: TablesToCompare) -> None:
 
 
 @app.command("check")
-def check_tables(folder: TablesToCheck = PACKAGE, own: Own = None) -> None:
-    """Print everything that is wrong with some tables: file, line, reason."""
+def check_tables(folder: TablesToCheck = PACKAGE, age: ByAge = False, own: Own = None) -> None:
+    """Print what is wrong with some tables: file, line, reason; else how their rows were checked."""
     from ft_emissions_pipeline.reference import check
 
     with output.refusals():
@@ -149,6 +150,38 @@ def check_tables(folder: TablesToCheck = PACKAGE, own: Own = None) -> None:
     if problems:
         output.refuse(*problems)
     typer.echo("no problem found")
+    reference = _load(folder, own=own)
+    _print_aged(reference) if age else _print_verified(reference)
+
+
+def _print_verified(reference: Reference) -> None:
+    """Print rows by how their values were checked; a derived row has no source to be read in."""
+    from ft_emissions_pipeline.reference import verified
+
+    counts = verified(reference)
+    typer.echo(f"{'rows':20} " + " ".join(f"{name:>15}" for name in counts.columns))
+    for table, row in counts.iterrows():
+        typer.echo(f"{table:20} " + " ".join(f"{count:15}" for count in row))
+    total = counts.sum()
+    typer.echo(f"{'all':20} " + " ".join(f"{count:15}" for count in total))
+    stated, read = int(total.sum() - total["derived"]), int(total["read_in_source"])
+    typer.echo(
+        f"of {stated} rows that state what a source says "
+        f"{read} were read in it ({read / stated:.1%}); "
+        f"{total['derived']} more are computed from other rows or judged, as their notes say"
+    )
+
+
+def _print_aged(reference: Reference) -> None:
+    from datetime import UTC, datetime
+
+    from ft_emissions_pipeline.reference import aged
+
+    rows = aged(reference, datetime.now(UTC).year)
+    for row in rows.itertuples(index=False):
+        years = "year" if row.cadence_years == 1 else f"{row.cadence_years} years"
+        typer.echo(f"{row.factor_id}: source of {row.source_year}, due every {years}")
+    typer.echo(f"{len(rows)} row(s) are older than their table's cadence", err=True)
 
 
 @app.command("seal")

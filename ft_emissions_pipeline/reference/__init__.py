@@ -16,6 +16,7 @@ row hashes, and over the token-time model fitted on them, is the version that re
     own_grid.py      your own grid factors, out of the files that you have
     in_force.py      which folder a warehouse rests on, and what serves while newer tables are refused
     difference.py    what moved between two folders
+    freshness.py     which rows are older than their sources' rhythm, and how rows were checked
 
 Keep out: the factors themselves (CSV files in `reference_data/`), every choice between factors
 (`normalize/`, `methodology.py`) and arithmetic on them (`equations.py`).
@@ -31,6 +32,7 @@ from ft_emissions_pipeline.reference.declaration import (
     ReferenceRefused,
 )
 from ft_emissions_pipeline.reference.difference import difference
+from ft_emissions_pipeline.reference.freshness import aged, verified
 from ft_emissions_pipeline.reference.in_force import in_force, newest, refusal
 from ft_emissions_pipeline.reference.loading import (
     PACKAGE,
@@ -67,6 +69,7 @@ __all__ = [
     "Reference",
     "ReferenceRefused",
     "add_grid",
+    "aged",
     "alternatives_log_sd",
     "at_year",
     "check",
@@ -89,5 +92,6 @@ __all__ = [
     "resolve",
     "seal",
     "take",
+    "verified",
     "write_datapackage",
 ]

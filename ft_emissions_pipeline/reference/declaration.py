@@ -29,7 +29,9 @@ class ReferenceRefused(ValueError):
 class FactorTable:
     """One reference table: what a row is, its key, its columns, and its (low, value, high) triples.
 
-    A table of yours is not in the package: its rows are what `ft-emissions reference add-grid` wrote.
+    `cadence_years` says how often its sources publish anew; None where a row tells what does not
+    change: a card's data sheet, a model's size, a measurement, a name. A table of yours is not in
+    the package: its rows are what `ft-emissions reference add-grid` wrote.
     """
 
     row: str
@@ -37,6 +39,7 @@ class FactorTable:
     own: tuple[Column, ...]
     intervals: tuple[tuple[str, str, str], ...] = ()
     yours: bool = False
+    cadence_years: int | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -144,12 +147,12 @@ TABLES: dict[str, FactorTable] = {
         _whole("rank", "", 1, 99, "1 is preferred; 98 upper bound; 99 only for the published profile."),
         _number("embodied_kgco2e", "kgCO2e", 1, 5000, "Carbon of making one device."),
         *_interval("kgCO2e", 8000)),
-        intervals=(("p05", "embodied_kgco2e", "p95"),)),
+        intervals=(("p05", "embodied_kgco2e", "p95"),), cadence_years=3),
     "gpu_water": FactorTable("water used in making an accelerator", ("gpu_id",), (
         _GPU,
         _number("embodied_water_l", "L", 10, 5000, "Water of making the logic dies."),
         *_interval("L", 20000)),
-        intervals=(("p05", "embodied_water_l", "p95"),)),
+        intervals=(("p05", "embodied_water_l", "p95"),), cadence_years=3),
     "hardware_classes": FactorTable("accelerators of a kind, for names that no row has", ("host_class",), (
         _text("host_class", "Kind.", allowed=HOST_CLASSES),
         _text("name", "Name."),
@@ -167,7 +170,7 @@ TABLES: dict[str, FactorTable] = {
         _number("wue_l_per_kwh", "L/kWh", 0, 10, "Outside data centres; empty likewise.", empty=True)),
         intervals=tuple((f"{name}_p05", name, f"{name}_p95") for name in (
             "tdp_w", "idle_w", "memory_gb", "peak_16bit_tflops", "die_area_mm2", "embodied_kgco2e",
-            "embodied_water_l", "use_life_h", "share_reserved"))),
+            "embodied_water_l", "use_life_h", "share_reserved")), cadence_years=1),
     "host_overheads": FactorTable("what counters do not see of a host, by kind", ("host_class",), (
         _text("host_class", "Kind of the machine; `cpu_only` without an accelerator where nothing else is told.",
               allowed=(*HOST_CLASSES, "cpu_only")),
@@ -177,7 +180,8 @@ TABLES: dict[str, FactorTable] = {
         _number("other_power_w_p95", "W", 0.5, 1000, "95th percentile.", empty=True),
         _number("supply_efficiency", "fraction", 0.5, 1, "Output over input of its power supplies."),
         *_interval("fraction", 1, "supply_efficiency_")),
-        intervals=(("supply_efficiency_p05", "supply_efficiency", "supply_efficiency_p95"),)),
+        intervals=(("supply_efficiency_p05", "supply_efficiency", "supply_efficiency_p95"),),
+        cadence_years=5),
     "servers": FactorTable("a server; its GPUs are counted apart", ("server_id",), (
         _text("server_id", "Identity."),
         _text("name", "Name."),
@@ -202,16 +206,17 @@ TABLES: dict[str, FactorTable] = {
         *_interval("L", 60000, "water_")),
         intervals=(("host_idle_w_p05", "host_idle_w", "host_idle_w_p95"),
                    ("embodied_p05", "embodied_kgco2e", "embodied_p95"),
-                   ("water_p05", "embodied_water_l", "water_p95"))),
+                   ("water_p05", "embodied_water_l", "water_p95")), cadence_years=3),
     "instances": FactorTable("a type of cloud instance", ("provider", "instance_type"), (
         _text("provider", "Cloud provider."),
         _text("instance_type", "Name at the provider."),
-        _GPU,
-        _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance."),
+        _text("gpu_id", "Accelerator; empty where any may be attached.", refers="gpus", empty=True),
+        _number("gpu_count", "GPU", 0.05, 72, "Accelerators of the instance.", empty=True),
         _SERVER,
-        _number("server_share", "fraction", 0.001, 1, "Share of the server: its GPUs over the slots."),
+        _number("server_share", "fraction", 0.001, 1,
+                "Share of the server: its GPUs over the slots; without GPUs its vCPU."),
         _whole("vcpus", "vCPU", 1, 1000, "Virtual CPUs."),
-        _number("memory_gib", "GiB", 1, 20000, "Main memory."))),
+        _number("memory_gib", "GiB", 1, 20000, "Main memory.")), cadence_years=2),
     "cloud_regions": FactorTable("a region of a cloud provider", ("provider", "region_id"), (
         _text("provider", "Cloud provider."),
         _text("region_id", "Name at the provider."),
@@ -221,26 +226,26 @@ TABLES: dict[str, FactorTable] = {
         _text("egrid_subregion", "eGRID subregion in the USA.", empty=True),
         _text("subdivision", "State or province elsewhere, ISO 3166-2, where its grid has a row.", empty=True),
         _number("latitude", "degree", -90, 90, "Latitude.", empty=True),
-        _number("longitude", "degree", -180, 180, "Longitude.", empty=True))),
+        _number("longitude", "degree", -180, 180, "Longitude.", empty=True)), cadence_years=2),
     "datacenter": FactorTable("overhead of data centres in a year", ("scope", "key", "metric", "year"), (
         _text("scope", "How far the value reaches.", allowed=("region", "provider", "country", "world")),
         _text("key", "`aws:us-west-2`, `aws`, `USA` or `WORLD`."),
         _text("metric", "PUE, or WUE in litres per kWh of IT energy.", allowed=("pue", "wue_l_per_kwh")),
         _YEAR,
-        _number("value", "1 or L/kWh", 0, 10, "Value; a PUE is at least 1."))),
+        _number("value", "1 or L/kWh", 0, 10, "Value; a PUE is at least 1.")), cadence_years=1),
     "grid_intensity": FactorTable("the grid's carbon in a year", ("zone_type", "zone", "year"), (
         *_ZONE,
         _YEAR,
         _number("gco2e_per_kwh", "gCO2e/kWh", 1, 2500, "Greenhouse gases per kWh."),
         _BASIS,
-        _text("accounting", "What the average runs over."))),
+        _text("accounting", "What the average runs over.")), cadence_years=1),
     "power_sources": FactorTable("a way of making electricity", ("power_source",), (
         _text("power_source", "As Ember names it."),
         _number("direct_gco2e_per_kwh", "gCO2e/kWh", 0, 1500, "Greenhouse gases at the stack."),
         _number("other_gco2e_per_kwh", "gCO2e/kWh", 0, 1500, "The rest of the life cycle: building the plant, supplying the fuel."),
         *_interval("gCO2e/kWh", 1500, "other_"),
         _number("water_l_per_kwh", "L/kWh", 0, 100, "Water consumed in operation, reservoirs' evaporation included.")),
-        intervals=(("other_p05", "other_gco2e_per_kwh", "other_p95"),)),
+        intervals=(("other_p05", "other_gco2e_per_kwh", "other_p95"),), cadence_years=10),
     "grid_upstream": FactorTable(
         "what a country's life-cycle figure has beyond its stacks' in a year", ("zone_type", "zone", "year"), (
         _text("zone_type", "Kind of zone.", allowed=("country", "world")),
@@ -251,13 +256,13 @@ TABLES: dict[str, FactorTable] = {
         _number("stackless_gco2e_per_kwh", "gCO2e/kWh", 0, 500, "Life cycle of plants without a fossil stack, per kWh of the whole mix."),
         *_interval("gCO2e/kWh", 1500, "stackless_")),
         intervals=(("fuel_share_p05", "fuel_share", "fuel_share_p95"),
-                   ("stackless_p05", "stackless_gco2e_per_kwh", "stackless_p95"))),
+                   ("stackless_p05", "stackless_gco2e_per_kwh", "stackless_p95")), cadence_years=1),
     "electricity_water": FactorTable("water consumed in generation", ("zone_type", "zone", "rank"), (
         _text("zone_type", "Kind of zone.", allowed=("country", "egrid_subregion", "world")),
         _text("zone", "ISO3 code, eGRID subregion or WORLD."),
         _whole("rank", "", 1, 99, "1 is preferred; 98 leaves reservoirs' evaporation out and stands beside the others."),
         _number("l_per_kwh", "L/kWh", 0.005, 60, "Water consumed per kWh."),
-        _flag("hydropower_included", "Whether reservoirs' evaporation is in it."))),
+        _flag("hydropower_included", "Whether reservoirs' evaporation is in it.")), cadence_years=3),
     "models": FactorTable("a base model", ("model_id",), (
         _text("model_id", "Identity."),
         _text("name", "Name."),
@@ -282,7 +287,7 @@ TABLES: dict[str, FactorTable] = {
         _text("pretraining_source", "Where that is told, what it counts, and how it was checked.", empty=True)),
         intervals=(("active_p05", "active_parameters", "active_p95"),)),
     "common_hardware": FactorTable("the commonest hardware from a year on", ("year",), (
-        _YEAR, _GPU, _SERVER)),
+        _YEAR, _GPU, _SERVER), cadence_years=1),
     "managed_services": FactorTable(
         "how a managed service presumably runs a job", ("service_id", "model_parameters_min"), (
         _text("service_id", "Identity."),
@@ -298,18 +303,18 @@ TABLES: dict[str, FactorTable] = {
         *_interval("s", 86400, "startup_s_"),
         _text("reasoning", "Why.")),
         intervals=(("gpu_count_p05", "gpu_count", "gpu_count_p95"),
-                   ("startup_s_p05", "startup_s", "startup_s_p95"))),
+                   ("startup_s_p05", "startup_s", "startup_s_p95")), cadence_years=1),
     "embodied_components": FactorTable("the making of a component", ("component", "spec"), (
         _text("component", "Component."),
         _text("spec", "Which."),
         _number("value", "see unit", 0, 10000, "Value."),
-        _UNIT)),
+        _UNIT), cadence_years=5),
     "defaults": FactorTable("a value for what a log does not say", ("parameter",), (
         _text("parameter", "Name."),
         _number("value", "see unit", 0, 1e13, "Value."),
         *_interval("see unit", 1e13),
         _UNIT),
-        intervals=(("p05", "value", "p95"),)),
+        intervals=(("p05", "value", "p95"),), cadence_years=3),
     "calibration": FactorTable("a published, measured training rate, time or power", ("row_id",), (
         _text("row_id", "Identity."),
         _text("source_key", "Source: rows of one are not independent, so folds go by it."),

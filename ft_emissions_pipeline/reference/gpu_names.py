@@ -129,13 +129,14 @@ _FAMILIES = _families(
      r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
      r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti boost| ?ti)?(m| m)?"),
     ("", "NVIDIA", "data_centre",
-     r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)m?|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?[cmtd]?|(?:tesla|nvidia) (m[46])"
+     r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)m?|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?(?:[cmt]|(?<=00)d)?|(?:tesla|nvidia) (m[46])"
      r"|tesla ([a-z]\d{1,4}[a-z]?)"),
     ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
 )  # fmt: skip
 """The first that matches wins."""
 
 _SERIES = _families(
+    ("mig", "NVIDIA", "data_centre", r"mig(?= [1-7]g)"),
     ("tpu v", "Google", "tpu", r"tpu ?v?(\d{1,2}[a-z]?)"),
     ("quadro ", "NVIDIA", "workstation", r"(t\d{4})(?= |$)"),
     ("geforce ", "NVIDIA", "desktop_card",
@@ -154,13 +155,18 @@ _SPLIT = re.compile(
     r"|(?<=\brx)(?=\d)|(?<=apple)(?=m\d)|(?<=\d{4})(?=ti|super|ada)|(?<=\d{4}ti)(?=super)"
     r"|(?<=tpu)(?=v\d)|(?<=ascend)(?=\d)"
 )
+# Trademarks, ids, revisions, sockets, cores, and the key of a Kubernetes label before its value.
 _ASIDES = re.compile(
-    r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\(s:[0-9,-]+\)|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
+    r"\((?:r|tm|c)\)|\(?\buuid\b.*|\(rev [0-9a-f]+\)|\((?:s|idx):[0-9,-]+\)"
+    r"|^\s*gpu ?\d+ ?:|\d+[ -]?cores?\b"
+    r"|(?:total )?number of cores ?: ?\d+|^\s*[a-z0-9-]+(?:\.[a-z0-9-]+)+/[\w.-]+\s*[:=]"
 )
-_BRACKET = re.compile(r"\[([^\[\]]+)\]")
+_BRACKET = re.compile(r"\[([^\[\]]+)\]|\((\d+ ?x ?[a-z][^()]+)\)")
+"""What lspci and catalogues put behind a name: "[GeForce RTX 3090]", "(8x H100 80GB)"."""
 _BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*][ _]?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
 _AFTER = re.compile(
-    r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$|\((\d{1,4}) ?x\)\s*$"
+    r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$"
+    r"|\((\d{1,4}) ?(?:x|gpus?)\)\s*$|, ?(\d{1,4}) gpus?\s*$"
 )
 _LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")
@@ -181,7 +187,7 @@ _SILENT = frozenset(
     cdna3 cdna2 npu hpu tt tm high performance asus msi gigabyte zotac evga pny founders fe oc
     gaming trio strix tuf rog ventus eagle palit colab kaggle runpod lambda vast azure gcp
     coreweave single arcturus gl xl ai graphcore cs ac vws
-    spark accelerated
+    spark accelerated chipset bus built in
     """.split()  # noqa: SIM905 (prose)
 )
 """Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards."""
@@ -231,7 +237,7 @@ def parse(name: str) -> tuple[GpuName, ...]:
     text = unicodedata.normalize("NFKC", name.translate(_MARKS)).lower()
     text = _ASIDES.sub(" ", "".join(c if c.isprintable() else " " for c in text))
     brackets = _BRACKET.findall(text)
-    if brackets and (found := _parse(brackets[-1])):
+    if brackets and (found := _parse("".join(brackets[-1]))):
         return found
     return _parse(text)
 

@@ -108,7 +108,13 @@ def match(
         return _of_family(named, families[named.family])
     if len(name) > LONGEST:
         return Found()
-    return _of_card(name.strip().lower(), gpus, usual)
+    text = name.strip().lower()
+    for family in (f"{cloud}:{text}" for cloud in ("aws", "gcp", "azure")):
+        if family in families:
+            usual_id = families[family][0].gpu_id
+            card = gpu_names.match(usual_id, gpus, usual)
+            return replace(card, id=None, why=f"a family without a size: its card is {usual_id}")
+    return _of_card(text, gpus, usual)
 
 
 def _of_family(named: InstanceName, rows: Sequence[Row]) -> Found:
@@ -131,15 +137,14 @@ def _of_card(
     text: str, gpus: gpu_names.Rows, usual: Sequence[tuple[gpu_names.GpuName, str]]
 ) -> Found:
     """Return the accelerator that stands in the instance's name."""
-    whole = gpu_names.match(text, gpus, usual)
-    if whole.hardware_class == "tpu":
+    if any(each.hardware_class == "tpu" for each in gpu_names.parse(text)):
+        whole = gpu_names.match(text, gpus, usual)
         return replace(whole, id=None, why=f"instance: {whole.why}")
     aws = re.match(r"(?:(?:p|g|gr|dl)\d[a-z]*|(trn\d|inf\d)[a-z]*)(?:-([a-z0-9]+))?\.", text)
     pieces = [aws[1] or aws[2] or ""] if aws else re.split(r"[._\s/-]+", text)
     for piece in pieces:
         core = re.sub(r"^\d+x|x\d+$|ib$", "", piece)
-        found = gpu_names.match(core, gpus, usual)
-        if found.hardware_class:
+        if gpu_names.parse(core):
             told = [word for word in pieces if _TELLING.fullmatch(word)]
             found = gpu_names.match(" ".join([core, *told]), gpus, usual)
             counts = (pattern.search(text) for pattern in _COUNTS)

@@ -248,6 +248,10 @@ _SIZE_WORDS = frozenset(
 """Words that tell sizes of a family apart where no number does."""
 
 
+_SIZED_BY_VERSION = frozenset(("gpt",))
+"""Families whose version tells the size: a deployment `my-gpt-4o` is as large as any."""
+
+
 def match(name: str, rows: Rows) -> Found:
     """Return the row for which a name stands; else the size that it tells.
 
@@ -299,7 +303,7 @@ def _within(read: ModelName, rows: Rows) -> ModelName | None:
         and read.place_of(row) >= 0
         and (row.parameters is None or row.parameters == read.parameters)
         and row.active == read.active
-        and (row.parameters or not _SIZE_WORDS.isdisjoint(row.words))
+        and (row.parameters or not (_SIZE_WORDS | _SIZED_BY_VERSION).isdisjoint(row.words))
         and not math.isnan(rows.parameters[rows.by_key[row.key][0]])
     ]
     # Of two the base comes last: DeepSeek-R1-0528-Qwen3-8B.

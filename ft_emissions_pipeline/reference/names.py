@@ -24,6 +24,10 @@ from ft_emissions_pipeline.reference.found import Found
 
 _ZONES = {"countries": "country", "us_states": "us_state", "subdivisions": "subdivision"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
+_AROUND_STATE = re.compile(r"^(?:state of|usa?) | (?:usa?|united states|us state)$")
+"""What stands around a state's name or code: "State of Oregon", "OR, USA", "Oregon (US state)"."""
+_NAME_BEHIND_ID = re.compile(r"^\s*([a-z]+[a-z0-9-]*\d?)\s*\([^()]*\)\s*$", re.IGNORECASE)
+"""A region's id with its name behind it: "us-west-2 (Oregon)"."""
 LONGEST = 1000
 """Characters above which a name stands for nothing."""
 LONGEST_COMPARED = 100
@@ -149,6 +153,12 @@ def _found(reference: Reference, kind: str, name: object, owner: object) -> Foun
     if len(name) > LONGEST:
         return Found(why=f"longer than {LONGEST} characters")
     names, wanted = _names(reference, kind), plain(name)
+    if kind == "cloud_regions" and wanted not in names:
+        wanted = plain(_NAME_BEHIND_ID.sub(r"\1", name))
+    if kind == "us_states" and wanted not in names:
+        bare = _AROUND_STATE.sub("", wanted)  # "Georgia" alone is a country
+        spellings = (bare, f"us {bare}", f"{bare} usa") if bare != wanted else ()
+        wanted = next((each for each in spellings if each in names), wanted)
     if kind in PROVIDER_KINDS:
         whole = _found_owned(reference, names, wanted, owner if isinstance(owner, str) else None)
     else:
@@ -217,12 +227,9 @@ def _gpu_rows(
 
 @lru_cache(maxsize=8)
 def _instance_rows(reference: Reference) -> Mapping[str, Sequence[instance_names.Row]]:
-    rows = reference.tables["instances"]
-    return instance_names.rows_by_family(
-        list(
-            zip(ids(reference.tables, "instances"), rows["gpu_id"], rows["gpu_count"], strict=True)
-        )
-    )
+    rows = reference.tables["instances"].assign(id=ids(reference.tables, "instances"))
+    with_card = rows.loc[rows["gpu_id"].notna(), ["id", "gpu_id", "gpu_count"]]
+    return instance_names.rows_by_family(list(with_card.itertuples(index=False, name=None)))
 
 
 @lru_cache(maxsize=8)
@@ -251,8 +258,9 @@ def _found_owned(
     reference: Reference, names: Mapping[str, Mapping[str, _Whole]], wanted: str, owner: str | None
 ) -> _Whole:
     """Find a region or instance; its provider may be known, or stand in front of the name."""
-    if wanted not in names:
-        for words, provider in _providers(reference):
+    providers, in_front = _providers(reference)
+    if wanted not in names and wanted.startswith(in_front):
+        for words, provider in providers:
             if wanted.startswith(words):
                 wanted, owner = wanted.removeprefix(words), owner or provider
                 break
@@ -266,11 +274,12 @@ def _found_owned(
 
 
 @lru_cache(maxsize=8)
-def _providers(reference: Reference) -> list[tuple[str, str | None]]:
+def _providers(reference: Reference) -> tuple[list[tuple[str, str | None]], tuple[str, ...]]:
     """Return what may stand before a region or instance, and its provider; the longest first."""
     named = _names(reference, "providers").items()
     words = [(words + " ", owners[""][0]) for words, owners in named]
-    return sorted(words, key=lambda each: -len(each[0]))
+    words.sort(key=lambda each: -len(each[0]))
+    return words, tuple(each for each, _ in words)
 
 
 def nearest(reference: Reference, kind: str, name: str, count: int = 3) -> list[str]:

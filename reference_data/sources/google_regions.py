@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reference_data.sources.rows import merged, of_year
+from reference_data.sources.tables import merge, of_year
 
 DIRECT_FROM = 2021
 """Google's files hold life-cycle figures to 2020 and operational ones since."""
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     for path in sorted(parser.parse_args().folder.glob("20*.csv")):
-        merged("grid_intensity", rows_of(pd.read_csv(path), int(path.stem)))
+        merge("grid_intensity", rows_of(pd.read_csv(path), int(path.stem)))
 
 
 if __name__ == "__main__":

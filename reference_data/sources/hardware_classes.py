@@ -1,6 +1,6 @@
 """Kinds of accelerators, from the rows of their cards, as `hardware_classes.csv`.
 
-By hand, after a change of cards or of their making: `python reference_data/sources/hardware_classes.py`,
+By hand, after a change of cards or of their making: `python -m reference_data.sources.hardware_classes`,
 then `write_datapackage()`. Put here: medians and percentiles over a kind's cards, and how long and how much
 machines of a kind are used. Keep out: what an unknown name becomes.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from tables import Row, read, text, write
+
+from reference_data.sources.tables import Row, read, text, write
 
 SINCE = "2016"
 """Cards released earlier are rare among today's runs and left out of the percentiles."""

@@ -1,6 +1,6 @@
 """Carbon and water of making an accelerator, worked out where nobody published them.
 
-By hand, after a change of `gpus.csv`: `python reference_data/sources/making.py`, then
+By hand, after a change of `gpus.csv`: `python -m reference_data.sources.making`, then
 `hardware_classes.py` and `write_datapackage()`. Adds the rows of the chip area method that are missing and
 those of `gpu_water.csv`; rows that stand there stay. Put here: the two formulas. Keep out: figures of makers
 and of life cycle assessments.
@@ -8,7 +8,7 @@ and of life cycle assessments.
 
 from __future__ import annotations
 
-from tables import Row, read, text, write
+from reference_data.sources.tables import Row, read, text, write
 
 UNKNOWN_DIE = "H100-SXM5-80GB"
 WATER_OF = "A100-SXM4-80GB"

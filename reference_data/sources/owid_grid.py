@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reference_data.sources.rows import merged, of_year
+from reference_data.sources.tables import merge, of_year
 
 FIRST_YEAR = 2015
 CODES = {"OWID_WRL": "WORLD", "OWID_KOS": "XKX"}
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--vintage", required=True)
     given = parser.parse_args()
-    merged("grid_intensity", rows_of(pd.read_csv(given.file), given.vintage))
+    merge("grid_intensity", rows_of(pd.read_csv(given.file), given.vintage))
 
 
 if __name__ == "__main__":

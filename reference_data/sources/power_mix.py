@@ -15,7 +15,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.uncertainty import interval, log_sd_of_interval
 from reference_data.sources.owid_grid import CODES
-from reference_data.sources.rows import FOLDER, merged, of_year
+from reference_data.sources.tables import FOLDER, merge, of_year
 
 FIRST_YEAR = 2015
 WITH_STACK = ("coal", "gas", "oil")
@@ -165,12 +165,12 @@ def main() -> None:
         of_bundle(json.loads(given.file.read_text())) if bundle else pd.read_csv(given.file)
     )
     sources = pd.read_csv(FOLDER / "power_sources.csv", index_col="power_source")
-    merged("grid_upstream", upstream_rows(mix, sources, given.vintage))
+    merge("grid_upstream", upstream_rows(mix, sources, given.vintage))
     water = pd.read_csv(FOLDER / "electricity_water.csv")
     derived = water["verification"] == "derived"
     known = set(water.loc[(water["rank"] == 1) & ~derived, "zone"])
     wanted = set(pd.read_csv(FOLDER / "cloud_regions.csv")["country_iso3"])
-    merged("electricity_water", water_rows(mix, sources, given.vintage, known, wanted))
+    merge("electricity_water", water_rows(mix, sources, given.vintage, known, wanted))
 
 
 if __name__ == "__main__":

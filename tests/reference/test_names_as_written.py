@@ -296,3 +296,25 @@ def test_case_decides_nothing(spelling, change):
     assert one(reference, kind, spelling)[["id", "assumed"]].equals(
         one(reference, kind, change(spelling))[["id", "assumed"]]
     )
+
+
+MADE_UP = pd.read_csv(
+    Path(__file__).parents[1] / "data" / "names_made_up.csv", dtype={"spelling": "str"}
+)
+"""Spellings by the rules of their tools that no log showed: what each must become was judged by hand."""
+
+
+@pytest.mark.parametrize("kind", ["gpus", "instances", "models"])
+def test_spellings_by_their_tools_rules_are_understood(reference, kind):
+    rows = MADE_UP[MADE_UP["kind"] == kind].reset_index(drop=True)
+    found = resolve(reference, kind, rows["spelling"])
+    for column in ("id", "hardware_class"):
+        told = rows[column].notna() | (column == "id")
+        wrong = rows[told & (rows[column].fillna("") != found[column].fillna(""))]
+        assert wrong.empty, wrong.to_string()
+    assert found["assumed"].tolist() == rows["assumed"].tolist()
+    for column in ("count", "parameters"):
+        told = rows[column].notna()
+        assert found.loc[told, column].tolist() == pytest.approx(
+            rows.loc[told, column].tolist(), rel=0.01
+        )

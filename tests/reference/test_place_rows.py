@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ft_emissions_pipeline.reference import describe, load
-from reference_data.sources import cldr_names, egrid, google_regions, owid_grid, power_mix, rows
+from reference_data.sources import cldr_names, egrid, google_regions, owid_grid, power_mix, tables
 
 
 @pytest.fixture(scope="module")
@@ -161,24 +161,34 @@ def test_a_name_that_means_two_countries_is_left_out(tmp_path):
     folder.mkdir(parents=True)
     empty = {"subdivisions": {"localeDisplayNames": {"subdivisions": {"caqc": "Quebec"}}}}
     (folder / "en.json").write_text(json.dumps(empty))
+    folder = tmp_path / "cldr-json/cldr-core/supplemental"
+    folder.mkdir(parents=True)
+    codes = {"DE": {"_alpha3": "DEU"}, "GE": {"_alpha3": "GEO"}}
+    body = {"supplemental": {"codeMappings": codes}}
+    (folder / "codeMappings.json").write_text(json.dumps(body))
     aliases = pd.DataFrame(
-        {"kind": "countries", "alias": ["DE", "GE"], "id": ["DEU", "GEO"]}, dtype="object"
-    )
+        {"kind": "countries", "alias": ["DE", "Ge"], "id": ["DEU", "GEO"],
+         "verification": ["read_in_source", "unverified"]}, dtype="object",
+    )  # fmt: skip
     grid = pd.DataFrame(
         {"zone_type": ["country", "country", "subdivision"], "zone": ["DEU", "GEO", "CA-QC"]}
     )
     made = cldr_names.rows_of(tmp_path, aliases, grid, "release 47")
     assert dict(zip(made["alias"], made["id"], strict=True)) == {
         "Duitsland": "DEU",
+        "Ge": "GEO",
         "Quebec": "CA-QC",
     }
 
 
-def test_rows_go_over_those_of_their_key_and_the_others_stay(tmp_path):
-    first = pd.DataFrame({"parameter": ["a", "b"], "value": [1.0, 2.0]})
-    rows.merged("defaults", first, tmp_path)
-    whole = rows.merged("defaults", pd.DataFrame({"parameter": ["b"], "value": [3.5]}), tmp_path)
-    assert whole.set_index("parameter")["value"].to_dict() == {"a": "1", "b": "3.5"}
+def test_rows_go_over_those_of_their_key_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
+    tables.write("defaults", [])
+    tables.merge("defaults", pd.DataFrame({"parameter": ["a", "b"], "value": [1.0, 2.0]}))
+    tables.merge("defaults", pd.DataFrame({"parameter": ["b"], "value": [3.5]}))
+    assert {row["parameter"]: row["value"] for row in tables.read("defaults")} == {
+        "a": "1", "b": "3.5",
+    }  # fmt: skip
     written = (tmp_path / "defaults.csv").read_bytes()
-    rows.merged("defaults", whole, tmp_path)
+    tables.merge("defaults", pd.read_csv(tmp_path / "defaults.csv", dtype="str"))
     assert (tmp_path / "defaults.csv").read_bytes() == written
