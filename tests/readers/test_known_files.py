@@ -131,9 +131,11 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
     (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}" + bytes(10))
     (folder / "trainer_state.json").write_text((CASES / "hf_folder/trainer_state.json").read_text())
     (folder / "strange.xyz").write_text("what\n")
+    (folder / "train.py").write_text("import torch\n")
     first = index.scan(tmp_path, load(), NOW, empty(LANDING_INDEX))
     assert first.set_index("source_uri")["content"].to_dict() == {
-        "out/model.safetensors": "other", "out/strange.xyz": "unreadable", "out/trainer_state.json": "runs"
+        "out/model.safetensors": "other", "out/strange.xyz": "unreadable",
+        "out/train.py": "other", "out/trainer_state.json": "runs",
     }  # fmt: skip
     monkeypatch.setattr(index, "read_file", None)
     again = index.scan(tmp_path, load(), NOW, first)
