@@ -251,7 +251,10 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
     except _BAD_CONTENT as error:
         msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
         reading = unreadable("reader_failed", msg, start)
-    return reading, None if reader is None else reader.FORMAT
+    if reading.content == "other":
+        # Its reader looked further than the beginning, and there was nothing.
+        kind = known_files.kind_otherwise(uri, start.encode())
+    return reading, kind or (None if reader is None else reader.FORMAT)
 
 
 def basis_of(source_format: str, field: str) -> str:

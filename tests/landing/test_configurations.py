@@ -112,7 +112,11 @@ def test_ties_count_folders_and_a_run_beside_a_configuration_keeps_it_from_those
         }
     )
     given = pd.DataFrame(
-        {"source_uri": ["x/config.json", "x/b/config.json", "config.json"], "source_record": "1"}
+        {
+            "source_uri": ["x/config.json", "x/b/config.json", "config.json"],
+            "source_record": "1",
+            "mark": None,
+        }
     )
     found = configurations.ties(records, given)
     assert found[["run_id", "source_uri", "distance"]].to_numpy().tolist() == [
