@@ -24,11 +24,9 @@ from ft_emissions_pipeline.readers.reading import unreadable
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.readers.shared.training_settings import names_folder
 from ft_emissions_pipeline.tables import RUN_FIELDS
-from ft_emissions_pipeline.tables.words import BUILT_ON, KINDS_OF
+from ft_emissions_pipeline.tables.words import REFINES
 
 TIES = ("source_uri", "source_record", "run_id", "distance")
-_REFINES = {"software": BUILT_ON, "method": KINDS_OF}
-"""Field -> value -> values that it only makes more precise."""
 _PLANNED = ("epochs", "sequence_length")
 """What a configuration plans; a run that stopped early or cut its texts shorter contradicts nothing."""
 
@@ -129,7 +127,7 @@ def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[s
             if pd.isna(value):
                 continue
             known = runs.at[row, name]
-            if pd.isna(known) or known in _REFINES.get(name, {}).get(str(value), ()):
+            if pd.isna(known) or known in REFINES.get(name, {}).get(str(value), ()):
                 runs.at[row, name] = value
                 place = origins.place(uri, record)
                 known_origins[name] = origins.Origin(basis_of(source_format, name), place)
@@ -142,8 +140,8 @@ def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[s
 
 
 def _contradicts(name: str, value: object, known: object) -> bool:
-    if name in _REFINES:
-        return value != known and value not in _REFINES[name].get(str(known), ())
+    if name in REFINES:
+        return value != known and value not in REFINES[name].get(str(known), ())
     if name == "base_model":
         # `meta-llama/Llama-2-7b-hf`, and the same in a folder of its own, are one model.
         value, known = (PurePosixPath(str(each)).name for each in (value, known))

@@ -20,12 +20,14 @@ from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_o
 from ft_emissions_pipeline.readers.formats import run_mapping
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
-from ft_emissions_pipeline.tables.words import BUILT_ON
+from ft_emissions_pipeline.tables.words import REFINES
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
 
 _TOLERANCE = 0.01
 """Relative difference of numbers up to which two logs agree."""
+_ROUNDED = {"epochs": 0.005}
+"""By what figures differ besides, as consoles print them with two digits behind the point."""
 _CLOCKS = pd.Timedelta(minutes=1)
 """Difference of instants up to which two logs agree."""
 _STATE = 0.99
@@ -486,6 +488,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
             at=values.index,
         )
         ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
+        if field in REFINES:
+            ranked = _finest_first(ranked, field)
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
@@ -504,6 +508,17 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     runs["origins"] = [origins.to_json(known[run_id]) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _finest_first(ranked: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Put what only makes a run's best value more precise before it, the most precise first."""
+    finer = REFINES[field]
+    best = ranked["run_id"].map(ranked.drop_duplicates("run_id").set_index("run_id")[field])
+    depth = [
+        len(finer.get(value, ())) * (coarse in finer.get(value, ()))
+        for value, coarse in zip(ranked[field], best, strict=True)
+    ]
+    return ranked.iloc[np.argsort(-np.array(depth), kind="stable")]
 
 
 def _whole(used: pd.DataFrame) -> set[str]:
@@ -569,10 +584,11 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
 
 def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
     """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
-    if values.name == "software":
+    if values.name in REFINES:
+        finer = REFINES[values.name]
         return np.array(
             [
-                value != best and value not in BUILT_ON.get(best, ())
+                value != best and value not in finer.get(best, ())
                 for value, best in zip(values, chosen, strict=True)
             ],
             dtype=bool,
@@ -581,7 +597,7 @@ def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
     if kind == "float":
         apart = (values - chosen).abs() > _TOLERANCE * pd.concat(
             [values, chosen], axis=1
-        ).abs().max(axis=1)
+        ).abs().max(axis=1) + _ROUNDED.get(str(values.name), 0.0)
     elif kind == "timestamp":
         apart = (values - chosen).abs() > _CLOCKS
     else:

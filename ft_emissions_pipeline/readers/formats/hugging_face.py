@@ -67,6 +67,8 @@ _STATE = re.compile(
     re.IGNORECASE,
 )
 """Names of folders that hold a state of the run above them."""
+_ARTIFACTS = re.compile(r"(?:^|/)[\w-]+/([0-9a-f]{32})/artifacts/")
+"""`mlruns/<experiment>/<run>/artifacts/`, and the same on MLflow's server."""
 _NOT_TEXT = re.compile(r"^(?:eval_|predict_|test_)?(?:wer|cer)$")
 """Error rates of words and characters: the model hears or sees, so its input is no text."""
 _SESSION_LOSS = 0.95
@@ -112,7 +114,13 @@ def _state(data: bytes) -> Mapping[str, object]:
 
 
 def run_folder(uri: str) -> str:
-    """Return the folder of the run: the file's own, or for a state of it the one above."""
+    """Return the folder of the run: the file's own, or for a state of it the one above.
+
+    What lies among the artifacts of a run of MLflow is of that run, which its id names.
+    """
+    kept = _ARTIFACTS.search(uri)
+    if kept is not None:
+        return kept[1]
     folder = PurePosixPath(uri).parent
     if is_state_folder(folder):
         folder = folder.parent
