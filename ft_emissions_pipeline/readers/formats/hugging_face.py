@@ -93,7 +93,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
     run = without_odd_fields(_run, state)
-    mark = {"mark": _mark(state)} if "global_step" in state else {}
+    mark = {"mark": _mark(state) if "global_step" in state else _mark_of_results(state)}
     return reading_of_runs([{**run, **mark, "run_id": run_folder(uri), "source_record": "1"}], [])
 
 
@@ -145,6 +145,13 @@ def _mark(state: Mapping[str, object]) -> str:
     hashes = [hashlib.sha256(repr(rows[:size]).encode()).hexdigest()[:8] for size in sizes]
     last, step = (_known(state, name) for name in ("max_steps", "global_step"))
     return f"history {last:g} {step:g} {','.join(hashes) or '-'}"
+
+
+def _mark_of_results(state: Mapping[str, object]) -> str | None:
+    """Return the steps that results tell by their rate, and by how much the rate's three digits leave them open."""
+    rate, seconds = (_known(state, name) for name in ("train_steps_per_second", "train_runtime"))
+    steps = rate * seconds
+    return f"results {steps:g} {0.0005 * seconds + 0.5:g}" if steps > 0 else None
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:
