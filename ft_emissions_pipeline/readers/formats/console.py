@@ -39,7 +39,7 @@ from ft_emissions_pipeline.readers.shared.energy_parts import PARTS, TOTAL
 from ft_emissions_pipeline.readers.shared.run_folders import wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive
-from ft_emissions_pipeline.tables.words import Basis, Content
+from ft_emissions_pipeline.tables.words import BUILT_ON, Basis, Content
 
 FORMAT = "console"
 LOG = (
@@ -137,7 +137,13 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     for part in (_trainer, _banner, _bar, _codecarbon, _megatron, _titan, _torchtune, _mlperf):
         found, noted = part(text, settings.timezone)
         if found:
-            fields = {**found, **fields}
+            software = str(found.get("software"))
+            refined = (
+                {"software": software}
+                if fields.get("software") in BUILT_ON.get(software, ())
+                else {}
+            )
+            fields = {**found, **fields, **refined}
             words += noted
     if not fields.keys() - {
         "software",
