@@ -3,11 +3,11 @@
 Put here: the tie by folder, and the filling of what a run's logs leave open. Keep out: the formats
 (`readers/`), and what a run's own logs say of each other (`join.py`).
 
-A configuration is of the runs in the folder that it names as its output. Without it, it is of those of
-its own folder; if there is none, of those in the folders below, as a project's settings are; and if
-there is none either, of the one run in whose folder it lies further down, as an adapter saved at the
-end does. Per field the nearest one wins, then the format that is registered first; it never replaces
-what a log of the run says. What contradicts is noted as `conflict`.
+A configuration is of the runs in the folder that it names as its output. Without it, it is of those
+of its own folder; if there is none, of those in the folders below, as a project's settings are; and
+if there is none either, of the one run in whose folder it lies further down, as an adapter saved at
+the end does. Per field the nearest one wins, then the format that is registered first; it never
+replaces what a log of the run says. What contradicts is noted as `conflict`.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _joined(
     landed: Iterable[str] = (),
     ties: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return table `runs`, the run to which each record went, and which configuration completes which.
+    """Return table `runs`, the run of each record, and which configuration completes which run.
 
     Links and ties are what the index knows of all files; without it they are found among these.
     """

@@ -263,8 +263,8 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
 def _of_one_project(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     """Give a trainer's run what was logged elsewhere in its project.
 
-    Of a project whose folder holds one trainer's run it is what was logged in that folder, if its time
-    fits. Anywhere else a log tells just the trainer's own time, to its last digit.
+    Of a project whose folder holds one trainer's run it is what was logged in that folder, if its
+    time fits. Anywhere else a log tells just the trainer's own time, to its last digit.
     """
     told = _timed(records, run_ids)
     below: dict[str, dict[str, _Timed]] = {}

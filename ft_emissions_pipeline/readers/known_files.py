@@ -45,7 +45,8 @@ _NAMED = {
     "weights": re.compile(r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
     "settings of generation": re.compile(r"^generation_config\.json$"),
     "readings of other devices": re.compile(
-        r"^(?:cpu_utilization|system_memory_usage|disk_(?:usage|available)|network_(?:receive|transmit)|gpu_\d+_memory_usage)_(?:percentage|megabytes)$"
+        r"^(?:cpu_utilization|system_memory_usage|disk_(?:usage|available)|gpu_\d+_memory_usage"
+        r"|network_(?:receive|transmit))_(?:percentage|megabytes)$"
     ),
 }  # fmt: skip
 """Kind -> names of files that no reader need be asked about."""
@@ -59,15 +60,18 @@ _WHOLE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"\s*:\s*(-?\d+(?:\.\d+)?|[^\s\d-])
 _TOKENIZER = (b'"added_tokens"', b'"pre_tokenizer"', b'"post_processor"', b'"normalizer"', b'"decoder"', b'"model_max_length"')  # fmt: skip
 _DATA_SET = re.compile(rb'"_fingerprint"|"_data_files"|"features":\s*\{|"download_checksums"')
 _EXAMPLE = re.compile(
-    rb'\A\s*\[?\s*\{\s*"(?:messages|conversations?|prompt|instruction|input|text|question|chosen|contents)"\s*:'
+    rb'\A\s*\[?\s*\{\s*"(?:messages|conversations?|prompt|instruction|input|text|question|chosen'
+    rb'|contents)"\s*:'
 )
 _STEPS = re.compile(rb"\A(?:step|epoch),(?:train_|training_|valid_|eval_)?(?:loss|accuracy)")
 _LOGGED = re.compile(
-    rb"^\S{0,30}\s?(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\{\"time\":\"|(?:DEBUG|INFO|WARNING|ERROR):|\[\d{4}-)",
+    rb"^\S{0,30}\s?(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\{\"time\":\""
+    rb"|(?:DEBUG|INFO|WARNING|ERROR):|\[\d{4}-)",
     re.MULTILINE,
 )
 _TELLING = re.compile(
-    rb"(?i)kwh|\bwatt|joule|energy|emission|co2|runtime|elapsed|tokens?[_ /]|tokens_per|iteration|\bstep\b|epoch|loss"
+    rb"(?i)kwh|\bwatt|joule|energy|emission|co2|runtime|elapsed|tokens?[_ /]|tokens_per|iteration"
+    rb"|\bstep\b|epoch|loss"
 )
 _TIMED = re.compile(rb"(?i)time|tokens|second|energy|power|kwh|watt")
 _OF_EVALUATION = re.compile(r"^(?:eval|test|predict|validation)\w*_results\.json$")

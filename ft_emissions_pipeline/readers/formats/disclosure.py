@@ -60,8 +60,10 @@ _LISTED = re.compile(
 _JSON_LISTED = re.compile(r'^\s*\{\s*"(?:disclosures|runs)"\s*:\s*\[')
 _JSON_KEY = re.compile(rb'"([A-Za-z][\w -]{1,40})"\s*:')
 _OF_CALLS = re.compile(
-    r"^(?:request|call|trace|span|response|completion|prompt|conversation|message|generation|api)s?(?:[_ -]?(?:id|type|tokens?|key|time|text|s))?$"
-    r"|(?:prompt|completion|input|output|cached|generated)_?tokens|^(?:latency|ttft|finish_reason|cache_hit|stream|usage|choices|created)",
+    r"^(?:request|call|trace|span|response|completion|prompt|conversation|message|generation|api)s?"
+    r"(?:[_ -]?(?:id|type|tokens?|key|time|text|s))?$"
+    r"|(?:prompt|completion|input|output|cached|generated)_?tokens"
+    r"|^(?:latency|ttft|finish_reason|cache_hit|stream|usage|choices|created)",
     re.IGNORECASE,
 )
 _LISTS = ("disclosures", "runs")
@@ -123,7 +125,7 @@ def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
 
 
 def _discloses(labels: Iterable[str]) -> bool:
-    """Say whether labels are a disclosure's; a record of a call to a model has some, but others beside."""
+    """Say whether labels are a disclosure's; a record of a call has some, but others beside."""
     told = list(labels)
     if any(_OF_CALLS.search(label) for label in told):
         return False

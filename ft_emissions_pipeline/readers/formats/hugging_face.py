@@ -148,7 +148,7 @@ def _mark(state: Mapping[str, object]) -> str:
 
 
 def _mark_of_results(state: Mapping[str, object]) -> str | None:
-    """Return the steps that results tell by their rate, and by how much the rate's three digits leave them open."""
+    """Return the steps that results tell by their rate, and how open its three digits leave them."""
     rate, seconds = (_known(state, name) for name in ("train_steps_per_second", "train_runtime"))
     steps = rate * seconds
     return f"results {steps:g} {0.0005 * seconds + 0.5:g}" if steps > 0 else None

@@ -65,7 +65,7 @@ _OUTPUT = "output"
 
 
 def reading_of_settings(fields: Mapping[str, object], uri: str, output: object = None) -> Reading:
-    """Return the reading of one configuration: what it says of the runs of its folder, or of its output.
+    """Return the reading of one configuration: what it says of the runs of its folder or output.
 
     One that leaves everything to the tool tells nothing.
     """
@@ -78,7 +78,7 @@ def reading_of_settings(fields: Mapping[str, object], uri: str, output: object =
 
 
 def names_folder(mark: object, folder: str) -> bool:
-    """Say whether a configuration with this mark names a folder, or one that ends like it, as its output."""
+    """Say whether this mark names a folder, or one that ends like it, as the output."""
     word, _, ends = str(mark).partition(" ")
     named, known = ends.split(","), _ends(folder)
     common = min(len(named), len(known))
@@ -86,7 +86,7 @@ def names_folder(mark: object, folder: str) -> bool:
 
 
 def _ends(path: str) -> list[str]:
-    """Return hashes of a path's last part, its last two, ...: a path of somebody's machine is not kept."""
+    """Return hashes of a path's last part, its last two, ...; no path of a machine is kept."""
     parts = [part for part in re.split(r"[/\\]+", path.strip()) if part not in {"", ".", ".."}]
     ends = ["/".join(parts[-n:]) for n in range(1, min(len(parts), 8) + 1)]
     return [hashlib.sha256(end.encode()).hexdigest()[:8] for end in ends]
