@@ -106,9 +106,10 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    for uri, reading in (*token_lengths.unused(readings), *configurations.unused(readings)):
+    joined, _, unused = measured_runs(readings, reference or load())
+    of_no_run = ((uri, configurations.of_no_run()) for uri in sorted(unused))
+    for uri, reading in (*token_lengths.unused(readings), *of_no_run):
         refused.append(reading.quarantine.assign(source_uri=uri))
-    joined, _ = measured_runs(readings, reference or load())
     runs, uncomputable = normalize.accepted(joined)
     frames = [frame for frame in (*refused, uncomputable) if len(frame)]
     quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)

@@ -134,7 +134,7 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
     runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
     output.tell_of_what_is_missing(set(index["content"]), len(runs))
     impacts = store.read(warehouse, INFERENCE_IMPACTS)
-    if len(impacts):
+    if (impacts["inferences"] > 0).any():
         output.show(impacts, output.Format.table, [_per_inference(impacts)])
     page = Path(warehouse) / "report" / "index.html"
     if not ranges and not page.exists() and "://" not in warehouse:

@@ -3,15 +3,17 @@
 Put here: the tie by folder, and the filling of what a run's logs leave open. Keep out: the formats
 (`readers/`), and what a run's own logs say of each other (`join.py`).
 
-A configuration is of the runs of its own folder. If there is none, it is of the runs in the folders
-below, as a project's settings are. Per field the nearest one wins, then the format that is registered
-first; it never replaces what a log of the run says. What contradicts is noted as `conflict`.
+A configuration is of the runs in the folder that it names as its output. Without it, it is of those
+of its own folder; if there is none, of those in the folders below, as a project's settings are; and
+if there is none either, of the one run in whose folder it lies further down, as an adapter saved at
+the end does. Per field the nearest one wins, then the format that is registered first; it never
+replaces what a log of the run says. What contradicts is noted as `conflict`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -20,15 +22,11 @@ from ft_emissions_pipeline.landing.join import TURNS, differs
 from ft_emissions_pipeline.readers import Reading, basis_of, origins, repairs
 from ft_emissions_pipeline.readers.reading import unreadable
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
+from ft_emissions_pipeline.readers.shared.training_settings import names_folder
 from ft_emissions_pipeline.tables import RUN_FIELDS
-from ft_emissions_pipeline.tables.words import BUILT_ON, KINDS_OF
-
-Told = tuple[str, str | None, Reading]
-"""uri, format and what the file said."""
+from ft_emissions_pipeline.tables.words import REFINES
 
 TIES = ("source_uri", "source_record", "run_id", "distance")
-_REFINES = {"software": BUILT_ON, "method": KINDS_OF}
-"""Field -> value -> values that it only makes more precise."""
 _PLANNED = ("epochs", "sequence_length")
 """What a configuration plans; a run that stopped early or cut its texts shorter contradicts nothing."""
 
@@ -41,7 +39,7 @@ def ties(records: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
     records : DataFrame
         `source_uri` and `run_id` of every record of a log; those of `runs.yaml` lie with no run.
     configurations : DataFrame
-        `source_uri` and `source_record` of every configuration.
+        `source_uri`, `source_record` and `mark` of every configuration.
 
     Returns
     -------
@@ -58,11 +56,30 @@ def ties(records: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
                 below[above][run_id] = min(distance, below[above].get(run_id, distance))
     rows = [
         (uri, record, run_id, distance)
-        for uri, record in configurations[["source_uri", "source_record"]].itertuples(index=False)
-        for run_id, distance in below.get(home(uri), {}).items()
+        for uri, record, mark in configurations[["source_uri", "source_record", "mark"]].itertuples(
+            index=False
+        )
+        for run_id, distance in (
+            _named(mark, uri, beside) or below.get(home(uri)) or _around(home(uri), beside)
+        ).items()
     ]
     frame = pd.DataFrame(rows, columns=list(TIES))
     return frame.sort_values(["run_id", "distance", "source_uri"], kind="stable")
+
+
+def _named(mark: object, uri: str, beside: Mapping[str, set[str]]) -> dict[str, int]:
+    """Return the runs of the folder that a configuration names as its output, if it is just one."""
+    found = [each for each in beside if each != "root" and names_folder(mark, each)]
+    return dict.fromkeys(beside[found[0]], len(parents(home(uri)))) if len(found) == 1 else {}
+
+
+def _around(folder: str, beside: Mapping[str, set[str]]) -> dict[str, int]:
+    """Return the one run in whose folder a configuration lies further down."""
+    steps, above = next(
+        ((n, each) for n, each in enumerate(parents(folder)) if each in beside), (0, "")
+    )
+    runs = beside.get(above, set())
+    return dict.fromkeys(runs, steps) if len(runs) == 1 else {}
 
 
 def completed(
@@ -110,7 +127,7 @@ def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[s
             if pd.isna(value):
                 continue
             known = runs.at[row, name]
-            if pd.isna(known) or known in _REFINES.get(name, {}).get(str(value), ()):
+            if pd.isna(known) or known in REFINES.get(name, {}).get(str(value), ()):
                 runs.at[row, name] = value
                 place = origins.place(uri, record)
                 known_origins[name] = origins.Origin(basis_of(source_format, name), place)
@@ -123,8 +140,8 @@ def _complete(runs: pd.DataFrame, row: object, said: pd.DataFrame, names: list[s
 
 
 def _contradicts(name: str, value: object, known: object) -> bool:
-    if name in _REFINES:
-        return value != known and value not in _REFINES[name].get(str(known), ())
+    if name in REFINES:
+        return value != known and value not in REFINES[name].get(str(known), ())
     if name == "base_model":
         # `meta-llama/Llama-2-7b-hf`, and the same in a folder of its own, are one model.
         value, known = (PurePosixPath(str(each)).name for each in (value, known))
@@ -134,23 +151,10 @@ def _contradicts(name: str, value: object, known: object) -> bool:
 def of_no_run() -> Reading:
     """Return the reading of a configuration that completes no run: one record, in quarantine."""
     reason = (
-        "no run lies in the folder of this configuration or below it; put it beside the logs of its "
-        "run, or remove it"
+        "no run lies in the folder of this configuration, below it or around it; put it beside the "
+        "logs of its run, or remove it"
     )
     return unreadable("configuration_of_no_run", reason)
-
-
-def unused(readings: Sequence[Told]) -> Iterator[tuple[str, Reading]]:
-    """Yield uri and reading of configurations beside and below which there is no run."""
-    folders = {
-        above
-        for uri, _, reading in readings
-        if reading.content not in {"configuration", "mapping"} and len(reading.runs)
-        for above in parents(home(uri))
-    }
-    for uri, _, reading in readings:
-        if reading.content == "configuration" and len(reading.runs) and home(uri) not in folders:
-            yield uri, of_no_run()
 
 
 def dated(index: pd.DataFrame) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def runs_of(
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
-    runs, _ = _joined(
+    runs, *_ = _joined(
         readings,
         reference,
         index[["source_uri", "source_record", "run_id", "join_note"]],
@@ -96,7 +96,7 @@ def joined_runs(
 
 def measured_runs(
     readings: Iterable[tuple[str, str | None, Reading]], reference: Reference
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, set[str]]:
     """Return the runs of some files with what the telemetry among these files measured of them.
 
     Parameters
@@ -108,10 +108,14 @@ def measured_runs(
     -------
     runs, report : DataFrame
         Table `runs`, and what became of the telemetry (`telemetry.measured`).
+    unused : set of str
+        Uris of configurations that complete no run.
     """
     told = list(readings)
-    runs, owners = _joined(told, reference)
-    return measurements.measured(runs, _joined_telemetry(told, _mapping(told), owners))
+    runs, owners, ties = _joined(told, reference)
+    telemetry = _joined_telemetry(told, _mapping(told), owners)
+    given = {uri for uri, _, said in told if said.content == "configuration" and len(said.runs)}
+    return *measurements.measured(runs, telemetry), given - set(ties["source_uri"])
 
 
 def _joined(
@@ -120,8 +124,8 @@ def _joined(
     links: Links | None = None,
     landed: Iterable[str] = (),
     ties: pd.DataFrame | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return table `runs`, and the run to which each record went.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return table `runs`, the run of each record, and which configuration completes which run.
 
     Links and ties are what the index knows of all files; without it they are found among these.
     """
@@ -137,8 +141,9 @@ def _joined(
     frames = [frame for configured, frame in told if not configured]
     settings = [frame for configured, frame in told if configured]
     place = ["source_uri", "source_record", "run_id"]
+    no_ties = pd.DataFrame(columns=list(configurations.TIES))
     if not frames:
-        return empty(RUNS), empty(RUNS)[place]
+        return empty(RUNS), empty(RUNS)[place], no_ties
     records = conform(pd.concat(frames, ignore_index=True), RUNS)
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
@@ -150,8 +155,9 @@ def _joined(
         if ties is None:
             ties = configurations.ties(owners[~owners["source_uri"].isin(mappings)], given)
         joined = configurations.completed(joined, given, ties)
+    ties = no_ties if ties is None else ties
     joined["date"], joined["date_rule"] = run_day(joined, reference)
-    return conform(joined.sort_values("run_id"), RUNS), owners
+    return conform(joined.sort_values("run_id"), RUNS), owners, ties
 
 
 def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:

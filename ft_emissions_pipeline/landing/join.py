@@ -8,6 +8,7 @@ filling gaps (`normalize.py`), and assigning runs to days.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import translate
 from typing import TypeAlias
 
@@ -17,14 +18,16 @@ import pandas as pd
 from ft_emissions_pipeline.landing import same_run
 from ft_emissions_pipeline.readers import READERS, basis_of, origins, progress_of, repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
-from ft_emissions_pipeline.readers.shared.run_folders import home
+from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS, RUNS
-from ft_emissions_pipeline.tables.words import BUILT_ON
+from ft_emissions_pipeline.tables.words import REFINES
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
 
 _TOLERANCE = 0.01
 """Relative difference of numbers up to which two logs agree."""
+_ROUNDED = {"epochs": 0.005}
+"""By what figures differ besides, as consoles print them with two digits behind the point."""
 _CLOCKS = pd.Timedelta(minutes=1)
 """Difference of instants up to which two logs agree."""
 _STATE = 0.99
@@ -41,6 +44,20 @@ _FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"),
 """Formats whose files are one run a folder."""
 _IN_ITS_FOLDER = ("wandb_run", "wandb_metrics", "mlflow_run", "mlflow_metrics")
 """Formats that lie in a trainer's folder for no other reason than that it made them."""
+_OF_A_PROJECT = (
+    "console",
+    "wandb_run",
+    "mlflow_run",
+    "codecarbon",
+    "codecarbon_json",
+    "eco2ai",
+    "carbontracker",
+    "zeus",
+    "impact_tracker",
+)
+"""Formats of logs that also lie where a training was begun, above the folder of its trainer."""
+_DIGITS = 1e-6
+"""Relative difference of one figure in several logs, of which one may round it to 7 digits."""
 _OF_SESSIONS = "tensorboard"
 """Format that has a folder for each session of a trainer, all of one run."""
 AMBIGUOUS = "join_ambiguous"
@@ -134,14 +151,16 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
         records = records.assign(mark=pd.Series(np.nan, index=records.index, dtype="str"))
     links["run_id"], of_several = same_run.histories(records, links["run_id"])
     _note(links, AMBIGUOUS, of_several)
-    for find in (_of_one_job, _of_one_folder, _at_one_time):
+    # Trackers of several ranks are one log of the run in whose folder they lie.
+    once, _ = same_run.machines(records, links["run_id"], free)
+    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
+    _note(links, ONCE, once[1])
+    for find in (_of_one_job, _of_one_folder, _of_one_project, _at_one_time):
         names, doubtful = find(records, links["run_id"])
         links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
         _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
-    once, perhaps = same_run.machines(records, links["run_id"], free)
-    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
-    _note(links, ONCE, once[1])
-    _note(links, PERHAPS, {r: others for r, others in perhaps[1].items() if r not in once[0]})
+    _, perhaps = same_run.machines(records, links["run_id"], free)
+    _note(links, PERHAPS, perhaps[1])
     return links
 
 
@@ -211,27 +230,16 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     its time fits, and no other log of that format does: a tracker runs on around the training, at most
     for as long again.
     """
-    folders = records["source_uri"].map({uri: home(uri) for uri in records["source_uri"].unique()})
-    own = records["logged_id"] if "logged_id" in records else records["run_id"]
-    trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
-    if not trained.any():
-        return {}, {}
-    seconds = pd.Series(np.nan, index=records.index)
-    for name in ("active_s", "reserved_s"):
-        seconds = seconds.fillna(records[name]) if name in records else seconds
+    told = _timed(records, run_ids)
     by_hand = set(run_ids[records["source_format"] == run_mapping.FORMAT])
     trainers: dict[str, dict[str, float]] = {}
     others: dict[str, dict[str, dict[str, float]]] = {}
-    for run_id, folder, name, is_trainer, length in zip(
-        run_ids, folders, records["source_format"], trained, seconds, strict=True
-    ):
-        if is_trainer:
-            lengths = trainers.setdefault(folder, {})
-        elif name != run_mapping.FORMAT:
-            lengths = others.setdefault(folder, {}).setdefault(name, {})
+    for each in told:
+        if each.is_trainer:
+            lengths = trainers.setdefault(each.folder, {})
         else:
-            continue
-        lengths[run_id] = np.fmax(lengths.get(run_id, np.nan), length)
+            lengths = others.setdefault(each.folder, {}).setdefault(each.source_format, {})
+        lengths[each.run_id] = np.fmax(lengths.get(each.run_id, np.nan), each.seconds)
     names: dict[str, str] = {}
     doubtful: dict[str, set[str]] = {}
     for folder, of_trainer in sorted(trainers.items()):
@@ -250,6 +258,89 @@ def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
                 elif run_id not in by_hand:
                     names[run_id] = other
     return names, doubtful
+
+
+def _of_one_project(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
+    """Give a trainer's run what was logged elsewhere in its project.
+
+    Of a project whose folder holds one trainer's run it is what was logged in that folder, if its
+    time fits. Anywhere else a log tells just the trainer's own time, to its last digit.
+    """
+    told = _timed(records, run_ids)
+    below: dict[str, dict[str, _Timed]] = {}
+    for each in told:
+        for above in parents(each.folder) if each.is_trainer else ():
+            known = below.setdefault(above, {}).setdefault(each.run_id, each)
+            below[above][each.run_id] = each if np.isnan(known.seconds) else known
+    settled = {each.run_id for each in told if each.is_trainer}
+    logged = {(each.run_id, each.source_format) for each in told}
+    settled |= set(run_ids[records["source_format"] == run_mapping.FORMAT])
+    found: dict[tuple[str, str], dict[str, bool]] = {}
+    for log in told:
+        if log.run_id in settled or log.source_format not in _OF_A_PROJECT:
+            continue
+        folder = next((above for above in parents(log.folder) if above in below), "")
+        near = list(below.get(folder, {}).values())
+        same = [each for each in near if each.of_just_the_time(log)]
+        alone = [
+            each
+            for each in near
+            if len(near) == 1
+            and log.folder == folder != each.folder
+            and (each.run_id, log.source_format) not in logged
+            and each.fits(log)
+        ]
+        for each in same if len(same) == 1 else alone:
+            found.setdefault((each.run_id, log.source_format), {})[log.run_id] = bool(same)
+    names: dict[str, str] = {}
+    for (run_id, _), logs in found.items():
+        sure = [log for log, same in logs.items() if same]
+        names |= dict.fromkeys(sure or (logs if len(logs) == 1 else ()), run_id)
+    return names, {}
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """How long a record of a run says it took."""
+
+    run_id: str
+    folder: str
+    source_format: str
+    is_trainer: bool
+    seconds: float
+    steps: float
+
+    def of_just_the_time(self, log: _Timed) -> bool:
+        """Say whether a log repeats this figure, which by chance no other run has."""
+        broken = log.seconds % 1 > 0
+        return broken and abs(log.seconds - self.seconds) < _DIGITS * self.seconds
+
+    def fits(self, log: _Timed) -> bool:
+        """Say whether a log around this run may be of it; without a time by its steps."""
+        if np.isnan(self.seconds):
+            return log.steps == self.steps
+        return bool(_fitting({log.run_id: log.seconds}, self.seconds, log.source_format))
+
+
+def _timed(records: pd.DataFrame, run_ids: pd.Series) -> list[_Timed]:
+    """Return the records of runs but those of runs.yaml; none if there is no trainer among them."""
+    folders = records["source_uri"].map({uri: home(uri) for uri in records["source_uri"].unique()})
+    own = records["logged_id"] if "logged_id" in records else records["run_id"]
+    trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
+    if not trained.any():
+        return []
+    missing = pd.Series(np.nan, index=records.index)
+    seconds = records.get("active_s", missing).fillna(records.get("reserved_s", missing))
+    columns = (
+        run_ids,
+        folders,
+        records["source_format"],
+        trained,
+        seconds,
+        records.get("steps", missing),
+    )
+    rows = zip(*columns, strict=True)
+    return [_Timed(*row) for row in rows if row[2] != run_mapping.FORMAT]
 
 
 def _fitting(lengths: Mapping[str, float], whole: float, name: str) -> list[str]:
@@ -397,6 +488,8 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
             at=values.index,
         )
         ranked = _longest_first(ranked, field).sort_values(["rank", "turn"], kind="stable")
+        if field in REFINES:
+            ranked = _finest_first(ranked, field)
         best = ranked.drop_duplicates("run_id").set_index("run_id")
         runs[field] = best[field].reindex(runs.index)
         for run_id, n, place in zip(best.index, best["rank"], places[best["at"]], strict=True):
@@ -415,6 +508,17 @@ def _joined(several: pd.DataFrame) -> pd.DataFrame:
     runs["origins"] = [origins.to_json(known[run_id]) for run_id in runs.index]
     runs["origins"] = runs["origins"].astype("str")
     return runs.reset_index().assign(logged_id=np.nan)
+
+
+def _finest_first(ranked: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Put what only makes a run's best value more precise before it, the most precise first."""
+    finer = REFINES[field]
+    best = ranked["run_id"].map(ranked.drop_duplicates("run_id").set_index("run_id")[field])
+    depth = [
+        len(finer.get(value, ())) * (coarse in finer.get(value, ()))
+        for value, coarse in zip(ranked[field], best, strict=True)
+    ]
+    return ranked.iloc[np.argsort(-np.array(depth), kind="stable")]
 
 
 def _whole(used: pd.DataFrame) -> set[str]:
@@ -480,10 +584,11 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
 
 def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
     """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
-    if values.name == "software":
+    if values.name in REFINES:
+        finer = REFINES[values.name]
         return np.array(
             [
-                value != best and value not in BUILT_ON.get(best, ())
+                value != best and value not in finer.get(best, ())
                 for value, best in zip(values, chosen, strict=True)
             ],
             dtype=bool,
@@ -492,7 +597,7 @@ def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
     if kind == "float":
         apart = (values - chosen).abs() > _TOLERANCE * pd.concat(
             [values, chosen], axis=1
-        ).abs().max(axis=1)
+        ).abs().max(axis=1) + _ROUNDED.get(str(values.name), 0.0)
     elif kind == "timestamp":
         apart = (values - chosen).abs() > _CLOCKS
     else:

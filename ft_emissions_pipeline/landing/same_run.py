@@ -9,8 +9,9 @@ one begins as the other does. Several runs that were written into one folder beg
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -19,7 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, run_folder
 
-HISTORY, MACHINE = "history", "machine"
+HISTORY, MACHINE, RESULTS = "history", "machine", "results"
 """First words of marks."""
 _AT_ONCE_S = 60.0
 """Start and end of trackers of one job lie closer together than this."""
@@ -84,7 +85,12 @@ def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dic
             for name, part in zip(names, parts, strict=True):
                 found[part] = name
             others = records.index[(run_ids == run_id).to_numpy() & ~marked]
-            if run_id not in names and len(others):
+            planned = {name: states[part[0]].last for name, part in zip(names, parts, strict=True)}
+            for n in others:
+                fitting = _of_as_many_steps(records.at[n, "mark"], planned)
+                if len(fitting) == 1:
+                    found[n] = fitting[0]
+            if run_id not in names and (found[others] == run_id).any():
                 doubtful[run_id] = set(names)
     furthest: dict[str, _State] = {}
     named = found.to_dict()
@@ -94,6 +100,15 @@ def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dic
             furthest[name] = state
     renamed = _folders_of_one_run(furthest)
     return (found.replace(renamed) if renamed else found), doubtful
+
+
+def _of_as_many_steps(mark: object, planned: Mapping[str, str]) -> list[str]:
+    """Return the runs that planned as many steps as results tell, which name no run themselves."""
+    told = re.fullmatch(rf"{RESULTS} (\S+) (\S+)", str(mark))
+    if told is None:
+        return []
+    steps, open_by = map(float, told.groups())
+    return [name for name, last in planned.items() if abs(float(last) - steps) <= open_by]
 
 
 def _state(uri: str, mark: str) -> _State:

@@ -191,8 +191,8 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     reading : Reading
         What the file said. Bad content never raises: it is a row of quarantine.
     content_hash : str
-        SHA-256 of the file's bytes; of a file that cannot be read whole, of reason, size and time
-        of change instead.
+        SHA-256 of the file's bytes; of a file that tells nothing, of its beginning and size; of one
+        that cannot be read whole, of reason, size and time of change.
     source_format : str or None
         `FORMAT` of the reader that recognised the file, or the kind of a file that tells nothing of
         a run (`known_files`); None if neither is known.
@@ -211,6 +211,9 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     only = [data]
     del data
     reading, source_format = _read(only, uri, settings)
+    if reading.content == "other" and head:
+        # Known again by its beginning, as `content_hash` looks at it.
+        content_hash = _hash_of_head(head, size)
     return reading, content_hash, source_format
 
 
@@ -248,7 +251,10 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
     except _BAD_CONTENT as error:
         msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
         reading = unreadable("reader_failed", msg, start)
-    return reading, None if reader is None else reader.FORMAT
+    if reading.content == "other":
+        # Its reader looked further than the beginning, and there was nothing.
+        kind = known_files.kind_otherwise(uri, start.encode())
+    return reading, kind or (None if reader is None else reader.FORMAT)
 
 
 def basis_of(source_format: str, field: str) -> str:

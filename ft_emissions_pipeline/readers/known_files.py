@@ -44,15 +44,36 @@ _NAMED = {
     ),
     "weights": re.compile(r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
     "settings of generation": re.compile(r"^generation_config\.json$"),
+    "readings of other devices": re.compile(
+        r"^(?:cpu_utilization|system_memory_usage|disk_(?:usage|available)|gpu_\d+_memory_usage"
+        r"|network_(?:receive|transmit))_(?:percentage|megabytes)$"
+    ),
 }  # fmt: skip
 """Kind -> names of files that no reader need be asked about."""
 _DOCUMENTS = {
     "source code": re.compile(r"^(?:dockerfile|makefile|requirements[\w.-]*\.txt|conda[\w.-]*\.ya?ml|environment\.ya?ml|wandb-summary\.schema)$"),
+    "environments": re.compile(r"^(?:mlmodel|python_env\.yaml|python_model\.yaml)$"),
     "readmes and licences": re.compile(r"^(?:readme|licen[cs]e|notice|copying|changelog|contributing|authors|citation|code_of_conduct)(?:[._-][\w.-]*)?$"),
     "readings of a tracker's power tool": re.compile(r"^(?:powermetrics_log\.txt|intel_power_gadget_log\.csv)$"),
 }  # fmt: skip
 _WHOLE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"\s*:\s*(-?\d+(?:\.\d+)?|[^\s\d-])')
 _TOKENIZER = (b'"added_tokens"', b'"pre_tokenizer"', b'"post_processor"', b'"normalizer"', b'"decoder"', b'"model_max_length"')  # fmt: skip
+_DATA_SET = re.compile(rb'"_fingerprint"|"_data_files"|"features":\s*\{|"download_checksums"')
+_EXAMPLE = re.compile(
+    rb'\A\s*\[?\s*\{\s*"(?:messages|conversations?|prompt|instruction|input|text|question|chosen'
+    rb'|contents)"\s*:'
+)
+_STEPS = re.compile(rb"\A(?:step|epoch),(?:train_|training_|valid_|eval_)?(?:loss|accuracy)")
+_LOGGED = re.compile(
+    rb"^\S{0,30}\s?(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\{\"time\":\""
+    rb"|(?:DEBUG|INFO|WARNING|ERROR):|\[\d{4}-)",
+    re.MULTILINE,
+)
+_TELLING = re.compile(
+    rb"(?i)kwh|\bwatt|joule|energy|emission|co2|runtime|elapsed|tokens?[_ /]|tokens_per|iteration"
+    rb"|\bstep\b|epoch|loss"
+)
+_TIMED = re.compile(rb"(?i)time|tokens|second|energy|power|kwh|watt")
 _OF_EVALUATION = re.compile(r"^(?:eval|test|predict|validation)\w*_results\.json$")
 
 
@@ -121,10 +142,36 @@ def _tokenizer(name: str, head: bytes) -> str | None:
     return None
 
 
+def _data_set(name: str, head: bytes) -> str | None:
+    """Tell a data set by its examples, and what the `datasets` library lays beside one."""
+    described = name in {"dataset_info.json", "state.json", "dataset_dict.json"}
+    examples = name.endswith((".jsonl", ".json")) and _EXAMPLE.match(head)
+    return "data sets" if examples or (described and _DATA_SET.search(head)) else None
+
+
+def _course(name: str, head: bytes) -> str | None:
+    """Tell a table of losses by its header: neither time nor tokens stand in it."""
+    known = name.endswith(".csv") and _STEPS.match(head) and not _TIMED.search(head.split(b"\n")[0])
+    return "courses of losses" if known else None
+
+
+def _chatter(name: str, head: bytes) -> str | None:
+    """Tell the log of a program that names nothing of a training in its lines."""
+    if b"\0" in head or not name.endswith((".log", ".out", ".err", ".txt")):
+        return None
+    told = _TELLING.search(head)
+    return "logs of programs" if _LOGGED.search(head) and not told else None
+
+
+def _registered(name: str, head: bytes) -> str | None:
+    registered = name == "meta.yaml" and b"last_updated_timestamp:" in head
+    return "models of a registry" if registered else None
+
+
 def _evaluation(name: str, head: bytes) -> str | None:
     trained = b'"train_runtime"' in head or b'"log_history"' in head
     return "results of evaluation" if _OF_EVALUATION.match(name) and not trained else None
 
 
 _SURE: tuple[_Finder, ...] = (_binary, _pointer, _called, _tokenizer)
-_AT_LAST: tuple[_Finder, ...] = (_text, _evaluation)
+_AT_LAST: tuple[_Finder, ...] = (_text, _evaluation, _data_set, _course, _chatter, _registered)

@@ -225,9 +225,7 @@ def _column_of(values: list[object], column: Column) -> object:
     if column.kind == "float":
         return np.array(values, dtype="float64")
     if column.kind == "string":
-        texts = [
-            value if value is None or isinstance(value, str) else str(value) for value in values
-        ]
+        texts = [None if value is None else str(value) or None for value in values]
         return text_array(pa.array(texts, pa.large_string()))
     return conform(
         pd.DataFrame({column.name: pd.Series(values, dtype="object")}),

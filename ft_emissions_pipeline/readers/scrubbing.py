@@ -63,7 +63,8 @@ _SECRETS = (
 `_HINT` must occur in whatever one of them matches."""
 
 _HINT = (
-    r"@|://|arn:aws|sk-|hf_|gh[opusr]_|github_pat_|glpat-|xox|AKIA|ASIA|AROA|AIDA|AIza|eyJ"
+    r"@|://|arn:aws|sk-|(?:hf|gh[opusr])_[A-Za-z0-9]{16}|github_pat_|glpat-|xox|AKIA|ASIA|AROA|AIDA"
+    r"|AIza|eyJ"
     r"|projects/|accounts/|ft:|org-|user-|dkr|_name"
     r"|(?i:bearer|passw|secret|key|token|subscriptions/|_?id\W|address|entity|createdby|created_by|signed)"
 )

@@ -92,11 +92,13 @@ def _checked(
     if frame.empty:
         return frame, []
     accepted, found = rows.split(frame, table, ignore)
+    late, code = _in_future(accepted, latest)
+    if found.empty and not late.any():
+        return frame, []
     refused = [
         (row.source_record, row.reason_code, row.reason, _raw(frame.loc[row.Index]))
         for row in found.itertuples()
     ]
-    late, code = _in_future(accepted, latest)
     if not late.any():
         return accepted.reset_index(drop=True), refused
     for _, row in accepted[late].iterrows():

@@ -162,6 +162,7 @@ LANDING_INDEX = Table(
         instant("ended_at", "When the run ended."),
         number("reserved_s", "s", "Time for which the hardware was reserved."),
         number("active_s", "s", "Time in which the hardware computed."),
+        number("steps", "", "Optimiser steps that were made."),
         text("mark", "By what the reader tells records of one run or one machine, in its own words."),
         Column("date", "date", "UTC day of the joined run, of the usage or of the telemetry.", unit="UTC day"),
         Column("records", "integer", "Records read from the whole file.", required=True, minimum=0),

@@ -24,6 +24,9 @@ CODES: dict[str, str] = {
 }
 """Reason code -> explanation, for every problem that `split` can find."""
 
+_FEW = 100
+"""Cells up to which plain Python is faster than pandas."""
+
 Check = tuple[np.ndarray, str, Callable[[int], str]]
 """Rows that break it, reason code, and the reason for one of those rows by its position."""
 
@@ -107,7 +110,9 @@ def _checks(frame: pd.DataFrame, table: Table, ignore: Collection[str]) -> Itera
     present = [c for c in table.columns if c.name in frame and c.name not in ignore]
     fitting = _fitting_numbers(frame, present)
     for column in present:
-        if column.name not in fitting:
+        # Of a text that may be anything nothing is asked.
+        asked = column.required or column.allowed or column.kind not in {"string", "boolean"}
+        if asked and column.name not in fitting:
             yield from _column_checks(frame[column.name], column)
     for rule in table.row_rules:
         if rule.code not in ignore:
@@ -203,8 +208,12 @@ def _column_checks(values: pd.Series, column: Column) -> Iterator[Check]:
             ),
         )
     elif column.allowed:
+        # Of few cells a set is made ten times faster than pandas looks into them.
+        few = len(values) < _FEW and set(values.array[given]) <= set(column.allowed)
         yield (
-            given & ~values.isin(column.allowed).to_numpy(),
+            np.zeros(len(values), dtype=bool)
+            if few
+            else given & ~values.isin(column.allowed).to_numpy(),
             "not_allowed",
             lambda i: f"{column.name} is {values.iloc[i]!r}, {must_be(column)}; correct it",
         )

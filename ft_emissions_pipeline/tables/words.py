@@ -200,6 +200,9 @@ KINDS_OF = {
 }
 """Method -> methods of which it is a kind, or which it uses."""
 
+REFINES = {"software": BUILT_ON, "method": KINDS_OF}
+"""Field -> value -> values that it only makes more precise."""
+
 
 def values(words: type[StrEnum]) -> tuple[str, ...]:
     """Return the words of a vocabulary as plain text, in their order."""

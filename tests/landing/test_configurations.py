@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from ft_emissions_pipeline import api
 from ft_emissions_pipeline.landing import configurations, days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings
@@ -112,7 +113,11 @@ def test_ties_count_folders_and_a_run_beside_a_configuration_keeps_it_from_those
         }
     )
     given = pd.DataFrame(
-        {"source_uri": ["x/config.json", "x/b/config.json", "config.json"], "source_record": "1"}
+        {
+            "source_uri": ["x/config.json", "x/b/config.json", "config.json"],
+            "source_record": "1",
+            "mark": None,
+        }
     )
     found = configurations.ties(records, given)
     assert found[["run_id", "source_uri", "distance"]].to_numpy().tolist() == [
@@ -123,3 +128,49 @@ def test_ties_count_folders_and_a_run_beside_a_configuration_keeps_it_from_those
         ["c", "config.json", 3],
         ["y", "config.json", 1],
     ]
+
+
+def test_a_configuration_goes_where_it_says_that_its_output_goes(tmp_path):
+    axolotl = "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\noutput_dir: {}\n"
+    files = {
+        "small.yml": axolotl.format("Qwen/Qwen2.5-0.5B", 8, "./outputs/small"),
+        "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64, "/home/someone/project/outputs/large"),
+        "outputs/small/trainer_state.json": STATE, "outputs/large/trainer_state.json": STATE,
+    }  # fmt: skip
+    for uri, text in files.items():
+        (tmp_path / uri).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / uri).write_text(text)
+    runs, quarantine = api.read_runs(tmp_path)
+    assert quarantine.empty
+    assert runs.set_index("run_id")["lora_rank"].to_dict() == {
+        "outputs/large": 64,
+        "outputs/small": 8,
+    }
+    assert not runs["repairs"].str.contains("conflict", na=False).any()
+    index = landing.scan(tmp_path, load(), SETTINGS, empty(LANDING_INDEX))
+    assert "someone" not in index.to_csv()
+    daily = days.runs_of(
+        tmp_path, index, index["date"].min(), index["date"].max(), load(), SETTINGS
+    )
+    assert daily["lora_rank"].tolist() == runs["lora_rank"].tolist()
+
+
+def test_an_adapter_saved_further_down_is_of_the_one_run_around_it(tmp_path):
+    for uri, text in {
+        "out/trainer_state.json": STATE,
+        "out/lora_model/adapter_config.json": ADAPTER,
+    }.items():
+        (tmp_path / uri).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / uri).write_text(text)
+    runs, quarantine = api.read_runs(tmp_path)
+    assert quarantine.empty
+    assert runs["lora_rank"].tolist() == [8]
+
+
+def test_a_configuration_that_leaves_all_to_the_tool_tells_nothing(tmp_path):
+    (tmp_path / "ds.json").write_text(
+        '{"train_batch_size": "auto", "zero_optimization": {"stage": 2}}'
+    )
+    logs = api.read_logs(tmp_path)
+    assert logs.quarantine.empty
+    assert logs.files["content"].tolist() == ["other"]

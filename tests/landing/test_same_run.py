@@ -104,6 +104,34 @@ def test_results_beside_several_runs_say_that_they_may_be_of_any(runs_in):
     assert "join_ambiguous:out/checkpoint-200,out/checkpoint-300" in runs.loc["out", "repairs"]
 
 
+def results(steps, seconds):
+    """Return the results of a run: their rates have three digits behind the point."""
+    return {"train_runtime": seconds, "train_loss": 1.0, "epoch": 3.0, "total_flos": 1e15,
+            "train_steps_per_second": round(steps / seconds, 3)}  # fmt: skip
+
+
+def test_results_beside_several_runs_are_of_the_one_that_planned_as_many_steps(runs_in):
+    made = {500: (872, 2.0), 1000: (1743, 3.0), 7500: (7843, 5.0)}
+    files = {
+        f"out/checkpoint-{step}/trainer_state.json": state(step, planned, loss=loss, every=4)
+        for step, (planned, loss) in made.items()
+    }
+    runs = runs_in({**files, "out/all_results.json": results(1743, 3300.0)})
+    timed = runs["active_s"].dropna()
+    assert timed.to_dict() == {"out/checkpoint-1000": 3300}
+    assert len(runs) == 3
+    assert not runs["repairs"].str.contains("join_ambiguous", na=False).any()
+
+
+def test_results_of_a_number_of_steps_that_no_run_planned_may_be_of_any(runs_in):
+    files = {
+        f"out/checkpoint-{step}/trainer_state.json": state(step, planned, loss=loss, every=4)
+        for step, (planned, loss) in {500: (872, 2.0), 1000: (1743, 3.0)}.items()
+    }
+    runs = runs_in({**files, "out/train_results.json": results(1300, 3300.0)})
+    assert "join_ambiguous:" in runs.loc["out", "repairs"]
+
+
 def test_a_run_that_was_prolonged_is_one(runs_in):
     # The same history, planned for more steps: only its learning rate shows that it went on.
     longer = state(800, 800)

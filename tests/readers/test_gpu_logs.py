@@ -180,3 +180,22 @@ def test_a_header_alone_is_no_slip_of_the_reader(read):
     reading = read("log.csv", "timestamp,gpu_index,power_w\n")
     assert len(reading.telemetry) == 0
     assert "reader_failed" not in set(reading.quarantine["reason_code"])
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("timestamp,device,Average Graphics Package Power (W)", "{t},card0,360"),
+        ("timestamp,device,Current Socket Graphics Package Power (W)", "{t},card0,360"),
+        ("unix_time,device_name,power_usage", "{t},Tesla T4,360"),
+    ],
+)
+def test_cards_of_rocm_smi_and_of_nvml_are_gpus(energy, header, row):
+    content = lines(header, *(row.format(t=at(second)) for second in range(101)))
+    # 360 W for 100 s.
+    assert energy("p.csv", content) == {("gpu", "0"): pytest.approx(0.01)}
+
+
+def test_what_a_processors_package_draws_is_not_read_at_the_plug(refusal):
+    content = lines("time,package power (W)", *(f"{at(second)},80" for second in range(5)))
+    assert refusal("cpu.csv", content)[0] == "unrecognised"

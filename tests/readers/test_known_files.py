@@ -46,6 +46,14 @@ TOKENIZER = {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_toke
         ("LICENSE", b"MIT License\n", "readmes and licences"),
         ("powermetrics_log.txt", b"*** Sampled system activity ***\n", "readings of a tracker's power tool"),
         ("eval_results.json", b'{"eval_loss": 0.4, "eval_runtime": 3.0}', "results of evaluation"),
+        ("last_run_prepared/state.json", b'{"_data_files": [], "_fingerprint": "a"}', "data sets"),
+        ("train.jsonl", b'{"messages": [{"role": "user", "content": "a"}]}\n', "data sets"),
+        ("step_metrics.csv", b"step,train_loss,train_accuracy\n1,1.9,0.5\n", "courses of losses"),
+        ("rank_3.log", b"[2026-03-02 10:00:03,120] [INFO] [comm.py:652] cdb=None\n", "logs of programs"),
+        ("debug-internal.log", b'{"time":"2026-03-02T09:59:30.4Z","level":"INFO","msg":"stream: closed"}\n', "logs of programs"),
+        ("MLmodel", b"flavors:\n  transformers:\n    code: null\n", "environments"),
+        ("cpu_utilization_percentage", b"1772445600000 5.0 0\n", "readings of other devices"),
+        ("analysis.ipynb", b'{"cells": [{"cell_type": "code", "outputs": []}], "nbformat": 4}', "source code"),
         ("adapter_model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointers to large files"),
     ],
 )  # fmt: skip
@@ -131,9 +139,11 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
     (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}" + bytes(10))
     (folder / "trainer_state.json").write_text((CASES / "hf_folder/trainer_state.json").read_text())
     (folder / "strange.xyz").write_text("what\n")
+    (folder / "train.py").write_text("import torch\n")
     first = index.scan(tmp_path, load(), NOW, empty(LANDING_INDEX))
     assert first.set_index("source_uri")["content"].to_dict() == {
-        "out/model.safetensors": "other", "out/strange.xyz": "unreadable", "out/trainer_state.json": "runs"
+        "out/model.safetensors": "other", "out/strange.xyz": "unreadable",
+        "out/train.py": "other", "out/trainer_state.json": "runs",
     }  # fmt: skip
     monkeypatch.setattr(index, "read_file", None)
     again = index.scan(tmp_path, load(), NOW, first)
@@ -143,3 +153,12 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
     assert np.all(
         again["records"] == again["merged"] + again["quarantined"] + again["run_id"].notna()
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["2026-03-02 10:00:03 INFO total energy 1.2 kWh", "INFO: 500 tokens/s", "[2026-03-02 10:00:03] step 5"],
+)  # fmt: skip
+def test_a_log_that_names_energy_tokens_or_steps_is_not_left_in_silence(line):
+    reading, kind = read_bytes(line.encode(), "out/own.log", NOW)
+    assert (kind, reading.quarantine["reason_code"].tolist()) == (None, ["unrecognised"])

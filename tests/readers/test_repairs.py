@@ -31,7 +31,7 @@ def test_what_readers_note_is_declared(all_seeds):
         readings.append((uri, source_format, reading))
         for frame in (reading.runs, reading.usage, reading.telemetry):
             found |= words_of(frame)
-    runs, _ = days.measured_runs(readings, load())
+    runs, *_ = days.measured_runs(readings, load())
     found |= words_of(runs) | words_of(api.read_runs(EXAMPLES)[0])
     assert len(found) > 10
     assert found <= set(REPAIRS)

@@ -47,4 +47,4 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     if not given.get("adapter") and "method" not in fields:
         # Without an adapter axolotl trains all weights.
         fields["method"] = "full"
-    return reading_of_settings({**fields, "software": "axolotl"}, uri)
+    return reading_of_settings({**fields, "software": "axolotl"}, uri, given.get("output_dir"))

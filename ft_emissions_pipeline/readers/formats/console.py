@@ -3,7 +3,10 @@
 Read are times, tokens, steps and batches, and CodeCarbon's energy; all else in a console is passed over. Lines as written by
 - transformers' Trainer: a dictionary a log (`{'loss': …, 'epoch': …}`, at the end `train_runtime`), its `***** Running
   training *****` and `***** train metrics *****` (`trainer.py`, `trainer_pt_utils.py`); axolotl's `tokens/total` among them;
-- Unsloth's banner (`Num examples = …| Num Epochs = …`, its `trainer` patch);
+- Unsloth's banners (`GPU: Tesla T4. … Max memory: …`, `Num GPUs used = 1`, `Num examples = …`, its
+  `models/llama.py`, `models/vision.py`), and the bar of transformers' `utils/notebook.py`
+  (`[60/60 07:39, Epoch 0/1]`) in what a notebook's cells printed; a notebook that printed nothing of
+  a training tells nothing;
 - CodeCarbon (`[codecarbon INFO @ 15:44:49] … kWh`, its `emissions_tracker.py`): cumulative, by the clock of a day;
 - Megatron-LM (` iteration 10/ 100 | consumed samples: … | elapsed time per iteration (ms): …`, its `training.py`) and NeMo
   (`Training epoch 0, iteration 9/99 | … train_step_timing in s: …`);
@@ -30,18 +33,22 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Settings,
     instant,
+    of_no_use,
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.shared.energy_parts import PARTS, TOTAL
 from ft_emissions_pipeline.readers.shared.run_folders import wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive
-from ft_emissions_pipeline.tables.words import Basis, Content
+from ft_emissions_pipeline.tables.words import BUILT_ON, Basis, Content
 
 FORMAT = "console"
-LOG = "console of a training: Hugging Face Trainer, axolotl, Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
+LOG = (
+    "console of a training, or what the cells of a notebook printed: Hugging Face Trainer, axolotl, "
+    "Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
+)
 TELLS = "time, tokens, steps and batches as printed; energy by CodeCarbon's lines"
-LACKS = "place, hardware but for CodeCarbon's, usage; date, mostly"
+LACKS = "place, hardware but for CodeCarbon's and Unsloth's, usage; date, mostly"
 CONTENT: Content = "runs"
 PROGRESS = "steps"
 BASIS = {
@@ -49,7 +56,7 @@ BASIS = {
     "reserved_s": Basis.PREDICTED,
     "train_flop": Basis.PREDICTED,
     "ram_energy_kwh": Basis.PREDICTED,
-    "software": Basis.DISCLOSED,
+    **dict.fromkeys(("software", "gpu_model", "gpu_count", "world_size"), Basis.DISCLOSED),
 }
 
 _OTHERS = (
@@ -63,7 +70,6 @@ _OTHERS = (
     ".yaml",
     ".yml",
     ".prom",
-    ".ipynb",
     ".py",
     ".sh",
 )
@@ -71,7 +77,9 @@ _MARKS = re.compile(
     rb"\{'(?:loss|train_runtime|eval_loss|grad_norm|train_loss)':|\[codecarbon \w+ @|:::MLLOG \{"
     rb"|iteration\s+\d+/\s*\d+ \|.{0,200}elapsed time per iteration|Training epoch \d+, iteration \d+/\d+ \|"
     rb"|step:\s*\d+\s.{0,300}\btps:|\bStep \d+ \| loss:|\*{5} (?:Running training|train metrics) \*{5}"
+    rb"|\d+\|\d+\|Loss: [\d.]+:\s+\d+%\|"
 )
+_NOTEBOOK = ".ipynb"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FOLD = re.compile(r"\{'[^{}]{1,4000}\}")
 _PAIR = re.compile(r"'([\w/ ().-]{1,80})':\s*'?([^,'}]{1,60})")
@@ -86,9 +94,16 @@ _KWH = {
 _BANNER = {
     "samples": rf"Num examples\s*=\s*{_NUMBER}",
     "micro_batch_size": rf"(?:Instantaneous batch size per device|Batch size per device)\s*=\s*{_NUMBER}",
-    "gradient_accumulation": rf"Gradient Accumulation steps\s*=\s*{_NUMBER}",
+    "gradient_accumulation": rf"Gradient [Aa]ccumulation steps\s*=\s*{_NUMBER}",
     "steps": rf"(?:Total optimization steps|Total steps)\s*=\s*{_NUMBER}",
+    "gpu_count": rf"finetuning \| Num GPUs(?: used)? = {_NUMBER}",
+    "world_size": rf"Data Parallel GPUs = {_NUMBER}",
 }
+_UNSLOTH = re.compile(r"Unsloth \d{4}\.|==\(\(====\)\)==")
+_GPU = re.compile(
+    r"(?:\bGPU:? =? ?|/\|\s+)([A-Z][\w ./()-]{2,60}?)\. (?:Num GPUs = \d+\. )?Max memory[ :=]"
+)
+_NOTEBOOK_BAR = re.compile(r"\[\s*(\d{1,9})/\1 (?:(\d{1,5}):)?(\d{1,2}):(\d{2}), Epoch ")
 _METRICS = re.compile(r"\*{5} train metrics \*{5}\n((?:[ \t]+\w+\s*=[^\n]*\n?)+)")
 _ITERATION = re.compile(
     r"iteration\s+(\d{1,12})/\s*\d+ \|(?=.*?elapsed time per iteration \(ms\):\s*(\d{1,12}(?:\.\d+)?))(?:.*?consumed samples:\s*(\d+))?(?:.*?consumed tokens:\s*(\d+))?"
@@ -98,27 +113,47 @@ _NEMO = re.compile(
 )
 _TITAN = re.compile(r"global batch size (\d{1,9}), sequence length (\d{1,9}), total steps (\d+)")
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})")
-_BAR = re.compile(r"\[(?:(\d{1,5}):)?(\d{1,2}):(\d{2})<")
+_BAR = re.compile(r"\b(\d{1,6})\|\d{1,12}\|Loss: [^\n]{1,200}?\[(?:(\d{1,5}):)?(\d{1,2}):(\d{2})<")
 
 Fields = dict[str, object]
 
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether lines of a trainer or tracker stand in a text that is nothing else by its name."""
+    if name.endswith(_NOTEBOOK):
+        # What its cells printed stands anywhere.
+        return b'"cells"' in head or b'"nbformat"' in head
     return not name.endswith(_OTHERS) and _MARKS.search(head) is not None
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the console of one run."""
     text = _ANSI.sub("", text_of(data))
+    if uri.casefold().endswith(_NOTEBOOK):
+        text = _printed(text)
+        if not (_MARKS.search(text.encode()) or _NOTEBOOK_BAR.search(text)):
+            return of_no_use()
     fields: Fields = {}
     words: list[str] = []
-    for part in (_trainer, _banner, _codecarbon, _megatron, _titan, _torchtune, _mlperf):
+    for part in (_trainer, _banner, _bar, _codecarbon, _megatron, _titan, _torchtune, _mlperf):
         found, noted = part(text, settings.timezone)
         if found:
-            fields = {**found, **fields}
+            software = str(found.get("software"))
+            refined = (
+                {"software": software}
+                if fields.get("software") in BUILT_ON.get(software, ())
+                else {}
+            )
+            fields = {**found, **fields, **refined}
             words += noted
-    if not fields.keys() - {"software", "samples", "epochs"}:
+    if not fields.keys() - {
+        "software",
+        "samples",
+        "epochs",
+        "gpu_model",
+        "gpu_count",
+        "world_size",
+    }:
         msg = (
             "holds lines of a training, but neither its end (train_runtime), a time, tokens nor energy; "
             "land it when the training is over"
@@ -133,6 +168,29 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         "source_record": "1",
     }
     return reading_of_runs([row], [])
+
+
+def _printed(text: str) -> str:
+    """Return what the cells of a notebook printed; nothing of one that is broken."""
+    try:
+        cells = json.loads(text).get("cells", [])
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        shown = [
+            part for each in outputs for part in (each.get("text"), *each.get("data", {}).values())
+        ]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return ""
+    return "\n".join("".join(part) if isinstance(part, list) else str(part or "") for part in shown)
+
+
+def _bar(text: str, _: str) -> tuple[Fields, list[str]]:
+    """Return time and steps by the bar that a notebook shows once a training is over."""
+    bars = [[int(each or 0) for each in found] for found in _NOTEBOOK_BAR.findall(text)]
+    seconds = float(sum((hours * 60 + minutes) * 60 + s for _, hours, minutes, s in bars))
+    if not seconds or "train_runtime" in text:
+        return {}, []
+    fields: Fields = {"active_s": seconds, "reserved_s": seconds, "software": "hf_trainer"}
+    return {**fields, "steps": float(sum(steps for steps, *_ in bars))}, []
 
 
 def _trainer(text: str, _: str) -> tuple[Fields, list[str]]:
@@ -177,7 +235,10 @@ def _banner(text: str, _: str) -> tuple[Fields, list[str]]:
     finished = "train_runtime" in text
     if not finished:
         fields.pop("steps", None)
-    if fields and re.search(r"Unsloth \d{4}\.|==\(\(====\)\)==", text):
+    named = _GPU.search(text)
+    if named:
+        fields["gpu_model"] = named[1]
+    if fields and _UNSLOTH.search(text):
         fields["software"] = "unsloth"
     return fields, []
 
@@ -293,14 +354,18 @@ def _span(text: str, timezone: str, form: str) -> Fields:
 
 
 def _torchtune(text: str, _: str) -> tuple[Fields, list[str]]:
-    steps = [int(step) for step in re.findall(r"\bStep (\d{1,12}) \| loss:", text)]
+    told = re.findall(r"\bStep (\d{1,12}) \| loss:|\d\|(\d{1,12})\|Loss: [\d.]+:", text)
+    steps = [int(line or bar) for line, bar in told]
     if not steps:
         return {}, []
     fields: Fields = {"software": "torchtune", "steps": float(max(steps))}
-    bars = [float(int(h or 0) * 3600 + int(m) * 60 + int(s)) for h, m, s in _BAR.findall(text)]
-    if seconds := _grown(bars):
-        # A bar an epoch, each from 0 on.
-        fields["active_s"] = fields["reserved_s"] = seconds
+    # A bar an epoch, each from 0 on.
+    longest: dict[str, float] = {}
+    for epoch, h, m, s in _BAR.findall(text):
+        seconds = float(int(h or 0) * 3600 + int(m) * 60 + int(s))
+        longest[epoch] = max(seconds, longest.get(epoch, 0.0))
+    if total := sum(longest.values()):
+        fields["active_s"] = fields["reserved_s"] = total
     return fields, []
 
 

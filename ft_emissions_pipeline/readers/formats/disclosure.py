@@ -59,6 +59,13 @@ _LISTED = re.compile(
 """YAML that begins with a list, or with the name of one: then labels stand further in."""
 _JSON_LISTED = re.compile(r'^\s*\{\s*"(?:disclosures|runs)"\s*:\s*\[')
 _JSON_KEY = re.compile(rb'"([A-Za-z][\w -]{1,40})"\s*:')
+_OF_CALLS = re.compile(
+    r"^(?:request|call|trace|span|response|completion|prompt|conversation|message|generation|api)s?"
+    r"(?:[_ -]?(?:id|type|tokens?|key|time|text|s))?$"
+    r"|(?:prompt|completion|input|output|cached|generated)_?tokens"
+    r"|^(?:latency|ttft|finish_reason|cache_hit|stream|usage|choices|created)",
+    re.IGNORECASE,
+)
 _LISTS = ("disclosures", "runs")
 _HEAD = 65536
 """Bytes of a file's beginning; a shorter one is whole."""
@@ -105,6 +112,7 @@ def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
     for label, value in disclosed.items():
         field = field_of(label)
         if field is None:
+            yield str(label)
             continue
         kind = RUNS.column(field).kind if field in RUNS.names else "float"
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -117,7 +125,11 @@ def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
 
 
 def _discloses(labels: Iterable[str]) -> bool:
-    fields = {field_of(label) for label in labels} - {None}
+    """Say whether labels are a disclosure's; a record of a call has some, but others beside."""
+    told = list(labels)
+    if any(_OF_CALLS.search(label) for label in told):
+        return False
+    fields = {field_of(label) for label in told} - {None}
     return len(fields) >= 2 and bool(fields & EVIDENCE)
 
 

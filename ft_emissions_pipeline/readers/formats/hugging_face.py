@@ -67,6 +67,8 @@ _STATE = re.compile(
     re.IGNORECASE,
 )
 """Names of folders that hold a state of the run above them."""
+_ARTIFACTS = re.compile(r"(?:^|/)[\w-]+/([0-9a-f]{32})/artifacts/")
+"""`mlruns/<experiment>/<run>/artifacts/`, and the same on MLflow's server."""
 _NOT_TEXT = re.compile(r"^(?:eval_|predict_|test_)?(?:wer|cer)$")
 """Error rates of words and characters: the model hears or sees, so its input is no text."""
 _SESSION_LOSS = 0.95
@@ -91,7 +93,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
     run = without_odd_fields(_run, state)
-    mark = {"mark": _mark(state)} if "global_step" in state else {}
+    mark = {"mark": _mark(state) if "global_step" in state else _mark_of_results(state)}
     return reading_of_runs([{**run, **mark, "run_id": run_folder(uri), "source_record": "1"}], [])
 
 
@@ -112,7 +114,13 @@ def _state(data: bytes) -> Mapping[str, object]:
 
 
 def run_folder(uri: str) -> str:
-    """Return the folder of the run: the file's own, or for a state of it the one above."""
+    """Return the folder of the run: the file's own, or for a state of it the one above.
+
+    What lies among the artifacts of a run of MLflow is of that run, which its id names.
+    """
+    kept = _ARTIFACTS.search(uri)
+    if kept is not None:
+        return kept[1]
     folder = PurePosixPath(uri).parent
     if is_state_folder(folder):
         folder = folder.parent
@@ -137,6 +145,13 @@ def _mark(state: Mapping[str, object]) -> str:
     hashes = [hashlib.sha256(repr(rows[:size]).encode()).hexdigest()[:8] for size in sizes]
     last, step = (_known(state, name) for name in ("max_steps", "global_step"))
     return f"history {last:g} {step:g} {','.join(hashes) or '-'}"
+
+
+def _mark_of_results(state: Mapping[str, object]) -> str | None:
+    """Return the steps that results tell by their rate, and how open its three digits leave them."""
+    rate, seconds = (_known(state, name) for name in ("train_steps_per_second", "train_runtime"))
+    steps = rate * seconds
+    return f"results {steps:g} {0.0005 * seconds + 0.5:g}" if steps > 0 else None
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:

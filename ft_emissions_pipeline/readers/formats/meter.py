@@ -120,7 +120,9 @@ def _measured(header: list[str]) -> dict[str, tuple[str, float]]:
         # "GPU0 power W" is a log of devices, not of a plug.
         words = re.split(r"[^a-z]+", column.casefold())
         units = [_UNITS[word] for word in words if word in _UNITS]
-        if len(units) == 1 and not re.search(r"gpu|cpu|ram|limit|max|min|avg", column.casefold()):
+        if len(units) == 1 and not re.search(
+            r"gpu|cpu|ram|limit|max|min|avg|package|pkg|rapl", column.casefold()
+        ):
             found.setdefault(units[0][0], (column, units[0][1]))
     return found
 

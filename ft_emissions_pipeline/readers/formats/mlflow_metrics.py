@@ -20,6 +20,7 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     numbers,
+    of_no_use,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
@@ -65,6 +66,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     cells, refused = _cells(data, uri)
     named = cells["key"].astype("str").str.extract(_METRIC)
     wanted = named[1].notna()
+    if not wanted.any() and _FILE.search(uri.casefold()):
+        # MLflow writes a file for each metric, those of CPU, memory, disk and network among them.
+        return of_no_use()
     if not wanted.any():
         msg = "tells neither power nor utilisation of a GPU; nothing is lost by leaving it out"
         raise RefusalError(msg, "no_energy")

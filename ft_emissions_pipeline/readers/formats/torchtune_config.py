@@ -66,7 +66,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         "precision": {"bf16": "bf16", "fp32": "fp32", "fp16": "fp16"}.get(str(given.get("dtype"))),
         "software": "torchtune",
     }
-    return reading_of_settings(fields, uri)
+    return reading_of_settings(fields, uri, given.get("output_dir"))
 
 
 def _part(given: Mapping[str, object], name: str) -> Mapping[str, object]:

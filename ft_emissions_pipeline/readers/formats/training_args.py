@@ -55,7 +55,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     if not isinstance(given, dict):
         msg = "no mapping of arguments to values; write one per training"
         raise RefusalError(msg, "wrong_shape")
-    return reading_of_settings({**settings_of(given), "software": software_of(given)}, uri)
+    fields = {**settings_of(given), "software": software_of(given)}
+    return reading_of_settings(fields, uri, given.get("output_dir"))
 
 
 def software_of(given: Mapping[str, object]) -> str:

@@ -43,8 +43,8 @@ def without_unread(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A part without energy is missing where its device is there and time passed; `repairs` says
-        so. CPU and memory are in every machine; an accelerator is there if it is named or counted, and
-        one that is not has an energy of 0. The total goes with an unread part. It stays where the
+        so. CPU and memory are in every machine; an accelerator is there if it is named, counted or drew
+        energy, and one that is not has an energy of 0. The total goes with an unread part. It stays where the
         log tells no part at all, and where an empty part lies in it: it is more than the parts read.
     """
     lasted = runs["active_s"] > 0
@@ -52,7 +52,8 @@ def without_unread(runs: pd.DataFrame) -> pd.DataFrame:
     read = parts.where(parts > 0)
     parts_are_told = read.notna().any(axis=1)
     holds_more = runs[TOTAL] > read.sum(axis=1) * ROUNDING
-    with_gpu = (runs["gpu_model"].notna() & (runs["gpu_count"] != 0)) | (runs["gpu_count"] > 0)
+    named = runs["gpu_model"].notna() & (runs["gpu_count"] != 0)
+    with_gpu = named | (runs["gpu_count"] > 0) | (parts["gpu_energy_kwh"] > 0)
     there = {name: with_gpu if name == "gpu_energy_kwh" else True for name in PARTS}
     found, words = runs.copy(), runs["repairs"]
     lost = lasted & (runs[TOTAL] == 0)

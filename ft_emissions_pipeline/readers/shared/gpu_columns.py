@@ -25,7 +25,7 @@ WATTS = {
 }  # fmt: skip
 """Unit of power -> watts."""
 
-_GPU = {"gpu", "gpus", "cuda", "nvidia", "nvml", "nvsmi", "accelerator"}
+_GPU = {"gpu", "gpus", "cuda", "nvidia", "nvml", "nvsmi", "accelerator", "graphics"}
 _METERS = {"meter", "plug", "outlet", "socket", "pdu", "wall", "mains", "shelly", "tasmota", "wattmeter"}  # fmt: skip
 _MACHINES = {"host", "hostname", "node", "server", "machine", "rack", "instance", "entity"}
 _INDICES = {
@@ -44,7 +44,7 @@ _OTHERS = {
 }  # fmt: skip
 """Words of columns that hold neither power nor utilisation of a GPU."""
 _MODEL_NAME = re.compile(
-    r"nvidia|geforce|quadro|\b(?:rtx|gtx)[ -]?\w*\d{3,4}|radeon|instinct|\bcuda:\d|\bgpu[ -]?\d|\bGPU-[0-9a-f]{8}"
+    r"nvidia|geforce|quadro|\btesla [a-z]\d|\b(?:rtx|gtx)[ -]?\w*\d{3,4}|radeon|instinct|\bcuda:\d|\bgpu[ -]?\d|\bGPU-[0-9a-f]{8}"
     r"|\b[ahvp]\d{2,3}[- ](?:sxm|pcie)",
     re.IGNORECASE,
 )
@@ -90,7 +90,8 @@ def _measured(name: str) -> Measured | None:
     told = set(words)
     whose = [word for word in words if word.isdigit()]
     device = whose[0] if len(whose) == 1 and told & {*_GPU, "device", "dev", "card"} else None
-    if told & _OTHERS:
+    # `Average Graphics Package Power (W)` of rocm-smi is that of the card.
+    if told & _OTHERS - ({"package"} if "graphics" in told else set()):
         return None
     units = [WATTS[word] for word in words if word in WATTS]
     if told & _POWER:

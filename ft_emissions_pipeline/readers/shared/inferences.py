@@ -27,7 +27,7 @@ _RUNS_A_MODEL = {
 _RUNS_NONE = {
     "get", "add", "list", "retrieve", "delete", "cancel", "file", "files", "batch", "batches", "model", "models", "health",
     "assistant", "assistants", "thread", "threads", "vector", "store", "stores", "tuning", "job", "jobs", "content", "count",
-    "container", "containers", "skill", "skills", "upload", "uploads", "input", "items", "login", "key", "keys", "spend",
+    "container", "containers", "skill", "skills", "upload", "uploads", "input", "items", "login", "key", "keys", "spend", "mcp",
 }  # fmt: skip
 _LAST_OF_A_ROUTE = {
     "completions", "embeddings", "messages", "responses", "generations", "edits", "variations", "moderations", "transcriptions",

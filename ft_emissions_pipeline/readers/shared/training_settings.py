@@ -11,11 +11,12 @@ A value that is none ("auto", a path, a variable) says nothing: a setting is no 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
 
-from ft_emissions_pipeline.readers.reading import Reading, reading_of_runs
+from ft_emissions_pipeline.readers.reading import Reading, of_no_use, reading_of_runs
 from ft_emissions_pipeline.readers.shared.run_folders import home
 
 Settings = Mapping[str, object]
@@ -59,10 +60,36 @@ _NO_NAME = re.compile(
 _CACHE = re.compile(r"(?:^|[/\\])models--([^/\\]+?)--([^/\\]+)(?:[/\\]|$)")
 
 
-def reading_of_settings(fields: Mapping[str, object], uri: str) -> Reading:
-    """Return the reading of one configuration: what it says of the runs of its folder."""
-    row = {**fields, "run_id": home(uri), "source_record": "1"}
-    return reading_of_runs([{"repairs": "", **row}], [], "configuration")
+_OUTPUT = "output"
+"""First word of the mark of a configuration that names the folder of its run."""
+
+
+def reading_of_settings(fields: Mapping[str, object], uri: str, output: object = None) -> Reading:
+    """Return the reading of one configuration: what it says of the runs of its folder or output.
+
+    One that leaves everything to the tool tells nothing.
+    """
+    if all(fields.get(name) is None for name in fields):
+        return of_no_use()
+    row = {"repairs": "", **fields, "run_id": home(uri), "source_record": "1"}
+    ends = _ends(output) if isinstance(output, str) else []
+    mark = f"{_OUTPUT} {','.join(ends)}" if ends else None
+    return reading_of_runs([{**row, "mark": mark}], [], "configuration")
+
+
+def names_folder(mark: object, folder: str) -> bool:
+    """Say whether this mark names a folder, or one that ends like it, as the output."""
+    word, _, ends = str(mark).partition(" ")
+    named, known = ends.split(","), _ends(folder)
+    common = min(len(named), len(known))
+    return word == _OUTPUT and common > 0 and named[common - 1] == known[common - 1]
+
+
+def _ends(path: str) -> list[str]:
+    """Return hashes of a path's last part, its last two, ...; no path of a machine is kept."""
+    parts = [part for part in re.split(r"[/\\]+", path.strip()) if part not in {"", ".", ".."}]
+    ends = ["/".join(parts[-n:]) for n in range(1, min(len(parts), 8) + 1)]
+    return [hashlib.sha256(end.encode()).hexdigest()[:8] for end in ends]
 
 
 def positive(value: object) -> float | None:

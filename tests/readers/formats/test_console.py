@@ -1,5 +1,7 @@
 """Consoles: what trainers print, recognised by the lines."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -74,3 +76,56 @@ def test_field_case_of_a_console(field_case, case, field, value):
     runs, quarantine = fte.read_runs(field_case(case))
     assert quarantine.empty, quarantine.to_dict("records")
     assert runs[field].tolist() == [value]
+
+
+def notebook(*outputs):
+    """Return a notebook whose cells gave some outputs."""
+    cells = [{"cell_type": "code", "source": "x", "outputs": [output]} for output in outputs]
+    return json.dumps({"cells": cells, "nbformat": 4})
+
+
+def stream(text):
+    return {"output_type": "stream", "name": "stdout", "text": text.splitlines(keepends=True)}
+
+
+# As Unsloth prints them since 2025: the card first, lower case, and devices in parallel.
+BANNERS = (
+    "==((====))==  Unsloth 2025.3.19: Fast Llama patching. Transformers: 4.50.0.\n"
+    "   \\\\   /|    NVIDIA L4. Num GPUs = 1. Max memory: 22.161 GB. Platform: Linux.\n"
+    "==((====))==  Unsloth - 2x faster free finetuning | Num GPUs used = 1\n"
+    "   \\\\   /|    Num examples = 51,760 | Num Epochs = 1 | Total steps = 60\n"
+    "O^O/ \\_/ \\    Batch size per device = 2 | Gradient accumulation steps = 4\n"
+    "\\        /    Data Parallel GPUs = 1 | Total batch size (2 x 4 x 1) = 8\n"
+)
+BAR = "<div><progress value='60' max='60'></progress>\n [60/60 07:39, Epoch 0/1]\n</div>"
+RESULT = "TrainOutput(global_step=60, training_loss=0.9, metrics={'train_runtime': 462.3, 'train_loss': 0.9})"
+
+
+@pytest.mark.parametrize(
+    ("output", "seconds"),
+    [
+        ({"output_type": "display_data", "data": {"text/html": [BAR]}}, 459.0),
+        ({"output_type": "execute_result", "data": {"text/plain": RESULT}}, 462.3),
+    ],
+)
+def test_what_the_cells_of_a_notebook_printed_is_a_console(one_run, output, seconds):
+    run = one_run("llama.ipynb", notebook(stream(BANNERS), output))
+    expected = {
+        "active_s": seconds, "steps": 60, "gpu_model": "NVIDIA L4", "gpu_count": 1, "world_size": 1,
+        "micro_batch_size": 2, "gradient_accumulation": 4, "samples": 51760, "software": "unsloth",
+    }  # fmt: skip
+    assert {name: run[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"cells": 3, "nbformat": 4}', notebook(stream("hello\n"))]
+)
+def test_a_notebook_that_printed_nothing_of_a_training_is_source_code(read, content):
+    reading = read("broken.ipynb", content)
+    assert (reading.content, len(reading.quarantine)) == ("other", 0)
+
+
+def test_each_epoch_of_torchtune_has_a_bar_of_its_own(one_run):
+    bars = "1|5|Loss: 1.4: 50%|##| 5/10 [02:00<02:00, 24.00s/it]\n1|10|Loss: 1.4: 100%|##| 10/10 [04:00<00:00, 24.00s/it]\n"
+    run = one_run("tune.txt", bars + bars.replace("1|5", "2|15").replace("1|10", "2|20"))
+    assert (run["active_s"], run["steps"]) == (480, 20)

@@ -202,3 +202,15 @@ def test_a_label_that_stands_twice_is_refused(read):
 )
 def test_what_breaks_the_rules_of_the_table_is_refused(refusal, row, code):
     assert refusal("d.yaml", row + "\n")[0] == code
+
+
+@pytest.mark.parametrize(
+    ("uri", "content"),
+    [
+        ("l.jsonl", '{"request_id": "1", "model": "m", "start": "2026-03-02", "duration": 1.5, "total_tokens": 10}'),
+        ("l.json", '[{"id": "x", "model": "m", "usage": {"prompt_tokens": 1}, "total_tokens": 10, "duration": 1.5}]'),
+        ("l.csv", "model,start,end,total_tokens,latency\nm,2026-03-02T10:00:00Z,2026-03-02T10:00:01Z,10,2\n"),
+    ],
+)  # fmt: skip
+def test_a_record_of_a_call_to_a_model_is_no_disclosure(refusal, uri, content):
+    assert refusal(uri, content)[0] == "unrecognised"

@@ -219,9 +219,23 @@ def test_a_file_of_a_metric_tells_its_run_in_the_path(read):
     assert reading.runs[["run_id", "reserved_s"]].to_numpy().tolist() == [["0a1b2c", 10.0]]
 
 
-def test_system_metrics_without_energy_are_refused_by_name(refusal):
-    uri = "mlruns/0/0a1b2c/metrics/system/disk_usage_percentage"
-    assert refusal(uri, f"{START}000 36 0\n")[0] == "no_energy"
+@pytest.mark.parametrize(
+    "metric", ["disk_usage_percentage", "cpu_utilization_percentage", "gpu_0_clock_mhz"]
+)
+def test_the_metrics_of_other_devices_in_a_runs_folder_cost_no_word(read, metric):
+    reading = read(f"mlruns/0/0a1b2c/metrics/system/{metric}", f"{START}000 36 0\n")
+    assert (reading.content, reading.records, len(reading.quarantine)) == ("other", 0, 0)
+
+
+def test_an_export_of_metrics_without_energy_is_refused_by_name(refusal):
+    row = {
+        "run_id": "r",
+        "key": "system/gpu_0_clock_mhz",
+        "value": 1,
+        "timestamp": START,
+        "step": 0,
+    }
+    assert refusal("m.json", json.dumps([row]))[0] == "no_energy"
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
