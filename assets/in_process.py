@@ -19,7 +19,7 @@ from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import faults, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
@@ -79,10 +79,12 @@ def materialize(
 
     Raises
     ------
-    ft_emissions_pipeline.warehouse.store.StoreBusy
+    ft_emissions_pipeline.warehouse.lock.StoreBusy
         If another run or restatement holds the warehouse for longer than a while.
     ValueError
         If the landing folder holds no file.
+    ft_emissions_pipeline.warehouse.faults.MachineFault
+        If disk or memory fail in a step; what the run wrote until then stands.
     ft_emissions_pipeline.reference.ReferenceRefused
         If the tables in `reference_data` are refused; any others, where no good ones stand in.
     """
@@ -154,11 +156,16 @@ def _run(
         raise_on_error=False,
         instance=instance,
     )
-    return [
-        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
+    failed = {
+        event.step_key: _root_cause(event.step_failure_data.error)
         for event in result.all_events
         if event.event_type_value == "STEP_FAILURE"
-    ] + [
+    }
+    for step, text in failed.items():
+        fault = faults.explained(text, f"step {step}")
+        if fault is not None:
+            raise fault
+    return [f"{step}: {text}" for step, text in failed.items()] + [
         f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
@@ -166,7 +173,8 @@ def _run(
 
 
 def _root_cause(error: Any) -> str:
-    while error.cause is not None:
+    """Return class and text of what was raised, within Dagster's own errors about the step."""
+    while error.cause is not None and error.cls_name.startswith("Dagster"):
         error = error.cause
     return str(error.message).strip()
 

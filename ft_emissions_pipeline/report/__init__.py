@@ -43,8 +43,11 @@ def write(warehouse: str | Path) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     # A reader who opens the page meanwhile sees the old one or the new one, never half of it.
     draft = page.with_name(f".{page.name}.{os.getpid()}")
-    draft.write_text(html.replace("<!doctype html>", f"<!doctype html>\n{stamp}", 1), "utf-8")
-    draft.replace(page)
+    try:
+        draft.write_text(html.replace("<!doctype html>", f"<!doctype html>\n{stamp}", 1), "utf-8")
+        draft.replace(page)
+    finally:
+        draft.unlink(missing_ok=True)
     return page
 
 
