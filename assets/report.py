@@ -22,11 +22,12 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     empty,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import pending, store, upkeep
 
 from .checks import check_result, check_spec
 from .partitions import DAILY, ONE_RUN, days
 from .resources import OwnFootprint, Pipeline
+from .retention import forget_old_runs
 from .table_asset import out
 
 GROUP = "report"
@@ -85,8 +86,12 @@ def daily_report(
     path = report.write(pipeline.warehouse)
     first_rows = store.read(pipeline.warehouse, INFERENCE_IMPACTS, (last.date(), last.date()))
     pending.settle(pipeline.warehouse, context.run.job_name, first, last)
+    kept_up = upkeep.upkeep(pipeline.warehouse)
     return dg.MaterializeResult(
         metadata={
+            "files_joined": sum(each.joined for each in kept_up),
+            "files_deleted": sum(each.deleted for each in kept_up),
+            "old_runs_forgotten": forget_old_runs(context.instance),
             "report": dg.MetadataValue.path(str(path)),
             "last_day": f"{last:%Y-%m-%d}",
             "versions_on_last_day": len(first_rows),

@@ -130,7 +130,7 @@ def read(
         predicate: str | None = _on_days(table, days)
     else:
         predicate = _predicate(table, days)
-    with _of_history(warehouse, table, version), _clear_errors(warehouse, table):
+    with _of_history(warehouse, table, version), clear_errors(warehouse, table):
         delta = _open(warehouse, table, version)
         if delta is None:
             if version is not None:
@@ -175,7 +175,7 @@ def write(
     rows = _canonical(tables.to_arrow(frame, table), table)
     if days is not None:
         _refuse_rows_outside(rows, table, days)
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
         delta, created = _open_or_create(warehouse, table)
         complete = set(table.names) == _stored_names(delta)
         if complete and _scan_sorted(delta, table, predicate).equals(rows):
@@ -233,7 +233,7 @@ def replace(
         If the stored table cannot take the declared columns.
     """
     new = _canonical(tables.to_arrow(frame, table), table)
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
         delta, created = _open_or_create(warehouse, table)
         if days is not None and days.empty:
             return Written(delta.version(), created, 0)
@@ -280,7 +280,7 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
     days = _span(fresh, table)
     for _ in range(APPEND_ATTEMPTS):
         try:
-            with _clear_errors(warehouse, table):
+            with clear_errors(warehouse, table):
                 delta, created = _open_or_create(warehouse, table)
                 held = _scan(delta, table, set(table.key), _predicate(table, days))
                 new = tables.to_arrow(_without(fresh, held, table), table)
@@ -300,7 +300,7 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
 
 def opened(warehouse: str | Path, table: Table) -> DeltaTable | None:
     """Return the newest version of a table as Delta has it; None if it was never written."""
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
         return _open(warehouse, table)
 
 
@@ -330,7 +330,7 @@ def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
     A clock that was set back lets no version seem older than the one before it, as in Delta's own
     time travel (`DeltaHistoryManager.monotonizeCommitTimestamps`).
     """
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
         delta = _open(warehouse, table)
         commits = [] if delta is None else delta.history()
     found = (
@@ -582,7 +582,7 @@ def _of_history(warehouse: str | Path, table: Table, version: int | None) -> Ite
 
 
 @contextmanager
-def _clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
+def clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
     """Say of an error of Delta, Arrow or the disk what it means for the table."""
     try:
         yield
