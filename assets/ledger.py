@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, normalize, restatement, stages
+from ft_emissions_pipeline import ledger, restatement, stages
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
 from ft_emissions_pipeline.ledger import life_days, stored_rollups
@@ -30,7 +30,6 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
     VALIDATED_RUNS,
-    conform,
 )
 from ft_emissions_pipeline.warehouse import pending, store
 
@@ -200,8 +199,6 @@ def quarantine(
     """Collect the records that could not be read, that break a rule, that say too little, that lead to no figure, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
     unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
-    _, refused = normalize.accepted(runs)
-    impossible = stages.stored_impossible(pipeline.warehouse, pipeline.choices())
-    left = ledger.unused(model_versions, usage, model_events, runs)
-    found = [frame for frame in (unread, refused, impossible, left) if len(frame)]
-    return conform(pd.concat(found), QUARANTINE) if found else unread
+    return stages.quarantined(
+        pipeline.warehouse, unread, runs, usage, model_versions, model_events, pipeline.choices()
+    )
