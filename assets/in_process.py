@@ -5,7 +5,7 @@ Put here: which jobs run over which days, with progress. Keep out: the command l
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from ft_emissions_pipeline.warehouse import faults, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
-from .partitions import range_tags
+from .partitions import ALLOCATION_UNTIL, range_tags
 from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
@@ -131,7 +131,7 @@ def _run_what_is_due(
         due = pending.days(warehouse, job)
         for each in calendar_days.ranges(due[due <= today], APART):
             done.append(each)
-            failures = _run(defs, instance, job, each)
+            failures = _run(defs, instance, job, each, {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"})
             if failures:
                 return Materialized(done, failures)
     return Materialized(done, [])
@@ -148,10 +148,14 @@ def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
 
 
 def _run(
-    defs: dg.Definitions, instance: dg.DagsterInstance, job: str, days: Range | None = None
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    days: Range | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> list[str]:
     result = defs.resolve_job_def(job).execute_in_process(
-        tags=range_tags(*days) if days else None,
+        tags={**(range_tags(*days) if days else {}), **(tags or {})},
         run_config={"loggers": {"progress": {"config": {}}}},
         raise_on_error=False,
         instance=instance,

@@ -570,14 +570,14 @@ def _outdated(place: str | Path, table: Table, error: Exception) -> str:
 
 
 @contextmanager
-def _of_history(warehouse: str | Path, table: Table, version: int | None) -> Iterator[None]:
+def _of_history(warehouse: str | Path, table: Table, at_version: int | None) -> Iterator[None]:
     """Say of a failure to read an old version what it is."""
     try:
         yield
     except StoreDamaged as error:
-        if version is None:
+        if at_version in {None, version(warehouse, table)}:
             raise
-        msg = f"version {version} of table {table.name} in {warehouse} was removed: {error}"
+        msg = f"version {at_version} of table {table.name} in {warehouse} was removed: {error}"
         raise HistoryGone(msg) from error
 
 
