@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ft_emissions_pipeline.tables import (
     USAGE,
     empty,
 )
+from ft_emissions_pipeline.warehouse.faults import MachineFault
 
 HEADER = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code"
 SETTINGS = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
@@ -91,6 +93,29 @@ def test_days_of_a_file_that_went_are_run_again(tmp_path: Path, after, touched) 
     now = scan(write(tmp_path, **after), before)
     assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, now)] == touched
     assert set(now["source_uri"]) == {"other.csv", *(n.replace("_", ".") for n in after)}
+
+
+@pytest.mark.parametrize("what", ["went away", "can no longer be read"])
+def test_a_drive_of_logs_that_fails_after_the_index_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what
+) -> None:
+    """Else the day would lose its runs, and no later run would miss them: the index knows the file."""
+    index = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
+    write(tmp_path, b_csv=codecarbon(("2026-01-02T05:00:00", "r2")))
+    open_ = Path.open
+
+    def failing(path: Path, *arguments: object) -> object:
+        if path.name == "a.csv":
+            raise OSError(errno.EIO, "Input/output error")
+        return open_(path, *arguments)
+
+    if what == "went away":
+        (tmp_path / "a.csv").unlink()
+    else:
+        monkeypatch.setattr(Path, "open", failing)
+    day = pd.Timestamp("2026-01-01")
+    with pytest.raises(MachineFault, match=rf"log a\.csv: it {what}"):
+        days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
 
 
 def test_unchanged_files_are_not_read_again(
