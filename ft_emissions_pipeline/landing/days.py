@@ -237,9 +237,7 @@ def _read(
             reading, hashed, source_format = read_file(located[uri], uri, settings)
             closed = "cannot_open" in set(reading.quarantine["reason_code"])
             if closed and hashed != hashes[uri]:
-                raise fault(
-                    f"log {uri}", "it can no longer be read", "look at the drive of the logs"
-                )
+                raise fault(log, "it can no longer be read", "look at the drive of the logs")
             yield uri, source_format, reading
         elif hashes[uri] == token_lengths.ABSENT_HASH:
             yield uri, None, token_lengths.absent(uri)
