@@ -60,7 +60,7 @@ def model_versions(
     A version serves until the next fine-tuning of its model; while there is none, until its
     expected end. What `models.yaml` tells goes before.
     """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    reported = store.days(pipeline.warehouse, INFERENCE_IMPACTS)
     as_of = _as_of(context, landing_index, reported)
     versions = ledger.model_versions(run_impacts, usage, as_of, model_events)
     previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
@@ -70,7 +70,7 @@ def model_versions(
 
 
 def _as_of(
-    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
+    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.DatetimeIndex
 ) -> pd.Timestamp:
     """Return the last day of which anything is known."""
     tags = context.run.tags
@@ -96,7 +96,7 @@ def amortisation_schedule(
 
     Only for models for which `models.yaml` chooses the method.
     """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    reported = store.days(pipeline.warehouse, INFERENCE_IMPACTS)
     as_of = _as_of(context, landing_index, reported)
     return ledger.monthly_schedule(model_versions, usage, as_of, model_events)
 

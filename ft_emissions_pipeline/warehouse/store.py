@@ -315,13 +315,11 @@ def holds_tables(warehouse: str | Path) -> bool:
     return any(version(warehouse, table) is not None for table in tables.TABLES.values())
 
 
-def last_day(warehouse: str | Path, table: Table) -> pd.Timestamp | None:
-    """Return the last day that a table with days holds, from its log alone; None if it has none."""
+def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
+    """Return the days of which a table holds rows, from its log alone."""
     delta = opened(warehouse, table)
-    if delta is None or table.partition is None:
-        return None
-    days = [each[table.partition] for each in delta.partitions()]
-    return pd.Timestamp(max(days)) if days else None
+    held = [] if delta is None else [each[str(table.partition)] for each in delta.partitions()]
+    return pd.DatetimeIndex(held).as_unit("us").sort_values()
 
 
 def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
