@@ -8,7 +8,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 # pip asks for the version of rustc, and a rustc of rustup's writes its settings on being asked.
 export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 
-.PHONY: run test test-fast ui lint setup clean
+.PHONY: run test test-fast ui lint audit setup clean
 
 run: $(READY) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
@@ -31,6 +31,10 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# Licences of all that is locked, and a bill of materials to be put beside a release.
+audit: $(READY)
+	@$(BIN)/python -m docs.audit
 
 setup: $(READY)
 

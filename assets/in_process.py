@@ -5,7 +5,7 @@ Put here: which jobs run over which days, with progress. Keep out: the command l
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,11 @@ from ft_emissions_pipeline.landing import index as logs
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import faults, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
-from .partitions import range_tags
+from .partitions import ALLOCATION_UNTIL, range_tags
 from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
@@ -79,10 +79,12 @@ def materialize(
 
     Raises
     ------
-    ft_emissions_pipeline.warehouse.store.StoreBusy
+    ft_emissions_pipeline.warehouse.lock.StoreBusy
         If another run or restatement holds the warehouse for longer than a while.
     ValueError
         If the landing folder holds no file.
+    ft_emissions_pipeline.warehouse.faults.MachineFault
+        If disk or memory fail in a step; what the run wrote until then stands.
     ft_emissions_pipeline.reference.ReferenceRefused
         If the tables in `reference_data` are refused; any others, where no good ones stand in.
     """
@@ -129,7 +131,7 @@ def _run_what_is_due(
         due = pending.days(warehouse, job)
         for each in calendar_days.ranges(due[due <= today], APART):
             done.append(each)
-            failures = _run(defs, instance, job, each)
+            failures = _run(defs, instance, job, each, {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"})
             if failures:
                 return Materialized(done, failures)
     return Materialized(done, [])
@@ -146,19 +148,28 @@ def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
 
 
 def _run(
-    defs: dg.Definitions, instance: dg.DagsterInstance, job: str, days: Range | None = None
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    days: Range | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> list[str]:
     result = defs.resolve_job_def(job).execute_in_process(
-        tags=range_tags(*days) if days else None,
+        tags={**(range_tags(*days) if days else {}), **(tags or {})},
         run_config={"loggers": {"progress": {"config": {}}}},
         raise_on_error=False,
         instance=instance,
     )
-    return [
-        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
+    failed = {
+        event.step_key: _root_cause(event.step_failure_data.error)
         for event in result.all_events
         if event.event_type_value == "STEP_FAILURE"
-    ] + [
+    }
+    for step, text in failed.items():
+        fault = faults.explained(text, f"step {step}")
+        if fault is not None:
+            raise fault
+    return [f"{step}: {text}" for step, text in failed.items()] + [
         f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
@@ -166,7 +177,8 @@ def _run(
 
 
 def _root_cause(error: Any) -> str:
-    while error.cause is not None:
+    """Return class and text of what was raised, within Dagster's own errors about the step."""
+    while error.cause is not None and error.cls_name.startswith("Dagster"):
         error = error.cause
     return str(error.message).strip()
 

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, normalize, restatement, stages
+from ft_emissions_pipeline import ledger, restatement, stages
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
 from ft_emissions_pipeline.ledger import life_days, stored_rollups
@@ -30,7 +30,6 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
     VALIDATED_RUNS,
-    conform,
 )
 from ft_emissions_pipeline.warehouse import pending, store
 
@@ -61,7 +60,7 @@ def model_versions(
     A version serves until the next fine-tuning of its model; while there is none, until its
     expected end. What `models.yaml` tells goes before.
     """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    reported = store.days(pipeline.warehouse, INFERENCE_IMPACTS)
     as_of = _as_of(context, landing_index, reported)
     versions = ledger.model_versions(run_impacts, usage, as_of, model_events)
     previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
@@ -71,7 +70,7 @@ def model_versions(
 
 
 def _as_of(
-    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.Series
+    context: dg.AssetExecutionContext, landing_index: pd.DataFrame, reported: pd.DatetimeIndex
 ) -> pd.Timestamp:
     """Return the last day of which anything is known."""
     tags = context.run.tags
@@ -97,7 +96,7 @@ def amortisation_schedule(
 
     Only for models for which `models.yaml` chooses the method.
     """
-    reported = store.read(pipeline.warehouse, INFERENCE_IMPACTS, columns=["date"])["date"]
+    reported = store.days(pipeline.warehouse, INFERENCE_IMPACTS)
     as_of = _as_of(context, landing_index, reported)
     return ledger.monthly_schedule(model_versions, usage, as_of, model_events)
 
@@ -200,8 +199,6 @@ def quarantine(
     """Collect the records that could not be read, that break a rule, that say too little, that lead to no figure, or that no version fits."""
     previous = store.read(pipeline.warehouse, QUARANTINE)
     unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
-    _, refused = normalize.accepted(runs)
-    impossible = stages.stored_impossible(pipeline.warehouse, pipeline.choices())
-    left = ledger.unused(model_versions, usage, model_events, runs)
-    found = [frame for frame in (unread, refused, impossible, left) if len(frame)]
-    return conform(pd.concat(found), QUARANTINE) if found else unread
+    return stages.quarantined(
+        pipeline.warehouse, unread, runs, usage, model_versions, model_events, pipeline.choices()
+    )

@@ -39,6 +39,9 @@ ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+ALLOCATION_UNTIL = "ft_emissions/allocation_until"
+"""Tag of a run after which days up to this one are shared anew at once, if any are due then."""
+
 LAST_DAY_TAGS = (RANGE_END, "dagster/partition")
 """Tags that name the last day of a run over a range, and the day of a run over one."""
 

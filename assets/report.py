@@ -13,6 +13,7 @@ import pandas as pd
 from ft_emissions_pipeline import report
 from ft_emissions_pipeline.pipeline_footprint import FootprintFailed
 from ft_emissions_pipeline.tables import (
+    ALLOCATION,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     PIPELINE_FOOTPRINT,
@@ -22,11 +23,12 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     empty,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import pending, store, upkeep
 
 from .checks import check_result, check_spec
-from .partitions import DAILY, ONE_RUN, days
+from .partitions import ALLOCATION_UNTIL, DAILY, ONE_RUN, days
 from .resources import OwnFootprint, Pipeline
+from .retention import forget_old_runs
 from .table_asset import out
 
 GROUP = "report"
@@ -79,14 +81,22 @@ def daily_report(
 ) -> dg.MaterializeResult[None]:
     """One HTML page over all days: per-inference carbon and water, their parts, what was assumed.
 
-    Self-contained; it lies beside the tables as `report/index.html`.
+    Self-contained; it lies beside the tables as `report/index.html`. Where other days are shared anew
+    right after this run, it is written then.
     """
     first, last = days(context)
-    path = report.write(pipeline.warehouse)
+    until = context.run.tags.get(ALLOCATION_UNTIL)
+    due = pending.days(pipeline.warehouse, ALLOCATION)
+    later = until is not None and (due <= until)[(due < first) | (due > last)].any()
+    path = (report.page_of if later else report.write)(pipeline.warehouse)
     first_rows = store.read(pipeline.warehouse, INFERENCE_IMPACTS, (last.date(), last.date()))
     pending.settle(pipeline.warehouse, context.run.job_name, first, last)
+    kept_up = upkeep.upkeep(pipeline.warehouse)
     return dg.MaterializeResult(
         metadata={
+            "files_joined": sum(each.joined for each in kept_up),
+            "files_deleted": sum(each.deleted for each in kept_up),
+            "old_runs_forgotten": forget_old_runs(context.instance),
             "report": dg.MetadataValue.path(str(path)),
             "last_day": f"{last:%Y-%m-%d}",
             "versions_on_last_day": len(first_rows),

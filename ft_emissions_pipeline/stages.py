@@ -15,7 +15,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import equations, methodology, normalize, token_time, uncertainty
+from ft_emissions_pipeline import (
+    equations,
+    ledger,
+    methodology,
+    normalize,
+    token_time,
+    uncertainty,
+)
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import by_run
 from ft_emissions_pipeline.landing.days import joined_runs
@@ -237,6 +244,34 @@ def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:
     if not lost:
         return empty(QUARANTINE)
     return impossible(store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost)), made, choices)
+
+
+def quarantined(
+    warehouse: str | Path,
+    unread: pd.DataFrame,
+    runs: pd.DataFrame,
+    usage: pd.DataFrame,
+    versions: pd.DataFrame,
+    events: pd.DataFrame,
+    choices: Choices,
+) -> pd.DataFrame:
+    """Return table `quarantine`: what was refused in reading, after joining, of its figures or its use.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Folder or URL of the tables.
+    unread : DataFrame
+        Rows of `quarantine` for records that could not be read.
+    runs, usage, versions, events : DataFrame
+        Tables `runs`, `usage`, `model_versions` and `model_events`, all days.
+    choices : Choices
+        With what the runs are computed.
+    """
+    _, refused = normalize.accepted(runs)
+    left = ledger.unused(versions, usage, events, runs)
+    frames = (unread, refused, stored_impossible(warehouse, choices), left)
+    return conform(pd.concat([empty(QUARANTINE), *filter(len, frames)]), QUARANTINE)
 
 
 def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:

@@ -4,7 +4,8 @@ Put here: which commands there are, one line each. Keep out: everything else. A 
 file of its name, option types in `options.py`, printing and refusing in `output.py`; a command
 imports the library when it runs, so that `--help` is quick.
 
-Exit codes: 0 done, 1 the data were refused (what and why on stderr), 2 wrong usage.
+Exit codes: 0 done, 1 the data were refused (what and why on stderr), 2 wrong usage, 3 the machine
+failed (disk, memory, clock; what is safe and what to do on stderr).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import typer
 from ft_emissions_pipeline.cli import (
     advise,
     as_reported,
+    doctor,
     estimate,
     explain,
     reference,
@@ -43,6 +45,7 @@ app.command("as-reported")(as_reported.as_reported)
 app.command("advise")(advise.advise)
 app.command("what-if")(what_if.what_if)
 app.command("study")(study.study)
+app.command("doctor")(doctor.doctor)
 app.add_typer(token_time.app, name="token-time")
 app.add_typer(reference.app, name="reference")
 

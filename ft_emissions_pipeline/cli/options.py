@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ft_emissions_pipeline.cli.output import Format, tell_of_refused_records, wrong_usage
+from ft_emissions_pipeline.cli.output import (
+    Format,
+    refusals,
+    tell_of_refused_records,
+    wrong_usage,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +68,10 @@ Draws = Annotated[
     int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Start of its random numbers.")]
+Repair = Annotated[
+    bool,
+    typer.Option("--repair", help="Set broken files aside, so that the next run makes them anew."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move, and change nothing.")]
 By = Annotated[
     str,
@@ -138,7 +147,9 @@ def need_warehouse(warehouse: str) -> None:
     make = "make the tables first with `ft-emissions run`"
     if "://" not in warehouse and not Path(warehouse).is_dir():
         wrong_usage(f"{warehouse} is no folder; {make}")
-    if not store.holds_tables(warehouse):
+    with refusals():
+        held = store.holds_tables(warehouse)
+    if not held:
         wrong_usage(f"{warehouse} holds no tables; name the warehouse with --warehouse, or {make}")
 
 

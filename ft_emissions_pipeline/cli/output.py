@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-REFUSED, WRONG_USAGE = 1, 2
+REFUSED, WRONG_USAGE, MACHINE_FAILED = 1, 2, 3
 """Exit codes, besides 0 for what was done."""
 
 SHOWN_RUNS = 10
@@ -132,24 +132,28 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        code = _exit_code(error)
+        code, message = _refusal(error)
         if code is None:
             raise
-        # The text of a KeyError would come in quotation marks.
-        message = error.args[0] if isinstance(error, KeyError) else error
-        typer.echo(str(message), err=True)
+        typer.echo(message, err=True)
         raise typer.Exit(code) from error
 
 
-def _exit_code(error: Exception) -> int | None:
-    """Return the exit code of a refusal, None for a fault of the program."""
+def _refusal(error: Exception) -> tuple[int | None, str]:
+    """Return the exit code and the sentence of a refusal; no code for a fault of the program."""
     from ft_emissions_pipeline.readers.remote import MissingPackageError
     from ft_emissions_pipeline.stages import UnknownRun
-    from ft_emissions_pipeline.warehouse.store import StoreBusy
+    from ft_emissions_pipeline.warehouse.faults import explained
+    from ft_emissions_pipeline.warehouse.lock import StoreBusy
 
     if isinstance(error, (FileNotFoundError, MissingPackageError, UnknownRun)):
-        return WRONG_USAGE
-    return REFUSED if isinstance(error, (ValueError, StoreBusy)) else None
+        # The text of a KeyError would come in quotation marks.
+        return WRONG_USAGE, str(error.args[0] if isinstance(error, KeyError) else error)
+    where = getattr(error, "filename", None) or "this command"
+    fault = explained(error, str(where))
+    if fault is not None:
+        return MACHINE_FAILED, str(fault)
+    return REFUSED if isinstance(error, (ValueError, StoreBusy)) else None, str(error)
 
 
 def wrong_usage(message: str) -> NoReturn:

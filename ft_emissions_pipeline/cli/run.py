@@ -70,9 +70,9 @@ def run(
                 reference_data=reference,
                 progress=progress,
             )
-    _summary(warehouse, done.ranges)
-    _tell_of_refused_tables(warehouse)
-    output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
+        _summary(warehouse, done.ranges)
+        _tell_of_refused_tables(warehouse)
+        output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
     if done.failures:
         output.refuse(*(f"failed: {failure}" for failure in done.failures))
 

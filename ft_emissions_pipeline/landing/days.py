@@ -27,6 +27,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.warehouse.faults import fault
 
 
 def runs_of(
@@ -60,7 +61,7 @@ def runs_of(
     needed = index["run_id"].notna() | index["content"].isin(["token_lengths", "configuration"])
     wanted = index[index["date"].between(first, last) & needed]
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
-    readings = list(_read(folder, {*wanted["source_uri"], *mappings}, settings))
+    readings = list(_read(folder, index, {*wanted["source_uri"], *mappings}, settings))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
     runs, *_ = _joined(
         readings,
@@ -208,7 +209,7 @@ def telemetry_of(
     held = (index["content"] == "telemetry") & index["record_run_id"].isna()
     wanted = index.loc[held & index["date"].between(first, last), "source_uri"]
     mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
-    readings = list(_read(folder, {*wanted, *mappings}, settings))
+    readings = list(_read(folder, index, {*wanted, *mappings}, settings))
     owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
     rows = _joined_telemetry(readings, _mapping(readings), owners)
     return rows[rows["date"].between(first, last)].reset_index(drop=True)
@@ -223,16 +224,31 @@ def windows(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(
-    folder: Folder, uris: set[str], settings: Settings
+    folder: Folder, index: pd.DataFrame, uris: set[str], settings: Settings
 ) -> Iterable[tuple[str, str | None, Reading]]:
+    """Yield what files say that the index knows.
+
+    Raises
+    ------
+    MachineFault
+        If a file is gone or can no longer be opened: its records would vanish from their days, and come
+        back with no later run, as the index knows the file.
+    """
     # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
     located = {uri: path for path, uri in files_in([folder])} if uris else {}
+    hashes = dict(zip(index["source_uri"], index["content_hash"], strict=True))
     for uri in sorted(uris):
+        log = f"log {uri}"
         if uri in located:
-            reading, _, source_format = read_file(located[uri], uri, settings)
+            reading, hashed, source_format = read_file(located[uri], uri, settings)
+            closed = "cannot_open" in set(reading.quarantine["reason_code"])
+            if closed and hashed != hashes[uri]:
+                raise fault(log, "it can no longer be read", "look at the drive of the logs")
             yield uri, source_format, reading
-        else:
+        elif hashes[uri] == token_lengths.ABSENT_HASH:
             yield uri, None, token_lengths.absent(uri)
+        else:
+            raise fault(log, "it went away since it was indexed", "bring the logs back")
 
 
 def usage_of(
@@ -263,7 +279,7 @@ def usage_of(
     wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
     frames = [
         reading.usage.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, set(wanted["source_uri"]), settings)
+        for uri, source_format, reading in _read(folder, index, set(wanted["source_uri"]), settings)
     ]
     if not frames:
         return empty(USAGE)
@@ -287,7 +303,7 @@ def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.Dat
     wanted = set(index.loc[index["content"] == "events", "source_uri"])
     frames = [
         reading.events.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, wanted, settings)
+        for uri, source_format, reading in _read(folder, index, wanted, settings)
         if len(reading.events)
     ]
     return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)
@@ -315,7 +331,7 @@ def refused_of(
     new = set(bad["source_uri"]) - set(known["source_uri"])
     hashes = bad.set_index("source_uri")["content_hash"]
     frames = [known]
-    for uri, _, read in _read(folder, new, settings):
+    for uri, _, read in _read(folder, index, new, settings):
         unused = {"token_lengths": token_lengths.unnamed, "configuration": configurations.of_no_run}
         reading = unused[read.content]() if read.content in unused else read
         frames.append(reading.quarantine.assign(source_uri=uri, content_hash=hashes[uri]))

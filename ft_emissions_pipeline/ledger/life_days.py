@@ -44,7 +44,7 @@ def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 def unshared_days(
-    old: pd.DataFrame, new: pd.DataFrame, reported: pd.Series, as_of: pd.Timestamp
+    old: pd.DataFrame, new: pd.DataFrame, reported: pd.DatetimeIndex, as_of: pd.Timestamp
 ) -> pd.DatetimeIndex:
     """Return the days up to `as_of` over which versions must be shared out (again).
 
@@ -52,11 +52,11 @@ def unshared_days(
     ----------
     old, new : DataFrame
         Table `model_versions` before and now.
-    reported : Series
+    reported : DatetimeIndex
         Days that `inference_impacts` holds; a version serves on days without any log, too.
     as_of : Timestamp
         Last UTC day of which anything is known.
     """
     lives = moved_days(old.iloc[:0], new, as_of)
     moved = moved_days(*changed(old, new), as_of)
-    return moved.union(lives.difference(pd.DatetimeIndex(reported)))
+    return moved.union(lives.difference(reported))

@@ -16,7 +16,7 @@ from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.report.data import SHOWN, ReportData, read
 from ft_emissions_pipeline.warehouse import store
 
-__all__ = ["ReportData", "read", "render", "write"]
+__all__ = ["ReportData", "page_of", "read", "render", "write"]
 
 
 def write(warehouse: str | Path) -> Path:
@@ -33,8 +33,7 @@ def write(warehouse: str | Path) -> Path:
     Path
         The page.
     """
-    remote = "://" in str(warehouse)
-    page = (Path.cwd() if remote else Path(warehouse)) / "report" / "index.html"
+    page = page_of(warehouse)
     versions = {table.name: store.version(warehouse, table) for table in SHOWN}
     stamp = f"<!-- ft_emissions_pipeline report of {_digest(warehouse, versions)} -->"
     if page.exists() and stamp in _head(page):
@@ -43,9 +42,18 @@ def write(warehouse: str | Path) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     # A reader who opens the page meanwhile sees the old one or the new one, never half of it.
     draft = page.with_name(f".{page.name}.{os.getpid()}")
-    draft.write_text(html.replace("<!doctype html>", f"<!doctype html>\n{stamp}", 1), "utf-8")
-    draft.replace(page)
+    try:
+        draft.write_text(html.replace("<!doctype html>", f"<!doctype html>\n{stamp}", 1), "utf-8")
+        draft.replace(page)
+    finally:
+        draft.unlink(missing_ok=True)
     return page
+
+
+def page_of(warehouse: str | Path) -> Path:
+    """Return where the report of a warehouse lies."""
+    remote = "://" in str(warehouse)
+    return (Path.cwd() if remote else Path(warehouse)) / "report" / "index.html"
 
 
 def render(data: ReportData) -> str:

@@ -116,7 +116,7 @@ def as_of(warehouse: str | Path) -> pd.Timestamp:
     """Return the last UTC day of which the tables know anything; there is one where a run is."""
     index = store.read(warehouse, LANDING_INDEX, columns=["date"])
     known = landing.last_day(
-        index, *(store.last_day(warehouse, table) for table in (INFERENCE_IMPACTS, RUN_FACTORS))
+        index, *(store.days(warehouse, table).max() for table in (INFERENCE_IMPACTS, RUN_FACTORS))
     )
     assert known is not None
     return known

@@ -15,6 +15,7 @@ Three rules hold for every table:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse.faults import MachineFault, explained
+from ft_emissions_pipeline.warehouse.lock import StoreBusy, not_replaced
 
 Days = tuple[date, date]
 """First and last day of a range, both inside it."""
@@ -49,12 +52,19 @@ _KEEP_HISTORY = {
 _ONCE = CommitProperties(max_commit_retries=0)
 
 
-class StoreBusy(RuntimeError):
-    """Another process changed the same rows at the same time; nothing of this write was kept."""
-
-
 class StoreOutdated(ValueError):
     """A stored table has columns that this version of the package cannot extend."""
+
+
+class StoreDamaged(MachineFault):
+    """A table whose log or data files are missing or broken; nothing was changed."""
+
+    def __init__(self, warehouse: str | Path, table: Table, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"table {table.name} in {warehouse} is damaged ({what}); nothing was changed: "
+            f"`ft-emissions doctor --warehouse {warehouse}` says what can be repaired"
+        )
 
 
 class HistoryGone(ValueError):
@@ -120,7 +130,7 @@ def read(
         predicate: str | None = _on_days(table, days)
     else:
         predicate = _predicate(table, days)
-    with _of_history(warehouse, table, version):
+    with _of_history(warehouse, table, version), clear_errors(warehouse, table):
         delta = _open(warehouse, table, version)
         if delta is None:
             if version is not None:
@@ -165,13 +175,13 @@ def write(
     rows = _canonical(tables.to_arrow(frame, table), table)
     if days is not None:
         _refuse_rows_outside(rows, table, days)
-    delta, created = _open_or_create(warehouse, table)
-    complete = set(table.names) == _stored_names(delta)
-    if complete and _scan_sorted(delta, table, predicate).equals(rows):
-        return Written(delta.version(), created, rows.num_rows)
-    # A range can only add a column to the table; the whole table can lose one, too.
-    mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
+        delta, created = _open_or_create(warehouse, table)
+        complete = set(table.names) == _stored_names(delta)
+        if complete and _scan_sorted(delta, table, predicate).equals(rows):
+            return Written(delta.version(), created, rows.num_rows)
+        # A range can only add a column to the table; the whole table can lose one, too.
+        mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
         write_deltalake(
             delta,
             rows,
@@ -222,24 +232,25 @@ def replace(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    delta, created = _open_or_create(warehouse, table)
-    if days is not None and days.empty:
-        return Written(delta.version(), created, 0)
-    predicate = None if days is None else _on_days(table, days)
     new = _canonical(tables.to_arrow(frame, table), table)
-    complete = set(table.names) == _stored_names(delta)
-    if complete and _scan_sorted(delta, table, predicate, (column, gone)).equals(new):
-        return Written(delta.version(), created, new.num_rows)
-    # As it came, for a cast would copy it.
-    others = _query(delta, _stored_names(delta), predicate, (column, gone), "ANTI")
-    types = {field.name: field.type for field in others.schema}
-    schema = pa.schema([field.with_type(types.get(field.name, field.type)) for field in new.schema])
-    with _clear_errors(warehouse, table):
+    with clear_errors(warehouse, table):
+        delta, created = _open_or_create(warehouse, table)
+        if days is not None and days.empty:
+            return Written(delta.version(), created, 0)
+        predicate = None if days is None else _on_days(table, days)
+        complete = set(table.names) == _stored_names(delta)
+        if complete and _scan_sorted(delta, table, predicate, (column, gone)).equals(new):
+            return Written(delta.version(), created, new.num_rows)
+        # As it came, for a cast would copy it.
+        others = _query(delta, _stored_names(delta), predicate, (column, gone), "ANTI")
+        types = {field.name: field.type for field in others.schema}
+        schema = pa.schema(
+            [field.with_type(types.get(field.name, field.type)) for field in new.schema]
+        )
+        rows = pa.concat_tables([others, new.cast(schema)], promote_options="default")
         write_deltalake(
             delta,
-            pa.concat_tables([others, new.cast(schema)], promote_options="default").select(
-                table.names
-            ),
+            rows.select(table.names),
             mode="overwrite",
             predicate=predicate,
             schema_mode=None if complete else "merge",
@@ -268,16 +279,16 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
     fresh = tables.from_arrow(tables.to_arrow(frame, table), table)
     days = _span(fresh, table)
     for _ in range(APPEND_ATTEMPTS):
-        delta, created = _open_or_create(warehouse, table)
-        held = _scan(delta, table, set(table.key), _predicate(table, days))
-        new = tables.to_arrow(_without(fresh, held, table), table)
-        if not new.num_rows:
-            return Written(delta.version(), created, 0)
-        # Delta lets two appends pass side by side, even of the same key. Without its own retries
-        # the second one fails, reads what the first one added, and adds the rest.
-        mode: SchemaMode = None if set(table.names) == _stored_names(delta) else "merge"
         try:
-            with _clear_errors(warehouse, table):
+            with clear_errors(warehouse, table):
+                delta, created = _open_or_create(warehouse, table)
+                held = _scan(delta, table, set(table.key), _predicate(table, days))
+                new = tables.to_arrow(_without(fresh, held, table), table)
+                if not new.num_rows:
+                    return Written(delta.version(), created, 0)
+                # Delta lets two appends pass side by side, even of the same key. Without its own
+                # retries the second one fails, reads what the first one added, and adds the rest.
+                mode: SchemaMode = None if set(table.names) == _stored_names(delta) else "merge"
                 write_deltalake(
                     delta, new, mode="append", schema_mode=mode, commit_properties=_ONCE
                 )
@@ -287,9 +298,15 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
     raise StoreBusy(_busy(warehouse, table))
 
 
+def opened(warehouse: str | Path, table: Table) -> DeltaTable | None:
+    """Return the newest version of a table as Delta has it; None if it was never written."""
+    with clear_errors(warehouse, table):
+        return _open(warehouse, table)
+
+
 def version(warehouse: str | Path, table: Table) -> int | None:
-    """Return the newest version of a table; None if it was never written."""
-    delta = _open(warehouse, table)
+    """Return the number of the newest version of a table; None if it was never written."""
+    delta = opened(warehouse, table)
     return None if delta is None else delta.version()
 
 
@@ -298,20 +315,23 @@ def holds_tables(warehouse: str | Path) -> bool:
     return any(version(warehouse, table) is not None for table in tables.TABLES.values())
 
 
-def last_day(warehouse: str | Path, table: Table) -> pd.Timestamp | None:
-    """Return the last day that a table with days holds, from its log alone; None if it has none."""
-    delta = _open(warehouse, table)
-    if delta is None or table.partition is None:
-        return None
-    days = [each[table.partition] for each in delta.partitions()]
-    return pd.Timestamp(max(days)) if days else None
+def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
+    """Return the days of which a table holds rows, from its log alone."""
+    delta = opened(warehouse, table)
+    held = [] if delta is None else [each[str(table.partition)] for each in delta.partitions()]
+    return pd.DatetimeIndex(held).as_unit("us").sort_values()
 
 
 def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
-    """Return each version of a table with the instant of its commit, oldest first."""
-    delta = _open(warehouse, table)
-    commits = [] if delta is None else delta.history()
-    return (
+    """Return each version of a table with the instant of its commit, oldest first.
+
+    A clock that was set back lets no version seem older than the one before it, as in Delta's own
+    time travel (`DeltaHistoryManager.monotonizeCommitTimestamps`).
+    """
+    with clear_errors(warehouse, table):
+        delta = _open(warehouse, table)
+        commits = [] if delta is None else delta.history()
+    found = (
         pd.DataFrame(
             {
                 "version": pd.Series([commit["version"] for commit in commits], dtype="int64"),
@@ -325,6 +345,7 @@ def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
         .sort_values("version")
         .reset_index(drop=True)
     )
+    return found.assign(timestamp=found["timestamp"].cummax())
 
 
 def uri(warehouse: str | Path, table: Table) -> str:
@@ -345,9 +366,13 @@ def uri(warehouse: str | Path, table: Table) -> str:
 def _open(warehouse: str | Path, table: Table, at_version: int | None = None) -> DeltaTable | None:
     place = uri(warehouse, table)
     if not DeltaTable.is_deltatable(place):
+        if "://" not in str(warehouse) and _holds_data(Path(warehouse) / table.name):
+            raise StoreDamaged(warehouse, table, "its log is gone")
         return None
     if at_version is None:
-        return DeltaTable(place)
+        delta = DeltaTable(place)
+        _refuse_empty_commit(warehouse, table, delta.version())
+        return delta
     newest = DeltaTable(place).version()
     if not 0 <= at_version <= newest:
         msg = f"table {table.name} in {warehouse} has versions 0 to {newest}, not {at_version}"
@@ -355,7 +380,22 @@ def _open(warehouse: str | Path, table: Table, at_version: int | None = None) ->
     return DeltaTable(place, version=at_version)
 
 
+def _holds_data(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.rglob("*.parquet"), None) is not None
+
+
+def _refuse_empty_commit(warehouse: str | Path, table: Table, version: int) -> None:
+    """Refuse a newest commit without content, which Delta takes for one that changes nothing.
+
+    A machine that loses power leaves such a file, and the rows of that commit would be gone unsaid.
+    """
+    commit = Path(warehouse) / table.name / "_delta_log" / f"{version:020d}.json"
+    if commit.is_file() and not commit.stat().st_size:
+        raise StoreDamaged(warehouse, table, f"its commit {version} is empty")
+
+
 def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bool]:
+    not_replaced(warehouse)
     delta = _open(warehouse, table)
     if delta is not None:
         return delta, False
@@ -528,22 +568,30 @@ def _outdated(place: str | Path, table: Table, error: Exception) -> str:
 
 
 @contextmanager
-def _of_history(warehouse: str | Path, table: Table, version: int | None) -> Iterator[None]:
+def _of_history(warehouse: str | Path, table: Table, at_version: int | None) -> Iterator[None]:
     """Say of a failure to read an old version what it is."""
     try:
         yield
-    except (DeltaError, pa.ArrowInvalid) as error:
-        if version is None:
+    except StoreDamaged as error:
+        if at_version in {None, version(warehouse, table)}:
             raise
-        msg = f"version {version} of table {table.name} in {warehouse} was removed: {error}"
+        msg = f"version {at_version} of table {table.name} in {warehouse} was removed: {error}"
         raise HistoryGone(msg) from error
 
 
 @contextmanager
-def _clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
+def clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
+    """Say of an error of Delta, Arrow or the disk what it means for the table."""
     try:
         yield
     except CommitFailedError as error:
         raise StoreBusy(_busy(warehouse, table)) from error
     except SchemaMismatchError as error:
         raise StoreOutdated(_outdated(warehouse, table, error)) from error
+    except (DeltaError, pa.ArrowException, OSError, MemoryError) as error:
+        found = explained(error, f"table {table.name} in {warehouse}")
+        if found is not None:
+            raise found from error
+        # Delta's kernel adds a stack trace to what it says, the object store colours.
+        told = re.sub(r"\x1b\[\d*m|↳", "", str(error).split("\n   0:")[0])
+        raise StoreDamaged(warehouse, table, " ".join(told.split())) from error

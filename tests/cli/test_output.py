@@ -1,5 +1,6 @@
 """How commands print: rows in three forms, figures, and which refusal ends with which exit code."""
 
+import errno
 import json
 
 import pandas as pd
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.readers.remote import MissingPackageError
 from ft_emissions_pipeline.stages import UnknownRun
-from ft_emissions_pipeline.warehouse.store import StoreBusy
+from ft_emissions_pipeline.warehouse.faults import MachineFault
+from ft_emissions_pipeline.warehouse.lock import StoreBusy
 
 ROWS = pd.DataFrame(
     {"date": pd.to_datetime(["2026-01-05"]), "model": ["[a] b"], "kg": [0.1], "note": [None]}
@@ -23,6 +25,7 @@ ROWS = pd.DataFrame(
     [
         (ValueError("no"), 1),
         (StoreBusy("no"), 1),
+        (MachineFault("no"), 3),
         (FileNotFoundError("no"), 2),
         (MissingPackageError("no"), 2),
         (UnknownRun("no"), 2),
@@ -34,6 +37,16 @@ def test_a_refusal_is_a_sentence_and_an_exit_code(error, code, capsys):
         raise error
     assert ended.value.exit_code == code
     assert capsys.readouterr() == ("", "no\n")
+
+
+def test_a_fault_of_the_machine_has_an_exit_code_of_its_own(capsys):
+    with pytest.raises(typer.Exit) as ended, output.refusals():
+        raise OSError(errno.ENOSPC, "No space left on device", "report/index.html")
+    assert ended.value.exit_code == 3
+    assert capsys.readouterr().err == (
+        "report/index.html: the disk is full; nothing is written by half, each table holds its old rows "
+        "or all of the new: free some space and run it again\n"
+    )
 
 
 @pytest.mark.parametrize("fault", [KeyError("a"), ImportError("a"), TypeError("a"), OSError("a")])

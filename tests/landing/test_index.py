@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import normalize
+from ft_emissions_pipeline import methodology, normalize, stages
 from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import load
-from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE, empty
+from ft_emissions_pipeline.tables import (
+    LANDING_INDEX,
+    MODEL_EVENTS,
+    MODEL_VERSIONS,
+    QUARANTINE,
+    USAGE,
+    empty,
+)
+from ft_emissions_pipeline.warehouse.faults import MachineFault
 
 HEADER = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code"
 SETTINGS = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
@@ -62,6 +71,51 @@ def test_a_file_that_came_late_touches_exactly_its_days(tmp_path: Path) -> None:
     after = scan(write(tmp_path, b_csv=codecarbon(("2025-12-24T05:00:00", "r0"))), before)
     assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, after)] == ["2025-12-24"]
     assert landing.touched_days(after, scan(tmp_path, after)).empty
+
+
+@pytest.mark.parametrize(
+    ("after", "touched"),
+    [
+        ({}, ["2026-01-01", "2026-01-03"]),
+        ({"a_csv": codecarbon(("2026-01-03T05:00:00", "r2"))}, ["2026-01-01", "2026-01-03"]),
+        (
+            {"z_csv": codecarbon(("2026-01-01T05:00:00", "r1"), ("2026-01-03T05:00:00", "r2"))},
+            ["2026-01-01", "2026-01-03"],
+        ),
+    ],
+    ids=["removed", "shortened", "renamed"],
+)
+def test_days_of_a_file_that_went_are_run_again(tmp_path: Path, after, touched) -> None:
+    other = codecarbon(("2026-01-02T05:00:00", "r3"))
+    both = codecarbon(("2026-01-01T05:00:00", "r1"), ("2026-01-03T05:00:00", "r2"))
+    before = scan(write(tmp_path, a_csv=both, other_csv=other))
+    (tmp_path / "a.csv").unlink()
+    now = scan(write(tmp_path, **after), before)
+    assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, now)] == touched
+    assert set(now["source_uri"]) == {"other.csv", *(n.replace("_", ".") for n in after)}
+
+
+@pytest.mark.parametrize("what", ["went away", "can no longer be read"])
+def test_a_drive_of_logs_that_fails_after_the_index_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what
+) -> None:
+    """Else the day would lose its runs, and no later run would miss them: the index knows the file."""
+    index = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
+    write(tmp_path, b_csv=codecarbon(("2026-01-02T05:00:00", "r2")))
+    open_ = Path.open
+
+    def failing(path: Path, *arguments: object) -> object:
+        if path.name == "a.csv":
+            raise OSError(errno.EIO, "Input/output error")
+        return open_(path, *arguments)
+
+    if what == "went away":
+        (tmp_path / "a.csv").unlink()
+    else:
+        monkeypatch.setattr(Path, "open", failing)
+    day = pd.Timestamp("2026-01-01")
+    with pytest.raises(MachineFault, match=rf"log a\.csv: it {what}"):
+        days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
 
 
 def test_unchanged_files_are_not_read_again(
@@ -199,6 +253,28 @@ def test_a_run_with_neither_time_nor_tokens_is_refused_with_what_to_do(tmp_path:
     assert "disclose one of them" in refused["reason"][0]
     counts = landing.outcomes(index, refused)
     assert counts[["used", "quarantined"]].to_numpy().tolist() == [[0, 1]]
+
+
+def test_a_run_that_breaks_a_rule_only_once_joined_stands_in_quarantine(tmp_path: Path) -> None:
+    """Invariant 4 past the reading: each log is well by itself, together they end before they start."""
+    (tmp_path / "a.yaml").write_text("Run id: r\nGPU: A100\nStart time: 2026-03-05T12:00Z\n")
+    (tmp_path / "b.yaml").write_text("Run id: r\nGPU: A100\nEnd time: 2026-03-04T12:00Z\n")
+    index = scan(tmp_path)
+    assert index["quarantined"].sum() == 0
+    day = index["date"][0]
+    runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
+    assert runs["run_id"].tolist() == ["r"]
+    found = stages.quarantined(
+        tmp_path / "no-tables",
+        empty(QUARANTINE),
+        runs,
+        *map(empty, (USAGE, MODEL_VERSIONS, MODEL_EVENTS)),
+        stages.Choices(load(), methodology.profile("default")),
+    )
+    assert found["reason_code"].tolist() == ["end_before_start"]
+    assert found["source_uri"].isin(index["source_uri"]).all()
+    counts = landing.outcomes(index, found)
+    assert counts[["records", "used", "merged", "quarantined"]].sum().tolist() == [2, 0, 1, 1]
 
 
 def usage_page(start: int, *counts: int, hours: int = 1, project: str | None = None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import multiprocessing
 import multiprocessing.synchronize
+import os
 import shutil
 import signal
 import time
@@ -13,10 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import warehouses
+from deltalake.exceptions import DeltaError
 
 from ft_emissions_pipeline import reference, restatement, tables
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_FACTORS
 from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.faults import MachineFault
 from ft_emissions_pipeline.warehouse.lock import locked
 
 pytestmark = pytest.mark.slow
@@ -37,6 +42,13 @@ def warehouse(stored: Path, tmp_path: Path) -> Path:
 
 class Killed(BaseException):
     """Stands for the end of the process."""
+
+
+def failing_disk(code: int) -> DeltaError:
+    """Return what deltalake raises where a disk fails."""
+    return DeltaError(
+        f"External: Generic LocalFileSystem error: {os.strerror(code)} (os error {code})"
+    )
 
 
 def assert_same(warehouse: Path, undisturbed: Path) -> None:
@@ -61,12 +73,19 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
         patch.setattr(store, "write_deltalake", counted)
         restatement.apply(undisturbed, choices)
     assert len(commits) > 9
-    for last in commits:
+    ends = itertools.cycle([Killed(), *map(failing_disk, (errno.ENOSPC, errno.EIO, errno.EACCES))])
+    for last, end in zip(commits, ends, strict=False):
         warehouse, done = shutil.copytree(stored, tmp_path / f"cut-{last}"), []
 
-        def cut(*arguments: object, done: list = done, last: int = last, **options: object) -> None:
+        def cut(
+            *arguments: object,
+            done: list = done,
+            last: int = last,
+            end: BaseException = end,
+            **options: object,
+        ) -> None:
             if len(done) > last:
-                raise Killed
+                raise end
             done.append(None)
             write(*arguments, **options)
 
@@ -74,7 +93,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
             patch.setattr(store, "write_deltalake", cut)
             try:
                 restatement.apply(warehouse, choices)
-            except Killed:
+            except (Killed, MachineFault):
                 assert last < commits[-1]
         restatement.apply(warehouse, choices)
         assert_same(warehouse, undisturbed)

@@ -91,7 +91,7 @@ class Team:
     def report(self) -> None:
         """Compute the days that moved since the last report, and note what moved on them."""
         found = self.use_lives()
-        reported = self.ledger["date"].drop_duplicates()
+        reported = pd.DatetimeIndex(self.ledger["date"].unique())
         last = FIRST + pd.Timedelta(days=LAST)
         due = life_days.unshared_days(self.versions, found[0], reported, last)
         due = due.union(pd.DatetimeIndex(sorted(self.touched)))

@@ -166,6 +166,17 @@ def test_days_are_read_inclusively(tmp_path):
     assert held["date"].dt.day.tolist() == [2, 3]
 
 
+def test_the_days_of_a_table_are_told_by_its_log(tmp_path, monkeypatch):
+    assert store.days(tmp_path, USAGE).empty
+    held = [D(2026, 1, n) for n in (4, 1, 2)]
+    store.write(tmp_path, USAGE, pd.concat([usage(day, "m", "n") for day in held]))
+    store.write(tmp_path, USAGE, tables.empty(USAGE), (held[2], held[2]))
+    monkeypatch.delattr(store, "QueryBuilder")
+    found = store.days(tmp_path, USAGE)
+    assert found.day.tolist() == [1, 4]
+    assert found.dtype == tables.empty(USAGE)["date"].dtype
+
+
 def test_columns_are_read_in_the_order_asked(tmp_path):
     store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m"))
     held = store.read(tmp_path, USAGE, columns=["inferences", "date"])
