@@ -16,6 +16,7 @@ from ft_emissions_pipeline.cli import (
     as_reported,
     estimate,
     explain,
+    export,
     reference,
     report,
     restate,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("estimate")(estimate.estimate)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("rollup")(rollup.rollup)
 app.command("restate")(restate.restate)
