@@ -14,11 +14,33 @@ from types import ModuleType
 import pandas as pd
 
 from ft_emissions_pipeline.export.figures import Choice, Figures, of_tables, of_warehouse
-from ft_emissions_pipeline.export.formats import disclosure, hugging_face
+from ft_emissions_pipeline.export.formats import (
+    boamps,
+    cyclonedx,
+    data_package,
+    dia,
+    disclosure,
+    esrs,
+    eu_ai_act,
+    ghg,
+    hugging_face,
+    openmetrics,
+    parquet,
+    sci,
+    scope3,
+    spdx,
+    tidy_csv,
+)
 
 __all__ = ["FORMATS", "Choice", "Figures", "now", "of_tables", "of_warehouse", "write"]
 
-FORMATS: dict[str, ModuleType] = {module.FORMAT: module for module in (hugging_face, disclosure)}
+FORMATS: dict[str, ModuleType] = {
+    module.FORMAT: module
+    for module in (
+        hugging_face, disclosure, ghg, esrs, boamps, cyclonedx, tidy_csv, parquet, openmetrics,
+        data_package, spdx, sci, eu_ai_act, scope3, dia,
+    )
+}  # fmt: skip
 """Formats by name, in order of the docs."""
 
 

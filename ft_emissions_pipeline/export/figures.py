@@ -35,6 +35,8 @@ from ft_emissions_pipeline.warehouse import store
 Row: TypeAlias = Mapping[str, Any]
 """A version; what is unknown of it is left out."""
 
+Days: TypeAlias = tuple[pd.Timestamp, pd.Timestamp]
+
 TOOL = "ft_emissions_pipeline"
 DIGITS = 6
 """Significant digits handed on: more than a figure is good for, and alike on every machine."""
@@ -62,7 +64,7 @@ class Choice:
 
     model: str | None = None
     version: str | None = None
-    days: tuple[pd.Timestamp, pd.Timestamp] | None = None
+    days: Days | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Figures:
         When the export was made, UTC.
     entity : str
         Who answers for the models.
+    days : (Timestamp, Timestamp), optional
+        First and last day that were asked for.
     """
 
     versions: pd.DataFrame
@@ -90,6 +94,7 @@ class Figures:
     table: Callable[[Table], pd.DataFrame]
     made_at: pd.Timestamp
     entity: str
+    days: Days | None = None
 
     def rows(self) -> list[Row]:
         """Return every version."""
@@ -153,7 +158,12 @@ def figures(
     if kept.empty:
         raise ValueError(_nothing(impacts, choice))
     return Figures(
-        _versions(kept, chosen, read), chosen(INFERENCE_IMPACTS), chosen, made_at, entity
+        _versions(kept, chosen, read),
+        chosen(INFERENCE_IMPACTS),
+        chosen,
+        made_at,
+        entity,
+        choice.days,
     )
 
 
@@ -185,9 +195,9 @@ def of_tables(
     choice, made_at, entity
         As for `figures`.
     """
-    days = tables[RUN_IMPACTS].set_index("run_id")["date"]
-    served = expected.rename(columns={"run_id": "model_version"}).assign(
-        date=expected["run_id"].map(days),
+    kept = tables[RUN_IMPACTS][["run_id", "date", "methodology", "reference_version"]]
+    served = expected.merge(kept, on="run_id").rename(columns={"run_id": "model_version"})
+    served = served.assign(
         inferences_basis=Inferences.EXPECTED,
         status=Status.PROVISIONAL,
     )
@@ -223,7 +233,9 @@ def _nothing(impacts: pd.DataFrame, choice: Choice) -> str:
     wanted = choice.version or choice.model
     if wanted is None or wanted in known:
         first, last = impacts["date"].min(), impacts["date"].max()
-        return f"no version was made on the days asked for, but on {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        return (
+            f"no version was made on the days asked for, but on {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        )
     near = difflib.get_close_matches(wanted, known, cutoff=0.4) or sorted(known)[:3]
     return f"no model or version {wanted!r}; nearest: {', '.join(near)}"
 
@@ -271,19 +283,20 @@ def name_of(row: Row) -> str:
     return f"{row['model_name']} {row['model_version']}"
 
 
+def release() -> str:
+    """Return the release of the pipeline."""
+    return fte.__version__
+
+
 def tool() -> str:
     """Return the pipeline and its release."""
-    return f"{TOOL} {fte.__version__}"
+    return f"{TOOL} {release()}"
 
 
 def inside(row: Row) -> str:
     """Return what is inside the totals, in the words of every format."""
-    profile = PROFILES.get(row["methodology"])
-    grid = (
-        "at the grid factors as published"
-        if profile and profile.grid_as_published
-        else ("over its life cycle")
-    )
+    published = PROFILES[row["methodology"]].grid_as_published
+    grid = "at the grid factors as published" if published else "over its life cycle"
     return (
         "all work for the version, intermediate runs included; operational carbon of the "
         f"facility's electricity {grid}, location-based, and embodied carbon of the hardware; "
