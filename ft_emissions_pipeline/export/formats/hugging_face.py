@@ -15,7 +15,7 @@ from ft_emissions_pipeline.equations import GRAMS_PER_KG
 from ft_emissions_pipeline.export.figures import Figures, Row, facts, plain, tool
 
 FORMAT = "hugging-face"
-FILE = "README.md"
+FILE = "model_card.md"
 HOLDS = (
     "front matter of a model card: `co2_eq_emissions` in grams, energy, water and interval under "
     "`ft_emissions`; into an existing `README.md` (`--out`) without touching the rest"
