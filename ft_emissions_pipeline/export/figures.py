@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,13 @@ READ_AS_ENERGY = (
 """Routes on which a meter or counters told the energy, or all its large parts."""
 
 
+class Rows(Protocol):
+    """What returns the rows of a table, of all runs or of some."""
+
+    def __call__(self, table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
+        """Return the rows."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Of which model, version and days (first and last) figures are handed on; all by default."""
@@ -80,7 +87,8 @@ class Figures:
     per_inference : DataFrame
         Rows of `inference_impacts` of the models and days.
     table : callable
-        Table -> its rows that belong to the models, versions and days.
+        Table -> its rows that belong to the models, versions and days; of some runs alone where
+        their ids are given.
     made_at : Timestamp
         When the export was made, UTC.
     entity : str
@@ -91,7 +99,7 @@ class Figures:
 
     versions: pd.DataFrame
     per_inference: pd.DataFrame
-    table: Callable[[Table], pd.DataFrame]
+    table: Rows
     made_at: pd.Timestamp
     entity: str
     days: Days | None = None
@@ -119,29 +127,31 @@ class Figures:
 
     def evidence(self, row: Row) -> pd.DataFrame:
         """Return table `field_provenance` of a version, by field."""
-        found = self.table(FIELD_PROVENANCE)
-        return found[found["run_id"] == row["run_id"]].set_index("field")
+        return self.table(FIELD_PROVENANCE, {row["run_id"]}).set_index("field")
 
 
 def figures(
-    read: Callable[[Table], pd.DataFrame],
+    read: Rows,
     choice: Choice,
     *,
     made_at: pd.Timestamp,
     entity: str = "",
+    expected: pd.DataFrame | None = None,
 ) -> Figures:
     """Gather the figures of some versions.
 
     Parameters
     ----------
     read : callable
-        Table -> its rows.
+        Table -> its rows, of all runs or of some.
     choice : Choice
         Which models, versions and days.
     made_at : Timestamp
         When the export is made, UTC.
     entity : str
         Who answers for the models.
+    expected : DataFrame, optional
+        What one inference carries, where there is no ledger.
 
     Raises
     ------
@@ -149,17 +159,20 @@ def figures(
         If no version is left.
     """
     impacts = read(RUN_IMPACTS)
-    runs = set(_of_model(impacts, choice, None)["run_id"])
+    known = set(_of_model(impacts, choice, None)["run_id"])
 
-    def chosen(table: Table) -> pd.DataFrame:
-        return _of_days(_of_model(read(table), choice, runs), choice)
+    def kept_of(rows: pd.DataFrame) -> pd.DataFrame:
+        return _of_days(_of_model(rows, choice, known), choice)
 
-    kept = _of_days(impacts[impacts["run_id"].isin(runs)], choice)
+    def chosen(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
+        return kept_of(read(table, runs))
+
+    kept = _of_days(impacts[impacts["run_id"].isin(known)], choice)
     if kept.empty:
         raise ValueError(_nothing(impacts, choice))
     return Figures(
         _versions(kept, chosen, read),
-        chosen(INFERENCE_IMPACTS),
+        chosen(INFERENCE_IMPACTS) if expected is None else kept_of(expected),
         chosen,
         made_at,
         entity,
@@ -171,9 +184,11 @@ def of_warehouse(
     warehouse: str | Path, choice: Choice, *, made_at: pd.Timestamp, entity: str = ""
 ) -> Figures:
     """Gather the figures of a warehouse, as `figures` does."""
-    return figures(
-        lambda table: store.read(warehouse, table), choice, made_at=made_at, entity=entity
-    )
+
+    def read(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
+        return store.read(warehouse, table, where=None if runs is None else ("run_id", runs))
+
+    return figures(read, choice, made_at=made_at, entity=entity)
 
 
 def of_tables(
@@ -201,10 +216,13 @@ def of_tables(
         inferences_basis=Inferences.EXPECTED,
         status=Status.PROVISIONAL,
     )
-    held = {INFERENCE_IMPACTS: served[served["inferences"].notna()], **tables}
-    return figures(
-        lambda table: held.get(table, empty(table)), choice, made_at=made_at, entity=entity
-    )
+    served = served[served["inferences"].notna()]
+
+    def read(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
+        found = tables.get(table, empty(table))
+        return found if runs is None else found[found["run_id"].isin(runs)]
+
+    return figures(read, choice, made_at=made_at, entity=entity, expected=served)
 
 
 def _of_model(frame: pd.DataFrame, choice: Choice, runs: set[str] | None) -> pd.DataFrame:
@@ -240,16 +258,16 @@ def _nothing(impacts: pd.DataFrame, choice: Choice) -> str:
     return f"no model or version {wanted!r}; nearest: {', '.join(near)}"
 
 
-def _versions(
-    impacts: pd.DataFrame,
-    chosen: Callable[[Table], pd.DataFrame],
-    read: Callable[[Table], pd.DataFrame],
-) -> pd.DataFrame:
+def _versions(impacts: pd.DataFrame, chosen: Rows, read: Rows) -> pd.DataFrame:
     normalized = chosen(NORMALIZED_RUNS)
     more = [name for name in normalized if name not in impacts or name == "run_id"]
-    lives = read(MODEL_VERSIONS)[
-        ["model_version", "use_life_start", "use_life_end", "inferences", "status"]
-    ].rename(columns={"model_version": "run_id"})
+    lives = (
+        read(MODEL_VERSIONS)[
+            ["model_version", "use_life_start", "use_life_end", "inferences", "status"]
+        ]
+        .rename(columns={"model_version": "run_id"})
+        .drop_duplicates("run_id", keep="last")
+    )
     moved = read(RESTATEMENTS)
     moved = moved.loc[moved["cause"].isin(CORRECTIONS), "model_version"]
     rows = impacts.merge(normalized[more], on="run_id").merge(lives, on="run_id", how="left")

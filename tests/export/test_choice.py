@@ -2,6 +2,8 @@
 
 import pandas as pd
 import pytest
+import schemas
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
@@ -74,7 +76,9 @@ def test_a_version_is_restated_once_a_factor_moved_it_and_not_for_its_use(wareho
     }  # fmt: skip
     for cause, restated in (("factor changed", True), ("usage true-up", False)):
         held[tables.RESTATEMENTS] = pd.DataFrame([{**row, "cause": cause}])
-        found = gathered(held.get, export.Choice(version=version), made_at=export.now())
+        found = gathered(
+            lambda table, _=None: held[table], export.Choice(version=version), made_at=export.now()
+        )
         assert found.versions["restated"].tolist() == [restated]
 
 
@@ -91,3 +95,33 @@ def test_an_estimate_hands_its_figures_on_without_a_warehouse(tmp_path):
     assert runs["reserved_s"].tolist() == [3600.0]
     with pytest.raises(ValueError, match="no format 'x'"):
         estimate.export("x")
+
+
+DISCLOSED = {
+    "nothing_but_tokens": {"managed_service": "AWS Bedrock", "tokens_padded": 48123},
+    "no_accelerator": {
+        "gpu_count": 0, "reserved_s": 3600, "country_iso3": "SWE", "on_cloud": False,
+    },
+    "a_slice_of_a_card": {"gpu_model": "A100", "gpu_count": 0.25, "reserved_s": 60.0},
+    "hostile_name": {
+        "model_name": "=1+1 | \u202e<b>\n" + "x" * 10_000, "gpu_model": "H100",
+        "reserved_s": 3600.0,
+    },
+    "development": {"gpu_model": "A100", "reserved_s": 3600.0, "development_multiplier": 3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", ["default", "scope3-2024"])
+@pytest.mark.parametrize("name", DISCLOSED)
+def test_every_format_takes_whatever_was_disclosed(tmp_path, name, profile):
+    found = fte.estimate({"model_name": "m", **DISCLOSED[name]}, profile=profile)
+    for form in export.FORMATS:
+        out = tmp_path / form
+        assert found.export(form, out) == str(out)
+        for path in out.rglob("*") if out.is_dir() else [out]:
+            assert path.read_bytes()
+            assert "nan" not in path.read_bytes().decode("utf-8", "ignore").casefold().split()
+    assert schemas.faults(schemas.boamps(), (tmp_path / "boamps").read_text()) == []
+    assert schemas.faults(schemas.cyclonedx(), (tmp_path / "cyclonedx").read_text()) == []
+    assert schemas.faults(schemas.dia(), (tmp_path / "dia").read_text()) == []
+    assert list(text_string_to_metric_families((tmp_path / "openmetrics").read_text()))
