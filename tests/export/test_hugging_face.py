@@ -1,5 +1,7 @@
 """The front matter of a model card, written into cards as they are."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -103,11 +105,16 @@ def test_a_corrected_value_says_so(corrected):
     assert "final, corrected" in export.write("hugging-face", corrected)
 
 
+def test_a_run_on_cpus_names_them(disclosed):
+    cells = {"gpu_count": 0.0, "gpu_model": "none", "cpu_count": 2.0, "cpu_model": "EPYC 7763"}
+    on_cpus = replace(disclosed, versions=disclosed.versions.assign(**cells))
+    stated = front_matter(export.write("hugging-face", on_cpus))["co2_eq_emissions"]
+    assert stated["hardware_used"] == "2 x EPYC 7763"
+
+
 def test_grams_are_never_written_with_an_exponent(disclosed):
     tiny = disclosed.versions.assign(total_kgco2e=1e-12)
-    card = hugging_face.render(
-        export.Figures(tiny, disclosed.per_inference, disclosed.table, disclosed.made_at, ""), None
-    )
+    card = export.write("hugging-face", replace(disclosed, versions=tiny))
     assert "  emissions: 0.0001\n" in card
 
 

@@ -47,10 +47,16 @@ def _keys(row: Row, figures: Figures) -> str:
         ),
         "training_type": "fine-tuning",
         "geographical_location": place,
-        "hardware_used": f"{plain(row['gpu_count'])} x {row['gpu_model']}",
+        "hardware_used": _hardware(row),
     }
     keys = dict(zip(_OURS, (stated, facts(row, figures.made_at)), strict=True))
     return yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _hardware(row: Row) -> str:
+    if row["gpu_count"] > 0:
+        return f"{plain(row['gpu_count'])} x {row['gpu_model']}"
+    return f"{plain(row['cpu_count'])} x {row.get('cpu_model', 'CPU')}"
 
 
 def into(card: str, keys: str) -> str:
