@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs.exports import COMMANDS, command
 from ft_emissions_pipeline import methodology
+from ft_emissions_pipeline.export import FORMATS
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.readers import READERS, REPAIRS
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
@@ -28,6 +30,7 @@ def pages() -> dict[str, str]:
         "data_dictionary.md": _page("Data dictionary", _dictionary()),
         "rules.md": _page("Rules for missing data, and profiles", _rules()),
         "formats.md": _page("Formats that are read", _formats()),
+        "exports.md": _page("Handing figures on", _exports()),
         "quarantine.md": _page("Why a record is not used", _reasons()),
         "repairs.md": _page("What was repaired or left open in reading", _repairs()),
     }
@@ -97,6 +100,56 @@ def _formats() -> Iterator[str]:
     yield "| log | `source_format` | what it tells | what must come from elsewhere |"
     yield "|---|---|---|---|"
     yield from (f"| {r.LOG} | `{r.FORMAT}` | {r.TELLS} | {r.LACKS} |" for r in READERS)
+
+
+def _exports() -> Iterator[str]:
+    yield from _EXPORTS.splitlines()
+    yield "| `FORMAT` | what it holds | versions | example |"
+    yield "|---|---|---|---|"
+    files = {"data-package": "datapackage.json"}
+    for name, module in FORMATS.items():
+        shown = f"[{name}](exports/{files.get(name, module.FILE)})" if name in COMMANDS else ""
+        yield f"| `{name}` | {module.HOLDS} | {'one' if module.ONE else 'all'} | {shown} |"
+    yield ""
+    yield "The examples were written from `examples/landing` with"
+    yield ""
+    yield from ("```", *(command(name) for name in COMMANDS), "```", "")
+    yield from _WHAT_TO_KNOW.splitlines()
+
+
+_EXPORTS = """\
+`ft-emissions export FORMAT [--model M] [--version V] [--from D --to D] [--entity E] [--out FILE]`
+writes figures of the warehouse in a format of others; `fte.estimate(runs).export(FORMAT, out)`
+those of an estimate. A format of one version takes the newest of the model. Days choose versions
+by when they were made, and inferences by when they were served. With `SOURCE_DATE_EPOCH` set, the
+same figures make the same bytes.
+
+Every export says methodology, release of the factors, date, whether the figure is provisional and
+whether it was restated, the 5th and 95th percentile, and what is inside it. A format without a
+place for these has them in its free text.
+
+"""
+
+_WHAT_TO_KNOW = """\
+## What to know
+
+- **Model card**: `emissions` is grams of operational and embodied carbon together; CodeCarbon's
+  users write operational alone, so `source` says what is inside. Nothing is sent to the Hub.
+- **Disclosure**: only what was logged or disclosed is in the first table, so that whoever reads
+  it back gets the same run and the same footprint. Software counters see neither fans nor power
+  supplies; in their place the energy at the plug is told.
+- **GHG Protocol, ESRS**: a run counts in the year in which it ended. State `on_cloud: no` in
+  `runs.yaml` for hardware of your own; runs of which nobody states who owned the hardware get no
+  scope. Scope 2 holds what leaves the stacks alone, category 3 the rest of the life cycle. The
+  share of your own hardware's making is informative: category 2 counts hardware in the year of
+  purchase. Market-based cells are empty where a run has no contract's factor. The sheets hold
+  fine-tuning alone, so each line is a contribution to a datapoint of your undertaking.
+- **BoAmps** counts the energy of the computing hardware, before the PUE; without a meter
+  `measurementMethod` says that it was estimated. With `--entity` the report is `internal`.
+- **SCI for AI**: training is in no consumer's score, and what one inference carries is no SCI.
+- **Scope3** and **DIA** count the version's own share, never that of its ancestors.
+- **OpenMetrics** tells the newest day of each model: a scrape has no past.
+"""
 
 
 def _reasons() -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import normalize, stages
+from ft_emissions_pipeline import export, normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import measured_runs
@@ -20,7 +20,16 @@ from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
-from ft_emissions_pipeline.tables import QUARANTINE, conform, empty
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    NORMALIZED_RUNS,
+    QUARANTINE,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+    VALIDATED_RUNS,
+    conform,
+    empty,
+)
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -29,7 +38,8 @@ Paths = str | Path | Sequence[str | Path]
 class Estimate:
     """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused.
 
-    `calibration` tells what meters saw over what software did, by host.
+    `calibration` tells what meters saw over what software did, by host; `accepted` is what was
+    logged of the runs, `spreads` how far each input moves a total.
     """
 
     runs: pd.DataFrame
@@ -39,6 +49,8 @@ class Estimate:
     quarantine: pd.DataFrame
     reference: Reference
     calibration: pd.DataFrame
+    accepted: pd.DataFrame
+    spreads: pd.DataFrame
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -54,10 +66,57 @@ class Estimate:
             run_id, self.normalized, self.provenance, self.runs, self.reference, draws, seed
         )
 
+    def export(
+        self,
+        name: str,
+        out: str | Path | None = None,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        entity: str = "",
+    ) -> str:
+        """Write the figures in a format of others, as `ft-emissions export` does.
+
+        Parameters
+        ----------
+        name : str
+            Format, one of `export.FORMATS`.
+        out : str or Path, optional
+            File or folder to write; without one the text is returned.
+        model, version : str, optional
+            Model, or version (a run id); all by default.
+        entity : str
+            Who answers for the models.
+
+        Returns
+        -------
+        str
+            The text, or where it lies.
+
+        Raises
+        ------
+        ValueError
+            If there is no such format, or it cannot hold what was chosen.
+        """
+        found = export.of_tables(
+            {
+                VALIDATED_RUNS: self.accepted,
+                NORMALIZED_RUNS: self.normalized,
+                FIELD_PROVENANCE: self.provenance,
+                RUN_IMPACTS: self.runs,
+                RUN_SPREADS: self.spreads,
+            },
+            self.per_inference,
+            export.Choice(model, version),
+            made_at=export.now(),
+            entity=entity,
+        )
+        return export.write(name, found, out)
+
 
 @dataclass(frozen=True)
 class Logs:
-    """What some files said: tables `runs` and `quarantine`, and of each file its format and content."""
+    """What files said: tables `runs` and `quarantine`, and of each file its format and content."""
 
     runs: pd.DataFrame
     quarantine: pd.DataFrame
@@ -155,7 +214,7 @@ def estimate(
     accepted, refused, choices = stages.prepared(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
-    normalized, provenance, impacts, _ = stages.footprints(accepted, choices)
+    normalized, provenance, impacts, spreads = stages.footprints(accepted, choices)
     impossible = stages.impossible(accepted, impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
@@ -168,4 +227,6 @@ def estimate(
         conform(pd.concat(found), QUARANTINE) if found else refused,
         choices.reference,
         meters.calibration(accepted),
+        accepted,
+        spreads,
     )

@@ -18,6 +18,7 @@ from ft_emissions_pipeline.cli import (
     doctor,
     estimate,
     explain,
+    export,
     reference,
     report,
     restate,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("estimate")(estimate.estimate)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("rollup")(rollup.rollup)
 app.command("restate")(restate.restate)

@@ -48,6 +48,17 @@ First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="Fir
 Last = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last UTC day.")]
 At = Annotated[datetime, typer.Option(formats=DAY, help="UTC day of the look back.")]
 
+# What is handed on
+ExportFormat = Annotated[
+    str, typer.Argument(metavar="FORMAT", help="As docs/exports.md lists them.")
+]
+ModelName = Annotated[str | None, typer.Option("--model", help="Model; all of them by default.")]
+VersionId = Annotated[
+    str | None, typer.Option("--version", help="Version; of one model the newest by default.")
+]
+Out = Annotated[Path | None, typer.Option(help="File or folder to write; the terminal by default.")]
+Entity = Annotated[str, typer.Option(help="Who answers for the models, as a report names it.")]
+
 # How figures are computed
 Profile = Annotated[str, typer.Option(help="Profile of the methodology: default or scope3-2024.")]
 Calibrate = Annotated[

@@ -43,7 +43,8 @@ def with_unknown_names(
     if told.empty:
         return provenance
     logged = provenance[["run_id", "field"]].where(provenance["rule"] == "as_logged")
-    added = logged.merge(told, on=["run_id", "field"], how="left")["note"].to_numpy()
+    # Where no logged name is told of, the column is empty, and text only by its type.
+    added = logged.merge(told, on=["run_id", "field"], how="left")["note"].astype("str").array
     source = provenance["source"].astype("str")
     return provenance.assign(source=(source + "; " + added).fillna(source))
 

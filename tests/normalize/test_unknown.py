@@ -43,3 +43,10 @@ def test_the_summary_tells_each_unknown_name_once(tmp_path):
     (line,) = [line for line in told.splitlines() if "Zorgon" in line]
     assert line.startswith("guessed: gpu_model 'Zorgon 9000' is not known")
     assert line.endswith("(3 run(s))")
+
+
+def test_a_name_that_nobody_logged_leaves_no_word():
+    """Of a run without an accelerator `gpu_model` is filled with a word that no table has."""
+    found = fte.estimate({"model_name": "m", "gpu_count": 0, "reserved_s": 3600})
+    assert found.runs["total_kgco2e"].gt(0).all()
+    assert not found.provenance["source"].str.contains("is not known in", na=False).any()
