@@ -366,6 +366,12 @@ def test_an_unknown_base_model_is_named_with_the_size_taken():
     assert "Lama-2" in row["source"]
 
 
+@pytest.mark.xfail(strict=True, reason="30 % by laboratory; docs/token_time.md says why")
+def test_the_goal_for_time_on_laboratories_not_seen():
+    held_out = token_time.packaged().training["held_out"]
+    assert held_out["median_error_percent"] <= 20.0
+
+
 def test_the_published_table_is_what_the_command_prints(factors):
     table = evaluate.evaluate(factors)
     text = (DOCS / "token_time.md").read_text(encoding="utf-8")
