@@ -92,7 +92,9 @@ def test_a_mixture_passes_a_token_through_its_active_parameters(factors):
 
 
 def test_active_parameters_that_a_run_tells_go_before_its_models(factors):
-    found = work(factors, {"model_id": "mixtral-8x7b", "parameters": 46.7e9, "active_parameters": 2e9})
+    found = work(
+        factors, {"model_id": "mixtral-8x7b", "parameters": 46.7e9, "active_parameters": 2e9}
+    )
     assert found.flop_parameters == pytest.approx(6 * 2e9)
 
 
