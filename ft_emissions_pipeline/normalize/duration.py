@@ -119,20 +119,20 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     return replace(offer, values=offer.values.where(needed), note=note)
 
 
-def steps_of(frame: pd.DataFrame) -> pd.DataFrame:
+def steps_of(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Return the runs with the columns by which `workload` knows them; what is open stays open."""
     devices = frame["world_size"].fillna(frame["gpu_count"])
     passes = frame["steps"] * frame["gradient_accumulation"] * devices
     return frame.assign(
         parameters=frame["model_parameters"],
+        active_parameters=frame["active_parameters"].fillna(_active_of_name(frame, context)),
         node_count=frame["server_count"],
         tokens_per_micro_step=frame["tokens_padded"] / passes.where(passes > 0),
     )
 
 
 def _work(frame: pd.DataFrame, context: Context) -> Workload:
-    steps = steps_of(frame).assign(active_parameters=_active_of_name(frame, context))
-    return workload(steps, context.reference)
+    return workload(steps_of(frame, context), context.reference)
 
 
 def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
@@ -180,7 +180,11 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
             work.rows(at),
             hardware_known=~guessed[at],
             tokens_known=~usual[at],
-            members={"gpu_id": frame["gpu_id"][at], "family": models["family"][at]},
+            members={
+                "gpu_id": frame["gpu_id"][at],
+                "family": models["family"][at],
+                "software": frame["software"][at],
+            },
         )
         gpus = np.maximum(frame["gpu_count"].to_numpy(dtype=float)[at], 1.0)
         active[at] = tokens[at] * np.exp(found.log_s) / gpus

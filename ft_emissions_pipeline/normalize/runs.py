@@ -108,7 +108,7 @@ def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd
     )
     tells = known & (frame["gpu_count"] > 0) & active.notna() & (frame["tokens_padded"] > 0)
     family = take(reference, "models", frame["model_id"], ["family"], on=frame["date"])["family"]
-    timed = duration.steps_of(frame).assign(
+    timed = duration.steps_of(frame, context).assign(
         family=family, tokens=frame["tokens_padded"], active_s=active
     )
     return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)

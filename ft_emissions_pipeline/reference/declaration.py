@@ -15,6 +15,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference.hours import Hours
 from ft_emissions_pipeline.tables.schema import Column, number, text
+from ft_emissions_pipeline.tables.words import SOFTWARE
 
 VERIFICATIONS = ("read_in_source", "secondary", "unverified", "derived")
 PROVIDER_KINDS = ("cloud_regions", "instances")
@@ -317,7 +318,8 @@ TABLES: dict[str, FactorTable] = {
         intervals=(("p05", "value", "p95"),), cadence_years=3),
     "calibration": FactorTable("a published, measured training rate, time or power", ("row_id",), (
         _text("row_id", "Identity."),
-        _text("source_key", "Source: rows of one are not independent, so folds go by it."),
+        _text("source_key", "Source."),
+        _text("laboratory", "Who measured: rows of one share people, code and machines, so folds go by it."),
         _text("stage", "Fine-tuning or pre-training.", allowed=("finetune", "pretrain")),
         _text("base_model", "Model, as the source names it."),
         _text("model_id", "Base model, where the table of models has it.", refers="models", empty=True),
@@ -326,6 +328,8 @@ TABLES: dict[str, FactorTable] = {
         _number("parameters", "parameter", 1e6, 1e13, "Parameters."),
         _number("active_parameters", "parameter", 1e6, 1e13, "Parameters that a token passes."),
         _text("method", "How the weights were changed.", allowed=("full", "lora", "qlora", "adapter")),
+        _text("software", "Software that ran the training, by the words of table `runs`; empty where none of them.",
+              empty=True, allowed=SOFTWARE),
         _text("precision", "Number format; empty where not stated.", empty=True, allowed=(
             "fp32", "tf32", "fp16", "bf16", "fp8", "nvfp4", "int4", "nf4")),
         _text("gradient_checkpointing", "Whether activations were recomputed; empty where not stated.",
@@ -345,7 +349,8 @@ TABLES: dict[str, FactorTable] = {
         _number("mean_gpu_power_w", "W", 1, 3000, "Mean power of one accelerator.", empty=True),
         _number("gpu_energy_kwh", "kWh", 0, 1e9, "Energy of the accelerators.", empty=True),
         _number("power_limit_w", "W", 10, 3000, "Power limit set.", empty=True),
-        _text("flag", "Why a row enters no fit.", empty=True, allowed=("power_capped", "above_peak")))),
+        _text("flag", "Why a row enters no fit.", empty=True, allowed=(
+            "power_capped", "above_peak", "devices_in_turns")))),
     "aliases": FactorTable("a name under which logs know something", ("kind", "alias", "id"), (
         _text("kind", "What is named.", allowed=(
             "gpus", "servers", "instances", "cloud_regions", "countries", "us_states", "subdivisions", "models", "managed_services", "providers")),

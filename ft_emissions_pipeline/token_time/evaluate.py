@@ -1,8 +1,7 @@
 """How wrong the model is on rows that it has not seen, beside simpler ones on the same rows.
 
-Put here: leave-one-source-out predictions, the errors of them, baselines, what rows of a source teach about its
-others, the tables. Keep out: fits
-(`fit.py`), and what enters them (`training_rates.py`).
+Put here: baselines on the same folds, errors of energy, what rows of a laboratory teach about its others, the
+tables. Keep out: fits (`fit.py`), held-out predictions (`prior.py`), and what enters them (`training_rates.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from ft_emissions_pipeline.token_time.flops import PARAMETER_PASSES, passes
 from ft_emissions_pipeline.token_time.model import (
     HARDWARE_UNKNOWN,
     KNOWN,
+    STACK_UNSEEN,
     TOKENS_UNKNOWN,
     Model,
     packaged,
@@ -30,15 +30,16 @@ from ft_emissions_pipeline.token_time.prior import (
     errors,
     errors_of,
     finetuning,
+    half_widths,
     held_out,
-    width_of,
+    on_common_hardware,
 )
 from ft_emissions_pipeline.token_time.throughput import NAMES
 from ft_emissions_pipeline.token_time.training_rates import (
     Rows,
     fit_power,
-    power_inputs,
     power_rows,
+    power_w,
     rated_rows,
     shares,
 )
@@ -55,31 +56,29 @@ OPEN_CARBON_EVAL = {
 
 
 def evaluate(reference: Reference) -> pd.DataFrame:
-    """Return the errors of the model and of baselines, on rows of sources that each did not see.
+    """Return the errors of the model and of baselines, on rows of laboratories that each did not see.
 
     Returns
     -------
     DataFrame
-        quantity, predictor, rows, median_error_percent, p90_error_percent, bias_percent, and for the model
-        coverage_percent, coverage_by_source_percent, mean_width_factor.
+        quantity, predictor, and the figures of `prior.errors`; those of intervals for the model alone.
     """
     held = held_out(reference)
     lines = [
         {"quantity": f"time, {text}", "predictor": "this model", **errors_of(held, group)}
         for group, text in (
-            (KNOWN, "hardware and method known"),
+            (KNOWN, "hardware, method, software known"),
+            (STACK_UNSEEN, "software unknown"),
             (HARDWARE_UNKNOWN, "hardware unknown"),
             (TOKENS_UNKNOWN, "tokens unknown"),
         )
     ]
-    known = held[KNOWN]
-    tuned = finetuning(known.table)
-    for name, residual in _time_baselines(known.table, reference).items():
-        lines.append(
-            {"quantity": lines[0]["quantity"], "predictor": name, **errors(residual[tuned])}
-        )
-    lines += energy_errors(held, reference)
-    return pd.DataFrame(lines)
+    table = held[KNOWN].table
+    tuned = finetuning(table)
+    for name, residual in _time_baselines(table, reference).items():
+        found = errors(residual[tuned], table["laboratory"][tuned])
+        lines.append({"quantity": lines[0]["quantity"], "predictor": name, **found})
+    return pd.DataFrame(lines + energy_errors(held, reference))
 
 
 def _flop_of(work: Workload, table: pd.DataFrame) -> Floats:
@@ -88,13 +87,13 @@ def _flop_of(work: Workload, table: pd.DataFrame) -> Floats:
 
 
 def _time_baselines(table: pd.DataFrame, reference: Reference) -> dict[str, Floats]:
-    """Return residuals of simpler predictors on the same rows, each source left out of its own."""
+    """Return residuals of simpler predictors on the same rows, each laboratory left out of its own."""
     rows = rated_rows(reference)
     reached = -rows.log_s + np.log(_flop_of(rows.work, rows.table) / rows.work.peak_16bit)
     tuned = finetuning(table)
     constant = np.zeros(len(table))
-    for source in table["source_key"].unique():
-        at = (table["source_key"] == source).to_numpy()
+    for laboratory in table["laboratory"].unique():
+        at = (table["laboratory"] == laboratory).to_numpy()
         constant[at] = np.median(reached[tuned & ~at]) - reached[at]
     return {"constant MFU": constant, "OpenCarbonEval": _open_carbon_eval(rows)}
 
@@ -123,43 +122,49 @@ def _open_carbon_eval(rows: Rows) -> Floats:
 
 
 def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[str, object]]:
-    """Return errors of the accelerators' energy: with the time logged, and with it predicted too.
+    """Return errors of the accelerators' energy: with the time logged, predicted, and with hardware unknown.
 
-    One source alone tells power, so a fold is an accelerator of it: the power model never saw the
-    accelerator it is judged on, the time model never saw the source.
+    Neither model has seen the laboratory. Where hardware and time are unknown, energy is measured in too few rows;
+    there the time is measured, and the power of the true accelerator is the model's.
     """
-    rows, common = power_rows(reference), rated_rows(reference)
-    residual, tdp = np.zeros(len(rows)), np.zeros(len(rows))
-    half = np.zeros(len(rows))
-    for source in rows["source_key"].unique():
-        others = common.at((common.table["source_key"] != source).to_numpy())
+    rows, rates, known = power_rows(reference), rated_rows(reference), held[KNOWN]
+    measured = np.log(rows["mean_gpu_power_w"].to_numpy(dtype=float))
+    tdp = take(reference, "gpus", rows["gpu_id"], ["tdp_w"])["tdp_w"].to_numpy(dtype=float)
+    residual, guessed, half = (np.zeros(len(rows)) for _ in range(3))
+    unlike = np.zeros(len(rates.table))
+    for laboratory in {*rows["laboratory"], *rates.table["laboratory"]}:
+        others = rates.at((rates.table["laboratory"] != laboratory).to_numpy())
         theta, _ = fit.coefficients(others.work, others.log_s, others.weights, shares(reference))
-        measured, busy, idle = power_inputs(rows, theta, reference)
-        tdp = np.log(measured)
-        for gpu in rows["gpu_id"].unique():
-            at = (rows["gpu_id"] == gpu).to_numpy()
-            seen = fit_power(rows[~at].reset_index(drop=True), theta, reference)
-            residual[at] = np.log(measured[at] / power.share_of_tdp(seen, busy[at], idle[at]))
-            half[at] = power.interval_width(
-                np.log(measured[~at] / power.share_of_tdp(seen, busy[~at], idle[~at]))
-            )
-    known = held[KNOWN]
+        mine = (rows["laboratory"] == laboratory).to_numpy()
+        law = fit_power(rows[~mine].reset_index(drop=True), theta, reference)
+
+        def log_w(table: pd.DataFrame, law: Floats = law, theta: Floats = theta) -> Floats:
+            return np.asarray(np.log(power_w(law, table, theta, reference)))
+
+        residual[mine] = measured[mine] - log_w(rows[mine])
+        guessed[mine] = measured[mine] - log_w(on_common_hardware(rows[mine], reference))
+        half[mine] = power.interval_width(measured[~mine] - log_w(rows[~mine]))
+        at = (rates.table["laboratory"] == laboratory).to_numpy()
+        here = rates.table[at]
+        unlike[at] = log_w(here) - log_w(on_common_hardware(here, reference))
     timed = rows["row_id"].isin(known.table["row_id"]).to_numpy()
     place = pd.Index(known.table["row_id"]).get_indexer(rows["row_id"][timed])
-    time_residual = known.residual[place]
-    width = (
-        np.array([width_of(held, KNOWN, name) for name in known.table["source_key"].iloc[place]])
-        * known.scale[place]
-    )
-    baselines = _time_baselines(known.table, reference)
+    time_residual, width = known.residual[place], half_widths(held, KNOWN)[place]
+    of, of_timed = rows["laboratory"], rows["laboratory"][timed]
+    tuned = finetuning(rates.table)
+    energy = held[HARDWARE_UNKNOWN].residual + unlike
     logged, predicted = "GPU energy, time logged", "GPU energy, time predicted"
     return [
-        {"quantity": logged, "predictor": "this model", **errors(residual, half)},
-        {"quantity": logged, "predictor": "TDP x hours", **errors(tdp)},
+        {"quantity": logged, "predictor": "this model", **errors(residual, of, half)},
+        {"quantity": logged, "predictor": "TDP x hours", **errors(measured - np.log(tdp), of)},
+        {"quantity": f"{logged}, hardware unknown", "predictor": "this model", **errors(guessed, of)},
+        {"quantity": "GPU energy, hardware and time unknown", "predictor": "this model",
+         **errors(energy[tuned], rates.table["laboratory"][tuned])},
         {"quantity": predicted, "predictor": "this model",
-         **errors(residual[timed] + time_residual, np.hypot(half[timed], width))},
-        *({"quantity": predicted, "predictor": f"{name} x TDP", **errors(tdp[timed] + baseline[place])}
-          for name, baseline in baselines.items()),
+         **errors(residual[timed] + time_residual, of_timed, np.hypot(half[timed], width))},
+        *({"quantity": predicted, "predictor": f"{name} x TDP",
+           **errors((measured - np.log(tdp))[timed] + baseline[place], of_timed)}
+          for name, baseline in _time_baselines(known.table, reference).items()),
     ]  # fmt: skip
 
 
@@ -167,19 +172,19 @@ TRIALS = 10
 
 
 LEAST_OTHERS = 5
-"""Rows of a source that must be left to judge what its others taught."""
+"""Rows of a laboratory that must be left to judge what its others taught."""
 
 
 def own_run_trials(reference: Reference) -> pd.DataFrame:
-    """Return the errors on rows of a source without and with others of it, drawn at random, as own runs.
+    """Return the errors on rows of a laboratory without and with others of it, drawn at random, as own runs.
 
     Returns
     -------
     DataFrame
-        source, given, left (rows of each draw), in_force (share of draws whose offsets were promoted; what is not
+        laboratory, given, left (rows of each draw), in_force (share of draws whose offsets were promoted; what is not
         changes nothing, as in use), `without_` and `with_` with the figures of `errors` over what was left, all
-        draws together; once with `ENOUGH` rows given and once with half of them. No fit has seen the source. A
-        source that has too few rows has no figures.
+        draws together; once with `ENOUGH` rows given and once with half of them. No fit has seen the laboratory. A
+        laboratory that has too few rows has no figures.
     """
     everything = rated_rows(reference)
     models = take(reference, "models", everything.table["model_id"], ["family"])
@@ -189,34 +194,37 @@ def own_run_trials(reference: Reference) -> pd.DataFrame:
         active_s=np.exp(everything.log_s) / everything.table["gpu_count"],
     )  # fmt: skip
     everything, tuned, lines = replace(everything, table=table), finetuning(table), []
-    for source in sorted(table["source_key"][tuned].unique()):
-        of_source = (table["source_key"] == source).to_numpy()
-        others, here = everything.at(~of_source), everything.at(of_source & tuned)
-        theta, _ = fit.coefficients(others.work, others.log_s, others.weights, shares(reference))
-        named = dict(zip(NAMES, theta.tolist(), strict=True))
-        unseen = replace(packaged(), coefficients=named, ranges=ranges_of(others.work))
+    for laboratory in sorted(table["laboratory"][tuned].unique()):
+        of_it = (table["laboratory"] == laboratory).to_numpy()
+        others, here = everything.at(~of_it), everything.at(of_it & tuned)
+        fitted = fit.coefficients(others.work, others.log_s, others.weights, shares(reference))
+        theta, sd = (dict(zip(NAMES, values.tolist(), strict=True)) for values in fitted)
+        unseen = replace(
+            packaged(), coefficients=theta, coefficient_sd=sd, ranges=ranges_of(others.work)
+        )
         for given in (ENOUGH, len(here.table) // 2):
             left = len(here.table) - given
             found = _trial(unseen, here, given, reference) if left >= LEAST_OTHERS else {}
-            lines.append({"source": source, "given": given, "left": left, **found})
+            lines.append({"laboratory": laboratory, "given": given, "left": left, **found})
     return pd.DataFrame(lines)
 
 
 def _trial(unseen: Model, rows: Rows, given: int, reference: Reference) -> dict[str, float]:
-    draw, residuals, promoted = np.random.default_rng(0), [], []
+    draw, residuals, promoted, names = np.random.default_rng(0), [], [], []
     for _ in range(TRIALS):
         own = draw.permutation(len(rows.table)) < given
         taught, better = teach(unseen, rows.table[own], reference)
         left = rows.at(~own)
         members = {name: left.table[name] for name in MEMBERS}
+        names.append(left.table["laboratory"])
         residuals.append([
             left.log_s - predict(model, left.work, members=members).log_s
             for model in (unseen, taught if better else unseen)
         ])  # fmt: skip
         promoted.append(better)
-    found = {"in_force": float(np.mean(promoted))}
+    found, rows_of = {"in_force": float(np.mean(promoted))}, pd.concat(names, ignore_index=True)
     for name, residual in zip(("without", "with"), np.hstack(residuals), strict=True):
-        found |= {f"{name}_{figure}": value for figure, value in errors(residual).items()}
+        found |= {f"{name}_{figure}": value for figure, value in errors(residual, rows_of).items()}
     return found
 
 
@@ -226,14 +234,14 @@ def _whole(value: float) -> str:
 
 def own_runs_markdown(trials: pd.DataFrame) -> str:
     """Return trials as a table of Markdown, and how many had too few rows."""
-    heads = ["source", "own rows", "other rows", "in force"]
+    heads = ["laboratory", "own rows", "other rows", "in force"]
     figures = ("median_error", "p90_error", "bias")
     heads += [f"{name.replace('_', ' ')} without, with" for name in figures]
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     told = trials.dropna(subset=["in_force"])
     for row in told.to_dict("records"):
         cells = [
-            row["source"],
+            row["laboratory"],
             str(row["given"]),
             str(row["left"]),
             f"{100 * row['in_force']:.0f} %",
@@ -248,26 +256,52 @@ def own_runs_markdown(trials: pd.DataFrame) -> str:
     return (
         "\n".join(f"| {line} |" for line in lines)
         + f"\n\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
-        f" {trials['source'].nunique()} sources with {ENOUGH} own rows, {len(few) - enough} with half of them.\n"
+        f" {trials['laboratory'].nunique()} laboratories with {ENOUGH} own rows, {len(few) - enough} with half of them.\n"
     )
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return the errors as a table of Markdown."""
-    heads = ["what", "predictor", "rows", "median error", "p90 error", "bias", "90 % coverage",
-             "coverage, sources equal", "mean width"]  # fmt: skip
+    heads = [
+        "what",
+        "predictor",
+        "rows",
+        "laboratories",
+        "median error",
+        "balanced median",
+        "mean of laboratories",
+        "p90 error",
+        "median factor",
+        "bias",
+        "90 % coverage",
+        "coverage, laboratories equal",
+        "mean width",
+    ]
+    forms = (
+        {"rows": "{:.0f}", "laboratories": "{:.0f}"}
+        | {
+            f"{name}_percent": "{:.0f} %"
+            for name in (
+                "median_error",
+                "balanced_median_error",
+                "mean_of_laboratories_error",
+                "p90_error",
+            )
+        }
+        | {
+            "median_factor": "{:.2f} x",
+            "bias_percent": "{:.0f} %",
+            "coverage_percent": "{:.0f} %",
+            "coverage_by_laboratory_percent": "{:.0f} %",
+            "mean_width_factor": "{:.1f} x",
+        }
+    )
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for row in table.to_dict("records"):
-        cells = [row["quantity"], row["predictor"], f"{row['rows']:.0f}"]
+        cells = [row["quantity"], row["predictor"]]
         cells += [
-            f"{_whole(row[f'{name}_percent'])} %" for name in ("median_error", "p90_error", "bias")
+            "" if np.isnan(row[name]) else form.format(row[name]).replace("-0 %", "0 %")
+            for name, form in forms.items()
         ]
-        cells += [
-            "" if np.isnan(row[name]) else form.format(row[name])
-            for name, form in (
-                ("coverage_percent", "{:.0f} %"), ("coverage_by_source_percent", "{:.0f} %"),
-                ("mean_width_factor", "{:.1f} x"),
-            )
-        ]  # fmt: skip
         lines.append(" | ".join(cells))
     return "\n".join(f"| {line} |" for line in lines) + "\n"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.token_time.throughput import PRIOR, PRIOR_SD, rate
+from ft_emissions_pipeline.token_time.throughput import NAMES, PRIOR, PRIOR_SD, rate
 from ft_emissions_pipeline.token_time.workload import Workload
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -22,19 +22,22 @@ RESIDUAL_SD = 0.25
 DEGREES_OF_FREEDOM = 4.0
 """Of Student's t: a residual of four scales counts a fifth of a small one."""
 
-ROWS_OF_A_SOURCE = 15.0
-"""A source counts as so many independent rows, however many it has."""
+ROWS_OF_A_LABORATORY = 15.0
+"""A laboratory counts as so many independent rows, however many it has."""
 
 PRETRAINING_WEIGHT = 0.5
 """Rows of pre-training tell of the same hardware, but of other recipes."""
 
 COVERAGE = 0.9
 
+SLOPES_MOVE = 0.01
+"""Change of a coefficient, on the log, from which on the slopes of the model are taken anew."""
 
-def source_weights(sources: pd.Series, pretraining: NDArray[np.bool_]) -> Floats:
-    """Return weights by which each source counts about equally, and pre-training half."""
-    count = sources.groupby(sources).transform("count").to_numpy(dtype=float)
-    weight = np.minimum(ROWS_OF_A_SOURCE / count, 1.0)
+
+def laboratory_weights(laboratories: pd.Series, pretraining: NDArray[np.bool_]) -> Floats:
+    """Return weights by which each laboratory counts about equally, and pre-training half."""
+    count = laboratories.groupby(laboratories).transform("count").to_numpy(dtype=float)
+    weight = np.minimum(ROWS_OF_A_LABORATORY / count, 1.0)
     return np.asarray(np.where(pretraining, PRETRAINING_WEIGHT, 1.0) * weight)
 
 
@@ -45,7 +48,11 @@ def student_weight(residual: Floats, scale: float = RESIDUAL_SD) -> Floats:
 
 
 def coefficients(
-    work: Workload, log_s: Floats, weights: Floats, shares: dict[str, float]
+    work: Workload,
+    log_s: Floats,
+    weights: Floats,
+    shares: dict[str, float],
+    without: tuple[str, ...] = (),
 ) -> tuple[Floats, Floats]:
     """Return the most probable coefficients and their standard deviations.
 
@@ -56,29 +63,34 @@ def coefficients(
     log_s : array
         Logarithm of measured seconds per token of one accelerator.
     weights : array
-        Of `source_weights`.
+        Of `laboratory_weights`.
     shares : dict
         As in `throughput.rate`.
+    without : tuple of str
+        Beginnings of the coefficients that stay at 0.
 
     Notes
     -----
     Gauss-Newton on Gaussian priors and Student's t, reweighted in every step; the model is nearly linear
     in its coefficients, so it converges in some ten steps.
     """
-    theta, step = PRIOR.copy(), 1e-4
-    precision = np.diag(1.0 / PRIOR_SD**2)
+    left_out = np.array([name.startswith(without) for name in NAMES])
+    theta, step = np.where(left_out, 0.0, PRIOR), 1e-4
+    start, precision = theta.copy(), np.diag(1.0 / PRIOR_SD**2)
+    slope = np.zeros((len(log_s), len(theta)))
+    moving, change = np.flatnonzero(~left_out), np.array([np.inf])
     for _ in range(40):
         found = rate(theta, work, shares).log_s
-        columns = []
-        for place in range(len(theta)):
+        # Once steps are small the slopes hardly move; of what no row tells there are none.
+        for place in moving if np.abs(change).max() > SLOPES_MOVE else ():
             moved = theta.copy()
             moved[place] += step
-            columns.append((rate(moved, work, shares).log_s - found) / step)
-        slope = np.stack(columns, axis=1)
+            slope[:, place] = (rate(moved, work, shares).log_s - found) / step
+        moving = moving[slope[:, moving].any(axis=0)]
         residual = log_s - found
         weight = weights * student_weight(residual) / RESIDUAL_SD**2
         curvature = slope.T @ (slope * weight[:, None]) + precision
-        pull = slope.T @ (weight * residual) - precision @ (theta - PRIOR)
+        pull = slope.T @ (weight * residual) - precision @ (theta - start)
         change = np.clip(np.linalg.solve(curvature, pull), -0.5, 0.5)
         theta = theta + change
         if np.abs(change).max() < step:

@@ -49,14 +49,18 @@ def passes(method: pd.Series, of: dict[str, float]) -> Floats:
     return np.asarray(by_name[codes])
 
 
-def attention_forward(layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLike) -> Floats:
+def attention_forward(
+    layers: ArrayLike, hidden_size: ArrayLike, length: ArrayLike, causal: ArrayLike
+) -> Floats:
     r"""Return the operations of attention in a forward pass, in FLOP per token.
 
     Notes
     -----
-    :math:`4 L d s`: scores and their weighted sum over the whole sequence, as llm-foundry counts.
+    :math:`4 L d s`: scores and their weighted sum over the whole sequence; a decoder's token sees those before
+    it alone, half of them in the mean (Dao 2023, arXiv:2307.08691, section 4.1).
     """
-    return np.asarray(4.0 * np.multiply(layers, hidden_size) * np.asarray(length), dtype=float)
+    seen = np.where(causal, 0.5, 1.0) * np.asarray(length)
+    return np.asarray(4.0 * np.multiply(layers, hidden_size) * seen, dtype=float)
 
 
 def lora_parameters(rank: ArrayLike, layers: ArrayLike, hidden_size: ArrayLike) -> Floats:

@@ -17,17 +17,28 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import prior_file
 from ft_emissions_pipeline.token_time import power
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added
-from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS, NAMES, rate
-from ft_emissions_pipeline.token_time.workload import Workload
+from ft_emissions_pipeline.token_time.fit import added
+from ft_emissions_pipeline.token_time.throughput import (
+    COEFFICIENTS,
+    NAMES,
+    OFFSET_SD,
+    Rate,
+    offset_variance,
+    rate,
+)
+from ft_emissions_pipeline.token_time.workload import STACKS, Workload
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 EXTRAPOLATION_SD = 0.3
 """Standard deviation of the log of time that each factor of e beyond the calibrated range adds."""
 
-KNOWN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN = "known", "hardware_unknown", "tokens_unknown"
-GROUPS = (KNOWN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN)
+KNOWN, STACK_UNSEEN = "known", "stack_unseen"
+HARDWARE_UNKNOWN, TOKENS_UNKNOWN = "hardware_unknown", "tokens_unknown"
+GROUPS = (KNOWN, STACK_UNSEEN, HARDWARE_UNKNOWN, TOKENS_UNKNOWN)
 """What is known of a run; each group has an interval of its own."""
+
+WITHIN = "within_laboratory"
+"""Part of a model's `spread`; the others are the spreads between laboratories, by group."""
 
 RANGED = ("parameters", "length", "tokens", "gpus", "peak_16bit")
 """Parts of a workload whose range in the training rates says how far it reaches."""
@@ -40,13 +51,15 @@ CHUNK = 100_000
 class Model:
     """What turns tokens into time and power; plain numbers, so that the JSON is the model.
 
-    `widths` are half-widths of the 90 % interval in units of `scale`, by group; `ranges` smallest and
+    `spread` are standard deviations of the log of time: within a laboratory, and between laboratories whose
+    stack (software) was seen or not. `widths` are half-widths of the 90 % interval in units of the scale that they make, by group; `ranges` smallest and
     largest value seen; `offsets` what own runs add to the log of time; `training` says on what it rests.
     """
 
     coefficients: Mapping[str, float]
     coefficient_sd: Mapping[str, float]
     shares: Mapping[str, float]
+    spread: Mapping[str, float]
     widths: Mapping[str, float]
     power: Mapping[str, float]
     ranges: Mapping[str, tuple[float, float]]
@@ -66,6 +79,17 @@ class Model:
     def theta(self) -> Floats:
         """Coefficients in the order of `throughput.NAMES`."""
         return np.array([self.coefficients[name] for name in NAMES])
+
+    @property
+    def theta_sd(self) -> Floats:
+        """Their standard deviations."""
+        return np.array([self.coefficient_sd[name] for name in NAMES])
+
+    @property
+    def stacks_seen(self) -> np.ndarray:
+        """Say of each of `STACKS`, and of a stack that is not told, whether training rates had it."""
+        sd = [self.coefficient_sd[f"software_{name}"] for name in STACKS]
+        return np.append(np.array(sd) < OFFSET_SD, False)
 
 
 def _numbers(model: Model) -> dict[str, object]:
@@ -110,11 +134,13 @@ def packaged() -> Model:
 class Prediction:
     """Of each run: log seconds per token of one accelerator, its log standard deviation, and more.
 
-    `busy` is the share of the time that computes; `beyond` names what lies outside the training rates.
+    `scale` is that of the intervals before their widths; `busy` is the share of the time that computes; `beyond`
+    names what lies outside the training rates.
     """
 
     log_s: Floats
     log_sd: Floats
+    scale: Floats
     busy: Floats
     beyond: np.ndarray
 
@@ -138,18 +164,20 @@ def predict(
     hardware_known, tokens_known : array of bool
         What is not known widens the interval as it did in runs of which it was hidden.
     members : mapping of str to Series
-        `gpu_id` and `family` of each run, for the offsets that own runs taught.
+        `gpu_id`, `family` and `software` of each run, for the offsets that own runs taught.
 
     Notes
     -----
-    Conformal: p05 and p95 lie `width` x scale from the median on the log, where the scale is the root of
-    residuals' variance plus what unknown inputs and extrapolation add.
+    Conformal: p05 and p95 lie `width` x scale from the median on the log, where the scale is the root of the
+    variances within and between laboratories plus what unknown inputs, effects and extrapolation add.
     """
     parts = [
         _predict(model, work.rows(slice(at, at + CHUNK))) for at in range(0, len(work), CHUNK)
     ] or [_predict(model, work)]
     log_s, variance, busy, beyond = (np.concatenate(part) for part in zip(*parts, strict=True))
-    width = np.full(len(work), model.widths[KNOWN])
+    seen = model.stacks_seen[work.software]
+    width = np.where(seen, model.widths[KNOWN], model.widths[STACK_UNSEEN])
+    between = np.where(seen, model.spread[KNOWN], model.spread[STACK_UNSEEN])
     if members is not None and model.offsets:
         log_s = log_s + added(model.offsets, members)
         if model.own_width is not None:
@@ -159,14 +187,23 @@ def predict(
     for group, known in ((HARDWARE_UNKNOWN, hardware_known), (TOKENS_UNKNOWN, tokens_known)):
         wider = max(model.widths[group] ** 2 - model.widths[KNOWN] ** 2, 0.0)
         extra = extra + np.where(known, 0.0, wider)
-    scale = np.sqrt(RESIDUAL_SD**2 + variance)
-    return Prediction(log_s, np.sqrt(width**2 + extra) * scale / Z_95, busy, beyond)
+    scale = np.sqrt(model.spread[WITHIN] ** 2 + between**2 + variance)
+    return Prediction(log_s, np.sqrt(width**2 + extra) * scale / Z_95, scale, busy, beyond)
 
 
 def _predict(model: Model, work: Workload) -> tuple[Floats, Floats, Floats, np.ndarray]:
     found = rate(model.theta, work, dict(model.shares))
-    far, beyond = distance(model.ranges, work)
-    return found.log_s, found.variance + (EXTRAPOLATION_SD * far) ** 2, found.busy, beyond
+    variance, beyond = added_variance(found, model.theta_sd, model.ranges, work)
+    return found.log_s, variance, found.busy, beyond
+
+
+def added_variance(
+    found: Rate, sd: Floats, ranges: Mapping[str, tuple[float, float]], work: Workload
+) -> tuple[Floats, np.ndarray]:
+    """Return what unknown inputs, effects and extrapolation add to the variance, and what lies beyond (bits)."""
+    far, beyond = distance(ranges, work)
+    effects = found.busy**2 * offset_variance(sd, work)
+    return found.variance + effects + (EXTRAPOLATION_SD * far) ** 2, beyond
 
 
 def distance(
@@ -215,7 +252,7 @@ def to_rows(model: Model) -> pd.DataFrame:
 
     for name, value in model.coefficients.items():
         add(f"coefficient{SEPARATOR}{name}", value, model.coefficient_sd[name], "log")
-    for part in ("shares", "widths", "power"):
+    for part in ("shares", "spread", "widths", "power"):
         for name, value in getattr(model, part).items():
             add(f"{part}{SEPARATOR}{name}", value)
     for name, (low, high) in model.ranges.items():
@@ -249,6 +286,7 @@ def from_rows(rows: pd.DataFrame, version: str) -> Model:
         coefficients=values["coefficient"],
         coefficient_sd=sd,
         shares=values["shares"],
+        spread=values["spread"],
         widths=values["widths"],
         power=values["power"],
         ranges=ranges,

@@ -1,6 +1,6 @@
 """What a team's own runs with tokens and time teach the model.
 
-Put here: offsets by GPU model and base model family, and whether they do better. Keep out: which runs
+Put here: offsets by GPU model, base model family and software, and whether they do better. Keep out: which runs
 qualify (`normalize`), and the ridge itself (`fit.py`).
 """
 
@@ -16,13 +16,13 @@ from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added, offsets, quantile_of
 from ft_emissions_pipeline.token_time.model import Model, predict, with_offsets
 from ft_emissions_pipeline.token_time.workload import workload
-from ft_emissions_pipeline.uncertainty import Z_95, Floats
+from ft_emissions_pipeline.uncertainty import Floats
 
 ENOUGH = 20
 """Own runs from which on the model learns from them."""
 
 FOLDS = 5
-MEMBERS = ("gpu_id", "family")
+MEMBERS = ("gpu_id", "family", "software")
 
 
 def training_rates_hash(reference: Reference) -> str:
@@ -62,8 +62,7 @@ def teach(model: Model, own: pd.DataFrame, reference: Reference) -> tuple[Model,
         rest[at] = residual[at] - added(
             taught, {name: values[at] for name, values in groups.items()}
         )
-    scale = before.log_sd * Z_95 / model.widths["known"]
-    width = quantile_of(np.abs(rest) / scale, np.ones(len(own)), next_weight=1.0)
+    width = quantile_of(np.abs(rest) / before.scale, np.ones(len(own)), next_weight=1.0)
     rows = own.sort_values("run_id")
     text = rows[["run_id", "active_s", "tokens"]].to_csv(index=False)
     training = {

@@ -1,4 +1,4 @@
-"""The shipped prior: its fit, and the errors of its fits without a source.
+"""The shipped prior: its fit, and the errors of its fits without a laboratory.
 
 Put here: the fit on published rates and the errors on those held out. Keep out: the comparison with
 baselines and its page (`evaluate.py`).
@@ -6,7 +6,9 @@ baselines and its page (`evaluate.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +16,16 @@ import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference, at_year, default, prior_file
 from ft_emissions_pipeline.token_time import fit, power
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, quantile_of
+from ft_emissions_pipeline.token_time.fit import quantile_of
 from ft_emissions_pipeline.token_time.model import (
-    EXTRAPOLATION_SD,
     GROUPS,
     HARDWARE_UNKNOWN,
     KNOWN,
+    STACK_UNSEEN,
     TOKENS_UNKNOWN,
+    WITHIN,
     Model,
-    distance,
+    added_variance,
     ranges_of,
     to_json,
 )
@@ -31,27 +34,50 @@ from ft_emissions_pipeline.token_time.throughput import NAMES, rate
 from ft_emissions_pipeline.token_time.training_rates import (
     Rows,
     fit_power,
-    power_inputs,
     power_rows,
+    power_w,
     rated_rows,
     shares,
 )
 from ft_emissions_pipeline.token_time.workload import workload
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "all effects": (),
+    "no offsets of software": ("software_",),
+    "no offsets of generations": ("generation_",),
+    "no effect of tuned recipes": ("tuned",),
+}
+"""Variants of the model among which held-out laboratories choose, by the coefficients that each leaves out."""
+
+
+MAD_TO_SD = 1.4826
+"""Standard deviation over median absolute deviation of a normal distribution."""
+
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Residuals of rows by fits that knew nothing of their source: measured over predicted, on the log."""
+    """Residuals of rows by fits that knew nothing of their laboratory: measured over predicted, on the log.
+
+    `variance` is what unknown inputs, effects and extrapolation add.
+    """
 
     table: pd.DataFrame
     residual: Floats
-    scale: Floats
+    variance: Floats
 
-    @property
-    def score(self) -> Floats:
-        """Distance in units of the scale."""
-        return np.abs(self.residual) / self.scale
+
+@dataclass(frozen=True)
+class Interval:
+    """Standard deviations within and between laboratories, and the half-width in units of their scale."""
+
+    within: float
+    between: float
+    width: float
+
+    def half_width(self, variance: Floats) -> Floats:
+        """Return the half-width of the 90 % interval on the log."""
+        return self.width * np.sqrt(self.within**2 + self.between**2 + variance)
 
 
 def hidden(rows: Rows, group: str, reference: Reference) -> Rows:
@@ -62,8 +88,10 @@ def hidden(rows: Rows, group: str, reference: Reference) -> Rows:
     """
     table = rows.table
     if group == HARDWARE_UNKNOWN:
-        common = at_year(reference, "common_hardware", None, table["source_year"], "gpu_id")
-        table = table.assign(gpu_id=common["value"].to_numpy())
+        table = on_common_hardware(table, reference)
+        return Rows(table, workload(table, reference), rows.log_s)
+    if group == STACK_UNSEEN:
+        table = table.assign(software=pd.Series(pd.NA, index=table.index, dtype="str"))
         return Rows(table, workload(table, reference), rows.log_s)
     if group == TOKENS_UNKNOWN:
         told = table["sequence_length"].notna().to_numpy()
@@ -75,34 +103,67 @@ def hidden(rows: Rows, group: str, reference: Reference) -> Rows:
     return rows
 
 
+def on_common_hardware(table: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """Return the rows as if on the commonest accelerator of their source's year."""
+    common = at_year(reference, "common_hardware", None, table["source_year"], "gpu_id")
+    return table.assign(gpu_id=common["value"].to_numpy())
+
+
+@lru_cache(maxsize=1)
 def held_out(reference: Reference) -> dict[str, HeldOut]:
-    """Return every row's residual by the fit that left its source out, by group of what is known."""
+    """Return every row's residual by the fit that left its laboratory out, by group of what is known.
+
+    The variant is chosen anew for each laboratory, by the others.
+    """
     rows, common = rated_rows(reference), shares(reference)
     masked = {group: hidden(rows, group, reference) for group in GROUPS}
     found = {group: (np.zeros(len(m.log_s)), np.zeros(len(m.log_s))) for group, m in masked.items()}
-    for source in rows.table["source_key"].unique():
-        others = rows.at((rows.table["source_key"] != source).to_numpy())
-        theta, _ = fit.coefficients(others.work, others.log_s, others.weights, common)
+    choose = chooser(rows, common)
+    for laboratory in rows.table["laboratory"].unique():
+        others = rows.at((rows.table["laboratory"] != laboratory).to_numpy())
+        theta, sd = fitted(others, common, choose(laboratory))
         seen = ranges_of(others.work)
         for group, part in masked.items():
-            at = (part.table["source_key"] == source).to_numpy()
-            residual, scale = found[group]
-            residual[at], scale[at] = _residual(theta, part, at, common, seen)
+            at = (part.table["laboratory"] == laboratory).to_numpy()
+            work = part.work.rows(at)
+            predicted = rate(theta, work, common)
+            residual, variance = found[group]
+            residual[at] = part.log_s[at] - predicted.log_s
+            variance[at], _ = added_variance(predicted, sd, seen, work)
     return {group: HeldOut(masked[group].table, *found[group]) for group in GROUPS}
 
 
-def _residual(
-    theta: Floats,
-    rows: Rows,
-    at: np.ndarray,
-    common: dict[str, float],
-    seen: dict[str, tuple[float, float]],
-) -> tuple[Floats, Floats]:
-    work = rows.work.rows(at)
-    predicted = rate(theta, work, common)
-    far, _ = distance(seen, work)
-    variance = RESIDUAL_SD**2 + predicted.variance + (EXTRAPOLATION_SD * far) ** 2
-    return rows.log_s[at] - predicted.log_s, np.sqrt(variance)
+def fitted(rows: Rows, common: dict[str, float], variant: str) -> tuple[Floats, Floats]:
+    """Return the coefficients of a variant and their standard deviations."""
+    return fit.coefficients(rows.work, rows.log_s, rows.weights, common, VARIANTS[variant])
+
+
+def chooser(rows: Rows, common: dict[str, float]) -> Callable[[str | None], str]:
+    """Return what chooses the variant without a laboratory, by the mean error of the others, each held out.
+
+    Laboratories count equally, an error is the mean distance on the log; those with fine-tuning rows judge.
+    """
+    laboratory, tuned = rows.table["laboratory"].to_numpy(), finetuning(rows.table)
+    judges = sorted(set(laboratory[tuned]))
+
+    @cache
+    def distances(variant: str, left_out: frozenset[str]) -> dict[str, float]:
+        others = rows.at(~np.isin(laboratory, list(left_out)))
+        theta, _ = fitted(others, common, variant)
+        of = {name: tuned & (laboratory == name) for name in left_out}
+        return {
+            name: float(np.mean(np.abs(rows.log_s[at] - rate(theta, rows.work.rows(at), common).log_s)))
+            for name, at in of.items() if at.any()
+        }  # fmt: skip
+
+    def choose(without: str | None) -> str:
+        pairs = {name: frozenset({name, without or name}) for name in judges if name != without}
+        error = {
+            v: np.mean([distances(v, pair)[name] for name, pair in pairs.items()]) for v in VARIANTS
+        }
+        return min(error, key=error.__getitem__)
+
+    return choose
 
 
 def finetuning(table: pd.DataFrame) -> np.ndarray:
@@ -110,27 +171,69 @@ def finetuning(table: pd.DataFrame) -> np.ndarray:
     return np.asarray((table["stage"] == "finetune") & ~table["tokens_assumed"])
 
 
-NEXT_WEIGHT = {KNOWN: 0.0, HARDWARE_UNKNOWN: 0.0, TOKENS_UNKNOWN: 1.0}
-"""Weight of the row to come, in sources. All rows of a source have much the same sequence length, so where
-it is hidden a source is one observation, and the next run comes from a source not seen yet."""
+ONE_SD = 0.683
+"""Coverage by which the interval is set where hardware and tokens are known, widened from there as a normal
+distribution's: of fewer than ten laboratories the farthest one alone would set the 90 % quantile."""
+
+NEXT_WEIGHT = {HARDWARE_UNKNOWN: 0.0, TOKENS_UNKNOWN: 1.0}
+"""Weight of the row to come, in laboratories. All rows of one have much the same sequence length, so where
+it is hidden a laboratory is one observation, and the next run comes from one not seen yet."""
 
 
-def width_of(held: dict[str, HeldOut], group: str, without: str | None = None) -> float:
-    """Return a group's conformal half-width in units of scale, over fine-tuning rows.
+def interval_of(held: dict[str, HeldOut], group: str, without: str | None = None) -> Interval:
+    """Return a group's spreads and half-width over fine-tuning rows; laboratories count equally.
 
-    Sources count equally; `without` leaves one out, as coverage on that source must be judged.
+    Parameters
+    ----------
+    held : dict
+        Of `held_out`.
+    group : str
+        One of `GROUPS`.
+    without : str, optional
+        Leaves a laboratory out, as coverage on it must be judged.
+
+    Notes
+    -----
+    Between: scaled median of the laboratories' median residuals. Within: root mean square of their scaled median
+    deviations. Where hardware or tokens are hidden, the spreads are those of runs with both known.
     """
-    part = held[group]
-    keep = (part.table["stage"] == "finetune").to_numpy()
+    spread_of = group if group in (KNOWN, STACK_UNSEEN) else KNOWN
+    part = _judged(held[spread_of], without)
+    by_laboratory = pd.Series(part.residual).groupby(part.table["laboratory"].to_numpy())
+    centre = by_laboratory.median()
+    apart = by_laboratory.agg(lambda rows: np.median(np.abs(rows - rows.median())))
+    between = MAD_TO_SD * float(np.median(np.abs(centre)))
+    within = MAD_TO_SD * float(np.sqrt(np.mean(apart**2)))
+    part = _judged(held[group], without)
+    score = np.abs(part.residual) / np.sqrt(within**2 + between**2 + part.variance)
+    laboratories = part.table["laboratory"]
+    equal = 1.0 / laboratories.groupby(laboratories).transform("count").to_numpy(dtype=float)
+    if group == spread_of:
+        width = Z_95 * quantile_of(score, equal, coverage=ONE_SD)
+    else:
+        width = quantile_of(score, equal, next_weight=NEXT_WEIGHT[group])
+    return Interval(within, between, width)
+
+
+def _judged(part: HeldOut, without: str | None) -> HeldOut:
+    keep = finetuning(part.table)
     if without is not None:
-        keep = keep & (part.table["source_key"] != without).to_numpy()
-    sources = part.table["source_key"][keep]
-    equal = 1.0 / sources.groupby(sources).transform("count").to_numpy(dtype=float)
-    return quantile_of(part.score[keep], equal, next_weight=NEXT_WEIGHT[group])
+        keep = keep & (part.table["laboratory"] != without).to_numpy()
+    return HeldOut(part.table[keep], part.residual[keep], part.variance[keep])
+
+
+def half_widths(held: dict[str, HeldOut], group: str) -> Floats:
+    """Return each row's half-width on the log, by an interval that knows nothing of its laboratory."""
+    part = held[group]
+    half = np.zeros(len(part.residual))
+    for name in part.table["laboratory"].unique():
+        at = (part.table["laboratory"] == name).to_numpy()
+        half[at] = interval_of(held, group, name).half_width(part.variance[at])
+    return half
 
 
 def errors(
-    residual: Floats, half_width: Floats | None = None, sources: pd.Series | None = None
+    residual: Floats, laboratories: pd.Series, half_width: Floats | None = None
 ) -> dict[str, float]:
     """Return errors of predictions in percent of what was measured.
 
@@ -138,24 +241,39 @@ def errors(
     ----------
     residual : array
         Logarithm of measured over predicted.
+    laboratories : Series
+        Who measured each row.
     half_width : array, optional
         Of the interval, on the log.
-    sources : Series, optional
-        For coverage with sources counted equally.
+
+    Returns
+    -------
+    dict
+        The balanced median is that of rows of which each laboratory's together count as much as another's;
+        the mean over laboratories is that of their medians.
     """
     relative = np.expm1(-residual)
+    wrong = pd.Series(np.abs(relative))
+    by_laboratory = wrong.groupby(laboratories.to_numpy())
+    balanced = quantile_of(
+        wrong.to_numpy(), 1.0 / by_laboratory.transform("count").to_numpy(dtype=float), coverage=0.5
+    )
     found = {
         "rows": float(len(residual)),
-        "median_error_percent": 100.0 * float(np.median(np.abs(relative))),
-        "p90_error_percent": 100.0 * float(np.quantile(np.abs(relative), 0.9)),
+        "laboratories": float(by_laboratory.ngroups),
+        "median_error_percent": 100.0 * float(wrong.median()),
+        "balanced_median_error_percent": 100.0 * balanced,
+        "mean_of_laboratories_error_percent": 100.0 * float(by_laboratory.median().mean()),
+        "p90_error_percent": 100.0 * float(wrong.quantile(0.9)),
+        "median_factor": float(np.exp(np.median(np.abs(residual)))),
         "bias_percent": 100.0 * float(np.median(relative)),
     }
     if half_width is not None:
-        inside = np.abs(residual) <= half_width
+        inside = pd.Series(np.abs(residual) <= half_width)
         found["coverage_percent"] = 100.0 * float(inside.mean())
-        if sources is not None:
-            by_source = pd.Series(inside).groupby(sources.to_numpy()).mean()
-            found["coverage_by_source_percent"] = 100.0 * float(by_source.mean())
+        found["coverage_by_laboratory_percent"] = 100.0 * float(
+            inside.groupby(laboratories.to_numpy()).mean().mean()
+        )
         found["mean_width_factor"] = float(np.exp(2.0 * half_width.mean()))
     return found
 
@@ -164,44 +282,46 @@ def errors_of(held: dict[str, HeldOut], group: str) -> dict[str, float]:
     """Return the errors of one group of held-out fits."""
     part = held[group]
     tuned = finetuning(part.table)
-    sources = part.table["source_key"]
-    width = sources.map({name: width_of(held, group, name) for name in sources.unique()})
-    half = width.to_numpy(dtype=float) * part.scale
-    return errors(part.residual[tuned], half[tuned], sources[tuned])
+    half = half_widths(held, group)
+    return errors(part.residual[tuned], part.table["laboratory"][tuned], half[tuned])
 
 
 def fit_prior(reference: Reference) -> Model:
     """Return the prior: coefficients from all rows, intervals from held-out ones."""
     rows, common = rated_rows(reference), shares(reference)
-    theta, sd = fit.coefficients(rows.work, rows.log_s, rows.weights, common)
+    variant = chooser(rows, common)(None)
+    theta, sd = fitted(rows, common, variant)
     held = held_out(reference)
+    intervals = {group: interval_of(held, group) for group in GROUPS}
     powers = power_rows(reference)
-    measured, busy, idle = power_inputs(powers, theta, reference)
     log_power = fit_power(powers, theta, reference)
-    residual = np.log(measured / power.share_of_tdp(log_power, busy, idle))
+    predicted_w = power_w(log_power, powers, theta, reference)
+    residual = np.log(powers["mean_gpu_power_w"].to_numpy(dtype=float) / predicted_w)
     tuned = finetuning(held[KNOWN].table)
     return Model(
         coefficients={name: _rounded(value) for name, value in zip(NAMES, theta, strict=True)},
         coefficient_sd={name: _rounded(value) for name, value in zip(NAMES, sd, strict=True)},
         shares=common,
-        widths={group: _rounded(width_of(held, group)) for group in GROUPS},
+        spread={WITHIN: _rounded(intervals[KNOWN].within),
+                **{group: _rounded(intervals[group].between) for group in (KNOWN, STACK_UNSEEN)}},
+        widths={group: _rounded(found.width) for group, found in intervals.items()},
         power={"log_full": _rounded(log_power[0]), "log_exponent": _rounded(log_power[1]),
                "log_sd": _rounded(power.interval_width(residual) / Z_95)},
         ranges={name: (_rounded(low), _rounded(high)) for name, (low, high) in ranges_of(rows.work).items()},
         training={
             "set": "reference_data/calibration.csv", "rows_hash": training_rates_hash(reference),
-            "rows": len(rows.log_s), "power_rows": len(powers),
-            "sources": sorted(rows.table["source_key"].unique()),
+            "rows": len(rows.log_s), "power_rows": len(powers), "variant": variant,
+            "laboratories": sorted(rows.table["laboratory"].unique()),
             "held_out": {name: round(value, 1) for name, value in errors_of(held, KNOWN).items()},
-            "held_out_median_error_percent_by_source": _by_source(held[KNOWN], tuned),
+            "held_out_median_error_percent_by_laboratory": _by_laboratory(held[KNOWN], tuned),
         },
     )  # fmt: skip
 
 
-def _by_source(part: HeldOut, keep: np.ndarray) -> dict[str, float]:
+def _by_laboratory(part: HeldOut, keep: np.ndarray) -> dict[str, float]:
     wrong = pd.Series(100.0 * np.abs(np.expm1(-part.residual[keep])))
-    by_source = wrong.groupby(part.table["source_key"][keep].to_numpy()).median()
-    return {str(name): round(float(value), 1) for name, value in by_source.items()}
+    by_laboratory = wrong.groupby(part.table["laboratory"][keep].to_numpy()).median()
+    return {str(name): round(float(value), 1) for name, value in by_laboratory.items()}
 
 
 def _rounded(value: float) -> float:

@@ -21,13 +21,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.token_time.workload import Workload, peak
+from ft_emissions_pipeline.token_time.workload import GENERATIONS, STACKS, Workload, peak
 from ft_emissions_pipeline.uncertainty import Floats
 
-A100_PEAK = 312e12
 TYPICAL_PARAMETERS = 7e9
 TYPICAL_SHARE_OF_PEAK = 0.5
-LONG_SEQUENCE = 4096.0
+TUNED_FORMATS = ("fp8", "nvfp4")
+
+
+OFFSET_SD = 0.2
+"""How far generations of accelerators, and software, are believed to lie apart, makers twice as far: offsets
+are shrunk by it."""
 
 
 class Coefficient(NamedTuple):
@@ -40,19 +44,16 @@ class Coefficient(NamedTuple):
 
 COEFFICIENTS: dict[str, Coefficient] = {
     "share_of_peak": Coefficient(np.log(0.5), 0.3, "log share of the 16-bit peak reached by an A100 in long steps of a 7B model"),
-    "faster_peak": Coefficient(-0.15, 0.15, "its change per log of the peak over an A100's: memory did not keep pace"),
     "fp8": Coefficient(-0.35, 0.3, "log share of the peak in 8 bits over that in 16"),
     "tf32": Coefficient(0.0, 0.3, "same, TF32"),
     "fp32": Coefficient(0.5, 0.4, "same, FP32 outside matrix units"),
     "nvfp4": Coefficient(-0.6, 0.4, "same, 4 bits"),
-    "experts": Coefficient(-0.5, 0.4, "mixture of experts: routing, small matrices"),
+    "experts": Coefficient(-0.2, 0.2, "mixture of experts, per log of all over active parameters: routing, small matrices"),
     "size": Coefficient(0.0, 0.05, "per log of parameters over 7e9: wider matrices"),
-    "pretraining": Coefficient(0.2, 0.2, "recipes of pre-training are tuned, those of fine-tuning seldom"),
+    "tuned": Coefficient(0.2, 0.2, "tuned recipes: pre-training, arithmetic of 8 or 4 bits, software of pre-training"),
     "encoder": Coefficient(0.0, 0.2, "encoders"),
-    "other_vendor": Coefficient(0.0, 0.4, "accelerators not by NVIDIA"),
     "several_gpus": Coefficient(-0.05, 0.1, "more than one accelerator"),
     "nodes": Coefficient(-0.05, 0.05, "per doubling of servers"),
-    "long_sequence": Coefficient(0.0, 0.1, "per log of the sequence length over 4096, where it is longer"),
     "attention": Coefficient(0.0, 0.5, "log time of an operation of attention over one of the rest"),
     "latency": Coefficient(np.log(1.5e-3), 1.0, "log seconds per layer and pass"),
     "latency_frozen": Coefficient(0.3, 0.3, "with adapters, which add kernels to each layer"),
@@ -61,10 +62,18 @@ COEFFICIENTS: dict[str, Coefficient] = {
     "unpacking": Coefficient(np.log(1000.0), 1.0, "same for unpacking 4-bit weights"),
     "optimizer": Coefficient(np.log(1500.0), 1.0, "same for an optimiser's update of all weights"),
     "sharpness": Coefficient(np.log(2.0), 0.3, "log (k - 1): how sharp the larger of compute and latency wins"),
+    **{f"generation_{name}": Coefficient(0.0, OFFSET_SD if name.startswith("nvidia") else 2 * OFFSET_SD,
+                                        f"accelerators of generation {name}") for name in GENERATIONS},
+    **{f"software_{name}": Coefficient(0.0, OFFSET_SD, f"runs by {name}") for name in STACKS},
 }  # fmt: skip
 """Coefficients by name; priors are judgement, wide enough to be moved by a few sources."""
 
 NAMES = tuple(COEFFICIENTS)
+FORMATS_APART = ("fp8", "tf32", "fp32", "nvfp4")
+_GENERATION, _SOFTWARE = (
+    slice(NAMES.index(f"{kind}_{names[0]}"), NAMES.index(f"{kind}_{names[-1]}") + 1)
+    for kind, names in (("generation", GENERATIONS), ("software", STACKS))
+)
 PRIOR = np.array([c.prior for c in COEFFICIENTS.values()])
 PRIOR_SD = np.array([c.prior_sd for c in COEFFICIENTS.values()])
 
@@ -76,15 +85,14 @@ def _parts(
     c = dict(zip(NAMES, theta, strict=True))
     log_share = (
         c["share_of_peak"]
-        + c["faster_peak"] * np.log(work.peak_16bit / A100_PEAK)
         + c["size"] * np.log(work.parameters / TYPICAL_PARAMETERS)
         + c["nodes"] * np.log2(work.nodes)
-        + c["long_sequence"] * np.log(np.maximum(work.length / LONG_SEQUENCE, 1.0))
+        + c["experts"] * work.sparsity
+        + _offsets(theta, work)
     )
     for name, at in (
-        ("experts", work.experts), ("pretraining", work.pretraining), ("encoder", work.encoder),
-        ("other_vendor", work.other_vendor), ("several_gpus", work.gpus > 1),
-        *((name, number_format == name) for name in ("fp8", "tf32", "fp32", "nvfp4")),
+        ("tuned", work.tuned | np.isin(number_format, TUNED_FORMATS)), ("encoder", work.encoder), ("several_gpus", work.gpus > 1),
+        *((name, number_format == name) for name in FORMATS_APART),
     ):  # fmt: skip
         log_share = log_share + c[name] * at
     flop = work.flop_parameters + work.recomputed * work.forward_parameters
@@ -96,16 +104,36 @@ def _parts(
     )
     token_s = 6.0 * work.parameters / (work.peak_16bit * TYPICAL_SHARE_OF_PEAK)
     updates = np.exp(c["optimizer"]) / (work.accumulation * np.minimum(work.gpus, 8.0))
-    memory = token_s * (
-        np.exp(c["weights"])
-        + np.exp(c["unpacking"]) * work.quantized
-        + np.where(work.frozen, 0.0, updates)
-    )
-    # Of a mixture's experts a pass with few tokens reads some only.
-    memory = memory * np.where(work.experts, 0.1, 1.0)
+    read = np.exp(c["weights"]) + np.exp(c["unpacking"]) * work.quantized
+    # Of a mixture's experts a pass with few tokens reads some only; an update changes all.
+    read = read * np.where(work.sparsity > 0, 0.1, 1.0)
+    memory = token_s * (read + np.where(work.frozen, 0.0, updates))
     k = 1.0 + np.exp(c["sharpness"])
     larger, smaller = np.maximum(compute, latency), np.minimum(compute, latency)
     return compute, larger * (1.0 + (smaller / larger) ** k) ** (1.0 / k) + memory
+
+
+def _offsets(values: Floats, work: Workload) -> Floats:
+    """Return the sum of each run's offsets by generation and software; of software not told it is 0."""
+    software = np.append(values[_SOFTWARE], 0.0)[work.software]
+    return np.asarray(values[_GENERATION][work.generation] + software)
+
+
+def offset_variance(sd: Floats, work: Workload) -> Floats:
+    """Return what is not known of the effects that few laboratories tell, as variance of the log share.
+
+    Parameters
+    ----------
+    sd : array
+        Standard deviations of the coefficients.
+    work : Workload
+        What each step has to do.
+    """
+    c = dict(zip(NAMES, sd**2, strict=True))
+    found = _offsets(sd**2, work) + c["experts"] * work.sparsity**2
+    for name in FORMATS_APART:
+        found = found + c[name] * (work.format == name)
+    return np.asarray(found)
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class Rows:
 
     @property
     def weights(self) -> Floats:
-        """Weights by which sources count about equally."""
-        return fit.source_weights(self.table["source_key"], self.work.pretraining)
+        """Weights by which laboratories count about equally."""
+        return fit.laboratory_weights(self.table["laboratory"], self.work.pretraining)
 
 
 def shares(reference: Reference) -> dict[str, float]:
@@ -94,7 +94,7 @@ def fit_power(rows: pd.DataFrame, theta: Floats, reference: Reference) -> Floats
     """
     share, busy, idle = power_inputs(rows, theta, reference)
     weights = np.minimum(
-        fit.ROWS_OF_A_SOURCE / rows.groupby("source_key")["row_id"].transform("count"), 1.0
+        fit.ROWS_OF_A_LABORATORY / rows.groupby("laboratory")["row_id"].transform("count"), 1.0
     )
     return power.coefficients(share, busy, idle, weights.to_numpy(dtype=float))
 
@@ -110,7 +110,14 @@ def power_inputs(
     return share, busy, gpu["idle_w"].to_numpy(dtype=float) / tdp
 
 
+def power_w(law: Floats, rows: pd.DataFrame, theta: Floats, reference: Reference) -> Floats:
+    """Return an accelerator's mean power by the power model's coefficients `law`. [W]."""
+    _, busy, idle = power_inputs(rows, theta, reference)
+    tdp = take(reference, "gpus", rows["gpu_id"], ["tdp_w"])["tdp_w"].to_numpy(dtype=float)
+    return np.asarray(tdp * power.share_of_tdp(law, busy, idle))
+
+
 __all__ = [
-    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows",
+    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows", "power_w",
     "rated_rows", "seconds_per_token", "shares",
 ]  # fmt: skip

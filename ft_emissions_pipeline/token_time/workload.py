@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.reference.names import coded
-from ft_emissions_pipeline.tables.words import Method
+from ft_emissions_pipeline.tables.words import BUILT_ON, SOFTWARE, Method, Software
 from ft_emissions_pipeline.token_time import flops
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -34,6 +34,17 @@ FORMATS = ("16", "tf32", "fp32", "fp8", "nvfp4")
 FORMAT_OF = {
     "fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "nvfp4": "nvfp4",
 }  # fmt: skip
+
+
+GENERATIONS = ("nvidia_16bit", "nvidia_int8", "nvidia_fp8", "nvidia_fp4", "amd", "intel", "other")
+"""Of accelerators: NVIDIA's by the narrowest format that its matrix units know (Volta; Turing and Ampere; Ada
+and Hopper; Blackwell), other makers' by the maker."""
+
+STACKS = (*(name for name in SOFTWARE if name not in BUILT_ON), Software.UNSLOTH)
+"""Software with a pace of its own. What is built on the Trainer has the Trainer's, but for Unsloth's kernels."""
+
+TUNED_SOFTWARE = (Software.NEMO_MEGATRON, Software.TORCHTITAN, Software.MAXTEXT)
+"""Software made for pre-training, in which a step's recipe is tuned."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,12 @@ class Workload:
     has_8bit: np.ndarray
     frozen: np.ndarray
     quantized: np.ndarray
-    experts: np.ndarray
+    sparsity: Floats
     encoder: np.ndarray
-    other_vendor: np.ndarray
     pretraining: np.ndarray
+    tuned: np.ndarray
+    generation: np.ndarray
+    software: np.ndarray
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -83,7 +96,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         model_id, parameters, method, precision, gradient_checkpointing (share recomputed),
         sequence_length, micro_batch_size, gradient_accumulation, gpu_id, gpu_count: each may be
         missing but parameters, gpu_id and gpu_count. Optional: active_parameters, architecture,
-        node_count, tokens_per_micro_step, stage, lora_rank, and date, the day as of which rows are
+        node_count, tokens_per_micro_step, stage, lora_rank, software, and date, the day as of which rows are
         looked up.
     reference : Reference
         Reference tables.
@@ -92,7 +105,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     on = [] if days is None else [days]
     optional = frame.reindex(
         columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step", "stage",
-                 "lora_rank"]
+                 "lora_rank", "software"]
     )  # fmt: skip
     model = _each(
         [frame["model_id"], optional["architecture"], *on], lambda rows: _of_model(rows, reference)
@@ -108,7 +121,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     typical_length = default(reference, "sequence_length", days).value
     known_length = np.where(np.isnan(length), typical_length, length)
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
-    attention = flops.attention_forward(layers, hidden, known_length)
+    attention = flops.attention_forward(layers, hidden, known_length, ~model["encoder"])
     rank = np.nan_to_num(_floats(optional["lora_rank"]))
     frozen = method.isin((Method.LORA, Method.QLORA, Method.ADAPTER)).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
@@ -136,9 +149,9 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         **_each([frame["precision"]], _of_precision),
         frozen=frozen,
         quantized=(method == Method.QLORA).to_numpy(),
-        experts=model["experts"],
+        sparsity=np.log(np.maximum(parameters / active, 1.0)),
         encoder=model["encoder"],
-        **_each([optional["stage"]], lambda rows: {"pretraining": rows["stage"] == "pretrain"}),
+        **_each([optional["stage"], optional["software"], frame["method"]], _of_recipe),
     )
 
 
@@ -164,7 +177,6 @@ def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
         "active_share": (model["active_parameters"] / model["parameters"]).fillna(1.0),
         "layers": model["layers"].astype("float64"),
         "hidden_size": model["hidden_size"].astype("float64"),
-        "experts": kind == "moe_decoder",
         "encoder": kind == "dense_encoder",
     }
 
@@ -172,7 +184,8 @@ def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
 def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     gpu = take(
         reference, "gpus", rows["gpu_id"],
-        ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_fp8_tflops"], on=rows.get("date"),
+        ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_int8_tops", "peak_fp8_tflops", "peak_fp4_tflops"],
+        on=rows.get("date"),
     )  # fmt: skip
     # Of an accelerator that no row has, its kind stands in the id.
     kind = take(
@@ -184,13 +197,40 @@ def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
         "peak_16bit": narrow.fillna(wide).astype("float64") * FLOP_PER_TFLOP,
         "peak_32bit": wide.fillna(narrow / 8).astype("float64") * FLOP_PER_TFLOP,
         "has_8bit": gpu["peak_fp8_tflops"].notna(),
-        "other_vendor": gpu["vendor"] != "NVIDIA",
+        "generation": pd.Index(GENERATIONS).get_indexer(_generation(gpu)),
     }
+
+
+def _generation(gpu: pd.DataFrame) -> pd.Series:
+    by_maker = {"AMD": "amd", "Intel": "intel"}
+    found = gpu["vendor"].astype("object").map(by_maker).fillna("other")
+    widest_first = {
+        "16bit": "vendor",
+        "int8": "peak_int8_tops",
+        "fp8": "peak_fp8_tflops",
+        "fp4": "peak_fp4_tflops",
+    }
+    for name, column in widest_first.items():
+        knows = (gpu["vendor"] == "NVIDIA") & gpu[column].notna()
+        found = found.where(~knows, f"nvidia_{name}")
+    return found
 
 
 def _of_precision(rows: pd.DataFrame) -> dict[str, ArrayLike]:
     number_format = rows["precision"].map(FORMAT_OF).astype("object").fillna("16")
     return {"format": number_format.to_numpy("U5"), "format_unknown": rows["precision"].isna()}
+
+
+def _of_recipe(rows: pd.DataFrame) -> dict[str, ArrayLike]:
+    software = rows["software"].astype("object")
+    stack = software.where(software.isin(STACKS) | software.isna(), Software.HF_TRAINER)
+    pretraining = (rows["stage"] == "pretrain") | (rows["method"] == Method.CONTINUED_PRETRAINING)
+    return {
+        "pretraining": pretraining,
+        "tuned": pretraining | software.isin(TUNED_SOFTWARE),
+        # The code of software that is not told is -1.
+        "software": pd.Index(STACKS).get_indexer(stack),
+    }
 
 
 def _floats(column: pd.Series) -> Floats:
