@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline.readers.scrubbing import raw_text, without_hosts
+from ft_emissions_pipeline.readers.scrubbing import raw_text
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -241,7 +241,7 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
         "unreadable",
         no_runs(),
         no_usage(),
-        quarantine_rows([("", code, reason, without_hosts(raw))]),
+        quarantine_rows([("", code, reason, raw)]),
         records=1,
     )
 
