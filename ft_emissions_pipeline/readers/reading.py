@@ -71,6 +71,7 @@ REASONS: dict[str, str] = {
     "file_missing": "a file that runs.yaml names is not in the landing folder",
     "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
     "junk_row": "the row holds no record",
+    "leads_outside": "a link leads out of the folder",
     "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "metric_not_named": "a series of Prometheus lacks the name of its metric",

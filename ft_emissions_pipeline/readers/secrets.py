@@ -48,9 +48,9 @@ def _shaped(hint: str, form: str, holds: Callable[[str], bool] = bool) -> Secret
 
 def _named(signs: str, names: str, holds: Callable[[str], bool]) -> tuple[Secret, ...]:
     """Return the kinds of what stands behind a name: within quotes up to the closing one, else one word."""
-    start = rf"((?:{names})\\?[\"']?\s{{0,5}}(?::=|=>|[:=])\s{{0,5}}"
+    start = rf"((?:{names})\\?[\"']{{0,2}}\s{{0,5}}(?::=|=>|[:=])\s{{0,5}}"
     return (
-        _told(signs, rf"{start}(\\?[\"']))(?:(?!\2)[\s\S]){{1,4000}}", holds),
+        _told(signs, rf"{start}(\"\"(?=[^\"\s,}}])|\\?[\"']))(?:(?!\2)[\s\S]){{1,4000}}", holds),
         _told(
             signs,
             rf"{start}(?![{{\[]))(?:(?i:bearer|basic|token)\s+)?(?:\\?[^\s\"',;|}}\\])+",

@@ -43,6 +43,11 @@ def test_each_kind_is_taken_out_wherever_it_stands(kind):
             assert cells.iloc[0] == clean
 
 
+def test_quotes_that_a_csv_file_doubles_are_quotes():
+    assert "ada" not in scrubbed('"{""hostname"": ""ada-laptop"", ""user"": ""ada""}"')
+    assert scrubbed('{"password": "", "gpus": "8"}') == '{"password": "", "gpus": "8"}'
+
+
 def test_what_lies_below_a_home_stays():
     assert scrubbed("/home/ada/runs/llama-8b/log.csv").endswith("]/runs/llama-8b/log.csv")
     assert scrubbed("C:\\Users\\ada\\runs\\log.csv").endswith("]\\runs\\log.csv")
@@ -129,7 +134,7 @@ def test_what_is_written_in_no_letters_of_a_name_is_no_name(name):
 
 def test_names_in_any_script_and_with_any_usual_sign_stay():
     names = [*HUB_IDS, "Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "NVIDIA® A100™", "Île-de-France", "ایران", "한국", "เอริเทรีย",
-             "8 × H100", "@cf/meta/llama-2", "Côte d’Ivoire", "ft:gpt-4o:[removed 1a2b]:bot:1", "C:\\models\\llama", "50% V100"]  # fmt: skip
+             "8 \N{MULTIPLICATION SIGN} H100", "@cf/meta/llama-2", "Côte d\N{RIGHT SINGLE QUOTATION MARK}Ivoire", "ft:gpt-4o:[removed 1a2b]:bot:1", "C:\\models\\llama", "50% V100"]  # fmt: skip
     cells = pd.Series(names, dtype="str")
     assert scrubbed_names(cells).tolist() == names
 
