@@ -121,7 +121,7 @@ def _no_names(values: pa.Array) -> pa.Array:
 
 
 _LONGEST_NAME = 200
-_NAME = r"^[\p{L}\p{M}\p{N}\p{Zs}\p{Pd}_.,:;/\\()\[\]+@&'\x{2019}#*|=~%!?®™°²³\x{d7}·\x{200c}\x{200d}]*$"
+_NAME = r"^[\p{L}\p{M}\p{N}\p{So}\p{Zs}\p{Pd}_.,:;/\\()\[\]+@&'\x{2019}#*|=~%!?®™°²³\x{d7}·\x{200c}\x{200d}]*$"
 """Letters of any script, and the signs of names of models, chips, regions and companies."""
 
 
