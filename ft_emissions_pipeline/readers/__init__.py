@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
 import stat
+from pathlib import Path
 
 import pyarrow as pa
 import yaml
 
 from ft_emissions_pipeline.readers import known_files
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
-from ft_emissions_pipeline.readers.files import File, files_in
+from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
     adapter_config,
     axolotl_config,
@@ -198,8 +200,15 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         a run (`known_files`); None if neither is known.
     """
     try:
+        if isinstance(path, OutsideLink):
+            msg = (
+                "a link that leads out of the folder, and is not followed; put a copy in its place"
+            )
+            raise RefusalError(msg, "leads_outside")
         head, size = _head(path)
-        kind = known_files.kind_of(inner_name(uri), head)
+        # Of what is no file, or cannot be opened, the name alone tells nothing.
+        known = size >= 0 or isinstance(path, RemoteFile)
+        kind = known_files.kind_of(inner_name(uri), head) if known else None
         if kind is not None:
             return of_no_use(), _hash_of_head(head, size), kind
         limit = _limit(uri)
@@ -236,10 +245,10 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         if not data or data.isspace():
             msg = "the file is empty; was it still being written?"
             raise RefusalError(msg, "empty_file")
-        start = _start(data)
         reader, kind = _reader(uri, data)
         if reader is None:
             return of_no_use(), kind
+        start = _start(data)
         content.append(data)
         del data
         reading = validated(reader.read(content.pop(), uri, settings), settings)
@@ -281,7 +290,7 @@ def _limit(uri: str) -> int:
     return DOCUMENT_LIMIT if inner_name(uri).casefold().endswith(_DOCUMENTS) else LIMIT
 
 
-def _head(path: File) -> tuple[bytes, int]:
+def _head(path: Path | RemoteFile) -> tuple[bytes, int]:
     """Return a file's first bytes and its size; whatever is no file is refused."""
     if isinstance(path, RemoteFile):
         # What is far away is fetched once.
@@ -313,7 +322,7 @@ def content_hash(path: File, content: str) -> str:
     """
     try:
         # A file that is no regular one would be waited on for ever.
-        if isinstance(path, RemoteFile) or not stat.S_ISREG(path.stat().st_mode):
+        if not isinstance(path, Path) or not stat.S_ISREG(path.stat().st_mode):
             return ""
         if content == "other":
             return _hash_of_head(*_head(path))
@@ -325,7 +334,7 @@ def content_hash(path: File, content: str) -> str:
         return ""
 
 
-def _bytes(path: File, limit: int) -> bytes:
+def _bytes(path: Path | RemoteFile, limit: int) -> bytes:
     try:
         if isinstance(path, RemoteFile):
             data = _remote_bytes(path, limit)
@@ -372,7 +381,7 @@ def _stand_in(path: File, code: str) -> str:
     try:
         if isinstance(path, RemoteFile):
             return hashlib.sha256(repr((code, str(path))).encode()).hexdigest()
-        status = path.lstat()
+        status = os.lstat(path)
         marks = (code, status.st_size, status.st_mtime_ns, status.st_mode)
     except OSError:
         marks = (code, 0, 0, 0)
@@ -393,7 +402,7 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     if kind is not None:
         return None, kind
     if b"\0" in head and not (head.startswith(b"PAR1") or tensorboard.is_event_file(head)):
-        msg = "binary, and of no format that is read; remove it from the landing folder"
+        msg = f"binary, {len(data)} bytes, of no format that is read; remove it from the landing folder"
         raise RefusalError(msg, "binary_file")
     for reader in READERS:
         if reader.recognises(name, head):
@@ -401,11 +410,11 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_otherwise(name, head)
     if kind is not None:
         return None, kind
-    msg = "not recognised as any format that is read (docs/formats.md lists them)"
-    if name.endswith(".csv"):
-        first = head.split(b"\n", 1)[0][:120].decode("utf-8", errors="replace").strip()
-        msg += f"; its header is {first!r}"
-    msg += "; remove it, or ask for a reader"
+    # Nothing of its content: what it is, nobody knows.
+    msg = (
+        f"text, {len(data)} bytes, not recognised as any format that is read (docs/formats.md lists them); "
+        "remove it, or ask for a reader"
+    )
     raise RefusalError(msg, "unrecognised")
 
 

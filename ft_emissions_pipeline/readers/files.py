@@ -9,12 +9,26 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ft_emissions_pipeline.readers.remote import RemoteFile, files_at, is_url, path_of
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
-File = Path | RemoteFile
+
+@dataclass(frozen=True)
+class OutsideLink:
+    """A link in a folder that leads out of it; it is a find, and not followed."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        """Return where the link lies."""
+        return str(self.path)
+
+
+Local = Path | OutsideLink
+File = Local | RemoteFile
 _UNFINISHED = (".part", "~")
 
 
@@ -24,7 +38,9 @@ def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[File, str]]
     Hidden files, `__pycache__` and unfinished files (`.part`, `~`) are skipped, unless one is named
     itself. A uri is the path relative to the folder given, or to the fixed start of a glob; of a
     single file it is the name. Files that would share a uri get as many parent folders as tell them apart.
-    Secrets in names (an email, a key) are replaced, for uris are stored and shown.
+    Secrets in names (an email, a key) are replaced, for uris are stored and shown. A folder is a border: a
+    link in it that leads out of it is returned as such, and nothing behind it; one that is named itself is
+    followed.
 
     A text that starts like a URL (s3://, gs://, https://, ...) is read by way of fsspec.
 
@@ -64,16 +80,22 @@ def _expanded(given: str | Path) -> Iterator[tuple[File, str]]:
         yield from _globbed(path)
 
 
-def _globbed(path: Path) -> Iterator[tuple[Path, str]]:
+def _globbed(path: Path) -> Iterator[tuple[Local, str]]:
     fixed = Path(*_until_wildcard(path.parts))
-    matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (absolute globs)
+    # Unlike the module glob, a path does not follow links for `**`.
+    matches = sorted(fixed.glob(str(path.relative_to(fixed))))
     if not matches:
         msg = f"no file or folder at {path}; check the path, or put a glob in quotes"
         raise FileNotFoundError(msg)
-    for match in sorted(matches):
-        under = list(_walked(match)) if match.is_dir() else [(match, "")]
+    border = os.path.realpath(fixed)
+    for match in matches:
+        way = [part for part in (*reversed(match.parents), match) if fixed in part.parents]
+        link = next((part for part in way if _leads_out(part, border)), None)
+        under: Iterable[tuple[Local, str]] = [(OutsideLink(link) if link else match, "")]
+        if link is None and match.is_dir():
+            under = _walked(match)
         for file, _ in under:
-            relative = file.relative_to(fixed)
+            relative = Path(file).relative_to(fixed)
             if not _skipped(relative):
                 yield file, _printable(relative.as_posix())
 
@@ -85,8 +107,12 @@ def _until_wildcard(parts: tuple[str, ...]) -> Iterator[str]:
         yield part
 
 
-def _walked(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Walk a folder, links followed but no folder entered twice; one that cannot be listed is itself a find."""
+def _walked(folder: Path) -> Iterator[tuple[Local, str]]:
+    """Walk a folder, links within it followed but no folder entered twice.
+
+    A link that leads out, and a folder that cannot be listed, are finds themselves.
+    """
+    border = os.path.realpath(folder)
     seen: set[str] = set()
     closed: list[Path] = []
     for here, folders, files in os.walk(
@@ -97,17 +123,24 @@ def _walked(folder: Path) -> Iterator[tuple[Path, str]]:
             folders.clear()
             continue
         seen.add(real)
+        out = {name for name in (*folders, *files) if _leads_out(Path(here, name), border)}
+        folders[:] = [name for name in folders if name not in out]
         # Links last: what they lead to is found under its own name.
         folders[:] = sorted(
             (name for name in folders if not _skipped(Path(name))),
             key=lambda name: (Path(here, name).is_symlink(), name),
         )
-        for name in sorted(files):
+        for name in sorted({*files, *out}):
             if not _skipped(Path(name)):
                 file = Path(here, name)
-                yield file, _printable(file.relative_to(folder).as_posix())
+                found = OutsideLink(file) if name in out else file
+                yield found, _printable(file.relative_to(folder).as_posix())
     for unlistable in closed:
         yield unlistable, _printable(unlistable.relative_to(folder).as_posix())
+
+
+def _leads_out(path: Path, border: str) -> bool:
+    return path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(border)
 
 
 def _skipped(path: Path) -> bool:

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline.readers.scrubbing import raw_text, without_hosts
+from ft_emissions_pipeline.readers.scrubbing import raw_text
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -71,6 +71,7 @@ REASONS: dict[str, str] = {
     "file_missing": "a file that runs.yaml names is not in the landing folder",
     "gpu_count_needed": "GPU hours are disclosed without the number of GPUs",
     "junk_row": "the row holds no record",
+    "leads_outside": "a link leads out of the folder",
     "lengths_of_no_run": "token lengths that no run of a runs.yaml names",
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "metric_not_named": "a series of Prometheus lacks the name of its metric",
@@ -239,7 +240,7 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
         "unreadable",
         no_runs(),
         no_usage(),
-        quarantine_rows([("", code, reason, without_hosts(raw))]),
+        quarantine_rows([("", code, reason, raw)]),
         records=1,
     )
 

@@ -6,6 +6,7 @@ Put here: what holds for the rows of every format. Keep out: what one format's c
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -18,7 +19,13 @@ from ft_emissions_pipeline.readers.reading import (
     quarantine_rows,
     typed,
 )
-from ft_emissions_pipeline.readers.scrubbing import scrubbed, scrubbed_cells, to_be_cleaned
+from ft_emissions_pipeline.readers.scrubbing import (
+    scrubbed,
+    scrubbed_cells,
+    scrubbed_names,
+    scrubbed_places,
+    to_be_cleaned,
+)
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -32,6 +39,16 @@ from ft_emissions_pipeline.tables import (
 _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 _TOLERANCE = pd.Timedelta(days=1)
 """A day in the future is a time zone; more is a wrong clock."""
+_CLEANED: dict[str, Callable[[pd.Series], pd.Series]] = {
+    "source_record": scrubbed_places,
+    **{
+        column.name: scrubbed_names
+        for table in (RUNS, USAGE, TELEMETRY, MODEL_EVENTS)
+        for column in table.columns
+        if column.of_names
+    },
+}
+"""What becomes of a column of text, unless it is `scrubbed_cells`."""
 _FEW = 100
 """Rows up to which copying their texts together costs less than searching them one column after the other."""
 
@@ -79,7 +96,7 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     clean = {}
     for name, before in texts.items():
-        cells = scrubbed_cells(before)
+        cells = _CLEANED.get(name, scrubbed_cells)(before)
         blank = cells == ""
         clean[name] = cells if name == "source_record" or not blank.any() else cells.mask(blank)
     changed = {name: cells for name, cells in clean.items() if cells is not texts[name]}

@@ -20,8 +20,9 @@ Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
 class Column:
     """One column: its type, unit, bounds and meaning.
 
-    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the table whose
-    ids the column holds.
+    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the table
+    whose ids the column holds; `of_names` tells that it holds names as logs write them, of models, chips
+    and places.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Column:
     smallest: float | None = None
     allowed: tuple[str, ...] | None = None
     refers: str | None = None
+    of_names: bool = False
 
 
 def limits(column: Column) -> list[str]:

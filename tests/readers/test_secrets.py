@@ -15,6 +15,8 @@ import re
 
 import pandas as pd
 import pytest
+from planted_secrets import found_in as leaked
+from planted_secrets import groups
 from typer.testing import CliRunner
 
 from ft_emissions_pipeline import api, cli, methodology, normalize, report, token_time
@@ -41,18 +43,9 @@ pytestmark = pytest.mark.slow
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
-SECRETS = {
-    "account id": ("arn:aws:iam::998877665544:role/tuner", "998877665544"),
-    "signed url": ("https://b.s3.amazonaws.com/k?X-Amz-Signature=deadbeefcafe", "deadbeefcafe"),
-    "password in a url": ("https://someone:hunter2hunter2@proxy/x", "hunter2hunter2"),
-    "email": ("ada.lovelace@example.org", "lovelace"),
-    "key of OpenAI": ("sk-proj-abcdefghijklmnop1234", "abcdefghijklmnop1234"),
-    "token of Hugging Face": ("hf_ABCdefghijklmnopqrstuvwxyz123456", "ABCdefghijklm"),
-    "key of AWS": ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
-    "organisation": ("ft:gpt-4o-mini-2024-07-18:verysecretorg:bot:9ABel2dg", "verysecretorg"),
-    "bearer": ("Bearer abc123def456ghi789", "abc123def456ghi789"),
-}
-PLANTED = " ".join(text for text, _ in SECRETS.values())
+SEED = 7
+GROUPS = itertools.cycle(list(groups(SEED)))
+"""A place after the other gets eight kinds, the next one the next eight."""
 HOST = "gpu-node-7.corp.example"
 HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 """Keys under which logs name machines; a machine's name is known by nothing else."""
@@ -94,7 +87,7 @@ def _in_json(text):
         # A log of numbers alone gets its secrets in their places.
         for holder, key in list(_values(document, str)) or list(_values(document, (int, float))):
             before = holder[key]
-            spoilt = [PLANTED, f"{before} {PLANTED}"]
+            spoilt = [next(GROUPS), f"{before} {next(GROUPS)}"]
             for value in [*spoilt, HOST] if key in HOSTS else spoilt:
                 holder[key] = value
                 written = [json.dumps(d) for d in documents]
@@ -116,7 +109,7 @@ def _in_csv(text):
     rows = list(csv.reader(io.StringIO(text)))
     for column in range(len(rows[0])):
         before = rows[1][column]
-        for value in (PLANTED, f"{before} {PLANTED}"):
+        for value in (next(GROUPS), f"{before} {next(GROUPS)}"):
             rows[1][column] = value
             out = io.StringIO()
             csv.writer(out).writerows(rows)
@@ -128,16 +121,16 @@ def _in_words(text):
     for word in re.finditer(
         r"(?m)(?<=[:|=\"] )[^|\"\n]+|(?<==\")[^\"]+|(?<=\|)[^| \"\n-][^|\"\n]*", text
     ):
-        for value in (PLANTED, f"{word.group().strip()} {PLANTED}"):
+        for secrets in (next(GROUPS), f"{word.group().strip()} {next(GROUPS)}"):
+            # A line of words ends with the line.
+            value = " ".join(secrets.split())
             yield (text[: word.start()] + value + text[word.end() :]).encode()
     for host in re.finditer(r"(?:instance|host|Hostname)=\"([^\"]+)", text):
         yield (text[: host.start(1)] + HOST + text[host.end(1) :]).encode()
 
 
 def found_in(said):
-    return [kind for kind, (_, secret) in SECRETS.items() if secret in said] + [HOST] * (
-        HOST in said
-    )
+    return leaked(said, SEED) + [HOST] * (HOST in said)
 
 
 def said_by(reading):
