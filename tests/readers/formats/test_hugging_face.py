@@ -191,7 +191,8 @@ def test_a_time_that_is_no_number_is_refused(refusal, value):
         ("team/out-42/checkpoint-3000/trainer_state.json", "team/out-42"),
         ("trainer_state.json", "root"),
         ("checkpoint-5/trainer_state.json", "root"),
-        ("checkpoint-best/trainer_state.json", "checkpoint-best"),
+        ("checkpoint-best/trainer_state.json", "root"),
+        ("best/trainer_state.json", "best"),
     ],
 )
 def test_the_folder_is_the_run(uri, run_id):
