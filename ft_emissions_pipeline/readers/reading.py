@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline.readers.scrubbing import raw_text
+from ft_emissions_pipeline.readers.scrubbing import raw_text, shown
 from ft_emissions_pipeline.tables import (
     MODEL_EVENTS,
     QUARANTINE,
@@ -421,7 +421,7 @@ def number(value: object, name: str = "value") -> float | None:
     """
     if value is None or (isinstance(value, str) and value.strip().casefold() in _UNKNOWN):
         return None
-    msg = f"{name} is {str(value)[:40]!r}, no finite number; correct it or leave it out"
+    msg = f"{name} is {shown(value)}, no finite number; correct it or leave it out"
     if isinstance(value, bool) or not isinstance(value, (int, float, str, np.number)):
         raise RefusalError(msg, "not_a_number", name)
     try:
@@ -511,7 +511,7 @@ def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | 
         found, bad = instants(pd.Series([value], dtype="str"), timezone)
         if not bad[0]:
             return found.iloc[0]
-    msg = f"{name} is {str(value)[:40]!r}; write it as 2024-07-06T17:01:00Z or in Unix seconds"
+    msg = f"{name} is {shown(value)}; write it as 2024-07-06T17:01:00Z or in Unix seconds"
     raise RefusalError(msg, "bad_timestamp", name)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_emissions_pipeline.harmless import HIDDEN, visible
+from ft_emissions_pipeline.readers.harmless import HIDDEN, visible
 from ft_emissions_pipeline.readers.secrets import SECRETS, Secret
 
 RAW_LENGTH = 500
@@ -84,6 +84,11 @@ def raw_text(text: str) -> str:
         text = text[:_LOOKED_AT].rsplit(None, 1)[0]
     clean = " ".join(scrubbed(text).split())
     return clean if len(clean) <= RAW_LENGTH else f"{clean[: RAW_LENGTH - 1]}…"
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence quotes it: what must go is gone before the rest is shortened."""
+    return repr(scrubbed(str(value)[:_LOOKED_AT])[:RAW_LENGTH])
 
 
 def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:

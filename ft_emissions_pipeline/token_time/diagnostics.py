@@ -1,4 +1,4 @@
-"""What a maintainer looks at after a fit: coefficients, errors by source, coverage.
+"""What a maintainer looks at after a fit: coefficients, errors by laboratory, coverage.
 
 Put here: text and a plot of a model. Keep out: the errors themselves (`evaluate.py`).
 """
@@ -23,7 +23,7 @@ def markdown(model: Model) -> str:
     held_out = model.training["held_out"]
     lines += [f"- held out, {name}: {value}" for name, value in held_out.items()]  # type: ignore[attr-defined]
     svg = base64.b64encode(_plot(model).encode()).decode()
-    lines += ["", f"![held-out error by source](data:image/svg+xml;base64,{svg})", ""]
+    lines += ["", f"![held-out error by laboratory](data:image/svg+xml;base64,{svg})", ""]
     lines += ["| coefficient | value | 90 % | meaning |", "|---|---|---|---|"]
     for name, value in model.coefficients.items():
         half = Z_95 * model.coefficient_sd[name]
@@ -34,21 +34,21 @@ def markdown(model: Model) -> str:
 
 
 def _plot(model: Model) -> str:
-    """Return an SVG of the median error by source."""
+    """Return an SVG of the median error by laboratory."""
     import altair as alt
     import pandas as pd
     import vl_convert
 
-    by_source = model.training["held_out_median_error_percent_by_source"]
+    by_laboratory = model.training["held_out_median_error_percent_by_laboratory"]
     data = pd.DataFrame(
-        {"source": list(by_source), "error": list(by_source.values())}  # type: ignore[call-overload, attr-defined]
+        {"laboratory": list(by_laboratory), "error": list(by_laboratory.values())}  # type: ignore[call-overload, attr-defined]
     )
     chart = (
         alt.Chart(data)
         .mark_bar()
         .encode(
             x=alt.X("error:Q", title="median error of the time, held out (%)"),
-            y=alt.Y("source:N", sort="x", title=None),
+            y=alt.Y("laboratory:N", sort="x", title=None),
         )
     )
     return str(vl_convert.vegalite_to_svg(chart.to_dict()))

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     refused_rows,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.samples import (
     JOULES_PER_KWH,
     hashed_hosts,
@@ -103,9 +104,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     other = ~known.to_numpy()
     checks: list[row_rules.Check] = [
         (bad_time & ~other, "bad_timestamp",
-         lambda i: f"time is {str(cells['timestamp'].iloc[i])[:40]!r}, must be Unix seconds or milliseconds"),
+         lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, must be Unix seconds or milliseconds"),
         (no_number & ~other, "not_a_number",
-         lambda i: f"{cells['metric'].iloc[i]} is {str(cells['value'].iloc[i])[:40]!r}, no finite number; remove it"),
+         lambda i: f"{cells['metric'].iloc[i]} is {shown(cells['value'].iloc[i])}, no finite number; remove it"),
         (((values < 0) | share).to_numpy() & ~other, "out_of_range",
          lambda i: f"{cells['metric'].iloc[i]} is {cells['value'].iloc[i]}: below 0 or above 100 %; remove it"),
     ]  # fmt: skip

@@ -22,6 +22,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -90,7 +91,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 def _sample(given: dict[str, object]) -> tuple[float | None, ...]:
     at = number(given.get("timestamp"), "timestamp")
     if at is None or not 1e9 < at < 1e10:
-        msg = f"timestamp is {str(given.get('timestamp'))[:40]!r}, must be Unix seconds"
+        msg = f"timestamp is {shown(given.get('timestamp'))}, must be Unix seconds"
         raise RefusalError(msg, "bad_timestamp")
     powers = [
         next((number(given[name], name) for name in names if given.get(name) is not None), None)

@@ -19,6 +19,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     refused_rows,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.prometheus import samples_of
 from ft_emissions_pipeline.readers.shared.samples import (
     JOULES_PER_KWH,
@@ -76,8 +77,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     at, bad_time = times(cells["timestamp"].astype("str"), settings.timezone)
     values, no_number = numbers(cells["value"].astype("str"))
     checks: list[row_rules.Check] = [
-        (bad_time | at.isna().to_numpy(), "bad_timestamp", lambda i: f"time is {str(cells['timestamp'].iloc[i])[:40]!r}, must be Unix seconds or milliseconds"),
-        (no_number | values.isna().to_numpy(), "not_a_number", lambda i: f"value is {str(cells['value'].iloc[i])[:40]!r}, no finite number; remove it"),
+        (bad_time | at.isna().to_numpy(), "bad_timestamp", lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, must be Unix seconds or milliseconds"),
+        (no_number | values.isna().to_numpy(), "not_a_number", lambda i: f"value is {shown(cells['value'].iloc[i])}, no finite number; remove it"),
         ((values < 0).to_numpy(), "out_of_range", lambda _: "a counter below 0; remove it"),
     ]  # fmt: skip
     bad = refused_rows(

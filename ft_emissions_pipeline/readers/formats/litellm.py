@@ -30,6 +30,7 @@ from ft_emissions_pipeline.readers.reading import (
     trimmed,
     typed,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.inferences import (
     OTHER_CALLS,
     are_inferences,
@@ -87,7 +88,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     model = _without_provider(cells["model"], cells["custom_llm_provider"])
     checks: list[row_rules.Check] = [
         (bad_time, "bad_timestamp",
-         lambda i: f"startTime is {str(cells['startTime'].iloc[i])[:40]!r}; export it as 2024-07-06T17:01:00Z"),
+         lambda i: f"startTime is {shown(cells['startTime'].iloc[i])}; export it as 2024-07-06T17:01:00Z"),
         (started.isna().to_numpy(), "missing_value", lambda _: "startTime is empty; export the rows again"),
         ((model.isna() & ~_failed(cells["status"])).to_numpy(), "missing_value",
          lambda _: "model is empty; export the rows again"),

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.clocks import sessions
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -94,7 +95,7 @@ def _seconds(elapsed: object) -> float:
     """Read H:MM:SS or "D days, H:MM:SS", as Python writes a timedelta."""
     match = _ELAPSED.fullmatch(elapsed.strip()) if isinstance(elapsed, str) else None
     if match is None:
-        msg = f"elapsed_time is {str(elapsed)[:40]!r}; write it as 1:02:03 or 2 days, 1:02:03"
+        msg = f"elapsed_time is {shown(elapsed)}; write it as 1:02:03 or 2 days, 1:02:03"
         raise RefusalError(msg, "bad_value")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(days * SECONDS_PER_DAY + hours * SECONDS_PER_HOUR + minutes * 60 + seconds)

@@ -23,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     of_no_use,
     refused_rows,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
@@ -77,9 +78,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     power = (named[2] == "power_usage_watts").to_numpy(dtype=bool)
     checks: list[row_rules.Check] = [
         (bad_time & wanted.to_numpy(), "bad_timestamp",
-         lambda i: f"timestamp is {str(cells['timestamp'].iloc[i])[:40]!r}, must be Unix milliseconds"),
+         lambda i: f"timestamp is {shown(cells['timestamp'].iloc[i])}, must be Unix milliseconds"),
         ((no_number | values.isna().to_numpy()) & wanted.to_numpy(), "not_a_number",
-         lambda i: f"value is {str(cells['value'].iloc[i])[:40]!r}, no finite number; remove the line"),
+         lambda i: f"value is {shown(cells['value'].iloc[i])}, no finite number; remove the line"),
         (((values < 0) | (~power & (values > 100))).to_numpy() & wanted.to_numpy(), "out_of_range",
          lambda i: f"value is {values.iloc[i]:g}: below 0 or above 100 %; remove the line"),
     ]  # fmt: skip

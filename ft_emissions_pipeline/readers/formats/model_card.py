@@ -23,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     number,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.cards import (
     IMPACT,
     configuration_of,
@@ -199,7 +200,7 @@ def _kilograms(value: object) -> tuple[float | None, str]:
     factor = _KILOGRAMS.get(unit)
     amount = number(match[1], "emissions") if match else None
     if amount is None or factor is None or amount < 0:
-        msg = f"emissions is {text[:40]!r}; write a number of grams, like 149200"
+        msg = f"emissions is {shown(text)}; write a number of grams, like 149200"
         raise RefusalError(msg, "bad_value")
     if unit:
         return amount * factor, "emissions_unit_stated"

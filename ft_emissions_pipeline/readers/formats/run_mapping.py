@@ -35,7 +35,7 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     reading_of_runs,
 )
-from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.scrubbing import scrubbed, shown
 from ft_emissions_pipeline.readers.shared.labels import nearest, parsed
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -123,7 +123,7 @@ def _size_in_order(run_id: str, batches: object, fields: Mapping[str, object]) -
     size = fields.get("micro_batch_size")
     if batches != "in order" or not isinstance(size, float) or size < 1 or size % 1:
         msg = (
-            f"batches of run {run_id!r} is {str(batches)[:40]!r}; write shuffled, or in order with a "
+            f"batches of run {run_id!r} is {shown(batches)}; write shuffled, or in order with a "
             "per-device batch size of at least 1 beside it, or name a JSON file with a list of batches "
             "as token_lengths"
         )

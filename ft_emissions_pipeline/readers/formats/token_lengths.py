@@ -28,6 +28,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     quarantine_rows,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -161,7 +162,7 @@ def _checked(lengths: pd.Series, counts: pd.Series | None, place: str) -> pd.Dat
 
 def _refuse(place: str, value: str) -> None:
     msg = (
-        f"{place} is {value[:40]!r}; lengths and counts must be whole numbers of at least 0, and a "
+        f"{place} is {shown(value)}; lengths and counts must be whole numbers of at least 0, and a "
         "sum over only some of them would be too low: correct the file"
     )
     raise RefusalError(msg, "bad_value")

@@ -26,6 +26,7 @@ from ft_emissions_pipeline.readers.reading import (
     refused_rows,
     typed,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.usage_days import with_hours
 from ft_emissions_pipeline.tables import USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
@@ -81,9 +82,9 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
     days, times, bad_day = _days(cells["date"])
     counts, bad_count = numbers(cells["inferences"])
     checks: list[row_rules.Check] = [
-        (bad_day, "bad_timestamp", lambda i: f"date is {str(cells['date'].iloc[i])[:40]!r}; write it as 2024-07-06"),
+        (bad_day, "bad_timestamp", lambda i: f"date is {shown(cells['date'].iloc[i])}; write it as 2024-07-06"),
         (bad_count, "not_a_number",
-         lambda i: f"inferences is {str(cells['inferences'].iloc[i])[:40]!r}; write a whole number"),
+         lambda i: f"inferences is {shown(cells['inferences'].iloc[i])}; write a whole number"),
     ]  # fmt: skip
     usage = pd.DataFrame(
         {

@@ -10,7 +10,7 @@ import re
 
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
-from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.scrubbing import scrubbed, shown
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -77,9 +77,9 @@ def _run(logged: Job) -> dict[str, object]:
     assert isinstance(job, dict)
     name = re.search(r"locations/([^/]+)/tuningJobs/([^/]+)", scrubbed(text(job, "name")))
     if name is None:
-        msg = (
-            f"name is {text(job, 'name')[:80] or 'missing'}, not of a tuning job; remove the record"
-        )
+        name = text(job, "name")
+        named = shown(name) if name else "missing"
+        msg = f"name is {named}, not of a tuning job; remove the record"
         raise RefusalError(msg, "wrong_shape")
     refuse_unfinished(text(job, "state"), _FINISHED, _FAILED)
     kind = next((spec for spec in _SPECS if isinstance(job.get(spec), dict)), "")

@@ -27,7 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     refused_rows,
 )
-from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.samples import (
     JOULES_PER_KWH,
     host_in,
@@ -88,7 +88,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     values: dict[tuple[str, str | None, str], dict[str, pd.Series]] = {}
     checks: list[row_rules.Check] = [
         (bad_time, "bad_timestamp",
-         lambda i: f"_timestamp is {str(frame[_TIME].iloc[i])[:40]!r}, must be Unix seconds"),
+         lambda i: f"_timestamp is {shown(frame[_TIME].iloc[i])}, must be Unix seconds"),
     ]  # fmt: skip
     for name, found in columns.items():
         run, device, metric, label = found.groups()
@@ -130,7 +130,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 
 def _says(cells: pd.Series, what: str) -> Callable[[int], str]:
-    return lambda i: f"{cells.name} is {str(cells.iloc[i])[:40]!r}: {what}; remove it"
+    return lambda i: f"{cells.name} is {shown(cells.iloc[i])}: {what}; remove it"
 
 
 def run_of(uri: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
-from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain, value_of
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 
@@ -208,7 +208,7 @@ def _value(label: str, name: str, value: object, timezone: str) -> object:
     try:
         return value_of(value, style, timezone)
     except (ValueError, TypeError) as error:
-        msg = f"{label} is {str(value)[:60]!r}: {error}"
+        msg = f"{label} is {shown(value)}: {error}"
         raise RefusalError(msg, "bad_value") from error
 
 

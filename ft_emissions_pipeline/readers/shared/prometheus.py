@@ -48,7 +48,7 @@ def _of_text(data: bytes, refused: list[Refused]) -> Iterator[Sample]:
         matched = _LINE.match(line)
         if matched is None:
             reason = "not of the form `metric{labels} value time`; remove the line"
-            refused.append((str(n), "junk_row", reason, line[:40]))
+            refused.append((str(n), "junk_row", reason, line))
             continue
         name, labels, value, stamp = matched.groups()
         yield str(n), name, dict(_LABEL.findall(labels or "")), value, stamp

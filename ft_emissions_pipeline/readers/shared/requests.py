@@ -40,7 +40,7 @@ def rows_of(data: bytes, lists: Sequence[str] = ()) -> tuple[list[tuple[str, Row
             f"has another number of cells than the header's {len(sheet.header)}; export it again"
         )
         refused: list[Refused] = [
-            (str(m.line), "shifted_row", reason, m.text[:40]) for m in sheet.misfits
+            (str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits
         ]
         rows = zip(sheet.frame.index, sheet.frame.to_dict("records"), strict=True)
         return [(str(line), {str(k): v for k, v in row.items()}) for line, row in rows], refused
@@ -58,7 +58,7 @@ def rows_of(data: bytes, lists: Sequence[str] = ()) -> tuple[list[tuple[str, Row
             None,
         )
         if item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw[:40]))
+            refused.append((item.record, item.code, item.problem, item.raw))
             continue
         each = (
             [(item.record, page)]
