@@ -36,6 +36,7 @@ def many_runs(count: int, factors: reference.Reference) -> pd.DataFrame:
             "parameters": chosen["parameters"],
             "method": draw.choice(["full", "lora", "qlora"], count),
             "precision": draw.choice(["bf16", "fp32"], count),
+            "software": pd.Series(np.nan, index=range(count), dtype="str"),
             "gradient_checkpointing": draw.choice([0.0, 1.0], count),
             "sequence_length": draw.choice([256.0, 1024.0, 4096.0], count),
             "micro_batch_size": batch,

@@ -144,13 +144,18 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
         typer.echo(f"Report: {page}")
 
 
-def _per_inference(impacts: pd.DataFrame) -> Table:
+def per_inference_cells(impacts: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the rows of the printed table: each model's latest day with inferences."""
     latest = impacts.sort_values("date", kind="stable")
     latest = latest[latest["inferences"] > 0].drop_duplicates("model_name", keep="last")
+    return [_cells(row) for row in latest.sort_values("model_name").itertuples(index=False)]
+
+
+def _per_inference(impacts: pd.DataFrame) -> Table:
     return output.table(
         "Per inference, latest day of each model (5th to 95th percentile)",
         ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"),
-        map(_cells, latest.sort_values("model_name").itertuples(index=False)),
+        per_inference_cells(impacts),
         left={"model", "day", "status"},
     )
 
