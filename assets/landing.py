@@ -17,6 +17,7 @@ from ft_emissions_pipeline.landing.days import (
     usage_of,
     windows,
 )
+from ft_emissions_pipeline.readers.harmless import no_markup
 from ft_emissions_pipeline.tables import (
     EVERYTHING,
     LANDING_INDEX,
@@ -150,5 +151,9 @@ def _telemetry_of(runs: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
 
 def _shown(report: pd.DataFrame) -> str:
     head = report.head(SHOWN).astype("object").where(report.notna(), "").astype("str")
-    rows = [list(report.columns), ["---"] * report.shape[1], *head.to_numpy().tolist()]
+    rows = [
+        list(report.columns),
+        ["---"] * report.shape[1],
+        *head.map(no_markup).to_numpy().tolist(),
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

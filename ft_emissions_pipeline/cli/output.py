@@ -42,7 +42,11 @@ def show(rows: pd.DataFrame, form: Format, parts: Iterable[Table | str]) -> None
     if form is Format.json:
         typer.echo(as_json(rows, indent=2))
     elif form is Format.csv:
-        typer.echo(rows.to_csv(index=False), nl=False)
+        from ft_emissions_pipeline.readers.harmless import no_formula
+
+        texts = rows.select_dtypes(["object", "string"]).columns
+        safe = rows.assign(**{name: rows[name].map(no_formula) for name in texts})
+        typer.echo(safe.to_csv(index=False), nl=False)
     else:
         for part in parts:
             if isinstance(part, str):

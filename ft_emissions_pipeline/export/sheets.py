@@ -11,8 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ft_emissions_pipeline.export.figures import rounded
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from ft_emissions_pipeline.readers.harmless import no_formula
 
 
 def sheet(rows: pd.DataFrame, out: Path | None, made_at: pd.Timestamp) -> str | bytes:
@@ -31,7 +30,7 @@ def sheet(rows: pd.DataFrame, out: Path | None, made_at: pd.Timestamp) -> str | 
     if out is not None and out.suffix == ".xlsx":
         return _workbook(cells, made_at)
     # CSV knows no types: a text that begins like a formula gets the mark of a text.
-    return str(cells.map(_guarded).to_csv(index=False, lineterminator="\n"))
+    return str(cells.map(no_formula).to_csv(index=False, lineterminator="\n"))
 
 
 def _cell(value: object) -> object:
@@ -40,10 +39,6 @@ def _cell(value: object) -> object:
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d}"
     return rounded(value) if isinstance(value, float) else value
-
-
-def _guarded(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _workbook(cells: pd.DataFrame, made_at: pd.Timestamp) -> bytes:

@@ -27,3 +27,22 @@ def visible(text: str) -> str:
     anything else.
     """
     return _EACH.sub(lambda found: " " if found[2] else "" if found[3] else "\ufffd", text)
+
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def no_formula(cell: object) -> object:
+    """Return a cell of a CSV file; a text that a spreadsheet would run gets `'`, its mark of a text, before it."""
+    if not isinstance(cell, str):
+        return cell
+    text = visible(cell)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#!|~$&])")
+
+
+def no_markup(text: str) -> str:
+    """Return text that Markdown shows as it stands: no link, picture, tag or end of a table's cell."""
+    return _MARKUP.sub(r"\\\1", visible(text))

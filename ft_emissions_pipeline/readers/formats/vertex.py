@@ -77,8 +77,8 @@ def _run(logged: Job) -> dict[str, object]:
     assert isinstance(job, dict)
     name = re.search(r"locations/([^/]+)/tuningJobs/([^/]+)", scrubbed(text(job, "name")))
     if name is None:
-        name = text(job, "name")
-        named = shown(name) if name else "missing"
+        said = text(job, "name")
+        named = shown(said) if said else "missing"
         msg = f"name is {named}, not of a tuning job; remove the record"
         raise RefusalError(msg, "wrong_shape")
     refuse_unfinished(text(job, "state"), _FINISHED, _FAILED)
