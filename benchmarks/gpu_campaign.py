@@ -205,6 +205,8 @@ def row(
     values: dict[str, Any] = {
         "row_id": f"campaign-{now:%Y%m%d%H%M%S%f}",
         "source_key": "gpu-campaign",
+        "laboratory": "ft_emissions_pipeline",
+        "software": "plain_loop",
         "stage": "finetune",
         "base_model": table.at[case.model_id, "name"],
         "model_id": case.model_id,

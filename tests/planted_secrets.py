@@ -92,7 +92,7 @@ def planted(chance):
         "token after a blank": told("token {}", word),
         "token in camel case": told('"apiToken": "{}"', word),
         "card": ("4111 1111 1111 1111", "1111 1111"),
-        "card without blanks": ("paid with 5555555555554444 now", "55555555"),
+        "card without blanks": ("paid with 5555555555554444 now", "5555554444"),
         "card of American Express": ("378282246310005", "3782822463"),
         "IBAN": ("DE89 3704 0044 0532 0130 00", "3704 0044"),
         "IBAN without blanks": ("GB82WEST12345698765432", "WEST12345"),

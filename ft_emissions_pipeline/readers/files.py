@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -82,6 +83,9 @@ def _expanded(given: str | Path) -> Iterator[tuple[File, str]]:
 
 def _globbed(path: Path) -> Iterator[tuple[Local, str]]:
     fixed = Path(*_until_wildcard(path.parts))
+    if fixed == path:
+        msg = f"no file or folder at {path}; check the path, or put a glob in quotes"
+        raise FileNotFoundError(msg)
     # Unlike the module glob, a path does not follow links for `**`.
     matches = sorted(fixed.glob(str(path.relative_to(fixed))))
     if not matches:
@@ -166,4 +170,7 @@ def _with_parent(file: File, uri: str) -> str:
 
 def _printable(uri: str) -> str:
     """Return a name that can be stored as UTF-8, whatever bytes the file system has, without secrets."""
-    return scrubbed(uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    text = uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    # A folder `host=node1` names a machine on purpose: telemetry and runs meet by it.
+    parts = re.split("(^host=|/host=)", text)
+    return "".join(part if part in ("host=", "/host=") else scrubbed(part) for part in parts)

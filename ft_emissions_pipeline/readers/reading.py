@@ -295,7 +295,10 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]
     columns = zip(QUARANTINE_COLUMNS, zip(*rows, strict=True), strict=True)
-    texts = {name: text_array(pa.array(cells, pa.large_string())) for name, cells in columns}
+    texts = {
+        name: text_array(pa.array(cells, pa.large_string(), from_pandas=True))
+        for name, cells in columns
+    }
     return pd.DataFrame(texts, copy=False)
 
 

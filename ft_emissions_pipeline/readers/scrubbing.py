@@ -93,7 +93,7 @@ def shown(value: object) -> str:
 
 def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:
     """Say whether any cell of some columns of text is empty, or may hold a secret."""
-    texts = [pa.array(cells.array, type=pa.large_string(), from_pandas=True) for cells in columns]
+    texts = [pa.array(cells, type=pa.large_string(), from_pandas=True) for cells in columns]
     values = pa.concat_arrays([part for text in texts for part in getattr(text, "chunks", [text])])
     empty = pc.equal(pc.binary_length(values), 0)
     suspects = pc.or_(pc.match_substring_regex(values, _HINT), pc.or_(empty, _no_names(values)))

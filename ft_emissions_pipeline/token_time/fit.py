@@ -171,5 +171,6 @@ def added(taught: Mapping[str, Mapping[str, float]], groups: Mapping[str, pd.Ser
     total = taught["all"]["all"]
     for name, members in groups.items():
         codes, labels = pd.factorize(members, use_na_sentinel=False)
-        total = total + np.array([taught[name].get(label, 0.0) for label in labels])[codes]
+        by_member = taught.get(name, {})  # stored rows leave out a group without a member
+        total = total + np.array([by_member.get(label, 0.0) for label in labels])[codes]
     return np.asarray(total, dtype=float)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from ft_emissions_pipeline import cli
 
-TOMORROW = f"{pd.Timestamp.now('UTC') + pd.Timedelta(days=1):%Y-%m-%d}"
+DAY_AFTER_TOMORROW = f"{pd.Timestamp.now('UTC') + pd.Timedelta(days=2):%Y-%m-%d}"
 
 
 def invoke(*arguments: object) -> Result:
@@ -36,7 +36,7 @@ def landing(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("days", "reason"),
     [
-        (("--date", TOMORROW), f"{TOMORROW} lies in the future"),
+        (("--date", DAY_AFTER_TOMORROW), f"{DAY_AFTER_TOMORROW} lies in the future"),
         (("--date", "2030-01-01"), "2030-01-01 lies in the future"),
         (("--from", "2026-01-05", "--to", "2030-01-01"), "2030-01-01 lies in the future"),
         (

@@ -180,7 +180,11 @@ def _printed(text: str) -> str:
         ]
     except (ValueError, AttributeError, TypeError, RecursionError):
         return ""
-    return "\n".join("".join(part) if isinstance(part, list) else str(part or "") for part in shown)
+    said = "\n".join(
+        "".join(map(str, part)) if isinstance(part, list) else str(part or "") for part in shown
+    )
+    # JSON may hold halves of characters, which no table can.
+    return said.encode("utf-8", "replace").decode()
 
 
 def _bar(text: str, _: str) -> tuple[Fields, list[str]]:

@@ -87,7 +87,11 @@ def sizes(given: Mapping[str, object]) -> tuple[float | None, float | None]:
         "intermediate_size",
     )
     vocabulary, width, layers, heads, inner = (positive(given.get(name)) for name in names)
-    if kind not in _GATED or not (vocabulary and width and layers and heads and inner):
+    if (
+        not isinstance(kind, str)
+        or kind not in _GATED
+        or not (vocabulary and width and layers and heads and inner)
+    ):
         return None, None
     keys = positive(given.get("num_key_value_heads")) or heads
     per_head = positive(given.get("head_dim")) or width / heads

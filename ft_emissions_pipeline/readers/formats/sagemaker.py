@@ -99,6 +99,9 @@ INSTANCES = {
         ("g3.16xlarge", "g4ad.16xlarge"), (4, 1),
     ),
     **dict.fromkeys(
+        ("p6e-gb200.36xlarge",), (4, 1),
+    ),
+    **dict.fromkeys(
         ("inf2.24xlarge",), (6, 0.5),
     ),
     **dict.fromkeys(

@@ -192,7 +192,7 @@ def test_a_time_that_is_no_number_is_refused(refusal, value):
         ("trainer_state.json", "root"),
         ("checkpoint-5/trainer_state.json", "root"),
         ("checkpoint-best/trainer_state.json", "root"),
-        ("best/trainer_state.json", "best"),
+        ("bestseller/trainer_state.json", "bestseller"),
     ],
 )
 def test_the_folder_is_the_run(uri, run_id):
