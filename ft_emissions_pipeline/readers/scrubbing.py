@@ -21,6 +21,9 @@ from ft_emissions_pipeline.readers.secrets import SECRETS, Secret
 RAW_LENGTH = 500
 """Characters of a refused record that quarantine keeps."""
 
+_QUOTED = 60
+"""Characters of a value that a sentence quotes."""
+
 _LOOKED_AT = 4000
 """Characters looked at before shortening."""
 
@@ -88,7 +91,7 @@ def raw_text(text: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value as a sentence quotes it: what must go is gone before the rest is shortened."""
-    return repr(scrubbed(str(value)[:_LOOKED_AT])[:RAW_LENGTH])
+    return repr(scrubbed(str(value)[:_LOOKED_AT])[:_QUOTED])
 
 
 def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:

@@ -156,7 +156,7 @@ def _exposition(
         matched = _LINE.match(line)
         if not matched:
             reason = "no sample of Prometheus; save the page /metrics as it came"
-            refused.append((str(n), "wrong_shape", reason, line[:60]))
+            refused.append((str(n), "wrong_shape", reason, line))
             continue
         name, labels, value, stamp = matched.groups()
         if not _METRIC.match(name):
@@ -192,7 +192,7 @@ def _matrix(
     items, _ = json_items(data)
     for item in items:
         if item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw[:60]))
+            refused.append((item.record, item.code, item.problem, item.raw))
             continue
         answer = item.value.get("data", item.value) if isinstance(item.value, dict) else None
         found = answer if isinstance(answer, dict) else {}
@@ -232,7 +232,7 @@ def _range(place: str, result: object, refused: list[Refused]) -> Iterator[tuple
                 raise RefusalError(msg, "bad_timestamp")
             yield _sample(record, labels, moment, pair[1])
         except RefusalError as error:
-            refused.append((record, error.code, str(error), str(pair)[:60]))
+            refused.append((record, error.code, str(error), str(pair)))
 
 
 def _sample(
