@@ -1,7 +1,8 @@
 """The one composition of the stages: accepted, token-time, normalize, impacts.
 
-Put here: what is chosen for a computation, the runs that it takes, and the order of the stages. Keep
-out: what the stages compute, reading of logs (`landing/`), sharing over inferences (`ledger/`).
+Put here: what is chosen for a computation, the runs that it takes, and the order of the stages.
+Keep out: what the stages compute, reading of logs (`landing/`), sharing over inferences
+(`ledger/`).
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Choices:
     """With what runs are computed.
 
     `token_time` are rows of table `token_time_model` for the days of the runs; without any, the
-    packaged model is in force. `calibration` are the ratios that `meters.calibration` returns, where
-    runs without a meter take them over.
+    packaged model is in force. `calibration` are the ratios that `meters.calibration` returns,
+    where runs without a meter take them over.
     """
 
     reference: Reference

@@ -52,9 +52,9 @@ def footprint(
     Returns
     -------
     dict
-        Columns of `run_impacts`, and for `explain` what stands between: `generated_kwh`, `gpu_hours`,
-        `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`, `embodied_water_l_per_h`,
-        `reserved_h`.
+        Columns of `run_impacts`, and for `explain` what stands between: `generated_kwh`,
+        `gpu_hours`, `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`,
+        `embodied_water_l_per_h`, `reserved_h`.
     """
     multiplier = values["development_multiplier"]
     it_energy = multiplier * np.where(

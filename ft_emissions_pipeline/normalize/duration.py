@@ -1,7 +1,7 @@
 """Rules for how long the run took, how busy the hardware was, and when.
 
-Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out: how
-many tokens were computed (`tokens.py`), and what the time means in energy (`energy.py`).
+Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out:
+how many tokens were computed (`tokens.py`), and what the time means in energy (`energy.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Rules for the energy of the computing hardware: the best route that the log allows.
 
-Put here: meter, logged energy, measured parts beside modelled ones, the step from counters to the plug, power times time. Keep out: which
-parts were read (`readers/shared/energy_parts.py`), the data centre's overhead and all that follows from energy (`impacts/`).
+Put here: meter, logged energy, measured parts beside modelled ones, the step from counters to the
+plug, power times time. Keep out: which parts were read (`readers/shared/energy_parts.py`), the
+data centre's overhead and all that follows from energy (`impacts/`).
 """
 
 from __future__ import annotations
@@ -264,7 +265,8 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     values : mapping
-        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added for it.
+        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added
+        for it.
     """
     hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
     other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
@@ -307,8 +309,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
     Returns
     -------
     DataFrame
-        With `energy_route`, and without the logged total where the step will answer. What a person or
-        a scheduler states stays as it is: nobody knows where it was measured.
+        With `energy_route`, and without the logged total where the step will answer. What a person
+        or a scheduler states stays as it is: nobody knows where it was measured.
     """
     measured = logged_basis(runs, "it_energy_kwh") == Basis.MEASURED
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & measured & (not profile.counters_as_plug)

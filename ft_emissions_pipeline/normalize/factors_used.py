@@ -4,10 +4,10 @@ Put here: the kind of a run, the stamps that lead from a result to the content o
 the comparison of two sets of factor rows. Keep out: the look-ups themselves (`reference/`,
 `normalize/`) and which runs to compute again (`restatement/`).
 
-A result does not carry its forty factor rows: runs whose look-ups ask the same questions get the same
-answers, so a run carries the hash of its questions, `factors_key`, and each kind of run lists its rows
-once per version of the reference tables. Two small tables thus lead from any figure to the ids and
-hashes of its factors, and from a changed row to the runs that rest on it.
+A result does not carry its forty factor rows: runs whose look-ups ask the same questions get the
+same answers, so a run carries the hash of its questions, `factors_key`, and each kind of run lists
+its rows once per version of the reference tables. Two small tables thus lead from any figure to
+the ids and hashes of its factors, and from a changed row to the runs that rest on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A guessed accelerator, server or country widens a run by all that it could be.
 
-Put here: the spread of a factor over what an unknown identity may stand for. Keep out: the spread of
-one row (`filling.py`).
+Put here: the spread of a factor over what an unknown identity may stand for. Keep out: the spread
+of one row (`filling.py`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Rules for the tokens that a run has seen, padding included.
 
 Put here: the routes to a number of tokens, best first. Keep out: their arithmetic
-(`ft_emissions_pipeline/token_time/padding.py`), and what tokens mean in operations and time (`duration.py`).
+(`ft_emissions_pipeline/token_time/padding.py`), and what tokens mean in operations and time
+(`duration.py`).
 
-A tracked count needs no rule: it was logged. Then comes what counts padding itself (given batches, the
-lengths of shuffled examples, the trainer's operations), then what bounds it (steps or samples at the length limit).
+A tracked count needs no rule: it was logged. Then comes what counts padding itself (given batches,
+the lengths of shuffled examples, the trainer's operations), then what bounds it (steps or samples
+at the length limit).
 """
 
 from __future__ import annotations

@@ -67,17 +67,16 @@ def _empty(table: Table, columns: tuple[str, ...] = ()) -> pd.DataFrame:
 class ReportData:
     """Tables of the report, as `store.read` returns them; by default without rows.
 
-    Attributes
-    ----------
-    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine, restatements, \
-    pipeline_footprint
+    Attributes ---------- run_impacts, run_spreads, model_versions, inference_impacts, rollups,
+    quarantine, restatements, \ pipeline_footprint
         Tables of the same name.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
         Columns `RUN_NOTES` of table `normalized_runs`.
     disclosed : DataFrame
-        Columns `disclosed.COMPARED` of table `normalized_runs`, of runs whose source disclosed a total.
+        Columns `disclosed.COMPARED` of table `normalized_runs`, of runs whose source disclosed a
+        total.
     usage_notes : DataFrame
         Column repairs of table `usage`.
     landed : DataFrame

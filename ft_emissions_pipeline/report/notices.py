@@ -168,8 +168,8 @@ def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        run_id, source_uri, source_record, word (of `REPAIRS`), meaning, candidates (run ids), more (how
-        many are not named).
+        run_id, source_uri, source_record, word (of `REPAIRS`), meaning, candidates (run ids), more
+        (how many are not named).
     """
     noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
     return [

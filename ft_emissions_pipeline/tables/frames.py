@@ -1,6 +1,7 @@
 """Frames held to their declarations: types, order, required cells; Arrow and pandas both ways.
 
-Put here: conversion by declaration. Keep out: declarations, and the storage of tables (`warehouse/`).
+Put here: conversion by declaration. Keep out: declarations, and the storage of tables
+(`warehouse/`).
 """
 
 from __future__ import annotations

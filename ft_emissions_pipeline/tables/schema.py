@@ -20,9 +20,9 @@ Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
 class Column:
     """One column: its type, unit, bounds and meaning.
 
-    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the table
-    whose ids the column holds; `of_names` tells that it holds names as logs write them, of models, chips
-    and places.
+    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the
+    table whose ids the column holds; `of_names` tells that it holds names as logs write them, of
+    models, chips and places.
     """
 
     name: str
