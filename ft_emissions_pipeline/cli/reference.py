@@ -115,7 +115,8 @@ def _answer(row: dict[Any, Any]) -> str:
     """Return what one name was found to be, in words."""
     words = [row.get("id", "no row") + (" (assumed)" if row["assumed"] else "")]
     words += [
-        f"{column} {row[column].replace('|', ', ') if column == 'candidates' else _text(row[column])}"
+        f"{column} "
+        f"{row[column].replace('|', ', ') if column == 'candidates' else _text(row[column])}"
         for column in (
             "count", "candidates", "hardware_class", "memory_gb", "parameters", "active_parameters",
         )

@@ -169,8 +169,9 @@ def impacts_and_spreads(
 
     spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd, inputs.skew)
     frame = normalized[
-        ["date", "run_id", "model_name", "team", "parent_version", "base_model", "pretraining_kgco2e", "ended_at",
-         "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]
+        ["date", "run_id", "model_name", "team", "parent_version", "base_model",
+         "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
+         "methodology", "reference_version"]
     ].reset_index(drop=True)  # fmt: skip
     for name in RUN_IMPACTS.names:
         if name in found:

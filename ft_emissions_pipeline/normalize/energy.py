@@ -24,8 +24,9 @@ from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
 POWER_INPUTS = (
-    "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",
-    "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s", "reserved_s",
+    "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
+    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s",
+    "reserved_s",
 )  # fmt: skip
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
@@ -256,7 +257,8 @@ def _supply(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(efficiency, low, high, row["factor_id"])
 
 
-STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s", "reserved_s")  # fmt: skip
+STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s",
+               "reserved_s")  # fmt: skip
 
 
 def plug_energy(values: Mapping[str, Any]) -> Any:
@@ -399,26 +401,31 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
 
 
 RULES = (
-    Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged", _counted_total),
+    Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged",
+         _counted_total),
     Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
-    Rule(COUNTED, "energy_of_parts", Basis.PREDICTED, "measured parts + power x time of the parts that were not read",
-         _partly_counted),
+    Rule(COUNTED, "energy_of_parts", Basis.PREDICTED,
+         "measured parts + power x time of the parts that were not read", _partly_counted),
     Rule("other_host_w", "other_host_of_class", Basis.DEFAULT,
-         "boards, fans, disks and network of a machine of this kind, in host_overheads.csv", _other_of_class),
+         "boards, fans, disks and network of a machine of this kind, in host_overheads.csv",
+         _other_of_class),
     Rule("other_host_w", "other_host_of_server", Basis.REFERENCE,
          "boards, fans, disks and network of the server: its host_idle_w", _other_of_server),
     Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
          "power supplies of a machine of this kind, in host_overheads.csv", _supply),
-    Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug", _metered),
+    Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug",
+         _metered),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
          "the software's energy x what the host's meter saw over what software did", _calibrated),
     Rule("it_energy_kwh", "energy_at_plug", Basis.MEASURED,
-         "(counted energy + other power of the host x time) / efficiency of the power supplies", _whole_at_plug),
+         "(counted energy + other power of the host x time) / efficiency of the power supplies",
+         _whole_at_plug),
     Rule("it_energy_kwh", "energy_of_parts_at_plug", Basis.PREDICTED,
-         "(measured and modelled parts + other power of the host x time) / efficiency of the power supplies", _at_plug),
-    Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED, "GPU hours x a flat power per GPU (published profile)",
-         _of_gpu_hours),
-    Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED, "power x active time + idle power x the rest of the reservation",
-         _modelled),
+         "(measured and modelled parts + other power of the host x time) / efficiency of the power "
+         "supplies", _at_plug),
+    Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED,
+         "GPU hours x a flat power per GPU (published profile)", _of_gpu_hours),
+    Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED,
+         "power x active time + idle power x the rest of the reservation", _modelled),
 )  # fmt: skip
 """Routes to the energy, best first; a total of unknown place stands before all but the meter."""

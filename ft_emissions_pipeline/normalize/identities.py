@@ -28,7 +28,8 @@ IDENTITY_OF = {
         "server_id",
     ),
     **dict.fromkeys(
-        ("grid_kgco2e_per_kwh", "grid_direct_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"
+        ("grid_kgco2e_per_kwh", "grid_direct_kgco2e_per_kwh", "electricity_water_l_per_kwh"),
+        "country_iso3"
     ),
 }  # fmt: skip
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""

@@ -254,7 +254,8 @@ def _first(*sources: Source) -> Source:
 def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Return what a direct intensity of the run's country lacks, the world's where it has no row."""
     columns = (
-        "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05", "stackless_p95",
+        "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
+        "stackless_p95",
     )  # fmt: skip
     country = frame["country_iso3"].astype("str")
     found = pd.DataFrame()
@@ -430,7 +431,8 @@ def _own(accounting: str) -> Source:
                     {"accounting": accounting, "zone_type": zone_type, "zone": zones}
                 )
                 here = take(
-                    context.reference, "own_grid", wanted, columns[:2], on=frame["date"], only_in_force=True
+                    context.reference, "own_grid", wanted, columns[:2], on=frame["date"],
+                    only_in_force=True
                 )  # fmt: skip
                 found = found.where(here["factor_id"].isna(), here)
         spread = np.broadcast_to(context.log_gsd("gsd_disclosed", frame["date"]), len(frame))
@@ -497,12 +499,16 @@ def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 LOCATION = (
-    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region", _of_region("provider")),
-    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region", _of_region("country_iso3")),
-    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names", _country_of("country")),
-    Rule("country_iso3", "country_of_state", Basis.DISCLOSED, "the country of the state or province that the location names",
-         _country_of("state")),
-    Rule("country_iso3", "country_of_city", Basis.DISCLOSED, "the country of the city that the location names, of those with a cloud region",
+    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region",
+         _of_region("provider")),
+    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region",
+         _of_region("country_iso3")),
+    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names",
+         _country_of("country")),
+    Rule("country_iso3", "country_of_state", Basis.DISCLOSED,
+         "the country of the state or province that the location names", _country_of("state")),
+    Rule("country_iso3", "country_of_city", Basis.DISCLOSED,
+         "the country of the city that the location names, of those with a cloud region",
          _country_of("city")),
     Rule("country_iso3", "country_default", Basis.DEFAULT,
          "the US, as a relatively high-carbon country (fine-tuning page)", _default_country),
@@ -522,8 +528,8 @@ _COUNTRY = _of_zone("country", _country, "gsd_grid_country_for_region")
 
 GRID = (
     GridRule("grid_of_own_hours", Basis.DISCLOSED,
-             "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
-             _own_hours, narrow=True),
+             "your own hourly factors, averaged over the run's hours; the year's mean stands in "
+             "for hours without one", _own_hours, narrow=True),
     GridRule("grid_of_own_table", Basis.DISCLOSED,
              "your own factor for the narrowest of region, subregion, state, country and world",
              _own("location-based"), narrow=True),
@@ -534,9 +540,11 @@ GRID = (
              _SUBREGION, others=(_US_STATE, _PROVIDER_BESIDE), narrow=True),
     GridRule("grid_of_us_state", Basis.REFERENCE, "the state of the cloud region or location",
              _US_STATE, others=(_PROVIDER_BESIDE,), narrow=True),
-    GridRule("grid_of_subdivision", Basis.REFERENCE, "the state or province of the cloud region or location, outside the USA",
+    GridRule("grid_of_subdivision", Basis.REFERENCE,
+             "the state or province of the cloud region or location, outside the USA",
              _SUBDIVISION, others=(_PROVIDER_BESIDE,), narrow=True),
-    GridRule("grid_of_country", Basis.REFERENCE, "the country's production mix", _COUNTRY, others=(_PROVIDER_BESIDE,)),
+    GridRule("grid_of_country", Basis.REFERENCE, "the country's production mix", _COUNTRY,
+             others=(_PROVIDER_BESIDE,)),
     GridRule("grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
              _of_zone("world", _world, "gsd_grid_world")),
 )  # fmt: skip
@@ -546,22 +554,25 @@ FACTORS = (
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {words}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"))
-        for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
+        for field, metric, name in (("pue", "pue", "pue"),
+                                    ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, words, keys, spread in (
             ("region", "cloud region", region_id, "region"),
             ("provider", "cloud provider", _provider, "provider"),
         )
     ),
-    Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT, "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024",
-         _usual_wue),
+    Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT,
+         "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024", _usual_wue),
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {scope}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{scope}"))
-        for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
+        for field, metric, name in (("pue", "pue", "pue"),
+                                    ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, keys in (("country", _country), ("world", _world))
     ),
     *(
-        Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle", rule.life_cycle)
+        Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle",
+             rule.life_cycle)
         for rule in GRID
     ),
     *(
@@ -577,12 +588,13 @@ FACTORS = (
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", Basis.REFERENCE,
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.REFERENCE, "the country",
-         _electricity_water("country", _country, "gsd_electricity_water")),
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.REFERENCE,
+         "the country", _electricity_water("country", _country, "gsd_electricity_water")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,
          "the world's mean, where the country has no figure",
          _electricity_water("world", _world, "gsd_electricity_water_world")),
-    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", Basis.REFERENCE,
+    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs",
+         Basis.REFERENCE,
          "the country's mix without reservoirs, beside the figure with them", _without_reservoirs),
 )  # fmt: skip
 """Factors of the place."""

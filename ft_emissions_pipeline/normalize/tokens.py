@@ -184,17 +184,23 @@ def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
 
 TOKENS = (
     Rule("tokens_padded", "padded_from_batches", Basis.DISCLOSED,
-         "token_lengths: given batches, each padded to its longest example, x epochs", _from_batches),
+         "token_lengths: given batches, each padded to its longest example, x epochs",
+         _from_batches),
     Rule("tokens_padded", "padded_from_lengths", Basis.PREDICTED,
-         "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x epochs", _from_lengths),
+         "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x "
+         "epochs", _from_lengths),
     Rule("tokens_padded", "padded_from_flop", Basis.PREDICTED,
-         "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
+         "the trainer's operations / (6 x parameters without embeddings), with LoRA over all "
+         "parameters too", _from_flop),
     Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
     Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
          "packed sequences hold hardly any padding: unpadded tokens", _from_packed),
-    Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED, "unpadded tokens x the usual padding", _from_unpadded),
-    Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED, "samples x epochs x sequence length", _from_samples),
-    Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length", _from_usual_length),
+    Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED,
+         "unpadded tokens x the usual padding", _from_unpadded),
+    Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED,
+         "samples x epochs x sequence length", _from_samples),
+    Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length",
+         _from_usual_length),
 )  # fmt: skip
 """How many tokens were computed, padding included."""

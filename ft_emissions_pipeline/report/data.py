@@ -37,8 +37,8 @@ from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
-    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
-    ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
+    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
+    INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -52,8 +52,8 @@ RUNS_ADVISED, MODELS_ADVISED = 200, 100
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
 LANDED = (
-    "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format", "content", "records",
-    "merged", "quarantined",
+    "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
+    "content", "records", "merged", "quarantined",
 )  # fmt: skip
 BASIS_COUNTS = ("field", "basis", "rule", "runs")
 
@@ -67,8 +67,11 @@ def _empty(table: Table, columns: tuple[str, ...] = ()) -> pd.DataFrame:
 class ReportData:
     """Tables of the report, as `store.read` returns them; by default without rows.
 
-    Attributes ---------- run_impacts, run_spreads, model_versions, inference_impacts, rollups,
-    quarantine, restatements, \ pipeline_footprint
+    Attributes
+    ----------
+    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine : DataFrame
+        Tables of the same name.
+    restatements, pipeline_footprint : DataFrame
         Tables of the same name.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
