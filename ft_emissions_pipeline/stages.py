@@ -74,7 +74,7 @@ class Choices:
 
 
 class Footprints(NamedTuple):
-    """Tables `normalized_runs`, `field_provenance`, `run_impacts` and `run_spreads` of some runs."""
+    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs."""
 
     normalized: pd.DataFrame
     provenance: pd.DataFrame
@@ -211,7 +211,8 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     faults = _faults(_MADE, _footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
     reasons = [
-        f"run {run}: {faults[run]}; computed from {_what_did_it(missing[missing['run_id'] == run], choices)}: "
+        f"run {run}: {faults[run]}; computed from "
+        f"{_what_did_it(missing[missing['run_id'] == run], choices)}: "
         "correct the log, or state the right values in runs.yaml"
         for run in missing["run_id"]
     ]
@@ -224,7 +225,7 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
 
 
 def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
-    """Return the numbers of a run without any one of which its figures are possible; else all of them."""
+    """Return the numbers of a run any one of which spoils its figures; else all of them."""
     given = [
         column.name
         for column in RUNS.columns
@@ -256,7 +257,7 @@ def quarantined(
     events: pd.DataFrame,
     choices: Choices,
 ) -> pd.DataFrame:
-    """Return table `quarantine`: what was refused in reading, after joining, of its figures or its use.
+    """Return table `quarantine`: what was refused in reading, after joining, of figures or use.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def impacts_and_spreads(
     reference: Reference,
     profile: Profile,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the footprint of each run with its interval and quality, and what each input has in it.
+    """Return the footprint of each run with interval and quality, and what each input has in it.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def impacts_and_spreads(
 def chain_of(
     normalized: pd.DataFrame, reference: Reference, profile: Profile
 ) -> Callable[[Values], dict[str, Any]]:
-    """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
+    """Return `footprint` as a function of the runs' inputs, `pace` and `power_model` among them.
 
     It takes an array per input, or a matrix of runs by draws.
     """

@@ -106,7 +106,7 @@ def _pretraining(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _log_sd_of_family(context: Context) -> pd.Series:
-    """Return how far sizes lie apart within a family of models, for names that leave the size open."""
+    """Return how far sizes lie apart within a family, for names that leave the size open."""
     models = context.reference.tables["models"].dropna(subset=["parameters"])
     return np.log(models["parameters"]).groupby(models["family"]).std()
 
@@ -218,7 +218,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
 
 
 def _tokens(frame: pd.DataFrame) -> np.ndarray:
-    """Return tokens, or those that the trainer's operations are worth where the model is not known."""
+    """Return tokens, or those that the trainer's operations are worth if the model is unknown."""
     worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
     return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
 

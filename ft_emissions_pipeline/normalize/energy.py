@@ -40,7 +40,7 @@ COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 COUNTED = "counted_energy_kwh"
 
 COUNTED_TOTAL = "counted_total_kwh"
-"""Column that `counters_set_aside` adds, for the rule `total_of_counters`; no column of any table."""
+"""Column that `counters_set_aside` adds, for the rule `total_of_counters`; no table has it."""
 
 COUNTED_WHOLE = (EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS)
 COUNTED_IN_PART = (EnergyRoute.GPU_MEASURED, EnergyRoute.PARTLY_MEASURED)
@@ -326,7 +326,7 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
 
 
 def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
-    """Set aside the software's energy of runs without a meter, on hosts whose meter tells its error.
+    """Set aside the software's energy of unmetered runs on hosts whose meter tells its error.
 
     Parameters
     ----------
@@ -347,7 +347,8 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
     # Of a single run, its own ratio says nothing of how ratios vary: a meter's spread is left.
     width = uncertainty.log_sd_of_interval(found["p05"], found["p95"])
     note = [
-        f"{energy:.6g} kWh by software x {row.coefficient:.4g}, host {row.host}, {row.runs:.0f} run(s) with a meter"
+        f"{energy:.6g} kWh by software x {row.coefficient:.4g}, host {row.host}, "
+        f"{row.runs:.0f} run(s) with a meter"
         if use
         else np.nan
         for use, energy, row in zip(

@@ -152,7 +152,7 @@ def stamps(
 def _named(
     provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: Reference
 ) -> pd.DataFrame:
-    """Return (factors_key, factor_id) of the rows that provenance names, or that stand behind it."""
+    """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
     logged = provenance["rule"] == "as_logged"
     spread = provenance[logged].drop_duplicates(["run_id", "field"])
     spread = spread[spread["field"].isin(LOGGED_GSD)]
@@ -202,7 +202,7 @@ def is_of_token_time(factor_id: str) -> bool:
 
 
 def rows_in_force(ids: set[str], reference: Reference) -> pd.DataFrame:
-    """Return some rows of the reference tables, and token-time models, as rows of table `factor_rows`."""
+    """Return some reference rows, and token-time models, as rows of table `factor_rows`."""
     rows = [
         {"factor_id": row["factor_id"], "row_hash": row["row_hash"], "content": _as_json(row)}
         for frame in reference.tables.values()
@@ -217,7 +217,7 @@ def rows_in_force(ids: set[str], reference: Reference) -> pd.DataFrame:
 
 
 def _model_version(ids: pd.Series) -> pd.Series:
-    """Return the version of token-time models, which is a hash of their numbers; missing elsewhere."""
+    """Return the version of token-time models, a hash of their numbers; missing elsewhere."""
     return ids.str.removeprefix(MODEL_ID).where(ids.str.startswith(MODEL_ID))
 
 

@@ -124,7 +124,10 @@ def _of_managed(column: str) -> Answer:
 
 
 def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
-    """Leave runs alone that name several servers: the profile is of one job whose size nobody told."""
+    """Leave runs alone that name several servers.
+
+    The profile is of one job whose size nobody told.
+    """
     offer = _of_managed("gpu_count")(frame, context)
     return replace(offer, values=offer.values.where(~(frame["server_count"] > 1)))
 
@@ -181,7 +184,7 @@ def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
-    """Take as many accelerators as hold what training keeps in memory, rounded up to a power of two.
+    """Take as many accelerators as hold the memory of training, rounded up to a power of two.
 
     The interval reaches from what the lightest method needs, where none is named, to whole servers.
     """
@@ -307,7 +310,7 @@ RATIO_BEHIND = {
 
 
 def _power(table: str, column: str, target: str) -> Rule:
-    """Take a power: with its own percentiles, with the default's by which it was derived, or alone."""
+    """Take a power: with its own percentiles, those of the default it derives from, or alone."""
     device = {"gpus": "gpu", "servers": "server"}[table]
     own = [f"{column}_p05", f"{column}_p95"] if column == "host_idle_w" else []
     basis = [f"{column}_basis"] if column in RATIO_BEHIND else []

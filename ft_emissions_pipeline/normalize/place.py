@@ -42,7 +42,10 @@ from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.uncertainty import MOST_LEANING, Z_95, log_sd_of_interval
 
 DEFAULT_COUNTRY = "USA"
-"""The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
+"""The fine-tuning page's stand-in for an unknown location.
+
+In its words, "the US as a relatively high-carbon country".
+"""
 
 Keys = Callable[[pd.DataFrame, Context], pd.Series]
 
@@ -52,7 +55,10 @@ _ZONES_OF_REGIONS = (
     r"^([a-z]{2}-[a-z]{3})-\d$",
     r"^([a-z]+\d?)-\d$",
 )
-"""Zones within regions: `us-west-2-lax-1a`, `us-east-1b` and `europe-west4-a`, `fr-par-1`, `eastus-1`."""
+"""Zones within regions.
+
+`us-west-2-lax-1a`, `us-east-1b` and `europe-west4-a`, `fr-par-1`, `eastus-1`.
+"""
 
 
 def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
@@ -133,7 +139,7 @@ def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
-    """Return the state or province as ISO 3166-2 has it: of the cloud region, else of the location."""
+    """Return the state or province by ISO 3166-2: of the cloud region, else of the location."""
     region = _in_region(frame, context, "us_state", "subdivision", "country_iso3")
     of_region = ("US-" + region["us_state"]).fillna(region["subdivision"])
     named = places(context.reference, frame["location"], frame["country_iso3"])["subdivision"]
@@ -141,7 +147,7 @@ def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _region_beside(frame: pd.DataFrame, context: Context) -> pd.Series:
-    """Return a cloud region in the run's state or, where states have no rows, its country, that has a figure."""
+    """Return a cloud region with a figure, in the run's state or, if states lack rows, country."""
     place = _state(frame, context).fillna(frame["country_iso3"])
     return place.map(_regions_with_figures(context.reference)).astype("str")
 
@@ -200,7 +206,7 @@ def _match(found: pd.DataFrame) -> pd.Series:
 
 @dataclass(frozen=True)
 class Intensity:
-    """Grid intensities as their rows have them, aligned to the runs: the figure, its basis and its spread."""
+    """Grid intensities as their rows have them, aligned to the runs: figure, basis and spread."""
 
     grams: pd.Series
     basis: pd.Series
@@ -252,7 +258,7 @@ def _first(*sources: Source) -> Source:
 
 
 def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """Return what a direct intensity of the run's country lacks, the world's where it has no row."""
+    """Return what a direct intensity of the run's country lacks; without a row, the world's."""
     columns = (
         "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
         "stackless_p95",
@@ -284,7 +290,7 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 def _on_basis(
     wanted: str, of: Intensity, frame: pd.DataFrame, context: Context, *, narrow: bool
 ) -> Intensity:
-    """Return intensities as `lifecycle` or `direct`; `narrow` says that the zone is less than a country.
+    """Return intensities as `lifecycle` or `direct`; a `narrow` zone is less than a country.
 
     The parts err for themselves: their spreads, weighed by their share of the whole, are added as
     variances.
@@ -317,7 +323,10 @@ def _on_basis(
 
 
 LEAST_DIRECT_SHARE = 0.01
-"""Of a life-cycle intensity, the least that is taken for direct where the plants without a stack explain all."""
+"""Of a life-cycle intensity, the least that is taken for direct.
+
+It serves where the plants without a stack explain all.
+"""
 
 WIDEST = float(np.log(3))
 """Log standard deviation beyond which a difference of two like figures says no more."""
@@ -325,7 +334,7 @@ WIDEST = float(np.log(3))
 
 @dataclass(frozen=True)
 class GridRule:
-    """One way to a grid intensity; `others` have equal standing, and their distance counts as spread."""
+    """One way to a grid intensity; `others` stand equal, and their distance counts as spread."""
 
     name: str
     basis: Basis
@@ -382,7 +391,7 @@ def _no_text(frame: pd.DataFrame, *columns: str) -> dict[str, pd.Series]:
 
 
 def _own_hours(frame: pd.DataFrame, context: Context) -> Intensity:
-    """Average your hourly factors over the hours of the run, or over its day where they are a guess."""
+    """Average your hourly factors over the run's hours, or over its day where they are a guess."""
     columns = ["gco2e_per_kwh", "covered"]
     found = pd.DataFrame(np.nan, index=frame.index, columns=columns)
     found = found.assign(**_no_text(frame, "factor_id", "basis"))

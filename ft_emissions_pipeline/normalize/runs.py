@@ -76,7 +76,7 @@ def normalize(
 
 
 def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd.DataFrame:
-    """Return the runs that teach how long tokens take: those that tell tokens, time, model and hardware.
+    """Return runs that teach how long tokens take: they tell tokens, time, model and hardware.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def _from_batches(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _from_lengths(frame: pd.DataFrame, context: Context) -> Offer:
-    """Expect the tokens of shuffled batches; their scatter evens out over epochs, each shuffled anew."""
+    """Expect the tokens of shuffled batches; their scatter evens out over reshuffled epochs."""
     sized = frame["token_lengths"].notna() & (frame["micro_batch_size"] >= 1)
     return _of_epochs(frame, context, sized & ~_is_batches(frame), _shuffled)
 
@@ -113,7 +113,10 @@ def _given(shapes: dict[str, int], _: float, **padding: Any) -> _Epoch:
 def _shuffled(counts: dict[str, int], batch_size: float, **padding: Any) -> _Epoch:
     lengths = {int(length): count for length, count in counts.items()}
     examples = sum(lengths.values())
-    words = f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled batches of {batch_size:g}"
+    words = (
+        f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled "
+        f"batches of {batch_size:g}"
+    )
     return _Epoch(
         expected_padded_tokens(lengths, int(batch_size), **padding),
         shuffling_deviation(lengths, int(batch_size), **padding),

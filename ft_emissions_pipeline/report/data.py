@@ -202,15 +202,16 @@ def _advice(
         advice.best(
             advice.ranked(
                 advice.of_footprints(
-                    runs, normalized, provenance, rows,
-                    stages.Choices(
-                        factors, methodology.profile(str(profile)), models, calibration
-                    ),
+                    runs,
+                    normalized,
+                    provenance,
+                    rows,
+                    stages.Choices(factors, methodology.profile(str(profile)), models, calibration),
                 )
             )
         )
         for profile, rows in chosen.groupby("methodology")
-    ]  # fmt: skip
+    ]
     return pd.concat(found, ignore_index=True)[list(ADVICE)]
 
 

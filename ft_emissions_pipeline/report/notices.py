@@ -103,7 +103,7 @@ def remedies(fields: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def reasons() -> dict[str, str]:
-    """Return every reason code of table `quarantine` with its meaning, as page and documentation say it.
+    """Return every reason code of table `quarantine` with its meaning, for page and documentation.
 
     Each stage declares the codes that it gives: reading (with the row rules), computing, sharing.
     """

@@ -1,4 +1,4 @@
-"""Tables of normalize: runs with every field filled, where each value comes from, which factors serve.
+"""Tables of normalize: runs with every field filled, the values' sources, the factors used.
 
 Put here: their columns. Keep out: the rules that fill them (`normalize/` of the library).
 """
@@ -66,8 +66,9 @@ NORMALIZED_RUNS = Table(
             for column in FIELDS_OF_RUNS
         ),
         *_FACTORS,
-        text("energy_route", "What the energy rests on.", required=True,
-              allowed=values(EnergyRoute)),
+        text(
+            "energy_route", "What the energy rests on.", required=True, allowed=values(EnergyRoute)
+        ),
         text("repairs", "Repairs made in reading, separated by spaces."),
         *SOURCE_OF_RUNS,
         text("methodology", "Profile of the methodology.", required=True),
@@ -75,7 +76,7 @@ NORMALIZED_RUNS = Table(
     ),
     key=("run_id",),
     partition="date",
-)  # fmt: skip
+)
 
 
 FIELD_PROVENANCE = Table(

@@ -82,7 +82,7 @@ _COLUMNS = ["source_record", "reason_code", "reason"]
 
 
 def first_refusals(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
-    """Return reason_code and reason of each row that breaks a check, by position; the first one wins."""
+    """Return code and reason of each row that breaks a check, by position; the first one wins."""
     taken = np.zeros(rows, dtype=bool)
     positions: list[int] = []
     codes: list[str] = []
