@@ -60,7 +60,8 @@ def power(
 
     Notes
     -----
-    .. math:: P = P_{idle} + P_{mem} + n_C (P_C^{max} - P_C^{idle}) C + n_G (P_G^{max} - P_G^{idle}) G
+    .. math::
+        P = P_{idle} + P_{mem} + n_C (P_C^{max} - P_C^{idle}) C + n_G (P_G^{max} - P_G^{idle}) G
 
     The printed formula of [S3C]_ leaves out the factors C and G; that they belong there follows
     from the page's own text and from its formula for a GPU hour.
@@ -182,7 +183,8 @@ def plug_energy(counted_energy, other_energy, supply_efficiency):
 
     References
     ----------
-    .. [FIS] Fischer, "Ground-Truthing AI Energy Consumption", arXiv:2509.22092, and its measured data.
+    .. [FIS] Fischer, "Ground-Truthing AI Energy Consumption", arXiv:2509.22092, and its measured
+       data.
     """
     return (counted_energy + other_energy) / supply_efficiency
 

@@ -1,7 +1,8 @@
 """The one composition of the stages: accepted, token-time, normalize, impacts.
 
-Put here: what is chosen for a computation, the runs that it takes, and the order of the stages. Keep
-out: what the stages compute, reading of logs (`landing/`), sharing over inferences (`ledger/`).
+Put here: what is chosen for a computation, the runs that it takes, and the order of the stages.
+Keep out: what the stages compute, reading of logs (`landing/`), sharing over inferences
+(`ledger/`).
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Choices:
     """With what runs are computed.
 
     `token_time` are rows of table `token_time_model` for the days of the runs; without any, the
-    packaged model is in force. `calibration` are the ratios that `meters.calibration` returns, where
-    runs without a meter take them over.
+    packaged model is in force. `calibration` are the ratios that `meters.calibration` returns,
+    where runs without a meter take them over.
     """
 
     reference: Reference
@@ -73,7 +74,7 @@ class Choices:
 
 
 class Footprints(NamedTuple):
-    """Tables `normalized_runs`, `field_provenance`, `run_impacts` and `run_spreads` of some runs."""
+    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs."""
 
     normalized: pd.DataFrame
     provenance: pd.DataFrame
@@ -210,7 +211,8 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     faults = _faults(_MADE, _footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
     reasons = [
-        f"run {run}: {faults[run]}; computed from {_what_did_it(missing[missing['run_id'] == run], choices)}: "
+        f"run {run}: {faults[run]}; computed from "
+        f"{_what_did_it(missing[missing['run_id'] == run], choices)}: "
         "correct the log, or state the right values in runs.yaml"
         for run in missing["run_id"]
     ]
@@ -223,7 +225,7 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
 
 
 def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
-    """Return the numbers of a run without any one of which its figures are possible; else all of them."""
+    """Return the numbers of a run any one of which spoils its figures; else all of them."""
     given = [
         column.name
         for column in RUNS.columns
@@ -255,7 +257,7 @@ def quarantined(
     events: pd.DataFrame,
     choices: Choices,
 ) -> pd.DataFrame:
-    """Return table `quarantine`: what was refused in reading, after joining, of its figures or its use.
+    """Return table `quarantine`: what was refused in reading, after joining, of figures or use.
 
     Parameters
     ----------

@@ -168,9 +168,10 @@ def propagate(
     For products and powers both are exact. An input shared by several terms of a sum counts once,
     with its full weight. An output that is 0 has no spread.
 
-    Along the steepest way up, and the steepest way down, in which the percentiles lie, all inputs are
-    moved together, to the same outer points; slope and bend :math:`b` are those found there, and the
-    contributions are scaled to that slope. The percentile at :math:`z` standard deviations is
+    Along the steepest way up, and the steepest way down, in which the percentiles lie, all inputs
+    are moved together, to the same outer points; slope and bend :math:`b` are those found there,
+    and the contributions are scaled to that slope. The percentile at :math:`z` standard deviations
+    is
 
     .. math:: \ln q = g + z |c| + z^2 b + (s - b)
 
@@ -181,15 +182,16 @@ def propagate(
     The logarithm of a skewed input is folded at its median: it moves by
     :math:`\sigma_i (z_i + \rho_i |z_i|)`, to other outer points above than below. The fold
     :math:`k_i = c_i \rho_i` is no bend, so it is taken out of the bends that were found,
-    :math:`k_i / \sqrt3` of each input and :math:`\sum_i k_i |t_i| / \sqrt3` along the way :math:`t`;
-    what is left bends more on the side on which the inputs are wider, which moves the slope.
-    A fold counts by its own mean :math:`m = \sqrt{2/\pi}` and, in the tail, as a bend of
+    :math:`k_i / \sqrt3` of each input and :math:`\sum_i k_i |t_i| / \sqrt3` along the way
+    :math:`t`; what is left bends more on the side on which the inputs are wider, which moves the
+    slope. A fold counts by its own mean :math:`m = \sqrt{2/\pi}` and, in the tail, as a bend of
 
     .. math:: \frac{Z - m}{Z^2 - 1} \sum_i k_i t_i^2
 
     With :math:`Z = 1.645` a product of one skewed input has exactly the input's own percentiles; of
     many, the third cumulant weighs folds as this sum does (Cornish, Fisher, "Moments and cumulants
-    in the specification of distributions", Revue de l'Institut International de Statistique 5, 1937).
+    in the specification of distributions", Revue de l'Institut International de Statistique 5,
+    1937).
     """
     middle = function(inputs)
     lean = {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {})
@@ -224,7 +226,7 @@ _Bends: TypeAlias = dict[str, tuple[Floats, Floats]]
 
 
 def _steepest(bends: _Bends, side: float, none: Floats) -> dict[str, Floats]:
-    """Return how far each input moves, of one standard deviation in all, as the output goes up or down."""
+    """Return each input's move, of one standard deviation in all, as the output rises or falls."""
     slopes = {
         name: slope + side * np.sign(slope) * _STEP * bend * _MOST
         for name, (slope, bend) in bends.items()
@@ -239,7 +241,7 @@ def _spread(
     way: Mapping[str, Floats],
     lean: Mapping[str, Floats],
 ) -> Spread:
-    """Return the spread of an output: bends of each input, those `along` the steepest way, and folds."""
+    """Return an output's spread: bends of each input, those `along` the steepest way, and folds."""
     slope, bend = along
     none = np.zeros_like(slope)
     length = np.sqrt(_squares({name: each for name, (each, _) in bends.items()}, none))
@@ -260,7 +262,7 @@ def _spread(
 
 
 def _of_sides(skew: Floats) -> Floats:
-    """Return half of what a bend is more above than below where the widths are so apart, over the bend."""
+    """Return half of what a bend is more above than below at such widths, over the bend."""
     return np.asarray(2 * skew / (1 + skew**2))
 
 
@@ -279,7 +281,7 @@ def _on_three_points(
     up: Mapping[str, Floats],
     down: Mapping[str, Floats],
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Return slope and bend of each output's logarithm as inputs move together, up and then down."""
+    """Return slope and bend of each output's logarithm as inputs move together, up then down."""
     high, low = (
         function({**inputs, **{name: inputs[name] * np.exp(_STEP * by) for name, by in to.items()}})
         for to in (up, down)
@@ -329,7 +331,7 @@ def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Member
 
 @dataclass(frozen=True)
 class Moves:
-    """By how much the logarithm of sums moves with a standard deviation of variables: one per element."""
+    """How far sums' logarithms move with a standard deviation of variables: one per element."""
 
     group: NDArray[np.intp]
     variable: NDArray[np.intp]
@@ -338,7 +340,7 @@ class Moves:
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts of sums: whose part each is, to which sum it belongs, and what the parts of a sum share.
+    """Parts of sums: whose each is, to which sum it belongs, and what the parts of a sum share.
 
     Each of `link` is an element of `Members.shared`, of the part in `part`; links of one variable
     and sum have one number in `slots`, whose sum stands in `of_slot`.
@@ -353,7 +355,7 @@ class Parts:
 
 
 def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Members) -> Parts:
-    """Return the parts with what they share; it is the same for all amounts that members share alike.
+    """Return the parts with what they share; it is the same for amounts that members share alike.
 
     Parameters
     ----------
@@ -411,21 +413,20 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     With shares :math:`w_i = x_i / \sum x` the sum's logarithm moves with variable :math:`f` by
     :math:`a_f = \sum_i w_i c_{if}`: what parts share adds up before it is squared, so it does not
     average out, and :math:`\sum_f a_f^2` is the variance. In the direction :math:`a / |a|` part
-    :math:`i` moves by :math:`p_i = c_i \cdot a / |a|`, which is :math:`r_i = p_i / |c_i|` of its own
-    steepest way. The percentile is what the parts are expected to be :math:`z` standard deviations
-    that way:
+    :math:`i` moves by :math:`p_i = c_i \cdot a / |a|`, which is :math:`r_i = p_i / |c_i|` of its
+    own steepest way. The percentile is what the parts are expected to be :math:`z` standard
+    deviations that way:
 
     .. math::
         q = \sum_i x_i \exp\left(z p_i + z^2 r_i^2 b_i + s_i + (1 - r_i^2) b_i
         + \frac{|c_i|^2 - p_i^2}{2} \left(1 + \frac{2 z r_i b_i}{|c_i|}\right)^2\right)
 
-    with shift :math:`s` and bend :math:`b` of `propagate`; in the tail a part that bends is that much
-    steeper, hence wider. For one part, and for parts that err as
-    one, this is exact: the sum of their percentiles. For many independent ones it closes around
-    the sum of their means.
+    with shift :math:`s` and bend :math:`b` of `propagate`; in the tail a part that bends is that
+    much steeper, hence wider. For one part, and for parts that err as one, this is exact: the sum
+    of their percentiles. For many independent ones it closes around the sum of their means.
 
-    In the lower tail narrow parts come to lead, which move across that direction. With
-    :math:`m(z)` the expected sum and :math:`V(z)` its variance across, to first order in the variables,
+    In the lower tail narrow parts come to lead, which move across that direction. With :math:`m(z)`
+    the expected sum and :math:`V(z)` its variance across, to first order in the variables,
 
     .. math::
         \ln q = \ln m + \frac{d}{1 - d}, \quad
@@ -433,9 +434,9 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
 
     This is the second-order correction of a quantile for what is left apart from a leading factor
     (Gourieroux, Laurent, Scaillet, "Sensitivity analysis of values at risk", Journal of Empirical
-    Finance 7, 2000), as credit portfolios use it (Martin, Wilde, "Unsystematic credit risk", Risk 15,
-    2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not small.
-    In the upper tail the second direction already looks where the sum grows.
+    Finance 7, 2000), as credit portfolios use it (Martin, Wilde, "Unsystematic credit risk", Risk
+    15, 2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not
+    small. In the upper tail the second direction already looks where the sum grows.
     """
     member, group, part, slots, of_slot = (
         parts.member, parts.group, parts.part, parts.slots, parts.of_slot,
@@ -494,7 +495,7 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
 def _expanded(
     member: NDArray[np.intp], of: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pair each part with the elements of its member; `of` names the elements' members, in order."""
+    """Pair each part with the elements of its member; `of` names their members, in order."""
     first, last = np.searchsorted(of, member), np.searchsorted(of, member, side="right")
     count = last - first
     part = np.repeat(np.arange(len(member)), count)

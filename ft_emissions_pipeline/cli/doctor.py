@@ -97,7 +97,7 @@ def _reference(warehouse: str) -> Iterator[Checked]:
 
 
 def _tables(warehouse: str, landing: str, repair: bool) -> int:
-    """Tell of each damaged table, or mend it; return how many are left to be mended or made anew."""
+    """Tell of each damaged table, or mend it; return how many are left to mend or to make anew."""
     from ft_emissions_pipeline.tables import PENDING_RESTATEMENT
     from ft_emissions_pipeline.warehouse import health, store
     from ft_emissions_pipeline.warehouse.lock import locked

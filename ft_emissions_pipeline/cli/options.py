@@ -65,14 +65,16 @@ Calibrate = Annotated[
     bool,
     typer.Option(
         "--calibrate",
-        help="Scale software's energy by what meters of the same host saw, in runs without a meter.",
+        help="Scale software's energy by what meters of the same host saw, "
+        "in runs without a meter.",
     ),
 ]
 Zone = Annotated[str, typer.Option(help="Time zone of instants in logs that name none.")]
 ReferenceFolder = Annotated[
     str | None,
     typer.Option(
-        help="Folder of the factor tables, or `package`; the warehouse remembers it until another is named."
+        help="Folder of the factor tables, or `package`; the warehouse remembers it until another "
+        "is named."
     ),
 ]
 Draws = Annotated[
@@ -184,7 +186,8 @@ def range_of_days(
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     if end > today:
         wrong_usage(
-            f"{end:%Y-%m-%d} lies in the future; the last day that can be named is {today:%Y-%m-%d} (UTC)"
+            f"{end:%Y-%m-%d} lies in the future; the last day that can be named is "
+            f"{today:%Y-%m-%d} (UTC)"
         )
     if start < EARLIEST.tz_localize(None):
         wrong_usage(

@@ -192,7 +192,8 @@ def tell_of_refused_records(quarantine: pd.DataFrame) -> None:
         )
     if len(quarantine) > len(shown):
         typer.echo(
-            f"not used: {len(quarantine)} records in all; table `quarantine` and the report list them",
+            f"not used: {len(quarantine)} records in all; "
+            "table `quarantine` and the report list them",
             err=True,
         )
 
@@ -214,14 +215,17 @@ def tell_of_what_is_missing(contents: Collection[str], runs: int) -> None:
 
 
 _NOTES = {
-    "join_ambiguous": "not joined: {place}: run {run} may be one with {others}; say which logs are of one run in runs.yaml",
+    "join_ambiguous": (
+        "not joined: {place}: run {run} may be one with {others}; say which logs are of one run in "
+        "runs.yaml"
+    ),
     "one_machine_counted_once": (
-        "counted once: {place}: run {run} and {others} measured one machine at one time; if the machines "
-        "were different ones, give each log a run of its own in runs.yaml"
+        "counted once: {place}: run {run} and {others} measured one machine at one time; if the "
+        "machines were different ones, give each log a run of its own in runs.yaml"
     ),
     "perhaps_one_machine": (
-        "may count twice: {place}: run {run} ran at the time of {others} on a machine that is described "
-        "alike; if it was one machine, make them one run in runs.yaml"
+        "may count twice: {place}: run {run} ran at the time of {others} on a machine that is "
+        "described alike; if it was one machine, make them one run in runs.yaml"
     ),
 }
 

@@ -91,7 +91,7 @@ def resolve_names(
     warehouse: WarehouseOfYours = "warehouse",
     own: Own = None,
 ) -> None:
-    """Print what names in logs stand for, and why; a name that several kinds know is printed for each."""
+    """Print what names in logs stand for, and why; one that several kinds know comes for each."""
     import pandas as pd
 
     from ft_emissions_pipeline.reference import KINDS, resolve
@@ -115,7 +115,8 @@ def _answer(row: dict[Any, Any]) -> str:
     """Return what one name was found to be, in words."""
     words = [row.get("id", "no row") + (" (assumed)" if row["assumed"] else "")]
     words += [
-        f"{column} {row[column].replace('|', ', ') if column == 'candidates' else _text(row[column])}"
+        f"{column} "
+        f"{row[column].replace('|', ', ') if column == 'candidates' else _text(row[column])}"
         for column in (
             "count", "candidates", "hardware_class", "memory_gb", "parameters", "active_parameters",
         )
@@ -142,7 +143,7 @@ def compare_tables(old: TablesToCompare, new: TablesToCompare) -> None:
 
 @app.command("check")
 def check_tables(folder: TablesToCheck = PACKAGE, age: ByAge = False, own: Own = None) -> None:
-    """Print what is wrong with some tables: file, line, reason; else how their rows were checked."""
+    """Print what is wrong with tables: file, line, reason; else how their rows were checked."""
     from ft_emissions_pipeline.reference import check
 
     with output.refusals():
@@ -186,7 +187,7 @@ def _print_aged(reference: Reference) -> None:
 
 @app.command("seal")
 def seal_tables(folder: TablesToSeal) -> None:
-    """Renew the hashes of tables that were edited on purpose; tables that are wrong otherwise are refused."""
+    """Renew the hashes of tables edited on purpose; tables with other faults are refused."""
     from ft_emissions_pipeline.reference import seal
 
     with output.refusals():

@@ -16,7 +16,7 @@ app = typer.Typer(
 
 @app.command()
 def evaluate() -> None:
-    """Print errors on sources that no fit has seen, beside simpler predictors, and what own runs change."""
+    """Print errors on sources no fit saw, beside simpler predictors, and what own runs change."""
     from ft_emissions_pipeline.reference import load
     from ft_emissions_pipeline.token_time import evaluate as evaluation
 

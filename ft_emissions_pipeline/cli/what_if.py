@@ -47,7 +47,7 @@ def what_if(
     timezone: Zone = "UTC",
     calibrate: Calibrate = False,
 ) -> None:
-    """Estimate runs elsewhere, on another GPU, by another method: side by side, with the difference."""
+    """Estimate runs elsewhere, on another GPU or by another method, and show the difference."""
     from ft_emissions_pipeline.analysis import scenarios
 
     changes = {"region": region, "gpu": gpu, "method": method, "model": model,

@@ -52,9 +52,9 @@ def footprint(
     Returns
     -------
     dict
-        Columns of `run_impacts`, and for `explain` what stands between: `generated_kwh`, `gpu_hours`,
-        `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`, `embodied_water_l_per_h`,
-        `reserved_h`.
+        Columns of `run_impacts`, and for `explain` what stands between: `generated_kwh`,
+        `gpu_hours`, `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`,
+        `embodied_water_l_per_h`, `reserved_h`.
     """
     multiplier = values["development_multiplier"]
     it_energy = multiplier * np.where(
@@ -143,7 +143,7 @@ def impacts_and_spreads(
     reference: Reference,
     profile: Profile,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the footprint of each run with its interval and quality, and what each input has in it.
+    """Return the footprint of each run with interval and quality, and what each input has in it.
 
     Parameters
     ----------
@@ -169,8 +169,9 @@ def impacts_and_spreads(
 
     spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd, inputs.skew)
     frame = normalized[
-        ["date", "run_id", "model_name", "team", "parent_version", "base_model", "pretraining_kgco2e", "ended_at",
-         "expected_use_life_days", "expected_inferences_per_day", "methodology", "reference_version"]
+        ["date", "run_id", "model_name", "team", "parent_version", "base_model",
+         "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
+         "methodology", "reference_version"]
     ].reset_index(drop=True)  # fmt: skip
     for name in RUN_IMPACTS.names:
         if name in found:
@@ -200,7 +201,7 @@ def impacts_and_spreads(
 def chain_of(
     normalized: pd.DataFrame, reference: Reference, profile: Profile
 ) -> Callable[[Values], dict[str, Any]]:
-    """Return `footprint` as a function of the runs' inputs alone, `pace` and `power_model` among them.
+    """Return `footprint` as a function of the runs' inputs, `pace` and `power_model` among them.
 
     It takes an array per input, or a matrix of runs by draws.
     """

@@ -49,12 +49,12 @@ def uncertain_inputs(
 ) -> UncertainInputs:
     """Return the inputs of a footprint with their spreads.
 
-    Four come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in common:
-    where both are predicted, it is from the same tokens on the same hardware, and they err together.
-    `scale` is what counts of accelerators and hosts have in common where one follows from the other,
-    and `hosts` what is open about the hosts alone; CPUs come with the hosts.
-    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted one
-    brings the error of its power along.
+    Four come on top of the columns in `INPUTS`. `pace` is what active and reserved time have in
+    common: where both are predicted, it is from the same tokens on the same hardware, and they err
+    together. `scale` is what counts of accelerators and hosts have in common where one follows
+    from the other, and `hosts` what is open about the hosts alone; CPUs come with the hosts.
+    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted
+    one brings the error of its power along.
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     inputs = _inputs_of(values, normalized["run_id"], provenance)

@@ -17,8 +17,12 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables import rows as row_rules
 
 UNCOMPUTABLE = {
-    "no_time_no_tokens": "neither a time, an energy nor tokens are known, so there is nothing to compute from",
-    "impossible_figure": "a figure computed from the record is not finite, or lies outside its interval",
+    "no_time_no_tokens": (
+        "neither a time, an energy nor tokens are known, so there is nothing to compute from"
+    ),
+    "impossible_figure": (
+        "a figure computed from the record is not finite, or lies outside its interval"
+    ),
 }
 """Reason code -> explanation, for runs that are refused although no rule is broken."""
 
@@ -74,10 +78,10 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "reason_code": next(iter(UNCOMPUTABLE)),
             "reason": "run "
             + refused["run_id"].astype("str")
-            + ": neither a time (reserved_s, active_s, or started_at and ended_at), an energy nor tokens "
-            "(tokens_padded, tokens_unpadded, train_flop, token_lengths with micro_batch_size, samples, "
-            "or steps with micro_batch_size, gradient_accumulation and world_size, all above 0; they "
-            "tell the time of runs on accelerators only) are known; disclose one of them, or map "
-            "another log of the run to it in runs.yaml",
+            + ": neither a time (reserved_s, active_s, or started_at and ended_at), an energy nor "
+            "tokens (tokens_padded, tokens_unpadded, train_flop, token_lengths with "
+            "micro_batch_size, samples, or steps with micro_batch_size, gradient_accumulation and "
+            "world_size, all above 0; they tell the time of runs on accelerators only) are known; "
+            "disclose one of them, or map another log of the run to it in runs.yaml",
         }
     )

@@ -1,7 +1,7 @@
 """Rules for how long the run took, how busy the hardware was, and when.
 
-Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out: how
-many tokens were computed (`tokens.py`), and what the time means in energy (`energy.py`).
+Put here: model size, operations, reserved and active time, utilisation, start and end. Keep out:
+how many tokens were computed (`tokens.py`), and what the time means in energy (`energy.py`).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _pretraining(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _log_sd_of_family(context: Context) -> pd.Series:
-    """Return how far sizes lie apart within a family of models, for names that leave the size open."""
+    """Return how far sizes lie apart within a family, for names that leave the size open."""
     models = context.reference.tables["models"].dropna(subset=["parameters"])
     return np.log(models["parameters"]).groupby(models["family"]).std()
 
@@ -218,7 +218,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
 
 
 def _tokens(frame: pd.DataFrame) -> np.ndarray:
-    """Return tokens, or those that the trainer's operations are worth where the model is not known."""
+    """Return tokens, or those that the trainer's operations are worth if the model is unknown."""
     worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
     return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
 
@@ -364,56 +364,65 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 MODEL = (
-    Rule("model_name", "model_named_after_run", Basis.DEFAULT, "no name was logged; the run's id stands for it",
-         lambda frame, _: Offer(frame["run_id"])),
-    Rule("development_multiplier", "final_run_only", Basis.DEFAULT, "the log tells of one run; no others are assumed",
+    Rule("model_name", "model_named_after_run", Basis.DEFAULT,
+         "no name was logged; the run's id stands for it", lambda frame, _: Offer(frame["run_id"])),
+    Rule("development_multiplier", "final_run_only", Basis.DEFAULT,
+         "the log tells of one run; no others are assumed",
          lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
-    Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model", _model_named(ambiguous=False)),
-    Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED, "the name means several sizes; the usual one is taken",
-         _model_named(ambiguous=True)),
-    Rule("model_parameters", "parameters_of_model", Basis.REFERENCE, "parameters of the base model in models.csv",
-         _parameters_of_model),
-    Rule("model_parameters", SIZE_IN_NAME, Basis.DISCLOSED, "the size that the base model's name tells; models of one name differ a little",
+    Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model",
+         _model_named(ambiguous=False)),
+    Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED,
+         "the name means several sizes; the usual one is taken", _model_named(ambiguous=True)),
+    Rule("model_parameters", "parameters_of_model", Basis.REFERENCE,
+         "parameters of the base model in models.csv", _parameters_of_model),
+    Rule("model_parameters", SIZE_IN_NAME, Basis.DISCLOSED,
+         "the size that the base model's name tells; models of one name differ a little",
          _parameters_of_name),
-    Rule("model_parameters", "parameters_default", Basis.DEFAULT, "the usual size, where the base model is not known",
-         _parameters_default),
-    Rule("pretraining_kgco2e", "pretraining_of_model", Basis.REFERENCE, "carbon of the base model's pre-training, as its maker published it; in no total",
+    Rule("model_parameters", "parameters_default", Basis.DEFAULT,
+         "the usual size, where the base model is not known", _parameters_default),
+    Rule("pretraining_kgco2e", "pretraining_of_model", Basis.REFERENCE,
+         "carbon of the base model's pre-training, as its maker published it; in no total",
          _pretraining),
-    Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT, "use life of a model that nobody re-tunes or limits",
-         _default("expected_use_life_days")),
+    Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT,
+         "use life of a model that nobody re-tunes or limits", _default("expected_use_life_days")),
 )  # fmt: skip
 """The models before and after."""
 
 WORK = (
     *TOKENS,
-    Rule("train_flop", "flop_from_tokens", Basis.PREDICTED, "operations per token by the method, attention included, x tokens",
-         _flop_from_tokens),
+    Rule("train_flop", "flop_from_tokens", Basis.PREDICTED,
+         "operations per token by the method, attention included, x tokens", _flop_from_tokens),
 )  # fmt: skip
 """How much was computed."""
 
 
 DURATION = (
-    Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start", _reserved_from_dates),
-    Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio", _reserved_from_active),
-    Rule("active_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model",
-         _active_where_no_time_was_logged),
-    Rule("reserved_s", "time_from_tokens", Basis.PREDICTED, "tokens x seconds per token by the token-time model, plus start-up",
-         _time("reserved")),
+    Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start",
+         _reserved_from_dates),
+    Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio",
+         _reserved_from_active),
+    Rule("active_s", "time_from_tokens", Basis.PREDICTED,
+         "tokens x seconds per token by the token-time model", _active_where_no_time_was_logged),
+    Rule("reserved_s", "time_from_tokens", Basis.PREDICTED,
+         "tokens x seconds per token by the token-time model, plus start-up", _time("reserved")),
     Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
-         "logged energy / rated power of the accelerators at typical utilisation", _time_from_energy),
-    Rule("active_s", "active_is_reserved", Basis.DEFAULT, "no idle time was logged; the whole reservation counts as active",
-         _active_is_reserved),
-    Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED, "the utilisation that stands for the power model's power",
-         _utilization_from_model),
-    Rule("gpu_utilization", "utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning", _default("gpu_utilization")),
-    Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT, "a CPU that has no accelerator to wait for computes itself",
-         _cpu_alone),
-    Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT, "typical utilisation in fine-tuning",
-         _default("cpu_utilization")),
+         "logged energy / rated power of the accelerators at typical utilisation",
+         _time_from_energy),
+    Rule("active_s", "active_is_reserved", Basis.DEFAULT,
+         "no idle time was logged; the whole reservation counts as active", _active_is_reserved),
+    Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED,
+         "the utilisation that stands for the power model's power", _utilization_from_model),
+    Rule("gpu_utilization", "utilization_default", Basis.DEFAULT,
+         "typical utilisation in fine-tuning", _default("gpu_utilization")),
+    Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT,
+         "a CPU that has no accelerator to wait for computes itself", _cpu_alone),
+    Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT,
+         "typical utilisation in fine-tuning", _default("cpu_utilization")),
     Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end),
     Rule("started_at", "start_from_publication", Basis.DEFAULT,
          "publication of the model - reserved time (fine-tuning page)", _start_from_publication),
-    Rule("started_at", "start_on_day", Basis.DEFAULT, "the day to which the run was counted", _start_on_day),
+    Rule("started_at", "start_on_day", Basis.DEFAULT, "the day to which the run was counted",
+         _start_on_day),
     Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start),
 )  # fmt: skip
 """How long, how busy, and when."""

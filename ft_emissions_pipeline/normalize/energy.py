@@ -1,7 +1,8 @@
 """Rules for the energy of the computing hardware: the best route that the log allows.
 
-Put here: meter, logged energy, measured parts beside modelled ones, the step from counters to the plug, power times time. Keep out: which
-parts were read (`readers/shared/energy_parts.py`), the data centre's overhead and all that follows from energy (`impacts/`).
+Put here: meter, logged energy, measured parts beside modelled ones, the step from counters to the
+plug, power times time. Keep out: which parts were read (`readers/shared/energy_parts.py`), the
+data centre's overhead and all that follows from energy (`impacts/`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
 POWER_INPUTS = (
-    "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w", "cpu_idle_w",
-    "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s", "reserved_s",
+    "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
+    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s",
+    "reserved_s",
 )  # fmt: skip
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
@@ -38,7 +40,7 @@ COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 COUNTED = "counted_energy_kwh"
 
 COUNTED_TOTAL = "counted_total_kwh"
-"""Column that `counters_set_aside` adds, for the rule `total_of_counters`; no column of any table."""
+"""Column that `counters_set_aside` adds, for the rule `total_of_counters`; no table has it."""
 
 COUNTED_WHOLE = (EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS)
 COUNTED_IN_PART = (EnergyRoute.GPU_MEASURED, EnergyRoute.PARTLY_MEASURED)
@@ -255,7 +257,8 @@ def _supply(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(efficiency, low, high, row["factor_id"])
 
 
-STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s", "reserved_s")  # fmt: skip
+STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s",
+               "reserved_s")  # fmt: skip
 
 
 def plug_energy(values: Mapping[str, Any]) -> Any:
@@ -264,7 +267,8 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     values : mapping
-        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added for it.
+        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added
+        for it.
     """
     hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
     other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
@@ -307,8 +311,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
     Returns
     -------
     DataFrame
-        With `energy_route`, and without the logged total where the step will answer. What a person or
-        a scheduler states stays as it is: nobody knows where it was measured.
+        With `energy_route`, and without the logged total where the step will answer. What a person
+        or a scheduler states stays as it is: nobody knows where it was measured.
     """
     measured = logged_basis(runs, "it_energy_kwh") == Basis.MEASURED
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & measured & (not profile.counters_as_plug)
@@ -322,7 +326,7 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
 
 
 def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
-    """Set aside the software's energy of runs without a meter, on hosts whose meter tells its error.
+    """Set aside the software's energy of unmetered runs on hosts whose meter tells its error.
 
     Parameters
     ----------
@@ -343,7 +347,8 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
     # Of a single run, its own ratio says nothing of how ratios vary: a meter's spread is left.
     width = uncertainty.log_sd_of_interval(found["p05"], found["p95"])
     note = [
-        f"{energy:.6g} kWh by software x {row.coefficient:.4g}, host {row.host}, {row.runs:.0f} run(s) with a meter"
+        f"{energy:.6g} kWh by software x {row.coefficient:.4g}, host {row.host}, "
+        f"{row.runs:.0f} run(s) with a meter"
         if use
         else np.nan
         for use, energy, row in zip(
@@ -397,26 +402,31 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
 
 
 RULES = (
-    Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged", _counted_total),
+    Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged",
+         _counted_total),
     Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
-    Rule(COUNTED, "energy_of_parts", Basis.PREDICTED, "measured parts + power x time of the parts that were not read",
-         _partly_counted),
+    Rule(COUNTED, "energy_of_parts", Basis.PREDICTED,
+         "measured parts + power x time of the parts that were not read", _partly_counted),
     Rule("other_host_w", "other_host_of_class", Basis.DEFAULT,
-         "boards, fans, disks and network of a machine of this kind, in host_overheads.csv", _other_of_class),
+         "boards, fans, disks and network of a machine of this kind, in host_overheads.csv",
+         _other_of_class),
     Rule("other_host_w", "other_host_of_server", Basis.REFERENCE,
          "boards, fans, disks and network of the server: its host_idle_w", _other_of_server),
     Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
          "power supplies of a machine of this kind, in host_overheads.csv", _supply),
-    Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug", _metered),
+    Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug",
+         _metered),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
          "the software's energy x what the host's meter saw over what software did", _calibrated),
     Rule("it_energy_kwh", "energy_at_plug", Basis.MEASURED,
-         "(counted energy + other power of the host x time) / efficiency of the power supplies", _whole_at_plug),
+         "(counted energy + other power of the host x time) / efficiency of the power supplies",
+         _whole_at_plug),
     Rule("it_energy_kwh", "energy_of_parts_at_plug", Basis.PREDICTED,
-         "(measured and modelled parts + other power of the host x time) / efficiency of the power supplies", _at_plug),
-    Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED, "GPU hours x a flat power per GPU (published profile)",
-         _of_gpu_hours),
-    Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED, "power x active time + idle power x the rest of the reservation",
-         _modelled),
+         "(measured and modelled parts + other power of the host x time) / efficiency of the power "
+         "supplies", _at_plug),
+    Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED,
+         "GPU hours x a flat power per GPU (published profile)", _of_gpu_hours),
+    Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED,
+         "power x active time + idle power x the rest of the reservation", _modelled),
 )  # fmt: skip
 """Routes to the energy, best first; a total of unknown place stands before all but the meter."""

@@ -4,10 +4,10 @@ Put here: the kind of a run, the stamps that lead from a result to the content o
 the comparison of two sets of factor rows. Keep out: the look-ups themselves (`reference/`,
 `normalize/`) and which runs to compute again (`restatement/`).
 
-A result does not carry its forty factor rows: runs whose look-ups ask the same questions get the same
-answers, so a run carries the hash of its questions, `factors_key`, and each kind of run lists its rows
-once per version of the reference tables. Two small tables thus lead from any figure to the ids and
-hashes of its factors, and from a changed row to the runs that rest on it.
+A result does not carry its forty factor rows: runs whose look-ups ask the same questions get the
+same answers, so a run carries the hash of its questions, `factors_key`, and each kind of run lists
+its rows once per version of the reference tables. Two small tables thus lead from any figure to
+the ids and hashes of its factors, and from a changed row to the runs that rest on it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def stamps(
 def _named(
     provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: Reference
 ) -> pd.DataFrame:
-    """Return (factors_key, factor_id) of the rows that provenance names, or that stand behind it."""
+    """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
     logged = provenance["rule"] == "as_logged"
     spread = provenance[logged].drop_duplicates(["run_id", "field"])
     spread = spread[spread["field"].isin(LOGGED_GSD)]
@@ -202,7 +202,7 @@ def is_of_token_time(factor_id: str) -> bool:
 
 
 def rows_in_force(ids: set[str], reference: Reference) -> pd.DataFrame:
-    """Return some rows of the reference tables, and token-time models, as rows of table `factor_rows`."""
+    """Return some reference rows, and token-time models, as rows of table `factor_rows`."""
     rows = [
         {"factor_id": row["factor_id"], "row_hash": row["row_hash"], "content": _as_json(row)}
         for frame in reference.tables.values()
@@ -217,7 +217,7 @@ def rows_in_force(ids: set[str], reference: Reference) -> pd.DataFrame:
 
 
 def _model_version(ids: pd.Series) -> pd.Series:
-    """Return the version of token-time models, which is a hash of their numbers; missing elsewhere."""
+    """Return the version of token-time models, a hash of their numbers; missing elsewhere."""
     return ids.str.removeprefix(MODEL_ID).where(ids.str.startswith(MODEL_ID))
 
 

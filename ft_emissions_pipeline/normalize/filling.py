@@ -50,7 +50,7 @@ class Context:
         return np.asarray(self.skew[name].reindex(index), dtype=float)
 
     def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
-        """Return the logarithm of a geometric standard deviation of the defaults, as of some days."""
+        """Return the logarithm of a geometric standard deviation of the defaults on some days."""
         gsd = np.asarray(default(self.reference, name, days).value, dtype=float)
         return np.asarray(np.log(gsd))
 
@@ -119,7 +119,7 @@ class Rule:
 
 
 def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
-    """Return the basis of a logged field, run by run: of the log it was joined from, else of the format."""
+    """Return the basis of a logged field by run: of the log it was joined from, else the format."""
     known = runs["origins"].map(origins.from_json, na_action="ignore")
     return pd.Series(
         [
@@ -174,7 +174,7 @@ DOUBTED_GSD = {
     "energy_plugin_unknown": ("it_energy_kwh", "gsd_energy_plugin_unknown", False),
     "power_polled": ("gpu_energy_kwh", "gsd_polled_power", True),
 }
-"""Repair -> the number that it puts in doubt, its spread then, and whether a measured one as well."""
+"""Repair -> the number that it puts in doubt, its spread then, and whether a measured one too."""
 
 PROVENANCE_PARTS = (
     "run_id",

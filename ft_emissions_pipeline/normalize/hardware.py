@@ -124,7 +124,10 @@ def _of_managed(column: str) -> Answer:
 
 
 def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
-    """Leave runs alone that name several servers: the profile is of one job whose size nobody told."""
+    """Leave runs alone that name several servers.
+
+    The profile is of one job whose size nobody told.
+    """
     offer = _of_managed("gpu_count")(frame, context)
     return replace(offer, values=offer.values.where(~(frame["server_count"] > 1)))
 
@@ -181,7 +184,7 @@ def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
-    """Take as many accelerators as hold what training keeps in memory, rounded up to a power of two.
+    """Take as many accelerators as hold the memory of training, rounded up to a power of two.
 
     The interval reaches from what the lightest method needs, where none is named, to whole servers.
     """
@@ -214,7 +217,8 @@ BYTES_PER_GB = 1e9
 BYTES_OF_METHOD = {
     "full": "training_bytes_full", "continued_pretraining": "training_bytes_full",
     "distillation": "training_bytes_full", "dpo": "training_bytes_full",
-    "lora": "training_bytes_lora", "adapter": "training_bytes_lora", "qlora": "training_bytes_qlora",
+    "lora": "training_bytes_lora", "adapter": "training_bytes_lora",
+    "qlora": "training_bytes_qlora",
 }  # fmt: skip
 """Method -> default that says how many bytes a parameter takes in training."""
 
@@ -306,7 +310,7 @@ RATIO_BEHIND = {
 
 
 def _power(table: str, column: str, target: str) -> Rule:
-    """Take a power: with its own percentiles, with the default's by which it was derived, or alone."""
+    """Take a power: with its own percentiles, those of the default it derives from, or alone."""
     device = {"gpus": "gpu", "servers": "server"}[table]
     own = [f"{column}_p05", f"{column}_p95"] if column == "host_idle_w" else []
     basis = [f"{column}_basis"] if column in RATIO_BEHIND else []
@@ -365,78 +369,99 @@ IDENTITY = (
     Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          _named("gpus", "gpu_model", ambiguous=False)),
-    Rule("gpu_id", "gpu_of_instance", Basis.REFERENCE, "the accelerator of the instance type", _of_instance("gpu_id")),
-    Rule("gpu_id", "gpu_in_instance_name", Basis.REFERENCE, "the accelerator that the instance type names",
-         _gpu_in_instance_name(ambiguous=False)),
-    Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
+    Rule("gpu_id", "gpu_of_instance", Basis.REFERENCE, "the accelerator of the instance type",
+         _of_instance("gpu_id")),
+    Rule("gpu_id", "gpu_in_instance_name", Basis.REFERENCE,
+         "the accelerator that the instance type names", _gpu_in_instance_name(ambiguous=False)),
+    Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED,
+         "the name means several variants; the usual one is taken",
          _named("gpus", "gpu_model", ambiguous=True)),
     Rule("gpu_id", "gpu_in_instance_name_ambiguous", Basis.DISCLOSED,
-         "the instance type names several variants; the usual one is taken", _gpu_in_instance_name(ambiguous=True)),
-    Rule("gpu_id", "gpu_of_managed_service", Basis.DEFAULT, "the accelerator of the service's execution profile",
-         _of_managed("gpu_id")),
+         "the instance type names several variants; the usual one is taken",
+         _gpu_in_instance_name(ambiguous=True)),
+    Rule("gpu_id", "gpu_of_managed_service", Basis.DEFAULT,
+         "the accelerator of the service's execution profile", _of_managed("gpu_id")),
     machine.CLASS_OF_ACCELERATOR[0],
-    Rule("gpu_id", "gpu_of_server", Basis.DEFAULT, "the accelerator that the named server usually holds",
-         _gpu_of_server),
+    Rule("gpu_id", "gpu_of_server", Basis.DEFAULT,
+         "the accelerator that the named server usually holds", _gpu_of_server),
     machine.CLASS_OF_ACCELERATOR[1],
-    Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT, "the most common accelerator of the year (fine-tuning page)",
-         _common("gpu_id")),
-    Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken", _name_from("gpu_id")),
+    Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT,
+         "the most common accelerator of the year (fine-tuning page)", _common("gpu_id")),
+    Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken",
+         _name_from("gpu_id")),
     *machine.CLASS_OF_HOST,
     Rule("server_id", "server_named", Basis.DISCLOSED, "the name means one server",
          _named("servers", "server_model", ambiguous=False)),
-    Rule("server_id", "server_name_ambiguous", Basis.DISCLOSED, "the name means several variants; the usual one is taken",
+    Rule("server_id", "server_name_ambiguous", Basis.DISCLOSED,
+         "the name means several variants; the usual one is taken",
          _named("servers", "server_model", ambiguous=True)),
-    Rule("server_id", "server_of_instance", Basis.REFERENCE, "the platform of the instance type", _of_instance("server_id")),
-    Rule("server_id", "server_of_managed_service", Basis.DEFAULT, "the server of the service's execution profile",
-         _of_managed("server_id")),
+    Rule("server_id", "server_of_instance", Basis.REFERENCE, "the platform of the instance type",
+         _of_instance("server_id")),
+    Rule("server_id", "server_of_managed_service", Basis.DEFAULT,
+         "the server of the service's execution profile", _of_managed("server_id")),
     *machine.HOST,
-    Rule("server_id", "server_of_gpu", Basis.DEFAULT, "a server built for the accelerator", _server_of_gpu),
-    Rule("server_id", "server_common_in_year", Basis.DEFAULT, "the most common server of the year (fine-tuning page)",
-         _common("server_id")),
-    Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken", _name_from("server_id")),
-    Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED, "the number that stands beside the accelerator's name",
+    Rule("server_id", "server_of_gpu", Basis.DEFAULT, "a server built for the accelerator",
+         _server_of_gpu),
+    Rule("server_id", "server_common_in_year", Basis.DEFAULT,
+         "the most common server of the year (fine-tuning page)", _common("server_id")),
+    Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken",
+         _name_from("server_id")),
+    Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED,
+         "the number that stands beside the accelerator's name",
          _count_in_name("gpus", "gpu_model")),
-    Rule("gpu_count", "gpu_count_of_instance", Basis.REFERENCE, "accelerators of the instance type", _of_instance("gpu_count")),
-    Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED, "the number that stands in the instance type",
+    Rule("gpu_count", "gpu_count_of_instance", Basis.REFERENCE, "accelerators of the instance type",
+         _of_instance("gpu_count")),
+    Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED,
+         "the number that stands in the instance type",
          _count_in_name("instances", "instance_type")),
-    Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT, "accelerators of the service's execution profile",
-         _gpus_of_managed),
+    Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT,
+         "accelerators of the service's execution profile", _gpus_of_managed),
     Rule("gpu_count", "gpus_for_work", Basis.PREDICTED,
          "as many accelerators as hold weights, gradients and optimiser states", _gpus_for_work),
-    Rule("gpu_count", "gpus_fill_servers", Basis.DEFAULT, "the servers are used whole; 1 server if none is named",
-         _gpus_fill_servers),
-    Rule("server_count", "server_share_of_instance", Basis.REFERENCE, "the instance's share of its platform",
-         _of_instance("server_share")),
-    Rule("server_count", "server_share_of_managed_service", Basis.DEFAULT, "the accelerators' share of the server",
-         _managed_share),
+    Rule("gpu_count", "gpus_fill_servers", Basis.DEFAULT,
+         "the servers are used whole; 1 server if none is named", _gpus_fill_servers),
+    Rule("server_count", "server_share_of_instance", Basis.REFERENCE,
+         "the instance's share of its platform", _of_instance("server_share")),
+    Rule("server_count", "server_share_of_managed_service", Basis.DEFAULT,
+         "the accelerators' share of the server", _managed_share),
     Rule("server_count", "share_of_host", Basis.DEFAULT,
-         "the accelerators' share of their host; up to the whole, which a run may have held", _shared_host),
-    Rule("server_count", "one_server", Basis.DEFAULT, "1 server for fine-tuning (fine-tuning page)", _one_server),
-    Rule("server_count", "servers_for_gpus", Basis.DEFAULT, "as many servers as hold the accelerators", _servers_for_gpus),
+         "the accelerators' share of their host; up to the whole, which a run may have held",
+         _shared_host),
+    Rule("server_count", "one_server", Basis.DEFAULT, "1 server for fine-tuning (fine-tuning page)",
+         _one_server),
+    Rule("server_count", "servers_for_gpus", Basis.DEFAULT,
+         "as many servers as hold the accelerators", _servers_for_gpus),
 )  # fmt: skip
 """Which accelerators and servers, and how many."""
 
 FACTORS = (
     *machine.FACTORS[-4:],
-    *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
+    *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e",
+                                      "gpu_embodied_water_l")),
     _power("gpus", "tdp_w", "gpu_max_w"),
     _power("gpus", "idle_w", "gpu_idle_w"),
     *machine.FACTORS[:-4],
-    Rule("cpu_count", "cpu_count_of_server", Basis.REFERENCE, "cpu_count of the server in servers.csv", _sockets),
-    *(_power("servers", name, name) for name in ("cpu_max_w", "cpu_idle_w", "host_idle_w", "memory_w")),
-    Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE, "one accelerator's share of a whole instance (published profile)",
-         _instance_share),
-    Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.REFERENCE, "making of one accelerator, by precedence of the sources",
+    Rule("cpu_count", "cpu_count_of_server", Basis.REFERENCE,
+         "cpu_count of the server in servers.csv", _sockets),
+    *(_power("servers", name, name) for name in ("cpu_max_w", "cpu_idle_w", "host_idle_w",
+                                                 "memory_w")),
+    Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE,
+         "one accelerator's share of a whole instance (published profile)", _instance_share),
+    Rule("gpu_embodied_kgco2e", "gpu_embodied", Basis.REFERENCE,
+         "making of one accelerator, by precedence of the sources",
          _making("gpu_embodied", "gpu_id", "embodied_kgco2e", "p05", "p95")),
-    Rule("gpu_embodied_water_l", "gpu_embodied_water", Basis.REFERENCE, "water used in making one accelerator",
+    Rule("gpu_embodied_water_l", "gpu_embodied_water", Basis.REFERENCE,
+         "water used in making one accelerator",
          _making("gpu_water", "gpu_id", "embodied_water_l", "p05", "p95")),
-    Rule("server_embodied_kgco2e", "server_embodied", Basis.REFERENCE, "making of one server without accelerators",
+    Rule("server_embodied_kgco2e", "server_embodied", Basis.REFERENCE,
+         "making of one server without accelerators",
          _making("servers", "server_id", "embodied_kgco2e", "embodied_p05", "embodied_p95")),
-    Rule("server_embodied_water_l", "server_embodied_water", Basis.REFERENCE, "water used in making one server's chips",
+    Rule("server_embodied_water_l", "server_embodied_water", Basis.REFERENCE,
+         "water used in making one server's chips",
          _making("servers", "server_id", "embodied_water_l", "water_p05", "water_p95")),
-    Rule("hardware_use_life_h", "hardware_use_life", Basis.DEFAULT, "use life of AI hardware (cluster page)",
-         _constant("hardware_use_life_h")),
-    Rule("share_reserved", "share_reserved", Basis.DEFAULT, "share of the use life that is reserved (cluster page)",
-         _constant("share_reserved")),
+    Rule("hardware_use_life_h", "hardware_use_life", Basis.DEFAULT,
+         "use life of AI hardware (cluster page)", _constant("hardware_use_life_h")),
+    Rule("share_reserved", "share_reserved", Basis.DEFAULT,
+         "share of the use life that is reserved (cluster page)", _constant("share_reserved")),
 )  # fmt: skip
 """Power and making of the hardware."""

@@ -1,7 +1,7 @@
 """A guessed accelerator, server or country widens a run by all that it could be.
 
-Put here: the spread of a factor over what an unknown identity may stand for. Keep out: the spread of
-one row (`filling.py`).
+Put here: the spread of a factor over what an unknown identity may stand for. Keep out: the spread
+of one row (`filling.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ IDENTITY_OF = {
         "server_id",
     ),
     **dict.fromkeys(
-        ("grid_kgco2e_per_kwh", "grid_direct_kgco2e_per_kwh", "electricity_water_l_per_kwh"), "country_iso3"
+        ("grid_kgco2e_per_kwh", "grid_direct_kgco2e_per_kwh", "electricity_water_l_per_kwh"),
+        "country_iso3"
     ),
 }  # fmt: skip
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
@@ -81,13 +82,16 @@ _FAMILY = re.compile(r"\D*\d*[A-Za-z]*")
 
 
 def _variant_family(identity: str) -> str:
-    """Return what the variants of a device share: `A100` of `A100-SXM4-80GB`, `RTX-4090` of `RTX-4090-D`."""
+    """Return what the variants of a device share.
+
+    `A100` of `A100-SXM4-80GB`, `RTX-4090` of `RTX-4090-D`.
+    """
     found = _FAMILY.match(str(identity))
     return found.group() if found else ""
 
 
 def _kinds(reference: Reference, identity: str) -> pd.Series:
-    """Return the kind by identity: of an accelerator its class, of a server that of its accelerator."""
+    """Return the kind by identity: an accelerator's class, and a server's by its accelerator."""
     gpus = reference.tables["gpus"].drop_duplicates("gpu_id", keep="last").set_index("gpu_id")
     # Nobody guesses a card without matrix units of 16 bits for a run whose hardware is not told.
     kinds = gpus["host_class"].where(gpus["peak_16bit_tflops"].notna())
@@ -116,7 +120,7 @@ _COLUMN_OF = {
 
 
 def _log_sds_over(reference: Reference, field: str) -> tuple[pd.Series, pd.Series]:
-    """Return a factor's log standard deviation by kind of device (places: one kind), and by family."""
+    """Return a factor's log standard deviation by kind of device (places: one), and by family."""
     table, column = _COLUMN_OF[field]
     rows = reference.tables[table]
     if "zone_type" in rows:

@@ -183,7 +183,8 @@ CLASS_OF_ACCELERATOR = (
 """For accelerators that no row has: `gpu_id` then holds the kind."""
 
 CLASS_OF_HOST = (
-    Rule("host_class", "class_of_gpu", Basis.REFERENCE, "the kind of the accelerator", _class_of_gpu),
+    Rule("host_class", "class_of_gpu", Basis.REFERENCE, "the kind of the accelerator",
+         _class_of_gpu),
     Rule("host_class", "class_by_words", Basis.PREDICTED,
          "the kind of machine that CPU and operating system stand for", _class_by_words),
     Rule("host_class", "class_default", Basis.DEFAULT, "a server, where nothing tells the machine",
@@ -191,7 +192,8 @@ CLASS_OF_HOST = (
 )  # fmt: skip
 
 HOST = (
-    Rule("server_id", "server_of_class", Basis.DEFAULT, "the usual host of the kind", _server_of_class),
+    Rule("server_id", "server_of_class", Basis.DEFAULT, "the usual host of the kind",
+         _server_of_class),
 )  # fmt: skip
 
 FACTORS = (
@@ -200,7 +202,8 @@ FACTORS = (
              f"{column} of the kind in hardware_classes.csv", _by_class(column))
         for column, target in (
             ("tdp_w", "gpu_max_w"), ("idle_w", "gpu_idle_w"),
-            ("embodied_kgco2e", "gpu_embodied_kgco2e"), ("embodied_water_l", "gpu_embodied_water_l"),
+            ("embodied_kgco2e", "gpu_embodied_kgco2e"),
+            ("embodied_water_l", "gpu_embodied_water_l"),
         )
     ),
     Rule("hardware_use_life_h", "use_life_of_class", Basis.DEFAULT,

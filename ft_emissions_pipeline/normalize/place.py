@@ -42,7 +42,10 @@ from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.uncertainty import MOST_LEANING, Z_95, log_sd_of_interval
 
 DEFAULT_COUNTRY = "USA"
-"""The fine-tuning page's stand-in for an unknown location: "the US as a relatively high-carbon country"."""
+"""The fine-tuning page's stand-in for an unknown location.
+
+In its words, "the US as a relatively high-carbon country".
+"""
 
 Keys = Callable[[pd.DataFrame, Context], pd.Series]
 
@@ -52,7 +55,10 @@ _ZONES_OF_REGIONS = (
     r"^([a-z]{2}-[a-z]{3})-\d$",
     r"^([a-z]+\d?)-\d$",
 )
-"""Zones within regions: `us-west-2-lax-1a`, `us-east-1b` and `europe-west4-a`, `fr-par-1`, `eastus-1`."""
+"""Zones within regions.
+
+`us-west-2-lax-1a`, `us-east-1b` and `europe-west4-a`, `fr-par-1`, `eastus-1`.
+"""
 
 
 def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
@@ -133,7 +139,7 @@ def _subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
-    """Return the state or province as ISO 3166-2 has it: of the cloud region, else of the location."""
+    """Return the state or province by ISO 3166-2: of the cloud region, else of the location."""
     region = _in_region(frame, context, "us_state", "subdivision", "country_iso3")
     of_region = ("US-" + region["us_state"]).fillna(region["subdivision"])
     named = places(context.reference, frame["location"], frame["country_iso3"])["subdivision"]
@@ -141,7 +147,7 @@ def _state(frame: pd.DataFrame, context: Context) -> pd.Series:
 
 
 def _region_beside(frame: pd.DataFrame, context: Context) -> pd.Series:
-    """Return a cloud region in the run's state or, where states have no rows, its country, that has a figure."""
+    """Return a cloud region with a figure, in the run's state or, if states lack rows, country."""
     place = _state(frame, context).fillna(frame["country_iso3"])
     return place.map(_regions_with_figures(context.reference)).astype("str")
 
@@ -200,7 +206,7 @@ def _match(found: pd.DataFrame) -> pd.Series:
 
 @dataclass(frozen=True)
 class Intensity:
-    """Grid intensities as their rows have them, aligned to the runs: the figure, its basis and its spread."""
+    """Grid intensities as their rows have them, aligned to the runs: figure, basis and spread."""
 
     grams: pd.Series
     basis: pd.Series
@@ -252,9 +258,10 @@ def _first(*sources: Source) -> Source:
 
 
 def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """Return what a direct intensity of the run's country lacks, the world's where it has no row."""
+    """Return what a direct intensity of the run's country lacks; without a row, the world's."""
     columns = (
-        "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05", "stackless_p95",
+        "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
+        "stackless_p95",
     )  # fmt: skip
     country = frame["country_iso3"].astype("str")
     found = pd.DataFrame()
@@ -283,7 +290,7 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 def _on_basis(
     wanted: str, of: Intensity, frame: pd.DataFrame, context: Context, *, narrow: bool
 ) -> Intensity:
-    """Return intensities as `lifecycle` or `direct`; `narrow` says that the zone is less than a country.
+    """Return intensities as `lifecycle` or `direct`; a `narrow` zone is less than a country.
 
     The parts err for themselves: their spreads, weighed by their share of the whole, are added as
     variances.
@@ -316,7 +323,10 @@ def _on_basis(
 
 
 LEAST_DIRECT_SHARE = 0.01
-"""Of a life-cycle intensity, the least that is taken for direct where the plants without a stack explain all."""
+"""Of a life-cycle intensity, the least that is taken for direct.
+
+It serves where the plants without a stack explain all.
+"""
 
 WIDEST = float(np.log(3))
 """Log standard deviation beyond which a difference of two like figures says no more."""
@@ -324,7 +334,7 @@ WIDEST = float(np.log(3))
 
 @dataclass(frozen=True)
 class GridRule:
-    """One way to a grid intensity; `others` have equal standing, and their distance counts as spread."""
+    """One way to a grid intensity; `others` stand equal, and their distance counts as spread."""
 
     name: str
     basis: Basis
@@ -381,7 +391,7 @@ def _no_text(frame: pd.DataFrame, *columns: str) -> dict[str, pd.Series]:
 
 
 def _own_hours(frame: pd.DataFrame, context: Context) -> Intensity:
-    """Average your hourly factors over the hours of the run, or over its day where they are a guess."""
+    """Average your hourly factors over the run's hours, or over its day where they are a guess."""
     columns = ["gco2e_per_kwh", "covered"]
     found = pd.DataFrame(np.nan, index=frame.index, columns=columns)
     found = found.assign(**_no_text(frame, "factor_id", "basis"))
@@ -430,7 +440,8 @@ def _own(accounting: str) -> Source:
                     {"accounting": accounting, "zone_type": zone_type, "zone": zones}
                 )
                 here = take(
-                    context.reference, "own_grid", wanted, columns[:2], on=frame["date"], only_in_force=True
+                    context.reference, "own_grid", wanted, columns[:2], on=frame["date"],
+                    only_in_force=True
                 )  # fmt: skip
                 found = found.where(here["factor_id"].isna(), here)
         spread = np.broadcast_to(context.log_gsd("gsd_disclosed", frame["date"]), len(frame))
@@ -497,12 +508,16 @@ def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 LOCATION = (
-    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region", _of_region("provider")),
-    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region", _of_region("country_iso3")),
-    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names", _country_of("country")),
-    Rule("country_iso3", "country_of_state", Basis.DISCLOSED, "the country of the state or province that the location names",
-         _country_of("state")),
-    Rule("country_iso3", "country_of_city", Basis.DISCLOSED, "the country of the city that the location names, of those with a cloud region",
+    Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region",
+         _of_region("provider")),
+    Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region",
+         _of_region("country_iso3")),
+    Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names",
+         _country_of("country")),
+    Rule("country_iso3", "country_of_state", Basis.DISCLOSED,
+         "the country of the state or province that the location names", _country_of("state")),
+    Rule("country_iso3", "country_of_city", Basis.DISCLOSED,
+         "the country of the city that the location names, of those with a cloud region",
          _country_of("city")),
     Rule("country_iso3", "country_default", Basis.DEFAULT,
          "the US, as a relatively high-carbon country (fine-tuning page)", _default_country),
@@ -522,8 +537,8 @@ _COUNTRY = _of_zone("country", _country, "gsd_grid_country_for_region")
 
 GRID = (
     GridRule("grid_of_own_hours", Basis.DISCLOSED,
-             "your own hourly factors, averaged over the run's hours; the year's mean stands in for hours without one",
-             _own_hours, narrow=True),
+             "your own hourly factors, averaged over the run's hours; the year's mean stands in "
+             "for hours without one", _own_hours, narrow=True),
     GridRule("grid_of_own_table", Basis.DISCLOSED,
              "your own factor for the narrowest of region, subregion, state, country and world",
              _own("location-based"), narrow=True),
@@ -534,9 +549,11 @@ GRID = (
              _SUBREGION, others=(_US_STATE, _PROVIDER_BESIDE), narrow=True),
     GridRule("grid_of_us_state", Basis.REFERENCE, "the state of the cloud region or location",
              _US_STATE, others=(_PROVIDER_BESIDE,), narrow=True),
-    GridRule("grid_of_subdivision", Basis.REFERENCE, "the state or province of the cloud region or location, outside the USA",
+    GridRule("grid_of_subdivision", Basis.REFERENCE,
+             "the state or province of the cloud region or location, outside the USA",
              _SUBDIVISION, others=(_PROVIDER_BESIDE,), narrow=True),
-    GridRule("grid_of_country", Basis.REFERENCE, "the country's production mix", _COUNTRY, others=(_PROVIDER_BESIDE,)),
+    GridRule("grid_of_country", Basis.REFERENCE, "the country's production mix", _COUNTRY,
+             others=(_PROVIDER_BESIDE,)),
     GridRule("grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
              _of_zone("world", _world, "gsd_grid_world")),
 )  # fmt: skip
@@ -546,22 +563,25 @@ FACTORS = (
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {words}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"))
-        for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
+        for field, metric, name in (("pue", "pue", "pue"),
+                                    ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, words, keys, spread in (
             ("region", "cloud region", region_id, "region"),
             ("provider", "cloud provider", _provider, "provider"),
         )
     ),
-    Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT, "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024",
-         _usual_wue),
+    Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT,
+         "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024", _usual_wue),
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {scope}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{scope}"))
-        for field, metric, name in (("pue", "pue", "pue"), ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
+        for field, metric, name in (("pue", "pue", "pue"),
+                                    ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
         for scope, keys in (("country", _country), ("world", _world))
     ),
     *(
-        Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle", rule.life_cycle)
+        Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle",
+             rule.life_cycle)
         for rule in GRID
     ),
     *(
@@ -577,12 +597,13 @@ FACTORS = (
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", Basis.REFERENCE,
          "the eGRID subregion of the cloud region",
          _electricity_water("egrid_subregion", _subregion, "gsd_electricity_water")),
-    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.REFERENCE, "the country",
-         _electricity_water("country", _country, "gsd_electricity_water")),
+    Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.REFERENCE,
+         "the country", _electricity_water("country", _country, "gsd_electricity_water")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,
          "the world's mean, where the country has no figure",
          _electricity_water("world", _world, "gsd_electricity_water_world")),
-    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs", Basis.REFERENCE,
+    Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs",
+         Basis.REFERENCE,
          "the country's mix without reservoirs, beside the figure with them", _without_reservoirs),
 )  # fmt: skip
 """Factors of the place."""

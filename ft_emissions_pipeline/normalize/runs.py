@@ -76,7 +76,7 @@ def normalize(
 
 
 def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd.DataFrame:
-    """Return the runs that teach how long tokens take: those that tell tokens, time, model and hardware.
+    """Return runs that teach how long tokens take: they tell tokens, time, model and hardware.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd
     Returns
     -------
     DataFrame
-        date, run_id, model_name, family, tokens, active_s, and the columns of `token_time.workload`. Of a
-        run that logs its reservation alone, the usual start-up is taken off; where that would leave less
-        than half of it, the run teaches nothing.
+        date, run_id, model_name, family, tokens, active_s, and the columns of
+        `token_time.workload`. Of a run that logs its reservation alone, the usual start-up is
+        taken off; where that would leave less than half of it, the run teaches nothing.
     """
     context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
     frame, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)

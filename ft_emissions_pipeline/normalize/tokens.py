@@ -1,10 +1,12 @@
 """Rules for the tokens that a run has seen, padding included.
 
 Put here: the routes to a number of tokens, best first. Keep out: their arithmetic
-(`ft_emissions_pipeline/token_time/padding.py`), and what tokens mean in operations and time (`duration.py`).
+(`ft_emissions_pipeline/token_time/padding.py`), and what tokens mean in operations and time
+(`duration.py`).
 
-A tracked count needs no rule: it was logged. Then comes what counts padding itself (given batches, the
-lengths of shuffled examples, the trainer's operations), then what bounds it (steps or samples at the length limit).
+A tracked count needs no rule: it was logged. Then comes what counts padding itself (given batches,
+the lengths of shuffled examples, the trainer's operations), then what bounds it (steps or samples
+at the length limit).
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def _from_batches(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _from_lengths(frame: pd.DataFrame, context: Context) -> Offer:
-    """Expect the tokens of shuffled batches; their scatter evens out over epochs, each shuffled anew."""
+    """Expect the tokens of shuffled batches; their scatter evens out over reshuffled epochs."""
     sized = frame["token_lengths"].notna() & (frame["micro_batch_size"] >= 1)
     return _of_epochs(frame, context, sized & ~_is_batches(frame), _shuffled)
 
@@ -111,7 +113,10 @@ def _given(shapes: dict[str, int], _: float, **padding: Any) -> _Epoch:
 def _shuffled(counts: dict[str, int], batch_size: float, **padding: Any) -> _Epoch:
     lengths = {int(length): count for length, count in counts.items()}
     examples = sum(lengths.values())
-    words = f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled batches of {batch_size:g}"
+    words = (
+        f"{examples} examples of {sum(n * c for n, c in lengths.items())} tokens in shuffled "
+        f"batches of {batch_size:g}"
+    )
     return _Epoch(
         expected_padded_tokens(lengths, int(batch_size), **padding),
         shuffling_deviation(lengths, int(batch_size), **padding),
@@ -182,17 +187,23 @@ def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
 
 TOKENS = (
     Rule("tokens_padded", "padded_from_batches", Basis.DISCLOSED,
-         "token_lengths: given batches, each padded to its longest example, x epochs", _from_batches),
+         "token_lengths: given batches, each padded to its longest example, x epochs",
+         _from_batches),
     Rule("tokens_padded", "padded_from_lengths", Basis.PREDICTED,
-         "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x epochs", _from_lengths),
+         "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x "
+         "epochs", _from_lengths),
     Rule("tokens_padded", "padded_from_flop", Basis.PREDICTED,
-         "the trainer's operations / (6 x parameters without embeddings), with LoRA over all parameters too", _from_flop),
+         "the trainer's operations / (6 x parameters without embeddings), with LoRA over all "
+         "parameters too", _from_flop),
     Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
     Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
          "packed sequences hold hardly any padding: unpadded tokens", _from_packed),
-    Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED, "unpadded tokens x the usual padding", _from_unpadded),
-    Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED, "samples x epochs x sequence length", _from_samples),
-    Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length", _from_usual_length),
+    Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED,
+         "unpadded tokens x the usual padding", _from_unpadded),
+    Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED,
+         "samples x epochs x sequence length", _from_samples),
+    Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length",
+         _from_usual_length),
 )  # fmt: skip
 """How many tokens were computed, padding included."""

@@ -1,7 +1,8 @@
 """Names in logs that no reference table knows: a word beside each, wherever its figure goes.
 
-Put here: which names are unknown, and the word in the provenance of the logged name. Keep out: what
-a run gets in their place, which the rules decide (`hardware.py`, `machine.py`, `place.py`, `duration.py`).
+Put here: which names are unknown, and the word in the provenance of the logged name. Keep out:
+what a run gets in their place, which the rules decide (`hardware.py`, `machine.py`, `place.py`,
+`duration.py`).
 """
 
 from __future__ import annotations

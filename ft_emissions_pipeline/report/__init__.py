@@ -2,8 +2,8 @@
 
 Put here: writing the page beside the tables. Keep out: reading the tables (`data.py`), sums over
 them (`figures.py`), charts (`charts.py`), how numbers look (`formatting.py`) and the page itself
-(`page.py`, `template.html`). Nothing of the report computes a footprint; what to disclose next, `analysis/advice.py` finds
-from the stored runs.
+(`page.py`, `template.html`). Nothing of the report computes a footprint; what to disclose next,
+`analysis/advice.py` finds from the stored runs.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
-    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS, INFERENCE_IMPACTS,
-    ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
+    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
+    INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -52,8 +52,8 @@ RUNS_ADVISED, MODELS_ADVISED = 200, 100
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
 LANDED = (
-    "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format", "content", "records",
-    "merged", "quarantined",
+    "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
+    "content", "records", "merged", "quarantined",
 )  # fmt: skip
 BASIS_COUNTS = ("field", "basis", "rule", "runs")
 
@@ -69,15 +69,17 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine, restatements, \
-    pipeline_footprint
+    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine : DataFrame
+        Tables of the same name.
+    restatements, pipeline_footprint : DataFrame
         Tables of the same name.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
         Columns `RUN_NOTES` of table `normalized_runs`.
     disclosed : DataFrame
-        Columns `disclosed.COMPARED` of table `normalized_runs`, of runs whose source disclosed a total.
+        Columns `disclosed.COMPARED` of table `normalized_runs`, of runs whose source disclosed a
+        total.
     usage_notes : DataFrame
         Column repairs of table `usage`.
     landed : DataFrame
@@ -200,15 +202,16 @@ def _advice(
         advice.best(
             advice.ranked(
                 advice.of_footprints(
-                    runs, normalized, provenance, rows,
-                    stages.Choices(
-                        factors, methodology.profile(str(profile)), models, calibration
-                    ),
+                    runs,
+                    normalized,
+                    provenance,
+                    rows,
+                    stages.Choices(factors, methodology.profile(str(profile)), models, calibration),
                 )
             )
         )
         for profile, rows in chosen.groupby("methodology")
-    ]  # fmt: skip
+    ]
     return pd.concat(found, ignore_index=True)[list(ADVICE)]
 
 

@@ -177,7 +177,7 @@ def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
 
 
 def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[str, Any]]:
-    """Return the fleet's latest months, its latest quarter and year, and that year's teams and tags.
+    """Return the fleet's latest months, quarter and year, and that year's teams and tags.
 
     Parameters
     ----------

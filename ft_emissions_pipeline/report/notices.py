@@ -103,7 +103,7 @@ def remedies(fields: pd.DataFrame) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def reasons() -> dict[str, str]:
-    """Return every reason code of table `quarantine` with its meaning, as page and documentation say it.
+    """Return every reason code of table `quarantine` with its meaning, for page and documentation.
 
     Each stage declares the codes that it gives: reading (with the row rules), computing, sharing.
     """
@@ -168,8 +168,8 @@ def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        run_id, source_uri, source_record, word (of `REPAIRS`), meaning, candidates (run ids), more (how
-        many are not named).
+        run_id, source_uri, source_record, word (of `REPAIRS`), meaning, candidates (run ids), more
+        (how many are not named).
     """
     noted = landed[landed["join_note"].notna()].sort_values(["source_uri", "source_record"])
     return [

@@ -1,6 +1,7 @@
 """Frames held to their declarations: types, order, required cells; Arrow and pandas both ways.
 
-Put here: conversion by declaration. Keep out: declarations, and the storage of tables (`warehouse/`).
+Put here: conversion by declaration. Keep out: declarations, and the storage of tables
+(`warehouse/`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a table: types, nullability and, as metadata, unit and description."""
+    """Return a table's Arrow schema: types, nullability and, as metadata, unit and description."""
     return pa.schema(
         [
             pa.field(
@@ -115,7 +116,7 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
 def from_arrow(
     arrow: pa.Table, table: Table, columns: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Return an Arrow table, or some of its columns, as a DataFrame in the declared pandas types."""
+    """Return an Arrow table, or some columns of it, as a DataFrame in the declared types."""
     return conform(arrow.to_pandas(date_as_object=False), table, columns)
 
 

@@ -28,31 +28,43 @@ RUN_IMPACTS = Table(
         text("team", "Team, product or cost centre to which the run is counted."),
         text("parent_version", "Version that was fine-tuned further."),
         text("base_model", "Pre-trained model, as logged."),
-        number("pretraining_kgco2e", "kgCO2e", "Carbon of that model's pre-training, as published; in no total."),
+        number("pretraining_kgco2e", "kgCO2e",
+               "Carbon of that model's pre-training, as published; in no total."),
         instant("ended_at", "When the run ended.", required=True),
         Column("expected_use_life_days", "float", "Expected use life.", unit="day", required=True),
         text("expected_use_life_basis", "Kind of evidence for it.", required=True, allowed=BASES),
-        number("expected_inferences_per_day", "inference/day", "Inferences expected per day: as disclosed; of an open version else the mean so far."),
+        number("expected_inferences_per_day", "inference/day",
+               "Inferences expected per day: as disclosed; of an open version else the mean so "
+               "far."),
         number("it_energy_kwh", "kWh", "Energy of the computing hardware.", required=True),
-        number("facility_energy_kwh", "kWh", "That energy with cooling and losses of the data centre.", required=True),
-        number("operational_kgco2e", "kgCO2e", "Carbon of the electricity over its life cycle, location-based.", required=True),
+        number("facility_energy_kwh", "kWh",
+               "That energy with cooling and losses of the data centre.", required=True),
+        number("operational_kgco2e", "kgCO2e",
+               "Carbon of the electricity over its life cycle, location-based.", required=True),
         number("operational_direct_kgco2e", "kgCO2e",
-                "What of it leaves the power stations' stacks: the location-based figure of a Scope 2 account. Part of operational_kgco2e.",
-                required=True),
+                "What of it leaves the power stations' stacks: the location-based figure of a "
+                "Scope 2 account. Part of operational_kgco2e.", required=True),
         number("operational_market_kgco2e", "kgCO2e",
-                "The same electricity at your contracts' factor; empty where you gave none. No part of the total."),
+                "The same electricity at your contracts' factor; empty where you gave none. No "
+                "part of the total."),
         number("embodied_kgco2e", "kgCO2e", "Share of the making of the hardware.", required=True),
         *total("total_kgco2e", "kgCO2e", "Operational and embodied carbon."),
-        number("onsite_water_l", "L", "Water evaporated in cooling the data centre.", required=True),
-        number("electricity_water_l", "L", "Water consumed in generating the electricity.", required=True),
+        number("onsite_water_l", "L", "Water evaporated in cooling the data centre.",
+               required=True),
+        number("electricity_water_l", "L", "Water consumed in generating the electricity.",
+               required=True),
         number("electricity_water_without_reservoirs_l", "L",
-                "The same without what evaporates from reservoirs. Part of electricity_water_l.", required=True),
-        number("embodied_water_l", "L", "Share of the water used in making the hardware.", required=True),
+                "The same without what evaporates from reservoirs. Part of electricity_water_l.",
+                required=True),
+        number("embodied_water_l", "L", "Share of the water used in making the hardware.",
+               required=True),
         *total("total_water_l", "L", "On-site, electricity and embodied water."),
-        text("quality_tier", "A: energy metered; B: energy logged or hardware, time and place known; C: one of these imputed; D: more.",
-              required=True, allowed=("A", "B", "C", "D")),
-        number("share_imputed", "fraction", "Share of the carbon's uncertainty that rests on imputed fields.",
-                required=True, maximum=1.0),
+        text("quality_tier",
+             "A: energy metered; B: energy logged or hardware, time and place known; C: one of "
+             "these imputed; D: more.", required=True, allowed=("A", "B", "C", "D")),
+        number("share_imputed", "fraction",
+               "Share of the carbon's uncertainty that rests on imputed fields.",
+               required=True, maximum=1.0),
         text("methodology", "Profile of the methodology.", required=True),
         text("reference_version", "Hash over the reference tables.", required=True),
     ),
@@ -73,11 +85,15 @@ RUN_SPREADS = Table(
     (
         day("Day to which the run belongs."),
         text("run_id", "Identity of the run.", required=True),
-        text("input", "Input; `pace` is what active and reserved time have in common, `shift` and `bend` say where "
-              "the middle of the total lies (docs/uncertainty.md).", required=True),
-        text("factor_id", "Row behind the input's spread: runs that share it err together; empty where the run errs alone."),
+        text("input",
+             "Input; `pace` is what active and reserved time have in common, `shift` and `bend` "
+             "say where the middle of the total lies (docs/uncertainty.md).", required=True),
+        text("factor_id",
+             "Row behind the input's spread: runs that share it err together; empty where the run "
+             "errs alone."),
         *(
-            Column(f"{total}_log_sd", "float", f"Standard deviation of the logarithm of {total} that comes from the input; "
+            Column(f"{total}_log_sd", "float",
+                   f"Standard deviation of the logarithm of {total} that comes from the input; "
                    "negative where a larger input makes less.", required=True)
             for total in ("total_kgco2e", "total_water_l")
         ),

@@ -49,42 +49,59 @@ MODEL_VERSIONS = Table(
         text("model_version", "Version: the id of the run that made it.", required=True),
         text("parent_version", "Version that was fine-tuned further."),
         instant("use_life_start", "When the version was ready to serve.", required=True),
-        instant("use_life_end", "When its use life ends: the next fine-tuning, or its expectation.", required=True),
+        instant("use_life_end", "When its use life ends: the next fine-tuning, or its expectation.",
+                required=True),
         text("use_life_rule", "What the end rests on.", required=True,
               allowed=values(UseLifeRule)),
-        text("pauses", "Stretches of the use life without service, as ISO 8601 intervals separated by spaces."),
-        text("status", "open while the end is an expectation.", required=True, allowed=values(Life)),
-        number("inferences", "inference", "Inferences over the use life; empty where none are known."),
-        text("inferences_basis", "What they rest on; none: the days share the total by time.", required=True,
-              allowed=COUNTED_LIVES),
+        text("pauses",
+             "Stretches of the use life without service, as ISO 8601 intervals separated by "
+             "spaces."),
+        text("status", "open while the end is an expectation.", required=True,
+             allowed=values(Life)),
+        number("inferences", "inference",
+               "Inferences over the use life; empty where none are known."),
+        text("inferences_basis", "What they rest on; none: the days share the total by time.",
+             required=True, allowed=COUNTED_LIVES),
         *(
             column for column in RUN_IMPACTS.columns
-            if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l", "electricity_water_l",
-                               "embodied_water_l", "methodology", "reference_version", "expected_inferences_per_day"}
+            if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l",
+                               "electricity_water_l", "embodied_water_l", "methodology",
+                               "reference_version", "expected_inferences_per_day"}
             or column.name.startswith("total_")
         ),
         number("expected_use_life_days", "day", "Expected use life, as disclosed or by default."),
-        number("projected_inferences", "inference", "Inferences expected over the expected use life, where disclosed."),
-        Column("generation", "integer", "Fine-tunings from the base model to this version, its own included.", minimum=1),
+        number("projected_inferences", "inference",
+               "Inferences expected over the expected use life, where disclosed."),
+        Column("generation", "integer",
+               "Fine-tunings from the base model to this version, its own included.", minimum=1),
         text("present_name", "Name of the model after all renamings."),
         text("team", "Team that answers for the model."),
-        text("tag", "Word by which models are grouped; a model has one, so that sums by tag add up."),
+        text("tag",
+             "Word by which models are grouped; a model has one, so that sums by tag add up."),
         text("method", "How the footprint is shared over inferences.", allowed=METHODS_OF_SHARING),
-        text("hand_on", "What a version hands on to the one that takes its place, or to those tuned from it.", allowed=HAND_ON),
+        text("hand_on",
+             "What a version hands on to the one that takes its place, or to those tuned from it.",
+             allowed=HAND_ON),
         share("handed_on_share", "Share of own and inherited footprint that heirs carry instead."),
         *(
-            number(f"inherited_{total}{suffix}", unit, f"{words} that predecessors handed on{more}.")
+            number(f"inherited_{total}{suffix}", unit,
+                   f"{words} that predecessors handed on{more}.")
             for total, unit, words in (("kgco2e", "kgCO2e", "Carbon"), ("water_l", "L", "Water"))
-            for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+            for suffix, more in (("", ""), ("_p05", ", 5th percentile"),
+                                 ("_p95", ", 95th percentile"))
         ),
         *(
-            number(f"base_{metric}_per_inference", unit, f"{words} of the base model's pre-training per inference, where published and models.yaml tells over how many.")
-            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+            number(f"base_{metric}_per_inference", unit,
+                   f"{words} of the base model's pre-training per inference, where published and "
+                   "models.yaml tells over how many.")
+            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
+                                        ("water_ml", "mL/inference", "Water"))
         ),
     ),
     key=("model_name", "model_version"),
     row_rules=(
-        RowRule("life_without_length", "use_life_end lies before use_life_start", ordered("use_life_start", "use_life_end")),
+        RowRule("life_without_length", "use_life_end lies before use_life_start",
+                ordered("use_life_start", "use_life_end")),
     ),
 )  # fmt: skip
 
@@ -98,10 +115,14 @@ AMORTISATION_SCHEDULE = Table(
         Column("month", "integer", "Month of the version's life.", required=True, minimum=1),
         Column("month_start", "date", "First day of the month.", unit="UTC day", required=True),
         Column("month_end", "date", "Last day of the month.", unit="UTC day", required=True),
-        number("projected_inferences", "inference", "Inferences projected from the month's start to the end of the use life.", required=True),
+        number("projected_inferences", "inference",
+               "Inferences projected from the month's start to the end of the use life.",
+               required=True),
         number("inferences", "inference", "Inferences of the month.", required=True),
-        number("remaining_kgco2e", "kgCO2e", "Carbon not yet borne at the month's start.", required=True),
-        number("remaining_water_l", "L", "Water not yet borne at the month's start.", required=True),
+        number("remaining_kgco2e", "kgCO2e", "Carbon not yet borne at the month's start.",
+               required=True),
+        number("remaining_water_l", "L", "Water not yet borne at the month's start.",
+               required=True),
         share("billed_share", "Share of the whole that the month bears."),
         number("billed_kgco2e", "kgCO2e", "Carbon that the month bears.", required=True),
         number("billed_water_l", "L", "Water that the month bears.", required=True),
@@ -120,7 +141,8 @@ INFERENCE_IMPACTS = Table(
         day("Day of the inferences."),
         text("model_name", "Name of the registered model.", required=True),
         text("model_version", "Version of the model.", required=True),
-        number("inferences", "inference", "Inferences of the version on the day; empty where none are known."),
+        number("inferences", "inference",
+               "Inferences of the version on the day; empty where none are known."),
         text("inferences_basis", "What they rest on.", required=True,
               allowed=COUNTED_DAYS),
         *(
@@ -138,28 +160,37 @@ INFERENCE_IMPACTS = Table(
                 if metric in {"gco2e", "water_ml"} else (("", ""),)
             )
         ),
-        number("allocated_kgco2e", "kgCO2e", "Carbon that lands on this day, what was inherited included.", required=True),
-        number("allocated_water_l", "L", "Water that lands on this day, what was inherited included.", required=True),
+        number("allocated_kgco2e", "kgCO2e",
+               "Carbon that lands on this day, what was inherited included.", required=True),
+        number("allocated_water_l", "L",
+               "Water that lands on this day, what was inherited included.", required=True),
         text("status", "final once the use life is closed.", required=True, allowed=values(Status)),
         text("methodology", "Profile of the methodology.", required=True),
         text("reference_version", "Hash over the reference tables.", required=True),
-        number("inherited_kgco2e", "kgCO2e", "Of the allocated carbon, what predecessors handed on."),
+        number("inherited_kgco2e", "kgCO2e",
+               "Of the allocated carbon, what predecessors handed on."),
         number("inherited_water_l", "L", "Of the allocated water, what predecessors handed on."),
         *(
             number(f"{part}_{metric}_per_inference", unit, f"{words} {more}.")
             for part, more in (
-                ("inherited", "per inference from predecessors' unamortised remainder, part of the whole"),
-                ("base", "of the base model's pre-training per inference, where published and models.yaml tells over how many; beside the whole, not in it"),
+                ("inherited",
+                 "per inference from predecessors' unamortised remainder, part of the whole"),
+                ("base",
+                 "of the base model's pre-training per inference, where published and models.yaml "
+                 "tells over how many; beside the whole, not in it"),
             )
-            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
+            for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
+                                        ("water_ml", "mL/inference", "Water"))
         ),
     ),
     key=("date", "model_name", "model_version"),
     partition="date",
     row_rules=(
-        RowRule("interval_misses_gco2e_per_inference", "gco2e_per_inference lies outside its interval",
+        RowRule("interval_misses_gco2e_per_inference",
+                "gco2e_per_inference lies outside its interval",
                 within_interval("gco2e_per_inference")),
-        RowRule("interval_misses_water_ml_per_inference", "water_ml_per_inference lies outside its interval",
+        RowRule("interval_misses_water_ml_per_inference",
+                "water_ml_per_inference lies outside its interval",
                 within_interval("water_ml_per_inference")),
     ),
 )  # fmt: skip
@@ -167,31 +198,43 @@ INFERENCE_IMPACTS = Table(
 
 ROLLUPS = Table(
     "rollups",
-    "what the days of a period carry, of one model, of the models of one team or one tag, or of all",
+    "what the days of a period carry, of one model, of the models of one team or one tag, or of "
+    "all",
     (
         Column("date", "date", "First day of the period.", unit="UTC day", required=True),
         text("period", "Length of the period.", required=True, allowed=PERIODS),
         text("grouped_by", "What is summed up.", required=True, allowed=GROUPS),
-        text("name", "Model, team or tag; empty for the fleet, and for what names no team or no tag."),
-        Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.", required=True, minimum=1),
-        number("inferences", "inference", "Inferences of the period, as far as they are known.", required=True),
+        text("name",
+             "Model, team or tag; empty for the fleet, and for what names no team or no tag."),
+        Column("ledger_rows", "integer", "Rows of inference_impacts that are summed up.",
+               required=True, minimum=1),
+        number("inferences", "inference", "Inferences of the period, as far as they are known.",
+               required=True),
         number("expected_inferences", "inference", "Of these, expected ones.", required=True),
         *total("allocated_kgco2e", "kgCO2e", "Carbon that lands on the period's days."),
-        number("provisional_kgco2e", "kgCO2e", "Of this, carbon on provisional rows.", required=True),
-        number("uncounted_kgco2e", "kgCO2e", "Of this, carbon on days whose inferences nobody knows.", required=True),
+        number("provisional_kgco2e", "kgCO2e", "Of this, carbon on provisional rows.",
+               required=True),
+        number("uncounted_kgco2e", "kgCO2e",
+               "Of this, carbon on days whose inferences nobody knows.", required=True),
         *total("allocated_water_l", "L", "Water that lands on the period's days."),
         number("provisional_water_l", "L", "Of this, water on provisional rows.", required=True),
-        number("uncounted_water_l", "L", "Of this, water on days whose inferences nobody knows.", required=True),
+        number("uncounted_water_l", "L", "Of this, water on days whose inferences nobody knows.",
+               required=True),
         *(
-            number(f"{ratio}_per_inference{suffix}", unit, f"{words} less what is uncounted, over inferences{more}.")
-            for ratio, unit, words in (("gco2e", "gCO2e/inference", "Carbon"), ("water_ml", "mL/inference", "Water"))
-            for suffix, more in (("", ""), ("_p05", ", 5th percentile"), ("_p95", ", 95th percentile"))
+            number(f"{ratio}_per_inference{suffix}", unit,
+                   f"{words} less what is uncounted, over inferences{more}.")
+            for ratio, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
+                                       ("water_ml", "mL/inference", "Water"))
+            for suffix, more in (("", ""), ("_p05", ", 5th percentile"),
+                                 ("_p95", ", 95th percentile"))
         ),
     ),
     key=("period", "date", "grouped_by", "name"),
     row_rules=(
-        RowRule("interval_misses_carbon", "allocated_kgco2e lies outside its interval", within_interval("allocated_kgco2e")),
-        RowRule("interval_misses_water", "allocated_water_l lies outside its interval", within_interval("allocated_water_l")),
+        RowRule("interval_misses_carbon", "allocated_kgco2e lies outside its interval",
+                within_interval("allocated_kgco2e")),
+        RowRule("interval_misses_water", "allocated_water_l lies outside its interval",
+                within_interval("allocated_water_l")),
     ),
 )  # fmt: skip
 
@@ -208,8 +251,10 @@ RESTATEMENTS = Table(
         Column("new", "float", "Value from now on; empty where the row was withdrawn."),
         text("cause", "Why it moved.", required=True, allowed=RESTATEMENT_CAUSES),
         text("cause_detail", "What changed, from and to."),
-        Column("old_table_version", "integer", "Delta version of inference_impacts with the old value.", required=True, minimum=0),
-        Column("new_table_version", "integer", "Delta version of inference_impacts with the new value.", required=True, minimum=0),
+        Column("old_table_version", "integer",
+               "Delta version of inference_impacts with the old value.", required=True, minimum=0),
+        Column("new_table_version", "integer",
+               "Delta version of inference_impacts with the new value.", required=True, minimum=0),
     ),
     key=("date", "model_name", "model_version", "column", "old_table_version"),
     partition="date",

@@ -1,4 +1,4 @@
-"""Tables of normalize: runs with every field filled, where each value comes from, which factors serve.
+"""Tables of normalize: runs with every field filled, the values' sources, the factors used.
 
 Put here: their columns. Keep out: the rules that fill them (`normalize/` of the library).
 """
@@ -14,27 +14,34 @@ _FACTORS = (
     text("host_class", "Kind of machine, as in hardware_classes.csv."),
     text("server_id", "Server or platform in the reference table."),
     text("model_id", "Base model in the reference table."),
-    number("pretraining_kgco2e", "kgCO2e", "Carbon of the base model's pre-training, as published; in no total."),
+    number("pretraining_kgco2e", "kgCO2e",
+           "Carbon of the base model's pre-training, as published; in no total."),
     number("gpu_max_w", "W", "Power of one accelerator at full load.", required=True),
     number("gpu_idle_w", "W", "Power of one accelerator at rest.", required=True),
     number("cpu_count", "", "CPUs in all servers of the run.", required=True),
     number("cpu_max_w", "W", "Power of one CPU at full load.", required=True),
     number("cpu_idle_w", "W", "Power of one CPU at rest.", required=True),
-    number("host_idle_w", "W", "Power at rest of one server's boards, fans, network and disks.", required=True),
+    number("host_idle_w", "W", "Power at rest of one server's boards, fans, network and disks.",
+           required=True),
     number("memory_w", "W", "Power of one server's memory.", required=True),
     number("gpu_embodied_kgco2e", "kgCO2e", "Embodied carbon of one accelerator.", required=True),
     number("server_embodied_kgco2e", "kgCO2e", "Embodied carbon of one server.", required=True),
     number("gpu_embodied_water_l", "L", "Water used in making one accelerator.", required=True),
     number("server_embodied_water_l", "L", "Water used in making one server.", required=True),
     number("hardware_use_life_h", "h", "Use life of the hardware.", required=True, above_zero=True),
-    number("market_kgco2e_per_kwh", "kgCO2e/kWh", "Carbon of the electricity by your contracts, market-based; empty where you gave none.",
-            maximum=3.0),
-    number("grid_direct_kgco2e_per_kwh", "kgCO2e/kWh", "What of the grid carbon intensity leaves the power stations' stacks, for a Scope 2 account.",
-            required=True, maximum=3.0),
-    number("electricity_water_without_reservoirs_l_per_kwh", "L/kWh", "Electricity water without what evaporates from reservoirs.",
-            required=True),
-    number("counted_energy_kwh", "kWh", "Energy of accelerators, CPUs and memory that counters saw, unread parts modelled; empty where a meter or a model tells the whole."),
-    number("other_host_w", "W", "Power of one server's boards, fans, disks and network, added to counted energy."),
+    number("market_kgco2e_per_kwh", "kgCO2e/kWh",
+           "Carbon of the electricity by your contracts, market-based; empty where you gave none.",
+           maximum=3.0),
+    number("grid_direct_kgco2e_per_kwh", "kgCO2e/kWh",
+           "What of the grid carbon intensity leaves the power stations' stacks, for a Scope 2 "
+           "account.", required=True, maximum=3.0),
+    number("electricity_water_without_reservoirs_l_per_kwh", "L/kWh",
+           "Electricity water without what evaporates from reservoirs.", required=True),
+    number("counted_energy_kwh", "kWh",
+           "Energy of accelerators, CPUs and memory that counters saw, unread parts modelled; "
+           "empty where a meter or a model tells the whole."),
+    number("other_host_w", "W",
+           "Power of one server's boards, fans, disks and network, added to counted energy."),
     share("supply_efficiency", "Output over input of the power supplies, for counted energy."),
     share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
@@ -42,9 +49,9 @@ _FACTORS = (
 
 NEEDED = (
     "model_name", "started_at", "ended_at", "reserved_s", "active_s", "development_multiplier",
-    "gpu_model", "gpu_count", "server_model", "server_count", "country_iso3", "pue", "wue_l_per_kwh",
-    "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization", "cpu_utilization", "it_energy_kwh",
-    "expected_use_life_days",
+    "gpu_model", "gpu_count", "server_model", "server_count", "country_iso3", "pue",
+    "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization",
+    "cpu_utilization", "it_energy_kwh", "expected_use_life_days",
 )  # fmt: skip
 """Fields of a run that normalization fills where they are missing."""
 
@@ -59,8 +66,9 @@ NORMALIZED_RUNS = Table(
             for column in FIELDS_OF_RUNS
         ),
         *_FACTORS,
-        text("energy_route", "What the energy rests on.", required=True,
-              allowed=values(EnergyRoute)),
+        text(
+            "energy_route", "What the energy rests on.", required=True, allowed=values(EnergyRoute)
+        ),
         text("repairs", "Repairs made in reading, separated by spaces."),
         *SOURCE_OF_RUNS,
         text("methodology", "Profile of the methodology.", required=True),
@@ -68,7 +76,7 @@ NORMALIZED_RUNS = Table(
     ),
     key=("run_id",),
     partition="date",
-)  # fmt: skip
+)
 
 
 FIELD_PROVENANCE = Table(
@@ -83,7 +91,8 @@ FIELD_PROVENANCE = Table(
         Column("p95", "float", "95th percentile, for numbers."),
         text("basis", "Kind of evidence.", required=True, allowed=BASES),
         text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
-        text("factor_id", "Rows of the reference tables that the value rests on, separated by spaces."),
+        text("factor_id",
+             "Rows of the reference tables that the value rests on, separated by spaces."),
         text("source", "File and record, or the source of the factor."),
     ),
     key=("run_id", "field"),
@@ -102,8 +111,9 @@ RUN_FACTORS = Table(
         day("Day to which the run belongs."),
         text("run_id", "Identity of the run.", required=True),
         text("model_name", "Name of the registered model.", required=True),
-        text("factors_key", "Hash of all that the run's look-ups depend on: its names, its year, and which fields it has.",
-              required=True),
+        text("factors_key",
+             "Hash of all that the run's look-ups depend on: its names, its year, and which fields "
+             "it has.", required=True),
         text("methodology", "Profile of the methodology.", required=True),
         text("reference_version", "Hash over the reference tables.", required=True),
     ),

@@ -1,7 +1,8 @@
 """Check rows against their table's declaration and say what is wrong with those that break it.
 
-Put here: the vectorised check of bounds, allowed values, required cells and row rules, for any table.
-Keep out: the declarations themselves (`tables/`), and what happens to a refused row (quarantine).
+Put here: the vectorised check of bounds, allowed values, required cells and row rules, for any
+table. Keep out: the declarations themselves (`tables/`), and what happens to a refused row
+(quarantine).
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ _COLUMNS = ["source_record", "reason_code", "reason"]
 
 
 def first_refusals(rows: int, checks: Iterable[Check]) -> pd.DataFrame:
-    """Return reason_code and reason of each row that breaks a check, by position; the first one wins."""
+    """Return code and reason of each row that breaks a check, by position; the first one wins."""
     taken = np.zeros(rows, dtype=bool)
     positions: list[int] = []
     codes: list[str] = []
@@ -147,8 +148,9 @@ def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[st
 def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     """Return what no figure may be, in words and by row, for the rows of which that holds.
 
-    A number must be finite where it is needed or given, and lie within its interval. Whether it lies within the
-    bounds of its declaration is another question: a stage that computes otherwise is at fault itself.
+    A number must be finite where it is needed or given, and lie within its interval. Whether it
+    lies within the bounds of its declaration is another question: a stage that computes otherwise
+    is at fault itself.
 
     Parameters
     ----------

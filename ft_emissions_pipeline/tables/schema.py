@@ -20,9 +20,9 @@ Kind = Literal["string", "float", "integer", "boolean", "timestamp", "date"]
 class Column:
     """One column: its type, unit, bounds and meaning.
 
-    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the table
-    whose ids the column holds; `of_names` tells that it holds names as logs write them, of models, chips
-    and places.
+    `smallest` is the least value but 0, where a smaller one is no measurement; `refers` names the
+    table whose ids the column holds; `of_names` tells that it holds names as logs write them, of
+    models, chips and places.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Column:
 
 
 def limits(column: Column) -> list[str]:
-    """Return what a column's declaration allows, in words: the only place where limits are worded."""
+    """Return in words what a column's declaration allows: limits are worded here alone."""
     found = []
     if column.smallest is not None:
         found.append(f"{'' if column.above_zero else '0 or '}at least {column.smallest:g}")
@@ -64,7 +64,7 @@ def must_be(column: Column) -> str:
 
 @dataclass(frozen=True)
 class RowRule:
-    """A condition over several columns of a row; `holds` returns True for each row that keeps it."""
+    """A condition over several columns of a row; `holds` is True for each row that keeps it."""
 
     code: str
     description: str

@@ -1,4 +1,4 @@
-"""Tables in which the pipeline keeps its own state: its footprint, days and restatements that are due.
+"""Tables of the pipeline's own state: its footprint, the days and restatements that are due.
 
 Put here: their columns. Keep out: every figure of a user's run.
 """

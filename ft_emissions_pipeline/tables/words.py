@@ -180,8 +180,8 @@ Content = Literal[
     "other",
     "unreadable",
 ]
-"""What a landed file holds; each reader states its own. Other: by its kind, nothing of a run. The rows of a configuration are no runs: they
-complete the runs of a folder, which is their run_id."""
+"""What a landed file holds; each reader states its own. Other: by its kind, nothing of a run. The
+rows of a configuration are no runs: they complete the runs of a folder, which is their run_id."""
 
 
 BUILT_ON = {
@@ -190,7 +190,7 @@ BUILT_ON = {
     "unsloth": ("hf_trainer", "trl"),
     "llama_factory": ("hf_trainer", "trl"),
 }
-"""Software -> that on which it is built: a log of the latter does not contradict a name of the former."""
+"""Software -> what it is built on: a log of the latter does not contradict a name of the former."""
 
 
 KINDS_OF = {
