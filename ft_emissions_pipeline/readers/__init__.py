@@ -172,8 +172,9 @@ _BAD_CONTENT = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, MemoryError,
     OSError, csv.Error, re.error, yaml.YAMLError, pa.ArrowException,
 )  # fmt: skip
-"""What a reader may stumble with over content that nobody foresaw. A slip in our own code can look the
-same, so the reason carries the exception, and tests refuse `reader_failed` for every known fixture."""
+"""What a reader may stumble with over content that nobody foresaw. A slip in our own code can look
+the same, so the reason carries the exception, and tests refuse `reader_failed` for every known
+fixture."""
 
 
 def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, str | None]:

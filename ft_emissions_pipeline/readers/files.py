@@ -38,10 +38,10 @@ def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[File, str]]
 
     Hidden files, `__pycache__` and unfinished files (`.part`, `~`) are skipped, unless one is named
     itself. A uri is the path relative to the folder given, or to the fixed start of a glob; of a
-    single file it is the name. Files that would share a uri get as many parent folders as tell them apart.
-    Secrets in names (an email, a key) are replaced, for uris are stored and shown. A folder is a border: a
-    link in it that leads out of it is returned as such, and nothing behind it; one that is named itself is
-    followed.
+    single file it is the name. Files that would share a uri get as many parent folders as tell them
+    apart. Secrets in names (an email, a key) are replaced, for uris are stored and shown. A folder
+    is a border: a link in it that leads out of it is returned as such, and nothing behind it; one
+    that is named itself is followed.
 
     A text that starts like a URL (s3://, gs://, https://, ...) is read by way of fsspec.
 

@@ -11,8 +11,8 @@ import re
 _NO_ROOM = "\u00ad\u180e\u200b\u2060-\u206f\ufeff\U000e0000-\U000e007f"
 _LINE_ENDS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 HIDDEN = f"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\ufff9-\ufffb{_NO_ROOM}]"
-"""Control characters, changes of direction, whatever ends a line, and what takes no room; but not the joiners
-of Persian and Indian scripts."""
+"""Control characters, changes of direction, whatever ends a line, and what takes no room; but not
+the joiners of Persian and Indian scripts."""
 _SEQUENCE = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]{0,2000}(?:\x07|\x1b\\|\x9c)"
 )
@@ -23,8 +23,8 @@ _EACH = re.compile(f"({_SEQUENCE})|([{_LINE_ENDS}])|([{_NO_ROOM}])|{HIDDEN}")
 def visible(text: str) -> str:
     """Return text on one line, without escape sequences, control characters and changes of direction.
 
-    A blank stands for what ends a line or parts words, nothing for what takes no room, and U+FFFD for
-    anything else.
+    A blank stands for what ends a line or parts words, nothing for what takes no room, and U+FFFD
+    for anything else.
     """
     return _EACH.sub(lambda found: " " if found[2] else "" if found[3] else "\ufffd", text)
 

@@ -118,7 +118,8 @@ class NamedLengths:
     run_id: str
     uri: str
     batch_size: int | None
-    """Examples of a batch where they were taken in the file's order, None where they were shuffled."""
+    """Examples of a batch where they were taken in the file's order, None where they were
+    shuffled."""
 
 
 @dataclass(frozen=True)
@@ -490,7 +491,8 @@ def localized(naive: pd.Series, timezone: str) -> pd.Series:
 _ZONED = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII
 )
-"""The usual form of an instant, which the standard library reads a hundred times faster than pandas."""
+"""The usual form of an instant, which the standard library reads a hundred times faster than
+pandas."""
 
 
 def instant(value: object, timezone: str, name: str = "time") -> pd.Timestamp | None:

@@ -1,8 +1,8 @@
 """The words of the columns `repairs`: what they mean, and how a cell holds several.
 
-Put here: every word that a reader, the joining of logs or telemetry may note, once, and the only code
-that joins and parts them. Keep out: when a word is noted, which stands where it happens. Behind a
-colon stands what a word is about: `conflict:pue`, `telemetry_covers:93%`.
+Put here: every word that a reader, the joining of logs or telemetry may note, once, and the only
+code that joins and parts them. Keep out: when a word is noted, which stands where it happens.
+Behind a colon stands what a word is about: `conflict:pue`, `telemetry_covers:93%`.
 """
 
 from __future__ import annotations

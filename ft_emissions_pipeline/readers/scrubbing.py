@@ -29,7 +29,8 @@ _LOOKED_AT = 4000
 
 _MARK = re.compile(r"(\[removed [0-9a-f]{4}\])")
 _HINT = "|".join(dict.fromkeys([*(secret.hint for secret in SECRETS), HIDDEN]))
-"""Cheap enough to be looked for in a million cells; only cells that have it are searched for secrets."""
+"""Cheap enough to be looked for in a million cells; only cells that have it are searched for
+secrets."""
 _HINTED = re.compile(_HINT, re.ASCII)
 
 
@@ -42,7 +43,8 @@ def scrubbed(text: str) -> str:
     if _HINTED.search(text) is None:
         return text
     text, before = visible(text), ""
-    # What is taken out can join what stood apart; each round takes out more, so there is a last one.
+    # What is taken out can join what stood apart; each round takes out more, so there is a last
+    # one.
     while text != before:
         before, small = text, text.casefold()
         for secret in SECRETS:
@@ -71,8 +73,8 @@ def _mark(secret: str) -> str:
 def hashed_host(name: str) -> str:
     """Return what stands for a machine's name: the same for `Node1` and `node1.cluster.example`.
 
-    Eight hexadecimal digits tell the machines of a cluster apart; the domain does not count, because
-    schedulers leave it out and exporters do not.
+    Eight hexadecimal digits tell the machines of a cluster apart; the domain does not count,
+    because schedulers leave it out and exporters do not.
     """
     plain = name.strip().casefold()
     address = re.fullmatch(r"[0-9.]+|.*:.*", plain)

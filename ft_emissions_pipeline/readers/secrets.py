@@ -3,8 +3,8 @@
 Put here: one line for each kind. Keep out: what becomes of a secret (`scrubbing.py`).
 
 Prefixes of keys are those that gitleaks (github.com/gitleaks/gitleaks, MIT, config/gitleaks.toml of
-2026-07) lists. No detector is called: they look for files that hold a secret, so they neither tell where it
-ends nor know of people, and detect-secrets knows no key of Hugging Face, Groq or NVIDIA.
+2026-07) lists. No detector is called: they look for files that hold a secret, so they neither tell
+where it ends nor know of people, and detect-secrets knows no key of Hugging Face, Groq or NVIDIA.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from itertools import pairwise
 class Secret:
     """A kind of secret.
 
-    One of `signs`, in small letters, occurs in whatever holds one, or where no word tells it, the shape `hint`
-    does, which RE2 can read. `form` matches it, its first group being what stays; `holds` says of what
-    would be removed whether it is one.
+    One of `signs`, in small letters, occurs in whatever holds one, or where no word tells it, the
+    shape `hint` does, which RE2 can read. `form` matches it, its first group being what stays;
+    `holds` says of what would be removed whether it is one.
     """
 
     signs: tuple[str, ...]
@@ -93,8 +93,9 @@ _IDS = re.compile(
 def _is_random(text: str) -> bool:
     """Say whether a long token was drawn by chance: letters of both cases and digits change all the time.
 
-    Of 40 characters drawn from 64, two neighbours in three are of different classes (standard error 0.08), and
-    the entropy is 4.9 bits (0.1); names of models put words together, of three and more letters of one class.
+    Of 40 characters drawn from 64, two neighbours in three are of different classes (standard error
+    0.08), and the entropy is 4.9 bits (0.1); names of models put words together, of three and more
+    letters of one class.
     """
     plain = _IDS.sub("", text.rstrip("="))
     if len(plain) < 32:
@@ -195,7 +196,8 @@ _TOP = (
     r"|ca|au|jp|cn|kr|sg|br|in|ie|nz|za|ru)"
 )
 _INSIDE = r"(?:internal|local|lan|corp|intranet|home|cluster|localdomain)"
-"""Last part of a machine's name: below a name that someone registered, or in a network of one's own."""
+"""Last part of a machine's name: below a name that someone registered, or in a network of one's
+own."""
 _KEYS = (
     r"sk-[\w-]{16,}|(?:sk|rk|pk)_(?:live|test|prod)_\w{10,}|whsec_\w{16,}|(?:sk|pk)-lf-[\w-]{10,}"
     r"|(?:hf|api_org)_[A-Za-z0-9]{16,}|gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}"
@@ -304,4 +306,5 @@ SECRETS: tuple[Secret, ...] = (
     _shaped(r"[0-9a-fA-F]{40}", rf"()(?<!\w){_HASHED}[0-9a-fA-F]{{40,}}(?!\w)", _is_hash),
     _shaped(r"[\w+/=-]{32}", r"()(?<![\w+/-])[\w+/-]{32,}={0,2}(?![\w+/=-])", _is_random),
 )  # fmt: skip
-"""In the order in which they are sought. Repetitions are bounded, so that long junk stays linear."""
+"""In the order in which they are sought. Repetitions are bounded, so that long junk stays
+linear."""

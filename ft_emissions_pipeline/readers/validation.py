@@ -50,7 +50,8 @@ _CLEANED: dict[str, Callable[[pd.Series], pd.Series]] = {
 }
 """What becomes of a column of text, unless it is `scrubbed_cells`."""
 _FEW = 100
-"""Rows up to which copying their texts together costs less than searching them one column after the other."""
+"""Rows up to which copying their texts together costs less than searching them one column after the
+other."""
 
 
 def validated(reading: Reading, settings: Settings) -> Reading:
@@ -91,7 +92,8 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
     texts = {
         name: frame[name] for name, kind in frame.dtypes.items() if isinstance(kind, pd.StringDtype)
     }
-    # Most files are of one row with nothing to clean: seen at once, that costs one search and not one a column.
+    # Most files are of one row with nothing to clean: seen at once, that costs one search and not
+    # one a column.
     if len(frame) <= _FEW and not to_be_cleaned(texts.values()):
         return frame
     clean = {}

@@ -1,7 +1,7 @@
 """Read PEFT's `adapter_config.json`: base model, method and rank of an adapter.
 
-Names as in PEFT's `config.py` (`base_model_name_or_path`, `peft_type`) and `tuners/lora/config.py` (`r`).
-An adapter on a base of four bits (`…-bnb-4bit`, as Unsloth names them) is QLoRA.
+Names as in PEFT's `config.py` (`base_model_name_or_path`, `peft_type`) and `tuners/lora/config.py`
+(`r`). An adapter on a base of four bits (`…-bnb-4bit`, as Unsloth names them) is QLoRA.
 """
 
 from __future__ import annotations

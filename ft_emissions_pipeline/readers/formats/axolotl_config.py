@@ -1,7 +1,8 @@
 """Read axolotl's YAML: base model, adapter, batch, length, packing, precision of the runs of its folder.
 
-Names as in axolotl's `utils/schemas/` and its examples: `base_model`, `adapter`, `lora_r`, `micro_batch_size`,
-`sequence_len`, `sample_packing`, `rl`. `bf16: auto` leaves the choice to the machine, and says nothing here.
+Names as in axolotl's `utils/schemas/` and its examples: `base_model`, `adapter`, `lora_r`,
+`micro_batch_size`, `sequence_len`, `sample_packing`, `rl`. `bf16: auto` leaves the choice to the
+machine, and says nothing here.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Read the invocations of AWS Bedrock and of SageMaker's endpoints from CloudWatch: saved API answers, or a metric stream.
 
-- GetMetricData: `MetricDataResults` with Label, Timestamps, Values. The answer names no period; it is
-  the shortest step between the times.
+- GetMetricData: `MetricDataResults` with Label, Timestamps, Values. The answer names no period; it
+  is the shortest step between the times.
 - GetMetricStatistics: Label and `Datapoints`. The answer names neither model nor period: save the
   Dimensions and Period of the question beside them.
 - metric stream: one JSON object a line, a minute each. Lines of other metrics are no records.
 
 The metric counts successful requests. Of a model's ARN only the model stays. Counts with further
-dimensions besides ModelId repeat those without and are no records. An endpoint of SageMaker counts per variant
-(dimensions EndpointName, VariantName), which add up; the endpoint stands for its model.
+dimensions besides ModelId repeat those without and are no records. An endpoint of SageMaker counts
+per variant (dimensions EndpointName, VariantName), which add up; the endpoint stands for its model.
 """
 
 from __future__ import annotations

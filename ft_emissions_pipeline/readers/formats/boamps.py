@@ -1,8 +1,8 @@
 """Read a BoAmps report of a training: who measured what energy, on which hardware, for which task.
 
 The format is Boavizta's (model/report_schema.json); CodeCarbon writes it too, as
-`boamps_report_<run_id>.json`, with its energy multiplied by a PUE that the report does not name. The
-measures of a report are ways to see one task, not parts of it: they are never added up.
+`boamps_report_<run_id>.json`, with its energy multiplied by a PUE that the report does not name.
+The measures of a report are ways to see one task, not parts of it: they are never added up.
 """
 
 from __future__ import annotations

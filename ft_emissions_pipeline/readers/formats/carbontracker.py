@@ -1,10 +1,11 @@
 """Read carbontracker's logs: its output (`…_carbontracker_output.log`) and the log beside it (`…_carbontracker.log`).
 
-The output states time, energy and carbon of the epochs that were monitored, `Actual consumption for 1 epoch(s)`, and a
-prediction for all of them. Where fewer were monitored than were planned, the prediction is taken, as the tool's own
-summary does (`aggregate_consumption` of its `parser.py`), and the run says so. Its energy has a PUE in it that differs
-by version (`total_energy_per_epoch` in `tracker.py`) and that the output does not name. The log beside it names
-components and each epoch's duration and mean power per device, without a PUE: energy of GPUs and CPUs apart.
+The output states time, energy and carbon of the epochs that were monitored, `Actual consumption for
+1 epoch(s)`, and a prediction for all of them. Where fewer were monitored than were planned, the
+prediction is taken, as the tool's own summary does (`aggregate_consumption` of its `parser.py`),
+and the run says so. Its energy has a PUE in it that differs by version (`total_energy_per_epoch` in
+`tracker.py`) and that the output does not name. The log beside it names components and each epoch's
+duration and mean power per device, without a PUE: energy of GPUs and CPUs apart.
 """
 
 from __future__ import annotations

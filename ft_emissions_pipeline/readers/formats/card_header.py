@@ -1,7 +1,8 @@
 """Read a Hugging Face model card for what it says of the training, beside the logs in its folder.
 
-The front matter names base model and tags (`base_model`, `tags`, `library_name` of the hub's model card metadata),
-the Trainer's own text lists hyperparameters. A card that states time, energy or carbon is read by `model_card.py`.
+The front matter names base model and tags (`base_model`, `tags`, `library_name` of the hub's model
+card metadata), the Trainer's own text lists hyperparameters. A card that states time, energy or
+carbon is read by `model_card.py`.
 """
 
 from __future__ import annotations

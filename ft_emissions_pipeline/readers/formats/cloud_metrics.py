@@ -1,9 +1,12 @@
 """Read counts of requests from the monitoring of Azure and Google Cloud, saved as JSON as their APIs answer.
 
-- Azure Monitor (`az monitor metrics list`): `AzureOpenAIRequests` or `ModelRequests`, split by `ModelDeploymentName`, where also by `StatusCode` (its
-  reference of metrics of Microsoft.CognitiveServices/accounts); failed ones are left out.
-- Cloud Monitoring (`projects.timeSeries.list`): `aiplatform.googleapis.com/prediction/online/prediction_count` of an endpoint (label
-  `deployed_model_id`, resource label `endpoint_id`), or `publisher/online_serving/model_invocation_count` (`model_user_id`).
+- Azure Monitor (`az monitor metrics list`): `AzureOpenAIRequests` or `ModelRequests`, split by
+  `ModelDeploymentName`, where also by `StatusCode` (its reference of metrics of
+  Microsoft.CognitiveServices/accounts); failed ones are left out.
+- Cloud Monitoring (`projects.timeSeries.list`):
+  `aiplatform.googleapis.com/prediction/online/prediction_count` of an endpoint (label
+  `deployed_model_id`, resource label `endpoint_id`), or
+  `publisher/online_serving/model_invocation_count` (`model_user_id`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Read CodeCarbon's emissions.csv, every column set from v1.0 to v3.2, matched by column name.
 
-CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that
-PUE is applied once, later. Its `emissions` are kept for comparison only, and `water_consumed` is not read:
-the pipeline computes both from energy with its own, traceable factors. A part of the energy that is 0,
-negative or empty follows `readers/shared/energy_parts.py`.
+CodeCarbon multiplies energy by its `pue` from v2.2.3 on; that factor is taken out here, so that PUE
+is applied once, later. Its `emissions` are kept for comparison only, and `water_consumed` is not
+read: the pipeline computes both from energy with its own, traceable factors. A part of the energy
+that is 0, negative or empty follows `readers/shared/energy_parts.py`.
 
-Version 3.2.9 leaves the cells of empty columns out when it appends a row. Such a row is read where the
-forms of its cells allow only one way to put them under the header, and refused otherwise.
+Version 3.2.9 leaves the cells of empty columns out when it appends a row. Such a row is read where
+the forms of its cells allow only one way to put them under the header, and refused otherwise.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read emissions.csv, cumulative rows of one run taken together."""
-    # Piece by piece, so that memory holds the runs of a large file but not all of its cells as well.
+    # Piece by piece, so that memory holds the runs of a large file but not all of its cells as
+    # well.
     sheets = sheets_of(data, (*_TEXTS, *_NUMBERS))
     pieces = [piece for sheet in sheets for piece in _pieces(sheet, uri, settings)]
     del data
@@ -265,7 +266,8 @@ def _cleaned(sheet: Sheet) -> tuple[pd.DataFrame, np.ndarray]:
 def _numbers(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     read = {name: numbers(cells[name]) for name in _NUMBERS}
     columns = {name: column for name, (column, _) in read.items()}
-    # Copied, the columns would lie in one block, and one that is kept would keep them all in memory.
+    # Copied, the columns would lie in one block, and one that is kept would keep them all in
+    # memory.
     values = pd.DataFrame(columns, index=cells.index, copy=False)
     return values, {name: bad for name, (_, bad) in read.items()}
 
@@ -350,7 +352,8 @@ def _runs(
     other_code = code.notna() & ~iso3
     country = cells["country_name"]
     place = (country.where(~other_code, code) if other_code.any() else country).mask(iso3)
-    # A state or province beside its country: the grids of California and West Virginia differ fivefold.
+    # A state or province beside its country: the grids of California and West Virginia differ
+    # fivefold.
     within = cells["region"].where(cells["region"].str.strip().fillna("") != "")
     lasted = pd.Series(
         (values["duration"].to_numpy() * 1e6).round().astype("timedelta64[us]"), index=cells.index
@@ -463,7 +466,8 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     groups = runs.groupby("run_id", sort=False)
     whole = _longest(runs)[0].set_index("run_id")
     for name in added:
-        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one task only.
+        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one
+        # task only.
         tasks = 1 if name in energy_parts.PARTS else groups.size()
         total = groups[name].sum().where(groups[name].count() >= tasks)
         whole[name] = total.reindex(whole.index)

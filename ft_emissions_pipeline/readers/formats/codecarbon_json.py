@@ -1,7 +1,7 @@
 """Read CodeCarbon's emissions as JSON: the rows of `emissions.csv` as objects, as its API and people's scripts write them.
 
-The keys are the columns (`EmissionsData` in CodeCarbon's `output_methods/emissions_data.py`), so each object is read as a
-row by the reader of the CSV file; a record is counted from 1 on.
+The keys are the columns (`EmissionsData` in CodeCarbon's `output_methods/emissions_data.py`), so
+each object is read as a row by the reader of the CSV file; a record is counted from 1 on.
 """
 
 from __future__ import annotations

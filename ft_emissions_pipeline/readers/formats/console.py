@@ -1,17 +1,22 @@
 """Read what a training printed: lines of trainers and of CodeCarbon, recognised by the lines and not by a name.
 
-Read are times, tokens, steps and batches, and CodeCarbon's energy; all else in a console is passed over. Lines as written by
-- transformers' Trainer: a dictionary a log (`{'loss': …, 'epoch': …}`, at the end `train_runtime`), its `***** Running
-  training *****` and `***** train metrics *****` (`trainer.py`, `trainer_pt_utils.py`); axolotl's `tokens/total` among them;
+Read are times, tokens, steps and batches, and CodeCarbon's energy; all else in a console is passed
+over. Lines as written by
+- transformers' Trainer: a dictionary a log (`{'loss': …, 'epoch': …}`, at the end `train_runtime`),
+  its `***** Running training *****` and `***** train metrics *****` (`trainer.py`,
+  `trainer_pt_utils.py`); axolotl's `tokens/total` among them;
 - Unsloth's banners (`GPU: Tesla T4. … Max memory: …`, `Num GPUs used = 1`, `Num examples = …`, its
-  `models/llama.py`, `models/vision.py`), and the bar of transformers' `utils/notebook.py`
-  (`[60/60 07:39, Epoch 0/1]`) in what a notebook's cells printed; a notebook that printed nothing of
-  a training tells nothing;
-- CodeCarbon (`[codecarbon INFO @ 15:44:49] … kWh`, its `emissions_tracker.py`): cumulative, by the clock of a day;
-- Megatron-LM (` iteration 10/ 100 | consumed samples: … | elapsed time per iteration (ms): …`, its `training.py`) and NeMo
-  (`Training epoch 0, iteration 9/99 | … train_step_timing in s: …`);
-- torchtitan (`Training starts at step …`, `step: 10 … tps: …`, its `train.py`, `components/metrics.py`);
-- torchtune (`Step 10 | loss:…`, its `metric_logging.py`), of which the progress bar alone tells a time;
+  `models/llama.py`, `models/vision.py`), and the bar of transformers' `utils/notebook.py` (`[60/60
+  07:39, Epoch 0/1]`) in what a notebook's cells printed; a notebook that printed nothing of a
+  training tells nothing;
+- CodeCarbon (`[codecarbon INFO @ 15:44:49] … kWh`, its `emissions_tracker.py`): cumulative, by the
+  clock of a day;
+- Megatron-LM (` iteration 10/ 100 | consumed samples: … | elapsed time per iteration (ms): …`, its
+  `training.py`) and NeMo (`Training epoch 0, iteration 9/99 | … train_step_timing in s: …`);
+- torchtitan (`Training starts at step …`, `step: 10 … tps: …`, its `train.py`,
+  `components/metrics.py`);
+- torchtune (`Step 10 | loss:…`, its `metric_logging.py`), of which the progress bar alone tells a
+  time;
 - MLPerf (`:::MLLOG {…}`, mlcommons' `logging`): run_start and run_stop in Unix milliseconds.
 """
 

@@ -2,9 +2,10 @@
 
 JSON is what Prometheus' and VictoriaMetrics' interfaces give out, whole or one series a line:
 `{"metric": {...}, "values": [[time, "value"], ...]}`, or `values` and `timestamps` apart, or
-`{"name": ..., "labels": {...}, "value": ..., "timestamp": ...}`. The exporter itself writes no times; only what collected
-it knows them. A slice of a GPU (MIG) repeats the power of the whole GPU, which counts once.
-What could not be read DCGM writes as a large number (`DCGM_BLANK_VALUES` of its dcgm_structs.h): no value.
+`{"name": ..., "labels": {...}, "value": ..., "timestamp": ...}`. The exporter itself writes no
+times; only what collected it knows them. A slice of a GPU (MIG) repeats the power of the whole GPU,
+which counts once. What could not be read DCGM writes as a large number (`DCGM_BLANK_VALUES` of its
+dcgm_structs.h): no value.
 """
 
 from __future__ import annotations

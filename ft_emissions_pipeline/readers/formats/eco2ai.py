@@ -1,9 +1,9 @@
 """Read eco2AI's emission.csv: a row per tracked run, or a row per epoch of a training.
 
-Read in eco2AI 0.3.13 (sb-ai-lab/Eco2AI, eco2ai/emission_track.py at 0157f5a): `new_epoch` sets clock and
-energy back to zero after its row, so the rows of epochs that share an id stand side by side and are
-added up, unlike CodeCarbon's. Between `start` and `stop` one row is written over again and again.
-Energy is multiplied by a `pue` (1 by default) that the file does not name.
+Read in eco2AI 0.3.13 (sb-ai-lab/Eco2AI, eco2ai/emission_track.py at 0157f5a): `new_epoch` sets
+clock and energy back to zero after its row, so the rows of epochs that share an id stand side by
+side and are added up, unlike CodeCarbon's. Between `start` and `stop` one row is written over again
+and again. Energy is multiplied by a `pue` (1 by default) that the file does not name.
 """
 
 from __future__ import annotations
@@ -195,7 +195,8 @@ def _whole_runs(rows: pd.DataFrame) -> pd.DataFrame:
     groups = parts.groupby("run_id", sort=False)
     whole = parts.drop_duplicates("run_id").set_index("run_id")
     for name in _ADDED:
-        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one epoch only.
+        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one
+        # epoch only.
         epochs = 1 if name in energy_parts.PARTS else groups.size()
         total = groups[name].sum().where(groups[name].count() >= epochs)
         whole[name] = total.reindex(whole.index)

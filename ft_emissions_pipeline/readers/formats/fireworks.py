@@ -1,7 +1,7 @@
 """Read Fireworks' supervisedFineTuningJob: one job, a list, a page, or one job a line.
 
-The only service that tells nodes and region. Keys may be those of the API (camelCase) or of the Python
-SDK (snake_case). The account in names and the signed addresses of logs are never taken over.
+The only service that tells nodes and region. Keys may be those of the API (camelCase) or of the
+Python SDK (snake_case). The account in names and the signed addresses of logs are never taken over.
 """
 
 from __future__ import annotations

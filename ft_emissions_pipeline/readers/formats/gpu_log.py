@@ -1,9 +1,9 @@
 """Read what people's own scripts write of GPUs: power and utilisation by time, as CSV.
 
-Two layouts: a line per GPU and moment with a column that says which GPU, or a line per moment with columns
-per GPU (`GPU0,GPU1`, `gpu_0_power_w`). The unit stands in the column's name (W, mW, kW) or in each
-cell (`300.00 W`, `90 %`); without any, power is in watts. Where nothing says which GPU a line is
-of, the lines of one moment are one GPU each, so that their sum is known.
+Two layouts: a line per GPU and moment with a column that says which GPU, or a line per moment with
+columns per GPU (`GPU0,GPU1`, `gpu_0_power_w`). The unit stands in the column's name (W, mW, kW) or
+in each cell (`300.00 W`, `90 %`); without any, power is in watts. Where nothing says which GPU a
+line is of, the lines of one moment are one GPU each, so that their sum is known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Read Helicone's requests: CSV, JSON or JSON lines of its export tool and API.
 
-Keys as in Helicone's `HeliconeRequest` (`request_created_at`, `request_model`, `response_model`, `model_override`, `response_status`). A status
-that is no 200 failed; an answer out of Helicone's cache was no inference (`cache_reference_id` of another request). Bodies, users and properties are
+Keys as in Helicone's `HeliconeRequest` (`request_created_at`, `request_model`, `response_model`,
+`model_override`, `response_status`). A status that is no 200 failed; an answer out of Helicone's
+cache was no inference (`cache_reference_id` of another request). Bodies, users and properties are
 not read.
 """
 

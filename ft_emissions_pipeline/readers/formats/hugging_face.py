@@ -1,13 +1,15 @@
 """Read what the Hugging Face Trainer and TRL leave in a run's folder: trainer_state.json and its results.
 
 The files name no hardware, place or date: they give time, tokens and FLOP of a run, to be joined
-with a disclosure or another log of the same run. The folder is the run; `checkpoint-N` is a state of it.
+with a disclosure or another log of the same run. The folder is the run; `checkpoint-N` is a state
+of it.
 
-What the files mean was read in transformers 5.23 and TRL 0.2x: a run that was resumed has the time of
-its last session only, but tokens, steps and FLOP of all; `num_input_tokens_seen` counts elements of
-the model's main input, which is text for a language model, but samples of sound or pixels elsewhere;
-TRL's `num_tokens` sums the attention mask, and starts anew with each session. Where tokens are tracked,
-every row of the log has the session's clock as `train_runtime`, so the sessions can be told apart.
+What the files mean was read in transformers 5.23 and TRL 0.2x: a run that was resumed has the time
+of its last session only, but tokens, steps and FLOP of all; `num_input_tokens_seen` counts elements
+of the model's main input, which is text for a language model, but samples of sound or pixels
+elsewhere; TRL's `num_tokens` sums the attention mask, and starts anew with each session. Where
+tokens are tracked, every row of the log has the session's clock as `train_runtime`, so the sessions
+can be told apart.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ _RESULTS = re.compile(
     rb'|\A\s*\[\s*\{[^{}]*"(?:loss|grad_norm|learning_rate)"[^{}]*"(?:epoch|step)"',
     re.DOTALL,
 )
-"""The Trainer's results under another name, whole or in a list: the result of `train()`, or `state.log_history`."""
+"""The Trainer's results under another name, whole or in a list: the result of `train()`, or
+`state.log_history`."""
 _FOLDERLESS = "root"
 """Run id of files that lie in the landing folder itself."""
 _STATE = re.compile(

@@ -1,9 +1,10 @@
 """Read experiment-impact-tracker's `data.json`: a line a sample of the power that a run drew.
 
-`timestamp` in Unix seconds, `nvidia_estimated_attributable_power_draw` and `rapl_estimated_attributable_power_draw` in watts of all
-GPUs and packages together, shared out to the run's processes (the tool's `data_info_and_router.py`, `utils.py`); the same with
-`nvidia_draw_absolute` where only the whole is there. Its own totals multiply by a PUE; these samples do not. `info.pkl`
-beside it is a pickle and never opened.
+`timestamp` in Unix seconds, `nvidia_estimated_attributable_power_draw` and
+`rapl_estimated_attributable_power_draw` in watts of all GPUs and packages together, shared out to
+the run's processes (the tool's `data_info_and_router.py`, `utils.py`); the same with
+`nvidia_draw_absolute` where only the whole is there. Its own totals multiply by a PUE; these
+samples do not. `info.pkl` beside it is a pickle and never opened.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Read counters of joules of GPUs that Kepler and Zeus give to Prometheus: text with times, or the answer to a query.
 
-Kepler counts per node (`kepler_node_gpu_joules_total`, its `docs/user/metrics.md`) and per container or process; the node's counter
-goes before theirs. Earlier versions part each by `mode` (idle, dynamic), which add up. Zeus counts per window and GPU
-(`energy_monitor_gpu_energy_joules`, its `metric.py`); windows may lie within each other, so that of most energy counts.
+Kepler counts per node (`kepler_node_gpu_joules_total`, its `docs/user/metrics.md`) and per
+container or process; the node's counter goes before theirs. Earlier versions part each by `mode`
+(idle, dynamic), which add up. Zeus counts per window and GPU (`energy_monitor_gpu_energy_joules`,
+its `metric.py`); windows may lie within each other, so that of most energy counts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Read Langfuse's observations: JSON, JSON lines or CSV of its API and exports, of which generations are inferences.
 
-Keys as in Langfuse's API (`ObservationsView`: `type`, `model`, `startTime`, `level`) or in its exports to storage (`start_time`,
-`provided_model_name`). Spans, events, tools and agents are none; embeddings are. One of level ERROR failed. What was asked and answered, users and
-sessions are not read.
+Keys as in Langfuse's API (`ObservationsView`: `type`, `model`, `startTime`, `level`) or in its
+exports to storage (`start_time`, `provided_model_name`). Spans, events, tools and agents are none;
+embeddings are. One of level ERROR failed. What was asked and answered, users and sessions are not
+read.
 """
 
 from __future__ import annotations

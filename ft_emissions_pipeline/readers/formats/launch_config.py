@@ -1,7 +1,7 @@
 """Read how a training was launched: accelerate's YAML, and DeepSpeed's JSON.
 
-Accelerate names processes of all machines and the precision (`num_processes`, `mixed_precision`, in its
-`commands/config/config_args.py`); DeepSpeed the batch per GPU, accumulation and precision
+Accelerate names processes of all machines and the precision (`num_processes`, `mixed_precision`, in
+its `commands/config/config_args.py`); DeepSpeed the batch per GPU, accumulation and precision
 (`train_micro_batch_size_per_gpu`, `bf16.enabled`, in its `runtime/constants.py`), or `auto`.
 """
 

@@ -1,10 +1,11 @@
 """Read the spend logs of a LiteLLM proxy: a request a row, as JSON, JSON lines or CSV.
 
-Counted are requests that were served by the model: those of status `failure` are left out, and so are
-answers from LiteLLM's cache, calls that ran no model (fetching, listing, batches) and the proxy's own health checks; the
-day says so in `repairs`. Rows without a status (older versions log
+Counted are requests that were served by the model: those of status `failure` are left out, and so
+are answers from LiteLLM's cache, calls that ran no model (fetching, listing, batches) and the
+proxy's own health checks; the day says so in `repairs`. Rows without a status (older versions log
 successes only) count. The model is the one that served, without the provider before it, not the
-public name of its group. Times are UTC, as the proxy writes them. Keys, users and contents are not read.
+public name of its group. Times are UTC, as the proxy writes them. Keys, users and contents are not
+read.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ _COLUMNS = (
 )
 _CALLERS = ("api_key", "user", "team_id", "request_tags", "metadata")
 _HEALTH_CHECK = "litellm-internal-health-check"
-"""By which the proxy marks its own calls (LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME of its constants.py)."""
+"""By which the proxy marks its own calls (LITTELM_INTERNAL_HEALTH_SERVICE_ACCOUNT_NAME of its
+constants.py)."""
 
 
 def recognises(name: str, head: bytes) -> bool:

@@ -1,10 +1,10 @@
 """Read LLaMA-Factory's trainer_log.jsonl: a row of progress at each logging step.
 
 The file is appended to: a resumed run goes on below, with its clock at zero again but its tokens
-going on; a later prediction into the same folder adds rows of its own. Several processes may write one
-log, each step as often as there are of them. The results beside it
-(`all_results.json`) are the Trainer's and read there; their `effective_tokens_per_sec` is per device
-of a number that no file names, so nothing follows from it.
+going on; a later prediction into the same folder adds rows of its own. Several processes may write
+one log, each step as often as there are of them. The results beside it (`all_results.json`) are the
+Trainer's and read there; their `effective_tokens_per_sec` is per device of a number that no file
+names, so nothing follows from it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read the export of a physical meter: watts by time, or a counter of kilowatt-hours.
 
-The unit stands in the column's name: `W`, `power_w`, `Power (kW)`, `energy_kwh`, `Total Wh`. Energy is
-taken for the meter's reading, which only grows. Which machine hangs on the meter is said by a column
-`host`, by a folder or file name `host=<name>`, or by a `runs.yaml`.
+The unit stands in the column's name: `W`, `power_w`, `Power (kW)`, `energy_kwh`, `Total Wh`. Energy
+is taken for the meter's reading, which only grows. Which machine hangs on the meter is said by a
+column `host`, by a folder or file name `host=<name>`, or by a `runs.yaml`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ _UNITS = {
     "kwh": ("counter_kwh", 1.0), "wh": ("counter_kwh", 1e-3), "mwh": ("counter_kwh", 1e3),
 }  # fmt: skip
 _FALLS = 0.05
-"""Share of falling readings from which on they are no counter's: a counter falls at a reset only."""
+"""Share of falling readings from which on they are no counter's: a counter falls at a reset
+only."""
 
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the columns are a time, one in a unit of power or energy, and hardly any else.
 
-    A file that names a GPU is none of a meter: what a GPU draws is no part of what is read at a plug.
+    A file that names a GPU is none of a meter: what a GPU draws is no part of what is read at a
+    plug.
     """
     if not name.endswith((".csv", ".tsv", ".txt")):
         return False

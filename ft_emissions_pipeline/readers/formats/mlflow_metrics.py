@@ -1,8 +1,9 @@
 """Read MLflow's system metrics of GPUs: a metric's file in `mlruns`, or an export of key, value, timestamp.
 
 A file `mlruns/<experiment>/<run>/metrics/system/gpu_0_power_usage_watts` holds lines `timestamp
-value step`. The run's id stands in the path, or in a column `run_id` of the export. On several machines a
-folder `node_<n>` stands between (`set_system_metrics_node_id` of mlflow's `system_metrics/`).
+value step`. The run's id stands in the path, or in a column `run_id` of the export. On several
+machines a folder `node_<n>` stands between (`set_system_metrics_node_id` of mlflow's
+`system_metrics/`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Read the folder of a run in MLflow's file store: `meta.yaml`, and a file per parameter, metric and tag.
 
-`mlruns/<experiment>/<run>/meta.yaml` has start and end in Unix milliseconds and the status as a number (`RunInfo` of
-mlflow's `entities/run_info.py`, `RunStatus` of `protos/service.proto`: 3 finished, 4 failed, 5 killed); `params/<name>` holds a
-bare value; `metrics/<name>` lines of `timestamp value step`. All are of the run in whose folder they lie, and so are
-those that say nothing here. System metrics are telemetry (`mlflow_metrics.py`); tags name people and are not read.
+`mlruns/<experiment>/<run>/meta.yaml` has start and end in Unix milliseconds and the status as a
+number (`RunInfo` of mlflow's `entities/run_info.py`, `RunStatus` of `protos/service.proto`: 3
+finished, 4 failed, 5 killed); `params/<name>` holds a bare value; `metrics/<name>` lines of
+`timestamp value step`. All are of the run in whose folder they lie, and so are those that say
+nothing here. System metrics are telemetry (`mlflow_metrics.py`); tags name people and are not read.
 """
 
 from __future__ import annotations

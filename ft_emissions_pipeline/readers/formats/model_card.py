@@ -1,9 +1,10 @@
 """Read a Hugging Face model card that states carbon, energy or hours of a training.
 
-`co2_eq_emissions` of the front matter is a bare number in grams, or a mapping with `emissions` in grams. The
-section "Environmental Impact" lists hardware, hours, provider, region and carbon with its unit; where both state
-a thing, the front matter counts. The carbon is somebody's result and no energy: it is kept beside ours for
-comparison, and what led to it is used. A `README.md` belongs to the run of its folder, like the Trainer's files.
+`co2_eq_emissions` of the front matter is a bare number in grams, or a mapping with `emissions` in
+grams. The section "Environmental Impact" lists hardware, hours, provider, region and carbon with
+its unit; where both state a thing, the front matter counts. The carbon is somebody's result and no
+energy: it is kept beside ours for comparison, and what led to it is used. A `README.md` belongs to
+the run of its folder, like the Trainer's files.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Read transformers' `config.json` of a model: its size by its layers, experts, and what it was made from.
 
-Names as in transformers' `configuration_utils.py` and the `configuration_<model>.py` of decoders with gated
-layers, of which the parameters follow exactly: embeddings (twice where they are not tied), per layer the
-projections of queries, keys, values and output, three matrices per expert, the router, and the norms.
-Of other architectures the size is left open.
+Names as in transformers' `configuration_utils.py` and the `configuration_<model>.py` of decoders
+with gated layers, of which the parameters follow exactly: embeddings (twice where they are not
+tied), per layer the projections of queries, keys, values and output, three matrices per expert, the
+router, and the norms. Of other architectures the size is left open.
 """
 
 from __future__ import annotations

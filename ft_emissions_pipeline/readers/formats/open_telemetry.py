@@ -1,8 +1,10 @@
 """Read OpenTelemetry's spans and metrics of generative AI (`gen_ai.*`) as OTLP in JSON: a document, or one a line.
 
-By the semantic conventions: a span of a call of a model has `gen_ai.operation.name` (chat, text_completion, generate_content, embeddings) and
-`gen_ai.request.model` or `gen_ai.response.model`; spans of agents and tools are none. The histogram `gen_ai.client.operation.duration` counts the
-same calls, as deltas or as totals since a start; `gen_ai.server.request.duration` is the server's view of them, and counts where no client's does.
+By the semantic conventions: a span of a call of a model has `gen_ai.operation.name` (chat,
+text_completion, generate_content, embeddings) and `gen_ai.request.model` or
+`gen_ai.response.model`; spans of agents and tools are none. The histogram
+`gen_ai.client.operation.duration` counts the same calls, as deltas or as totals since a start;
+`gen_ai.server.request.duration` is the server's view of them, and counts where no client's does.
 """
 
 from __future__ import annotations

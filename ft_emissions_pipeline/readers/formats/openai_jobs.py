@@ -1,7 +1,8 @@
 """Read fine_tuning.job of OpenAI and Azure OpenAI: one job, a list, a page, or one job a line.
 
-The services name no hardware and no region. Their clock runs from the creation of the job to its end,
-waiting included, so that the time is an upper bound; the tokens are those billed, over all epochs.
+The services name no hardware and no region. Their clock runs from the creation of the job to its
+end, waiting included, so that the time is an upper bound; the tokens are those billed, over all
+epochs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read OpenAI's usage API: pages of buckets, each with the requests per model between two instants.
 
-`GET /organization/usage/completions?group_by=model`, saved as it came: one page a file, a list of pages,
-or a page a line. The other endpoints of the same shape (embeddings, images, ...) count too. Projects,
-users and keys tell counts that add up from counts of the same thing, but are not kept.
+`GET /organization/usage/completions?group_by=model`, saved as it came: one page a file, a list of
+pages, or a page a line. The other endpoints of the same shape (embeddings, images, ...) count too.
+Projects, users and keys tell counts that add up from counts of the same thing, but are not kept.
 """
 
 from __future__ import annotations

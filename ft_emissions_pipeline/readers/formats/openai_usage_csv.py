@@ -1,7 +1,8 @@
 """Read the CSV that OpenAI's usage page exports: a row a bucket of time, project, user, key and model.
 
-The columns are those of the usage API's results (`start_time`, `end_time` in Unix seconds, `num_model_requests`, `model`). Projects, users and
-keys tell counts that add up apart, and are not kept.
+The columns are those of the usage API's results (`start_time`, `end_time` in Unix seconds,
+`num_model_requests`, `model`). Projects, users and keys tell counts that add up apart, and are not
+kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Read OpenRouter's activity: a row a generation (CSV of its activity page), or a row a day and model (its API).
 
-Columns of the page: `generation_id`, `created_at` (UTC), `model_permaslug`, `cancelled`, `finish_reason_normalized`. The API's `GET
-/activity` answers with `date`, `model_permaslug` and `requests` in `data`. A cancelled generation counts, for the model ran; one that ended in an
-error does not. Users, keys and applications are not read.
+Columns of the page: `generation_id`, `created_at` (UTC), `model_permaslug`, `cancelled`,
+`finish_reason_normalized`. The API's `GET /activity` answers with `date`, `model_permaslug` and
+`requests` in `data`. A cancelled generation counts, for the model ran; one that ended in an error
+does not. Users, keys and applications are not read.
 """
 
 from __future__ import annotations

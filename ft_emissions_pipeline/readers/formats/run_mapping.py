@@ -13,7 +13,8 @@
 A pattern is relative to the folder of the `runs.yaml`, or to the landing folder if it starts with
 `/`. It names a file, a folder, or with `*` and `?` many files; `#` and a record number or run id
 behind a file name a single record. `token_lengths` names a file likewise, or holds the lengths;
-`batches` says whether the examples were taken in their order, or shuffled as usual. Matching itself lives in `join.py`.
+`batches` says whether the examples were taken in their order, or shuffled as usual. Matching itself
+lives in `join.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read AWS SageMaker's DescribeTrainingJob: one job, a list of jobs, or one job a line.
 
-The job names its instances, region and training time by the service's clock. The billable time is not
-read: for spot instances it is reduced by the discount. Summaries of ListTrainingJobs name no
+The job names its instances, region and training time by the service's clock. The billable time is
+not read: for spot instances it is reduced by the discount. Summaries of ListTrainingJobs name no
 instances and are refused. Account ids in ARNs are never taken over.
 """
 

@@ -1,14 +1,16 @@
 """Read Slurm's accounting: `sacct -P`, a row per job and per step of it.
 
-Steps (`.batch`, `.extern`, `.0`) repeat their job and are merged into it. A job that did not complete
-is refused, unless it ran out of time or was cancelled after it ran: then it used what it used. Waiting in
-the queue is not part of the run, which begins at `Start`. `ConsumedEnergy` is what the cluster's plug-in
-counts, whole nodes or processors only; sacct does not say which. 0 means that none is set up.
+Steps (`.batch`, `.extern`, `.0`) repeat their job and are merged into it. A job that did not
+complete is refused, unless it ran out of time or was cancelled after it ran: then it used what it
+used. Waiting in the queue is not part of the run, which begins at `Start`. `ConsumedEnergy` is what
+the cluster's plug-in counts, whole nodes or processors only; sacct does not say which. 0 means that
+none is set up.
 
-Bars part the cells, or commas (`--delimiter=,`). The same is read of `sacct --json` (`jobs` with `time`, `tres`, `steps`, in
-seconds and joules, by Slurm's `data_parser`), of `scontrol show job` (`JobId=… JobState=…`) and of `seff` (`Job ID:`, `Job
-Wall-clock time:`). Columns aligned for the eye are cut off at their width, and refused. `SLURM_TIME_FORMAT` may write a
-time as `2026/03/02-10:00:00` or in Unix seconds; `AllocGRES` is the older name of what `AllocTRES` lists.
+Bars part the cells, or commas (`--delimiter=,`). The same is read of `sacct --json` (`jobs` with
+`time`, `tres`, `steps`, in seconds and joules, by Slurm's `data_parser`), of `scontrol show job`
+(`JobId=… JobState=…`) and of `seff` (`Job ID:`, `Job Wall-clock time:`). Columns aligned for the
+eye are cut off at their width, and refused. `SLURM_TIME_FORMAT` may write a time as
+`2026/03/02-10:00:00` or in Unix seconds; `AllocGRES` is the older name of what `AllocTRES` lists.
 """
 
 from __future__ import annotations
@@ -330,7 +332,8 @@ def _elapsed(jobs: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
 
 def _instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
     known = cells.mask(cells.isin(["Unknown", "None", "N/A"]))
-    # What strftime may be asked for by SLURM_TIME_FORMAT: days with slashes, a dash before the time.
+    # What strftime may be asked for by SLURM_TIME_FORMAT: days with slashes, a dash before the
+    # time.
     iso = known.str.replace(r"^(\d{4})[/-](\d{2})[/-](\d{2})[T -]", r"\1-\2-\3T", regex=True)
     unix = pd.to_numeric(iso.where(iso.str.fullmatch(r"\d{9,10}", na=False)), errors="coerce")
     read = pd.to_datetime(unix, unit="s", utc=True).astype("datetime64[us, UTC]")

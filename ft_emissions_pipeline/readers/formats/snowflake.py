@@ -1,7 +1,7 @@
 """Read Snowflake's CORTEX_FINE_TUNING_USAGE_HISTORY, exported as CSV.
 
-A row is no job: it holds the billed tokens of all jobs on one base model that ended within an hour, and
-START_TIME and END_TIME are those of that hour. The time that the jobs took is not in it.
+A row is no job: it holds the billed tokens of all jobs on one base model that ended within an hour,
+and START_TIME and END_TIME are those of that hour. The time that the jobs took is not in it.
 """
 
 from __future__ import annotations

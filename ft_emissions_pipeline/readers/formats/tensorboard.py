@@ -1,10 +1,13 @@
 """Read TensorBoard event files: the scalars that a trainer logged, with the time of each.
 
-A file is a row of TFRecords (length, its checksum, data, its checksum: TensorFlow's `lib/io/record_writer.cc`), each an
-`Event` in Protocol Buffers (`core/util/event.proto`: 1 wall time, 2 step, 5 summary; `core/framework/summary.proto`: 1 tag, 2 simple value,
-8 tensor; `tensor.proto`: 4 content, 5 floats, 8 strings). Only these fields are read, by a reader of our own.
-The Trainer adds its arguments and the model's configuration as texts (`TensorBoardCallback` of transformers'
-`integrations/integration_utils.py`). A folder is a run, unless it lies in that of a trainer, to which it belongs. The file's name has the machine's (`events.out.tfevents.<time>.<host>.<pid>.<n>`).
+A file is a row of TFRecords (length, its checksum, data, its checksum: TensorFlow's
+`lib/io/record_writer.cc`), each an `Event` in Protocol Buffers (`core/util/event.proto`: 1 wall
+time, 2 step, 5 summary; `core/framework/summary.proto`: 1 tag, 2 simple value, 8 tensor;
+`tensor.proto`: 4 content, 5 floats, 8 strings). Only these fields are read, by a reader of our own.
+The Trainer adds its arguments and the model's configuration as texts (`TensorBoardCallback` of
+transformers' `integrations/integration_utils.py`). A folder is a run, unless it lies in that of a
+trainer, to which it belongs. The file's name has the machine's
+(`events.out.tfevents.<time>.<host>.<pid>.<n>`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Read Together's fine-tuning job: one job, a list, a page, or one job a line.
 
-The job's own `started_at` is the start of its latest stage, and it has no end: both are taken from the
-events. `token_count` is what was processed, over all epochs, with the padding that the service made.
+The job's own `started_at` is the start of its latest stage, and it has no end: both are taken from
+the events. `token_count` is what was processed, over all epochs, with the padding that the service
+made.
 """
 
 from __future__ import annotations

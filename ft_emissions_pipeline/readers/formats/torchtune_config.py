@@ -1,7 +1,8 @@
 """Read torchtune's YAML: components by their import path, and the settings of its recipes.
 
-Names as in torchtune's `recipes/configs/`: `model._component_` (`torchtune.models.llama2.lora_llama2_7b`),
-`tokenizer.max_seq_len`, `dataset.packed`, `batch_size` (per device), `dtype`, `enable_activation_checkpointing`.
+Names as in torchtune's `recipes/configs/`: `model._component_`
+(`torchtune.models.llama2.lora_llama2_7b`), `tokenizer.max_seq_len`, `dataset.packed`, `batch_size`
+(per device), `dtype`, `enable_activation_checkpointing`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Read the arguments of a training with transformers' Trainer or TRL, as JSON or YAML.
 
-`TrainingArguments.to_json_string` writes them, `HfArgumentParser` reads them from YAML; names as in transformers'
-`training_args.py` and TRL's `sft_config.py`, `dpo_config.py`. `training_args.bin` is a pickle and never opened.
-LLaMA-Factory's YAML, which it also keeps in the output folder, adds `stage`, `finetuning_type` and `cutoff_len`
-(its `hparams/finetuning_args.py`, `data_args.py`).
+`TrainingArguments.to_json_string` writes them, `HfArgumentParser` reads them from YAML; names as in
+transformers' `training_args.py` and TRL's `sft_config.py`, `dpo_config.py`. `training_args.bin` is
+a pickle and never opened. LLaMA-Factory's YAML, which it also keeps in the output folder, adds
+`stage`, `finetuning_type` and `cutoff_len` (its `hparams/finetuning_args.py`, `data_args.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read Google's tuningJob (Vertex AI): one job, a list, a page, or one job a line.
 
-Keys may be those of the API (camelCase) or of the Python SDK (snake_case); 64-bit integers arrive as
-strings. The project in the job's name is never taken over.
+Keys may be those of the API (camelCase) or of the Python SDK (snake_case); 64-bit integers arrive
+as strings. The project in the job's name is never taken over.
 """
 
 from __future__ import annotations

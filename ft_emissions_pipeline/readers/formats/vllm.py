@@ -1,13 +1,14 @@
 """Read counters of finished requests of vLLM, SGLang and TGI: snapshots of `/metrics`, or a Prometheus range query.
 
-`vllm:request_success_total{model_name, finished_reason, ...}` only grows, until the server starts anew;
-requests of a span are the difference of two samples, per replica and reason. A value below the one
-before is a restart, after which all of it is new (`counter_restarted`); a replica that appears after
-the first sample counts from 0 (`counter_start_assumed`). What was served before the first sample is
-not known. Requests that ended in `abort` or `error` are left out.
+`vllm:request_success_total{model_name, finished_reason, ...}` only grows, until the server starts
+anew; requests of a span are the difference of two samples, per replica and reason. A value below
+the one before is a restart, after which all of it is new (`counter_restarted`); a replica that
+appears after the first sample counts from 0 (`counter_start_assumed`). What was served before the
+first sample is not known. Requests that ended in `abort` or `error` are left out.
 
-SGLang counts `sglang:num_requests_total{model_name}` (its `metrics/collector.py`), aborted ones included; TGI `tgi_request_success`
-(its `router/src/infer`), of which no label is the model: that is the label by which Prometheus knows the deployment.
+SGLang counts `sglang:num_requests_total{model_name}` (its `metrics/collector.py`), aborted ones
+included; TGI `tgi_request_success` (its `router/src/infer`), of which no label is the model: that
+is the label by which Prometheus knows the deployment.
 
 In text, samples carry Prometheus timestamps, or a comment line with an instant goes before each
 snapshot. A single snapshot says how much was served, but not when, and is refused.

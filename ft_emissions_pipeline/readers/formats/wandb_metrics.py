@@ -4,9 +4,9 @@ Columns are `gpu.{i}.powerWatts`, `gpu.{i}.energyJoules` (since the driver was l
 count) and `gpu.{i}.gpu` (percent), with or without `system.` before them; `/l:<label>` behind them
 tells the nodes of a run apart. `gpu.process.*` repeats what its GPU draws, and is not read.
 
-The web page puts the run's name before them, `support-bot - system/gpu.0.powerWatts`, with the extremes of each
-point behind (`__MIN`, `__MAX`), which are not read. Its time is mostly relative to the start of the run, which
-no column names: such a file is refused with what to export instead.
+The web page puts the run's name before them, `support-bot - system/gpu.0.powerWatts`, with the
+extremes of each point behind (`__MIN`, `__MAX`), which are not read. Its time is mostly relative to
+the start of the run, which no column names: such a file is refused with what to export instead.
 """
 
 from __future__ import annotations

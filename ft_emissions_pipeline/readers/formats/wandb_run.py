@@ -1,10 +1,12 @@
 """Read the folder of a run of Weights & Biases: `wandb-metadata.json`, `wandb-summary.json`, `config.yaml`.
 
-The folder's name holds the run's id, which its files share (`run-<day>_<time>-<id>/files/`); `output.log` beside
-them is read as a console. The metadata name machine, accelerators and start (UTC), the summary the last value of each
-figure, its own `_runtime` (seconds since the run was begun) and `_timestamp`; the configuration wraps each
-setting in `value`. Names as in wandb's `sdk/internal/system/system_info.py` and `sdk/wandb_summary.py`. The accelerators are
-those of the machine; which of them the run used is not said. The names of user, program and repository are not read.
+The folder's name holds the run's id, which its files share (`run-<day>_<time>-<id>/files/`);
+`output.log` beside them is read as a console. The metadata name machine, accelerators and start
+(UTC), the summary the last value of each figure, its own `_runtime` (seconds since the run was
+begun) and `_timestamp`; the configuration wraps each setting in `value`. Names as in wandb's
+`sdk/internal/system/system_info.py` and `sdk/wandb_summary.py`. The accelerators are those of the
+machine; which of them the run used is not said. The names of user, program and repository are not
+read.
 """
 
 from __future__ import annotations

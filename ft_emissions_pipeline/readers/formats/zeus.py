@@ -1,7 +1,8 @@
 """Read the CSV log of a ZeusMonitor: a row a measurement window, with the energy of each GPU in joules.
 
-Header `start_time,window_name,elapsed_time,gpu0_energy,…` (`ZeusMonitor` in Zeus' `monitor/energy.py`). Windows may lie within
-each other (a step within an epoch within a training); the outermost count, and their inner ones repeat them.
+Header `start_time,window_name,elapsed_time,gpu0_energy,…` (`ZeusMonitor` in Zeus'
+`monitor/energy.py`). Windows may lie within each other (a step within an epoch within a training);
+the outermost count, and their inner ones repeat them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """What model cards say beside their prose: front matter, lists of labels, hyperparameters.
 
-Put here: the parts of a card and their words. Keep out: what makes a card a run (`formats/model_card.py`) or a
-configuration (`formats/card_header.py`).
+Put here: the parts of a card and their words. Keep out: what makes a card a run
+(`formats/model_card.py`) or a configuration (`formats/card_header.py`).
 
-Labels of the section "Environmental Impact" are those of the hub's `modelcard_template.md`, and what people write
-in their place; the hyperparameters those that the Trainer writes (`TrainingSummary` of transformers' `modelcard.py`);
-axolotl puts its configuration into a block of YAML (its card template in `core/trainers/`).
+Labels of the section "Environmental Impact" are those of the hub's `modelcard_template.md`, and
+what people write in their place; the hyperparameters those that the Trainer writes
+(`TrainingSummary` of transformers' `modelcard.py`); axolotl puts its configuration into a block of
+YAML (its card template in `core/trainers/`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Which parts of a tracker's energy were read: one rule for every tracker.
 
-Put here: when the energy of GPU, CPU or memory counts as unread. Keep out: what stands for an unread
-part (`normalize/energy.py`) and the columns of a format (`readers/formats/`).
+Put here: when the energy of GPU, CPU or memory counts as unread. Keep out: what stands for an
+unread part (`normalize/energy.py`) and the columns of a format (`readers/formats/`).
 
-A counter that cannot be read ends in a cell of 0, in an empty one, or below 0. All three mean the same.
+A counter that cannot be read ends in a cell of 0, in an empty one, or below 0. All three mean the
+same.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ def without_unread(runs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     runs : DataFrame
-        Whole runs of a tracker (flushes taken together, tasks added up) with `active_s`, `gpu_model`,
-        `gpu_count`, `repairs`, `it_energy_kwh` and the parts; none of them below 0.
+        Whole runs of a tracker (flushes taken together, tasks added up) with `active_s`,
+        `gpu_model`, `gpu_count`, `repairs`, `it_energy_kwh` and the parts; none of them below 0.
 
     Returns
     -------
     DataFrame
         A part without energy is missing where its device is there and time passed; `repairs` says
-        so. CPU and memory are in every machine; an accelerator is there if it is named, counted or drew
-        energy, and one that is not has an energy of 0. The total goes with an unread part. It stays where the
-        log tells no part at all, and where an empty part lies in it: it is more than the parts read.
+        so. CPU and memory are in every machine; an accelerator is there if it is named, counted or
+        drew energy, and one that is not has an energy of 0. The total goes with an unread part. It
+        stays where the log tells no part at all, and where an empty part lies in it: it is more
+        than the parts read.
     """
     lasted = runs["active_s"] > 0
     parts = runs[list(PARTS)]

@@ -2,8 +2,9 @@
 
 Put here: where such a line is cut. Keep out: rows that lack cells (a format's own module).
 
-A writer that was stopped, or a file put together by hand, ends without a line end; what is appended then
-begins in the last cell. Where every row begins with an instant, the place of the cut is certain.
+A writer that was stopped, or a file put together by hand, ends without a line end; what is appended
+then begins in the last cell. Where every row begins with an instant, the place of the cut is
+certain.
 """
 
 from __future__ import annotations

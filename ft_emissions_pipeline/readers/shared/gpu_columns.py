@@ -1,7 +1,8 @@
 """Which columns of a CSV file tell of GPUs: whose they are, and what they hold.
 
-Put here: how people's own scripts name GPUs, and whether a file names one at all. Keep out: the tools
-with names of their own (`nvidia_smi.py`, `wandb_metrics.py`), and integrating samples (`samples.py`).
+Put here: how people's own scripts name GPUs, and whether a file names one at all. Keep out: the
+tools with names of their own (`nvidia_smi.py`, `wandb_metrics.py`), and integrating samples
+(`samples.py`).
 """
 
 from __future__ import annotations
@@ -217,7 +218,8 @@ def by_place(at: pd.Series, lines: pd.Index) -> pd.Series:
 
 
 _APART = 5.0
-"""Ratio of the step between moments to the longest within one, from which on they are told apart."""
+"""Ratio of the step between moments to the longest within one, from which on they are told
+apart."""
 _MOST = 32
 """GPUs of a machine at most."""
 _REGULAR = 0.9

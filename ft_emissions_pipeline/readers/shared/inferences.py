@@ -3,8 +3,9 @@
 Put here: kinds of calls by the names and routes that proxies log, and what a request's id is worth.
 Keep out: one proxy's columns (its own module), and days and hours (`usage_days.py`).
 
-Names are those of LiteLLM's `CallTypes` (litellm/types/utils.py) and the routes of the OpenAI, Anthropic,
-Google and Cohere APIs: an inference runs a model for the caller, whatever comes out of it.
+Names are those of LiteLLM's `CallTypes` (litellm/types/utils.py) and the routes of the OpenAI,
+Anthropic, Google and Cohere APIs: an inference runs a model for the caller, whatever comes out of
+it.
 """
 
 from __future__ import annotations

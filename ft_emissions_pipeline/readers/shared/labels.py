@@ -1,7 +1,8 @@
 """The words of a disclosure: which label means which field, and the style of its value.
 
-Put here: labels, their synonyms, and how a disclosure becomes fields. Keep out: the reading of single
-values (`disclosed_values.py`), and the files in which disclosures come (`disclosure.py`, `run_mapping.py`).
+Put here: labels, their synonyms, and how a disclosure becomes fields. Keep out: the reading of
+single values (`disclosed_values.py`), and the files in which disclosures come (`disclosure.py`,
+`run_mapping.py`).
 """
 
 from __future__ import annotations

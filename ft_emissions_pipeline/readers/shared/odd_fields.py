@@ -1,7 +1,7 @@
 """Keep a run of which one field makes no sense: the field is left out, and the run says so.
 
-Put here: what machines write in place of a value, and how a record is read without its odd fields. Keep
-out: values that people wrote (`labels.py`), which are refused so that they can be corrected.
+Put here: what machines write in place of a value, and how a record is read without its odd fields.
+Keep out: values that people wrote (`labels.py`), which are refused so that they can be corrected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Series of Prometheus, as text with times or as the answer to a query.
 
-Put here: name, labels, value and time of each sample, whatever the metric. Keep out: which metric means what
-(`formats/`).
+Put here: name, labels, value and time of each sample, whatever the metric. Keep out: which metric
+means what (`formats/`).
 """
 
 from __future__ import annotations

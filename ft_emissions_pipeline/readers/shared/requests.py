@@ -1,7 +1,7 @@
 """Logs with a row a request: which of them were inferences, and how many a model served in each hour.
 
-Put here: what exports of single requests share. Keep out: where a format keeps model, time and state (`formats/`), and what
-becomes of counts over spans (`usage_days.py`).
+Put here: what exports of single requests share. Keep out: where a format keeps model, time and
+state (`formats/`), and what becomes of counts over spans (`usage_days.py`).
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def reading_of_requests(
     refused : sequence of Refused
         What could not be read.
     request : callable
-        Returns model, time and a repair (`FAILED`, `CACHED`, or empty for an inference) of a row, or None
-        for a row of something else.
+        Returns model, time and a repair (`FAILED`, `CACHED`, or empty for an inference) of a row,
+        or None for a row of something else.
     """
     bad = list(refused)
     told: list[dict[str, object]] = []

@@ -2,8 +2,9 @@
 
 Put here: the folders that trackers make inside a trainer's. Keep out: what the files hold.
 
-W&B writes `wandb/run-<day>_<time>-<id>/files/`, beside it `wandb/latest-run`; MLflow `mlruns/<experiment>/<run>/`;
-the Trainer's TensorBoard callback `runs/<day>_<time>_<host>/` (`default_logdir` of transformers' `training_args.py`).
+W&B writes `wandb/run-<day>_<time>-<id>/files/`, beside it `wandb/latest-run`; MLflow
+`mlruns/<experiment>/<run>/`; the Trainer's TensorBoard callback `runs/<day>_<time>_<host>/`
+(`default_logdir` of transformers' `training_args.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turn samples of power, energy counters and utilisation into intervals of table `telemetry`.
 
-Put here: integrating, differences of counters, gaps, and the binning to minutes that every format of
-telemetry shares. Keep out: the formats (a module each), and which run an interval belongs to
+Put here: integrating, differences of counters, gaps, and the binning to minutes that every format
+of telemetry shares. Keep out: the formats (a module each), and which run an interval belongs to
 (`ft_emissions_pipeline/landing/telemetry.py`).
 
 Power is integrated by the trapezoid between neighbouring samples of a device. Where these lie too
@@ -107,7 +107,8 @@ def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame = frame.sort_values(["stream", "at"], kind="stable")
     frame = frame.drop_duplicates(["stream", "at"], keep="last")
     powered = frame["watts"].notna() | frame["counter_kwh"].notna()
-    # A sample without power amid others with it would tear a hole; the line between these is better.
+    # A sample without power amid others with it would tear a hole; the line between these is
+    # better.
     frame = frame[powered | ~powered.groupby(frame["stream"]).transform("any")]
     pieces = _between(frame)
     told = pieces["energy_kwh"].notna() | pieces["utilization"].notna()

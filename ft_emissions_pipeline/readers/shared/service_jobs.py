@@ -1,7 +1,7 @@
 """What the readers of managed services' jobs share: pages, statuses, times and names.
 
-Put here: how a service's API hands out jobs, one or a page at a time, and what every service says in
-nearly the same words. Keep out: the fields of one service (its own module). This module reads no
+Put here: how a service's API hands out jobs, one or a page at a time, and what every service says
+in nearly the same words. Keep out: the fields of one service (its own module). This module reads no
 format itself and is not registered.
 """
 

@@ -2,8 +2,9 @@
 
 Put here: which of the two counts. Keep out: taking words apart (`codecarbon.counted_gpus`).
 
-CodeCarbon that is told to track some GPUs (`gpu_ids`) writes how many as `gpu_count`, but names all GPUs
-of the machine in `gpu_model` (its emissions_tracker.py, 2.4 and later); energy is that of the tracked ones.
+CodeCarbon that is told to track some GPUs (`gpu_ids`) writes how many as `gpu_count`, but names all
+GPUs of the machine in `gpu_model` (its emissions_tracker.py, 2.4 and later); energy is that of the
+tracked ones.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Figures that trainers log under their own names, whatever they are logged to.
 
-Put here: which name of a figure means which field of a run, for trackers (W&B, MLflow, TensorBoard) and consoles. Keep
-out: the Trainer's own state, which also tells sessions apart (`formats/hugging_face.py`).
+Put here: which name of a figure means which field of a run, for trackers (W&B, MLflow, TensorBoard)
+and consoles. Keep out: the Trainer's own state, which also tells sessions apart
+(`formats/hugging_face.py`).
 
-Names as in transformers' `trainer.py` and `speed_metrics` (`train_runtime`, `total_flos`, `num_input_tokens_seen`), which
-`rewrite_logs` puts behind `train/`; TRL's `num_tokens` sums the attention mask; axolotl's `tokens/total` counts all
-elements of the input over all devices, padding included (its `core/trainers/base.py`).
+Names as in transformers' `trainer.py` and `speed_metrics` (`train_runtime`, `total_flos`,
+`num_input_tokens_seen`), which `rewrite_logs` puts behind `train/`; TRL's `num_tokens` sums the
+attention mask; axolotl's `tokens/total` counts all elements of the input over all devices, padding
+included (its `core/trainers/base.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ FIGURES = {
     "epoch": "epochs",
     "train_samples": "samples",
 }
-"""Name of a figure -> field. Of two names of one field the last that is logged counts: it is the more precise one."""
+"""Name of a figure -> field. Of two names of one field the last that is logged counts: it is the
+more precise one."""
 
 
 def bare(name: str) -> str:

@@ -1,12 +1,13 @@
 """The settings of a training, as configurations of several tools name them, and what they mean.
 
-Put here: names of settings, how their values are written, and what model names and quantisation say.
-Keep out: which tool wrote a file (`formats/`), and which run a configuration completes
+Put here: names of settings, how their values are written, and what model names and quantisation
+say. Keep out: which tool wrote a file (`formats/`), and which run a configuration completes
 (`landing/configurations.py`).
 
-Names were read in transformers 5.23 `training_args.py` and TRL 0.2x `sft_config.py`, `model_config.py`,
-in LLaMA-Factory's `hparams/` and example configurations, and in axolotl's `utils/schemas/`.
-A value that is none ("auto", a path, a variable) says nothing: a setting is no measurement that could be lost.
+Names were read in transformers 5.23 `training_args.py` and TRL 0.2x `sft_config.py`,
+`model_config.py`, in LLaMA-Factory's `hparams/` and example configurations, and in axolotl's
+`utils/schemas/`. A value that is none ("auto", a path, a variable) says nothing: a setting is no
+measurement that could be lost.
 """
 
 from __future__ import annotations

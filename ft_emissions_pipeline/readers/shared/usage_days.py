@@ -1,7 +1,7 @@
 """Counts of requests over spans of time become counts of days: what the formats of usage share.
 
-Put here: splitting at midnight (UTC), adding up hours and replicas, and which of two files that count
-the same hours stands. Keep out: where a format keeps its counts (its own module).
+Put here: splitting at midnight (UTC), adding up hours and replicas, and which of two files that
+count the same hours stands. Keep out: where a format keeps its counts (its own module).
 
 A span over midnight is split in proportion to time; both parts stay whole numbers and say so in
 `repairs`. A part of a span is a record of its own.
@@ -38,8 +38,8 @@ LOST = "overlapping_count_left_out"
 BUCKET_COLUMNS = (
     "model_name", "start", "end", "inferences", "series", "repairs", "source_record",
 )  # fmt: skip
-"""What `reading_of_buckets` takes: a count of one model between two instants. `series` tells counts that
-add up (replicas, projects) from counts of the same thing; empty, it is everything."""
+"""What `reading_of_buckets` takes: a count of one model between two instants. `series` tells counts
+that add up (replicas, projects) from counts of the same thing; empty, it is everything."""
 
 _LONGEST = pd.Timedelta(days=31)
 _DAY = pd.Timedelta(days=1)
