@@ -1,7 +1,8 @@
 """Model versions, their days and inferences, sums over periods, and what nothing could use.
 
-Put here: the stage from run impacts to the per-inference table, its roll-ups and the quarantine. Keep
-out: how versions share (`ft_emissions_pipeline/ledger/`), and restating the past (`restatement.py`).
+Put here: the stage from run impacts to the per-inference table, its roll-ups and the quarantine.
+Keep out: how versions share (`ft_emissions_pipeline/ledger/`), and restating the past
+(`restatement.py`).
 """
 
 from collections.abc import Iterator

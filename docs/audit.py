@@ -1,8 +1,8 @@
 """What a release says of the packages it rests on: licences, and a bill of materials (SBOM).
 
-Put here: reading the lock files and the installed packages' own words, and what of them is refused. Keep
-out: licences of data, which stand in `NOTICE` and in each row. `make audit` prints the list and writes
-`dist/sbom.cdx.json` (CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/).
+Put here: reading the lock files and the installed packages' own words, and what of them is refused.
+Keep out: licences of data, which stand in `NOTICE` and in each row. `make audit` prints the list
+and writes `dist/sbom.cdx.json` (CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PERMISSIVE = (
 """Beginnings of licences that ask for their notice at most."""
 
 WEAK = ("Artistic License", "LGPL", "GNU Lesser", "MPL", "Mozilla Public License")
-"""Licences that ask for the source of the package itself, were it changed; none is, nor is any shipped."""
+"""Licences that ask for the source of the package itself, were it changed; none is, nor is any
+shipped."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;([^\\]+))?")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")

@@ -40,8 +40,8 @@ RULES = (
 )  # fmt: skip
 """What the end of a use life rests on: what ended it, or what it is expected by."""
 ASLEEP_AFTER_INTERVALS = 5
-"""Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough for
-one that is tuned each night, and a model that nobody touches for five cycles has been left."""
+"""Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough
+for one that is tuned each night, and a model that nobody touches for five cycles has been left."""
 _OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis", "pretraining_kgco2e"})
 
 
@@ -76,9 +76,9 @@ def model_versions(
     last day on which it was used if that is later; and where its model is tuned again and again,
     it stays open until the next tuning comes, or until the model sleeps: neither used nor tuned for
     longer than `ASLEEP_AFTER_INTERVALS` of its usual intervals. It then closes at its last sign of
-    life, and is open again as soon as the model is used or tuned. Life counts from when the version last came into
-    service. An open version for which nobody disclosed expected inferences is expected to go on as
-    its model was used so far.
+    life, and is open again as soon as the model is used or tuned. Life counts from when the version
+    last came into service. An open version for which nobody disclosed expected inferences is
+    expected to go on as its model was used so far.
     """
     runs, usage, told = with_original_names(run_impacts, usage, events)
     versions = _in_order(runs)

@@ -1,7 +1,7 @@
 """What the name of an accelerator says: family, form, memory, how many.
 
-Put here: how drivers, schedulers, clouds and people spell accelerators, and which rows fit what they
-say. Keep out: whole names that the alias table holds (`names.py`).
+Put here: how drivers, schedulers, clouds and people spell accelerators, and which rows fit what
+they say. Keep out: whole names that the alias table holds (`names.py`).
 
 A name is taken apart, never looked up as a whole. What is left over when family, form, memory and
 count are read was not understood, and a name with such a rest stands for no row.

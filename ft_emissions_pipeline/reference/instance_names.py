@@ -30,7 +30,8 @@ _COUNTS = (
 )  # fmt: skip
 
 _TELLING = re.compile(r"sxm\d?|pcie|nvl|\d+gb")
-"""What beside the card tells its form or memory; a bare number with a G may be the host's memory."""
+"""What beside the card tells its form or memory; a bare number with a G may be the host's
+memory."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Under which names logs know a row.
 
-Put here: ids, aliases, and the order in which a name is matched: as a whole first, then taken apart.
-Keep out: how accelerators, instances and models are spelled (`gpu_names.py`, `instance_names.py`,
-`model_names.py`), and the rows' values (`lookup.py`).
+Put here: ids, aliases, and the order in which a name is matched: as a whole first, then taken
+apart. Keep out: how accelerators, instances and models are spelled (`gpu_names.py`,
+`instance_names.py`, `model_names.py`), and the rows' values (`lookup.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What place a free text names: "Québec, Canada", "Sweden (Stockholm)", "San Jose, California, USA".
 
-Put here: taking such a text apart. Keep out: single names (`names.py`) and which factor follows (`normalize/`).
+Put here: taking such a text apart. Keep out: single names (`names.py`) and which factor follows
+(`normalize/`).
 """
 
 from __future__ import annotations
@@ -42,16 +43,18 @@ def places(
     reference : Reference
         Loaded tables.
     texts : Series of str
-        Names as logged: a country in any of the languages of the table, a state or province, a city of a
-        cloud region, or several of these, the widest last.
+        Names as logged: a country in any of the languages of the table, a state or province, a city
+        of a cloud region, or several of these, the widest last.
     countries : Series of str, optional
-        Countries that are known otherwise, aligned to `texts`; they decide between namesakes, as Georgia.
+        Countries that are known otherwise, aligned to `texts`; they decide between namesakes, as
+        Georgia.
 
     Returns
     -------
     DataFrame
         Aligned to `texts`: `country_iso3`, `subdivision` (`US-OR`, `CA-QC`), `alias_factor_id`, and
-        `named_by`: the narrowest part that told, `country`, `state` or `city`; missing where nothing is known.
+        `named_by`: the narrowest part that told, `country`, `state` or `city`; missing where
+        nothing is known.
     """
     given = countries if countries is not None else pd.Series(index=texts.index, dtype="str")
     codes, pairs = coded([texts, given])

@@ -50,13 +50,14 @@ def parameters(
     days : DatetimeIndex
         UTC days.
     own : DataFrame, optional
-        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from those
-        up to itself. Without enough of them the prior is in force.
+        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from
+        those up to itself. Without enough of them the prior is in force.
 
     Returns
     -------
     DataFrame
-        A fit that did worse on held-out runs than the prior stands beside it with status `candidate`.
+        A fit that did worse on held-out runs than the prior stands beside it with status
+        `candidate`.
     """
     frames, count, fitted = [], -1, []
     for day in sorted(days):

@@ -1,7 +1,7 @@
 """Which fields of runs a scenario changes, and the runs as it would have logged them.
 
-Put here: what stays and what gives way when a run moves, takes other hardware or other work. Keep out:
-filling the gaps that this leaves (`normalize/`) and comparing both sides (`comparison.py`).
+Put here: what stays and what gives way when a run moves, takes other hardware or other work. Keep
+out: filling the gaps that this leaves (`normalize/`) and comparing both sides (`comparison.py`).
 """
 
 from __future__ import annotations
