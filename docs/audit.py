@@ -70,7 +70,7 @@ def locked(text: str) -> dict[str, Locked]:
 
 
 def licence(package: Distribution) -> str:
-    """Return the licence of an installed package in its own words, an SPDX expression where it has one."""
+    """Return the licence of an installed package in its own words, as SPDX where it has that."""
     told = package.metadata
     if told.get("License-Expression"):
         return str(told["License-Expression"])
@@ -84,7 +84,7 @@ def licence(package: Distribution) -> str:
 
 
 def allowed(words: str) -> bool:
-    """Return whether a licence is permissive, or weak enough for a package that is used as it is."""
+    """Return whether a licence is permissive, or weak enough for a package used unchanged."""
     either = re.split(r"\s+OR\s+", words)
     return any(
         all(part.strip("( )").removeprefix("3-Clause ").startswith((*PERMISSIVE, *WEAK))
@@ -158,7 +158,7 @@ def _component(each: Locked) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the packages with their licences, write the bill of materials, and say what is amiss."""
+    """Print the packages with their licences, write the bill of materials, say what is amiss."""
     lock = {
         name: each
         for path in LOCKS

@@ -138,7 +138,7 @@ def of_footprints(
     run_impacts: pd.DataFrame,
     choices: Choices,
 ) -> Outcomes:
-    """Try every missing field of runs whose footprints are known: state what stands in for it, and look.
+    """Try every missing field of runs with known footprints: state what stands in for it, and look.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _with_copies(
     of_kind: np.ndarray,
     copy: np.ndarray,
 ) -> tuple[dict[str, np.ndarray], ...]:
-    """Return value, spread, skew and variable of each input: of the runs, then of their disclosed fields.
+    """Return value, spread, skew and variable of each input: of the runs, then of the fields told.
 
     `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to
     `run`.
@@ -345,7 +345,7 @@ def best(advised: pd.DataFrame) -> pd.DataFrame:
 
 
 def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
-    """Return the missing fields of runs: run_id, field to disclose, where its value stands, value and tier."""
+    """Return missing fields: run_id, field to disclose, where its value stands, value and tier."""
     missing = provenance[
         provenance["basis"].isin(IMPUTED)
         | provenance["rule"].astype("str").str.endswith("_name_ambiguous")

@@ -223,7 +223,7 @@ def _correlations(x: Floats, y: Floats, scale: Scale, weights: Floats) -> tuple[
 
 
 def _squared(value: float, low: float, high: float) -> tuple[float, float, float]:
-    """Square a correlation with its interval; squares of resampled ones would all lie above one near 0."""
+    """Square a correlation with its interval; squared draws would all lie above one near 0."""
     least = 0.0 if low <= 0 <= high else min(low**2, high**2)
     return value**2, least, max(low**2, high**2)
 
@@ -236,7 +236,7 @@ def _with_interval(values: Floats) -> tuple[float, float, float]:
 
 @lru_cache(maxsize=8)
 def _resampled(count: int, seed: int) -> Floats:
-    """Return how often each run is in the data themselves, the first row, and in each resampling of them."""
+    """Return how often each run is in the data (first row) and in each resampling of them."""
     drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
     place = drawn + np.arange(DRAWS)[:, None] * count
     often = np.bincount(place.ravel(), minlength=DRAWS * count).reshape(DRAWS, count)
@@ -244,7 +244,7 @@ def _resampled(count: int, seed: int) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
-    """Return Pearson's correlation by each row of weights; nan where a row leaves nothing to correlate.
+    """Return Pearson's correlation by each row of weights; nan if a row leaves none to correlate.
 
     `a` and `b` are centred already, or nearly so, and the same for all rows or one row for each.
     """
@@ -262,7 +262,7 @@ def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
-    """Return the ranks of values that each stand there as often as their weight says, ties shared."""
+    """Return the ranks of values that each count as often as their weight, ties shared."""
     _, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
@@ -286,7 +286,7 @@ def distillations(models: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def distilled(runs: pd.DataFrame, models: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
-    """Compare runs of distilled models with runs of their teachers on the same hardware at equal work.
+    """Compare runs of distilled models with runs of their teachers, same hardware, equal work.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def several_gpus(runs: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
 
 
 def _at_equal_work(left: pd.DataFrame, right: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Pair each run on the left with that on the right whose padded tokens are nearest, within `EQUAL_WORK`."""
+    """Pair each left run with the right one of nearest padded tokens, within `EQUAL_WORK`."""
 
     def arranged(runs: pd.DataFrame) -> pd.DataFrame:
         known = runs[(runs["tokens_padded"] > 0) & (runs["gpu_energy_kwh"] > 0)].dropna(subset=by)
@@ -371,7 +371,7 @@ def _at_equal_work(left: pd.DataFrame, right: pd.DataFrame, by: list[str]) -> pd
 
 
 def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[str, Any]]:
-    """Return the median ratios; an interval only where there are as many pairs as a line needs runs."""
+    """Return the median ratios; an interval only from as many pairs as a line needs runs."""
     rows = []
     for name in ("energy_ratio", "time_ratio"):
         ratios = pairs[name].dropna().to_numpy(dtype=float)
@@ -395,7 +395,7 @@ def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[s
 
 
 def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.DataFrame:
-    """Tell how many of a model's fine-tunings equal its base model's pre-training, where that was published.
+    """Tell how many of a model's fine-tunings equal its base model's published pre-training.
 
     Parameters
     ----------
@@ -427,7 +427,7 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
 
 
 def meters(accepted: pd.DataFrame) -> pd.DataFrame:
-    """Tell how much more each host's meter saw than software did, as `meters.calibration` has it."""
+    """Tell how much more each host's meter saw than software did, by `meters.calibration`."""
     found = calibration(accepted).rename(columns={"coefficient": "value", "host": "subject"})
     return _findings(
         found.assign(finding="meter", statistic="meter_over_software").to_dict("records")
@@ -525,7 +525,7 @@ def of_warehouse(
 
 
 def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
-    """Return how well energy is explained as one row per quantity, the line's figures beside the ranks'.
+    """Return how well energy is explained, a row per quantity, the line's figures beside the ranks'.
 
     Parameters
     ----------

@@ -190,12 +190,12 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
 
 
 def candidates_of(cell: object) -> tuple[list[str], int]:
-    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
+    """Return the runs a record may belong to as `repairs` names them, and how many more."""
     return repairs.named(cell, AMBIGUOUS)
 
 
 def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
-    """Return the words of a note that are about other runs, with these and how many more there are."""
+    """Return the words of a note about other runs, with these and how many more there are."""
     found = [(word, *repairs.named(cell, word)) for word in (AMBIGUOUS, ONCE, PERHAPS)]
     return [(word, names, more) for word, names, more in found if names]
 
@@ -525,7 +525,7 @@ def _finest_first(ranked: pd.DataFrame, field: str) -> pd.DataFrame:
 
 
 def _whole(used: pd.DataFrame) -> set[str]:
-    """Return the runs of which a trainer's log tells the end: an earlier state beside it was no end."""
+    """Return the runs whose end a trainer's log tells: an earlier state beside it was no end."""
     if "active_s" not in used:
         return set()
     trainers = [
@@ -558,7 +558,7 @@ def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
 
 
 def _earlier_states(several: pd.DataFrame) -> pd.Series:
-    """Say which records are superseded: checkpoints before the last, copies of a log made half-way."""
+    """Say which records are superseded: checkpoints before the last, half-way copies of a log."""
     progress = pd.Series(np.nan, index=several.index)
     for name in several["source_format"].unique():
         field = progress_of(name)
@@ -586,7 +586,7 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
-    """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
+    """Say of each value of a field, after which it is named, if it contradicts the chosen one."""
     if values.name in REFINES:
         finer = REFINES[values.name]
         return np.array(
@@ -609,7 +609,7 @@ def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
 
 
 def _coherent(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Reconcile times of different logs: a tracker starts after the reservation that someone disclosed."""
+    """Reconcile times of different logs: a tracker starts after a disclosed reservation."""
     notes: list[tuple[str, str]] = []
     if not {"reserved_s", "active_s"} <= set(runs):
         return runs, notes

@@ -35,7 +35,7 @@ _SPAN = 1 << 20
 def stretches(
     versions: pd.DataFrame,
 ) -> tuple[Ints, NDArray[np.datetime64], NDArray[np.datetime64]]:
-    """Return position, opening and closing of each stretch of service: the use life without its pauses."""
+    """Return position, opening and closing of each stretch of service: the use life less pauses."""
     opens = instants(versions["use_life_start"])
     closes = instants(versions["use_life_end"])
     position = np.arange(len(versions))
@@ -160,7 +160,7 @@ def _cut_at_midnight(
 
 
 class _Shared:
-    """Counts of models by model and day: keys in order, counts, and the 24 hours where they are known."""
+    """Counts by model and day: keys in order, counts, and the 24 hours where they are known."""
 
     def __init__(self, key: Ints, count: Floats, hours: pd.Series) -> None:
         self.key, at = np.unique(key, return_inverse=True)

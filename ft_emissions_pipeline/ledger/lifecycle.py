@@ -76,7 +76,7 @@ def present_names(names: pd.Series, events: pd.DataFrame) -> pd.Series:
 def with_original_names(
     runs: pd.DataFrame, usage: pd.DataFrame, events: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return runs, usage and events under the first names of their models and the ids of versions."""
+    """Return runs, usage and events under their models' first names and the ids of versions."""
     told = empty(MODEL_EVENTS) if events is None else events
     if told["event"].eq(Event.RENAMED).any():
         begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]

@@ -85,7 +85,7 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
 
 
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
-    """Return how many fine-tunings lie between each version and its base model, its own included."""
+    """Return how many fine-tunings lie between each version and its base model, its own too."""
     rows = np.arange(len(versions))
     follows = np.zeros(len(versions), dtype=bool)
     follows[child[parent == child - 1]] = True

@@ -132,7 +132,7 @@ def summed(
 
 
 def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
-    """Return carbon and water of whole runs together, with percentiles by the method of the roll-ups.
+    """Return carbon and water of whole runs together, with percentiles as in the roll-ups.
 
     Parameters
     ----------

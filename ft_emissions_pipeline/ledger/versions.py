@@ -114,7 +114,7 @@ def model_versions(
 
 
 def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs as versions, ordered by model, end and run; text is only sorted where it decides."""
+    """Return runs as versions, ordered by model, end and run; text is sorted where it decides."""
     versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
     versions = versions[[name for name in versions if name in _OF_RUNS]]
     codes, _ = pd.factorize(versions["model_name"], sort=True)
@@ -152,7 +152,7 @@ def _ends(
     daily: pd.DataFrame,
     as_of: pd.Timestamp,
 ) -> tuple[Instants, Ints, np.ndarray]:
-    """Return when each version's last stretch of service ends, its place in `RULES`, and if it is closed."""
+    """Return when each version's last service ends, its place in `RULES`, and if it is closed."""
     last = _last_of_each(serves.position)
     end, rule = serves.closes[last].copy(), serves.ended_by[last].copy()
     closed = ~np.isnat(end)
@@ -209,7 +209,7 @@ def _last_named_day(versions: pd.DataFrame, usage: pd.DataFrame) -> Instants:
 
 
 def _pauses(serves: Service, stretch_end: Instants, life_end: Instants) -> pd.Series:
-    """Return the stretches of each use life without service, as ISO 8601 intervals; most have none."""
+    """Return each use life's stretches without service as ISO 8601 intervals; most have none."""
     position = serves.position
     following = np.append(serves.opens[1:], np.datetime64("NaT", "us"))[: len(position)]
     last = _last_of_each(position)

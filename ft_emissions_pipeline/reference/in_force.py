@@ -99,7 +99,7 @@ def in_force(
 def newest(
     warehouse: Path | str, folder: Path | str | None = None, *, keep: bool = True
 ) -> Reference:
-    """Return the newest tables for a warehouse; as `in_force`, but the last good ones do not stand in.
+    """Return the newest tables for a warehouse; as `in_force`, but without the last good ones.
 
     For whoever asks what newer tables change, or names a folder: a refusal is no answer to them.
 

@@ -155,7 +155,7 @@ def _first_runs(kinds: pd.DataFrame) -> pd.DataFrame:
 def _changed_rows(
     warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, reference: Reference
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the changed cells of used rows, and the kinds that rest on a row with a changed value."""
+    """Return the changed cells of used rows, and the kinds that rest on a changed value."""
     present = kinds[KIND].drop_duplicates()
     every = present.assign(factors_key=factors_used.EVERY_RUN).drop_duplicates()
     used = used.merge(pd.concat([present, every]), on=KIND)

@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def by_model(self) -> pd.DataFrame:
-        """Totals per model, as stored and as expected; per inference they move by the same ratio."""
+        """Totals per model, stored and expected; per inference they move by the same ratio."""
         numbers = [column for column in self.versions if column.startswith("total_")]
         grouped = self.versions.groupby("model_name")
         return grouped[numbers].sum().assign(runs=grouped.size()).reset_index()

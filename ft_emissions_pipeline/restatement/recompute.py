@@ -74,7 +74,7 @@ def versions(
     as_of: pd.Timestamp,
     changed: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the versions of some models as they must be and as they are stored, their usage and events."""
+    """Return some models' versions as they must be and as stored, their usage and events."""
     impacts, usage, stored, events = (
         store.read(warehouse, table, where=("model_name", models))
         for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)

@@ -58,7 +58,7 @@ data/model_emission.csv."""
 
 
 def evaluate(reference: Reference) -> pd.DataFrame:
-    """Return the errors of the model and of baselines, on rows of laboratories that each did not see.
+    """Return the errors of the model and of baselines on laboratories that each did not see.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def _flop_of(work: Workload, table: pd.DataFrame) -> Floats:
 
 
 def _time_baselines(table: pd.DataFrame, reference: Reference) -> dict[str, Floats]:
-    """Return residuals of simpler predictors on the same rows, each laboratory left out of its own."""
+    """Return residuals of simpler predictors on the same rows, by fits without the laboratory."""
     rows = rated_rows(reference)
     reached = -rows.log_s + np.log(_flop_of(rows.work, rows.table) / rows.work.peak_16bit)
     tuned = finetuning(table)
@@ -126,7 +126,7 @@ def _open_carbon_eval(rows: Rows) -> Floats:
 
 
 def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[str, object]]:
-    """Return errors of the accelerators' energy: with the time logged, predicted, and with hardware unknown.
+    """Return errors of accelerators' energy: time logged, time predicted, and hardware unknown.
 
     Neither model has seen the laboratory. Where hardware and time are unknown, energy is measured
     in too few rows; there the time is measured, and the power of the true accelerator is the
@@ -181,7 +181,7 @@ LEAST_OTHERS = 5
 
 
 def own_run_trials(reference: Reference) -> pd.DataFrame:
-    """Return the errors on rows of a laboratory without and with others of it, drawn at random, as own runs.
+    """Return errors on rows of a laboratory without and with others of it, drawn, as own runs.
 
     Returns
     -------

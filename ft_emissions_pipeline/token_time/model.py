@@ -89,7 +89,7 @@ class Model:
 
     @property
     def stacks_seen(self) -> np.ndarray:
-        """Say of each of `STACKS`, and of a stack that is not told, whether training rates had it."""
+        """Say of each of `STACKS`, and of an untold stack, whether training rates had it."""
         sd = [self.coefficient_sd[f"software_{name}"] for name in STACKS]
         return np.append(np.array(sd) < OFFSET_SD, False)
 
@@ -203,7 +203,7 @@ def _predict(model: Model, work: Workload) -> tuple[Floats, Floats, Floats, np.n
 def added_variance(
     found: Rate, sd: Floats, ranges: Mapping[str, tuple[float, float]], work: Workload
 ) -> tuple[Floats, np.ndarray]:
-    """Return what unknown inputs, effects and extrapolation add to the variance, and what lies beyond (bits)."""
+    """Return the variance that gaps, effects and extrapolation add, and what is beyond (bits)."""
     far, beyond = distance(ranges, work)
     effects = found.busy**2 * offset_variance(sd, work)
     return found.variance + effects + (EXTRAPOLATION_SD * far) ** 2, beyond

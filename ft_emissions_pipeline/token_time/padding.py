@@ -41,7 +41,7 @@ def tokens_from_flop(flop: pd.Series, parameters: pd.Series, factor: float) -> p
 def tokens_from_samples(
     samples: pd.Series, epochs: pd.Series, padded_length: pd.Series
 ) -> pd.Series:
-    """Return examples x passes over them x tokens per padded sequence, an upper bound like steps'."""
+    """Return examples x passes x tokens per padded sequence, an upper bound like that of steps."""
     return samples * epochs * padded_length
 
 
@@ -172,7 +172,7 @@ def _whole(values: Iterable[int], name: str) -> np.ndarray:
 
 
 def _padded(lengths: np.ndarray, max_length: int | None, multiple: int) -> np.ndarray:
-    """Cut and round up each length; both keep order, so the longest of a batch stays the longest."""
+    """Cut and round up each length; order stays, so the longest of a batch stays the longest."""
     cut = lengths if max_length is None else np.minimum(lengths, max_length)
     return -(-cut // multiple) * multiple
 

@@ -75,7 +75,7 @@ def coefficients(share: Floats, busy: Floats, idle_share: Floats, weights: Float
 
 
 def interval_width(residual: Floats) -> float:
-    """Return the half-width of the 90 % interval on the log: residuals' spread, at least `SPREAD`'s.
+    """Return the half-width of the 90 % interval on the log: the residuals', at least `SPREAD`'s.
 
     The rows come from a single laboratory, so their own scatter says little of other accelerators.
     """

@@ -58,7 +58,7 @@ MAD_TO_SD = 1.4826
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Residuals of rows by fits that knew nothing of their laboratory: measured over predicted, on the log.
+    """Residuals of rows, measured over predicted on the log, by fits without their laboratory.
 
     `variance` is what unknown inputs, effects and extrapolation add.
     """
@@ -70,7 +70,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Interval:
-    """Standard deviations within and between laboratories, and the half-width in units of their scale."""
+    """Standard deviations within and between laboratories, and the half-width in their scale."""
 
     within: float
     between: float
@@ -113,7 +113,7 @@ def on_common_hardware(table: pd.DataFrame, reference: Reference) -> pd.DataFram
 
 @lru_cache(maxsize=1)
 def held_out(reference: Reference) -> dict[str, HeldOut]:
-    """Return every row's residual by the fit that left its laboratory out, by group of what is known.
+    """Return every row's residual by the fit without its laboratory, by group of what is known.
 
     The variant is chosen anew for each laboratory, by the others.
     """
@@ -141,7 +141,7 @@ def fitted(rows: Rows, common: dict[str, float], variant: str) -> tuple[Floats, 
 
 
 def chooser(rows: Rows, common: dict[str, float]) -> Callable[[str | None], str]:
-    """Return what chooses the variant without a laboratory, by the mean error of the others, each held out.
+    """Return what chooses the variant without a laboratory, by the others' mean held-out error.
 
     Laboratories count equally, an error is the mean distance on the log; those with fine-tuning
     rows judge.
@@ -229,7 +229,7 @@ def _judged(part: HeldOut, without: str | None) -> HeldOut:
 
 
 def half_widths(held: dict[str, HeldOut], group: str) -> Floats:
-    """Return each row's half-width on the log, by an interval that knows nothing of its laboratory."""
+    """Return each row's half-width on the log, by an interval blind to its laboratory."""
     part = held[group]
     half = np.zeros(len(part.residual))
     for name in part.table["laboratory"].unique():

@@ -114,13 +114,13 @@ def _parts(
 
 
 def _offsets(values: Floats, work: Workload) -> Floats:
-    """Return the sum of each run's offsets by generation and software; of software not told it is 0."""
+    """Return the sum of each run's offsets by generation and software; untold software has 0."""
     software = np.append(values[_SOFTWARE], 0.0)[work.software]
     return np.asarray(values[_GENERATION][work.generation] + software)
 
 
 def offset_variance(sd: Floats, work: Workload) -> Floats:
-    """Return what is not known of the effects that few laboratories tell, as variance of the log share.
+    """Return what is unknown of effects that few laboratories tell, as variance of the log share.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def offset_variance(sd: Floats, work: Workload) -> Floats:
 
 @dataclass(frozen=True)
 class Rate:
-    """Logarithm of seconds per token of one accelerator: mean, variance by what is unknown, and busy.
+    """Logarithm of seconds per token of one accelerator: mean, variance by unknowns, and busy.
 
     `busy` is the share of the time in which the accelerator computes.
     """

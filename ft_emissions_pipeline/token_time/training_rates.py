@@ -32,7 +32,7 @@ SHARES = ("share_32bit_below_1b", "share_8bit")
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows with a rate: what each had to do, and the logarithm of seconds per token that it took."""
+    """Rows with a rate: what each had to do, and the log of the seconds per token it took."""
 
     table: pd.DataFrame
     work: Workload

@@ -259,7 +259,7 @@ def _dimensions(
 def _multiplied(
     active: Floats, layers: Floats, hidden: Floats, model: Mapping[str, np.ndarray]
 ) -> Floats:
-    """Return the parameters that a token is multiplied by: an encoder only looks its embeddings up."""
+    """Return the parameters a token is multiplied by: an encoder only looks up its embeddings."""
     unknown = np.isnan(model["layers"])
     blocks = np.where(unknown, active - BERT_VOCABULARY * hidden, 12.0 * layers * hidden**2)
     return np.where(model["encoder"], np.clip(blocks, 0.1 * active, active), active)

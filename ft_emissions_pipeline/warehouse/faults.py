@@ -60,7 +60,7 @@ SAFE = "nothing is written by half, each table holds its old rows or all of the 
 
 
 class MachineFault(RuntimeError):
-    """Disk, memory or network failed; each table holds what it did before, or all of the new rows."""
+    """Disk, memory or network failed; each table holds what it did before, or all new rows."""
 
 
 def fault(where: str, what: str, remedy: str) -> MachineFault:

@@ -1,4 +1,4 @@
-"""Keeping a warehouse small through years of nights: few files, a short log, no versions without a reader.
+"""Keeping a warehouse small over years of nights: few files, a short log, no unread versions.
 
 Put here: when a table is due, the joining of its small files, and what may be deleted. Keep out:
 writing of rows (`store.py`).

@@ -1,4 +1,4 @@
-"""Both sides of a scenario together: what they err by in common, and the interval of the difference.
+"""Both sides of a scenario: what they err by in common, and the interval of the difference.
 
 Put here: by which variables runs scatter on both sides, and intervals of either side and of the
 difference, for one run and for sums of runs. Keep out: which fields a scenario changes
