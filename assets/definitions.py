@@ -45,7 +45,8 @@ def build_defs(
     calibrate : bool
         Whether runs without a meter are scaled by what meters of the same host saw.
     reference_data : str or Path, optional
-        Folder of the factor tables, or `package`; by default the folder that the warehouse rests on.
+        Folder of the factor tables, or `package`; by default the folder that the warehouse rests
+        on.
     own_country : str
         Country whose grid carries the pipeline's own footprint, ISO 3166-1 alpha-3.
     loggers : mapping, optional

@@ -1,7 +1,8 @@
 """The DAG in this process: for the command line and for `make run`.
 
 Put here: which jobs run over which days, with progress. Keep out: the command line itself
-(`ft_emissions_pipeline/cli/`) and which days an event touches (`landing.py`, `restatement/differences.py`).
+(`ft_emissions_pipeline/cli/`) and which days an event touches (`landing.py`,
+`restatement/differences.py`).
 """
 
 import logging
@@ -73,7 +74,8 @@ def materialize(
     calibrate : bool
         Whether runs without a meter are scaled by what meters of the same host saw.
     reference_data : str or Path, optional
-        Folder of the factor tables, or `package`; by default the folder that the warehouse rests on.
+        Folder of the factor tables, or `package`; by default the folder that the warehouse rests
+        on.
     progress : callable
         Called with the name of each stage as it begins.
 
@@ -94,7 +96,8 @@ def materialize(
     )  # fmt: skip
     if reference_data is not None:
         newest(warehouse, reference_data, keep=False)
-    # What cannot be read, or is empty as a folder that is not mounted, is refused before anything changes.
+    # What cannot be read, or is empty as a folder that is not mounted, is refused before anything
+    # changes.
     if not files_in([landing]):
         msg = f"{landing} holds no logs; put some there, or name their folder. Nothing was changed"
         raise ValueError(msg)

@@ -31,7 +31,7 @@ PREVIEW_WIDTH = 24
 
 
 class DeltaIOManager(dg.ConfigurableIOManager):
-    """Stores each asset in the Delta table of its name; a run over a range of days is one commit."""
+    """Stores each asset in the Delta table of its name; a run over several days is one commit."""
 
     warehouse: str
 

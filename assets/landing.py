@@ -1,4 +1,4 @@
-"""Landed logs: which file holds which day, the records of a day, and the runs that the rules let pass.
+"""Landed logs: which file holds which day, the records of a day, the runs that the rules let pass.
 
 Put here: the index over the landing folder, and the tables before anything is filled in. Keep out:
 imputation (`normalize.py`) and what was not used (`ledger.py`).
@@ -87,7 +87,7 @@ def runs(
 def usage(
     context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
 ) -> pd.DataFrame:
-    """Read the day's counts; different hours add up, of the same hours the last file by name stands."""
+    """Read the day's counts; hours add up, and for one hour the last file by name stands."""
     first, last = days(context)
     return usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
 

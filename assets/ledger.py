@@ -1,7 +1,8 @@
 """Model versions, their days and inferences, sums over periods, and what nothing could use.
 
-Put here: the stage from run impacts to the per-inference table, its roll-ups and the quarantine. Keep
-out: how versions share (`ft_emissions_pipeline/ledger/`), and restating the past (`restatement.py`).
+Put here: the stage from run impacts to the per-inference table, its roll-ups and the quarantine.
+Keep out: how versions share (`ft_emissions_pipeline/ledger/`), and restating the past
+(`restatement.py`).
 """
 
 from collections.abc import Iterator
@@ -171,7 +172,7 @@ def inference_impacts(
     ),
 )
 def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
-    """Sum the per-inference table up over months, quarters and years, by model, team, tag and fleet."""
+    """Sum the per-inference table by month, quarter and year; by model, team, tag and fleet."""
     frame, rows = stored_rollups.refreshed(
         pipeline.warehouse,
         tagged_days(context.run.tags),
@@ -196,7 +197,10 @@ def quarantine(
     model_versions: pd.DataFrame,
     model_events: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Collect the records that could not be read, that break a rule, that say too little, that lead to no figure, or that no version fits."""
+    """Collect the records on which no figure rests.
+
+    They could not be read, break a rule, say too little, lead to no figure, or fit no version.
+    """
     previous = store.read(pipeline.warehouse, QUARANTINE)
     unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
     return stages.quarantined(

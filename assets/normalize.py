@@ -46,8 +46,8 @@ MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROW
 def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
     """Put the model in force that turns tokens into time and power.
 
-    A physical model fitted on published rows; from 20 own runs with tokens and time on they shift it, by
-    GPU model and family of the base model, if that does no worse on held-out ones.
+    A physical model fitted on published rows; from 20 own runs with tokens and time on they shift
+    it, by GPU model and family of the base model, if that does no worse on held-out ones.
     """
     first, last = days(context)
     factors = pipeline.reference()

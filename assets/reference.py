@@ -34,7 +34,7 @@ def key(table: str) -> dg.AssetKey:
     ],
 )
 def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
-    """Load and check all factor tables; a bad row refuses them all, and the last good ones serve."""
+    """Load and check all factor tables; if a row is bad, the last good tables serve."""
     reference = pipeline.reference()
     refused = {"refused": dg.MetadataValue.text(reference.refused)} if reference.refused else {}
     for name, frame in reference.tables.items():

@@ -81,8 +81,8 @@ def daily_report(
 ) -> dg.MaterializeResult[None]:
     """One HTML page over all days: per-inference carbon and water, their parts, what was assumed.
 
-    Self-contained; it lies beside the tables as `report/index.html`. Where other days are shared anew
-    right after this run, it is written then.
+    Self-contained; it lies beside the tables as `report/index.html`. Where other days are shared
+    anew right after this run, it is written then.
     """
     first, last = days(context)
     until = context.run.tags.get(ALLOCATION_UNTIL)

@@ -47,7 +47,7 @@ class Pipeline(dg.ConfigurableResource):
         return self.landing if is_url(self.landing) else Path(self.landing)
 
     def reference(self) -> Reference:
-        """Return the checked reference tables with yours; the last good ones where newer are bad."""
+        """Return the checked reference tables with yours; the last good ones if newer are bad."""
         return in_force(self.warehouse, self.reference_data or None)
 
     def choices(self, token_time: pd.DataFrame | None = None) -> Choices:

@@ -4,7 +4,8 @@ Put here: the job, and the sensor that launches it. Keep out: which runs a chang
 computation (`ft_emissions_pipeline/restatement`).
 
 The job is one step: a changed factor touches runs, not whole days, and each table changes in one
-commit. It reports the days of each table that it wrote, so that the lineage shows them as refreshed.
+commit. It reports the days of each table that it wrote, so that the lineage shows them as
+refreshed.
 """
 
 import json

@@ -1,7 +1,7 @@
 """How long Dagster's own history of runs is kept.
 
-Put here: forgetting old runs with their events, which no setting of `dagster.yaml` does. Keep out: how
-long tables keep replaced files (`ft_emissions_pipeline/warehouse/upkeep.py`).
+Put here: forgetting old runs with their events, which no setting of `dagster.yaml` does. Keep out:
+how long tables keep replaced files (`ft_emissions_pipeline/warehouse/upkeep.py`).
 """
 
 import dagster as dg
@@ -10,7 +10,8 @@ import pandas as pd
 from ft_emissions_pipeline.warehouse.upkeep import days_set
 
 KEEP_RUNS_DAYS = "FT_EMISSIONS_KEEP_RUNS_DAYS"
-"""Environment variable: days that Dagster keeps a run, its events and what the lineage tells of it."""
+"""Environment variable: days that Dagster keeps a run, its events and what the lineage tells of
+it."""
 
 STANDARD_DAYS = 400.0
 """A year and a month, so that the lineage shows each day of the last year as made."""

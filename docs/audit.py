@@ -1,8 +1,8 @@
 """What a release says of the packages it rests on: licences, and a bill of materials (SBOM).
 
-Put here: reading the lock files and the installed packages' own words, and what of them is refused. Keep
-out: licences of data, which stand in `NOTICE` and in each row. `make audit` prints the list and writes
-`dist/sbom.cdx.json` (CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/).
+Put here: reading the lock files and the installed packages' own words, and what of them is refused.
+Keep out: licences of data, which stand in `NOTICE` and in each row. `make audit` prints the list
+and writes `dist/sbom.cdx.json` (CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PERMISSIVE = (
 """Beginnings of licences that ask for their notice at most."""
 
 WEAK = ("Artistic License", "LGPL", "GNU Lesser", "MPL", "Mozilla Public License")
-"""Licences that ask for the source of the package itself, were it changed; none is, nor is any shipped."""
+"""Licences that ask for the source of the package itself, were it changed; none is, nor is any
+shipped."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;([^\\]+))?")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -69,7 +70,7 @@ def locked(text: str) -> dict[str, Locked]:
 
 
 def licence(package: Distribution) -> str:
-    """Return the licence of an installed package in its own words, an SPDX expression where it has one."""
+    """Return the licence of an installed package in its own words, as SPDX where it has that."""
     told = package.metadata
     if told.get("License-Expression"):
         return str(told["License-Expression"])
@@ -83,7 +84,7 @@ def licence(package: Distribution) -> str:
 
 
 def allowed(words: str) -> bool:
-    """Return whether a licence is permissive, or weak enough for a package that is used as it is."""
+    """Return whether a licence is permissive, or weak enough for a package used unchanged."""
     either = re.split(r"\s+OR\s+", words)
     return any(
         all(part.strip("( )").removeprefix("3-Clause ").startswith((*PERMISSIVE, *WEAK))
@@ -157,7 +158,7 @@ def _component(each: Locked) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the packages with their licences, write the bill of materials, and say what is amiss."""
+    """Print the packages with their licences, write the bill of materials, say what is amiss."""
     lock = {
         name: each
         for path in LOCKS

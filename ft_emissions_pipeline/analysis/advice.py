@@ -45,8 +45,8 @@ _IN_COMMON = {
     "server_count": ("scale", "hosts"),
 }
 """Input -> the parts of its spread that stand under another name in `uncertain_inputs`."""
-"""Where both are missing they are disclosed together: given one, the rules would tell the other by a
-usual ratio, and no longer as it is now."""
+"""Where both are missing they are disclosed together: given one, the rules would tell the other by
+a usual ratio, and no longer as it is now."""
 
 MOVED = 1e-3
 """Share of the total by which a statement of what is taken for true anyway may move it."""
@@ -97,8 +97,8 @@ def advise(
 class Outcomes:
     """What the disclosure of each missing field would do to each run.
 
-    `now` has a row per run, indexed by run_id; `tried` one per run and field, with `value`, `tier` and
-    `decides`. `amount` and `scatter` have, by total, the rows of both, one after the other.
+    `now` has a row per run, indexed by run_id; `tried` one per run and field, with `value`, `tier`
+    and `decides`. `amount` and `scatter` have, by total, the rows of both, one after the other.
     """
 
     now: pd.DataFrame
@@ -138,7 +138,7 @@ def of_footprints(
     run_impacts: pd.DataFrame,
     choices: Choices,
 ) -> Outcomes:
-    """Try every missing field of runs whose footprints are known: state what stands in for it, and look.
+    """Try every missing field of runs with known footprints: state what stands in for it, and look.
 
     Parameters
     ----------
@@ -155,13 +155,13 @@ def of_footprints(
     field follows by the rules themselves: a disclosed accelerator takes its peak rate, power and
     making along, and the time that was predicted on it. What is assumed is that the disclosure
     would confirm the present value; another value moves the total, and its interval with it.
-    Where even that moves the carbon by more than `MOVED`, because other rules then answer, the field is
-    left out: its disclosure changes the figure before it narrows an interval.
-    A disclosed number keeps the spread of disclosed numbers. Conventions, such as the use life of
-    hardware, are no field of a run and stay as they are.
+    Where even that moves the carbon by more than `MOVED`, because other rules then answer, the
+    field is left out: its disclosure changes the figure before it narrows an interval. A disclosed
+    number keeps the spread of disclosed numbers. Conventions, such as the use life of hardware, are
+    no field of a run and stay as they are.
 
-    The rules are asked once for each kind of run (`_kinds`): in runs of one kind a disclosure changes the
-    same inputs by the same ratio, to the same spread.
+    The rules are asked once for each kind of run (`_kinds`): in runs of one kind a disclosure
+    changes the same inputs by the same ratio, to the same spread.
     """
     accepted, normalized = (
         each.set_index("run_id", drop=False).loc[run_impacts["run_id"]].reset_index(drop=True)
@@ -211,9 +211,10 @@ def _with_copies(
     of_kind: np.ndarray,
     copy: np.ndarray,
 ) -> tuple[dict[str, np.ndarray], ...]:
-    """Return value, spread, skew and variable of each input: of the runs, then of their disclosed fields.
+    """Return value, spread, skew and variable of each input: of the runs, then of the fields told.
 
-    `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to `run`.
+    `copy` is of the first run of a kind, `of_kind`; it stands for what the same disclosure does to
+    `run`.
     """
     values, log_sd, skew, variables, known = {}, {}, {}, {}, 0
     for name, value in now.values.items():
@@ -254,9 +255,9 @@ def _kinds(
 ) -> np.ndarray:
     """Return for each run the first one of its kind.
 
-    Runs of one kind ask the same of the reference tables, were filled by the same rules from the same
-    rows, and have the same spread in everything that moves a total. A run that rests on a prediction
-    is one of a kind: how certain that is depends on its amounts.
+    Runs of one kind ask the same of the reference tables, were filled by the same rules from the
+    same rows, and have the same spread in everything that moves a total. A run that rests on a
+    prediction is one of a kind: how certain that is depends on its amounts.
     """
     named = provenance.groupby(["field", "basis", "rule", "factor_id"], dropna=False).ngroup()
     by_run = named.groupby(provenance["run_id"]).agg(lambda rows: hash(tuple(rows)))
@@ -313,8 +314,8 @@ def share_of_total_imputed(
               e_i = \frac{\partial \ln C}{\partial \ln x_i}
 
     In a product each factor counts alike, and in a sum each part by its size. Of carbon that is
-    logged energy x development multiplier x PUE x grid alone, an imputed PUE makes a quarter. `share_imputed` of
-    `run_impacts` weighs the same inputs by their spread instead.
+    logged energy x development multiplier x PUE x grid alone, an imputed PUE makes a quarter.
+    `share_imputed` of `run_impacts` weighs the same inputs by their spread instead.
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
@@ -344,7 +345,7 @@ def best(advised: pd.DataFrame) -> pd.DataFrame:
 
 
 def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
-    """Return the missing fields of runs: run_id, field to disclose, where its value stands, value and tier."""
+    """Return missing fields: run_id, field to disclose, where its value stands, value and tier."""
     missing = provenance[
         provenance["basis"].isin(IMPUTED)
         | provenance["rule"].astype("str").str.endswith("_name_ambiguous")
@@ -418,21 +419,20 @@ def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per run or model and field whose disclosure narrows the interval of the carbon or the
-        water, the best for the carbon first; one row with an empty field where none does.
+        One row per run or model and field whose disclosure narrows the interval of the carbon or
+        the water, the best for the carbon first; one row with an empty field where none does.
         Columns: run_id (by run), model_name; quality_tier, share_imputed and share_of_total_imputed
-        of the run or model; field to disclose (two, separated by a space, for the times), value that
-        stands in for it now, tier of that value, runs in which it is missing, decides (other inputs
-        of the footprint that become more certain with it);
-        p05 and p95 of carbon [kgCO2e] and water [L] now, and with the prefix `then_` once the
-        field is disclosed; carbon_narrowed and water_narrowed, the share of the interval's width
-        that goes.
+        of the run or model; field to disclose (two, separated by a space, for the times), value
+        that stands in for it now, tier of that value, runs in which it is missing, decides (other
+        inputs of the footprint that become more certain with it); p05 and p95 of carbon [kgCO2e]
+        and water [L] now, and with the prefix `then_` once the field is disclosed; carbon_narrowed
+        and water_narrowed, the share of the interval's width that goes.
 
     Notes
     -----
     The runs of a model are summed as in the roll-ups: what they have in common adds up before it is
-    squared, and what each has for itself averages out. A model's tier is its worst run's, and its shares
-    are means weighted by carbon.
+    squared, and what each has for itself averages out. A model's tier is its worst run's, and its
+    shares are means weighted by carbon.
     """
     now = outcomes.now.reset_index()
     code, names = pd.factorize(now[by])

@@ -271,7 +271,7 @@ def _steps(row: pd.Series, profile: Profile) -> Steps:
 
 
 def _counted_steps(row: pd.Series) -> Steps:
-    """Return the steps from the parts that were read to the plug; none where a total stands as logged."""
+    """Return the steps from the parts read to the plug; none where a total stands as logged."""
     if pd.isna(row["counted_energy_kwh"]):
         return ()
     read = {name: pd.notna(row[name]) for name in COMPONENTS}

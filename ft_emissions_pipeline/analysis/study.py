@@ -1,12 +1,14 @@
 """What a team's own runs say about energy, as Wang et al. asked it of BERT.
 
-Put here: what may count as evidence, how well energy is explained, runs compared at equal work. Keep out: how
-findings are printed (`cli/study.py`, `report/`), and predicting energy (`token_time/`).
+Put here: what may count as evidence, how well energy is explained, runs compared at equal work.
+Keep out: how findings are printed (`cli/study.py`, `report/`), and predicting energy
+(`token_time/`).
 
-Wang et al. 2023, "Energy and Carbon Considerations of Fine-Tuning BERT" (EMNLP Findings, arXiv:2311.10267): with
-the hardware fixed, energy follows wall-clock time and the tokens seen with padding, better than tokens per example;
-DistilBERT took about half of BERT's energy; two GPUs took similar energy or less on long sequences; one
-pre-training of BERT equals 400 to 45,000 fine-tunings. Its meter coefficients are not reprinted here.
+Wang et al. 2023, "Energy and Carbon Considerations of Fine-Tuning BERT" (EMNLP Findings,
+arXiv:2311.10267): with the hardware fixed, energy follows wall-clock time and the tokens seen with
+padding, better than tokens per example; DistilBERT took about half of BERT's energy; two GPUs took
+similar energy or less on long sequences; one pre-training of BERT equals 400 to 45,000
+fine-tunings. Its meter coefficients are not reprinted here.
 """
 
 from __future__ import annotations
@@ -37,17 +39,19 @@ from ft_emissions_pipeline.warehouse import store
 Scale = Literal["log", "plain"]
 
 MINIMUM_RUNS = 8
-"""Runs below which no share of explained energy is told: a line through few points fits anything."""
+"""Runs below which no share of explained energy is told: a line through few points fits
+anything."""
 DRAWS = 400
 RUNS_RESAMPLED = 1000
 """Runs from which intervals are drawn, at random; all runs make the figures themselves.
 
-Resampling all would cost time and memory by the number of runs; an interval from n of them narrows by the root of
-n over all (Politis and Romano 1994, subsampling).
+Resampling all would cost time and memory by the number of runs; an interval from n of them narrows
+by the root of n over all (Politis and Romano 1994, subsampling).
 """
 SEED = 0
 EQUAL_WORK = 0.10
-"""Difference of padded tokens up to which two runs count as equal work; energy is compared per token."""
+"""Difference of padded tokens up to which two runs count as equal work; energy is compared per
+token."""
 ALL_HARDWARE = "all hardware"
 
 ENERGIES = ("gpu_energy_kwh", "it_energy_kwh")
@@ -105,10 +109,10 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        run_id, what tells equal work (gpu_id, gpu_count, model_id, method), `QUANTITIES` and `ENERGIES`; missing
-        where a field rests on a prediction or a default. A disclosed energy does not count, since nobody knows
-        whether it is power times time; nor does a total of which a component was predicted, as CodeCarbon's
-        memory (watts per GB times time).
+        run_id, what tells equal work (gpu_id, gpu_count, model_id, method), `QUANTITIES` and
+        `ENERGIES`; missing where a field rests on a prediction or a default. A disclosed energy
+        does not count, since nobody knows whether it is power times time; nor does a total of which
+        a component was predicted, as CodeCarbon's memory (watts per GB times time).
     """
     basis = provenance.drop_duplicates(["run_id", "field"]).pivot(
         index="run_id", columns="field", values="basis"
@@ -149,8 +153,9 @@ def explained(runs: pd.DataFrame, scale: Scale = "log", seed: int = SEED) -> pd.
     Returns
     -------
     DataFrame
-        Columns `FINDINGS`: `r2` of the line and `rank_correlation` (Spearman), with the 5th and 95th percentile over
-        resampled runs; `note` says why there is no figure. Each quantity is judged on the runs that tell it.
+        Columns `FINDINGS`: `r2` of the line and `rank_correlation` (Spearman), with the 5th and
+        95th percentile over resampled runs; `note` says why there is no figure. Each quantity is
+        judged on the runs that tell it.
     """
     rows: list[dict[str, Any]] = []
     for subject, group in _by_hardware(runs.dropna(subset=list(ENERGIES), how="all")):
@@ -218,7 +223,7 @@ def _correlations(x: Floats, y: Floats, scale: Scale, weights: Floats) -> tuple[
 
 
 def _squared(value: float, low: float, high: float) -> tuple[float, float, float]:
-    """Square a correlation with its interval; squares of resampled ones would all lie above one near 0."""
+    """Square a correlation with its interval; squared draws would all lie above one near 0."""
     least = 0.0 if low <= 0 <= high else min(low**2, high**2)
     return value**2, least, max(low**2, high**2)
 
@@ -231,7 +236,7 @@ def _with_interval(values: Floats) -> tuple[float, float, float]:
 
 @lru_cache(maxsize=8)
 def _resampled(count: int, seed: int) -> Floats:
-    """Return how often each run is in the data themselves, the first row, and in each resampling of them."""
+    """Return how often each run is in the data (first row) and in each resampling of them."""
     drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
     place = drawn + np.arange(DRAWS)[:, None] * count
     often = np.bincount(place.ravel(), minlength=DRAWS * count).reshape(DRAWS, count)
@@ -239,7 +244,7 @@ def _resampled(count: int, seed: int) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
-    """Return Pearson's correlation by each row of weights; nan where a row leaves nothing to correlate.
+    """Return Pearson's correlation by each row of weights; nan if a row leaves none to correlate.
 
     `a` and `b` are centred already, or nearly so, and the same for all rows or one row for each.
     """
@@ -257,7 +262,7 @@ def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
-    """Return the ranks of values that each stand there as often as their weight says, ties shared."""
+    """Return the ranks of values that each count as often as their weight, ties shared."""
     _, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
@@ -281,7 +286,7 @@ def distillations(models: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def distilled(runs: pd.DataFrame, models: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
-    """Compare runs of distilled models with runs of their teachers on the same hardware at equal work.
+    """Compare runs of distilled models with runs of their teachers, same hardware, equal work.
 
     Parameters
     ----------
@@ -295,7 +300,8 @@ def distilled(runs: pd.DataFrame, models: pd.DataFrame, seed: int = SEED) -> pd.
     Returns
     -------
     DataFrame
-        Columns `FINDINGS`: median `energy_ratio` per padded token and `time_ratio`, student over teacher.
+        Columns `FINDINGS`: median `energy_ratio` per padded token and `time_ratio`, student over
+        teacher.
     """
     rows: list[dict[str, Any]] = []
     for student, teacher, source in distillations(models):
@@ -322,7 +328,8 @@ def several_gpus(runs: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `FINDINGS`: median `energy_ratio` per padded token and `time_ratio`, several over one, by count.
+        Columns `FINDINGS`: median `energy_ratio` per padded token and `time_ratio`, several over
+        one, by count.
     """
     one = runs[runs["gpu_count"] == 1]
     rows: list[dict[str, Any]] = []
@@ -334,7 +341,7 @@ def several_gpus(runs: pd.DataFrame, seed: int = SEED) -> pd.DataFrame:
 
 
 def _at_equal_work(left: pd.DataFrame, right: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Pair each run on the left with that on the right whose padded tokens are nearest, within `EQUAL_WORK`."""
+    """Pair each left run with the right one of nearest padded tokens, within `EQUAL_WORK`."""
 
     def arranged(runs: pd.DataFrame) -> pd.DataFrame:
         known = runs[(runs["tokens_padded"] > 0) & (runs["gpu_energy_kwh"] > 0)].dropna(subset=by)
@@ -364,7 +371,7 @@ def _at_equal_work(left: pd.DataFrame, right: pd.DataFrame, by: list[str]) -> pd
 
 
 def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[str, Any]]:
-    """Return the median ratios; an interval only where there are as many pairs as a line needs runs."""
+    """Return the median ratios; an interval only from as many pairs as a line needs runs."""
     rows = []
     for name in ("energy_ratio", "time_ratio"):
         ratios = pairs[name].dropna().to_numpy(dtype=float)
@@ -388,7 +395,7 @@ def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[s
 
 
 def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.DataFrame:
-    """Tell how many of a model's fine-tunings equal its base model's pre-training, where that was published.
+    """Tell how many of a model's fine-tunings equal its base model's published pre-training.
 
     Parameters
     ----------
@@ -400,8 +407,8 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
     Returns
     -------
     DataFrame
-        Columns `FINDINGS`: the pre-training's carbon over the mean fine-tuning's, over the cheapest's (p95) and the
-        dearest's (p05).
+        Columns `FINDINGS`: the pre-training's carbon over the mean fine-tuning's, over the
+        cheapest's (p95) and the dearest's (p05).
     """
     published = run_impacts.groupby("model_name")["pretraining_kgco2e"].last()
     stated = model_events.dropna(subset=["base_model_kgco2e"])
@@ -420,7 +427,7 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
 
 
 def meters(accepted: pd.DataFrame) -> pd.DataFrame:
-    """Tell how much more each host's meter saw than software did, as `meters.calibration` has it."""
+    """Tell how much more each host's meter saw than software did, by `meters.calibration`."""
     found = calibration(accepted).rename(columns={"coefficient": "value", "host": "subject"})
     return _findings(
         found.assign(finding="meter", statistic="meter_over_software").to_dict("records")
@@ -442,7 +449,8 @@ def studied(
     Parameters
     ----------
     normalized, provenance, accepted, run_impacts, model_events : DataFrame
-        Tables `normalized_runs`, `field_provenance`, `validated_runs`, `run_impacts`, `model_events`.
+        Tables `normalized_runs`, `field_provenance`, `validated_runs`, `run_impacts`,
+        `model_events`.
     models : DataFrame
         Reference table `models`.
     scale : {'log', 'plain'}
@@ -451,7 +459,8 @@ def studied(
     Returns
     -------
     DataFrame
-        Columns `FINDINGS`; a question of `QUESTIONS` that nothing answers has one row that says why.
+        Columns `FINDINGS`; a question of `QUESTIONS` that nothing answers has one row that says
+        why.
     """
     runs = evidence(normalized, provenance)
     found = pd.concat(
@@ -516,7 +525,7 @@ def of_warehouse(
 
 
 def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
-    """Return how well energy is explained as one row per quantity, the line's figures beside the ranks'.
+    """Return how well energy is explained, a row per quantity, the line's figures beside the ranks'.
 
     Parameters
     ----------
@@ -526,7 +535,8 @@ def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        subject, energy, quantity, runs, note, `r2` and `rank` with `_p05` and `_p95`; in the order of `found`.
+        subject, energy, quantity, runs, note, `r2` and `rank` with `_p05` and `_p95`; in the order
+        of `found`.
     """
     told = found[(found["finding"] == "explained") & (found["quantity"] != "")]
     key = ["subject", "energy", "quantity"]

@@ -28,7 +28,8 @@ from ft_emissions_pipeline.tables.words import REFINES
 
 TIES = ("source_uri", "source_record", "run_id", "distance")
 _PLANNED = ("epochs", "sequence_length")
-"""What a configuration plans; a run that stopped early or cut its texts shorter contradicts nothing."""
+"""What a configuration plans; a run that stopped early or cut its texts shorter contradicts
+nothing."""
 
 
 def ties(records: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:

@@ -70,7 +70,8 @@ def runs_of(
         index["source_uri"].unique(),
         configurations.tied(index),
     )
-    # A run of runs.yaml whose logs were left unread would stand on another day than the index knows.
+    # A run of runs.yaml whose logs were left unread would stand on another day than the index
+    # knows.
     of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
     return runs[of_days].reset_index(drop=True)
 
@@ -231,8 +232,8 @@ def _read(
     Raises
     ------
     MachineFault
-        If a file is gone or can no longer be opened: its records would vanish from their days, and come
-        back with no later run, as the index knows the file.
+        If a file is gone or can no longer be opened: its records would vanish from their days, and
+        come back with no later run, as the index knows the file.
     """
     # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
     located = {uri: path for path, uri in files_in([folder])} if uris else {}

@@ -97,7 +97,7 @@ def scan(
 def _index_rows(
     reading: Reading, uri: str, content_hash: str, source_format: str | None
 ) -> tuple[list[dict[str, object]], list[pd.DataFrame]]:
-    """Return the rows of a file: few as mappings, of which one frame is made at the end, many as a frame."""
+    """Return the rows of a file: few as mappings, joined into a frame later, many as a frame."""
     file = {
         "source_uri": uri,
         "content_hash": content_hash,

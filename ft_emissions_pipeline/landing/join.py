@@ -1,8 +1,8 @@
 """Join records of several files to runs: per field the best evidence wins.
 
-A trainer's state knows time and tokens, CodeCarbon the energy, a disclosure the place; together they
-are one run. Put here: which records belong together and which value wins. Keep out: reading files,
-filling gaps (`normalize.py`), and assigning runs to days.
+A trainer's state knows time and tokens, CodeCarbon the energy, a disclosure the place; together
+they are one run. Put here: which records belong together and which value wins. Keep out: reading
+files, filling gaps (`normalize.py`), and assigning runs to days.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ TURNS = {reader.FORMAT: turn for turn, reader in enumerate(READERS)}
 """Format -> its turn: of two logs of equal evidence the one registered first decides."""
 _TIMES = ("active_s", "reserved_s")
 _OVERLAP = 0.8
-"""Share of the shorter of two records' times that must lie in the other for them to be of one run."""
+"""Share of the shorter of two records' times that must lie in the other for them to be of one
+run."""
 _SCHEDULERS = ("slurm",)
-"""Formats whose run ids are made up of a job's number, and give way to a name that somebody chose."""
+"""Formats whose run ids are made up of a job's number, and give way to a name that somebody
+chose."""
 ONCE, PERHAPS = "one_machine_counted_once", "perhaps_one_machine"
 _FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"), True)
 """Formats whose files are one run a folder."""
@@ -93,8 +95,9 @@ def join(
     -------
     runs : pandas.DataFrame
         One row per run. Per field measured goes before disclosed before predicted, then the format
-        that is registered first, then the first in order of source_uri and source_record. A run of several records has its `origins`: JSON of
-        field -> [basis, uri#record]; its source is its first record.
+        that is registered first, then the first in order of source_uri and source_record. A run of
+        several records has its `origins`: JSON of field -> [basis, uri#record]; its source is its
+        first record.
     merged : pandas.DataFrame
         source_uri, source_record, run_id of every record that joined another one.
     """
@@ -128,10 +131,10 @@ def join(
 def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Links:
     """Return to which run each record belongs.
 
-    Records that a mapping gives to a run, or that name the same run id, are of one run. So are records
-    of different formats that name the same job of a scheduler, those that trackers left in the folder
-    of a trainer's run, and records that were on the same host at the same time; each only if there is
-    one such candidate. If there are more, none is joined.
+    Records that a mapping gives to a run, or that name the same run id, are of one run. So are
+    records of different formats that name the same job of a scheduler, those that trackers left in
+    the folder of a trainer's run, and records that were on the same host at the same time; each
+    only if there is one such candidate. If there are more, none is joined.
 
     Parameters
     ----------
@@ -187,12 +190,12 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
 
 
 def candidates_of(cell: object) -> tuple[list[str], int]:
-    """Return the runs that a record may belong to as `repairs` names them, and how many more there are."""
+    """Return the runs a record may belong to as `repairs` names them, and how many more."""
     return repairs.named(cell, AMBIGUOUS)
 
 
 def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
-    """Return the words of a note that are about other runs, with these and how many more there are."""
+    """Return the words of a note about other runs, with these and how many more there are."""
     found = [(word, *repairs.named(cell, word)) for word in (AMBIGUOUS, ONCE, PERHAPS)]
     return [(word, names, more) for word, names, more in found if names]
 
@@ -226,9 +229,9 @@ def _of_one_job(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
 def _of_one_folder(records: pd.DataFrame, run_ids: pd.Series) -> Candidates:
     """Give a trainer's run what trackers and consoles logged in its folder.
 
-    A trainer's files are named after their folder. A log of another format belongs to the same run if
-    its time fits, and no other log of that format does: a tracker runs on around the training, at most
-    for as long again.
+    A trainer's files are named after their folder. A log of another format belongs to the same run
+    if its time fits, and no other log of that format does: a tracker runs on around the training,
+    at most for as long again.
     """
     told = _timed(records, run_ids)
     by_hand = set(run_ids[records["source_format"] == run_mapping.FORMAT])
@@ -522,7 +525,7 @@ def _finest_first(ranked: pd.DataFrame, field: str) -> pd.DataFrame:
 
 
 def _whole(used: pd.DataFrame) -> set[str]:
-    """Return the runs of which a trainer's log tells the end: an earlier state beside it was no end."""
+    """Return the runs whose end a trainer's log tells: an earlier state beside it was no end."""
     if "active_s" not in used:
         return set()
     trainers = [
@@ -555,7 +558,7 @@ def _longest_first(values: pd.DataFrame, field: str) -> pd.DataFrame:
 
 
 def _earlier_states(several: pd.DataFrame) -> pd.Series:
-    """Say which records are superseded: checkpoints before the last, copies of a log made half-way."""
+    """Say which records are superseded: checkpoints before the last, half-way copies of a log."""
     progress = pd.Series(np.nan, index=several.index)
     for name in several["source_format"].unique():
         field = progress_of(name)
@@ -583,7 +586,7 @@ def _trackers(several: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
-    """Say of each value of a field, after which it is named, whether it contradicts the chosen one."""
+    """Say of each value of a field, after which it is named, if it contradicts the chosen one."""
     if values.name in REFINES:
         finer = REFINES[values.name]
         return np.array(
@@ -606,7 +609,7 @@ def differs(values: pd.Series, chosen: pd.Series) -> np.ndarray:
 
 
 def _coherent(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Reconcile times of different logs: a tracker starts after the reservation that someone disclosed."""
+    """Reconcile times of different logs: a tracker starts after a disclosed reservation."""
     notes: list[tuple[str, str]] = []
     if not {"reserved_s", "active_s"} <= set(runs):
         return runs, notes

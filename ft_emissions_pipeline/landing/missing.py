@@ -1,7 +1,7 @@
 """Say what a folder lacks where no footprint comes of it.
 
-Put here: the sentences, one for each content that needs another. Keep out: records that were refused,
-which have a reason each (`readers/`).
+Put here: the sentences, one for each content that needs another. Keep out: records that were
+refused, which have a reason each (`readers/`).
 """
 
 from __future__ import annotations

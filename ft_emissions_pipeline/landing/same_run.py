@@ -48,7 +48,7 @@ class _State:
 
 
 def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dict[str, set[str]]]:
-    """Return run ids by the history of trainers' states, and records that may be of several of them.
+    """Return run ids by the history of trainers' states, and records that may be of several runs.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _state(uri: str, mark: str) -> _State:
 
 
 def _same(one: _State, other: _State) -> bool:
-    """Say whether two states are of one run; a run that is prolonged plans more steps than before."""
+    """Say whether two states are of one run; a prolonged run plans more steps than before."""
     common = min(len(one.hashes), len(other.hashes))
     if one.last == other.last:
         return one.hashes[:1] == other.hashes[:1] or not common
@@ -138,7 +138,7 @@ def _parted(members: list[tuple[int, _State]]) -> list[list[int]]:
 
 
 def _names(run_id: str, parts: list[list[int]], states: dict[int, _State]) -> list[str]:
-    """Return a name for each run of a folder: the folder's for what lies in it, else its furthest state's."""
+    """Name each run of a folder: the folder's for what lies in it, else its furthest state's."""
     own = next((k for k, part in enumerate(parts) for n in part if run_folder(states[n].uri) == run_id
                 and not is_state_folder(states[n].folder)), None)  # fmt: skip
     return [
@@ -152,7 +152,7 @@ def _names(run_id: str, parts: list[list[int]], states: dict[int, _State]) -> li
 
 
 def _folders_of_one_run(furthest: dict[str, _State]) -> dict[str, str]:
-    """Return run ids that are one run in folders of different names: below, or beside each other."""
+    """Return run ids that are one run in folders of different names, nested or side by side."""
     at: dict[PurePosixPath, list[str]] = defaultdict(list)
     for name in furthest:
         at[PurePosixPath(name if name != "root" else ".")].append(name)

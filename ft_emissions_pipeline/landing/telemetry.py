@@ -87,7 +87,8 @@ def measured(
     runs : DataFrame
         With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, their `origins`, and
         in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
-        `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0; `power_polled`.
+        `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0;
+        `power_polled`.
     report : DataFrame
         Columns `REPORT`: what became of the telemetry of each run and kind; without run_id, files
         that belong to no run.

@@ -41,7 +41,7 @@ def unnamed() -> Reading:
 
 
 def unused(readings: Sequence[Told]) -> Iterator[tuple[str, Reading]]:
-    """Yield uri and reading of files that are named but not there, and of lengths that nobody names."""
+    """Yield uri and reading of files named but not there, and of lengths that nobody names."""
     named = {lengths.uri for _, _, reading in readings for lengths in reading.named_lengths}
     yield from ((uri, absent(uri)) for uri in sorted(named - {uri for uri, _, _ in readings}))
     for uri, _, reading in readings:

@@ -1,12 +1,12 @@
 """The days of a version, and the inferences counted or expected on each.
 
-Put here: cutting use lives at midnight (UTC), and sharing a day's counts between versions. Keep out:
-when a version serves (`lifecycle.py`) and what an inference carries (`ledger.py`).
+Put here: cutting use lives at midnight (UTC), and sharing a day's counts between versions. Keep
+out: when a version serves (`lifecycle.py`) and what an inference carries (`ledger.py`).
 
 A count that names a version is that version's, wherever in its life the day lies: an old version
-serves again, or two share a day. A count of the model is shared by those in service on the day: hour
-by hour where the log counts hours, else by time. Where a day's counts all name versions, one that
-they do not name served none.
+serves again, or two share a day. A count of the model is shared by those in service on the day:
+hour by hour where the log counts hours, else by time. Where a day's counts all name versions, one
+that they do not name served none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SPAN = 1 << 20
 def stretches(
     versions: pd.DataFrame,
 ) -> tuple[Ints, NDArray[np.datetime64], NDArray[np.datetime64]]:
-    """Return position, opening and closing of each stretch of service: the use life without its pauses."""
+    """Return position, opening and closing of each stretch of service: the use life less pauses."""
     opens = instants(versions["use_life_start"])
     closes = instants(versions["use_life_end"])
     position = np.arange(len(versions))
@@ -105,9 +105,9 @@ def served_days(
     Returns
     -------
     DataFrame
-        `position` of the version, `date`, `seconds` in service, `inferences` (NaN where unknown) and
-        `inferences_basis`. A day on which an old version was named but did not serve by its life
-        has 0 seconds.
+        `position` of the version, `date`, `seconds` in service, `inferences` (NaN where unknown)
+        and `inferences_basis`. A day on which an old version was named but did not serve by its
+        life has 0 seconds.
     """
     position, day, opens, closes = _cut_at_midnight(versions, window)
     seconds = (closes - opens) / np.timedelta64(1, "s")
@@ -160,7 +160,7 @@ def _cut_at_midnight(
 
 
 class _Shared:
-    """Counts of models by model and day: keys in order, counts, and the 24 hours where they are known."""
+    """Counts by model and day: keys in order, counts, and the 24 hours where they are known."""
 
     def __init__(self, key: Ints, count: Floats, hours: pd.Series) -> None:
         self.key, at = np.unique(key, return_inverse=True)

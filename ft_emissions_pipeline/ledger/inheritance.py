@@ -1,14 +1,14 @@
 """What a version hands on to the one that takes its place.
 
-Put here: how much of a version's footprint its successor inherits. Keep out: what lands on which day
-(`ledger.py`).
+Put here: how much of a version's footprint its successor inherits. Keep out: what lands on which
+day (`ledger.py`).
 
-By default nothing is handed on: a closed version's footprint lies on its own inferences, and that of
-one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see `words.HandOn`.
-The heir is the version that superseded this one on the same model, whether or not it was tuned from
-it. Where none did, a version that nobody used has as its heirs those that were tuned from it, on
-whatever model, in equal parts: it was a step on the way to them. What an heir carries its
-predecessor no longer does.
+By default nothing is handed on: a closed version's footprint lies on its own inferences, and that
+of one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see
+`words.HandOn`. The heir is the version that superseded this one on the same model, whether or not
+it was tuned from it. Where none did, a version that nobody used has as its heirs those that were
+tuned from it, on whatever model, in equal parts: it was a step on the way to them. What an heir
+carries its predecessor no longer does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Names and service: which version of a model serves from when to when.
 
-Put here: renaming, labels of versions, and the stretches of service that follow from tunings, roll-backs and retirements.
-Keep out: for how long an open version is expected to serve (`versions.py`), and counts (`days.py`).
+Put here: renaming, labels of versions, and the stretches of service that follow from tunings,
+roll-backs and retirements. Keep out: for how long an open version is expected to serve
+(`versions.py`), and counts (`days.py`).
 
 A version comes into service when its run ends, or when an event puts it back; it goes out when
 another one comes in, or when an event retires it. At one instant runs go before events.
@@ -55,7 +56,8 @@ def original_names(
     events : DataFrame
         Table `model_events`.
     to_end_of : str
-        "D" where a record stands for its whole day: then the day of the renaming counts as after it.
+        "D" where a record stands for its whole day: then the day of the renaming counts as after
+        it.
     """
     renamings = events[events["event"] == Event.RENAMED].sort_values("at", ascending=False)
     for event in renamings.itertuples(index=False):
@@ -74,7 +76,7 @@ def present_names(names: pd.Series, events: pd.DataFrame) -> pd.Series:
 def with_original_names(
     runs: pd.DataFrame, usage: pd.DataFrame, events: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return runs, usage and events under the first names of their models and the ids of versions."""
+    """Return runs, usage and events under their models' first names and the ids of versions."""
     told = empty(MODEL_EVENTS) if events is None else events
     if told["event"].eq(Event.RENAMED).any():
         begun = runs["ended_at"] if "ended_at" in runs else runs["use_life_start"]

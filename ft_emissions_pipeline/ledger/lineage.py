@@ -5,7 +5,8 @@ serves (`lifecycle.py`) and what a version hands on (`inheritance.py`).
 
 A log names as parent a version, a model, or for a merge several of them with spaces or commas
 between. A model stands for its newest version when the child was made. A parent is older than its
-child; where a log says otherwise (a cycle, a wrong clock) it is not followed, and `unused.py` says so.
+child; where a log says otherwise (a cycle, a wrong clock) it is not followed, and `unused.py` says
+so.
 """
 
 from __future__ import annotations
@@ -84,12 +85,13 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
 
 
 def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
-    """Return how many fine-tunings lie between each version and its base model, its own included."""
+    """Return how many fine-tunings lie between each version and its base model, its own too."""
     rows = np.arange(len(versions))
     follows = np.zeros(len(versions), dtype=bool)
     follows[child[parent == child - 1]] = True
     follows &= np.bincount(child, minlength=len(versions)) == 1
-    # A version tuned from just the row above lies one deeper; only where such chains begin is to be walked.
+    # A version tuned from just the row above lies one deeper; only where such chains begin is to be
+    # walked.
     begins = np.maximum.accumulate(np.where(follows, 0, rows))
     within = rows - begins
     made = instants(versions["use_life_start"])
@@ -142,8 +144,8 @@ def family(versions: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Their rows, with `parents` and `children` (lists of versions, the oldest child first) and `handed_on_kgco2e`, what
-        others carry of a version's own and inherited footprint.
+        Their rows, with `parents` and `children` (lists of versions, the oldest child first) and
+        `handed_on_kgco2e`, what others carry of a version's own and inherited footprint.
     """
     names = versions["model_version"].to_numpy()
     positions = pd.Index(names).get_indexer(pd.Index(chosen))

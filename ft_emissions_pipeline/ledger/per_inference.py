@@ -90,7 +90,7 @@ def _alive(versions: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> p
 def _shares(
     rows: pd.DataFrame, versions: pd.DataFrame, schedule: pd.DataFrame
 ) -> tuple[pd.Series, pd.Series]:
-    """Return which share of own and inherited footprint each row carries, and if it can still move."""
+    """Return the share of own and inherited footprint of each row, and if it can still move."""
     of = versions[list(_TO_SHARE)].take(rows["position"]).reset_index(drop=True)
     life = seconds_in_service(versions)[rows["position"]]
     by_time = rows["seconds"] / np.where(life > 0, life, np.nan)
@@ -133,7 +133,7 @@ def _month_of(rows: pd.DataFrame, of: pd.DataFrame, schedule: pd.DataFrame) -> p
 def _idle(
     versions: pd.DataFrame, schedule: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
 ) -> pd.DataFrame:
-    """Return the rows of footprints that no inference carries, on the last day of the version's life.
+    """Return the rows of footprints that no inference carries, on the version's last day.
 
     `share` is given where the monthly schedule leaves a remainder to a month without inferences.
     """

@@ -90,8 +90,8 @@ def roll_up(
     Returns
     -------
     DataFrame
-        Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of the
-        period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
+        Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of
+        the period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
         percentiles, and intensities made of the sums, with percentiles.
 
     Raises
@@ -132,7 +132,7 @@ def summed(
 
 
 def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
-    """Return carbon and water of whole runs together, with percentiles by the method of the roll-ups.
+    """Return carbon and water of whole runs together, with percentiles as in the roll-ups.
 
     Parameters
     ----------
@@ -368,8 +368,8 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
     -------
     DataFrame
         period, date, grouped_by, name, column, rolled_up, ledger: one row per number that differs
-        by more than a relative 1e-9, or is missing on one side. Models are compared one by one, teams
-        and tags as the sum of all.
+        by more than a relative 1e-9, or is missing on one side. Models are compared one by one,
+        teams and tags as the sum of all.
     """
     columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
     by_day = inference_impacts.groupby(["date", "model_name"])[columns].sum().reset_index()

@@ -26,7 +26,7 @@ from ft_emissions_pipeline.uncertainty import Floats
 
 
 class Month(NamedTuple):
-    """One month: inferences projected from its start on, share of the cost then left, what it bears."""
+    """One month: inferences projected from its start on, share of the cost left, what it bears."""
 
     projected: float
     remaining: float
@@ -129,7 +129,7 @@ def monthly_schedule(
 
 
 def remaining_shares(versions: pd.DataFrame, days: pd.DataFrame, chosen: np.ndarray) -> Floats:
-    """Return which share of their cost the chosen versions have not borne when they are superseded."""
+    """Return the share of their cost that the chosen versions have not borne when superseded."""
     rows = of_versions(versions, days, pd.Series(False, index=versions.index))
     billed = rows.groupby("position")["billed"].sum().reindex(np.flatnonzero(chosen))
     return np.asarray(np.clip(1.0 - billed.to_numpy(dtype=float), 0.0, 1.0), dtype="float64")

@@ -115,7 +115,7 @@ def _anew(
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `run_spreads` of at least the runs that made some versions, and the labels of all versions."""
+    """Return `run_spreads` of at least the runs of some versions, and all versions' labels."""
     runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
     made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
     days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())

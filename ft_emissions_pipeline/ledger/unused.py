@@ -1,7 +1,7 @@
 """Counts, events and parents that the ledger cannot use, and why.
 
-Put here: what is said of such a record in `quarantine`. Keep out: records that could not even be read
-(`readers/`), and runs from which no footprint follows (`normalize/`).
+Put here: what is said of such a record in `quarantine`. Keep out: records that could not even be
+read (`readers/`), and runs from which no footprint follows (`normalize/`).
 
 Nothing is lost: the record stays in its table, and once the missing log lands, or the contradiction
 is mended, its row in quarantine is gone with the next run.

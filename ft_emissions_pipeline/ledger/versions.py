@@ -40,8 +40,8 @@ RULES = (
 )  # fmt: skip
 """What the end of a use life rests on: what ended it, or what it is expected by."""
 ASLEEP_AFTER_INTERVALS = 5
-"""Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough for
-one that is tuned each night, and a model that nobody touches for five cycles has been left."""
+"""Usual intervals without use and tuning after which a model sleeps: a long weekend is not enough
+for one that is tuned each night, and a model that nobody touches for five cycles has been left."""
 _OF_RUNS = frozenset({*MODEL_VERSIONS.names, "expected_use_life_basis", "pretraining_kgco2e"})
 
 
@@ -76,9 +76,9 @@ def model_versions(
     last day on which it was used if that is later; and where its model is tuned again and again,
     it stays open until the next tuning comes, or until the model sleeps: neither used nor tuned for
     longer than `ASLEEP_AFTER_INTERVALS` of its usual intervals. It then closes at its last sign of
-    life, and is open again as soon as the model is used or tuned. Life counts from when the version last came into
-    service. An open version for which nobody disclosed expected inferences is expected to go on as
-    its model was used so far.
+    life, and is open again as soon as the model is used or tuned. Life counts from when the version
+    last came into service. An open version for which nobody disclosed expected inferences is
+    expected to go on as its model was used so far.
     """
     runs, usage, told = with_original_names(run_impacts, usage, events)
     versions = _in_order(runs)
@@ -114,7 +114,7 @@ def model_versions(
 
 
 def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs as versions, ordered by model, end and run; text is only sorted where it decides."""
+    """Return runs as versions, ordered by model, end and run; text is sorted where it decides."""
     versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
     versions = versions[[name for name in versions if name in _OF_RUNS]]
     codes, _ = pd.factorize(versions["model_name"], sort=True)
@@ -152,7 +152,7 @@ def _ends(
     daily: pd.DataFrame,
     as_of: pd.Timestamp,
 ) -> tuple[Instants, Ints, np.ndarray]:
-    """Return when each version's last stretch of service ends, its place in `RULES`, and if it is closed."""
+    """Return when each version's last service ends, its place in `RULES`, and if it is closed."""
     last = _last_of_each(serves.position)
     end, rule = serves.closes[last].copy(), serves.ended_by[last].copy()
     closed = ~np.isnat(end)
@@ -209,7 +209,7 @@ def _last_named_day(versions: pd.DataFrame, usage: pd.DataFrame) -> Instants:
 
 
 def _pauses(serves: Service, stretch_end: Instants, life_end: Instants) -> pd.Series:
-    """Return the stretches of each use life without service, as ISO 8601 intervals; most have none."""
+    """Return each use life's stretches without service as ISO 8601 intervals; most have none."""
     position = serves.position
     following = np.append(serves.opens[1:], np.datetime64("NaT", "us"))[: len(position)]
     last = _last_of_each(position)

@@ -382,10 +382,11 @@ YOURS = tuple(name for name, table in TABLES.items() if table.yours)
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """All reference tables, typed, with `factor_id` and `row_hash`; version is the hash of all rows and of the packaged prior.
+    """All reference tables, typed, with `factor_id` and `row_hash`.
 
-    `own` is the folder of your own tables and `hours` their hourly series by zone type and zone.
-    `refused` says why newer tables than these were refused; empty where these are the newest.
+    `version` is the hash of all rows and of the packaged prior. `own` is the folder of your own
+    tables and `hours` their hourly series by zone type and zone. `refused` says why newer tables
+    than these were refused; empty where these are the newest.
     """
 
     tables: Mapping[str, pd.DataFrame]

@@ -1,6 +1,7 @@
 """What moved between two versions of the tables.
 
-Put here: the comparison by factor id. Keep out: what a change means for results (`restatement/differences.py`).
+Put here: the comparison by factor id. Keep out: what a change means for results
+(`restatement/differences.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the name of an accelerator says: family, form, memory, how many.
 
-Put here: how drivers, schedulers, clouds and people spell accelerators, and which rows fit what they
-say. Keep out: whole names that the alias table holds (`names.py`).
+Put here: how drivers, schedulers, clouds and people spell accelerators, and which rows fit what
+they say. Keep out: whole names that the alias table holds (`names.py`).
 
 A name is taken apart, never looked up as a whole. What is left over when family, form, memory and
 count are read was not understood, and a name with such a rest stands for no row.
@@ -50,7 +50,7 @@ class GpuName:
     unread: tuple[str, ...] = ()
 
     def fits(self, row: Row) -> bool:
-        """Say whether a row of the same family may be meant: nothing in the name speaks against it."""
+        """Say whether a row of the same family may be meant: nothing in the name contradicts it."""
         return (
             self.laptop == row.said.laptop
             and _agree(self.form, row.said.form)
@@ -61,7 +61,7 @@ class GpuName:
         )
 
     def says_just(self, row: Row) -> bool:
-        """Say whether a row's id tells just what the name tells: `RTX 3080 Laptop` is not the Max-Q."""
+        """Say whether a row's id tells just what the name does: `RTX 3080 Laptop` is no Max-Q."""
         said = row.said
         return (self.form, self.generation, self.edition, self.unread) == (
             said.form,
@@ -336,7 +336,7 @@ def _memory_gb(text: str) -> tuple[float | None, str]:
 def _chips(
     family: str, words: list[str], count: float | None
 ) -> tuple[list[str], float | None, str | None]:
-    """Read the number behind a TPU: chips, or cores, by generation; or chips of a topology (2x2x1)."""
+    """Read the number behind a TPU: chips or cores by generation, or a topology's (2x2x1)."""
     kept, counted = [], None
     for word in words:
         shape = _TOPOLOGY.fullmatch(word)
@@ -429,7 +429,7 @@ def _told(named: GpuName) -> str:
 
 
 def _fitting(named: GpuName, rows: Rows) -> list[Row]:
-    """Return the rows that may be meant; a family without rows may leave its last letter out (MI300)."""
+    """Return the rows that may be meant; a family without rows may drop its last letter (MI300)."""
     family = list(rows.get(named.family, ()))
     if not family and named.family[-1].isdigit():
         family = [row for letter in "aexp" for row in rows.get(named.family + letter, ())]

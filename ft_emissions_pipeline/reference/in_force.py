@@ -1,11 +1,11 @@
 """Which tables a warehouse rests on, and what stays in force while newer ones are refused.
 
-Put here: the folder that was named last, the copy of the last good tables beside the results, and the
-choice between it and newer ones. Keep out: the checks (`loading.py`).
+Put here: the folder that was named last, the copy of the last good tables beside the results, and
+the choice between it and newer ones. Keep out: the checks (`loading.py`).
 
-A bad edit must neither stop the nightly figures nor get into them: the tables last found good go on,
-and whoever reads the summary or the report is told so. A folder once named stays in force without being
-named again, or one forgotten option would mix the figures of two sets of tables.
+A bad edit must neither stop the nightly figures nor get into them: the tables last found good go
+on, and whoever reads the summary or the report is told so. A folder once named stays in force
+without being named again, or one forgotten option would mix the figures of two sets of tables.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from ft_emissions_pipeline.reference.declaration import (
 from ft_emissions_pipeline.reference.loading import HOURS_FOLDER, PACKAGE, load, own_folder
 
 KEPT = "reference_in_force"
-"""Folder beside the result tables; holds a folder per version and `current`, the newest good one."""
+"""Folder beside the result tables; holds a folder per version and `current`, the newest good
+one."""
 
 REFUSED = "refused.txt"
 """File in it that says why newer tables were refused; gone once there are good ones."""
@@ -50,7 +51,8 @@ def in_force(
     Parameters
     ----------
     warehouse : str or Path
-        Folder of the result tables. In an object store neither a copy nor the folder's name is kept.
+        Folder of the result tables. In an object store neither a copy nor the folder's name is
+        kept.
     folder : str or Path, optional
         Folder of the reference tables, or `package` for those of the package; by default the folder
         that was named last for this warehouse, and those of the package where none was.
@@ -97,7 +99,7 @@ def in_force(
 def newest(
     warehouse: Path | str, folder: Path | str | None = None, *, keep: bool = True
 ) -> Reference:
-    """Return the newest tables for a warehouse; as `in_force`, but the last good ones do not stand in.
+    """Return the newest tables for a warehouse; as `in_force`, but without the last good ones.
 
     For whoever asks what newer tables change, or names a folder: a refusal is no answer to them.
 

@@ -30,7 +30,8 @@ _COUNTS = (
 )  # fmt: skip
 
 _TELLING = re.compile(r"sxm\d?|pcie|nvl|\d+gb")
-"""What beside the card tells its form or memory; a bare number with a G may be the host's memory."""
+"""What beside the card tells its form or memory; a bare number with a G may be the host's
+memory."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def match(
     gpus: gpu_names.Rows,
     usual: Sequence[tuple[gpu_names.GpuName, str]],
 ) -> Found:
-    """Return what an instance that no row has is like: its family in another size, or its accelerator.
+    """Return what an instance without a row is like: its family in another size, or its GPU.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def match(
 
 
 def _of_family(named: InstanceName, rows: Sequence[Row]) -> Found:
-    """Return the family's row of the nearest size; accelerators grow with the size, and are one at least."""
+    """Return the family's row of the nearest size, and GPUs in proportion, at least one."""
     largest = rows[0]
     nearest = min(rows, key=lambda row: abs(row.size - named.size) if row.size != named.size else 0)
     share = min(named.size / largest.size, 1.0) if largest.size < float("inf") else 1.0

@@ -3,8 +3,8 @@
 Put here: load, check, hashes, the data package. Keep out: declarations (`declaration.py`) and
 look-ups (`lookup.py`).
 
-Whoever edits a CSV file seals the folder afterwards (`ft-emissions reference seal`), so that an edit by
-accident is refused.
+Whoever edits a CSV file seals the folder afterwards (`ft-emissions reference seal`), so that an
+edit by accident is refused.
 """
 
 from __future__ import annotations

@@ -151,7 +151,8 @@ def _in_force(
 
 
 UPPER_BOUND = 98
-"""Rank from which a row is no alternative: an upper bound, another boundary, or for a published profile only."""
+"""Rank from which a row is no alternative: an upper bound, another boundary, or for a published
+profile only."""
 
 
 @lru_cache(maxsize=8)
@@ -272,8 +273,9 @@ def at_year(
     Returns
     -------
     DataFrame
-        Aligned to `years`: `value`, `factor_id`, `year` of the row, the further columns, `exact`, and
-        `match`, one of `same_year`, `earlier_year`, `later_year` (nothing earlier exists) and `missing`.
+        Aligned to `years`: `value`, `factor_id`, `year` of the row, the further columns, `exact`,
+        and `match`, one of `same_year`, `earlier_year`, `later_year` (nothing earlier exists) and
+        `missing`.
     """
     wanted = years.to_numpy(dtype="float64", na_value=np.nan)
     if keys is None:
@@ -451,7 +453,8 @@ def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd
     Returns
     -------
     Series of str
-        "nearest earlier period, to 2025-12-31", "nearest later period, from 2026-01-01", or missing.
+        "nearest earlier period, to 2025-12-31", "nearest later period, from 2026-01-01", or
+        missing.
     """
     bounded = _bounded(reference)
     notes = pd.Series(np.nan, index=factor_id.index, dtype="str")

@@ -46,7 +46,7 @@ class ModelName:
         return tuple(sorted(self.words))
 
     def place_of(self, row: ModelName) -> int:
-        """Return where a row's words begin in this name, in their order and right after its family's version.
+        """Return where a row's words begin in this name, in order, right after its family's version.
 
         -1 where they do not: `Hermes-3-Llama-3.1-8B` has `llama-3.1-8b`, `OLMo-3-7B` not `olmo-7b`.
         """
@@ -311,7 +311,7 @@ def _within(read: ModelName, rows: Rows) -> ModelName | None:
 
 
 def _size(read: ModelName, rows: Rows) -> Found:
-    """Return what the size in a name means: experts share what lies between them, two work on a token."""
+    """Return what a name's size means: experts share what lies between, two work on a token."""
     size = read.parameters or 0.0
     total, active = size, read.active or size
     if read.experts:

@@ -1,8 +1,8 @@
 """Under which names logs know a row.
 
-Put here: ids, aliases, and the order in which a name is matched: as a whole first, then taken apart.
-Keep out: how accelerators, instances and models are spelled (`gpu_names.py`, `instance_names.py`,
-`model_names.py`), and the rows' values (`lookup.py`).
+Put here: ids, aliases, and the order in which a name is matched: as a whole first, then taken
+apart. Keep out: how accelerators, instances and models are spelled (`gpu_names.py`,
+`instance_names.py`, `model_names.py`), and the rows' values (`lookup.py`).
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _apart(reference: Reference, kind: str, name: str, owner: object) -> Found:
 def _gpu_rows(
     reference: Reference,
 ) -> tuple[gpu_names.Rows, tuple[tuple[gpu_names.GpuName, str], ...]]:
-    """Return accelerators by family, and which row people mean by a name that leaves something open."""
+    """Return accelerators by family, and the row that people mean by an incomplete name."""
     gpus, aliases = reference.tables["gpus"], reference.tables["aliases"]
     vague = aliases[(aliases["kind"] == "gpus") & aliases["assumed"].astype(bool)]
     usual = tuple(

@@ -53,7 +53,7 @@ WATTTIME = (("timestamp", "moer"), ("point_time", "value"))
 
 @dataclass(frozen=True)
 class Added:
-    """What `add_grid` wrote: the format, the zones, the rows or hours, a warning where one is due."""
+    """What `add_grid` wrote: format, zones, rows or hours, and a warning where one is due."""
 
     form: str
     zones: list[str]

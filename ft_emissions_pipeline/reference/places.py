@@ -1,6 +1,7 @@
-"""What place a free text names: "Québec, Canada", "Sweden (Stockholm)", "San Jose, California, USA".
+"""What place a free text names: "Québec, Canada", "Sweden (Stockholm)", "San Jose, CA, USA".
 
-Put here: taking such a text apart. Keep out: single names (`names.py`) and which factor follows (`normalize/`).
+Put here: taking such a text apart. Keep out: single names (`names.py`) and which factor follows
+(`normalize/`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LONGEST = 200
 
 
 class Place(NamedTuple):
-    """A place as far as a text tells it; `alias_factor_id` is the alias behind its narrowest part."""
+    """A place as a text tells it; `alias_factor_id` is the alias behind its narrowest part."""
 
     country_iso3: str | None = None
     subdivision: str | None = None
@@ -42,16 +43,18 @@ def places(
     reference : Reference
         Loaded tables.
     texts : Series of str
-        Names as logged: a country in any of the languages of the table, a state or province, a city of a
-        cloud region, or several of these, the widest last.
+        Names as logged: a country in any of the languages of the table, a state or province, a city
+        of a cloud region, or several of these, the widest last.
     countries : Series of str, optional
-        Countries that are known otherwise, aligned to `texts`; they decide between namesakes, as Georgia.
+        Countries that are known otherwise, aligned to `texts`; they decide between namesakes, as
+        Georgia.
 
     Returns
     -------
     DataFrame
         Aligned to `texts`: `country_iso3`, `subdivision` (`US-OR`, `CA-QC`), `alias_factor_id`, and
-        `named_by`: the narrowest part that told, `country`, `state` or `city`; missing where nothing is known.
+        `named_by`: the narrowest part that told, `country`, `state` or `city`; missing where
+        nothing is known.
     """
     given = countries if countries is not None else pd.Series(index=texts.index, dtype="str")
     codes, pairs = coded([texts, given])
@@ -141,7 +144,7 @@ LONE = 1
 
 
 def _same_code(parts: Sequence[str], meanings: dict[str, list[Place]]) -> bool:
-    """Say whether the last part is the code of a country and of a state, and no other part a country."""
+    """Say whether the last part is both a country's and a state's code, and none else a country."""
     last, *others = parts
     kinds = {each.named_by for each in meanings[last]}
     return {"country", "code"} <= kinds and not any(
@@ -165,7 +168,7 @@ def _subdivisions(reference: Reference) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def _cities(reference: Reference) -> dict[str, Place]:
-    """Return cities of cloud regions; one in two countries is left out, one in two states is its country's."""
+    """Return cities of cloud regions, unless in two countries; one in two states is its country's."""
     aliases, regions = reference.tables["aliases"], reference.tables["cloud_regions"]
     cities = aliases[(aliases["kind"] == "cloud_regions") & aliases["assumed"].astype(bool)]
     where = regions.assign(

@@ -3,12 +3,12 @@
 Put here: how affected runs are found, without the logs and without computing the past anew:
 
 1. Runs are stamped with a kind, the hash of all that their look-ups depend on (`factors_used.py`).
-2. One run of each kind is computed with the tables now in force. Whatever differs from what is stored
-   of it, be it through a row that changed, came or went, touches all runs of its kind.
+2. One run of each kind is computed with the tables now in force. Whatever differs from what is
+   stored of it, be it through a row that changed, came or went, touches all runs of its kind.
 3. A kind that rests on a row whose values changed is taken even if its one run did not move.
 
-So the set is never too small. It is larger than need be only through step 3, where a changed value is
-one that these runs do not read. Keep out: what then moves (`plan.py`).
+So the set is never too small. It is larger than need be only through step 3, where a changed value
+is one that these runs do not read. Keep out: what then moves (`plan.py`).
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Affected:
     rows : DataFrame
         Changed cells of factor rows, in columns `CHANGES`.
     moved : DataFrame
-        A row per run: `retimed`, where the end of its kind or the use life of its model moved; and for
-        each part of the totals the ratio of new to old of its kind.
+        A row per run: `retimed`, where the end of its kind or the use life of its model moved; and
+        for each part of the totals the ratio of new to old of its kind.
     """
 
     runs: pd.DataFrame
@@ -155,7 +155,7 @@ def _first_runs(kinds: pd.DataFrame) -> pd.DataFrame:
 def _changed_rows(
     warehouse: str | Path, kinds: pd.DataFrame, used: pd.DataFrame, reference: Reference
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the changed cells of used rows, and the kinds that rest on a row with a changed value."""
+    """Return the changed cells of used rows, and the kinds that rest on a changed value."""
     present = kinds[KIND].drop_duplicates()
     every = present.assign(factors_key=factors_used.EVERY_RUN).drop_duplicates()
     used = used.merge(pd.concat([present, every]), on=KIND)
@@ -198,8 +198,8 @@ def _moved_kinds(
     -------
     moved, models : DataFrame
         By kind: `moved`; `retimed`, where its end or its model's use life moved; and for each part
-        of the totals its ratio of new to old. And the token-time models that others took the place of,
-        as rows of `Plan.rows`.
+        of the totals its ratio of new to old. And the token-time models that others took the place
+        of, as rows of `Plan.rows`.
     """
     first = _first_runs(kinds)
     kind = first.set_index("run_id")["kind"]

@@ -1,7 +1,7 @@
 """Doing it: the affected runs, their versions, days and roll-ups computed anew and written.
 
-Put here: the order of the writes, by which the next restatement completes one that was killed, and the
-checks before them. Keep out: which runs (`affected.py`) and their figures (`recompute.py`).
+Put here: the order of the writes, by which the next restatement completes one that was killed, and
+the checks before them. Keep out: which runs (`affected.py`) and their figures (`recompute.py`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class NothingReported(ValueError):
 
 @dataclass(frozen=True)
 class AsReported:
-    """Rows of `inference_impacts` as they stood, the commit that put them there, and what moved since."""
+    """Rows of `inference_impacts` as they stood, their commit, and what moved since."""
 
     rows: pd.DataFrame
     restated: pd.DataFrame

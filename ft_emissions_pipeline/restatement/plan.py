@@ -1,7 +1,7 @@
 """What a restatement would touch, and what would move: the dry run.
 
-Put here: the plan that is shown, with the totals and the days to expect. Keep out: how the affected runs
-are found (`affected.py`), and printing (`cli/restate.py`).
+Put here: the plan that is shown, with the totals and the days to expect. Keep out: how the affected
+runs are found (`affected.py`), and printing (`cli/restate.py`).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Plan:
     days : DatetimeIndex
         Days of these runs, and those on which their versions serve.
     versions : DataFrame
-        By affected run its totals as stored and as expected: `run_id`, `model_name`, `total_kgco2e`,
-        `total_kgco2e_expected`, `total_water_l`, `total_water_l_expected`.
+        By affected run its totals as stored and as expected: `run_id`, `model_name`,
+        `total_kgco2e`, `total_kgco2e_expected`, `total_water_l`, `total_water_l_expected`.
     """
 
     rows: pd.DataFrame
@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def by_model(self) -> pd.DataFrame:
-        """Totals per model, as stored and as expected; per inference they move by the same ratio."""
+        """Totals per model, stored and expected; per inference they move by the same ratio."""
         numbers = [column for column in self.versions if column.startswith("total_")]
         grouped = self.versions.groupby("model_name")
         return grouped[numbers].sum().assign(runs=grouped.size()).reset_index()

@@ -1,7 +1,7 @@
 """Runs and versions as they must be from now on, out of what the warehouse holds.
 
-Put here: what to compute the past with, and the library's stages called on stored rows. Keep out: which
-rows need it (`affected.py`) and writing (`apply.py`).
+Put here: what to compute the past with, and the library's stages called on stored rows. Keep out:
+which rows need it (`affected.py`) and writing (`apply.py`).
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def computed(
 def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
     """Return the token-time model in force on each day.
 
-    What own runs taught it by then stands in the table; where that rests on another prior than the one
-    in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
+    What own runs taught it by then stands in the table; where that rests on another prior than the
+    one in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
     """
     stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
     kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
@@ -74,7 +74,7 @@ def versions(
     as_of: pd.Timestamp,
     changed: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the versions of some models as they must be and as they are stored, their usage and events."""
+    """Return some models' versions as they must be and as stored, their usage and events."""
     impacts, usage, stored, events = (
         store.read(warehouse, table, where=("model_name", models))
         for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)

@@ -24,7 +24,7 @@ TAUGHT = ("offsets", "own_width")
 
 
 def prior_of(reference: Reference) -> Model:
-    """Return the packaged prior, or one fitted anew where the reference has other rows to fit it from."""
+    """Return the packaged prior, or one fitted anew if the reference has other rows to fit."""
     shipped = packaged()
     if shipped.training["rows_hash"] == own_runs.training_rates_hash(reference):
         return shipped
@@ -50,13 +50,14 @@ def parameters(
     days : DatetimeIndex
         UTC days.
     own : DataFrame, optional
-        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from those
-        up to itself. Without enough of them the prior is in force.
+        Of `normalize.timed_work`: own runs with tokens and time, of any day; a day learns from
+        those up to itself. Without enough of them the prior is in force.
 
     Returns
     -------
     DataFrame
-        A fit that did worse on held-out runs than the prior stands beside it with status `candidate`.
+        A fit that did worse on held-out runs than the prior stands beside it with status
+        `candidate`.
     """
     frames, count, fitted = [], -1, []
     for day in sorted(days):
@@ -68,7 +69,7 @@ def parameters(
 
 
 def fits(reference: Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
-    """Return the model that own runs put in force, and a candidate that did worse, if there is one."""
+    """Return the model that own runs put in force, and a candidate that did worse, if any."""
     model = prior_of(reference)
     if len(known) < own_runs.ENOUGH:
         return [(IN_FORCE, model)]
@@ -83,7 +84,7 @@ def _rows(model: Model, status: str) -> pd.DataFrame:
 
 
 def days_resting_on(prior: Model, table: pd.DataFrame) -> pd.DatetimeIndex:
-    """Return the days whose model in force is this prior, or this prior with what own runs taught it.
+    """Return the days whose model in force is this prior, or it with what own runs taught it.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """How wrong the model is on rows that it has not seen, beside simpler ones on the same rows.
 
-Put here: baselines on the same folds, errors of energy, what rows of a laboratory teach about its others, the
-tables. Keep out: fits (`fit.py`), held-out predictions (`prior.py`), and what enters them (`training_rates.py`).
+Put here: baselines on the same folds, errors of energy, what rows of a laboratory teach about its
+others, the tables. Keep out: fits (`fit.py`), held-out predictions (`prior.py`), and what enters
+them (`training_rates.py`).
 """
 
 from __future__ import annotations
@@ -52,16 +53,18 @@ OPEN_CARBON_EVAL = {
     "A100": (36.11288426582052, 50.50578258708355),
     "H100": (100.0, 110.0),
 }
-"""log10 alpha, low and high, by accelerator: OpenCarbonEval (arXiv:2405.12843), data/model_emission.csv."""
+"""log10 alpha, low and high, by accelerator: OpenCarbonEval (arXiv:2405.12843),
+data/model_emission.csv."""
 
 
 def evaluate(reference: Reference) -> pd.DataFrame:
-    """Return the errors of the model and of baselines, on rows of laboratories that each did not see.
+    """Return the errors of the model and of baselines on laboratories that each did not see.
 
     Returns
     -------
     DataFrame
-        quantity, predictor, and the figures of `prior.errors`; those of intervals for the model alone.
+        quantity, predictor, and the figures of `prior.errors`; those of intervals for the model
+        alone.
     """
     held = held_out(reference)
     lines = [
@@ -87,7 +90,7 @@ def _flop_of(work: Workload, table: pd.DataFrame) -> Floats:
 
 
 def _time_baselines(table: pd.DataFrame, reference: Reference) -> dict[str, Floats]:
-    """Return residuals of simpler predictors on the same rows, each laboratory left out of its own."""
+    """Return residuals of simpler predictors on the same rows, by fits without the laboratory."""
     rows = rated_rows(reference)
     reached = -rows.log_s + np.log(_flop_of(rows.work, rows.table) / rows.work.peak_16bit)
     tuned = finetuning(table)
@@ -101,8 +104,9 @@ def _time_baselines(table: pd.DataFrame, reference: Reference) -> dict[str, Floa
 def _open_carbon_eval(rows: Rows) -> Floats:
     """Return residuals of OpenCarbonEval for the work that each accelerator did in an hour.
 
-    It solves T (ln alpha + ln T - 1) = C for seconds T, with C in TFLOP; the result is the mean over
-    the low and high alpha of the accelerator, or of the one in its table whose peak is nearest.
+    It solves T (ln alpha + ln T - 1) = C for seconds T, with C in TFLOP; the result is the mean
+    over the low and high alpha of the accelerator, or of the one in its table whose peak is
+    nearest.
     """
     gpu = rows.table["gpu_id"]
     nearest = np.select(
@@ -122,10 +126,11 @@ def _open_carbon_eval(rows: Rows) -> Floats:
 
 
 def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[str, object]]:
-    """Return errors of the accelerators' energy: with the time logged, predicted, and with hardware unknown.
+    """Return errors of accelerators' energy: time logged, time predicted, and hardware unknown.
 
-    Neither model has seen the laboratory. Where hardware and time are unknown, energy is measured in too few rows;
-    there the time is measured, and the power of the true accelerator is the model's.
+    Neither model has seen the laboratory. Where hardware and time are unknown, energy is measured
+    in too few rows; there the time is measured, and the power of the true accelerator is the
+    model's.
     """
     rows, rates, known = power_rows(reference), rated_rows(reference), held[KNOWN]
     measured = np.log(rows["mean_gpu_power_w"].to_numpy(dtype=float))
@@ -176,15 +181,16 @@ LEAST_OTHERS = 5
 
 
 def own_run_trials(reference: Reference) -> pd.DataFrame:
-    """Return the errors on rows of a laboratory without and with others of it, drawn at random, as own runs.
+    """Return errors on rows of a laboratory without and with others of it, drawn, as own runs.
 
     Returns
     -------
     DataFrame
-        laboratory, given, left (rows of each draw), in_force (share of draws whose offsets were promoted; what is not
-        changes nothing, as in use), `without_` and `with_` with the figures of `errors` over what was left, all
-        draws together; once with `ENOUGH` rows given and once with half of them. No fit has seen the laboratory. A
-        laboratory that has too few rows has no figures.
+        laboratory, given, left (rows of each draw), in_force (share of draws whose offsets were
+        promoted; what is not changes nothing, as in use), `without_` and `with_` with the figures
+        of `errors` over what was left, all draws together; once with `ENOUGH` rows given and once
+        with half of them. No fit has seen the laboratory. A laboratory that has too few rows has no
+        figures.
     """
     everything = rated_rows(reference)
     models = take(reference, "models", everything.table["model_id"], ["family"])

@@ -1,7 +1,7 @@
 """The coefficients that fit rows best: the prior from published rows, and what own runs change.
 
-Put here: robust fits, weights, and the quantiles of held-out residuals. Keep out: the physical model
-(`throughput.py`), what is stored (`model.py`), and how well it does (`evaluate.py`).
+Put here: robust fits, weights, and the quantiles of held-out residuals. Keep out: the physical
+model (`throughput.py`), what is stored (`model.py`), and how well it does (`evaluate.py`).
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def coefficients(
 
     Notes
     -----
-    Gauss-Newton on Gaussian priors and Student's t, reweighted in every step; the model is nearly linear
-    in its coefficients, so it converges in some ten steps.
+    Gauss-Newton on Gaussian priors and Student's t, reweighted in every step; the model is nearly
+    linear in its coefficients, so it converges in some ten steps.
     """
     left_out = np.array([name.startswith(without) for name in NAMES])
     theta, step = np.where(left_out, 0.0, PRIOR), 1e-4
@@ -139,8 +139,9 @@ def offsets(
 
     Notes
     -----
-    Ridge with crossed random effects, solved member by member in turns (backfitting) with Student's t: few
-    runs leave an offset near 0, outliers barely move it. A run without a member has no offset of that group.
+    Ridge with crossed random effects, solved member by member in turns (backfitting) with Student's
+    t: few runs leave an offset near 0, outliers barely move it. A run without a member has no
+    offset of that group.
     """
     codes = {"all": (np.zeros(len(residual), dtype=int), pd.Index(["all"]))}
     codes |= {name: pd.factorize(members) for name, members in groups.items()}

@@ -39,7 +39,8 @@ UNKNOWN_METHOD = Method.FULL
 """A method that nobody named is taken as full fine-tuning, which makes the most operations."""
 
 SELECTIVE_RECOMPUTED = 0.15
-"""Share of the forward pass that selective checkpointing computes again: attention and little else."""
+"""Share of the forward pass that selective checkpointing computes again: attention and little
+else."""
 
 
 def passes(method: pd.Series, of: dict[str, float]) -> Floats:
@@ -56,8 +57,8 @@ def attention_forward(
 
     Notes
     -----
-    :math:`4 L d s`: scores and their weighted sum over the whole sequence; a decoder's token sees those before
-    it alone, half of them in the mean (Dao 2023, arXiv:2307.08691, section 4.1).
+    :math:`4 L d s`: scores and their weighted sum over the whole sequence; a decoder's token sees
+    those before it alone, half of them in the mean (Dao 2023, arXiv:2307.08691, section 4.1).
     """
     seen = np.where(causal, 0.5, 1.0) * np.asarray(length)
     return np.asarray(4.0 * np.multiply(layers, hidden_size) * seen, dtype=float)
@@ -102,8 +103,8 @@ def flop_per_token(
     .. math:: 2 p N + q A + c (2 N + A) + 6 N_a
 
     with p and q of `PARAMETER_PASSES` and `ATTENTION_PASSES` (Kaplan et al. 2020, arXiv:2001.08361:
-    6 N for full fine-tuning), c the recomputed share. NVIDIA's NeMo 24.12 tables have LoRA at 1.44 to
-    1.47 times the rate of full fine-tuning, close to 6/4.
+    6 N for full fine-tuning), c the recomputed share. NVIDIA's NeMo 24.12 tables have LoRA at 1.44
+    to 1.47 times the rate of full fine-tuning, close to 6/4.
     """
     forward = FORWARD_PER_PARAMETER * np.asarray(parameters, dtype=float)
     attention = np.asarray(attention, dtype=float)

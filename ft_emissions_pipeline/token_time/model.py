@@ -1,7 +1,8 @@
 """The fitted model: what is stored of it on a day, and its predictions with their intervals.
 
 Put here: the artefact (JSON and rows of table `token_time_model`), and time per token by it. Keep
-out: the fits (`fit.py`, `training_rates.py`, `own_runs.py`), and which runs need a prediction (`normalize`).
+out: the fits (`fit.py`, `training_rates.py`, `own_runs.py`), and which runs need a prediction
+(`normalize`).
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ CHUNK = 100_000
 class Model:
     """What turns tokens into time and power; plain numbers, so that the JSON is the model.
 
-    `spread` are standard deviations of the log of time: within a laboratory, and between laboratories whose
-    stack (software) was seen or not. `widths` are half-widths of the 90 % interval in units of the scale that they make, by group; `ranges` smallest and
-    largest value seen; `offsets` what own runs add to the log of time; `training` says on what it rests.
+    `spread` are standard deviations of the log of time: within a laboratory, and between
+    laboratories whose stack (software) was seen or not. `widths` are half-widths of the 90 %
+    interval in units of the scale that they make, by group; `ranges` smallest and largest value
+    seen; `offsets` what own runs add to the log of time; `training` says on what it rests.
     """
 
     coefficients: Mapping[str, float]
@@ -87,7 +89,7 @@ class Model:
 
     @property
     def stacks_seen(self) -> np.ndarray:
-        """Say of each of `STACKS`, and of a stack that is not told, whether training rates had it."""
+        """Say of each of `STACKS`, and of an untold stack, whether training rates had it."""
         sd = [self.coefficient_sd[f"software_{name}"] for name in STACKS]
         return np.append(np.array(sd) < OFFSET_SD, False)
 
@@ -134,8 +136,8 @@ def packaged() -> Model:
 class Prediction:
     """Of each run: log seconds per token of one accelerator, its log standard deviation, and more.
 
-    `scale` is that of the intervals before their widths; `busy` is the share of the time that computes; `beyond`
-    names what lies outside the training rates.
+    `scale` is that of the intervals before their widths; `busy` is the share of the time that
+    computes; `beyond` names what lies outside the training rates.
     """
 
     log_s: Floats
@@ -168,8 +170,9 @@ def predict(
 
     Notes
     -----
-    Conformal: p05 and p95 lie `width` x scale from the median on the log, where the scale is the root of the
-    variances within and between laboratories plus what unknown inputs, effects and extrapolation add.
+    Conformal: p05 and p95 lie `width` x scale from the median on the log, where the scale is the
+    root of the variances within and between laboratories plus what unknown inputs, effects and
+    extrapolation add.
     """
     parts = [
         _predict(model, work.rows(slice(at, at + CHUNK))) for at in range(0, len(work), CHUNK)
@@ -200,7 +203,7 @@ def _predict(model: Model, work: Workload) -> tuple[Floats, Floats, Floats, np.n
 def added_variance(
     found: Rate, sd: Floats, ranges: Mapping[str, tuple[float, float]], work: Workload
 ) -> tuple[Floats, np.ndarray]:
-    """Return what unknown inputs, effects and extrapolation add to the variance, and what lies beyond (bits)."""
+    """Return the variance that gaps, effects and extrapolation add, and what is beyond (bits)."""
     far, beyond = distance(ranges, work)
     effects = found.busy**2 * offset_variance(sd, work)
     return found.variance + effects + (EXTRAPOLATION_SD * far) ** 2, beyond

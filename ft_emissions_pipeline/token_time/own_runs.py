@@ -1,7 +1,7 @@
 """What a team's own runs with tokens and time teach the model.
 
-Put here: offsets by GPU model, base model family and software, and whether they do better. Keep out: which runs
-qualify (`normalize`), and the ridge itself (`fit.py`).
+Put here: offsets by GPU model, base model family and software, and whether they do better. Keep
+out: which runs qualify (`normalize`), and the ridge itself (`fit.py`).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def teach(model: Model, own: pd.DataFrame, reference: Reference) -> tuple[Model,
 
     Notes
     -----
-    Held out are registered models in turns, in five folds by their names, since the runs of one model are
-    alike; where only one was tuned, its runs. The offsets of a fold know nothing of it.
+    Held out are registered models in turns, in five folds by their names, since the runs of one
+    model are alike; where only one was tuned, its runs. The offsets of a fold know nothing of it.
     """
     work = workload(own, reference)
     # Without offsets, so that days are judged alike whatever order they are made in.

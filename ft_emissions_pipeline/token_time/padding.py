@@ -3,7 +3,8 @@
 Put here: arithmetic on numbers and columns. Keep out: which route a run takes, and what its answer
 rests on (`tokens.py`).
 
-Padding counts because the hardware computes it: a batch takes as long as its longest sequence makes it.
+Padding counts because the hardware computes it: a batch takes as long as its longest sequence makes
+it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 FLOP_PER_PARAMETER_TOKEN = 6.0
-"""What the Hugging Face Trainer counts for a token and parameter: 2 forward, 4 backward. It counts so
-with LoRA too, over frozen and added parameters alike, although the frozen ones take 4: its `total_flos`
-is too high as a count of operations there, but divided by 6 it still gives the tokens."""
+"""What the Hugging Face Trainer counts for a token and parameter: 2 forward, 4 backward. It counts
+so with LoRA too, over frozen and added parameters alike, although the frozen ones take 4: its
+`total_flos` is too high as a count of operations there, but divided by 6 it still gives the
+tokens."""
 
 
 def tokens_from_steps(
@@ -25,8 +27,8 @@ def tokens_from_steps(
 ) -> pd.Series:
     """Return optimiser steps x sequences per step, over all devices, x tokens per padded sequence.
 
-    With padding to a fixed length, or packing, this is the count itself; with padding to the longest
-    of a batch it is an upper bound if the length is the limit set.
+    With padding to a fixed length, or packing, this is the count itself; with padding to the
+    longest of a batch it is an upper bound if the length is the limit set.
     """
     return steps * sequences_per_step * padded_length
 
@@ -39,7 +41,7 @@ def tokens_from_flop(flop: pd.Series, parameters: pd.Series, factor: float) -> p
 def tokens_from_samples(
     samples: pd.Series, epochs: pd.Series, padded_length: pd.Series
 ) -> pd.Series:
-    """Return examples x passes over them x tokens per padded sequence, an upper bound like steps'."""
+    """Return examples x passes x tokens per padded sequence, an upper bound like that of steps."""
     return samples * epochs * padded_length
 
 
@@ -60,9 +62,9 @@ def expected_padded_tokens(
     batch_size : int
         Sequences that are padded together: those of one device and forward pass.
     batches : iterable of sequences of int, optional
-        The batches themselves, as positions in `lengths`; then the result is exact, and `batch_size`
-        is their largest size. Without them, every order of the examples is equally likely, and the
-        result is the expectation, with a last batch of what is left over.
+        The batches themselves, as positions in `lengths`; then the result is exact, and
+        `batch_size` is their largest size. Without them, every order of the examples is equally
+        likely, and the result is the expectation, with a last batch of what is left over.
     max_length : int, optional
         Longer sequences are cut to this length.
     pad_to_multiple_of : int
@@ -71,9 +73,10 @@ def expected_padded_tokens(
     Returns
     -------
     float
-        Tokens, padding included. It is never below the sum of the lengths, equals it for a batch size
-        of 1, and does not fall when batches are merged (2, 4, 8, ...). Between sizes of which none
-        divides the other it may fall a little, where the smaller one leaves fewer examples over.
+        Tokens, padding included. It is never below the sum of the lengths, equals it for a batch
+        size of 1, and does not fall when batches are merged (2, 4, 8, ...). Between sizes of which
+        none divides the other it may fall a little, where the smaller one leaves fewer examples
+        over.
 
     Raises
     ------
@@ -83,12 +86,12 @@ def expected_padded_tokens(
     Notes
     -----
     Of N examples, of which F are no longer than v, a random batch of b has no longer one with
-    probability C(F, b) / C(N, b), the distribution of its maximum; the expected maximum follows from
-    the histogram alone.
+    probability C(F, b) / C(N, b), the distribution of its maximum; the expected maximum follows
+    from the histogram alone.
 
     Examples
     --------
-    >>> expected_padded_tokens([1, 2, 3], 2)  # (2 * 2 + 3) , (2 * 3 + 2), (2 * 3 + 1): mean of three
+    >>> expected_padded_tokens([1, 2, 3], 2)  # mean of (2 * 2 + 3), (2 * 3 + 2), (2 * 3 + 1)
     7.333333333333333
     >>> expected_padded_tokens([1, 2, 3], 2, batches=[[0, 1], [2]])
     7.0
@@ -145,7 +148,8 @@ def shuffling_deviation(
     for batches, size in ((whole, batch_size), (1, left)):
         if batches and size:
             mean = _expected_maximum(padded, counts, size)
-            # The expectation of a growing function of the maximum is that of the function's maximum.
+            # The expectation of a growing function of the maximum is that of the function's
+            # maximum.
             square = _expected_maximum(padded.astype(float) ** 2, counts, size)
             variance += batches * size**2 * max(square - mean**2, 0.0)
     return float(np.sqrt(variance))
@@ -168,7 +172,7 @@ def _whole(values: Iterable[int], name: str) -> np.ndarray:
 
 
 def _padded(lengths: np.ndarray, max_length: int | None, multiple: int) -> np.ndarray:
-    """Cut and round up each length; both keep order, so the longest of a batch stays the longest."""
+    """Cut and round up each length; order stays, so the longest of a batch stays the longest."""
     cut = lengths if max_length is None else np.minimum(lengths, max_length)
     return -(-cut // multiple) * multiple
 

@@ -1,7 +1,7 @@
 """The power that an accelerator draws while it fine-tunes, as a share of its rated one.
 
-Put here: share of TDP by how busy a step keeps the accelerator. Keep out: time (`throughput.py`), and
-the power of the rest of the server (`normalize/energy.py`).
+Put here: share of TDP by how busy a step keeps the accelerator. Keep out: time (`throughput.py`),
+and the power of the rest of the server (`normalize/energy.py`).
 
 Utilisation by NVML counts the time in which any kernel runs; it says little of power. What a step
 computes over what it waits does.
@@ -15,11 +15,13 @@ from ft_emissions_pipeline.token_time.fit import student_weight
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 PRIOR = np.array([np.log(0.85), np.log(0.5)])
-"""Log share of TDP of an accelerator that computes all the time, and log exponent of its busy share."""
+"""Log share of TDP of an accelerator that computes all the time, and log exponent of its busy
+share."""
 
 PRIOR_SD = np.array([0.08, 0.5])
 SPREAD = 0.12
-"""Scale of residuals on the log of power: parts of one kind, cooling, and kernels differ by about that."""
+"""Scale of residuals on the log of power: parts of one kind, cooling, and kernels differ by about
+that."""
 
 
 def share_of_tdp(theta: Floats, busy: Floats, idle_share: Floats) -> Floats:
@@ -73,7 +75,7 @@ def coefficients(share: Floats, busy: Floats, idle_share: Floats, weights: Float
 
 
 def interval_width(residual: Floats) -> float:
-    """Return the half-width of the 90 % interval on the log: residuals' spread, at least `SPREAD`'s.
+    """Return the half-width of the 90 % interval on the log: the residuals', at least `SPREAD`'s.
 
     The rows come from a single laboratory, so their own scatter says little of other accelerators.
     """

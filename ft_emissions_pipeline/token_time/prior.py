@@ -48,7 +48,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "no offsets of generations": ("generation_",),
     "no effect of tuned recipes": ("tuned",),
 }
-"""Variants of the model among which held-out laboratories choose, by the coefficients that each leaves out."""
+"""Variants of the model among which held-out laboratories choose, by the coefficients that each
+leaves out."""
 
 
 MAD_TO_SD = 1.4826
@@ -57,7 +58,7 @@ MAD_TO_SD = 1.4826
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Residuals of rows by fits that knew nothing of their laboratory: measured over predicted, on the log.
+    """Residuals of rows, measured over predicted on the log, by fits without their laboratory.
 
     `variance` is what unknown inputs, effects and extrapolation add.
     """
@@ -69,7 +70,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Interval:
-    """Standard deviations within and between laboratories, and the half-width in units of their scale."""
+    """Standard deviations within and between laboratories, and the half-width in their scale."""
 
     within: float
     between: float
@@ -83,8 +84,9 @@ class Interval:
 def hidden(rows: Rows, group: str, reference: Reference) -> Rows:
     """Return the rows with something hidden, and the time by what is left.
 
-    Hardware unknown: the commonest accelerator of the source's year stands in. Tokens unknown: the number
-    of sequences is known, but neither their length nor the time per token; both are taken as usual.
+    Hardware unknown: the commonest accelerator of the source's year stands in. Tokens unknown: the
+    number of sequences is known, but neither their length nor the time per token; both are taken as
+    usual.
     """
     table = rows.table
     if group == HARDWARE_UNKNOWN:
@@ -111,7 +113,7 @@ def on_common_hardware(table: pd.DataFrame, reference: Reference) -> pd.DataFram
 
 @lru_cache(maxsize=1)
 def held_out(reference: Reference) -> dict[str, HeldOut]:
-    """Return every row's residual by the fit that left its laboratory out, by group of what is known.
+    """Return every row's residual by the fit without its laboratory, by group of what is known.
 
     The variant is chosen anew for each laboratory, by the others.
     """
@@ -139,9 +141,10 @@ def fitted(rows: Rows, common: dict[str, float], variant: str) -> tuple[Floats, 
 
 
 def chooser(rows: Rows, common: dict[str, float]) -> Callable[[str | None], str]:
-    """Return what chooses the variant without a laboratory, by the mean error of the others, each held out.
+    """Return what chooses the variant without a laboratory, by the others' mean held-out error.
 
-    Laboratories count equally, an error is the mean distance on the log; those with fine-tuning rows judge.
+    Laboratories count equally, an error is the mean distance on the log; those with fine-tuning
+    rows judge.
     """
     laboratory, tuned = rows.table["laboratory"].to_numpy(), finetuning(rows.table)
     judges = sorted(set(laboratory[tuned]))
@@ -172,12 +175,14 @@ def finetuning(table: pd.DataFrame) -> np.ndarray:
 
 
 ONE_SD = 0.683
-"""Coverage by which the interval is set where hardware and tokens are known, widened from there as a normal
-distribution's: of fewer than ten laboratories the farthest one alone would set the 90 % quantile."""
+"""Coverage by which the interval is set where hardware and tokens are known, widened from there as
+a normal distribution's: of fewer than ten laboratories the farthest one alone would set the 90 %
+quantile."""
 
 NEXT_WEIGHT = {HARDWARE_UNKNOWN: 0.0, TOKENS_UNKNOWN: 1.0}
-"""Weight of the row to come, in laboratories. All rows of one have much the same sequence length, so where
-it is hidden a laboratory is one observation, and the next run comes from one not seen yet."""
+"""Weight of the row to come, in laboratories. All rows of one have much the same sequence length,
+so where it is hidden a laboratory is one observation, and the next run comes from one not seen
+yet."""
 
 
 def interval_of(held: dict[str, HeldOut], group: str, without: str | None = None) -> Interval:
@@ -194,8 +199,9 @@ def interval_of(held: dict[str, HeldOut], group: str, without: str | None = None
 
     Notes
     -----
-    Between: scaled median of the laboratories' median residuals. Within: root mean square of their scaled median
-    deviations. Where hardware or tokens are hidden, the spreads are those of runs with both known.
+    Between: scaled median of the laboratories' median residuals. Within: root mean square of their
+    scaled median deviations. Where hardware or tokens are hidden, the spreads are those of runs
+    with both known.
     """
     spread_of = group if group in (KNOWN, STACK_UNSEEN) else KNOWN
     part = _judged(held[spread_of], without)
@@ -223,7 +229,7 @@ def _judged(part: HeldOut, without: str | None) -> HeldOut:
 
 
 def half_widths(held: dict[str, HeldOut], group: str) -> Floats:
-    """Return each row's half-width on the log, by an interval that knows nothing of its laboratory."""
+    """Return each row's half-width on the log, by an interval blind to its laboratory."""
     part = held[group]
     half = np.zeros(len(part.residual))
     for name in part.table["laboratory"].unique():
@@ -249,8 +255,8 @@ def errors(
     Returns
     -------
     dict
-        The balanced median is that of rows of which each laboratory's together count as much as another's;
-        the mean over laboratories is that of their medians.
+        The balanced median is that of rows of which each laboratory's together count as much as
+        another's; the mean over laboratories is that of their medians.
     """
     relative = np.expm1(-residual)
     wrong = pd.Series(np.abs(relative))

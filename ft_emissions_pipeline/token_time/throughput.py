@@ -9,8 +9,8 @@ Time of one forward and backward pass over m tokens on one accelerator:
 
 with F operations per token, P the peak in the run's number format, e the share of it reached,
 :math:`t_l` layers x latency per layer (short steps wait for the host to launch them), and
-:math:`t_m` what each pass costs whatever its tokens: weights read, 4-bit weights unpacked, and for full
-fine-tuning the optimiser's update and gradients' exchange, shared over the passes of a step.
+:math:`t_m` what each pass costs whatever its tokens: weights read, 4-bit weights unpacked, and for
+full fine-tuning the optimiser's update and gradients' exchange, shared over the passes of a step.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ TUNED_FORMATS = ("fp8", "nvfp4")
 
 
 OFFSET_SD = 0.2
-"""How far generations of accelerators, and software, are believed to lie apart, makers twice as far: offsets
-are shrunk by it."""
+"""How far generations of accelerators, and software, are believed to lie apart, makers twice as
+far: offsets are shrunk by it."""
 
 
 class Coefficient(NamedTuple):
@@ -114,13 +114,13 @@ def _parts(
 
 
 def _offsets(values: Floats, work: Workload) -> Floats:
-    """Return the sum of each run's offsets by generation and software; of software not told it is 0."""
+    """Return the sum of each run's offsets by generation and software; untold software has 0."""
     software = np.append(values[_SOFTWARE], 0.0)[work.software]
     return np.asarray(values[_GENERATION][work.generation] + software)
 
 
 def offset_variance(sd: Floats, work: Workload) -> Floats:
-    """Return what is not known of the effects that few laboratories tell, as variance of the log share.
+    """Return what is unknown of effects that few laboratories tell, as variance of the log share.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def offset_variance(sd: Floats, work: Workload) -> Floats:
 
 @dataclass(frozen=True)
 class Rate:
-    """Logarithm of seconds per token of one accelerator: mean, variance by what is unknown, and busy.
+    """Logarithm of seconds per token of one accelerator: mean, variance by unknowns, and busy.
 
     `busy` is the share of the time in which the accelerator computes.
     """
@@ -162,8 +162,8 @@ def rate(theta: Floats, work: Workload, shares: dict[str, float]) -> Rate:
 
     Notes
     -----
-    Tokens of a step: three-point Gauss-Hermite quadrature over their logarithm. Number format: mixture
-    of two. Recomputation: half of it, and the variance of the two cases.
+    Tokens of a step: three-point Gauss-Hermite quadrature over their logarithm. Number format:
+    mixture of two. Recomputation: half of it, and the variance of the two cases.
     """
     mean, variance, busy = _over_tokens(theta, work, work.format)
     wide = work.parameters < TYPICAL_PARAMETERS / 7.0

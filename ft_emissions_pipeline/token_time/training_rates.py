@@ -1,7 +1,7 @@
 """The rows from which the prior is fitted, and the prior.
 
-Put here: which rows of `reference_data/calibration.csv` may enter which fit, and the fit from them. Keep out: the algebra of
-the fits (`fit.py`, `power.py`), and how well it does (`evaluate.py`).
+Put here: which rows of `reference_data/calibration.csv` may enter which fit, and the fit from them.
+Keep out: the algebra of the fits (`fit.py`, `power.py`), and how well it does (`evaluate.py`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from ft_emissions_pipeline.token_time.workload import (
 from ft_emissions_pipeline.uncertainty import Floats
 
 PLAUSIBLE_SHARE = 0.9
-"""No training reaches more of an accelerator's peak: a row above it has another length or count than stated."""
+"""No training reaches more of an accelerator's peak: a row above it has another length or count
+than stated."""
 
 SHARES = ("share_32bit_below_1b", "share_8bit")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows with a rate: what each had to do, and the logarithm of seconds per token that it took."""
+    """Rows with a rate: what each had to do, and the log of the seconds per token it took."""
 
     table: pd.DataFrame
     work: Workload

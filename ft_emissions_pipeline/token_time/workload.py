@@ -1,7 +1,7 @@
 """What a step of a fine-tuning has to do, as arrays, from a run or a row of the training rates.
 
-Put here: a base model's dimensions, peaks of accelerators by number format, tokens of a step, and what
-stays unknown about each. Keep out: how long it takes (`throughput.py`).
+Put here: a base model's dimensions, peaks of accelerators by number format, tokens of a step, and
+what stays unknown about each. Keep out: how long it takes (`throughput.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ PEAK_FACTOR = {"tf32": 0.5, "fp8": 2.0, "nvfp4": 4.0}
 """Peak in a number format over that in 16 bits, by the makers' data sheets."""
 
 FORMATS = ("16", "tf32", "fp32", "fp8", "nvfp4")
-"""Number formats of the arithmetic; weights of 4 bits are unpacked to 16 before they are multiplied."""
+"""Number formats of the arithmetic; weights of 4 bits are unpacked to 16 before they are
+multiplied."""
 
 FORMAT_OF = {
     "fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "nvfp4": "nvfp4",
@@ -37,11 +38,12 @@ FORMAT_OF = {
 
 
 GENERATIONS = ("nvidia_16bit", "nvidia_int8", "nvidia_fp8", "nvidia_fp4", "amd", "intel", "other")
-"""Of accelerators: NVIDIA's by the narrowest format that its matrix units know (Volta; Turing and Ampere; Ada
-and Hopper; Blackwell), other makers' by the maker."""
+"""Of accelerators: NVIDIA's by the narrowest format that its matrix units know (Volta; Turing and
+Ampere; Ada and Hopper; Blackwell), other makers' by the maker."""
 
 STACKS = (*(name for name in SOFTWARE if name not in BUILT_ON), Software.UNSLOTH)
-"""Software with a pace of its own. What is built on the Trainer has the Trainer's, but for Unsloth's kernels."""
+"""Software with a pace of its own. What is built on the Trainer has the Trainer's, but for
+Unsloth's kernels."""
 
 TUNED_SOFTWARE = (Software.NEMO_MEGATRON, Software.TORCHTITAN, Software.MAXTEXT)
 """Software made for pre-training, in which a step's recipe is tuned."""
@@ -96,8 +98,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         model_id, parameters, method, precision, gradient_checkpointing (share recomputed),
         sequence_length, micro_batch_size, gradient_accumulation, gpu_id, gpu_count: each may be
         missing but parameters, gpu_id and gpu_count. Optional: active_parameters, architecture,
-        node_count, tokens_per_micro_step, stage, lora_rank, software, and date, the day as of which rows are
-        looked up.
+        node_count, tokens_per_micro_step, stage, lora_rank, software, and date, the day as of which
+        rows are looked up.
     reference : Reference
         Reference tables.
     """
@@ -257,7 +259,7 @@ def _dimensions(
 def _multiplied(
     active: Floats, layers: Floats, hidden: Floats, model: Mapping[str, np.ndarray]
 ) -> Floats:
-    """Return the parameters that a token is multiplied by: an encoder only looks its embeddings up."""
+    """Return the parameters a token is multiplied by: an encoder only looks up its embeddings."""
     unknown = np.isnan(model["layers"])
     blocks = np.where(unknown, active - BERT_VOCABULARY * hidden, 12.0 * layers * hidden**2)
     return np.where(model["encoder"], np.clip(blocks, 0.1 * active, active), active)

@@ -1,10 +1,10 @@
 """Faults of the machine in one sentence: what failed, what is safe, what to do.
 
-Put here: which fault of disk, memory or network an error tells of, and its wording. Keep out: faults
-of the data, which cost a row of `quarantine`, and looking for damage (`health.py`).
+Put here: which fault of disk, memory or network an error tells of, and its wording. Keep out:
+faults of the data, which cost a row of `quarantine`, and looking for damage (`health.py`).
 
-Delta, Arrow and SQLite tell of a full disk in texts of their own, and Dagster keeps of a failed step
-nothing but its text; so the text is what is looked at.
+Delta, Arrow and SQLite tell of a full disk in texts of their own, and Dagster keeps of a failed
+step nothing but its text; so the text is what is looked at.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SAFE = "nothing is written by half, each table holds its old rows or all of the 
 
 
 class MachineFault(RuntimeError):
-    """Disk, memory or network failed; each table holds what it did before, or all of the new rows."""
+    """Disk, memory or network failed; each table holds what it did before, or all new rows."""
 
 
 def fault(where: str, what: str, remedy: str) -> MachineFault:

@@ -1,10 +1,11 @@
 """What is broken in a local warehouse, and its repair without losing what is whole.
 
-Put here: looking through logs and data files of tables, and setting broken ones aside. Keep out: making
-the rows anew, which the next run does from the landing folder, and faults while it writes (`faults.py`).
+Put here: looking through logs and data files of tables, and setting broken ones aside. Keep out:
+making the rows anew, which the next run does from the landing folder, and faults while it writes
+(`faults.py`).
 
-Nothing is deleted: a broken file moves into `set_aside/` of the warehouse, and what it held is noted
-as due.
+Nothing is deleted: a broken file moves into `set_aside/` of the warehouse, and what it held is
+noted as due.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One writer at a time: the lock by which processes wait for each other at a warehouse.
 
-Put here: the lock, and that the warehouse is still the one that was locked. Keep out: what is written
-(`store.py`), and how long who waits (its callers).
+Put here: the lock, and that the warehouse is still the one that was locked. Keep out: what is
+written (`store.py`), and how long who waits (its callers).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import IO
 from ft_emissions_pipeline.warehouse.faults import MachineFault, said
 
 LOCK = ".writer"
-"""File in a local warehouse by which writers wait for each other; its time is that of the last one."""
+"""File in a local warehouse by which writers wait for each other; its time is that of the last
+one."""
 
 LOCK_POLL_S = 0.05
 
@@ -36,9 +37,9 @@ class StoreBusy(RuntimeError):
 def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a local warehouse for one writer, as long as the block lasts.
 
-    The lock is the operating system's, so it ends with its process, however that ends. Within a block
-    that holds the warehouse, its own thread may ask again. An object store has no lock; there, Delta
-    refuses the second of two commits to the same days.
+    The lock is the operating system's, so it ends with its process, however that ends. Within a
+    block that holds the warehouse, its own thread may ask again. An object store has no lock;
+    there, Delta refuses the second of two commits to the same days.
 
     Parameters
     ----------

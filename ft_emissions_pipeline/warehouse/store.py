@@ -1,14 +1,15 @@
 """Delta tables: the only place where tables are read from disk or written to it.
 
 Put here: where a table lies, how a range of days is replaced, how old versions are read.
-Keep out: what a table contains (`tables/`), checks of its content (`tables/expectations.py`), and anything
-that knows of Dagster (`assets/io_manager.py`).
+Keep out: what a table contains (`tables/`), checks of its content (`tables/expectations.py`), and
+anything that knows of Dagster (`assets/io_manager.py`).
 
 A warehouse is a local folder or the URL of an object store; each table is one Delta table in it.
 Credentials of an object store come from the environment (`AWS_...`, `AZURE_...`, `GOOGLE_...`).
 Three rules hold for every table:
 
-- A range of days, or a whole table, is replaced in one atomic commit: readers see all of it or none.
+- A range of days, or a whole table, is replaced in one atomic commit: readers see all of it or
+  none.
 - Content that is already there is not written again, so a repeated run changes no byte.
 - Old versions stay readable for good, because what was once reported must be shown again.
 """
@@ -487,7 +488,8 @@ def _scan_sorted(
 def _canonical(rows: pa.Table, table: Table) -> pa.Table:
     """Sort by the key, empty cells first, then by the other columns: one order for one content."""
     names = [*table.key, *(name for name in rows.column_names if name not in table.key)]
-    # The sort's own option for empty cells changed between Arrow releases; a column for them did not.
+    # The sort's own option for empty cells changed between Arrow releases; a column for them did
+    # not.
     sparse = [name for name in names if name in rows.column_names and rows[name].null_count]
     keyed = rows
     for name in sparse:

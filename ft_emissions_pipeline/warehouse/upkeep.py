@@ -1,11 +1,11 @@
-"""Keeping a warehouse small through years of nights: few files, a short log, no versions without a reader.
+"""Keeping a warehouse small over years of nights: few files, a short log, no unread versions.
 
-Put here: when a table is due, the joining of its small files, and what may be deleted. Keep out: writing
-of rows (`store.py`).
+Put here: when a table is due, the joining of its small files, and what may be deleted. Keep out:
+writing of rows (`store.py`).
 
-Only `inference_impacts` is ever asked for its past (`as-reported`), so its files and its log stay for good
-unless somebody sets how long. Of all other tables, files that no newer version needs go after a while in
-which readers of an older version may still be at work.
+Only `inference_impacts` is ever asked for its past (`as-reported`), so its files and its log stay
+for good unless somebody sets how long. Of all other tables, files that no newer version needs go
+after a while in which readers of an older version may still be at work.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ DUE_AFTER = 30
 
 KEEP_DAYS = "FT_EMISSIONS_KEEP_DAYS"
 KEEP_REPORTED_DAYS = "FT_EMISSIONS_KEEP_REPORTED_DAYS"
-"""Environment variables: days that replaced files stay, of most tables and of what was reported; what
-was reported stays for good where nothing is set."""
+"""Environment variables: days that replaced files stay, of most tables and of what was reported;
+what was reported stays for good where nothing is set."""
 
 STANDARD_DAYS = 7.0
 """Days that a replaced file stays where nothing is set; as Delta's own default for `vacuum`."""

@@ -1,8 +1,8 @@
 """What a run would have carried elsewhere, on other hardware, or fine-tuned in another way.
 
-Put here: the answer for each run and the sum over runs, and what is to be said of it. Keep out: which
-fields a scenario changes (`changes.py`), what both sides err by in common (`comparison.py`), filling
-gaps (`normalize/`), footprints (`impacts/`) and what is missing (`analysis/advice.py`).
+Put here: the answer for each run and the sum over runs, and what is to be said of it. Keep out:
+which fields a scenario changes (`changes.py`), what both sides err by in common (`comparison.py`),
+filling gaps (`normalize/`), footprints (`impacts/`) and what is missing (`analysis/advice.py`).
 """
 
 from __future__ import annotations
@@ -89,28 +89,27 @@ def what_if(
 
     Notes
     -----
-    *Place.* Logged energy stays; PUE, WUE, grid and electricity water, logged ones too, are those of
-    the new place. *GPU, method, model.* A logged time :math:`t` and energy :math:`E` no longer
-    hold. The token-time and the power model say both for the run as it was and as it would have been,
-    and are scaled so that they reproduce the log:
+    *Place.* Logged energy stays; PUE, WUE, grid and electricity water, logged ones too, are those
+    of the new place. *GPU, method, model.* A logged time :math:`t` and energy :math:`E` no longer
+    hold. The token-time and the power model say both for the run as it was and as it would have
+    been, and are scaled so that they reproduce the log:
 
     .. math:: t' = t \frac{\hat t'}{\hat t}, \qquad E' = E \frac{\hat P' t'}{\hat P t}
 
-    with as many tokens, as much idle time, and as busy accelerators as were logged; a utilisation that
-    nobody logged is predicted again. A time that was
-    predicted anyway is predicted again. :math:`t'` of a logged time errs by as much as the
-    token-time model does for one run whose tokens are known, and more where the hardware or the
-    model that it leaves was a guess; where only the method changes, the smaller of the
-    model's two spreads is common. *Start hour.* It matters only where grid intensities are given
-    by the hour. *Cadence.* Each fine-tuning stays as it is and serves for so many days.
+    with as many tokens, as much idle time, and as busy accelerators as were logged; a utilisation
+    that nobody logged is predicted again. A time that was predicted anyway is predicted again.
+    :math:`t'` of a logged time errs by as much as the token-time model does for one run whose
+    tokens are known, and more where the hardware or the model that it leaves was a guess; where
+    only the method changes, the smaller of the model's two spreads is common. *Start hour.* It
+    matters only where grid intensities are given by the hour. *Cadence.* Each fine-tuning stays as
+    it is and serves for so many days.
 
-    *The interval of the difference.* Inputs whose error comes from the same factor row on both sides are
-    one quantity, and so is what both take from the run's log and from the same model
-    (`comparison.OF_THE_RUN`): of two spreads
-    of it the smaller is common. The rest is independent. Each side is log-normal with the
-    contributions :math:`c_i` of `uncertainty.propagate`, so that both together have the covariance
-    :math:`\sum_i c_i c_i'`; the percentiles are those of :math:`e^{y'} - e^{y}` over 8,192
-    points that fill this distribution evenly.
+    *The interval of the difference.* Inputs whose error comes from the same factor row on both
+    sides are one quantity, and so is what both take from the run's log and from the same model
+    (`comparison.OF_THE_RUN`): of two spreads of it the smaller is common. The rest is independent.
+    Each side is log-normal with the contributions :math:`c_i` of `uncertainty.propagate`, so that
+    both together have the covariance :math:`\sum_i c_i c_i'`; the percentiles are those of
+    :math:`e^{y'} - e^{y}` over 8,192 points that fill this distribution evenly.
     """
     changes = {"region": region, "gpu": gpu, "method": method, "model": model,
                "start_hour": start_hour, "every_days": every_days}  # fmt: skip
@@ -121,8 +120,8 @@ def what_if(
 class Comparison:
     """Runs as they were and as they would have been.
 
-    `quantities` are named as in the answers; `told` marks the runs for which the scenario can be told,
-    and `note` says of each run what there is to say.
+    `quantities` are named as in the answers; `told` marks the runs for which the scenario can be
+    told, and `note` says of each run what there is to say.
     """
 
     run_id: pd.Series
@@ -224,9 +223,10 @@ def totals(comparison: Comparison) -> pd.DataFrame:
 
     Notes
     -----
-    What was has the interval of a roll-up over these runs: factors that runs share add up before they
-    are squared, and each run's own errors average out; so has what would be, where a run that was there
-    already errs with those that come. What stays the same on both sides cancels in the difference.
+    What was has the interval of a roll-up over these runs: factors that runs share add up before
+    they are squared, and each run's own errors average out; so has what would be, where a run that
+    was there already errs with those that come. What stays the same on both sides cancels in the
+    difference.
     """
     at = np.flatnonzero(comparison.told)
     summed = {

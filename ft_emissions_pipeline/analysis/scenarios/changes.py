@@ -1,7 +1,7 @@
 """Which fields of runs a scenario changes, and the runs as it would have logged them.
 
-Put here: what stays and what gives way when a run moves, takes other hardware or other work. Keep out:
-filling the gaps that this leaves (`normalize/`) and comparing both sides (`comparison.py`).
+Put here: what stays and what gives way when a run moves, takes other hardware or other work. Keep
+out: filling the gaps that this leaves (`normalize/`) and comparing both sides (`comparison.py`).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def changed(
     reference: Reference,
     profile: methodology.Profile,
 ) -> pd.DataFrame:
-    """Return the runs as the scenario would have logged them; where it changes nothing, untouched."""
+    """Return the runs as the scenario would have logged them; unchanged ones untouched."""
     frame = now.runs.copy()
     if "region" in changes:
         frame = _moved(frame, now, changes["region"], reference, profile)
@@ -157,7 +157,7 @@ def _moved(
 
 
 def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: Reference) -> pd.DataFrame:
-    """Put as many accelerators of another kind into their usual server, with the share of it that they had."""
+    """Put as many accelerators of another kind into their usual server, with the same share."""
     identity = _known(reference, "gpus", name)
     old = now.normalized
     other = ~old["gpu_id"].isin([identity, NO_GPU])
@@ -183,7 +183,7 @@ def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: Reference) -> 
 
 
 def _started_at(frame: pd.DataFrame, now: Side, hour: int) -> pd.DataFrame:
-    """Move a run within its day; of start and end only what the log has, so that the other follows."""
+    """Move a run within its day; of start and end only what is logged, so the other follows."""
     start = now.normalized["started_at"]
     shift = start.dt.floor("D") + pd.Timedelta(hours=hour) - start
     shift = shift.where(start.dt.hour != hour, pd.Timedelta(0)).dt.as_unit("us")

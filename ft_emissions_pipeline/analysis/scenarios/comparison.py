@@ -1,8 +1,8 @@
-"""Both sides of a scenario together: what they err by in common, and the interval of the difference.
+"""Both sides of a scenario: what they err by in common, and the interval of the difference.
 
 Put here: by which variables runs scatter on both sides, and intervals of either side and of the
-difference, for one run and for sums of runs. Keep out: which fields a scenario changes (`changes.py`)
-and the arithmetic of sums (`uncertainty.py`).
+difference, for one run and for sums of runs. Keep out: which fields a scenario changes
+(`changes.py`) and the arithmetic of sums (`uncertainty.py`).
 
 Both sides of a scenario share most of what is uncertain: the same logged energy, the same use life
 of hardware. What they share errs on both sides at once and cancels in the difference, within a run
@@ -38,10 +38,12 @@ OF_THE_RUN = (
     "active_s", "reserved_s", "pace", "it_energy_kwh", "gpu_count", "server_count", "scale", "hosts",
     "development_multiplier", "gpu_utilization", "cpu_utilization", "power_model",
 )  # fmt: skip
-"""Inputs that both sides take from one log and one model: what is uncertain about them is common."""
+"""Inputs that both sides take from one log and one model: what is uncertain about them is
+common."""
 
 POINTS = 8192
-"""By so many the 5th and 95th percentile are met to 0.3 % where a grid is open by a factor of four."""
+"""By so many the 5th and 95th percentile are met to 0.3 % where a grid is open by a factor of
+four."""
 
 OF_PLACE: dict[str, tuple[str, ...]] = {
     "it_energy_kwh": (),
@@ -91,9 +93,9 @@ class Scattered:
 class Result:
     """One result of some runs on both sides.
 
-    `now` has the variables of table `run_spreads`, so that sums of what was agree with the roll-ups.
-    `leaving` and `coming` are what of either side the other does not have, and their variables are
-    the same ones.
+    `now` has the variables of table `run_spreads`, so that sums of what was agree with the
+    roll-ups. `leaving` and `coming` are what of either side the other does not have, and their
+    variables are the same ones.
     """
 
     now: Scattered
@@ -306,8 +308,9 @@ def _interval_of_difference(
 ) -> tuple[Floats, Floats]:
     r"""Return the 5th and 95th percentile of differences of two log-normals that share variables.
 
-    `intervals` and `moves` are of the side that was, and of the one that would be. Each side's logarithm :math:`y` has the middle and the width of its interval, and moves with the
-    variables by :math:`c_i`. With :math:`r = y' - y`, which moves by :math:`c_i' - c_i`,
+    `intervals` and `moves` are of the side that was, and of the one that would be. Each side's
+    logarithm :math:`y` has the middle and the width of its interval, and moves with the variables
+    by :math:`c_i`. With :math:`r = y' - y`, which moves by :math:`c_i' - c_i`,
     :math:`D = e^y (e^r - 1)`: what is common leaves :math:`r` altogether.
     """
     middle = [np.sqrt(low * high) for low, high in intervals]
