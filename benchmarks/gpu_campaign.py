@@ -33,7 +33,8 @@ from ft_emissions_pipeline.reference.declaration import TABLES
 from ft_emissions_pipeline.reference.names import resolve
 
 CONDITIONS = (
-    "padding", "seed", "steps", "tokens_unpadded", "trained_parameters", "gpu_utilization", "peak_memory_gb", "device",
+    "padding", "seed", "steps", "tokens_unpadded", "trained_parameters", "gpu_utilization",
+    "peak_memory_gb", "device",
     "gpu_name", "driver_version", "torch_version", "transformers_version",
 )  # fmt: skip
 COLUMNS = (*(field.name for field in TABLES["calibration"].columns), *CONDITIONS)
@@ -117,8 +118,8 @@ def shapes(factors: reference.Reference) -> dict[str, Shape]:
     table = factors.tables["models"].drop_duplicates("model_id").set_index("model_id")
     return {
         name: Shape(
-            name, rest.kind, int(row["layers"]), int(row["hidden_size"]), int(row["heads"]), rest.feed_forward,
-            rest.vocabulary, rest.positions, rest.key_value_heads, rest.tied,
+            name, rest.kind, int(row["layers"]), int(row["hidden_size"]), int(row["heads"]),
+            rest.feed_forward, rest.vocabulary, rest.positions, rest.key_value_heads, rest.tied,
         )
         for name, rest in _REST.items()
         for row in [table.loc[name]]
@@ -151,7 +152,8 @@ def plan(known: dict[str, Shape], memory_gb: float) -> list[Case]:
     """
     cases = []
     for shape, method, length, size, padding, seconds in product(
-        sorted(known.values(), key=lambda s: s.parameters), BYTES_PER_PARAMETER, LENGTHS, BATCH_SIZES, PADDINGS, SECONDS,
+        sorted(known.values(), key=lambda s: s.parameters), BYTES_PER_PARAMETER, LENGTHS,
+        BATCH_SIZES, PADDINGS, SECONDS,
     ):  # fmt: skip
         fits = shape.parameters * BYTES_PER_PARAMETER[method] <= ROOM * memory_gb * 1e9
         once = seconds == SECONDS[0] or (size == BATCH_SIZES[1] and padding == "fixed")
@@ -242,7 +244,8 @@ def row(
         "peak_memory_gb": done.peak_memory_gb,
         **machine,
     }
-    return {name: "" if values.get(name) != values.get(name) else values.get(name, "") for name in COLUMNS}  # fmt: skip
+    return {name: "" if values.get(name) != values.get(name) else values.get(name, "")
+            for name in COLUMNS}  # fmt: skip
 
 
 def measure(case: Case, shape: Shape, device: str) -> Measured:
@@ -291,8 +294,8 @@ def measure(case: Case, shape: Shape, device: str) -> Measured:
             now = finished()
     memory = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else float("nan")
     return Measured(
-        steps, padded, unpadded, now - started, sum(p.numel() for p in trained), watch.get("energy_kwh", float("nan")),
-        watch.get("utilization", float("nan")), memory,
+        steps, padded, unpadded, now - started, sum(p.numel() for p in trained),
+        watch.get("energy_kwh", float("nan")), watch.get("utilization", float("nan")), memory,
     )  # fmt: skip
 
 
@@ -303,17 +306,20 @@ def _model(case: Case, shape: Shape) -> Any:
     w, f = shape.width, shape.feed_forward
     common = {
         "vocab_size": shape.vocabulary, "hidden_size": w, "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads, "intermediate_size": f, "max_position_embeddings": shape.positions,
+        "num_attention_heads": shape.heads, "intermediate_size": f,
+        "max_position_embeddings": shape.positions,
     }  # fmt: skip
     configurations = {
         "bert": lambda: hf.BertConfig(**common),
         "roberta": lambda: hf.RobertaConfig(**common, type_vocab_size=1),
         "distilbert": lambda: hf.DistilBertConfig(
-            vocab_size=shape.vocabulary, dim=w, n_layers=shape.layers, n_heads=shape.heads, hidden_dim=f,
+            vocab_size=shape.vocabulary, dim=w, n_layers=shape.layers, n_heads=shape.heads,
+            hidden_dim=f,
             max_position_embeddings=shape.positions,
         ),
         "gpt2": lambda: hf.GPT2Config(
-            vocab_size=shape.vocabulary, n_embd=w, n_layer=shape.layers, n_head=shape.heads, n_inner=f,
+            vocab_size=shape.vocabulary, n_embd=w, n_layer=shape.layers, n_head=shape.heads,
+            n_inner=f,
             n_positions=shape.positions,
         ),
         "llama": lambda: hf.LlamaConfig(
@@ -427,7 +433,8 @@ def machine(device: str) -> dict[str, str]:
     }
 
 
-_SHAPE = ["gpu_id", "model_id", "method", "precision", "sequence_length", "micro_batch_size", "padding"]  # fmt: skip
+_SHAPE = ["gpu_id", "model_id", "method", "precision", "sequence_length", "micro_batch_size",
+          "padding"]  # fmt: skip
 
 
 def linearity(measured: pd.DataFrame) -> pd.DataFrame:

@@ -102,7 +102,8 @@ def main() -> None:
             (
                 str(number), f"{at['wall_s']:.2f}", f"{at['wall_s'] / first['wall_s']:.2f}",
                 f"{at['cpu_s']:.2f}", f"{at['cpu_s'] / first['cpu_s']:.2f}",
-                f"{disk['files']:.0f}", f"{disk['bytes'] / 1e6:.1f}", f"{disk['home_bytes'] / 1e6:.1f}",
+                f"{disk['files']:.0f}", f"{disk['bytes'] / 1e6:.1f}",
+                f"{disk['home_bytes'] / 1e6:.1f}",
             )
         )  # fmt: skip
     table(f"{given.nights} nights, goal: the last at most {GOAL:g} x night {EARLY}", rows)

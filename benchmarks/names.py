@@ -19,17 +19,20 @@ DISTINCT = 10_000
 _PARTS = {
     "gpus": (
         ("", "8x ", "NVIDIA ", "gpu:", "AMD Instinct "),
-        ("A100", "H100", "RTX 4090", "MI300X", "V100", "L40S", "RTX A6000", "TPU v4", "Radeon RX 7900 XTX"),
+        ("A100", "H100", "RTX 4090", "MI300X", "V100", "L40S", "RTX A6000", "TPU v4",
+         "Radeon RX 7900 XTX"),
         ("", "-SXM4-80GB", " PCIe", " Laptop GPU", ":4", " (UUID: GPU-1a2b)", " 40GB"),
     ),
     "models": (
         ("", "unsloth/", "TheBloke/", "/mnt/models/", "ft:"),
-        ("Llama-3.1-8B", "Qwen2.5-7B", "gemma-2-9b", "Mixtral-8x7B-v0.1", "phi-2", "falcon-40b", "acme-9b"),
+        ("Llama-3.1-8B", "Qwen2.5-7B", "gemma-2-9b", "Mixtral-8x7B-v0.1", "phi-2", "falcon-40b",
+         "acme-9b"),
         ("", "-Instruct", "-bnb-4bit", "-GPTQ", "/checkpoint-500", ":latest", "-my-tune"),
     ),
     "instances": (
         ("", "ml.", "Standard_", "aws "),
-        ("p4d.24xlarge", "g5.xlarge", "ND96isr_H100_v5", "a2-highgpu-8g", "p6-b300.48xlarge", "gpu_8x_h100_sxm5"),
+        ("p4d.24xlarge", "g5.xlarge", "ND96isr_H100_v5", "a2-highgpu-8g", "p6-b300.48xlarge",
+         "gpu_8x_h100_sxm5"),
         ("", ".1", "-x"),
     ),
 }  # fmt: skip

@@ -48,11 +48,13 @@ def records(seed: int) -> pd.DataFrame:
     ids = [f"run-{number}" for number in range(ROWS)]
     frame = pd.DataFrame(
         {
-            "run_id": ids, "model_name": ids, "date": pd.Timestamp("2024-07-07"), "date_rule": "ended_at",
+            "run_id": ids, "model_name": ids, "date": pd.Timestamp("2024-07-07"),
+            "date_rule": "ended_at",
             "ended_at": pd.Timestamp("2024-07-07T05:00", tz="UTC"), "source_format": "disclosure",
             "source_uri": "a.yaml", "source_record": ids, "repairs": "",
             **{column.name: cells(column, chance) for column in NUMBERS},
-            **{name: chance.choice(np.array(known, dtype=object), ROWS) for name, known in NAMES.items()},
+            **{name: chance.choice(np.array(known, dtype=object), ROWS)
+               for name, known in NAMES.items()},
         }
     )  # fmt: skip
     return tables.conform(frame.reindex(columns=tables.RUNS.names), tables.RUNS)
@@ -159,7 +161,8 @@ def test_a_night_goes_on_without_the_run(overflowing, tmp_path: Path):  # noqa: 
     landing = tmp_path / "landing"
     landing.mkdir()
     for name, kwh in (("good", 5.0), ("absurd", 777.0)):
-        run = {"run_id": name, "model_name": name, "reserved_s": 3600, "it_energy_kwh": kwh, "gpu_count": 1,
+        run = {"run_id": name, "model_name": name, "reserved_s": 3600, "it_energy_kwh": kwh,
+               "gpu_count": 1,
                "ended_at": "2026-01-05T03:00:00Z"}  # fmt: skip
         (landing / f"{name}.json").write_text(json.dumps(run))
     done = materialize(landing, tmp_path / "warehouse")

@@ -67,7 +67,8 @@ def rows_of(page: str, commit: str, slots: dict[str, float]) -> list[Row]:
         if host.gpu_mib:
             count = round(8 * float(said["gpu-memory"]) / host.gpu_mib) / 8
         rows.append({
-            "provider": "aws", "instance_type": name, "gpu_id": host.gpu_id, "gpu_count": text(count),
+            "provider": "aws", "instance_type": name, "gpu_id": host.gpu_id,
+            "gpu_count": text(count),
             "server_id": host.server_id, "server_share": text(count / slots[host.server_id]),
             "vcpus": said["cpu"].strip(), "memory_gib": text(float(said["memory"]) / 1024),
             "source": SOURCE, "source_url": PAGE.format(commit), "source_year": "2026",

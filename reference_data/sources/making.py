@@ -80,15 +80,20 @@ def chip_area(card: Row, unknown_area: float) -> Row:
     unknown = not card["die_area_mm2"]
     low, high = (3, 5) if unknown else (2, 3.5)
     notes = [
-        f"{text(area)} mm2 x {text(per_cm2)} kg/cm2 wafer / 0.55 yield + {text(memory)} GB x {text(per_gb)} kg/GB"
-        + (f" + {text(rest)} kg cooling, board and assembly (HGX H100, not memory or ICs, per GPU)" if whole
-           else "; board, case and cooling are the host's" + ("; so is its memory" if not memory else "")),
+        f"{text(area)} mm2 x {text(per_cm2)} kg/cm2 wafer / 0.55 yield + {text(memory)} GB x "
+        f"{text(per_gb)} kg/GB"
+        + (f" + {text(rest)} kg cooling, board and assembly (HGX H100, not memory or ICs, per GPU)"
+           if whole
+           else "; board, case and cooling are the host's"
+               + ("; so is its memory" if not memory else "")),
         f"die area unknown: {text(unknown_area)} mm2 (H100) taken" if unknown else "",
         no_node,
-        "interval: half to 5; lower end a third times" if unknown else "interval: half to 3.5 times",
+        "interval: half to 5; lower end a third times" if unknown
+        else "interval: half to 3.5 times",
     ]  # fmt: skip
     return {
-        "gpu_id": card["gpu_id"], "method": "chip_area", "rank": "1", "embodied_kgco2e": f"{carbon:.1f}",
+        "gpu_id": card["gpu_id"], "method": "chip_area", "rank": "1",
+        "embodied_kgco2e": f"{carbon:.1f}",
         "p05": f"{carbon / low:.1f}", "p95": f"{carbon * high:.1f}", "source": METHOD,
         "source_url": "https://ieeexplore.ieee.org/document/10413725", "source_year": "2026",
         "licence": "CC BY 4.0 (this project)", "verification": "derived",

@@ -20,13 +20,15 @@ from reference_data.sources.tables import FOLDER, merge, of_year
 FIRST_YEAR = 2015
 WITH_STACK = ("coal", "gas", "oil")
 COLUMNS = {
-    "coal": "from coal", "gas": "from gas", "oil": "from oil", "nuclear": "from nuclear", "hydro": "from hydro",
-    "wind": "from wind", "solar": "from solar", "bioenergy": "from bioenergy", "other_renewables": "Other renewables",
+    "coal": "from coal", "gas": "from gas", "oil": "from oil", "nuclear": "from nuclear",
+    "hydro": "from hydro", "wind": "from wind", "solar": "from solar",
+    "bioenergy": "from bioenergy", "other_renewables": "Other renewables",
 }  # fmt: skip
 """Power source -> words of its column in Our World in Data's chart of electricity by source."""
 BUNDLED = {
     "Other renewables": "other_renewable_exc_biofuel_TWh", "from bioenergy": "biofuel_TWh",
-    **{f"from {each}": f"{each}_TWh" for each in ("coal", "gas", "oil", "nuclear", "wind", "solar")},
+    **{f"from {each}": f"{each}_TWh"
+       for each in ("coal", "gas", "oil", "nuclear", "wind", "solar")},
     "from hydro": "hydroelectricity_TWh",
 }  # fmt: skip
 """The same columns in CodeCarbon's copy, which has one year of every country: `global_energy_mix.json`."""
@@ -139,8 +141,10 @@ def water_rows(
     missing = [zone for zone in whole.index if zone in wanted - known]
     told = "share of each source x Macknick et al. 2012, geometric mean of tower and once-through"
     pieces = [
-        pd.DataFrame({"zone": zones, "rank": rank, "l_per_kwh": values[zones].clip(lower=0.005).round(3).to_numpy(),
-                      "hydropower_included": rank == 1, "notes": [f"mix of {newest['Year'][z]}; {told}" for z in zones]})
+        pd.DataFrame({"zone": zones, "rank": rank,
+                      "l_per_kwh": values[zones].clip(lower=0.005).round(3).to_numpy(),
+                      "hydropower_included": rank == 1,
+                      "notes": [f"mix of {newest['Year'][z]}; {told}" for z in zones]})
         for rank, values, zones in ((1, whole, missing), (98, dry, list(dry.index)))
     ]  # fmt: skip
     rows = pd.concat(pieces, ignore_index=True)

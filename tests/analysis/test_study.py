@@ -126,7 +126,8 @@ def test_hardware_is_held_fixed_and_also_taken_together():
 
 
 STATED = {
-    "base_model": "bert-base-uncased", "gpu_model": "A100-SXM4-40GB", "gpu_count": 1, "tokens_padded": 1e6,
+    "base_model": "bert-base-uncased", "gpu_model": "A100-SXM4-40GB", "gpu_count": 1,
+    "tokens_padded": 1e6,
     "active_s": 600.0, "samples": 100, "epochs": 3, "sequence_length": 128, "country_iso3": "FRA",
 }  # fmt: skip
 
@@ -165,7 +166,9 @@ def normalized():
 
 def test_counted_energy_is_evidence_without_what_the_step_to_the_plug_adds(normalized):
     fields = ("gpu_energy_kwh", "it_energy_kwh")
-    provenance = pd.DataFrame([("codecarbon", name, "measured") for name in fields], columns=["run_id", "field", "basis"])  # fmt: skip
+    provenance = pd.DataFrame(
+        [("codecarbon", name, "measured") for name in fields], columns=["run_id", "field", "basis"]
+    )
     found = study.evidence(normalized, provenance).set_index("run_id")
     assert found.loc["codecarbon", "it_energy_kwh"] == 0.8
 
@@ -175,8 +178,10 @@ def test_energy_counts_where_a_sensor_measured_it(normalized):
         "nvml": {"gpu_energy_kwh": "measured", "it_energy_kwh": "predicted"},
         "disclosed": {"gpu_energy_kwh": "disclosed", "it_energy_kwh": "disclosed"},
         # CodeCarbon's memory is watts per GB times time, so its total is partly time.
-        "codecarbon": {"gpu_energy_kwh": "measured", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
-        "meter": {"gpu_energy_kwh": "predicted", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
+        "codecarbon": {"gpu_energy_kwh": "measured", "ram_energy_kwh": "predicted",
+                       "it_energy_kwh": "measured"},
+        "meter": {"gpu_energy_kwh": "predicted", "ram_energy_kwh": "predicted",
+                  "it_energy_kwh": "measured"},
     }  # fmt: skip
     provenance = pd.DataFrame(
         [(run, field, b) for run, fields in basis.items() for field, b in fields.items()],
@@ -191,7 +196,8 @@ def test_energy_counts_where_a_sensor_measured_it(normalized):
 
 def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
     """1.2 kWh over 2 kWh for the same tokens; 5 % more tokens are compared per token: 1.05 / 2.1 = 0.5 is 0.5 x 1.05."""
-    student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6], gpu_energy_kwh=[1.2, 1.05, 1.0],
+    student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6],
+                   gpu_energy_kwh=[1.2, 1.05, 1.0],
                    active_s=[50.0, 52.5, 1.0])  # fmt: skip
     teacher = runs(tokens_padded=[1e6, 4e6], gpu_energy_kwh=[2.0, 2.0], active_s=[100.0, 100.0])
     found = study.distilled(pd.concat([student, teacher]), MODELS)
@@ -220,7 +226,8 @@ def test_two_gpus_against_one():
     """The same tokens took 0.9 of the energy in 0.45 of the time, in eight pairs alike: the interval is a point."""
     tokens = [float(2**n) * 1e5 for n in range(8)]
     one = runs(tokens_padded=tokens, gpu_energy_kwh=tokens, active_s=tokens)
-    two = runs(tokens_padded=tokens, gpu_energy_kwh=[0.9 * t for t in tokens], active_s=[0.45 * t for t in tokens],
+    two = runs(tokens_padded=tokens, gpu_energy_kwh=[0.9 * t for t in tokens],
+               active_s=[0.45 * t for t in tokens],
                gpu_count=2.0)  # fmt: skip
     found = study.several_gpus(pd.concat([one, two]))
     assert found["subject"].unique().tolist() == ["2 x A100-SXM4-40GB / 1 x A100-SXM4-40GB"]
@@ -332,7 +339,9 @@ def test_a_warehouse_is_studied_whole(tmp_path):
     line = of(found, statistic="r2", quantity="active_s", energy="gpu_energy_kwh").iloc[0]
     assert (line["runs"], line["value"]) == (count, pytest.approx(1.0))
     whole = study.studied(
-        runs_of_days, provenance, *(tables.empty(t) for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
+        runs_of_days, provenance,
+        *(tables.empty(t)
+          for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
         MODELS,
     )  # fmt: skip
     pd.testing.assert_frame_equal(found, whole)
@@ -348,7 +357,8 @@ def test_no_measured_energy_is_said():
     none = (
         tables.empty(t)
         for t in (
-            tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.VALIDATED_RUNS, tables.RUN_IMPACTS,
+            tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.VALIDATED_RUNS,
+            tables.RUN_IMPACTS,
             tables.MODEL_EVENTS,
         )
     )  # fmt: skip
@@ -358,9 +368,10 @@ def test_no_measured_energy_is_said():
 
 def codecarbon(number, energy):
     fields = {
-        "timestamp": f"2026-01-05T{number:02}:30:00", "project_name": "p", "run_id": f"run-{number}",
-        "duration": 100.0 * (number + 1), "emissions": 0.1, "cpu_energy": 0.1, "gpu_energy": energy / 10,
-        "ram_energy": 0.01, "energy_consumed": energy / 10 + 0.11, "country_iso_code": "FRA", "gpu_count": 1,
+        "timestamp": f"2026-01-05T{number:02}:30:00", "project_name": "p",
+        "run_id": f"run-{number}", "duration": 100.0 * (number + 1), "emissions": 0.1,
+        "cpu_energy": 0.1, "gpu_energy": energy / 10, "ram_energy": 0.01,
+        "energy_consumed": energy / 10 + 0.11, "country_iso_code": "FRA", "gpu_count": 1,
         "gpu_model": "1 x NVIDIA A100-SXM4-40GB",
     }  # fmt: skip
     return f"{','.join(fields)}\n{','.join(map(str, fields.values()))}\n"

@@ -338,8 +338,10 @@ def test_a_changed_file_of_lengths_runs_the_days_of_its_runs_anew(tmp_path):
     landing.mkdir()
     (landing / "lengths.csv").write_text("length\n100\n300\n")
     runs = "\n".join(
-        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: 2026-03-0{day}T12:00Z, {more}}}"
-        for day, more in ((1, "tokens: 9000"), (5, "token_lengths: lengths.csv, per-device batch size: 2"))
+        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: "
+        f"2026-03-0{day}T12:00Z, {more}}}"
+        for day, more in ((1, "tokens: 9000"),
+                          (5, "token_lengths: lengths.csv, per-device batch size: 2"))
     )  # fmt: skip
     (landing / "runs.yaml").write_text(f"runs:\n{runs}\n")
     assert invoke("run", "--landing", landing, "--warehouse", warehouse).exit_code == 0

@@ -106,7 +106,8 @@ def test_every_result_is_linear_in(name, modelled):
 
 # What a factor moves, and nothing else: the chain's shape, apart from its numbers.
 WATER_AND_CARBON_OF_ENERGY = {
-    "facility_energy_kwh", "operational_kgco2e", "electricity_water_l", "total_kgco2e", "total_water_l",
+    "facility_energy_kwh", "operational_kgco2e", "electricity_water_l", "total_kgco2e",
+    "total_water_l",
 }  # fmt: skip
 MAKING = {"embodied_kgco2e", "embodied_water_l", "total_kgco2e", "total_water_l"}
 EVERYTHING = set(RESULTS)
@@ -125,8 +126,10 @@ MOVES = {
         WATER_AND_CARBON_OF_ENERGY | {"it_energy_kwh", "onsite_water_l"},
     ),
     **dict.fromkeys(INVERSE, MAKING),
-    **dict.fromkeys(("gpu_count", "server_count", "reserved_s", "development_multiplier"), EVERYTHING),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("gpu_count", "server_count", "reserved_s", "development_multiplier"), EVERYTHING
+    ),
+}
 
 
 @pytest.mark.parametrize("name", INPUTS)

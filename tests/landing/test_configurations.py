@@ -134,7 +134,8 @@ def test_a_configuration_goes_where_it_says_that_its_output_goes(tmp_path):
     axolotl = "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\noutput_dir: {}\n"
     files = {
         "small.yml": axolotl.format("Qwen/Qwen2.5-0.5B", 8, "./outputs/small"),
-        "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64, "/home/someone/project/outputs/large"),
+        "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64,
+                                            "/home/someone/project/outputs/large"),
         "outputs/small/trainer_state.json": STATE, "outputs/large/trainer_state.json": STATE,
     }  # fmt: skip
     for uri, text in files.items():

@@ -28,9 +28,11 @@ def test_the_published_monthly_schedule_comes_out() -> None:
 
 
 MONTHLY = {
-    "total_kgco2e": 46_000.0, "expected_use_life_days": 426.0, "expected_use_life_basis": "disclosed",
+    "total_kgco2e": 46_000.0,
+    "expected_use_life_days": 426.0,
+    "expected_use_life_basis": "disclosed",
     "expected_inferences_per_day": 98e12 / 426,
-}  # fmt: skip
+}
 
 
 def by_month(days: int, *, retired: float | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:

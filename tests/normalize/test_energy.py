@@ -83,7 +83,7 @@ def field_case(name, profile="default"):
         ("cc_apple_m2_measured", 0.009, (0.009 + 0.008) / 0.82, ""),
         ("cc_cpu_only_desktop", 0.07, (0.07 + 0.12) / 0.8, ""),
     ],
-)  # fmt: skip
+)
 def test_measured_parts_are_a_lower_bound_and_only_the_unread_one_is_modelled(
     case, low, high, unread
 ):
@@ -149,9 +149,10 @@ def tracked(**cells):
     """One hour of a GTX 1080 by CodeCarbon."""
     row = {
         "timestamp": "2026-03-02T12:00:00", "project_name": "demo", "run_id": "a", "duration": 3600,
-        "emissions": 0.1, "cpu_energy": 0.05, "gpu_energy": 0.1, "ram_energy": 0.02, "energy_consumed": 0.17,
-        "country_name": "France", "country_iso_code": "FRA", "gpu_count": 1, "gpu_model": "NVIDIA GeForce GTX 1080",
-        "cpu_model": "Intel(R) Core(TM) i7", **cells,
+        "emissions": 0.1, "cpu_energy": 0.05, "gpu_energy": 0.1, "ram_energy": 0.02,
+        "energy_consumed": 0.17, "country_name": "France", "country_iso_code": "FRA",
+        "gpu_count": 1, "gpu_model": "NVIDIA GeForce GTX 1080", "cpu_model": "Intel(R) Core(TM) i7",
+        **cells,
     }  # fmt: skip
     return ",".join(row) + "\n" + ",".join(str(cell) for cell in row.values()) + "\n"
 
@@ -168,7 +169,9 @@ COLUMNS = {"gpu_energy": 0.1, "cpu_energy": 0.05, "ram_energy": 0.02}
 
 
 @given(unread=st.sets(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=2))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_zero_negative_and_empty_parts_mean_the_same(tmp_path, unread):
     found = []
     left = sum(energy for name, energy in COLUMNS.items() if name not in unread)

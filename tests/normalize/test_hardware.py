@@ -40,7 +40,8 @@ def test_counts_fit_the_servers(filled, case, gpus, servers):
         ("odd region", "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
         ("odd place", "country_iso3", "location 'Netherland' .*nearest: .*Netherlands"),
         ("place like no other", "country_iso3", "location 'Xq' .*nearest: none"),
-        ("odd model", "model_parameters", "base_model 'Lama-2' .*models.csv; nearest: .*[Ll]lama.2"),
+        ("odd model", "model_parameters",
+         "base_model 'Lama-2' .*models.csv; nearest: .*[Ll]lama.2"),
         ("odd service", "gpu_id", "managed_service 'Bedrok' .*nearest: .*[Bb]edrock"),
     ],
 )  # fmt: skip

@@ -62,7 +62,8 @@ def test_place_is_found_as_written(reference, name, country, subdivision):
 
 @pytest.mark.parametrize(
     ("name", "country", "subdivision"),
-    [("Georgia", "USA", "US-GA"), ("Georgia", "GEO", None), ("CA", "USA", "US-CA"), ("Ontario", "USA", None)],
+    [("Georgia", "USA", "US-GA"), ("Georgia", "GEO", None), ("CA", "USA", "US-CA"),
+     ("Ontario", "USA", None)],
 )  # fmt: skip
 def test_a_known_country_decides_between_namesakes(reference, name, country, subdivision):
     found = places(reference, text(name), text(country)).iloc[0]

@@ -251,11 +251,14 @@ LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "ep
 BOAMPS_REPORT = {
     "task": {
         "taskStage": "finetuning",
-        "algorithms": [{"foundationModelName": "Llama 2", "parametersNumber": 13, "epochsNumber": 2}],
+        "algorithms":
+            [{"foundationModelName": "Llama 2", "parametersNumber": 13, "epochsNumber": 2}],
         "dataset": [{"dataUsage": "input", "dataType": "token", "dataQuantity": 1000}],
     },
-    "measures": [{"measurementMethod": "codecarbon", "powerConsumption": 1.5, "measurementDuration": 3600}],
-    "infrastructure": {"components": [{"componentName": "2 x V100", "componentType": "gpu", "nbComponent": 2}]},
+    "measures":
+        [{"measurementMethod": "codecarbon", "powerConsumption": 1.5, "measurementDuration": 3600}],
+    "infrastructure":
+        {"components": [{"componentName": "2 x V100", "componentType": "gpu", "nbComponent": 2}]},
     "environment": {"country": "france"},
 }  # fmt: skip
 
@@ -283,7 +286,8 @@ OPENAI_USAGE = {
         {
             "object": "bucket", "start_time": start, "end_time": start + 86400,
             "results": [
-                {"object": "organization.usage.completions.result", "num_model_requests": 5, "model": model,
+                {"object": "organization.usage.completions.result", "num_model_requests": 5,
+                 "model": model,
                  "project_id": "proj_1"}
                 for model in ("support-bot", "ft:gpt-4o-mini-2024-07-18:acme-org:bot:9ABel2dg")
             ],
@@ -295,25 +299,29 @@ OPENAI_USAGE = {
 
 METRIC_STREAM = [
     {
-        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2", "namespace": "AWS/Bedrock",
-        "metric_name": "Invocations", "dimensions": {"ModelId": "support-bot"}, "timestamp": 1772409600000 + 60000 * n,
+        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2",
+        "namespace": "AWS/Bedrock", "metric_name": "Invocations",
+        "dimensions": {"ModelId": "support-bot"}, "timestamp": 1772409600000 + 60000 * n,
         "value": {"count": 2.0, "sum": 2.0, "max": 1.0, "min": 1.0}, "unit": "None",
     }
     for n in range(3)
 ]  # fmt: skip
 
 METRIC_STATISTICS = {
-    "Label": "Invocations", "Dimensions": [{"Name": "ModelId", "Value": "support-bot"}], "Period": 3600,
+    "Label": "Invocations",
+    "Dimensions": [{"Name": "ModelId", "Value": "support-bot"}],
+    "Period": 3600,
     "Datapoints": [
         {"Timestamp": "2026-03-02T13:00:00+00:00", "Sum": 3.0, "Unit": "None"},
         {"Timestamp": "2026-03-02T23:30:00+00:00", "Sum": 2.0, "Unit": "None"},
     ],
-}  # fmt: skip
+}
 
 SPEND_LOGS = [
     {
-        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "spend": 0.0002, "total_tokens": 11,
-        "startTime": f"2026-03-02T02:28:0{n}.123Z", "model": "support-bot", "cache_hit": "False", "status": "success",
+        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "spend": 0.0002,
+        "total_tokens": 11, "startTime": f"2026-03-02T02:28:0{n}.123Z", "model": "support-bot",
+        "cache_hit": "False", "status": "success",
     }
     for n in range(4)
 ]  # fmt: skip
@@ -360,7 +368,8 @@ DCGM_TEXT = "".join(
 _DCGM_METRIC = {"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "0", "Hostname": "node1"}
 DCGM_JSON = [{"metric": _DCGM_METRIC, "values": [[1772366400 + n, "77"] for n in range(3)]}] * 2
 WANDB_ROWS = [
-    {"_timestamp": 1772366400 + 15 * n, "system.gpu.0.powerWatts": 300.5, "gpu.1.energyJoules/l:n1": 500.0 * n}
+    {"_timestamp": 1772366400 + 15 * n, "system.gpu.0.powerWatts": 300.5,
+     "gpu.1.energyJoules/l:n1": 500.0 * n}
     for n in range(3)
 ]  # fmt: skip
 MLFLOW_CSV = "run_id,key,value,timestamp,step\n" + "".join(
@@ -533,7 +542,8 @@ def broken_folder(tmp_path, emissions_csv):
     bad = {
         "other/emissions.csv": ("Zone,1,2,Total\nFR,1,2,3\n", "unrecognised"),
         "eval.csv": ("model,accuracy,epoch\nbot,0.9,3\n", "unrecognised"),
-        "notes.md": ("# Notes\nMissing data point | Mechanism\n---|---\nGPU model | guess\nPUE | mean\n", "unrecognised"),
+        "notes.md": ("# Notes\nMissing data point | Mechanism\n---|---\nGPU model | guess\n"
+                     "PUE | mean\n", "unrecognised"),
         "config.yaml": ("base_model: llama\nepochs: 3\nmicro_batch_size: 2\n", "unrecognised"),
         "empty.csv": ("", "empty_file"),
         "blank.json": (" \n\n ", "empty_file"),
@@ -545,11 +555,13 @@ def broken_folder(tmp_path, emissions_csv):
         "e/trainer_state.json": ('{"global_step": 1, "epoch": NaN}', "not_a_number"),
         "failed.json": (json.dumps({**BEDROCK_JOB, "status": "Failed"}), "failed_job"),
         "running.json": (json.dumps({**BEDROCK_JOB, "status": "InProgress"}), "not_finished"),
-        "imported.json": (json.dumps({**BEDROCK_JOB, "customizationType": "IMPORTED"}), "not_a_fine_tuning"),
+        "imported.json": (json.dumps({**BEDROCK_JOB, "customizationType": "IMPORTED"}),
+                          "not_a_fine_tuning"),
         "bomb.yaml": ("runs: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "broken_yaml"),
         "runs.yaml": ("runs: [unclosed\n", "broken_yaml"),
         "negative/emissions.csv": (emissions_csv({"duration": "-5"}), "out_of_range"),
-        "future/emissions.csv": (emissions_csv({"timestamp": "2199-01-01T00:00:00"}), "ended_in_future"),
+        "future/emissions.csv": (emissions_csv({"timestamp": "2199-01-01T00:00:00"}),
+                                 "ended_in_future"),
         "usage.parquet": (b"PAR1 but nothing more PAR1", "broken_parquet"),
     }  # fmt: skip
     for uri, content in {"good/emissions.csv": good, **{k: v[0] for k, v in bad.items()}}.items():

@@ -166,7 +166,8 @@ def test_a_line_of_a_million_fields_costs_one_row_and_little_memory(tmp_path, em
 )
 def test_deep_documents_cost_one_row(conserved, name, text):
     reading, _ = read_bytes(text.encode(), name, NOW)
-    assert conserved(reading).quarantine["reason_code"].item() in {"too_deep", "broken_json", "broken_yaml", "unrecognised"}  # fmt: skip
+    assert conserved(reading).quarantine["reason_code"].item() in {"too_deep", "broken_json",
+        "broken_yaml", "unrecognised"}  # fmt: skip
     assert reading.records == 1
 
 

@@ -61,7 +61,8 @@ def test_field_cases_of_gpu_logs_are_gpus_and_no_meter(case, gpu_kwh, least, mos
     [
         ("timestamp,GPU0,GPU1", "{t},300.00 W,100.00 W", {"0": 300, "1": 100}),
         ("timestamp,gpu0_power_mw,gpu1_power_mw", "{t},300000,100000", {"0": 300, "1": 100}),
-        ("time,gpu_0_power_w,gpu_1_power_w,total_gpu_power_w", "{t},300,100,400", {"0": 300, "1": 100}),
+        ("time,gpu_0_power_w,gpu_1_power_w,total_gpu_power_w", "{t},300,100,400",
+         {"0": 300, "1": 100}),
         ("time,GPU0 (W),GPU0 util (%),GPU0 mem MiB", "{t},300,90,1000", {"0": 300}),
         ("timestamp,device,power_w", "{t},cuda:1,300", {"1": 300}),
         ("timestamp,index,watts", "{t},0,300", {"0": 300}),

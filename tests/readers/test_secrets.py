@@ -52,8 +52,8 @@ HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 
 
 OF_NUMBERS = {
-    "adapter_config", "axolotl_config", "card_header", "carbontracker", "console", "langfuse", "launch_config", "openrouter",
-    "tensorboard", "torchtune_config", "training_args", "wandb_run",
+    "adapter_config", "axolotl_config", "card_header", "carbontracker", "console", "langfuse",
+    "launch_config", "openrouter", "tensorboard", "torchtune_config", "training_args", "wandb_run",
 }  # fmt: skip
 """Formats full of texts of which the reader takes one or two, and passes the others over."""
 
@@ -182,8 +182,9 @@ def warehouse(tmp_path, all_seeds):
     impact, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, chosen)
     unread = days.refused_of(folder, index, empty(QUARANTINE), NOW)
     tables = {
-        LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
-        RUN_IMPACTS: impact, RUN_SPREADS: spreads, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
+        LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry,
+        NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance, RUN_IMPACTS: impact,
+        RUN_SPREADS: spreads, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
     }  # fmt: skip
     for table, frame in tables.items():
         assert len(frame), table.name

@@ -178,7 +178,8 @@ def test_an_instance_that_names_its_card_has_it(reference, name, card, count):
 @pytest.mark.parametrize(
     ("name", "identity"),
     [
-        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0:128k", "llama-3.1-8b"),
+        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0:128k",
+         "llama-3.1-8b"),
         ("us.meta.llama3-3-70b-instruct-v1:0", "llama-3.3-70b"),
         ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/ab12cd34ef56", "amazon-nova-lite"),
         ("ft:gpt-4o-mini-2024-07-18:acme:support:9abCDEfg", "gpt-4o-mini"),
@@ -255,9 +256,10 @@ def test_a_fine_tune_named_after_its_base_is_assumed_and_told(reference):
 # ---- bad input -----------------------------------------------------------------------------
 
 HOSTILE = (
-    "", " ", "\N{ROBOT FACE}\N{FIRE}", "\x00\x1b[31mH200 NVL\x1b[0m", "H100 " * 2000, "a" * 10_000, "8x" * 5000,
-    "-" * 180, "llama-" * 160, "1" * 180, "[" * 90 + "]" * 90, "/" * 900, "x8 " * 60, ":0" * 90, "b1" * 90,
-    "A100 V100 T4 L4 H100", "\u2167\u00d7\uff28", "\ufdfd" * 100, "a" + "\u0301" * 5000,
+    "", " ", "\N{ROBOT FACE}\N{FIRE}", "\x00\x1b[31mH200 NVL\x1b[0m", "H100 " * 2000, "a" * 10_000,
+    "8x" * 5000, "-" * 180, "llama-" * 160, "1" * 180, "[" * 90 + "]" * 90, "/" * 900, "x8 " * 60,
+    ":0" * 90, "b1" * 90, "A100 V100 T4 L4 H100", "\u2167\u00d7\uff28", "\ufdfd" * 100,
+    "a" + "\u0301" * 5000,
 )  # fmt: skip
 TIMES = 50
 

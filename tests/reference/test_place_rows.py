@@ -52,7 +52,8 @@ def test_intensity_is_as_published(reference, zone, grams):
 
 
 BASIS_OF_SOURCE = {
-    "EPA eGRID": "direct", "Environment and Climate Change Canada": "direct", "Australian Government": "direct",
+    "EPA eGRID": "direct", "Environment and Climate Change Canada": "direct",
+    "Australian Government": "direct",
     "Ministry of Ecology": "direct", "Our World in Data": "lifecycle", "Ember": "lifecycle",
 }  # fmt: skip
 
@@ -124,8 +125,10 @@ def test_egrid_sheet_becomes_rows():
 
 def test_chart_becomes_rows_of_countries_and_the_world():
     chart = pd.DataFrame(
-        [["ASEAN", None, 2024, 571.7], ["World", "OWID_WRL", 2024, 471.08], ["Kosovo", "OWID_KOS", 2024, 900.0],
-         ["France", "FRA", 2014, 52.2], ["France", "FRA", 2024, 40.48], ["Bhutan", "BTN", 2024, 0.0]],
+        [["ASEAN", None, 2024, 571.7], ["World", "OWID_WRL", 2024, 471.08],
+         ["Kosovo", "OWID_KOS", 2024, 900.0],
+         ["France", "FRA", 2014, 52.2], ["France", "FRA", 2024, 40.48],
+         ["Bhutan", "BTN", 2024, 0.0]],
         columns=["Entity", "Code", "Year", "Carbon intensity of electricity"],
     )  # fmt: skip
     made = owid_grid.rows_of(chart, "2026-04").set_index("zone")

@@ -116,7 +116,8 @@ class Team:
         usage = self.usage()
         events = conform(
             pd.DataFrame([
-                {**event, "source_format": "model_events", "source_uri": "models.yaml", "source_record": str(key)}
+                {**event, "source_format": "model_events", "source_uri": "models.yaml",
+                 "source_record": str(key)}
                 for key, event in self.events.items()
             ]), MODEL_EVENTS,
         )  # fmt: skip
@@ -126,7 +127,8 @@ class Team:
 
     def usage(self) -> pd.DataFrame:
         rows = [
-            (f"{FIRST + pd.Timedelta(days=day):%Y-%m-%d}", float(count), *([version] if version else []))
+            (f"{FIRST + pd.Timedelta(days=day):%Y-%m-%d}", float(count),
+             *([version] if version else []))
             for (_, day, version), count in self.counts.items()
         ]  # fmt: skip
         return counts(*rows).assign(model_name=[model for model, _, _ in self.counts] or None)
@@ -273,7 +275,8 @@ class OneHistory(RuleBasedStateMachine):
 
     @rule(
         name=versions, model=models, hour=hours, kg=st.floats(0.1, 1e4),
-        parents=st.lists(versions, max_size=2), life=st.sampled_from(LIVES), per_day=st.sampled_from(PER_DAY),
+        parents=st.lists(versions, max_size=2), life=st.sampled_from(LIVES),
+        per_day=st.sampled_from(PER_DAY),
     )  # fmt: skip
     def tune(self, **values) -> None:
         self.team.tune(**values)

@@ -49,12 +49,15 @@ def published():
 @pytest.mark.parametrize(
     ("quantity", "printed", "half_digit"),
     [
-        pytest.param(lambda r: r["facility_energy_kwh"] / GPU_HOURS, 0.471, 0.0005, id="kWh per GPU hour"),
-        pytest.param(lambda r: r["embodied_kgco2e"] / (289 * 24), 7.27, 0.005, id="embodied kg per hour"),
+        pytest.param(lambda r: r["facility_energy_kwh"] / GPU_HOURS, 0.471, 0.0005,
+                     id="kWh per GPU hour"),
+        pytest.param(lambda r: r["embodied_kgco2e"] / (289 * 24), 7.27, 0.005,
+                     id="embodied kg per hour"),
         pytest.param(lambda r: r["operational_kgco2e"], 71_234, 0.5, id="usage kg"),
         pytest.param(lambda r: r["embodied_kgco2e"], 50_425, 0.5, id="embodied kg"),
         pytest.param(lambda r: r["total_kgco2e"], 121_659, 0.5, id="total kg"),
-        pytest.param(lambda r: r["embodied_water_l"] / 2832, 4.75, 0.005, id="manufacturing litres per hour"),
+        pytest.param(lambda r: r["embodied_water_l"] / 2832, 4.75, 0.005,
+                     id="manufacturing litres per hour"),
         pytest.param(lambda r: r["onsite_water_l"] / 1000, 2_044, 0.5, id="datacenter kL"),
         pytest.param(lambda r: r["electricity_water_l"] / 1000, 4_168, 0.5, id="electricity kL"),
         pytest.param(lambda r: r["embodied_water_l"] / 1000, 13.5, 0.05, id="manufacturing kL"),
@@ -67,7 +70,8 @@ def test_bloom_comes_out_as_the_training_page_prints_it(published, quantity, pri
 # What each quirk names, and one figure as it is without the quirk, worked out by hand.
 QUIRKS = {
     "flat_gpu_power": (
-        {"it_energy_kwh", "facility_energy_kwh", "operational_kgco2e", "onsite_water_l", "electricity_water_l"},
+        {"it_energy_kwh", "facility_energy_kwh", "operational_kgco2e", "onsite_water_l",
+         "electricity_water_l"},
         None,  # without it the power of each component counts; see test_impacts.py
     ),
     # 150 kg per card in gpu_embodied.csv: (384 x 150 + 48 x 2500) / 33288 = 5.335 -> 5.34; x 6936 h
@@ -77,7 +81,8 @@ QUIRKS = {
         {"electricity_water_l"}, ("electricity_water_l", 0.471 * GPU_HOURS * 3.67),
     ),
     # 289 days instead of 118
-    "embodied_water_of_final_run_only": ({"embodied_water_l"}, ("embodied_water_l", 4.75 * 289 * 24)),
+    "embodied_water_of_final_run_only":
+        ({"embodied_water_l"}, ("embodied_water_l", 4.75 * 289 * 24)),
     # 698.1 L per server in servers.csv: (384 x 411.9 + 48 x 698.1) / 33288 = 5.758 -> 5.76; x 2832 h
     "embodied_water_of_gpus_only": ({"embodied_water_l"}, ("embodied_water_l", 5.76 * 2832)),
     # The document names the grid's intensity and the site's WUE: neither quirk touches them.

@@ -101,7 +101,8 @@ def test_active_parameters_that_a_run_tells_go_before_its_models(factors):
 @pytest.mark.parametrize(
     ("gpu_id", "generation"),
     [("V100-SXM2-32GB", "nvidia_16bit"), ("A100-SXM4-80GB", "nvidia_int8"), ("L40S", "nvidia_fp8"),
-     ("H100-SXM5-80GB", "nvidia_fp8"), ("B200-180GB", "nvidia_fp4"), ("MI300X", "amd"), ("Gaudi2", "intel")],
+     ("H100-SXM5-80GB", "nvidia_fp8"), ("B200-180GB", "nvidia_fp4"), ("MI300X", "amd"),
+     ("Gaudi2", "intel")],
 )  # fmt: skip
 def test_generations_of_accelerators(factors, gpu_id, generation):
     assert GENERATIONS[work(factors, {"gpu_id": gpu_id}).generation[0]] == generation
@@ -109,7 +110,8 @@ def test_generations_of_accelerators(factors, gpu_id, generation):
 
 @pytest.mark.parametrize(
     ("software", "stack"),
-    [("trl", "hf_trainer"), ("axolotl", "hf_trainer"), ("unsloth", "unsloth"), ("maxtext", "maxtext")],
+    [("trl", "hf_trainer"), ("axolotl", "hf_trainer"), ("unsloth", "unsloth"),
+     ("maxtext", "maxtext")],
 )  # fmt: skip
 def test_what_is_built_on_the_trainer_has_its_pace(factors, software, stack):
     assert STACKS[work(factors, {"software": software}).software[0]] == stack
@@ -276,8 +278,10 @@ def test_own_runs_teach_the_pace_of_a_laboratory(factors):
     kept = table[slow | table["laboratory"].isin(["qwen", "rocm-blog-llama2"])].copy()
     kept.loc[slow, "tokens_per_s_per_gpu"] /= 3.0
     changed = reference.Reference(
-        {**factors.tables, "calibration": kept.reset_index(drop=True)}, factors.version, factors.folder
-    )  # fmt: skip
+        {**factors.tables, "calibration": kept.reset_index(drop=True)},
+        factors.version,
+        factors.folder,
+    )
     trials = evaluate.own_run_trials(changed).set_index(["laboratory", "given"])
     told = trials.loc[("mlperf", 25)]
     assert told["left"] == 26

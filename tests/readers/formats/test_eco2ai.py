@@ -32,8 +32,10 @@ def test_rows_of_epochs_stand_side_by_side_and_are_added_up(read):
     """`new_epoch` sets start_time and consumption back (sb-ai-lab/Eco2AI at 0157f5a)."""
     rows = [
         row(epoch="epoch: 1, loss: 0.9, ", seconds="100", kwh="0.1", kg="0.04"),
-        row(epoch="epoch: 2, loss: 0.5, ", start="2026-03-01 10:01:40", seconds="110", kwh="0.2", kg="0.08"),
-        row(epoch="epoch: 3, loss: 0.4, ", start="2026-03-01 10:03:30", seconds="120", kwh="0.3", kg="0.12"),
+        row(epoch="epoch: 2, loss: 0.5, ", start="2026-03-01 10:01:40", seconds="110", kwh="0.2",
+            kg="0.08"),
+        row(epoch="epoch: 3, loss: 0.4, ", start="2026-03-01 10:03:30", seconds="120", kwh="0.3",
+            kg="0.12"),
     ]  # fmt: skip
     reading = read("emission.csv", sheet(*rows))
     (run,) = reading.runs.to_dict("records")

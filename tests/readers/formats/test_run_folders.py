@@ -26,9 +26,10 @@ def test_a_hubs_folder_is_one_run_with_model_method_hardware_time_and_tokens(hub
     assert quarantine.empty, quarantine.to_dict("records")
     (run,) = runs.to_dict("records")
     expected = {
-        "run_id": "root", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora", "lora_rank": 8, "gpu_count": 2,
-        "gpu_model": "NVIDIA A100-SXM4-80GB", "active_s": 600, "tokens_padded": 400000, "steps": 100, "micro_batch_size": 4,
-        "gradient_accumulation": 2, "gradient_checkpointing": True, "precision": "bf16", "model_parameters": 6738415616,
+        "run_id": "root", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora",
+        "lora_rank": 8, "gpu_count": 2, "gpu_model": "NVIDIA A100-SXM4-80GB", "active_s": 600,
+        "tokens_padded": 400000, "steps": 100, "micro_batch_size": 4, "gradient_accumulation": 2,
+        "gradient_checkpointing": True, "precision": "bf16", "model_parameters": 6738415616,
         "job_id": "4711", "started_at": pd.Timestamp("2026-03-02T09:59:50Z"),
     }  # fmt: skip
     assert {name: run[name] for name in expected} == expected

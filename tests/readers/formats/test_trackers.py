@@ -145,7 +145,8 @@ def test_times_of_slurm_in_unix_seconds(one_run):
 
 @pytest.mark.parametrize(
     ("line", "seconds"),
-    [("**Hours used:** 12", 43200), ("Training time: 90 minutes", 5400), ("- Duration: ~2.5 hours", 9000), ("- **GPU hours:** 24", 43200)],
+    [("**Hours used:** 12", 43200), ("Training time: 90 minutes", 5400),
+     ("- Duration: ~2.5 hours", 9000), ("- **GPU hours:** 24", 43200)],
 )  # fmt: skip
 def test_a_list_of_a_card_tells_the_time_in_its_unit(one_run, line, seconds):
     run = one_run(
@@ -156,7 +157,8 @@ def test_a_list_of_a_card_tells_the_time_in_its_unit(one_run, line, seconds):
 
 @pytest.mark.parametrize(
     ("words", "kilograms"),
-    [("1.8 kg", 1.8), ("0.5 kgCO2eq", 0.5), ("1,800 g CO2", 1.8), ("2 tons", 2000), ("1.8", None), ("[More Information Needed]", None)],
+    [("1.8 kg", 1.8), ("0.5 kgCO2eq", 0.5), ("1,800 g CO2", 1.8), ("2 tons", 2000), ("1.8", None),
+     ("[More Information Needed]", None)],
 )  # fmt: skip
 def test_a_list_of_a_card_tells_carbon_where_its_unit_stands(one_run, words, kilograms):
     run = one_run(
@@ -178,7 +180,8 @@ CASES = {
     "slurm_fmt": {"reserved_s": 3600, "gpu_count": 4, "it_energy_kwh": 2.0},
     "slurm_gres": {"gpu_count": 4},
     "card_hf_table": {
-        "gpu_model": "A100-SXM4-80GB", "active_s": 43200, "cloud_provider": "aws", "cloud_region": "us-east-1", "disclosed_kgco2e": 1.8,
+        "gpu_model": "A100-SXM4-80GB", "active_s": 43200, "cloud_provider": "aws",
+        "cloud_region": "us-east-1", "disclosed_kgco2e": 1.8,
     },
     "card_body": {"disclosed_kgco2e": 1.71, "it_energy_kwh": 3.51, "gpu_count": 1},
     "carbontracker": {"active_s": 28833, "it_energy_kwh": 2.80001},

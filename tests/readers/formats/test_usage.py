@@ -22,7 +22,8 @@ def _parquet(rows):
 @pytest.mark.parametrize(
     ("uri", "content"),
     [
-        ("u.csv", "date,model_name,model_version,inferences\n2026-03-02,bot,v1,1000\n2026-03-03,bot,,0\n"),
+        ("u.csv",
+         "date,model_name,model_version,inferences\n2026-03-02,bot,v1,1000\n2026-03-03,bot,,0\n"),
         ("u.csv", "Day;Model;Version;Requests\r\n2026-03-02;bot;v1;1000\r\n2026-03-03;bot;;0\r\n"),
         ("u.json", ROWS),
         ("u.jsonl", "\n".join(json.dumps(row) for row in ROWS)),
@@ -94,7 +95,8 @@ def test_a_mapping_gives_patterns_and_disclosed_fields(read):
     reading = read("team/runs.yaml", text)
     assert reading.content == "mapping"
     assert reading.mapping == (
-        ("r1", "team/out-42"), ("r1", "cc/*.csv"), ("r1", "team/emissions.csv#abc"), ("r1", "all/x.json"),
+        ("r1", "team/out-42"), ("r1", "cc/*.csv"), ("r1", "team/emissions.csv#abc"),
+        ("r1", "all/x.json"),
         ("r2", "team/b.csv"),
     )  # fmt: skip
     assert reading.runs["run_id"].tolist() == ["r1", "r2"]
