@@ -234,7 +234,8 @@ def row(
         "source_year": now.year,
         "licence": "CC BY 4.0 (this project)",
         "verification": "derived",
-        "notes": "randomly initialised weights, synthetic tokens; warm-up left out of time and energy",
+        "notes": "randomly initialised weights, synthetic tokens; "
+        "warm-up left out of time and energy",
         "padding": case.padding,
         "seed": case.seed,
         "steps": done.steps,

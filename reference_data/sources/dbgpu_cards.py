@@ -101,23 +101,21 @@ KINDS = (
 )
 
 LEFT_OUT = re.compile(
-    r"^GeForce (GT |9\d\dMX?$|9\d\dA)|^GeForce 9[1-4]|OEM|Rebrand|Rev\. 2| "
-    r"X2|Embedded|CNX|DGXS|FHHL|PG50|Quadro (410|K100M|K200M|K500M|K510M|K610M)$|Mac "
-    r"Edition|SDI|SYNC|CEO|-\d+Q|H$| SE$|Subsystem|Passive"
-    r"|GDDR5X|GDDR6|9Gbps|11Gbps|8Gbps|Refresh|Low "
-    r"Power|DDR4|3840SP|2048SP|1024SP|50th|Limited|Liquid|Watercooled"
-    r"|(?<!Quadro) G[ADKMPT]\d{3}$| TU\d{3}$| AD\d{3}$|GTX 745|GT 10|K20s|K40[dst]|M6 "
-    r"X2|P10$|A10M|A30X|A100X|L40G|L40 CNX|MX110"
-    r"|RTX 3070 TiM|GTX 980MX|RTX 6000D|RTX PRO 6000D|Jetson T|RTX 4010|MX570 A|M600M|M500M|Quadro "
-    r"K(420|600|620|1200|2000D)\b"
-    r"|RX 4[567]0|RX 5[345]0|RX 590 GME|5300|RX 5600$|RX 6[45]|RX 7400|RX 7700$|A4 "
-    r"Mobile|A350|MI6$|MI8$|MI200$|1350|GTX 760|Vega M|V340 8|SSG|W5500X"
-    r"|XT 50|RX 580G|RX 560|Quadro RTX 6000 Mobile|MX150 GP107|GTX TITAN Z|RX 6600 "
-    r"LE|Switch|GM108$|Arc 1|^Radeon 5|RX 5[78]0X|WX [23]100|GTX 690|Tesla K8$|Tesla T10|MX450 "
-    r"12W|GREX"
+    r"^GeForce (GT |9\d\dMX?$|9\d\dA)|^GeForce 9[1-4]|OEM|Rebrand|Rev\. 2| X2|Embedded|CNX|DGXS"
+    r"|FHHL|PG50|Quadro (410|K100M|K200M|K500M|K510M|K610M)$|Mac Edition|SDI|SYNC|CEO|-\d+Q|H$| SE$"
+    r"|Subsystem|Passive|GDDR5X|GDDR6|9Gbps|11Gbps|8Gbps|Refresh|Low Power|DDR4|3840SP|2048SP"
+    r"|1024SP|50th|Limited|Liquid|Watercooled|(?<!Quadro) G[ADKMPT]\d{3}$| TU\d{3}$| AD\d{3}$"
+    r"|GTX 745|GT 10|K20s|K40[dst]|M6 X2|P10$|A10M|A30X|A100X|L40G|L40 CNX|MX110|RTX 3070 TiM"
+    r"|GTX 980MX|RTX 6000D|RTX PRO 6000D|Jetson T|RTX 4010|MX570 A|M600M|M500M"
+    r"|Quadro K(420|600|620|1200|2000D)\b|RX 4[567]0|RX 5[345]0|RX 590 GME|5300|RX 5600$|RX 6[45]"
+    r"|RX 7400|RX 7700$|A4 Mobile|A350|MI6$|MI8$|MI200$|1350|GTX 760|Vega M|V340 8|SSG|W5500X|XT 50"
+    r"|RX 580G|RX 560|Quadro RTX 6000 Mobile|MX150 GP107|GTX TITAN Z|RX 6600 LE|Switch|GM108$|Arc 1"
+    r"|^Radeon 5|RX 5[78]0X|WX [23]100|GTX 690|Tesla K8$|Tesla T10|MX450 12W|GREX"
 )
-CARDS_OF_OTHERS = re.compile(r"(?<!G)V100|P100 (?!PCIe "
-                             r"12)|A100|A800|H[128]00|H20|B[123]00|GB10|MI2|MI3|T4$|K80|L40S|^L4$|^L20")
+CARDS_OF_OTHERS = re.compile(
+    r"(?<!G)V100|P100 (?!PCIe 12)|A100|A800|H[128]00|H20|B[123]00|GB10|MI2|MI3|T4$|K80|L40S"
+    r"|^L4$|^L20"
+)
 """Cards that have rows of better documents, or that the database has in part wrong."""
 # fmt: on
 

@@ -53,9 +53,10 @@ makers of PCs; ENERGY STAR weights a desktop as on for 40 % of the year and a no
 machine's hours on are all somebody's, so that none is left to spread over (judgement)."""
 
 SOURCE = (
-    "ft_emissions_pipeline: median, 5th and 95th percentile over the rows of gpus.csv, gpu_embodied.csv and "
-    "gpu_water.csv of this kind released since 2016; use: judgement; basis: defaults.csv for servers, duty "
-    "cycles of ENERGY STAR Computers 8.0 and 4 to 6 years of use in makers' footprints for own machines"
+    "ft_emissions_pipeline: median, 5th and 95th percentile over the rows of gpus.csv, "
+    "gpu_embodied.csv and gpu_water.csv of this kind released since 2016; use: judgement; basis: "
+    "defaults.csv for servers, duty cycles of ENERGY STAR Computers 8.0 and 4 to 6 years of use in "
+    "makers' footprints for own machines"
 )
 
 
@@ -98,8 +99,8 @@ def main() -> None:
             **({"pue": "1", "wue_l_per_kwh": "0"} if use.outside else {}),
             "source": SOURCE, "source_year": "2026", "licence": "CC BY 4.0 (this project)",
             "verification": "derived",
-            "notes": f"{len(cards)} cards; use life = years {use.years} x 8760 h x share of hours "
-                     f"on {use.share_on}"
+            "notes": f"{len(cards)} cards; use life = years {use.years} x 8760 h x "
+            f"share of hours on {use.share_on}"
             + ("; outside data centres: no overhead and no cooling water by definition (ISO/IEC "
                "30134-2)" if use.outside else ""),
         })  # fmt: skip

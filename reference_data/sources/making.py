@@ -25,11 +25,13 @@ STACKED_MEMORY = (
     "Radeon-PRO-WX-8100", "Radeon-PRO-WX-9100", "Radeon-PRO-V520",
 )  # fmt: skip
 METHOD = (
-    "ft_emissions_pipeline, chip area method; basis: Boakes et al. 2023 (wafers), Li, Graif, Gupta 2024 "
+    "ft_emissions_pipeline, chip area method; basis: Boakes et al. 2023 (wafers), "
+    "Li, Graif, Gupta 2024 "
     "(memory), NVIDIA HGX H100 PCF split (rest); rows of embodied_components.csv"
 )
 WATER = (
-    "Scope3 AI methodology, A100 page: TSMC 2022 ESG report 137.3 L per mask layer x 87 layers / 29 dies "
+    "Scope3 AI methodology, A100 page: TSMC 2022 ESG report 137.3 L per mask layer x 87 layers / "
+    "29 dies "
     "per wafer"
 )
 

@@ -66,7 +66,8 @@ def as_text(found: dict) -> str:
 
 def test_graph_is_as_reviewed():
     assert as_text(graph()) == GOLDEN.read_text(), (
-        "the graph moved; if on purpose, run `python tests/assets/test_definitions.py` and have the change of "
+        "the graph moved; if on purpose, run `python tests/assets/test_definitions.py` and "
+        "have the change of "
         "tests/golden/graph.json reviewed"
     )
 

@@ -233,7 +233,8 @@ def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
         "import sys; sys.argv = ['ft-emissions', '--help']\n"
         "from ft_emissions_pipeline import cli\n"
         "try:\n    cli.main()\n"
-        "finally:\n    print('heavy:', {'pandas', 'dagster', 'great_expectations'} & set(sys.modules))"
+        "finally:\n    print('heavy:', {'pandas', 'dagster', 'great_expectations'} & "
+        "set(sys.modules))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],

@@ -54,8 +54,9 @@ def test_the_example_refuses_what_it_cannot_use(registered):
     reading, _ = read_bytes(json.dumps(logs).encode(), "tuner_log.json", NOW)
     assert reading.records == 5
     assert len(reading.runs) == 1
-    assert sorted(reading.quarantine["reason_code"]) == ["bad_timestamp", "missing_value",
-                                                         "not_a_number", "wrong_shape"]  # fmt: skip
+    assert sorted(reading.quarantine["reason_code"]) == [
+        "bad_timestamp", "missing_value", "not_a_number", "wrong_shape",
+    ]  # fmt: skip
 
 
 def test_every_name_that_the_page_mentions_exists():

@@ -131,7 +131,10 @@ def test_ties_count_folders_and_a_run_beside_a_configuration_keeps_it_from_those
 
 
 def test_a_configuration_goes_where_it_says_that_its_output_goes(tmp_path):
-    axolotl = "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\noutput_dir: {}\n"
+    axolotl = (
+        "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\n"
+        "output_dir: {}\n"
+    )
     files = {
         "small.yml": axolotl.format("Qwen/Qwen2.5-0.5B", 8, "./outputs/small"),
         "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64,

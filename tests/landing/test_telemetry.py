@@ -67,10 +67,10 @@ def test_the_energy_of_a_host_goes_to_the_only_run_on_it():
 
 
 def test_at_the_edges_an_interval_counts_by_its_share():
-    run, _ = one([{}],
-                 [{"started_at": hours(-1), "ended_at": hours(0.5), "energy_kwh": 3.0},
-                  {"started_at": hours(0.5), "ended_at": hours(4.5),
-                   "energy_kwh": 4.0}])  # fmt: skip
+    run, _ = one([{}], [
+        {"started_at": hours(-1), "ended_at": hours(0.5), "energy_kwh": 3.0},
+        {"started_at": hours(0.5), "ended_at": hours(4.5), "energy_kwh": 4.0},
+    ])  # fmt: skip
     # A third of 3 kWh and an eighth of 4 kWh.
     assert run["gpu_energy_kwh"] == pytest.approx(1.5)
 
@@ -80,8 +80,10 @@ def test_two_runs_on_a_host_at_one_time_get_nothing_and_say_so():
     run, report = one(rows, [{}, {"started_at": hours(1), "ended_at": hours(2)}])
     assert pd.isna(run["gpu_energy_kwh"])
     assert run["repairs"] == "telemetry_ambiguous"
-    assert report.set_index("run_id").loc["r", ["outcome", "candidates"]].tolist() == ["ambiguous",
-        "other"]  # fmt: skip
+    assert report.set_index("run_id").loc["r", ["outcome", "candidates"]].tolist() == [
+        "ambiguous",
+        "other",
+    ]
 
 
 def test_a_run_of_another_day_on_the_host_makes_it_ambiguous_too():

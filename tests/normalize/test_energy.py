@@ -112,7 +112,10 @@ def test_the_explanation_shows_the_step_from_the_counters_to_the_plug():
     run = estimate.normalized.iloc[0]
     text = estimate.explain(run["run_id"])
     assert "counted_energy_kwh = gpu_modelled_kwh + cpu_energy_kwh + ram_energy_kwh" in text
-    step = "(counted_energy_kwh + server_count x other_host_w x reservation_h / 1000) / supply_efficiency"
+    step = (
+        "(counted_energy_kwh + server_count x other_host_w x reservation_h / 1000)"
+        " / supply_efficiency"
+    )
     assert f"logged_it_energy_kwh = {step}" in text
     assert "measured: CPU + memory; the rest by power x time" in text
     assert "host_overheads/desktop_card" in text

@@ -129,7 +129,10 @@ def test_a_state_beside_its_country_takes_the_states_row():
 
 def test_state_of_a_codecarbon_row_reaches_its_grid(tmp_path):
     """Of Virginia, eGRID2023's state rate; without the region's cell it would be the whole country's."""
-    header = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,country_iso_code,region"
+    header = (
+        "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,"
+        "country_iso_code,region"
+    )
     row = "2024-03-01T12:00:00,bot,r1,3600,0.1,1.0,United States,USA,virginia"
     (tmp_path / "emissions.csv").write_text(f"{header}\n{row}\n")
     runs, _ = fte.read_runs(tmp_path / "emissions.csv")

@@ -26,7 +26,8 @@ def with_own_grid(tmp_path_factory):
     hours.write_text("starts_at,gco2e_per_kwh\n2024-03-01T10:00Z,100\n")
     periods.write_text(
         "zone,valid_from,valid_to,gco2e_per_kwh,accounting\n"
-        "DEU,2024-01-01,2024-12-31,12,market-based\nUS-OR,2024-01-01,2024-12-31,150,location-based\n"
+        "DEU,2024-01-01,2024-12-31,12,market-based\n"
+        "US-OR,2024-01-01,2024-12-31,150,location-based\n"
     )
     for file, zone in ((hours, "DEU"), (periods, None)):
         add_grid(file, folder / "own", zone=zone, source="me", licence="ours")

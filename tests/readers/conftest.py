@@ -196,7 +196,8 @@ def refusal(read):
 
 
 BEDROCK_JOB = {
-    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1abcd2345",
+    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/"
+    "meta.llama2-13b-chat-v1/kbz1abcd2345",
     "jobName": "tickets",
     "outputModelName": "support-bot",
     "roleArn": "arn:aws:iam::123456789012:role/tuner",
@@ -239,13 +240,18 @@ Number of GPUs | 4 |
 Total reserved time | 12 hours |
 """
 
-ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),CPU_name,GPU_name,OS,region/country
-run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
-run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),\
+CPU_name,GPU_name,OS,region/country
+run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",\
+A100 4 device(s),Linux,FR
+run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",\
+A100 4 device(s),Linux,FR
 """
 
-LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, "elapsed_time": "0:10:00", "total_tokens": 1000}
-{"current_steps": 20, "total_steps": 20, "loss": 0.5, "epoch": 2.0, "elapsed_time": "1 day, 0:20:00", "total_tokens": 2000}
+LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, \
+"elapsed_time": "0:10:00", "total_tokens": 1000}
+{"current_steps": 20, "total_steps": 20, "loss": 0.5, "epoch": 2.0, \
+"elapsed_time": "1 day, 0:20:00", "total_tokens": 2000}
 """
 
 BOAMPS_REPORT = {
@@ -457,7 +463,8 @@ def seeds(emissions_csv):
         "runs.yaml": RUNS_YAML.encode(),
         "lengths/histogram.csv": b"length,count\n128,900\n512,3\n",
         "lengths/batches.json": b"[[128, 130], [512]]",
-        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
+        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n"
+        b"      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
         "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
         "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
         "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),
@@ -469,13 +476,15 @@ def seeds(emissions_csv):
         "host=node1/nvidia-smi.csv": NVIDIA_SMI_CSV.encode(),
         "dcgm.prom": DCGM_TEXT.encode(),
         "dcgm.json": json.dumps(DCGM_JSON).encode(),
-        "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n1772366420000 310 1\n",
+        "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n"
+        b"1772366420000 310 1\n",
         "metrics.csv": MLFLOW_CSV.encode(),
         "wandb/run-20260301_120000-k3j/events.jsonl": "\n".join(
             map(json.dumps, WANDB_ROWS)
         ).encode(),
         "meter.csv": METER_CSV.encode(),
-        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n2026-03-01T12:00:10Z,0,300 W\n",
+        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n"
+        b"2026-03-01T12:00:10Z,0,300 W\n",
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),

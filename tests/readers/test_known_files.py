@@ -81,7 +81,10 @@ def test_what_only_sounds_like_a_kind_is_named_to_the_user(refusal, name):
 
 def test_a_log_that_is_called_as_a_kind_is_read(one_run):
     # A README that discloses, and a vocabulary in name only.
-    text = "Component | Disclosed data\n---|---\nGPU | A100\nNumber of GPUs | 4\nTotal reserved time | 2 hours\n"
+    text = (
+        "Component | Disclosed data\n---|---\nGPU | A100\nNumber of GPUs | 4\n"
+        "Total reserved time | 2 hours\n"
+    )
     assert one_run("README.md", text)["gpu_count"] == 4
     stated = {"Base model": "Llama 2", "GPU": "A100", "Number of GPUs": 1,
               "Total reserved time": "2 hours"}  # fmt: skip

@@ -34,8 +34,8 @@ MISTRAL = {
     "hyperparameters": {"training_steps": 10, "learning_rate": 1e-4, "epochs": 2, "seq_len": 2048},
 }  # fmt: skip
 BEDROCK_JOB = {
-    "jobArn":
-        "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1", "status": "Completed",
+    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/"
+    "meta.llama2-13b-chat-v1/kbz1", "status": "Completed",
     "creationTime": "2024-07-06T17:01:00+00:00", "endTime": "2024-07-06T20:01:00+00:00",
     "baseModelArn": "arn:aws:bedrock:us-west-2::foundation-model/meta.llama2-13b-chat-v1:0:4k",
     "hyperParameters": {"epochCount": "2", "batchSize": "1"}, "customizationType": "FINE_TUNING",

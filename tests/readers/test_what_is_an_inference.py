@@ -96,6 +96,5 @@ def test_an_id_used_again_at_another_time_is_no_key(read):
 
 
 def test_a_day_of_retrievals_alone_has_no_inference(read):
-    assert read("spend.json", [spend(call_type="aget_responses")]).usage["inferences"].tolist() == [
-        0
-    ]
+    assert (read("spend.json", [spend(call_type="aget_responses")]).usage["inferences"].tolist()
+            == [0])  # fmt: skip

@@ -229,9 +229,11 @@ def test_published_name_becomes_our_id(sources, published, ours):
 
 def test_instances_are_read_off_the_page(sources):
     page = (
-        "### `g6f.large`\n| |karpenter.k8s.aws/instance-cpu|2|\n |karpenter.k8s.aws/instance-gpu-count|0|\n"
+        "### `g6f.large`\n| |karpenter.k8s.aws/instance-cpu|2|\n"
+        " |karpenter.k8s.aws/instance-gpu-count|0|\n"
         " |karpenter.k8s.aws/instance-gpu-memory|2861|\n |karpenter.k8s.aws/instance-gpu-name|l4|\n"
-        " |karpenter.k8s.aws/instance-memory|8192|\n### `m7.large`\n |karpenter.k8s.aws/instance-cpu|2|\n"
+        " |karpenter.k8s.aws/instance-memory|8192|\n### `m7.large`\n"
+        " |karpenter.k8s.aws/instance-cpu|2|\n"
     )
     (row,) = sources("aws_instances").rows_of(page, "v9", {"aws-g6": 8})
     assert (row["gpu_count"], row["server_share"], row["memory_gib"]) == ("0.125", "0.015625", "8")
@@ -277,8 +279,10 @@ def test_parameters_are_counted_from_a_shape(sources):
 def test_a_provider_s_table_becomes_types(sources, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
-        "text\n\n| Size | vCPU | Memory: GiB | GPU |\n|---|---|---|---|\n| Standard_NC24r* | 24 | 224 | 4 |\n"
-        "\n|Instance type|vCPUs|Memory \\(GiB\\)|GPUs|\n|---|---|---|---|\n|ecs.x|8|31.0|NVIDIA T4 x 2|\n"
+        "text\n\n| Size | vCPU | Memory: GiB | GPU |\n|---|---|---|---|\n"
+        "| Standard_NC24r* | 24 | 224 | 4 |\n"
+        "\n|Instance type|vCPUs|Memory \\(GiB\\)|GPUs|\n|---|---|---|---|\n"
+        "|ecs.x|8|31.0|NVIDIA T4 x 2|\n"
         "\n|Disk|Size|\n|---|---|\n|a|1|\n",
         "utf-8",
     )

@@ -181,7 +181,8 @@ def test_an_instance_that_names_its_card_has_it(reference, name, card, count):
         ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0:128k",
          "llama-3.1-8b"),
         ("us.meta.llama3-3-70b-instruct-v1:0", "llama-3.3-70b"),
-        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/ab12cd34ef56", "amazon-nova-lite"),
+        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/"
+         "ab12cd34ef56", "amazon-nova-lite"),
         ("ft:gpt-4o-mini-2024-07-18:acme:support:9abCDEfg", "gpt-4o-mini"),
         ("gpt-35-turbo-0613.ft-0ab12cd34", "gpt-3.5-turbo"),
         ("llama3.1:8b-instruct-q4_K_M", "llama-3.1-8b"),
@@ -189,7 +190,8 @@ def test_an_instance_that_names_its_card_has_it(reference, name, card, count):
         ("TheBloke/Mixtral-8x7B-v0.1-GPTQ", "mixtral-8x7b"),
         ("/mnt/models/Qwen2.5-7B-Instruct-AWQ/checkpoint-500", "qwen2.5-7b"),
         ("C:\\models\\gemma-2-9b-it", "gemma-2-9b"),
-        ("~/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/0e9e39f249a16976918f6564b8830bc894c89659", "llama-3.1-8b"),
+        ("~/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/"
+         "0e9e39f249a16976918f6564b8830bc894c89659", "llama-3.1-8b"),
         ("deepseek-r1:7b", "r1-distill-qwen-7b"),
         ("accounts/fireworks/models/qwen2p5-0p5b-instruct", "qwen2.5-0.5b"),
         ("mistral.mistral-7b-instruct-v0:2", "mistral-7b-v0.3"),

@@ -356,7 +356,8 @@ def test_lineage_of_a_branch_a_merge_and_a_roll_back():
     assert page.row("run-3", 7)[1] == "run-1, run-2"
     assert page.row("run-4", 7)[3].endswith("rolled back")
     assert page.row("m", 1) == [
-        "m 3 versions; base model bert-base, whose pre-training is 1.00 gCO2e per inference, in no total"
+        "m 3 versions; base model bert-base, whose pre-training is 1.00 gCO2e per inference, in "
+        "no total"
     ]
 
 

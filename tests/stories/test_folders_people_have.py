@@ -30,7 +30,10 @@ CODECARBON = (
     "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code\n"
     "2026-03-02T12:00:00,bot,{},{},0.1,0.4,FRA\n"
 )
-MLFLOW = "artifact_uri: x\nlifecycle_stage: active\nrun_id: {0}\nstart_time: 1772445600000\nend_time: {1}\nstatus: 3\n"
+MLFLOW = (
+    "artifact_uri: x\nlifecycle_stage: active\nrun_id: {0}\nstart_time: 1772445600000\n"
+    "end_time: {1}\nstatus: 3\n"
+)
 EVENTS = (
     Path(__file__).parent.parent
     / "data/run_folders/hub/runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0"

@@ -211,8 +211,9 @@ def cells(column: Column):
         "float": st.floats(low, high, exclude_min=column.above_zero, allow_nan=False),
         "integer": st.integers(0, 10**9),
         "boolean": st.booleans(),
-        "timestamp": st.datetimes(dt.datetime(2018, 1, 1), dt.datetime(2099, 1, 1),
-                                  timezones=st.just(dt.UTC)),  # noqa: DTZ001
+        "timestamp": st.datetimes(
+            dt.datetime(2018, 1, 1), dt.datetime(2099, 1, 1), timezones=st.just(dt.UTC)  # noqa: DTZ001
+        ),
         "date": st.dates(dt.date(2018, 1, 1), dt.date(2099, 1, 1)),
     }[column.kind]  # fmt: skip
     return filled if column.required else st.none() | filled

@@ -376,7 +376,10 @@ def test_a_file_without_rows_holds_no_record(read, emissions_csv):
 
 def test_energy_of_a_gpu_that_no_column_names_stays(one_run):
     # Versions before 2.0 have no columns of hardware.
-    header = "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,energy_consumed"
+    header = (
+        "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,"
+        "energy_consumed"
+    )
     run = one_run(
         "emissions.csv", f"{header}\n2026-03-02T11:00:00,x,r1,3600,0.1,0.05,1.0,0.02,1.07\n"
     )

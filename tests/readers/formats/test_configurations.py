@@ -212,7 +212,8 @@ def test_a_configuration_without_a_run_is_told(landed):
     ("path", "name"),
     [
         ("/home/ada/models/Llama-2-7b-hf", "Llama-2-7b-hf"),
-        ("/data/hub/models--meta-llama--Llama-2-7b-hf/snapshots/0123456789abcdef0123456789abcdef01234567", "meta-llama/Llama-2-7b-hf"),
+        ("/data/hub/models--meta-llama--Llama-2-7b-hf/snapshots/"
+         "0123456789abcdef0123456789abcdef01234567", "meta-llama/Llama-2-7b-hf"),
         ("./output/checkpoint-500", None),
         ("/mnt/output", None),
     ],

@@ -102,7 +102,10 @@ BANNERS = (
     "\\        /    Data Parallel GPUs = 1 | Total batch size (2 x 4 x 1) = 8\n"
 )
 BAR = "<div><progress value='60' max='60'></progress>\n [60/60 07:39, Epoch 0/1]\n</div>"
-RESULT = "TrainOutput(global_step=60, training_loss=0.9, metrics={'train_runtime': 462.3, 'train_loss': 0.9})"
+RESULT = (
+    "TrainOutput(global_step=60, training_loss=0.9, metrics={'train_runtime': 462.3, "
+    "'train_loss': 0.9})"
+)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,9 @@ def test_a_notebook_that_printed_nothing_of_a_training_is_source_code(read, cont
 
 
 def test_each_epoch_of_torchtune_has_a_bar_of_its_own(one_run):
-    bars = "1|5|Loss: 1.4: 50%|##| 5/10 [02:00<02:00, 24.00s/it]\n1|10|Loss: 1.4: 100%|##| 10/10 [04:00<00:00, 24.00s/it]\n"
+    bars = (
+        "1|5|Loss: 1.4: 50%|##| 5/10 [02:00<02:00, 24.00s/it]\n"
+        "1|10|Loss: 1.4: 100%|##| 10/10 [04:00<00:00, 24.00s/it]\n"
+    )
     run = one_run("tune.txt", bars + bars.replace("1|5", "2|15").replace("1|10", "2|20"))
     assert (run["active_s"], run["steps"]) == (480, 20)

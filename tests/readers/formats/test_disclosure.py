@@ -42,7 +42,8 @@ def test_the_methodology_document_discloses_two_runs(read):
 @pytest.mark.parametrize(
     "table",
     [
-        "| Component | Disclosed data |\n|---|---|\n| GPU | A100 |\n| Total reserved time | 12 hours |",
+        "| Component | Disclosed data |\n|---|---|\n| GPU | A100 |\n"
+        "| Total reserved time | 12 hours |",
         "Component | Disclosed data\n---|---\nGPU | A100\nTotal reserved time | 12 hours",
         "|**Component**|**Value**|\n|:--|--:|\n|**GPU**|`A100`|\n|_Total reserved time_|12 hours|",
         "\ufeff| Field | Data |\r\n| - | - |\r\n| gpu_model | A100 |\r\n| reserved_s | 43200 |\r\n",

@@ -3,7 +3,10 @@
 import pandas as pd
 import pytest
 
-HEADER = "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),CPU_name,GPU_name,OS,region/country,cost"
+HEADER = (
+    "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),"
+    "CO2_emissions(kg),CPU_name,GPU_name,OS,region/country,cost"
+)
 
 
 def sheet(*rows, header=HEADER):
@@ -13,7 +16,10 @@ def sheet(*rows, header=HEADER):
 def row(run="r1", epoch="N/A", start="2026-03-01 10:00:00", seconds="3600", kwh="0.5", kg="0.2",
         gpu="NVIDIA A100-SXM4-80GB 4 device(s) method:nvml_energy", place="CH/Ticino"):  # fmt: skip
     cpu = '"Xeon/2 device(s), TDP:150 method:tdp"'
-    return f'{run},support-bot,no experiment description,"{epoch}",{start},{seconds},{kwh},{kg},{cpu},{gpu},Linux,{place},0'
+    return (
+        f'{run},support-bot,no experiment description,"{epoch}",{start},{seconds},{kwh},{kg},'
+        f"{cpu},{gpu},Linux,{place},0"
+    )
 
 
 def test_a_row_tells_time_energy_hardware_country_and_its_own_carbon(one_run):

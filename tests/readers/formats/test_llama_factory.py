@@ -43,8 +43,8 @@ def test_days_stand_before_the_clock(one_run, elapsed, seconds):
 
 
 def test_a_resumed_run_has_a_clock_that_starts_anew_but_tokens_that_go_on(one_run):
-    rows = row(100, "0:10:00", total_tokens=1000), row(200, "0:20:00", total_tokens=2000), row(300,
-        "0:09:00", total_tokens=3000)  # fmt: skip
+    rows = (row(100, "0:10:00", total_tokens=1000), row(200, "0:20:00", total_tokens=2000),
+            row(300, "0:09:00", total_tokens=3000))  # fmt: skip
     run = one_run("out/trainer_log.jsonl", log(*rows))
     assert run["active_s"] == 20 * 60 + 9 * 60
     assert run["tokens_padded"] == 3000

@@ -5,7 +5,10 @@ import pytest
 
 
 def card(emissions, more=""):
-    return f"---\nlicense: apache-2.0\n{more}co2_eq_emissions:{emissions}\n---\n# A model\n\nco2 words\n"
+    return (
+        f"---\nlicense: apache-2.0\n{more}co2_eq_emissions:{emissions}\n---\n# A model\n\n"
+        "co2 words\n"
+    )
 
 
 FULL = """
@@ -72,7 +75,10 @@ def test_a_list_of_two_emissions_is_refused(refusal):
 
 def test_the_card_of_a_sentence_model_tells_hours_and_energy(one_run):
     """As sentence-transformers and SetFit write it, of CodeCarbon's own figures."""
-    stated = "\n  emissions: 45.3\n  energy_consumed: 0.12\n  source: codecarbon\n  on_cloud: false\n  hours_used: 0.5\n  hardware_used: 1 x NVIDIA GeForce RTX 3090"
+    stated = (
+        "\n  emissions: 45.3\n  energy_consumed: 0.12\n  source: codecarbon\n  on_cloud: false\n"
+        "  hours_used: 0.5\n  hardware_used: 1 x NVIDIA GeForce RTX 3090"
+    )
     run = one_run("a/README.md", card(stated))
     assert run["active_s"] == 1800
     assert run["it_energy_kwh"] == 0.12

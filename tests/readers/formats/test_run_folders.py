@@ -70,13 +70,19 @@ def test_names_of_people_in_wandbs_metadata_are_not_kept(hub):
 
 
 def test_a_failed_run_of_mlflow_ended_early(one_run):
-    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_id: {RUN}\nstart_time: 1772445600000\nend_time: 1772445660000\nstatus: 4\n"
+    meta = (
+        f"artifact_uri: x\nlifecycle_stage: active\nrun_id: {RUN}\nstart_time: 1772445600000\n"
+        "end_time: 1772445660000\nstatus: 4\n"
+    )
     run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
     assert (run["reserved_s"], run["repairs"]) == (60, "ended_early")
 
 
 def test_a_running_run_of_mlflow_has_no_end(one_run):
-    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_uuid: {RUN}\nstart_time: 1772445600000\nend_time: null\nstatus: 1\n"
+    meta = (
+        f"artifact_uri: x\nlifecycle_stage: active\nrun_uuid: {RUN}\nstart_time: 1772445600000\n"
+        "end_time: null\nstatus: 1\n"
+    )
     run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
     assert run["started_at"] == pd.Timestamp("2026-03-02T10:00Z")
     assert pd.isna(run["ended_at"])

@@ -90,7 +90,8 @@ def test_parquet_without_the_columns_is_refused(refusal):
 def test_a_mapping_gives_patterns_and_disclosed_fields(read):
     text = (
         "runs:\n  r1:\n    logs: [out-42, '../cc/*.csv', emissions.csv#abc, /all/x.json]\n"
-        "    Server location: AWS US West (Oregon)\n    tokens_padded: 48,123\n  r2:\n    logs: b.csv\n"
+        "    Server location: AWS US West (Oregon)\n    tokens_padded: 48,123\n  r2:\n"
+        "    logs: b.csv\n"
     )
     reading = read("team/runs.yaml", text)
     assert reading.content == "mapping"

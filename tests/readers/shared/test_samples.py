@@ -306,7 +306,10 @@ def test_relative_times_of_the_web_page_are_refused_with_what_to_export(refusal,
 
 
 def test_labels_tell_the_nodes_of_a_run_apart(read):
-    header = "_timestamp,_runtime,gpu.0.powerWatts/l:node1,gpu.0.powerWatts/l:node2,gpu.process.0.powerWatts/l:node1"
+    header = (
+        "_timestamp,_runtime,gpu.0.powerWatts/l:node1,gpu.0.powerWatts/l:node2,"
+        "gpu.process.0.powerWatts/l:node1"
+    )
     reading = read("k3j2.csv", f"{header}\n{START},0,360,720,360\n{START + 10},10,360,720,NaN\n")
     by_host = reading.telemetry.set_index("host")["energy_kwh"]
     assert by_host.to_dict() == {

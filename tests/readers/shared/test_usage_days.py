@@ -261,9 +261,9 @@ def test_a_bad_row_of_litellm_costs_itself_only(read):
     ]
     reading = read("spend.json", [*rows, 5])
     assert counts(reading) == {(2, "support-bot"): 1}
-    assert sorted(reading.quarantine["reason_code"]) == ["bad_timestamp", "missing_value",
-                                                         "missing_value",
-                                                         "wrong_shape"]  # fmt: skip
+    assert sorted(reading.quarantine["reason_code"]) == [
+        "bad_timestamp", "missing_value", "missing_value", "wrong_shape",
+    ]  # fmt: skip
     assert "ada" not in reading.quarantine.to_csv()
 
 
