@@ -1,4 +1,4 @@
-"""Measured fine-tunings of randomly initialised models on synthetic tokens, as rows of a calibration table.
+"""Measured fine-tunings of random models on synthetic tokens, as rows of a calibration table.
 
     python -m benchmarks.gpu_campaign --out measured.csv            # on a machine with an NVIDIA GPU
     python -m benchmarks.gpu_campaign --smallest --device cpu       # seconds, without energy
@@ -61,7 +61,7 @@ ROOM = 0.6
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions of a transformer; `feed_forward` and `key_value_heads` as its public configuration has them."""
+    """Dimensions of a transformer; feed-forward and KV heads as in its public configuration."""
 
     model_id: str
     kind: str
@@ -114,7 +114,7 @@ _REST = {
 
 
 def shapes(factors: reference.Reference) -> dict[str, Shape]:
-    """Return the shapes by model: layers, width and heads of the base-model table, the rest declared above."""
+    """Return shapes by model: layers, width, heads of the base-model table, the rest from above."""
     table = factors.tables["models"].drop_duplicates("model_id").set_index("model_id")
     return {
         name: Shape(
@@ -471,7 +471,7 @@ def linearity(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def savings(measured: pd.DataFrame) -> pd.DataFrame:
-    """Tell what distilled models took over their teachers per padded token, under the same conditions.
+    """Tell what distilled models took over their teachers per padded token, all else the same.
 
     Parameters
     ----------
@@ -501,7 +501,7 @@ def savings(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def run(cases: Sequence[Case], out: Path, device: str) -> None:
-    """Run cases and add a row for each to a CSV; one that does not fit in memory is named and left out."""
+    """Run cases and add a row for each to a CSV; name and leave out those that exceed memory."""
     import torch
 
     factors = reference.load()

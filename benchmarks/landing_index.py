@@ -26,7 +26,7 @@ FIRST_S, UNCHANGED_S = 10.0, 1.0
 
 
 def write(folder: Path, files: int) -> None:
-    """Write folders of runs: states, tokenizers, weights, source code, images, and some that nobody knows."""
+    """Write folders of runs: states, tokenizers, weights, code, images, and files nobody knows."""
     written = 0
     run = 0
     words = {f"word-{n}": n for n in range(500)}

@@ -26,7 +26,7 @@ EXPECTED_LOG_SD = 0.3
 
 
 def made(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return runs that end at an hour of their model's own each day, each tuned from the last, and counts."""
+    """Return counts, and daily runs at an hour of their model's own, each tuned from the last."""
     random = np.random.default_rng(6)
     number = np.arange(models * days)
     model, day = number // days, number % days

@@ -1,4 +1,4 @@
-"""Resolve a million names, ten thousand of them distinct; compare with mapping them through a dictionary.
+"""Resolve a million names, ten thousand of them distinct; compare with a dictionary.
 
 The baseline knows every name beforehand (`Series.map`); what the rest takes is reading names that no
 table has as a whole. Target: at most 2 s for each kind, and at most 1 ms for the worst single name.
@@ -58,7 +58,7 @@ def distinct_names(kind: str) -> list[str]:
 
 
 def measure(reference: Reference, kind: str, rows: int) -> tuple[str, ...]:
-    """Return a row: seconds, those of the processor, the baseline's, their ratio, the worst name."""
+    """Return a row: seconds, processor seconds, the baseline's, their ratio, the worst name."""
     known = distinct_names(kind)
     drawn = np.random.default_rng(1).integers(0, DISTINCT, rows)
     names = pd.Series(np.array(known, dtype="object")[drawn], dtype="str")

@@ -124,7 +124,7 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
 
 
 def moved(factors: Reference, country: str, year: int) -> Reference:
-    """Return the reference with the grid of a country a tenth higher in the row that serves a year."""
+    """Return the reference with a country's grid a tenth higher in the row that serves a year."""
     frame = factors.tables["grid_intensity"].copy()
     rows = frame[(frame["zone"] == country) & (frame["year"] <= year)]
     at = rows["year"].idxmax()

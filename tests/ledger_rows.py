@@ -1,4 +1,4 @@
-"""Runs, counts and events of one model as rows of the tables, for tests of what the ledger makes of them."""
+"""Runs, counts and events of one model as rows of the tables, for tests of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets of each kind, their random parts drawn anew for each seed; none of them was ever in use."""
+"""Secrets of each kind, their random parts drawn anew for each seed; none was ever in use."""
 
 import base64
 import random

@@ -1,4 +1,4 @@
-"""A record never stops a stage: no accepted number makes a figure that none can be, and one that did would stand alone."""
+"""A record never stops a stage: none makes an impossible figure; one that did would stand alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def least(column: Column) -> float:
 
 
 def cells(column: Column, chance: np.random.Generator) -> np.ndarray:
-    """Return values of a column that its declaration accepts: none, 0, either bound, or any size between."""
+    """Return values that a column's declaration accepts: none, 0, a bound, or any size between."""
     low, high = np.log(least(column)), np.log(column.maximum)
     between = np.clip(np.exp(chance.uniform(low, high, ROWS)), least(column), column.maximum)
     zero = 0.0 if column.minimum == 0.0 and not column.above_zero else least(column)
@@ -114,7 +114,7 @@ def test_a_number_beyond_every_measure_is_refused_with_file_record_and_field(col
 
 @pytest.fixture
 def overflowing(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """Three runs, of which the metered energy of one overflows: as if its declaration had no bound."""
+    """Three runs; one's metered energy overflows, as if its declaration had no bound."""
     whole = stages.impacts_and_spreads
 
     def impacts(normalized, *rest):

@@ -40,7 +40,7 @@ def chosen(factors: Reference | None = None, profile: str = "default") -> Choice
 
 
 def many_kinds() -> pd.DataFrame:
-    """Return runs that ask different questions: by cloud, by country, by name, by tokens, by nothing."""
+    """Return runs that ask by cloud, by country, by name, by tokens, by nothing."""
     runs, _ = fte.read_runs(EXAMPLES)
     nights = runs[runs["model_name"] == "support-bot"].sort_values("date").head(4)
     odd = runs[runs["model_name"] != "support-bot"]

@@ -1,4 +1,4 @@
-"""Instances of AWS with accelerators, from Karpenter's page of instance types, as rows of `instances.csv`.
+"""AWS instances with accelerators, from Karpenter's page of types, as rows of `instances.csv`.
 
 By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file is
 `website/content/en/docs/reference/instance-types.md` of that commit of aws/karpenter-provider-aws; then

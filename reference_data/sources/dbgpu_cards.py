@@ -145,7 +145,7 @@ FULL_NAMES = {
 
 
 def gpu_id(name: str) -> str:
-    """Return our name of a card: maker and line left out, memory at the end, laptops as `-Laptop`."""
+    """Return our name of a card: no maker, no line, memory at the end, laptops as `-Laptop`."""
     short = re.sub(r"^(GeForce|Tesla|Radeon Instinct|Radeon(?= (RX|Pro|AI|VII|Vega)))\s+", "", name)
     short = re.sub(r"^Data Center GPU ", "", short).replace(" Generation", "")
     short = re.sub(r"^Pro (?=[WV])", "Radeon PRO ", short)

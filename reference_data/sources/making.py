@@ -45,7 +45,7 @@ def component(name: str, spec: str) -> float:
 
 
 def wafer(process_nm: str) -> tuple[float, str]:
-    """Return carbon per area of a wafer of the nearest node, and what to say where the node is unknown."""
+    """Return a wafer's carbon per area at the nearest node, and a note where no node is known."""
     if not process_nm:
         return component("logic wafer", "TSMC-class N5"), "node unknown: 5 nm taken"
     nm = float(process_nm)
@@ -63,7 +63,7 @@ def stacked_memory(card: Row) -> bool:
 
 
 def chip_area(card: Row, unknown_area: float) -> Row:
-    """Return the making of a card: dies by area and node, memory by size, and the rest of the module."""
+    """Return a card's making: dies by area and node, memory by size, the rest of the module."""
     area = float(card["die_area_mm2"] or unknown_area)
     per_cm2, no_node = wafer(card["process_nm"])
     whole = card["host_class"] not in WITHOUT_BOARD

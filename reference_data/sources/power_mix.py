@@ -1,4 +1,4 @@
-"""grid_upstream, and electricity_water without reservoirs, from who made how much electricity of what.
+"""grid_upstream, and electricity_water without reservoirs, from countries' mixes of sources.
 
 Put here: the arithmetic from a country's mix and power_sources.csv to rows. Keep out: the factors by power
 source, which stand in that table.
@@ -123,7 +123,7 @@ def upstream_rows(mix: pd.DataFrame, sources: pd.DataFrame, vintage: str) -> pd.
 def water_rows(
     mix: pd.DataFrame, sources: pd.DataFrame, vintage: str, known: set[str], wanted: set[str]
 ) -> pd.DataFrame:
-    """Return rows of electricity_water: without reservoirs at rank 98, and whole ones for lands that have none.
+    """Return electricity_water: without reservoirs at rank 98, whole ones for lands without any.
 
     Parameters
     ----------

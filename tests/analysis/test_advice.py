@@ -189,7 +189,7 @@ def test_a_models_bounds_are_those_of_its_roll_up_now_and_once_a_field_is_disclo
 
 
 def test_many_runs_of_a_kind_get_what_each_gets_alone():
-    """Energies and hours differ, so the shares of electricity and of making do; the rules are asked once."""
+    """Energies and hours differ, so shares of electricity and making do; rules are asked once."""
     runs = [
         {**LOGGED, "run_id": f"{number}", "it_energy_kwh": 5.0 * 3**number,
          "reserved_s": 3600.0 * (7 - number)}

@@ -1,4 +1,4 @@
-"""Our total beside the one that a source disclosed: the ratio, and that what is said explains it."""
+"""Our total beside the one that a source disclosed: the ratio, and what explains it."""
 
 import numpy as np
 import pandas as pd

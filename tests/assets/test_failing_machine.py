@@ -1,4 +1,4 @@
-"""A disk that fails at any write of a run: one sentence, tables that can be read, and a rerun that completes them."""
+"""A disk fails at any write: one sentence, readable tables, and a rerun completes them."""
 
 from __future__ import annotations
 

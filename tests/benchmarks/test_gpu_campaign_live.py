@@ -1,4 +1,4 @@
-"""The measuring harness with torch and transformers as installed, on a CPU; `conftest.py` leaves it out without them."""
+"""The measuring harness with torch and transformers on a CPU; `conftest.py` skips it without them."""
 
 import csv
 import math

@@ -194,7 +194,7 @@ def test_more_known_means_less_imputed(graded):
 
 
 def test_predicted_times_err_together(graded):
-    """Active and reserved time rest on the same tokens: the total's spread is near that of the time."""
+    """Active and reserved time rest on the same tokens: the total's spread is near the time's."""
     run = graded.runs.set_index("run_id").loc["C time"]
     time = graded.provenance.set_index(["run_id", "field"]).loc[("C time", "reserved_s")]
     width = np.log(run["total_kgco2e_p95"] / run["total_kgco2e_p05"])

@@ -1,4 +1,4 @@
-"""Configurations in the index: they follow the days of the runs that they complete, and no record gets lost."""
+"""Configurations in the index follow the days of the runs they complete; no record gets lost."""
 
 import json
 

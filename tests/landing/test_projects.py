@@ -1,4 +1,4 @@
-"""Logs beside and above the folder of a trainer: of its run where they say so, else of their own."""
+"""Logs beside and above a trainer's folder: of its run where they say so, else of their own."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""States of one run, several runs in one folder, and trackers of one machine: told by what they hold."""
+"""States of a run, runs of a folder, trackers of a machine: told apart by what they hold."""
 
 import json
 from pathlib import Path

@@ -40,7 +40,7 @@ def runs(*rows):
 
 
 def drawn(*rows):
-    """Intervals of an hour from noon with 1 kWh of GPU 0 on host `h1`, unless a row says otherwise."""
+    """Return hours from noon with 1 kWh of GPU 0 on host `h1`, unless a row says otherwise."""
     typical = {
         "kind": "gpu", "host": "h1", "device": "0", "started_at": NOON, "ended_at": hours(1),
         "energy_kwh": 1.0, "source_format": "nvidia_smi", "source_uri": "g.csv",

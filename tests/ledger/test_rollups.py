@@ -39,7 +39,7 @@ def ledger(*rows):
 
 
 def spreads(*rows, runs=()):
-    """Return rows of `run_spreads` from (run, input, factor or None, log_sd); the same for water."""
+    """Return rows of `run_spreads` from (run, input, factor or None, log_sd), for water too."""
     named = [(run, name, factor, sd, sd) for run, name, factor, sd in rows]
     middles = [
         (run, name, None, 0.0, 0.0)
@@ -186,7 +186,7 @@ def test_a_run_without_spreads_is_named():
 
 @st.composite
 def histories(draw):
-    """Days of some versions of some models, over a year and a half, with all that may be missing."""
+    """Draw days of versions of models over a year and a half, with all that may be missing."""
     rows = draw(
         st.lists(
             st.tuples(

@@ -138,7 +138,7 @@ def test_the_line_of_a_measured_pc_holds_the_step():
 
 
 def test_a_server_of_eight_cards_draws_at_full_load_what_was_measured():
-    """An HGX node with 8 H100 drew at most 8.4 kW (arXiv:2412.08602); the cards' limit is 700 W each."""
+    """An HGX node with 8 H100 drew at most 8.4 kW (arXiv:2412.08602); each card may draw 700 W."""
     tables = load().tables
     server = tables["servers"].set_index("server_id").loc["dgx-h100"]
     supply = (

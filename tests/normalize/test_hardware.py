@@ -52,7 +52,7 @@ def test_an_unknown_name_falls_back_with_a_note_of_the_nearest(origins, case, fi
 
 
 def test_a_desktop_of_unknown_name_is_no_cluster(filled):
-    """A known accelerator in an unknown server: the server that usually holds it, not the year's."""
+    """A known accelerator in an unknown server gets its usual server, not the year's."""
     assert filled.loc["desktop", "server_id"] == "generic-workstation"
 
 
@@ -100,7 +100,10 @@ def test_a_guessed_device_may_be_any_of_its_kind_and_a_vague_name_any_of_its_var
 
 
 def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
-    """By hand, defaults.csv: 0.12 (0.05 to 0.35) of 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143)."""
+    """By hand: 0.12 (0.05 to 0.35) x 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143).
+
+    The factors are those of defaults.csv.
+    """
     run = {
         "reserved_s": 3600,
         "gpu_model": "NVIDIA H100 80GB HBM3",

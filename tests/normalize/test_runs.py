@@ -20,7 +20,7 @@ FIELD_CASES = Path(__file__).parents[1] / "data" / "field_cases"
 
 @pytest.fixture(scope="module")
 def with_own_grid(tmp_path_factory):
-    """The package's tables and yours over them: hours and a contract for Germany, a factor for Oregon."""
+    """Your tables over the package's: hours and a contract for Germany, a factor for Oregon."""
     folder = tmp_path_factory.mktemp("own")
     hours, periods = folder / "hours.csv", folder / "periods.csv"
     hours.write_text("starts_at,gco2e_per_kwh\n2024-03-01T10:00Z,100\n")

@@ -240,12 +240,12 @@ Number of GPUs | 4 |
 Total reserved time | 12 hours |
 """
 
-ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),\
-CPU_name,GPU_name,OS,region/country
-run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",\
-A100 4 device(s),Linux,FR
-run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",\
-A100 4 device(s),Linux,FR
+ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),\
+CO2_emissions(kg),CPU_name,GPU_name,OS,region/country
+run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,\
+"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,\
+"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
 """
 
 LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, \
@@ -546,7 +546,7 @@ def seeds_of(all_seeds):
 
 @pytest.fixture
 def broken_folder(tmp_path, emissions_csv):
-    """A landing folder of one good file and twenty broken ones; returns folder and file -> reason code."""
+    """A landing folder of one good and twenty broken files; returns it and file -> reason code."""
     good = emissions_csv({})
     bad = {
         "other/emissions.csv": ("Zone,1,2,Total\nFR,1,2,3\n", "unrecognised"),
@@ -582,7 +582,7 @@ def broken_folder(tmp_path, emissions_csv):
 
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
-    """A home of its own without network, so that no tool finds a configuration or asks a service."""
+    """Give a home of its own and no network: no tool finds a configuration or asks a service."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))

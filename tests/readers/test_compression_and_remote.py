@@ -90,7 +90,7 @@ def test_broken_archives_cost_one_row(conserved, data, code):
 
 
 def _measured(tmp_path, code):
-    """Run code in a process of its own; return what it printed and by how many MB its memory grew."""
+    """Run code in a process of its own; return its output and by how many MB its memory grew."""
     script = tmp_path / "measured.py"
     script.write_text(
         "import resource, sys\n"

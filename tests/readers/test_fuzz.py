@@ -160,7 +160,7 @@ def test_every_reader_has_a_seed(all_seeds):
 
 
 def _weight(data, uri):
-    """Return how often to mutate a seed: a table takes six times as long as a document with one run."""
+    """Return how often to mutate a seed: a table takes six times as long as a one-run document."""
     return 6 if len(read_bytes(data, uri, NOW)[0].runs) and not uri.endswith(".csv") else 1
 
 

@@ -1,4 +1,4 @@
-"""Logs of GPUs by people's own scripts are telemetry of GPUs, never a wall meter; one oddity a fixture."""
+"""GPU logs of people's own scripts are GPU telemetry, never a wall meter; one oddity a fixture."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The table of traps in `docs/log_traps.md` keeps its word: what it names exists; and the traps without another home."""
+"""The traps of `docs/log_traps.md`: what the table names exists; traps without another home."""
 
 import ast
 import re

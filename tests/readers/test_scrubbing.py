@@ -1,4 +1,4 @@
-"""What counts as a secret, kind by kind; what only looks like one; and that scrubbing twice changes nothing."""
+"""Secrets kind by kind, what only looks like one, and scrubbing twice changes nothing."""
 
 import random
 import unicodedata

@@ -1,4 +1,4 @@
-"""One row of every format, whole: each value worked out by hand from the fixture, and nothing besides."""
+"""One whole row of every format: each value worked out by hand, and nothing besides."""
 
 import pandas as pd
 import pytest

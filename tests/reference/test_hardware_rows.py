@@ -102,7 +102,7 @@ def test_every_generation_has_its_laptop_cards(reference):
 
 
 def test_chip_and_host_of_a_tpu_together_draw_what_was_measured(reference):
-    """Patterson et al. 2021: 283 W per TPU v3 chip with its share of the host, at its mean power."""
+    """Patterson et al. 2021: a TPU v3 chip with its share of the host draws 283 W on average."""
     chip = 220.0  # mean per chip, Google's documentation
     host = describe(reference, "servers/tpu-host")
     idle = host["host_idle_w"] + host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"]

@@ -1,4 +1,4 @@
-"""Bad factor tables are refused with file, line and reason; good ones have stable hashes, and other readers read them."""
+"""Bad factor tables are refused by file, line and reason; good ones hash and read alike elsewhere."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_tables_are_read_once_and_again_after_a_change(folder):
 
 
 def test_package_is_valid_by_the_frictionless_library(monkeypatch):
-    """Types, bounds, allowed values, primary and foreign keys, sizes and hashes, read by another reader."""
+    """Another reader reads types, bounds, allowed values, keys, sizes and hashes."""
     from frictionless import Package
 
     monkeypatch.chdir(default_folder())

@@ -1,4 +1,4 @@
-"""Names as drivers, hubs, clouds and people write them: what each stands for, and what none may become.
+"""Names as drivers, hubs, clouds and people write them: what each stands for, what none becomes.
 
 `tests/data/names.csv` has a spelling per row with the repository and file in which it was seen. `id` is
 the row meant; of a card that the tables do not have yet only the class must be right. Empty `id` and

@@ -1,4 +1,4 @@
-"""Your own grid factors: files as tools export them, hours of a run, precedence, refusals, the last good."""
+"""Own grid factors: files of tools, hours of a run, precedence, refusals, the last good ones."""
 
 import re
 import shlex

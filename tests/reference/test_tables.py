@@ -1,4 +1,4 @@
-"""The tables that come with the package: each row has its source, and derived rows follow from others."""
+"""The package's tables: each row has its source, and derived rows follow from others."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
 
 
 def test_every_default_is_read(reference):
-    """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
+    """The library's code names it, whole or with gaps, or rows were derived by it."""
     said, gapped = set(OF_DERIVED_ROWS), set()
     for path in Path(reference_tables.__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

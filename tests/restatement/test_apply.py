@@ -70,7 +70,7 @@ def differing_days(old: dict[Table, pd.DataFrame], new: dict[Table, pd.DataFrame
 
 
 def edits() -> st.SearchStrategy:
-    """Draw an edit of the reference tables: a value scaled, a row gone, a row that now comes first."""
+    """Draw an edit of the reference tables: a value scaled, a row gone, a row that comes first."""
     used = BEFORE[FACTORS_USED]["factor_id"]
     scalable = sorted(
         each
@@ -251,7 +251,7 @@ def test_own_factors_that_come_change_and_go_restate_exactly_their_runs(
 
 
 def test_what_a_version_on_another_model_inherited_moves_with_it(tmp_path: Path) -> None:
-    """A step that never served is carried by the version tuned from it, whose own run is elsewhere."""
+    """A version carries the step it was tuned from that never served; its own run is elsewhere."""
     night = RUNS.query("model_name == 'support-bot'").head(1)
     elsewhere = dict.fromkeys(("cloud_provider", "cloud_region", "location"))
     step = night.assign(run_id="step", model_name="step")

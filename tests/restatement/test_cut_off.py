@@ -1,4 +1,4 @@
-"""A restatement that is killed, or that meets another one, leaves the tables whole and the next one completes it."""
+"""A restatement that is killed or meets another leaves whole tables; the next completes it."""
 
 from __future__ import annotations
 

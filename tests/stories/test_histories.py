@@ -1,4 +1,4 @@
-"""Random histories of models, in any order of arrival: nothing is lost, and the reports can be replayed.
+"""Random histories of models in any order: nothing is lost, and reports can be replayed.
 
 A history is a set of facts: tunings, branches, merges, roll-backs, retirements, renamings, counts and
 their corrections. The facts arrive in any order, with reports in between, each of which computes only
@@ -266,7 +266,7 @@ hours = st.integers(0, HOURS - 1)
 
 
 class OneHistory(RuleBasedStateMachine):
-    """The same step by step, so that a report refreshes just the days that one model's facts moved."""
+    """The same step by step: a report refreshes just the days that one model's facts moved."""
 
     @initialize(hand_on=st.sampled_from(HAND_ON), method=st.sampled_from(METHODS))
     def begin(self, hand_on: str, method: str) -> None:

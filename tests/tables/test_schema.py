@@ -1,4 +1,4 @@
-"""Declarations of tables are complete and consistent, and frames survive the way to Arrow and back."""
+"""Tables are declared in full and consistently, and frames survive the way to Arrow and back."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""Operations worked by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
+"""Operations by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
 
 import json
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_causal_attention_equals_the_parameters_at_about_twelve_widths(factors):
 
 
 def test_an_encoders_token_sees_the_whole_sequence():
-    """Both count 4 L d s = 4 x 32 x 4096 x 2048 for the whole square; below its diagonal lies half."""
+    """Both count 4 L d s = 4 x 32 x 4096 x 2048 for the square; below its diagonal lies half."""
     assert flops.attention_forward(32, 4096, 2048, [False, True]).tolist() == [2**30, 2**29]
 
 
@@ -128,7 +128,7 @@ def test_an_interval_narrows_where_the_software_was_seen(factors):
 
 
 def test_what_few_laboratories_tell_widens_the_interval(factors):
-    """One laboratory measured AMD, none measured other makers' accelerators; many measured Ampere."""
+    """One laboratory measured AMD, none other makers' accelerators, many Ampere."""
     known, amd, other = (
         predict(factors, {"gpu_id": name}).log_sd for name in ("A100-SXM4-80GB", "MI300X", "TPU-v4")
     )
@@ -256,7 +256,7 @@ def test_own_runs_shift_the_model_and_outliers_do_not(factors):
 
 
 def test_a_run_of_an_unknown_family_has_no_familys_offset():
-    """One family is slow; runs without a family are as predicted, whatever family stands last in the list."""
+    """One family is slow; runs without a family are as predicted, whatever family comes last."""
     residual = np.array([0.0] * 40 + [0.5] * 40)
     family = pd.Series([np.nan] * 40 + ["slow"] * 40, dtype="str")
     taught = token_time.fit.offsets(residual, {"family": family})

@@ -132,7 +132,7 @@ def test_stages_that_were_measured_together_are_noted(one_run):
 
 
 def test_codecarbon_writes_reports_without_a_task(one_run):
-    """`_build_infrastructure` and `_build_measure` of codecarbon 3.2; task is the user's to give."""
+    """As codecarbon 3.2's `_build_infrastructure` and `_build_measure`; the user gives the task."""
     run = one_run("boamps_report_1.json", {k: v for k, v in REPORT.items() if k != "task"})
     assert "task_not_stated" in run["repairs"]
     assert run["it_energy_kwh"] == 1.5

@@ -119,7 +119,7 @@ FULL = {
 
 
 def shortened(text, *dropped):
-    """Text of an emissions.csv whose last row lacks the cells of some columns, as CodeCarbon 3.2.9 appends it."""
+    """Return a file whose last row lacks cells of some columns, as CodeCarbon 3.2.9 appends it."""
     *before, row = text.splitlines()
     cells = [
         cell

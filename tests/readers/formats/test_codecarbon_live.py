@@ -1,4 +1,4 @@
-"""What the tools themselves write, as installed: their files are read whole, so a new version shows here.
+"""Files that the installed tools write are read whole, so a new version shows here.
 
 The Trainer's files are beside this one (`test_read_live_trainer.py`).
 """

@@ -1,4 +1,4 @@
-"""What the Hugging Face Trainer itself writes, as installed: collected where torch and transformers are.
+"""What the installed Hugging Face Trainer writes: collected where torch and transformers are.
 
 They are the dependency group `trainer`; `conftest.py` leaves this file out without them.
 """
@@ -11,7 +11,7 @@ from ft_emissions_pipeline.readers import Settings, read_file
 
 
 def fine_tune(folder, resume=None):
-    """Fine-tune three steps an epoch on ten random sequences of twelve tokens; return parameters."""
+    """Fine-tune three steps an epoch on ten sequences of twelve tokens; return parameters."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 

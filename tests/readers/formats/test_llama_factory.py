@@ -1,4 +1,4 @@
-"""LLaMA-Factory: each test carries one oddity of what its callback writes (src/llamafactory/train/callbacks.py)."""
+"""LLaMA-Factory: each test carries one oddity of src/llamafactory/train/callbacks.py."""
 
 import json
 

@@ -17,7 +17,7 @@ EVENTS = "runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.
 
 @pytest.fixture
 def hub(field_case):
-    """A folder as on a hub: card, adapter, state, checkpoint, W&B and TensorBoard (written by tensorboardX 2.6)."""
+    """A folder as on a hub: card, adapter, state, checkpoint, W&B, and tensorboardX 2.6's file."""
     return field_case("hf_folder").parent.parent / "run_folders" / "hub"
 
 

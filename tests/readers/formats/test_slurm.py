@@ -1,4 +1,4 @@
-"""Slurm's sacct: steps, elapsed times, allocated GPUs, states, energy; each fixture has one oddity."""
+"""Slurm's sacct: steps, elapsed times, allocated GPUs, states, energy; one oddity a fixture."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Trackers beside CodeCarbon, Slurm's outputs beside `sacct -P`, cards and services: each value worked out by hand."""
+"""Trackers beside CodeCarbon, Slurm beside `sacct -P`, cards, services: values by hand."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Samples of GPUs and meters become intervals: units, gaps, counters, devices; one oddity a fixture."""
+"""GPU and meter samples become intervals: units, gaps, counters, devices; one oddity a fixture."""
 
 import json
 

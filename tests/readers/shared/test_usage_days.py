@@ -268,7 +268,7 @@ def test_a_bad_row_of_litellm_costs_itself_only(read):
 
 
 def metrics(time, *values, model="m", **labels):
-    """Return a page of metrics: a sample per reason, as vLLM exposes them, after a line with the time."""
+    """Return a page of metrics: a line with the time, then a sample per reason, as vLLM has it."""
     others = "".join(f',{name}="{value}"' for name, value in labels.items())
     lines = [
         f"# {time}",
