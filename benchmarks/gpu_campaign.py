@@ -1,12 +1,12 @@
 """Measured fine-tunings of random models on synthetic tokens, as rows of a calibration table.
 
-    python -m benchmarks.gpu_campaign --out measured.csv            # on a machine with an NVIDIA GPU
-    python -m benchmarks.gpu_campaign --smallest --device cpu       # seconds, without energy
+    python -m benchmarks.gpu_campaign --out measured.csv         # on a machine with an NVIDIA GPU
+    python -m benchmarks.gpu_campaign --smallest --device cpu    # seconds, without energy
     python -m benchmarks.gpu_campaign --analyse measured.csv
 
-Weights and texts do not change what a step costs, so nothing is downloaded. torch and transformers (dependency
-group `trainer`) are imported only where a case is run. Energy is the difference of the GPU's own counter (NVML), of
-the whole card, so nothing else may run on it.
+Weights and texts do not change what a step costs, so nothing is downloaded. torch and transformers
+(dependency group `trainer`) are imported only where a case is run. Energy is the difference of the
+GPU's own counter (NVML), of the whole card, so nothing else may run on it.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ SMALLEST = Case("distilbert-base", "full", "fp32", 32, 2, "longest", 0.0, steps=
 def plan(known: dict[str, Shape], memory_gb: float) -> list[Case]:
     """Return the cases that fit a GPU, the small models first.
 
-    Times above the shortest are taken once per model, method and length, at the middle batch size without the
-    scatter of padding: they are for the line through tokens and energy.
+    Times above the shortest are taken once per model, method and length, at the middle batch size
+    without the scatter of padding: they are for the line through tokens and energy.
     """
     cases = []
     for shape, method, length, size, padding, seconds in product(
@@ -449,9 +449,10 @@ def linearity(measured: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per GPU, model, method, precision, length, batch size and padding with at least `LEAST_LINES`
-        measurements: their number, `joule_per_token` and `joule_at_zero` of the least-squares line, its `r2`, and
-        `furthest`, the largest distance from it as a share of the energy there.
+        One row per GPU, model, method, precision, length, batch size and padding with at least
+        `LEAST_LINES` measurements: their number, `joule_per_token` and `joule_at_zero` of the
+        least-squares line, its `r2`, and `furthest`, the largest distance from it as a share of the
+        energy there.
     """
     known = measured[(measured["gpu_energy_kwh"] > 0) & (measured["tokens"] > 0)]
     rows = []

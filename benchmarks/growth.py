@@ -1,7 +1,8 @@
 """A thousand nights: what one more day costs as the warehouse grows, in time, files and bytes.
 
-A small fleet is tuned every night and counted every day; each night lands two files, and the pipeline
-runs as `ft-emissions run` does, into one warehouse and, with `--home`, into one of Dagster's.
+A small fleet is tuned every night and counted every day; each night lands two files, and the
+pipeline runs as `ft-emissions run` does, into one warehouse and, with `--home`, into one of
+Dagster's.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Resolve a million names, ten thousand of them distinct; compare with a dictionary.
 
-The baseline knows every name beforehand (`Series.map`); what the rest takes is reading names that no
-table has as a whole. Target: at most 2 s for each kind, and at most 1 ms for the worst single name.
+The baseline knows every name beforehand (`Series.map`); what the rest takes is reading names that
+no table has as a whole. Target: at most 2 s for each kind, and 1 ms for the worst single name.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def measure(reference: Reference, kind: str, rows: int) -> tuple[str, ...]:
     answers = dict.fromkeys(known, "A100-SXM4-80GB")
 
     def fresh() -> None:
-        # A second reference of the same tables, and empty memories: nothing found before is at hand.
+        # A second reference of the same tables, and empty memories: nothing is known before.
         for memory in (gpu_names.parse, model_names.reading):
             memory.cache_clear()
         resolve(Reference(**vars(reference)), kind, names)

@@ -78,7 +78,7 @@ def assert_possible(estimate: fte.Estimate) -> None:
     assert not np.isinf(each).any()
 
 
-# What overflows on the way is checked behind each stage; shrinking a number that stands for 250 runs is no use.
+# What overflows is checked behind each stage; shrinking a number of 250 runs is no use.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(max_examples=20, phases=[Phase.reuse, Phase.generate])
 @given(st.integers(0, 2**32 - 1))
@@ -86,7 +86,7 @@ def test_no_record_leads_to_an_impossible_figure(seed):
     runs = records(seed)
     estimate = fte.estimate(runs)
     assert_possible(estimate)
-    # Each record is in one of the two, and very few that keep their bounds are lost to their figures.
+    # Each record is in one of the two; very few that keep their bounds are lost to their figures.
     told = estimate.quarantine["source_record"]
     assert sorted([*estimate.runs["run_id"], *told]) == sorted(runs["run_id"])
     accepted, _ = normalize.accepted(runs)

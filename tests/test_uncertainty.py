@@ -244,7 +244,8 @@ def test_intervals_of_the_footprint_agree_with_monte_carlo(
 ):
     """Within 5 % for 99 runs of 100, and within 15 % for every one.
 
-    What remains are utilisations that cannot pass 1, and totals of which an uncertain part is a small one.
+    What remains are utilisations that cannot pass 1, and totals of which an uncertain part is a
+    small one.
     """
     ours = random_runs.runs[f"{total}_p{percentile:02}"].to_numpy()
     found = off(ours, monte_carlo[total], percentile)

@@ -1,10 +1,10 @@
 """AWS instances with accelerators, from Karpenter's page of types, as rows of `instances.csv`.
 
-By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file is
-`website/content/en/docs/reference/instance-types.md` of that commit of aws/karpenter-provider-aws; then
-`write_datapackage()`. Types that the page no longer lists keep their rows; a family that is new is
-named on standard error and needs a server in `servers.csv` and a line in HOSTS. Put here: which host a
-family has. Keep out: the hosts themselves.
+By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file
+is `website/content/en/docs/reference/instance-types.md` of that commit of
+aws/karpenter-provider-aws; then `write_datapackage()`. Types that the page no longer lists keep
+their rows; a family that is new is named on standard error and needs a server in `servers.csv` and
+a line in HOSTS. Put here: which host a family has. Keep out: the hosts themselves.
 """
 
 from __future__ import annotations

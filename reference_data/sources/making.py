@@ -1,9 +1,9 @@
 """Carbon and water of making an accelerator, worked out where nobody published them.
 
 By hand, after a change of `gpus.csv`: `python -m reference_data.sources.making`, then
-`hardware_classes.py` and `write_datapackage()`. Adds the rows of the chip area method that are missing and
-those of `gpu_water.csv`; rows that stand there stay. Put here: the two formulas. Keep out: figures of makers
-and of life cycle assessments.
+`hardware_classes.py` and `write_datapackage()`. Adds the rows of the chip area method that are
+missing and those of `gpu_water.csv`; rows that stand there stay. Put here: the two formulas. Keep
+out: figures of makers and of life cycle assessments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """grid_upstream, and electricity_water without reservoirs, from countries' mixes of sources.
 
-Put here: the arithmetic from a country's mix and power_sources.csv to rows. Keep out: the factors by power
-source, which stand in that table.
+Put here: the arithmetic from a country's mix and power_sources.csv to rows. Keep out: the factors
+by power source, which stand in that table.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ BUNDLED = {
        for each in ("coal", "gas", "oil", "nuclear", "wind", "solar")},
     "from hydro": "hydroelectricity_TWh",
 }  # fmt: skip
-"""The same columns in CodeCarbon's copy, which has one year of every country: `global_energy_mix.json`."""
+"""The same columns in CodeCarbon's copy, which has one year of every country:
+`global_energy_mix.json`."""
 MIX = "Our World in Data / Ember, electricity production by source, {vintage} vintage (public copy)"
 URL = "https://ourworldindata.org/grapher/electricity-prod-source-stacked"
 
@@ -79,9 +80,10 @@ def upstream_rows(mix: pd.DataFrame, sources: pd.DataFrame, vintage: str) -> pd.
 
     Notes
     -----
-    With the share s of a source, its stack d and the rest u of its life cycle, over sources with a stack
-    r = sum s u / sum s d, and over the others b = sum s u; a direct intensity D then stands for
-    D (1 + r) + b. The u of several sources err for themselves; their spreads are added as variances.
+    With the share s of a source, its stack d and the rest u of its life cycle, over sources with a
+    stack r = sum s u / sum s d, and over the others b = sum s u; a direct intensity D then stands
+    for D (1 + r) + b. The u of several sources err for themselves; their spreads are added as
+    variances.
     """
     log_sd = pd.Series(
         log_sd_of_interval(sources["other_p05"], sources["other_p95"]), sources.index

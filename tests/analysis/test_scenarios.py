@@ -269,7 +269,7 @@ def test_a_start_hour_takes_the_hours_of_your_own_series(tmp_path):
         del run[name]
     rows = of(fte.what_if(run, start_hour=0, reference=own))
     row = rows.loc["operational_kgco2e"]
-    # From 19:00 five hours at 300 and five at 100 make 200; from 00:00 six at 100, four at 300: 180.
+    # From 19:00 five hours at 300, five at 100 make 200; from 00:00 six at 100, four at 300: 180.
     assert row["then"] / row["now"] == pytest.approx(180 / 200, rel=1e-9)
     assert row["difference_p95"] < 0  # the series errs on both sides at once
     assert rows["note"].eq("").all()

@@ -241,7 +241,8 @@ def test_two_gpus_against_one():
 def test_pre_training_in_fine_tunings():
     """1000 kg are 400 runs of 1 and 4 kg, 2.5 on average; 250 of the dearest, 1000 of the cheapest.
 
-    What the user declared stands before what was published; 500 published kg over a run of 2 are 250.
+    What the user declared stands before what was published; 500 published kg over a run of 2 are
+    250.
     """
     costs = pd.DataFrame(
         {

@@ -1,7 +1,7 @@
 """The graph of assets as reviewed.
 
-`python tests/assets/test_definitions.py` writes the golden graph anew, for a change of the graph made on
-purpose.
+`python tests/assets/test_definitions.py` writes the golden graph anew, for a change of the graph
+made on purpose.
 """
 
 import json

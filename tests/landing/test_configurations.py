@@ -95,7 +95,8 @@ def test_each_record_of_a_configuration_is_merged_or_refused(landed):
     ]
     assert told.loc["a/adapter_config.json"].tolist() == [1, 0, 1, 0]
     assert told.loc["b/adapter_config.json"].tolist() == [1, 0, 0, 1]
-    # Once a run comes into its folder, it completes it, though its own bytes are those that the index knows.
+    # Once a run comes into its folder, it completes it, though its own bytes are those that the
+    # index knows.
     folder, later = landed(index, **{"b/trainer_state.json": STATE})
     assert days.refused_of(folder, later, refused, SETTINGS).empty
     assert runs_of(folder, later, "2023-07-18").loc["b", "lora_rank"] == 8

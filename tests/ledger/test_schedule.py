@@ -15,7 +15,7 @@ from ft_emissions_pipeline.ledger.schedule import months
 
 
 def test_the_published_monthly_schedule_comes_out() -> None:
-    """46 t over 14 months of 7 T; the first serves 11 T: 5 t, then 41 t over 143 T, 0.28 g/million."""
+    """46 t over 14 months of 7 T; the first serves 11 T: 5 t, then 41 t over 143 T: 0.28 g a 1M."""
     first, second = list(months([11e12, 11e12], 98e12, 14, bear_the_rest=False))
     tonnes = 46.0
     assert tonnes * 1e6 / first.projected * 1e6 == pytest.approx(0.47, abs=0.005)

@@ -74,7 +74,8 @@ def field_case(name, profile="default"):
 @pytest.mark.parametrize(
     ("case", "low", "high", "unread"),
     [
-        # The card draws at most its 180 W; a PC of this kind loses up to a fifth in its supply and needs up to 45 W besides.
+        # The card draws at most its 180 W; a PC of this kind loses up to a fifth in its supply and
+        # needs up to 45 W besides.
         ("cc_gpu0_gtx1080", 0.07, (0.07 + 0.18 + 0.045) / 0.8, "gpu_energy_unread"),
         ("cc_gpu0_laptop_mx130", 0.07, (0.07 + 0.03 + 0.012) / 0.84, "gpu_energy_unread"),
         ("cc_gpu0_applem1_idle", 0.004, (0.004 + 0.0161 + 0.008) / 0.82, "gpu_energy_unread"),

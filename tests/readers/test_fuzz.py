@@ -1,7 +1,7 @@
 """Ten thousand broken files: of each comes what could be read, or why not, and nothing gets lost.
 
-Seeds are those of `conftest.all_seeds`, one for every reader at least (a test sees to that); so a new
-format is fuzzed as soon as it has a fixture.
+Seeds are those of `conftest.all_seeds`, one for every reader at least (a test sees to that); so a
+new format is fuzzed as soon as it has a fixture.
 """
 
 import json
@@ -209,8 +209,8 @@ def test_any_value_in_the_place_of_any_other(all_seeds):
     documents = {uri: _documents(data) for uri, data in all_seeds.items() if uri.endswith(".json")}
     places = [(uri, path) for uri, document in documents.items() for path in _places(document)]
 
-    # All choices are fixed before the first draw: with draws inside of the test, hypothesis reported a
-    # flaky strategy in place of a failure.
+    # All choices are fixed before the first draw: with draws inside of the test, hypothesis
+    # reported a flaky strategy in place of a failure.
     @settings(max_examples=150, deadline=None)
     @given(place=st.sampled_from(places), value=JSON)
     def read(place, value):

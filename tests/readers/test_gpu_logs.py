@@ -152,7 +152,8 @@ def test_a_pause_between_lots_does_not_make_one_gpu_many():
 @pytest.mark.parametrize(
     ("metric", "blank"),
     [
-        # DCGM_FP64_BLANK, DCGM_FP64_NOT_SUPPORTED, DCGM_INT64_BLANK and _NOT_FOUND, DCGM_INT32_BLANK.
+        # DCGM_FP64_BLANK, DCGM_FP64_NOT_SUPPORTED, DCGM_INT64_BLANK and _NOT_FOUND,
+        # DCGM_INT32_BLANK.
         ("DCGM_FI_DEV_POWER_USAGE", "140737488355328"),
         ("DCGM_FI_DEV_POWER_USAGE", "140737488355330.000000"),
         ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "9223372036854775792"),

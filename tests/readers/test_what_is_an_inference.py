@@ -22,8 +22,8 @@ def spend(n=0, **cells):
 
 @pytest.mark.parametrize(
     ("case", "inferences"),
-    # An answer and two retrievals; a completion and an embedding beside a list, a batch and a file; three
-    # completions that all have the id "None".
+    # An answer and two retrievals; a completion and an embedding beside a list, a batch and a file;
+    # three completions that all have the id "None".
     [("litellm_retrieve", 1), ("litellm_embedding", 2), ("usage_only", 3)],
 )
 def test_field_cases_of_litellm_count_what_a_model_served(read, case, inferences):

@@ -417,7 +417,7 @@ ROWS = {
     ("token_lengths", "lengths/histogram.csv", "lengths"): {"length": 128, "count": 900,
                                                             "batch": -1},
 }  # fmt: skip
-"""Format, seed, table -> first row that the reader makes of it: what is not here is missing there."""
+"""Format, seed, table -> first row that the reader makes; what lacks here is missing there."""
 
 
 @pytest.mark.parametrize(("source_format", "uri", "table"), ROWS)

@@ -27,7 +27,7 @@ def reference():
 
 
 PUBLISHED = [
-    # Data sheets and white papers of the makers, dense, FP32 accumulation; typed off them, not off the rows.
+    # Data sheets and white papers of the makers, dense, FP32 accumulation; not typed off the rows.
     ("GTX-1060", "tdp_w", 120, "NVIDIA, GeForce GTX 1060 specifications"),
     ("RTX-2080-SUPER", "tdp_w", 250, "NVIDIA, GeForce RTX 2080 SUPER specifications"),
     ("RTX-3070", "tdp_w", 220, "NVIDIA, GeForce RTX 3070 specifications"),

@@ -1,4 +1,4 @@
-"""Bad factor tables are refused by file, line and reason; good ones hash and read alike elsewhere."""
+"""Bad factor tables are refused by file, line, reason; good ones hash and read alike anywhere."""
 
 from __future__ import annotations
 

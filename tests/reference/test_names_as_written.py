@@ -1,8 +1,8 @@
 """Names as drivers, hubs, clouds and people write them: what each stands for, what none becomes.
 
-`tests/data/names.csv` has a spelling per row with the repository and file in which it was seen. `id` is
-the row meant; of a card that the tables do not have yet only the class must be right. Empty `id` and
-class: the spelling is no accelerator at all.
+`tests/data/names.csv` has a spelling per row with the repository and file in which it was seen.
+`id` is the row meant; of a card that the tables do not have yet only the class must be right. Empty
+`id` and class: the spelling is no accelerator at all.
 """
 
 from pathlib import Path
@@ -222,7 +222,8 @@ def test_a_name_without_a_row_tells_its_size(reference, name, parameters, active
 
 
 def test_experts_share_what_lies_between_them(reference):
-    # Jiang et al. 2024, arXiv:2401.04088: 46.7 billion in all, 12.9 pass; the size is the two Mixtral's mean.
+    # Jiang et al. 2024, arXiv:2401.04088: 46.7 billion in all, 12.9 pass; the size is the two
+    # Mixtral's mean.
     found = one(reference, "models", "acme/foo-8x7b")
     assert found["parameters"] == pytest.approx(46.7e9, rel=0.05)
     assert found["active_parameters"] == pytest.approx(12.9e9, rel=0.05)
@@ -305,7 +306,7 @@ def test_case_decides_nothing(spelling, change):
 MADE_UP = pd.read_csv(
     Path(__file__).parents[1] / "data" / "names_made_up.csv", dtype={"spelling": "str"}
 )
-"""Spellings by the rules of their tools that no log showed: what each must become was judged by hand."""
+"""Spellings by the rules of their tools that no log showed; what each becomes is judged by hand."""
 
 
 @pytest.mark.parametrize("kind", ["gpus", "instances", "models"])

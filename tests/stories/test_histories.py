@@ -1,9 +1,9 @@
 """Random histories of models in any order: nothing is lost, and reports can be replayed.
 
-A history is a set of facts: tunings, branches, merges, roll-backs, retirements, renamings, counts and
-their corrections. The facts arrive in any order, with reports in between, each of which computes only
-the days that moved, as the pipeline does. Whatever the order, the ledger that stands at the end is the
-one that a single report over everything gives.
+A history is a set of facts: tunings, branches, merges, roll-backs, retirements, renamings, counts
+and their corrections. The facts arrive in any order, with reports in between, each of which
+computes only the days that moved, as the pipeline does. Whatever the order, the ledger that stands
+at the end is the one that a single report over everything gives.
 """
 
 from __future__ import annotations

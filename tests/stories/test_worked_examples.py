@@ -83,14 +83,14 @@ QUIRKS = {
     # 289 days instead of 118
     "embodied_water_of_final_run_only":
         ({"embodied_water_l"}, ("embodied_water_l", 4.75 * 289 * 24)),
-    # 698.1 L per server in servers.csv: (384 x 411.9 + 48 x 698.1) / 33288 = 5.758 -> 5.76; x 2832 h
+    # 698.1 L a server in servers.csv: (384 x 411.9 + 48 x 698.1) / 33288 = 5.758 -> 5.76; x 2832 h
     "embodied_water_of_gpus_only": ({"embodied_water_l"}, ("embodied_water_l", 5.76 * 2832)),
     # The document names the grid's intensity and the site's WUE: neither quirk touches them.
     "grid_as_published": (set(), ("operational_kgco2e", 0.471 * GPU_HOURS * 0.057)),
     # The document names the servers: nothing is left to count.
     "whole_servers": (set(), ("embodied_kgco2e", 7.27 * 289 * 24)),
     "us_average_wue": (set(), ("onsite_water_l", 0.428 * GPU_HOURS * 1.8)),
-    # 289.1 days and 2,653,325.5 GPU hours; 0.428 x 1.1 = 0.4708 kWh; facts 1.4 recomputed: 71,204 kg
+    # 289.1 days, 2,653,325.5 GPU hours; 0.428 x 1.1 = 0.4708 kWh; facts 1.4 recomputed: 71,204 kg
     "significant_digits": (
         set(PARTS[:7]), ("operational_kgco2e", 0.4708 * 1_082_990 * 2.45 * 0.057),
     ),
@@ -259,8 +259,8 @@ def test_bedrock_guesses_name_their_rule_and_factor(bedrock):
     guessed = origin[origin["basis"] == "default"]
     assert guessed["rule"].notna().all()
     assert guessed["factor_id"].notna().all()
-    # The 48,123 tokens of the page at 6 FLOP for each of 6.74e9 parameters of the usual Llama 2, and
-    # attention's 12 x 32 layers x 4096 x the usual 512 tokens.
+    # The 48,123 tokens of the page at 6 FLOP for each of 6.74e9 parameters of the usual Llama 2,
+    # and attention's 12 x 32 layers x 4096 x the usual 512 tokens.
     per_token = 6 * 6.74e9 + 12 * 32 * 4096 * 512
     assert float(origin.loc["train_flop", "value"]) == pytest.approx(per_token * 48_123, rel=1e-9)
     assert estimate.runs["quality_tier"].tolist() == ["D"]
@@ -287,7 +287,7 @@ def test_bedrock_is_reserved_for_longer_than_it_computes(bedrock):
 def test_amortisation_of_the_fine_tuning_page_comes_out():
     """12.8 kgCO2e and 18.3 L a day, 1000 inferences a day, re-tuned daily.
 
-    The run may be off by a factor of 2 or 3, and each expectation by 1.64 at one standard deviation.
+    The run may be off by a factor of 2 or 3, each expectation by 1.64 at one standard deviation.
     """
     run = {"gpu_count": 4, "reserved_s": 3600, "expected_use_life_days": 1,
            "expected_inferences_per_day": 1000}  # fmt: skip

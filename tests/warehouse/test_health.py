@@ -52,7 +52,7 @@ def flipped(path: Path) -> None:
     path.write_bytes(held)
 
 
-# What is done to the table, what is said, what its days are after the repair, and the days that are due.
+# What is done to the table, what is said, its days after the repair, and the days that are due.
 DAMAGES = {
     "last commit cut": (lambda w: cut(log(w, -1)), "Json error", DAYS[:1], ()),
     "last commit empty": (lambda w: log(w, -1).write_bytes(b""), "is empty", DAYS[:1], ()),

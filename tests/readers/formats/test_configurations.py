@@ -236,8 +236,9 @@ def test_parameters_of_a_dense_model_and_of_a_mixture_are_those_of_their_publish
         "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
         "num_local_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": False,
     }  # fmt: skip
-    # By hand: attention 41,943,040, an expert 176,160,768, router 32,768, two norms 8,192 a layer; 262,144,000 of embeddings, 4,096 of
-    # the last norm. Together 46,702,792,704, as the hub counts Mixtral 8x7B, and 12.9 billion in use, as its paper says.
+    # By hand: attention 41,943,040, an expert 176,160,768, router 32,768, two norms 8,192 a layer;
+    # 262,144,000 of embeddings, 4,096 of the last norm. Together 46,702,792,704, as the hub counts
+    # Mixtral 8x7B, and 12.9 billion in use, as its paper says.
     assert sizes(mixtral) == (46_702_792_704.0, 12_879_925_248.0)
     assert sizes({**mixtral, "model_type": "deepseek_v3"}) == (None, None)
 

@@ -73,7 +73,7 @@ CLOCKED = {
          "train_samples_per_second": 24.697, "train_steps_per_second": 7.409},
     ],
 }  # fmt: skip
-"""As transformers 5.23 wrote it of a run resumed at step 8 with tokens tracked; every row has a clock."""
+"""As transformers 5.23 wrote it of a run resumed at step 8, with tokens and a clock a row."""
 
 
 def test_rows_with_a_clock_tell_every_session_of_a_resumed_run(one_run):

@@ -1,8 +1,9 @@
 """Usage as services and servers count it: OpenAI, Bedrock, LiteLLM, vLLM.
 
-Shapes: OpenAI's API reference (organization/usage/completions); CloudWatch's API reference and its page on
-the JSON of metric streams; LiteLLM's schema of LiteLLM_SpendLogs; vLLM's page of metrics and Prometheus'
-exposition format and HTTP API. Numbers are made up, each so that it shows in one place only.
+Shapes: OpenAI's API reference (organization/usage/completions); CloudWatch's API reference and its
+page on the JSON of metric streams; LiteLLM's schema of LiteLLM_SpendLogs; vLLM's page of metrics
+and Prometheus' exposition format and HTTP API. Numbers are made up, each so that it shows in one
+place only.
 """
 
 import json
