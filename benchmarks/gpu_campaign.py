@@ -1,12 +1,12 @@
-"""Measured fine-tunings of randomly initialised models on synthetic tokens, as rows of a calibration table.
+"""Measured fine-tunings of random models on synthetic tokens, as rows of a calibration table.
 
-    python -m benchmarks.gpu_campaign --out measured.csv            # on a machine with an NVIDIA GPU
-    python -m benchmarks.gpu_campaign --smallest --device cpu       # seconds, without energy
+    python -m benchmarks.gpu_campaign --out measured.csv         # on a machine with an NVIDIA GPU
+    python -m benchmarks.gpu_campaign --smallest --device cpu    # seconds, without energy
     python -m benchmarks.gpu_campaign --analyse measured.csv
 
-Weights and texts do not change what a step costs, so nothing is downloaded. torch and transformers (dependency
-group `trainer`) are imported only where a case is run. Energy is the difference of the GPU's own counter (NVML), of
-the whole card, so nothing else may run on it.
+Weights and texts do not change what a step costs, so nothing is downloaded. torch and transformers
+(dependency group `trainer`) are imported only where a case is run. Energy is the difference of the
+GPU's own counter (NVML), of the whole card, so nothing else may run on it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from ft_emissions_pipeline.reference.declaration import TABLES
 from ft_emissions_pipeline.reference.names import resolve
 
 CONDITIONS = (
-    "padding", "seed", "steps", "tokens_unpadded", "trained_parameters", "gpu_utilization", "peak_memory_gb", "device",
+    "padding", "seed", "steps", "tokens_unpadded", "trained_parameters", "gpu_utilization",
+    "peak_memory_gb", "device",
     "gpu_name", "driver_version", "torch_version", "transformers_version",
 )  # fmt: skip
 COLUMNS = (*(field.name for field in TABLES["calibration"].columns), *CONDITIONS)
@@ -60,7 +61,7 @@ ROOM = 0.6
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions of a transformer; `feed_forward` and `key_value_heads` as its public configuration has them."""
+    """Dimensions of a transformer; feed-forward and KV heads as in its public configuration."""
 
     model_id: str
     kind: str
@@ -113,12 +114,12 @@ _REST = {
 
 
 def shapes(factors: reference.Reference) -> dict[str, Shape]:
-    """Return the shapes by model: layers, width and heads of the base-model table, the rest declared above."""
+    """Return shapes by model: layers, width, heads of the base-model table, the rest from above."""
     table = factors.tables["models"].drop_duplicates("model_id").set_index("model_id")
     return {
         name: Shape(
-            name, rest.kind, int(row["layers"]), int(row["hidden_size"]), int(row["heads"]), rest.feed_forward,
-            rest.vocabulary, rest.positions, rest.key_value_heads, rest.tied,
+            name, rest.kind, int(row["layers"]), int(row["hidden_size"]), int(row["heads"]),
+            rest.feed_forward, rest.vocabulary, rest.positions, rest.key_value_heads, rest.tied,
         )
         for name, rest in _REST.items()
         for row in [table.loc[name]]
@@ -146,12 +147,13 @@ SMALLEST = Case("distilbert-base", "full", "fp32", 32, 2, "longest", 0.0, steps=
 def plan(known: dict[str, Shape], memory_gb: float) -> list[Case]:
     """Return the cases that fit a GPU, the small models first.
 
-    Times above the shortest are taken once per model, method and length, at the middle batch size without the
-    scatter of padding: they are for the line through tokens and energy.
+    Times above the shortest are taken once per model, method and length, at the middle batch size
+    without the scatter of padding: they are for the line through tokens and energy.
     """
     cases = []
     for shape, method, length, size, padding, seconds in product(
-        sorted(known.values(), key=lambda s: s.parameters), BYTES_PER_PARAMETER, LENGTHS, BATCH_SIZES, PADDINGS, SECONDS,
+        sorted(known.values(), key=lambda s: s.parameters), BYTES_PER_PARAMETER, LENGTHS,
+        BATCH_SIZES, PADDINGS, SECONDS,
     ):  # fmt: skip
         fits = shape.parameters * BYTES_PER_PARAMETER[method] <= ROOM * memory_gb * 1e9
         once = seconds == SECONDS[0] or (size == BATCH_SIZES[1] and padding == "fixed")
@@ -234,7 +236,8 @@ def row(
         "source_year": now.year,
         "licence": "CC BY 4.0 (this project)",
         "verification": "derived",
-        "notes": "randomly initialised weights, synthetic tokens; warm-up left out of time and energy",
+        "notes": "randomly initialised weights, synthetic tokens; "
+        "warm-up left out of time and energy",
         "padding": case.padding,
         "seed": case.seed,
         "steps": done.steps,
@@ -244,7 +247,8 @@ def row(
         "peak_memory_gb": done.peak_memory_gb,
         **machine,
     }
-    return {name: "" if values.get(name) != values.get(name) else values.get(name, "") for name in COLUMNS}  # fmt: skip
+    return {name: "" if values.get(name) != values.get(name) else values.get(name, "")
+            for name in COLUMNS}  # fmt: skip
 
 
 def measure(case: Case, shape: Shape, device: str) -> Measured:
@@ -293,8 +297,8 @@ def measure(case: Case, shape: Shape, device: str) -> Measured:
             now = finished()
     memory = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else float("nan")
     return Measured(
-        steps, padded, unpadded, now - started, sum(p.numel() for p in trained), watch.get("energy_kwh", float("nan")),
-        watch.get("utilization", float("nan")), memory,
+        steps, padded, unpadded, now - started, sum(p.numel() for p in trained),
+        watch.get("energy_kwh", float("nan")), watch.get("utilization", float("nan")), memory,
     )  # fmt: skip
 
 
@@ -305,17 +309,20 @@ def _model(case: Case, shape: Shape) -> Any:
     w, f = shape.width, shape.feed_forward
     common = {
         "vocab_size": shape.vocabulary, "hidden_size": w, "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads, "intermediate_size": f, "max_position_embeddings": shape.positions,
+        "num_attention_heads": shape.heads, "intermediate_size": f,
+        "max_position_embeddings": shape.positions,
     }  # fmt: skip
     configurations = {
         "bert": lambda: hf.BertConfig(**common),
         "roberta": lambda: hf.RobertaConfig(**common, type_vocab_size=1),
         "distilbert": lambda: hf.DistilBertConfig(
-            vocab_size=shape.vocabulary, dim=w, n_layers=shape.layers, n_heads=shape.heads, hidden_dim=f,
+            vocab_size=shape.vocabulary, dim=w, n_layers=shape.layers, n_heads=shape.heads,
+            hidden_dim=f,
             max_position_embeddings=shape.positions,
         ),
         "gpt2": lambda: hf.GPT2Config(
-            vocab_size=shape.vocabulary, n_embd=w, n_layer=shape.layers, n_head=shape.heads, n_inner=f,
+            vocab_size=shape.vocabulary, n_embd=w, n_layer=shape.layers, n_head=shape.heads,
+            n_inner=f,
             n_positions=shape.positions,
         ),
         "llama": lambda: hf.LlamaConfig(
@@ -429,7 +436,8 @@ def machine(device: str) -> dict[str, str]:
     }
 
 
-_SHAPE = ["gpu_id", "model_id", "method", "precision", "sequence_length", "micro_batch_size", "padding"]  # fmt: skip
+_SHAPE = ["gpu_id", "model_id", "method", "precision", "sequence_length", "micro_batch_size",
+          "padding"]  # fmt: skip
 
 
 def linearity(measured: pd.DataFrame) -> pd.DataFrame:
@@ -443,9 +451,10 @@ def linearity(measured: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per GPU, model, method, precision, length, batch size and padding with at least `LEAST_LINES`
-        measurements: their number, `joule_per_token` and `joule_at_zero` of the least-squares line, its `r2`, and
-        `furthest`, the largest distance from it as a share of the energy there.
+        One row per GPU, model, method, precision, length, batch size and padding with at least
+        `LEAST_LINES` measurements: their number, `joule_per_token` and `joule_at_zero` of the
+        least-squares line, its `r2`, and `furthest`, the largest distance from it as a share of the
+        energy there.
     """
     known = measured[(measured["gpu_energy_kwh"] > 0) & (measured["tokens"] > 0)]
     rows = []
@@ -465,7 +474,7 @@ def linearity(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def savings(measured: pd.DataFrame) -> pd.DataFrame:
-    """Tell what distilled models took over their teachers per padded token, under the same conditions.
+    """Tell what distilled models took over their teachers per padded token, all else the same.
 
     Parameters
     ----------
@@ -495,7 +504,7 @@ def savings(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def run(cases: Sequence[Case], out: Path, device: str) -> None:
-    """Run cases and add a row for each to a CSV; one that does not fit in memory is named and left out."""
+    """Run cases and add a row for each to a CSV; name and leave out those that exceed memory."""
     import torch
 
     factors = reference.load()

@@ -1,7 +1,8 @@
 """A thousand nights: what one more day costs as the warehouse grows, in time, files and bytes.
 
-A small fleet is tuned every night and counted every day; each night lands two files, and the pipeline
-runs as `ft-emissions run` does, into one warehouse and, with `--home`, into one of Dagster's.
+A small fleet is tuned every night and counted every day; each night lands two files, and the
+pipeline runs as `ft-emissions run` does, into one warehouse and, with `--home`, into one of
+Dagster's.
 """
 
 import argparse
@@ -102,7 +103,8 @@ def main() -> None:
             (
                 str(number), f"{at['wall_s']:.2f}", f"{at['wall_s'] / first['wall_s']:.2f}",
                 f"{at['cpu_s']:.2f}", f"{at['cpu_s'] / first['cpu_s']:.2f}",
-                f"{disk['files']:.0f}", f"{disk['bytes'] / 1e6:.1f}", f"{disk['home_bytes'] / 1e6:.1f}",
+                f"{disk['files']:.0f}", f"{disk['bytes'] / 1e6:.1f}",
+                f"{disk['home_bytes'] / 1e6:.1f}",
             )
         )  # fmt: skip
     table(f"{given.nights} nights, goal: the last at most {GOAL:g} x night {EARLY}", rows)

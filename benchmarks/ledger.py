@@ -1,8 +1,9 @@
 """Share 730,000 versions over their days: 2,000 models that are tuned every day of a year.
 
-Goal: the whole ledger with its intervals in 10 s and 2 GB on two cores, a further day in 2 s. Beside
-it the same figures by plain pandas: one merge of versions with counts, and one division. That knows
-no partial days, no expected inferences, no roll-backs, no intervals, and does not say what it did.
+Goal: the whole ledger with its intervals in 10 s and 2 GB on two cores, a further day in 2 s.
+Beside it the same figures by plain pandas: one merge of versions with counts, and one division.
+That knows no partial days, no expected inferences, no roll-backs, no intervals, and does not say
+what it did.
 
 A further day means what a night does: all use lives anew from all runs and counts, then the rows of
 the days that moved.
@@ -26,7 +27,7 @@ EXPECTED_LOG_SD = 0.3
 
 
 def made(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return runs that end at an hour of their model's own each day, each tuned from the last, and counts."""
+    """Return counts, and daily runs at an hour of their model's own, each tuned from the last."""
     random = np.random.default_rng(6)
     number = np.arange(models * days)
     model, day = number // days, number % days

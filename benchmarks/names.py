@@ -1,7 +1,7 @@
-"""Resolve a million names, ten thousand of them distinct; compare with mapping them through a dictionary.
+"""Resolve a million names, ten thousand of them distinct; compare with a dictionary.
 
-The baseline knows every name beforehand (`Series.map`); what the rest takes is reading names that no
-table has as a whole. Target: at most 2 s for each kind, and at most 1 ms for the worst single name.
+The baseline knows every name beforehand (`Series.map`); what the rest takes is reading names that
+no table has as a whole. Target: at most 2 s for each kind, and 1 ms for the worst single name.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ DISTINCT = 10_000
 _PARTS = {
     "gpus": (
         ("", "8x ", "NVIDIA ", "gpu:", "AMD Instinct "),
-        ("A100", "H100", "RTX 4090", "MI300X", "V100", "L40S", "RTX A6000", "TPU v4", "Radeon RX 7900 XTX"),
+        ("A100", "H100", "RTX 4090", "MI300X", "V100", "L40S", "RTX A6000", "TPU v4",
+         "Radeon RX 7900 XTX"),
         ("", "-SXM4-80GB", " PCIe", " Laptop GPU", ":4", " (UUID: GPU-1a2b)", " 40GB"),
     ),
     "models": (
         ("", "unsloth/", "TheBloke/", "/mnt/models/", "ft:"),
-        ("Llama-3.1-8B", "Qwen2.5-7B", "gemma-2-9b", "Mixtral-8x7B-v0.1", "phi-2", "falcon-40b", "acme-9b"),
+        ("Llama-3.1-8B", "Qwen2.5-7B", "gemma-2-9b", "Mixtral-8x7B-v0.1", "phi-2", "falcon-40b",
+         "acme-9b"),
         ("", "-Instruct", "-bnb-4bit", "-GPTQ", "/checkpoint-500", ":latest", "-my-tune"),
     ),
     "instances": (
         ("", "ml.", "Standard_", "aws "),
-        ("p4d.24xlarge", "g5.xlarge", "ND96isr_H100_v5", "a2-highgpu-8g", "p6-b300.48xlarge", "gpu_8x_h100_sxm5"),
+        ("p4d.24xlarge", "g5.xlarge", "ND96isr_H100_v5", "a2-highgpu-8g", "p6-b300.48xlarge",
+         "gpu_8x_h100_sxm5"),
         ("", ".1", "-x"),
     ),
 }  # fmt: skip
@@ -55,14 +58,14 @@ def distinct_names(kind: str) -> list[str]:
 
 
 def measure(reference: Reference, kind: str, rows: int) -> tuple[str, ...]:
-    """Return a row: seconds, those of the processor, the baseline's, their ratio, the worst name."""
+    """Return a row: seconds, processor seconds, the baseline's, their ratio, the worst name."""
     known = distinct_names(kind)
     drawn = np.random.default_rng(1).integers(0, DISTINCT, rows)
     names = pd.Series(np.array(known, dtype="object")[drawn], dtype="str")
     answers = dict.fromkeys(known, "A100-SXM4-80GB")
 
     def fresh() -> None:
-        # A second reference of the same tables, and empty memories: nothing found before is at hand.
+        # A second reference of the same tables, and empty memories: nothing is known before.
         for memory in (gpu_names.parse, model_names.reading):
             memory.cache_clear()
         resolve(Reference(**vars(reference)), kind, names)

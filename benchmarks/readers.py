@@ -24,11 +24,11 @@ from ft_emissions_pipeline.readers import Settings, files_in, read_file
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 _ROW = {
-    "timestamp": "", "project_name": "support-bot", "run_id": "", "experiment_id": "", "duration": "",
-    "emissions": "0.06", "emissions_rate": "0.00001", "cpu_power": "42.5", "gpu_power": "300.0",
-    "ram_power": "10.0", "cpu_energy": "0.25", "gpu_energy": "", "ram_energy": "0.25",
-    "energy_consumed": "", "water_consumed": "0.0", "country_name": "France", "country_iso_code": "FRA",
-    "region": "ile-de-france", "cloud_provider": "", "cloud_region": "",
+    "timestamp": "", "project_name": "support-bot", "run_id": "", "experiment_id": "",
+    "duration": "", "emissions": "0.06", "emissions_rate": "0.00001", "cpu_power": "42.5",
+    "gpu_power": "300.0", "ram_power": "10.0", "cpu_energy": "0.25", "gpu_energy": "",
+    "ram_energy": "0.25", "energy_consumed": "", "water_consumed": "0.0", "country_name": "France",
+    "country_iso_code": "FRA", "region": "ile-de-france", "cloud_provider": "", "cloud_region": "",
     "os": "Linux-5.15.0-1051-aws-x86_64-with-glibc2.31", "python_version": "3.11.9",
     "codecarbon_version": "3.2.1", "cpu_count": "64",
     "cpu_model": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "gpu_count": "4",
@@ -59,7 +59,8 @@ def write_states(folder: Path, states: int) -> None:
     """Write trainer states of some 30 logged steps each."""
     for n in range(states):
         log = [
-            {"loss": 2.0 / (step + 1), "grad_norm": 1.1, "learning_rate": 1e-5, "epoch": step / 30, "step": step}
+            {"loss": 2.0 / (step + 1), "grad_norm": 1.1, "learning_rate": 1e-5, "epoch": step / 30,
+             "step": step}
             for step in range(30)
         ]  # fmt: skip
         end = {"epoch": 3.0, "step": 300, "total_flos": 2.5e15, "train_runtime": 1800.0 + n}

@@ -55,10 +55,12 @@ def nights(models: int, days: pd.DatetimeIndex, countries: list[str]) -> pd.Data
     return tables.conform(
         runs.assign(
             date=days[at], ended_at=ended, started_at=ended - pd.Timedelta(hours=2),
-            run_id=names.to_numpy()[model] + "-" + pd.Series(days[at]).dt.strftime("%Y-%m-%d").to_numpy(),
+            run_id=names.to_numpy()[model] + "-"
+                + pd.Series(days[at]).dt.strftime("%Y-%m-%d").to_numpy(),
             model_name=names.to_numpy()[model], reserved_s=3600.0 * pace, active_s=3600.0 * pace,
-            gpu_energy_kwh=runs["gpu_energy_kwh"] * pace, cloud_provider=np.nan, cloud_region=np.nan,
-            location=np.nan, country_iso3=np.asarray(countries, dtype=object)[model % len(countries)],
+            gpu_energy_kwh=runs["gpu_energy_kwh"] * pace, cloud_provider=np.nan,
+            cloud_region=np.nan, location=np.nan,
+            country_iso3=np.asarray(countries, dtype=object)[model % len(countries)],
         ), tables.RUNS,
     )  # fmt: skip
 
@@ -122,7 +124,7 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
 
 
 def moved(factors: Reference, country: str, year: int) -> Reference:
-    """Return the reference with the grid of a country a tenth higher in the row that serves a year."""
+    """Return the reference with a country's grid a tenth higher in the row that serves a year."""
     frame = factors.tables["grid_intensity"].copy()
     rows = frame[(frame["zone"] == country) & (frame["year"] <= year)]
     at = rows["year"].idxmax()
@@ -175,7 +177,8 @@ def main() -> None:
         done = best_of(1, lambda: restatement.apply(warehouse, after))
         left = restatement.plan(warehouse, after)
     table(
-        f"{len(runs):,} runs of {options.models} models in {options.places} places on {len(days)} days; "
+        f"{len(runs):,} runs of {options.models} models in {options.places} places on {len(days)} "
+        f"days; "
         f"{len(of):,} runs on {len(found['plan'].days)} days affected, {len(left.runs)} left over",
         [
             ("", "wall s", "CPU s", "against"),
@@ -185,7 +188,8 @@ def main() -> None:
             ("restate", f"{done.wall_s:.2f}", f"{done.cpu_s:.2f}",
              f"{done.wall_s / GOAL_S:.2f} x the goal of {GOAL_S:g} s"),
             ("the same runs in plain pandas", f"{bare.wall_s:.2f}", f"{bare.cpu_s:.2f}", "1"),
-            ("restate, x plain", f"{done.wall_s / bare.wall_s:.1f}", f"{done.cpu_s / bare.cpu_s:.1f}",
+            ("restate, x plain", f"{done.wall_s / bare.wall_s:.1f}",
+             f"{done.cpu_s / bare.cpu_s:.1f}",
              f"goal: below {GOAL_RATIO:g}"),
         ],
     )  # fmt: skip

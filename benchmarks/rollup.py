@@ -17,7 +17,7 @@ INPUTS = (
 
 
 def fleet(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return a year's per-inference table, one version per model and day, with spreads and labels."""
+    """Return a year of per-inference rows, one version per model and day, spreads and labels."""
     random = np.random.default_rng(6)
     runs = models * days
     model, day = np.divmod(np.arange(runs), days)

@@ -1,4 +1,7 @@
-"""Predicting and refitting the token-time model, against its goals and a constant share of the peak in plain numpy."""
+"""Predicting and refitting the token-time model, against its goals.
+
+Beside it stands a constant share of the peak in plain numpy.
+"""
 
 import argparse
 import resource

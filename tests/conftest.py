@@ -24,7 +24,7 @@ settings.load_profile("project")
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a function that fills a folder once for all processes of the tests: name, maker -> folder.
+    """Return a function that fills a folder once for all test processes: name, maker -> folder.
 
     No test may change what lies there; it copies what it changes.
     """

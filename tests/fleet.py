@@ -86,7 +86,7 @@ def versions(runs, **changes):
 
 
 def inference_impacts(*days):
-    """Take (day, model, version, inferences or None, kg, basis, status); water is ten times that."""
+    """Take (day, model, version, inferences or None, kg, basis, status); water is tenfold."""
     rows = []
     for day, model, version, inferences, kg, basis, status in days:
         row = {

@@ -1,4 +1,4 @@
-"""Runs, counts and events of one model as rows of the tables, for tests of what the ledger makes of them."""
+"""Runs, counts and events of one model as rows of the tables, for tests of the ledger."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def branched_merged_and_rolled_back() -> tuple[pd.DataFrame, pd.DataFrame]:
     was rolled back after a day. Pre-training: 100 kg over 100,000 inferences, 1 g each.
     """
     runs = impacts(
-        {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed", "expected_inferences_per_day": 1000.0},
+        {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed",
+         "expected_inferences_per_day": 1000.0},
         {"model_name": "left", "parent_version": "run-0"},
         {"parent_version": "run-0"},
         {"model_name": "left", "parent_version": "run-1, run-2"},

@@ -1,4 +1,4 @@
-"""Secrets of each kind, their random parts drawn anew for each seed; none of them was ever in use."""
+"""Secrets of each kind, their random parts drawn anew for each seed; none was ever in use."""
 
 import base64
 import random
@@ -41,10 +41,12 @@ def planted(chance):
         "IPv4": ("at 10.21.33.47:8080", "10.21.33.47"),
         "IPv6": ("at 2001:db8:85a3::8a2e:370:7334", "85a3::8a2e"),
         "MAC": ("00:1b:44:11:3a:b7", "1b:44:11:3a"),
-        "private key": (f"-----BEGIN RSA PRIVATE KEY-----\n{pem}\n-----END RSA PRIVATE KEY-----", pem[70:90]),
+        "private key": (f"-----BEGIN RSA PRIVATE KEY-----\n{pem}\n-----END RSA PRIVATE KEY-----",
+                        pem[70:90]),
         "private key cut off": (f"-----BEGIN OPENSSH PRIVATE KEY-----\\n{pem}", pem[70:90]),
         "line of a private key": (pem[:64], pem[5:25]),
-        "key of an Azure account": told("DefaultEndpointsProtocol=https;AccountKey={};EndpointSuffix=x", drawn(BASE64, 86, chance) + "=="),
+        "key of an Azure account": told("DefaultEndpointsProtocol=https;AccountKey={};"
+                                        "EndpointSuffix=x", drawn(BASE64, 86, chance) + "=="),
         "connection string": told("Server=tcp:db,1433;Database=x;User Id=sa;Password={};", word),
         "address of a database": told("postgresql://ada:{}@db.acme.com/x", word),
         "secret key of AWS": told("{}", secret40),
@@ -54,7 +56,8 @@ def planted(chance):
         "Google": key("AIza", URL_SAFE, 35),
         "Google OAuth": key("ya29.", URL_SAFE, 60),
         "Slack": key("xoxb-123456789012-123456789012-", ALNUM, 24),
-        "webhook of Slack": told("https://hooks.slack.com/services/{}", "T0/B0/" + drawn(ALNUM, 24, chance)),
+        "webhook of Slack": told("https://hooks.slack.com/services/{}",
+                                 "T0/B0/" + drawn(ALNUM, 24, chance)),
         "Stripe": key("sk_live_", ALNUM, 24),
         "npm": key("npm_", ALNUM, 36),
         "Databricks": key("dapi", HEX, 32),
@@ -78,7 +81,8 @@ def planted(chance):
         "SendGrid": key("SG.", URL_SAFE, 66),
         "Mistral": told("{}", drawn(ALNUM, 32, chance)),
         "Together": told("{}", drawn(HEX, 64, chance)),
-        "JWT": told("{}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + drawn(URL_SAFE, 43, chance)),
+        "JWT": told("{}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0."
+                    + drawn(URL_SAFE, 43, chance)),
         "basic": told("Basic {}", base64.b64encode(f"ada:{word}".encode()).decode()),
         "bearer": told("Bearer {}", word),
         "header": told("Authorization: token {}", word),

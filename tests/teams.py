@@ -37,7 +37,7 @@ def day(number: int) -> pd.Timestamp:
 
 
 def write_nights(path: Path, *nights: tuple[str, int], abroad: bool = False) -> None:
-    """Write a CodeCarbon file with a run per (model, day of January 2026), cut from the examples."""
+    """Write a CodeCarbon file of a run per (model, day of January 2026), cut from examples."""
     with (EXAMPLES / "support-bot" / "emissions.csv").open(newline="") as file:
         template = next(csv.DictReader(file))
     path.parent.mkdir(parents=True, exist_ok=True)

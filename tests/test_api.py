@@ -110,7 +110,8 @@ def test_a_table_of_nothing_but_refused_runs_gives_empty_tables():
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ({**RUN, "gpu_modle": "A100"}, "disclosure 1: 'gpu_modle' is no label .*nearest known: gpu"),
+        ({**RUN, "gpu_modle": "A100"},
+         "disclosure 1: 'gpu_modle' is no label .*nearest known: gpu"),
         ({**RUN, "Total reserved tme": "12 hours"}, "nearest known: total reserved time"),
         ({**RUN, "reserved_s": "long"}, "reserved_s is 'long'"),
         ({**RUN, "Total reserved time": "12"}, "Total reserved time"),

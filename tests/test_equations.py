@@ -240,9 +240,11 @@ def test_result_is_that_of_the_hand_calculation(case):
 PUBLISHED = (
     ("training page, energy per GPU hour", "facility_energy", (0.428, 1.1), 0.471, 5e-4),
     ("A100 page, power of a p4d instance over 8", "gpu_hours_energy", (3.43 / 8, 1), 0.428, 1e-3),
-    ("training page, usage emissions", "operational_carbon", (0.471 * 2_653_326, 0.057), 71_234, 0.5),
+    ("training page, usage emissions", "operational_carbon", (0.471 * 2_653_326, 0.057), 71_234,
+     0.5),
     ("training page, datacenter water in kL", "onsite_water", (0.428 * 2_653.326, 1.8), 2_044, 0.5),
-    ("training page, electricity water in kL", "electricity_water", (0.428 * 2_653.326, 3.67), 4_168, 0.5),
+    ("training page, electricity water in kL", "electricity_water", (0.428 * 2_653.326, 3.67),
+     4_168, 0.5),
     ("training page, embodied emissions", "embodied", (7.27, 289 * 24), 50_425, 0.5),
     ("training page, manufacturing water in kL", "embodied", (4.75e-3, 2832), 13.5, 0.05),
     ("training page, total", "total", (50_425, 71_234), 121_659, 0),

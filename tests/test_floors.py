@@ -17,8 +17,8 @@ FLOORS = (
     {"assets"},
     {"cli", "__main__"},
 )
-"""Declarations and arithmetic; ways in; the data's way; the way as a whole; what is asked of finished
-figures; the friendly layer and the pages; the DAG; faces."""
+"""Declarations and arithmetic; ways in; the data's way; the way as a whole; what is asked of
+finished figures; the friendly layer and the pages; the DAG; faces."""
 
 ONE_WAY = ("landing", "normalize", "impacts", "ledger")
 """Of one floor, but each knows only those before it in the data's way."""

@@ -1,4 +1,4 @@
-"""A record never stops a stage: no accepted number makes a figure that none can be, and one that did would stand alone."""
+"""A record never stops a stage: none makes an impossible figure; one that did would stand alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def least(column: Column) -> float:
 
 
 def cells(column: Column, chance: np.random.Generator) -> np.ndarray:
-    """Return values of a column that its declaration accepts: none, 0, either bound, or any size between."""
+    """Return values that a column's declaration accepts: none, 0, a bound, or any size between."""
     low, high = np.log(least(column)), np.log(column.maximum)
     between = np.clip(np.exp(chance.uniform(low, high, ROWS)), least(column), column.maximum)
     zero = 0.0 if column.minimum == 0.0 and not column.above_zero else least(column)
@@ -48,11 +48,13 @@ def records(seed: int) -> pd.DataFrame:
     ids = [f"run-{number}" for number in range(ROWS)]
     frame = pd.DataFrame(
         {
-            "run_id": ids, "model_name": ids, "date": pd.Timestamp("2024-07-07"), "date_rule": "ended_at",
+            "run_id": ids, "model_name": ids, "date": pd.Timestamp("2024-07-07"),
+            "date_rule": "ended_at",
             "ended_at": pd.Timestamp("2024-07-07T05:00", tz="UTC"), "source_format": "disclosure",
             "source_uri": "a.yaml", "source_record": ids, "repairs": "",
             **{column.name: cells(column, chance) for column in NUMBERS},
-            **{name: chance.choice(np.array(known, dtype=object), ROWS) for name, known in NAMES.items()},
+            **{name: chance.choice(np.array(known, dtype=object), ROWS)
+               for name, known in NAMES.items()},
         }
     )  # fmt: skip
     return tables.conform(frame.reindex(columns=tables.RUNS.names), tables.RUNS)
@@ -76,7 +78,7 @@ def assert_possible(estimate: fte.Estimate) -> None:
     assert not np.isinf(each).any()
 
 
-# What overflows on the way is checked behind each stage; shrinking a number that stands for 250 runs is no use.
+# What overflows is checked behind each stage; shrinking a number of 250 runs is no use.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(max_examples=20, phases=[Phase.reuse, Phase.generate])
 @given(st.integers(0, 2**32 - 1))
@@ -84,7 +86,7 @@ def test_no_record_leads_to_an_impossible_figure(seed):
     runs = records(seed)
     estimate = fte.estimate(runs)
     assert_possible(estimate)
-    # Each record is in one of the two, and very few that keep their bounds are lost to their figures.
+    # Each record is in one of the two; very few that keep their bounds are lost to their figures.
     told = estimate.quarantine["source_record"]
     assert sorted([*estimate.runs["run_id"], *told]) == sorted(runs["run_id"])
     accepted, _ = normalize.accepted(runs)
@@ -112,7 +114,7 @@ def test_a_number_beyond_every_measure_is_refused_with_file_record_and_field(col
 
 @pytest.fixture
 def overflowing(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """Three runs, of which the metered energy of one overflows: as if its declaration had no bound."""
+    """Three runs; one's metered energy overflows, as if its declaration had no bound."""
     whole = stages.impacts_and_spreads
 
     def impacts(normalized, *rest):
@@ -159,7 +161,8 @@ def test_a_night_goes_on_without_the_run(overflowing, tmp_path: Path):  # noqa: 
     landing = tmp_path / "landing"
     landing.mkdir()
     for name, kwh in (("good", 5.0), ("absurd", 777.0)):
-        run = {"run_id": name, "model_name": name, "reserved_s": 3600, "it_energy_kwh": kwh, "gpu_count": 1,
+        run = {"run_id": name, "model_name": name, "reserved_s": 3600, "it_energy_kwh": kwh,
+               "gpu_count": 1,
                "ended_at": "2026-01-05T03:00:00Z"}  # fmt: skip
         (landing / f"{name}.json").write_text(json.dumps(run))
     done = materialize(landing, tmp_path / "warehouse")

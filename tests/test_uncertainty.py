@@ -1,4 +1,4 @@
-"""Spreads: inverse functions, exact cases worked by hand, footprints and sums against Monte Carlo."""
+"""Spreads: inverse functions, exact cases by hand, footprints and sums against Monte Carlo."""
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def test_zero_stays_zero():
 
 @given(values, values, log_sds, log_sds, st.floats(-2.0, 2.0))
 def test_propagation_is_exact_for_products_and_powers(a, b, sd_a, sd_b, power):
-    """The variance of ln(a^k / b) is k^2 var(ln a) + var(ln b); its median is that of the inputs."""
+    """The variance of ln(a^k / b) is k^2 var(ln a) + var(ln b); the inputs give its median."""
     spread = uncertainty.propagate(
         lambda x: {"result": x["a"] ** power / x["b"]},
         {"a": np.array([a]), "b": np.array([b])},
@@ -91,7 +91,7 @@ COMBINED = {"sum": lambda x: sum(x.values()), "product": lambda x: np.prod([*x.v
 @pytest.mark.parametrize("skew", [-0.6, -0.3, 0.3, 0.6])
 @pytest.mark.parametrize("count", [2, 4])
 def test_lopsided_inputs_together_agree_with_draws(how, skew, count):
-    """Within 3 % of 200,000 draws where one side is up to twice, within 8 % where four times the other."""
+    """Within 3 % of 200,000 draws where a side is up to twice the other, 8 % where four times."""
     names = [str(n) for n in range(count)]
     noise = np.random.default_rng(11).standard_normal((count, 200_000))
     drawn = np.exp(0.3 * (noise + skew * np.abs(noise)))
@@ -244,7 +244,8 @@ def test_intervals_of_the_footprint_agree_with_monte_carlo(
 ):
     """Within 5 % for 99 runs of 100, and within 15 % for every one.
 
-    What remains are utilisations that cannot pass 1, and totals of which an uncertain part is a small one.
+    What remains are utilisations that cannot pass 1, and totals of which an uncertain part is a
+    small one.
     """
     ours = random_runs.runs[f"{total}_p{percentile:02}"].to_numpy()
     found = off(ours, monte_carlo[total], percentile)

@@ -40,7 +40,7 @@ def chosen(factors: Reference | None = None, profile: str = "default") -> Choice
 
 
 def many_kinds() -> pd.DataFrame:
-    """Return runs that ask different questions: by cloud, by country, by name, by tokens, by nothing."""
+    """Return runs that ask by cloud, by country, by name, by tokens, by nothing."""
     runs, _ = fte.read_runs(EXAMPLES)
     nights = runs[runs["model_name"] == "support-bot"].sort_values("date").head(4)
     odd = runs[runs["model_name"] != "support-bot"]
@@ -56,16 +56,19 @@ def many_kinds() -> pd.DataFrame:
     moved = [
         each.assign(
             run_id=f"odd-{number}", model_name=f"odd-{number}", date=LAST - shift,
-            started_at=pd.NaT, ended_at=pd.Timestamp(LAST - shift, tz="UTC") + pd.Timedelta(hours=number + 1),
+            started_at=pd.NaT, ended_at=pd.Timestamp(LAST - shift, tz="UTC")
+                + pd.Timedelta(hours=number + 1),
         )
         for number, each in enumerate(others)
     ]  # fmt: skip
     again = [
         each.assign(
-            run_id=each["run_id"] + "-again", date=LAST - 2 * DAY, ended_at=each["ended_at"] + 2 * DAY
+            run_id=each["run_id"] + "-again",
+            date=LAST - 2 * DAY,
+            ended_at=each["ended_at"] + 2 * DAY,
         )
         for each in moved[:2]
-    ]  # fmt: skip
+    ]
     frame = pd.concat([nights, odd, *moved, *again], ignore_index=True)
     return tables.conform(frame.loc[frame["date"] <= LAST, tables.RUNS.names], tables.RUNS)
 
@@ -111,9 +114,10 @@ def everything(
         versions, usage, runs["date"].min(), LAST, expected_log_sd=spread, events=events
     )
     return {
-        tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.MODEL_EVENTS: events, tables.TOKEN_TIME_MODEL: model,
-        tables.NORMALIZED_RUNS: normalized, tables.FIELD_PROVENANCE: provenance,
-        tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
+        tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.MODEL_EVENTS: events,
+        tables.TOKEN_TIME_MODEL: model, tables.NORMALIZED_RUNS: normalized,
+        tables.FIELD_PROVENANCE: provenance, tables.RUN_FACTORS: stamps[0],
+        tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
         tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
         tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
         tables.ROLLUPS: rollups.rollups(

@@ -1,10 +1,10 @@
-"""Instances of AWS with accelerators, from Karpenter's page of instance types, as rows of `instances.csv`.
+"""AWS instances with accelerators, from Karpenter's page of types, as rows of `instances.csv`.
 
-By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file is
-`website/content/en/docs/reference/instance-types.md` of that commit of aws/karpenter-provider-aws; then
-`write_datapackage()`. Types that the page no longer lists keep their rows; a family that is new is
-named on standard error and needs a server in `servers.csv` and a line in HOSTS. Put here: which host a
-family has. Keep out: the hosts themselves.
+By hand: `python -m reference_data.sources.aws_instances instance-types.md COMMIT`, where the file
+is `website/content/en/docs/reference/instance-types.md` of that commit of
+aws/karpenter-provider-aws; then `write_datapackage()`. Types that the page no longer lists keep
+their rows; a family that is new is named on standard error and needs a server in `servers.csv` and
+a line in HOSTS. Put here: which host a family has. Keep out: the hosts themselves.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def rows_of(page: str, commit: str, slots: dict[str, float]) -> list[Row]:
         if host.gpu_mib:
             count = round(8 * float(said["gpu-memory"]) / host.gpu_mib) / 8
         rows.append({
-            "provider": "aws", "instance_type": name, "gpu_id": host.gpu_id, "gpu_count": text(count),
+            "provider": "aws", "instance_type": name, "gpu_id": host.gpu_id,
+            "gpu_count": text(count),
             "server_id": host.server_id, "server_share": text(count / slots[host.server_id]),
             "vcpus": said["cpu"].strip(), "memory_gib": text(float(said["memory"]) / 1024),
             "source": SOURCE, "source_url": PAGE.format(commit), "source_year": "2026",

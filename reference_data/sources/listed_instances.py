@@ -1,11 +1,11 @@
 """Instances out of a provider's own list of types: a table in Markdown, or a catalogue in CSV.
 
-By hand: `python -m reference_data.sources.listed_instances azure page.md --source ... --url ... --year
-2026`. Microsoft, Alibaba Cloud and OVHcloud publish tables; catalogues of SkyPilot
-(`catalogs/v8/*/vms.csv`) are written from the providers' interfaces (`--secondary`). A type that has a
-row keeps its card and host; a new one of a family in HOSTS gets both, if its host has that much memory;
-others are named on standard error. Put here: columns of such lists, hosts of families that are new.
-Keep out: hosts themselves.
+By hand: `python -m reference_data.sources.listed_instances azure page.md --source ... --url ...
+--year 2026`. Microsoft, Alibaba Cloud and OVHcloud publish tables; catalogues of SkyPilot
+(`catalogs/v8/*/vms.csv`) are written from the providers' interfaces (`--secondary`). A type that
+has a row keeps its card and host; a new one of a family in HOSTS gets both, if its host has that
+much memory; others are named on standard error. Put here: columns of such lists, hosts of families
+that are new. Keep out: hosts themselves.
 """
 
 from __future__ import annotations

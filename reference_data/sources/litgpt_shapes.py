@@ -1,8 +1,9 @@
 """Parameters of base models, counted from the layers and widths that LitGPT's `config.py` tells.
 
-By hand: `python -m reference_data.sources.litgpt_shapes config.py COMMIT`. A row of `models.csv` that nobody read takes
-this source where the count agrees with it within a percent; its value stays. Others are named on standard error. Put
-here: what a transformer of a shape has. Keep out: models whose shape LitGPT does not know.
+By hand: `python -m reference_data.sources.litgpt_shapes config.py COMMIT`. A row of `models.csv`
+that nobody read takes this source where the count agrees with it within a percent; its value stays.
+Others are named on standard error. Put here: what a transformer of a shape has. Keep out: models
+whose shape LitGPT does not know.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ PAGE = "https://github.com/Lightning-AI/litgpt/blob/{}/litgpt/config.py"
 AGREE = 0.01
 # fmt: off
 NAMES = {
-    "codellama-7b": "CodeLlama-7b-hf", "codellama-13b": "CodeLlama-13b-hf", "codellama-34b": "CodeLlama-34b-hf",
-    "falcon-7b": "falcon-7b", "llama-3.2-1b": "Llama-3.2-1B", "llama-3.2-3b": "Llama-3.2-3B",
-    "phi-2": "phi-2", "phi-3.5-mini": "Phi-3.5-mini-instruct", "phi-4": "phi-4", "phi-4-mini": "Phi-4-mini-instruct",
-    "olmo-1b": "OLMo-1B-hf", "olmo-7b": "OLMo-7B-hf", "tinyllama-1.1b": "tiny-llama-1.1b",
+    "codellama-7b": "CodeLlama-7b-hf", "codellama-13b": "CodeLlama-13b-hf",
+    "codellama-34b": "CodeLlama-34b-hf", "falcon-7b": "falcon-7b", "llama-3.2-1b": "Llama-3.2-1B",
+    "llama-3.2-3b": "Llama-3.2-3B", "phi-2": "phi-2", "phi-3.5-mini": "Phi-3.5-mini-instruct",
+    "phi-4": "phi-4", "phi-4-mini": "Phi-4-mini-instruct", "olmo-1b": "OLMo-1B-hf",
+    "olmo-7b": "OLMo-7B-hf", "tinyllama-1.1b": "tiny-llama-1.1b",
     "r1-distill-llama-8b": "R1-Distill-Llama-8B", "r1-distill-llama-70b": "R1-Distill-Llama-70B",
-    **{f"pythia-{size}": f"pythia-{size}" for size in ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")},
+    **{f"pythia-{size}": f"pythia-{size}"
+       for size in ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")},
     **{f"qwen2.5-{size}".lower(): f"Qwen2.5-{size}" for size in ("1.5B", "7B", "14B")},
     **{f"qwen2.5-coder-{size}".lower(): f"Qwen2.5-Coder-{size}" for size in ("7B", "14B", "32B")},
     **{f"smollm2-{size}".lower(): f"SmolLM2-{size}" for size in ("135M", "360M", "1.7B")},
@@ -62,11 +65,13 @@ def main(path: str, commit: str) -> None:
             sys.stderr.write(f"{row['model_id']}: {text(counts[tied])}, the row says {held:.4g}\n")
             continue
         row |= {
-            "source": f"LitGPT config.py (commit {commit[:7]}): layers and widths, of which the parameters are counted",
+            "source": f"LitGPT config.py (commit {commit[:7]}): layers and widths, of which the "
+                      f"parameters are counted",
             "source_url": PAGE.format(commit), "source_year": "2026", "licence": "Apache-2.0",
             "verification": "derived",
             "notes": "; ".join(filter(None, (
-                f"its shape has {counts[tied]} parameters, embeddings {'shared' if tied else 'of input and output'}",
+                f"its shape has {counts[tied]} parameters, embeddings "
+                f"{'shared' if tied else 'of input and output'}",
                 row["notes"],
             ))),
         }  # fmt: skip

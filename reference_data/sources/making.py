@@ -1,9 +1,9 @@
 """Carbon and water of making an accelerator, worked out where nobody published them.
 
 By hand, after a change of `gpus.csv`: `python -m reference_data.sources.making`, then
-`hardware_classes.py` and `write_datapackage()`. Adds the rows of the chip area method that are missing and
-those of `gpu_water.csv`; rows that stand there stay. Put here: the two formulas. Keep out: figures of makers
-and of life cycle assessments.
+`hardware_classes.py` and `write_datapackage()`. Adds the rows of the chip area method that are
+missing and those of `gpu_water.csv`; rows that stand there stay. Put here: the two formulas. Keep
+out: figures of makers and of life cycle assessments.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ STACKED_MEMORY = (
     "Radeon-PRO-WX-8100", "Radeon-PRO-WX-9100", "Radeon-PRO-V520",
 )  # fmt: skip
 METHOD = (
-    "ft_emissions_pipeline, chip area method; basis: Boakes et al. 2023 (wafers), Li, Graif, Gupta 2024 "
+    "ft_emissions_pipeline, chip area method; basis: Boakes et al. 2023 (wafers), "
+    "Li, Graif, Gupta 2024 "
     "(memory), NVIDIA HGX H100 PCF split (rest); rows of embodied_components.csv"
 )
 WATER = (
-    "Scope3 AI methodology, A100 page: TSMC 2022 ESG report 137.3 L per mask layer x 87 layers / 29 dies "
+    "Scope3 AI methodology, A100 page: TSMC 2022 ESG report 137.3 L per mask layer x 87 layers / "
+    "29 dies "
     "per wafer"
 )
 
@@ -43,7 +45,7 @@ def component(name: str, spec: str) -> float:
 
 
 def wafer(process_nm: str) -> tuple[float, str]:
-    """Return carbon per area of a wafer of the nearest node, and what to say where the node is unknown."""
+    """Return a wafer's carbon per area at the nearest node, and a note where no node is known."""
     if not process_nm:
         return component("logic wafer", "TSMC-class N5"), "node unknown: 5 nm taken"
     nm = float(process_nm)
@@ -61,7 +63,7 @@ def stacked_memory(card: Row) -> bool:
 
 
 def chip_area(card: Row, unknown_area: float) -> Row:
-    """Return the making of a card: dies by area and node, memory by size, and the rest of the module."""
+    """Return a card's making: dies by area and node, memory by size, the rest of the module."""
     area = float(card["die_area_mm2"] or unknown_area)
     per_cm2, no_node = wafer(card["process_nm"])
     whole = card["host_class"] not in WITHOUT_BOARD
@@ -80,15 +82,20 @@ def chip_area(card: Row, unknown_area: float) -> Row:
     unknown = not card["die_area_mm2"]
     low, high = (3, 5) if unknown else (2, 3.5)
     notes = [
-        f"{text(area)} mm2 x {text(per_cm2)} kg/cm2 wafer / 0.55 yield + {text(memory)} GB x {text(per_gb)} kg/GB"
-        + (f" + {text(rest)} kg cooling, board and assembly (HGX H100, not memory or ICs, per GPU)" if whole
-           else "; board, case and cooling are the host's" + ("; so is its memory" if not memory else "")),
+        f"{text(area)} mm2 x {text(per_cm2)} kg/cm2 wafer / 0.55 yield + {text(memory)} GB x "
+        f"{text(per_gb)} kg/GB"
+        + (f" + {text(rest)} kg cooling, board and assembly (HGX H100, not memory or ICs, per GPU)"
+           if whole
+           else "; board, case and cooling are the host's"
+               + ("; so is its memory" if not memory else "")),
         f"die area unknown: {text(unknown_area)} mm2 (H100) taken" if unknown else "",
         no_node,
-        "interval: half to 5; lower end a third times" if unknown else "interval: half to 3.5 times",
+        "interval: half to 5; lower end a third times" if unknown
+        else "interval: half to 3.5 times",
     ]  # fmt: skip
     return {
-        "gpu_id": card["gpu_id"], "method": "chip_area", "rank": "1", "embodied_kgco2e": f"{carbon:.1f}",
+        "gpu_id": card["gpu_id"], "method": "chip_area", "rank": "1",
+        "embodied_kgco2e": f"{carbon:.1f}",
         "p05": f"{carbon / low:.1f}", "p95": f"{carbon * high:.1f}", "source": METHOD,
         "source_url": "https://ieeexplore.ieee.org/document/10413725", "source_year": "2026",
         "licence": "CC BY 4.0 (this project)", "verification": "derived",

@@ -32,7 +32,10 @@ def rows_of(chart: pd.DataFrame, vintage: str) -> pd.DataFrame:
     rows = rows[rows["Code"].str.fullmatch("[A-Z]{3}|WORLD")]
     world = rows["Code"] == "WORLD"
     newest = rows["Year"] == rows["Year"].max()
-    partly = f"{rows['Year'].max()} is provisional and covers {(newest & ~world).sum()} country codes only"
+    partly = (
+        f"{rows['Year'].max()} is provisional and covers {(newest & ~world).sum()} country "
+        "codes only"
+    )
     return of_year(
         pd.DataFrame(
             {

@@ -1,7 +1,7 @@
-"""grid_upstream, and electricity_water without reservoirs, from who made how much electricity of what.
+"""grid_upstream, and electricity_water without reservoirs, from countries' mixes of sources.
 
-Put here: the arithmetic from a country's mix and power_sources.csv to rows. Keep out: the factors by power
-source, which stand in that table.
+Put here: the arithmetic from a country's mix and power_sources.csv to rows. Keep out: the factors
+by power source, which stand in that table.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from reference_data.sources.tables import FOLDER, merge, of_year
 FIRST_YEAR = 2015
 WITH_STACK = ("coal", "gas", "oil")
 COLUMNS = {
-    "coal": "from coal", "gas": "from gas", "oil": "from oil", "nuclear": "from nuclear", "hydro": "from hydro",
-    "wind": "from wind", "solar": "from solar", "bioenergy": "from bioenergy", "other_renewables": "Other renewables",
+    "coal": "from coal", "gas": "from gas", "oil": "from oil", "nuclear": "from nuclear",
+    "hydro": "from hydro", "wind": "from wind", "solar": "from solar",
+    "bioenergy": "from bioenergy", "other_renewables": "Other renewables",
 }  # fmt: skip
 """Power source -> words of its column in Our World in Data's chart of electricity by source."""
 BUNDLED = {
     "Other renewables": "other_renewable_exc_biofuel_TWh", "from bioenergy": "biofuel_TWh",
-    **{f"from {each}": f"{each}_TWh" for each in ("coal", "gas", "oil", "nuclear", "wind", "solar")},
+    **{f"from {each}": f"{each}_TWh"
+       for each in ("coal", "gas", "oil", "nuclear", "wind", "solar")},
     "from hydro": "hydroelectricity_TWh",
 }  # fmt: skip
-"""The same columns in CodeCarbon's copy, which has one year of every country: `global_energy_mix.json`."""
+"""The same columns in CodeCarbon's copy, which has one year of every country:
+`global_energy_mix.json`."""
 MIX = "Our World in Data / Ember, electricity production by source, {vintage} vintage (public copy)"
 URL = "https://ourworldindata.org/grapher/electricity-prod-source-stacked"
 
@@ -77,9 +80,10 @@ def upstream_rows(mix: pd.DataFrame, sources: pd.DataFrame, vintage: str) -> pd.
 
     Notes
     -----
-    With the share s of a source, its stack d and the rest u of its life cycle, over sources with a stack
-    r = sum s u / sum s d, and over the others b = sum s u; a direct intensity D then stands for
-    D (1 + r) + b. The u of several sources err for themselves; their spreads are added as variances.
+    With the share s of a source, its stack d and the rest u of its life cycle, over sources with a
+    stack r = sum s u / sum s d, and over the others b = sum s u; a direct intensity D then stands
+    for D (1 + r) + b. The u of several sources err for themselves; their spreads are added as
+    variances.
     """
     log_sd = pd.Series(
         log_sd_of_interval(sources["other_p05"], sources["other_p95"]), sources.index
@@ -121,7 +125,7 @@ def upstream_rows(mix: pd.DataFrame, sources: pd.DataFrame, vintage: str) -> pd.
 def water_rows(
     mix: pd.DataFrame, sources: pd.DataFrame, vintage: str, known: set[str], wanted: set[str]
 ) -> pd.DataFrame:
-    """Return rows of electricity_water: without reservoirs at rank 98, and whole ones for lands that have none.
+    """Return electricity_water: without reservoirs at rank 98, whole ones for lands without any.
 
     Parameters
     ----------
@@ -139,8 +143,10 @@ def water_rows(
     missing = [zone for zone in whole.index if zone in wanted - known]
     told = "share of each source x Macknick et al. 2012, geometric mean of tower and once-through"
     pieces = [
-        pd.DataFrame({"zone": zones, "rank": rank, "l_per_kwh": values[zones].clip(lower=0.005).round(3).to_numpy(),
-                      "hydropower_included": rank == 1, "notes": [f"mix of {newest['Year'][z]}; {told}" for z in zones]})
+        pd.DataFrame({"zone": zones, "rank": rank,
+                      "l_per_kwh": values[zones].clip(lower=0.005).round(3).to_numpy(),
+                      "hydropower_included": rank == 1,
+                      "notes": [f"mix of {newest['Year'][z]}; {told}" for z in zones]})
         for rank, values, zones in ((1, whole, missing), (98, dry, list(dry.index)))
     ]  # fmt: skip
     rows = pd.concat(pieces, ignore_index=True)

@@ -1,7 +1,8 @@
 """Names of cloud regions as aliases: what the regions' own rows call them takes their source.
 
-By hand, after a change of `cloud_regions.csv`: `python -m reference_data.sources.region_aliases`. Put here: which part
-of a region's name is a name of its own. Keep out: the regions, and names that people gave them.
+By hand, after a change of `cloud_regions.csv`: `python -m reference_data.sources.region_aliases`.
+Put here: which part of a region's name is a name of its own. Keep out: the regions, and names that
+people gave them.
 """
 
 from __future__ import annotations

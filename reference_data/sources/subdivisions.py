@@ -28,7 +28,8 @@ class Publication:
 
 PUBLICATIONS = {
     "nir2026": Publication(
-        "Environment and Climate Change Canada, National Inventory Report 1990-2024, Annex 7, consumption intensity",
+        "Environment and Climate Change Canada, National Inventory Report 1990-2024, Annex 7, "
+        "consumption intensity",
         "https://www.canada.ca/en/environment-climate-change/services/climate-change/greenhouse-gas-emissions/inventory.html",
         "Open Government Licence - Canada",
         "direct",
@@ -40,10 +41,12 @@ PUBLICATIONS = {
         "CC BY 4.0",
         "direct",
         "location-based, scope 2",
-        "edition 2025 stands for the year 2024; Western Australia: south-west grid; Northern Territory: Darwin-Katherine",
+        "edition 2025 stands for the year 2024; Western Australia: south-west grid; Northern "
+        "Territory: Darwin-Katherine",
     ),
     "mee": Publication(
-        "Ministry of Ecology and Environment of China, provincial average CO2 factors of electricity",
+        "Ministry of Ecology and Environment of China, provincial average CO2 factors of "
+        "electricity",
         "https://www.mee.gov.cn/",
         "facts (no licence stated)",
         "direct",

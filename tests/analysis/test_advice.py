@@ -18,12 +18,14 @@ from ft_emissions_pipeline.tables import BASES
 
 FACTORS = load()
 NUMBERS = {"reserved_s", "active_s", "gpu_count", "server_count", "pue", "wue_l_per_kwh",
-           "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization", "cpu_utilization",
+           "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization",
+           "cpu_utilization",
            "it_energy_kwh", "model_parameters", "tokens_padded", "train_flop"}  # fmt: skip
 
 LOGGED = {
     "run_id": "logged", "reserved_s": 36_000, "gpu_model": "A100-SXM4-80GB", "gpu_count": 8,
-    "server_model": "dgx-a100-640", "server_count": 1, "it_energy_kwh": 2_000, "location": "Germany",
+    "server_model": "dgx-a100-640", "server_count": 1, "it_energy_kwh": 2_000,
+    "location": "Germany",
 }  # fmt: skip
 BARE = {"run_id": "bare", "reserved_s": 3600}
 TOKENS = {"run_id": "tokens", "tokens_unpadded": 5e7, "base_model": "Llama 2"}
@@ -174,7 +176,8 @@ def test_a_models_bounds_are_those_of_its_roll_up_now_and_once_a_field_is_disclo
     for field in ("pue", "gpu_model", "it_energy_kwh"):
         row = by_model.loc[field]
         stated = [
-            with_disclosed(run, {"field": field, "value": by_run.loc[(run["run_id"], field), "value"]})
+            with_disclosed(run,
+                           {"field": field, "value": by_run.loc[(run["run_id"], field), "value"]})
             if (run["run_id"], field) in by_run.index else run
             for run in runs
         ]  # fmt: skip
@@ -186,14 +189,16 @@ def test_a_models_bounds_are_those_of_its_roll_up_now_and_once_a_field_is_disclo
 
 
 def test_many_runs_of_a_kind_get_what_each_gets_alone():
-    """Energies and hours differ, so the shares of electricity and of making do; the rules are asked once."""
+    """Energies and hours differ, so shares of electricity and making do; rules are asked once."""
     runs = [
-        {**LOGGED, "run_id": f"{number}", "it_energy_kwh": 5.0 * 3**number, "reserved_s": 3600.0 * (7 - number)}
+        {**LOGGED, "run_id": f"{number}", "it_energy_kwh": 5.0 * 3**number,
+         "reserved_s": 3600.0 * (7 - number)}
         for number in range(2)
     ]  # fmt: skip
     runs += [{**run, "run_id": f"tokens {run['run_id']}", "tokens_padded": 1e7 * 9**number}
              for number, run in enumerate(runs)]  # fmt: skip
-    runs += [{**TOKENS, "run_id": f"untimed {number}", "tokens_unpadded": 1e6 * 40**number} for number in range(2)]  # fmt: skip
+    runs += [{**TOKENS, "run_id": f"untimed {number}", "tokens_unpadded": 1e6 * 40**number}
+             for number in range(2)]  # fmt: skip
     together = advised(runs)
     alone = pd.concat([advised(run) for run in runs])
     alone["model_name"] = alone["run_id"]

@@ -1,4 +1,4 @@
-"""Our total beside the one that a source disclosed: the ratio, and that what is said explains it."""
+"""Our total beside the one that a source disclosed: the ratio, and what explains it."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ def run(**changes):
     typical = {
         "run_id": "r", "disclosed_kgco2e": 0.8, "it_energy_kwh": 2.0, "counted_energy_kwh": np.nan,
         "energy_route": "logged_total",
-        "pue": 1.25, "grid_kgco2e_per_kwh": 0.4, "development_multiplier": 1.0, "source_uri": "e.csv",
+        "pue": 1.25, "grid_kgco2e_per_kwh": 0.4, "development_multiplier": 1.0,
+        "source_uri": "e.csv",
         "embodied_kgco2e": 0.6,
     }  # fmt: skip
     return pd.Series({**typical, **changes})

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 HOUR = {"reserved_s": 3600}
 USE = {"expected_inferences_per_day": 700, "expected_use_life_days": 3}
 CASES = {
-    "disclosed": {"gpu_model": "A100 80GB", "gpu_count": 4, "active_s": 40_000, "reserved_s": 43_200,
+    "disclosed": {"gpu_model": "A100 80GB", "gpu_count": 4, "active_s": 40_000,
+                  "reserved_s": 43_200,
                   "location": "AWS US West (Oregon)", "gpu_utilization": 0.47, **USE},
     "bloom": {"gpu_model": "A100 80GB", "gpu_count": 384, "server_count": 48, "country_iso3": "FRA",
               "reserved_s": 118 * 86_400, "active_s": 1_082_990 / 384 * 3600, "pue": 1.1,

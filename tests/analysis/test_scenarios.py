@@ -21,9 +21,9 @@ from ft_emissions_pipeline.warehouse import store
 
 FACTORS = load()
 LOGGED = {
-    "run_id": "logged", "gpu_model": "A100-SXM4-80GB", "gpu_count": 8, "server_model": "dgx-a100-640",
-    "server_count": 1, "reserved_s": 36_000, "active_s": 36_000, "it_energy_kwh": 40,
-    "cloud_provider": "aws", "cloud_region": "us-west-2", "method": "full",
+    "run_id": "logged", "gpu_model": "A100-SXM4-80GB", "gpu_count": 8,
+    "server_model": "dgx-a100-640", "server_count": 1, "reserved_s": 36_000, "active_s": 36_000,
+    "it_energy_kwh": 40, "cloud_provider": "aws", "cloud_region": "us-west-2", "method": "full",
     "base_model": "Llama 2 7B", "tokens_padded": 1e8, "expected_inferences_per_day": 1000,
     "expected_use_life_days": 1, "ended_at": "2024-07-06T05:00:00Z",
 }  # fmt: skip
@@ -187,7 +187,8 @@ def test_a_low_rank_adapter_takes_less_of_all_that_was_logged():
     assert 0.6 < ratio < 0.9
     row = of(asked(LOGGED, method="lora")).loc["embodied_kgco2e"]
     assert row["then"] / row["now"] == pytest.approx(ratio, rel=1e-6)
-    there = {**WITHOUT_ENERGY, "method": "lora", "reserved_s": 36_000 * ratio, "active_s": 36_000 * ratio}  # fmt: skip
+    there = {**WITHOUT_ENERGY, "method": "lora", "reserved_s": 36_000 * ratio,
+             "active_s": 36_000 * ratio}  # fmt: skip
     energy = of(asked(LOGGED, method="lora")).loc["it_energy_kwh"]
     by_hand = 40 * energy_kwh(there) / energy_kwh(WITHOUT_ENERGY)
     assert energy["then"] == pytest.approx(by_hand, rel=1e-6)
@@ -233,7 +234,8 @@ def test_retuned_every_week_a_year_has_fifty_two_of_them():
 
 def test_a_model_that_was_tuned_before_tells_its_own_cadence():
     runs = [
-        {**SERVICE, "run_id": f"{day}", "model_name": "m", "ended_at": f"2024-07-{day:02d}T05:00:00Z"}
+        {**SERVICE, "run_id": f"{day}", "model_name": "m",
+         "ended_at": f"2024-07-{day:02d}T05:00:00Z"}
         for day in (1, 4, 7)
     ]  # fmt: skip
     rows = of(asked(runs, every_days=1, only="7"), "7")
@@ -260,14 +262,14 @@ def test_a_start_hour_takes_the_hours_of_your_own_series(tmp_path):
         f"{hour:%Y-%m-%dT%H:%M}Z,{100 if hour.hour < 6 else 300}\n" for hour in hours
     )
     (tmp_path / "grid.csv").write_text(text)
-    add_grid(tmp_path / "grid.csv", tmp_path / "own", zone="Germany", source="ours", licence="ours")  # fmt: skip
+    add_grid(tmp_path / "grid.csv", tmp_path / "own", zone="Germany", source="ours", licence="ours")
     own = load(own=Path(tmp_path) / "own")
     run = {**LOGGED, "location": "Germany", "started_at": "2024-07-05T19:00:00Z"}
     for name in ("cloud_provider", "cloud_region"):
         del run[name]
     rows = of(fte.what_if(run, start_hour=0, reference=own))
     row = rows.loc["operational_kgco2e"]
-    # From 19:00 five hours at 300 and five at 100 make 200; from 00:00 six at 100, four at 300: 180.
+    # From 19:00 five hours at 300, five at 100 make 200; from 00:00 six at 100, four at 300: 180.
     assert row["then"] / row["now"] == pytest.approx(180 / 200, rel=1e-9)
     assert row["difference_p95"] < 0  # the series errs on both sides at once
     assert rows["note"].eq("").all()
@@ -277,7 +279,8 @@ def test_a_start_hour_takes_the_hours_of_your_own_series(tmp_path):
     ("changes", "message"),
     [
         ({}, "nothing is changed; give region"),
-        ({"region": "eu-nort-1"}, "no region, country or US state 'eu-nort-1'; nearest: .*eu-north-1"),
+        ({"region": "eu-nort-1"},
+         "no region, country or US state 'eu-nort-1'; nearest: .*eu-north-1"),
         ({"gpu": "A1000"}, "gpu 'A1000' is not known .*nearest: A100"),
         ({"model": "Lama 2 7B"}, "model 'Lama 2 7B' is not known .*nearest: llama-2-7b"),
         ({"method": "loar"}, r"no method 'loar'; .*did you mean 'lora'\?"),
@@ -380,7 +383,8 @@ def test_the_interval_of_a_sums_difference_is_that_of_draws(quantity):
 def taught(tmp_path_factory):
     """A warehouse whose own runs took three times as long as the packaged model says."""
     days = pd.date_range("2024-07-01", periods=24)
-    timed = {name: LOGGED[name] for name in ("gpu_model", "gpu_count", "base_model", "method", "location")
+    timed = {name: LOGGED[name]
+             for name in ("gpu_model", "gpu_count", "base_model", "method", "location")
              if name in LOGGED}  # fmt: skip
     usual_s = predicted_s()
     told = [
@@ -388,7 +392,8 @@ def taught(tmp_path_factory):
          "active_s": 3 * (1 + n / 100) * usual_s, "ended_at": f"{day:%Y-%m-%d}T05:00:00Z"}
         for n, day in enumerate(days)
     ]  # fmt: skip
-    untold = {**timed, "run_id": "untold", "tokens_padded": 2e8, "ended_at": f"{days[-1]:%Y-%m-%d}T09:00:00Z"}  # fmt: skip
+    untold = {**timed, "run_id": "untold", "tokens_padded": 2e8,
+              "ended_at": f"{days[-1]:%Y-%m-%d}T09:00:00Z"}  # fmt: skip
     valid, _, choices = stages.prepared([*told, untold], reference=FACTORS)
     valid["run_id"] = [*(run["run_id"] for run in told), "untold"]
     profile = methodology.profile("default")
@@ -428,7 +433,9 @@ def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):
         ("a", {"reserved_s": 3600, "location": "Germany"}),
         ("b", {"gpu_count": 2}),
     ):
-        (tmp_path / f"{name}.json").write_text(json.dumps([{"run_id": "joined", "gpu_model": "A100-SXM4-80GB", **fields}]))  # fmt: skip
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps([{"run_id": "joined", "gpu_model": "A100-SXM4-80GB", **fields}])
+        )
     runs, _ = fte.read_runs(tmp_path)
     assert runs["origins"].notna().all()
     joined = asked(runs, region="Norway", gpu="H100-SXM5-80GB", model="Llama 2 7B", method="lora")
@@ -447,11 +454,13 @@ def test_runs_joined_of_several_records_can_be_moved_too(tmp_path):
             "every_days": st.floats(0.5, 60),
         },
     ).filter(bool)
-)  # fmt: skip
+)
 def test_any_scenario_gives_ordered_finite_answers(changes):
     answers = asked(ALL, **changes)
     assert set(answers["run_id"]) == {"logged", "tokens", "service"}
-    figures = answers[[f"{side}{bound}" for side in scenarios.SIDES for bound in ("_p05", "", "_p95")]]  # fmt: skip
+    figures = answers[
+        [f"{side}{bound}" for side in scenarios.SIDES for bound in ("_p05", "", "_p95")]
+    ]
     assert np.isfinite(figures).all(axis=None)
     for side in scenarios.SIDES:
         assert (figures[f"{side}_p05"] <= figures[side]).all()

@@ -1,4 +1,4 @@
-"""What the runs themselves say about energy: figures worked out by hand, and what may not count as evidence."""
+"""What runs say about energy: figures worked out by hand, and what is no evidence."""
 
 import json
 
@@ -41,7 +41,7 @@ def of(found, **where):
 
 @pytest.mark.parametrize("scale", ["plain", "log"])
 def test_r2_and_rank_of_a_known_shuffle(scale):
-    """The values are their own ranks, so R2 is the rank correlation squared; of logarithms, if they are powers."""
+    """Values are their own ranks: R2 is the rank correlation squared, of logarithms for powers."""
     x, y = np.arange(1.0, 9), np.array(SWAPPED, dtype=float)
     if scale == "log":
         x, y = 2**x, 2**y
@@ -58,7 +58,7 @@ def test_r2_and_rank_of_a_known_shuffle(scale):
 
 
 def test_a_line_is_one_on_its_own_scale_only():
-    """Energy is time squared: a line through logarithms, a curve through plain values. Ranks see no difference."""
+    """Energy is time squared: a line through logarithms, a curve through values, equal in ranks."""
     time_s = [1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0]
     squared = runs(active_s=time_s, gpu_energy_kwh=[t * t for t in time_s])
     by_log, plain = (study.explained(squared, scale) for scale in ("log", "plain"))
@@ -80,7 +80,7 @@ def test_the_bootstrap_is_the_same_each_time_and_another_with_another_seed():
 
 
 def test_what_explains_nothing_has_an_interval_from_zero():
-    """Energy that goes up and down alike around the middle has no slope at all: r is 0 in the data themselves."""
+    """Energy that rises and falls alike around the middle has no slope: r is 0 in the data."""
     mirrored = [1.0, 4.0, 2.0, 3.0, 3.0, 2.0, 4.0, 1.0]
     some = runs(active_s=[float(n) for n in range(1, 9)], gpu_energy_kwh=mirrored)
     line = of(study.explained(some, "plain"), statistic="r2").iloc[0]
@@ -115,7 +115,7 @@ def test_a_quantity_that_never_changes_explains_nothing():
 
 
 def test_hardware_is_held_fixed_and_also_taken_together():
-    """Each GPU's energy is proportional to time, at 1 and 3 times the power: R2 is 1 on each, less on both."""
+    """Each GPU's energy is its power (1 and 3) times time: R2 is 1 on each, less on both."""
     time_s = [float(2**n) for n in range(8)]
     one = runs(active_s=time_s, gpu_energy_kwh=time_s)
     two = runs(active_s=time_s, gpu_energy_kwh=[3 * t for t in time_s], gpu_id="V100-SXM2-32GB")
@@ -126,13 +126,14 @@ def test_hardware_is_held_fixed_and_also_taken_together():
 
 
 STATED = {
-    "base_model": "bert-base-uncased", "gpu_model": "A100-SXM4-40GB", "gpu_count": 1, "tokens_padded": 1e6,
+    "base_model": "bert-base-uncased", "gpu_model": "A100-SXM4-40GB", "gpu_count": 1,
+    "tokens_padded": 1e6,
     "active_s": 600.0, "samples": 100, "epochs": 3, "sequence_length": 128, "country_iso3": "FRA",
 }  # fmt: skip
 
 
 def test_predicted_energy_and_tokens_are_no_evidence():
-    """A disclosure gives time and tokens; its energy is then predicted from them and must not be explained by them."""
+    """A disclosure's energy is predicted from its time and tokens, so these must not explain it."""
     done = fte.estimate(
         [{**STATED, "steps": 10}, {k: v for k, v in STATED.items() if k != "active_s"}]
     )
@@ -165,7 +166,9 @@ def normalized():
 
 def test_counted_energy_is_evidence_without_what_the_step_to_the_plug_adds(normalized):
     fields = ("gpu_energy_kwh", "it_energy_kwh")
-    provenance = pd.DataFrame([("codecarbon", name, "measured") for name in fields], columns=["run_id", "field", "basis"])  # fmt: skip
+    provenance = pd.DataFrame(
+        [("codecarbon", name, "measured") for name in fields], columns=["run_id", "field", "basis"]
+    )
     found = study.evidence(normalized, provenance).set_index("run_id")
     assert found.loc["codecarbon", "it_energy_kwh"] == 0.8
 
@@ -175,8 +178,10 @@ def test_energy_counts_where_a_sensor_measured_it(normalized):
         "nvml": {"gpu_energy_kwh": "measured", "it_energy_kwh": "predicted"},
         "disclosed": {"gpu_energy_kwh": "disclosed", "it_energy_kwh": "disclosed"},
         # CodeCarbon's memory is watts per GB times time, so its total is partly time.
-        "codecarbon": {"gpu_energy_kwh": "measured", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
-        "meter": {"gpu_energy_kwh": "predicted", "ram_energy_kwh": "predicted", "it_energy_kwh": "measured"},
+        "codecarbon": {"gpu_energy_kwh": "measured", "ram_energy_kwh": "predicted",
+                       "it_energy_kwh": "measured"},
+        "meter": {"gpu_energy_kwh": "predicted", "ram_energy_kwh": "predicted",
+                  "it_energy_kwh": "measured"},
     }  # fmt: skip
     provenance = pd.DataFrame(
         [(run, field, b) for run, fields in basis.items() for field, b in fields.items()],
@@ -190,8 +195,9 @@ def test_energy_counts_where_a_sensor_measured_it(normalized):
 
 
 def test_a_distilled_model_is_paired_with_its_teacher_at_equal_work():
-    """1.2 kWh over 2 kWh for the same tokens; 5 % more tokens are compared per token: 1.05 / 2.1 = 0.5 is 0.5 x 1.05."""
-    student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6], gpu_energy_kwh=[1.2, 1.05, 1.0],
+    """1.2 over 2 kWh for the same tokens; 5 % more are compared per token: 1.05 / 2.1 = 0.5."""
+    student = runs(model_id="distilbert-base", tokens_padded=[1e6, 1.05e6, 9e6],
+                   gpu_energy_kwh=[1.2, 1.05, 1.0],
                    active_s=[50.0, 52.5, 1.0])  # fmt: skip
     teacher = runs(tokens_padded=[1e6, 4e6], gpu_energy_kwh=[2.0, 2.0], active_s=[100.0, 100.0])
     found = study.distilled(pd.concat([student, teacher]), MODELS)
@@ -217,10 +223,11 @@ def test_unlike_runs_make_no_pair(other):
 
 
 def test_two_gpus_against_one():
-    """The same tokens took 0.9 of the energy in 0.45 of the time, in eight pairs alike: the interval is a point."""
+    """Eight pairs took 0.9 of the energy in 0.45 of the time: the interval is a point."""
     tokens = [float(2**n) * 1e5 for n in range(8)]
     one = runs(tokens_padded=tokens, gpu_energy_kwh=tokens, active_s=tokens)
-    two = runs(tokens_padded=tokens, gpu_energy_kwh=[0.9 * t for t in tokens], active_s=[0.45 * t for t in tokens],
+    two = runs(tokens_padded=tokens, gpu_energy_kwh=[0.9 * t for t in tokens],
+               active_s=[0.45 * t for t in tokens],
                gpu_count=2.0)  # fmt: skip
     found = study.several_gpus(pd.concat([one, two]))
     assert found["subject"].unique().tolist() == ["2 x A100-SXM4-40GB / 1 x A100-SXM4-40GB"]
@@ -232,9 +239,10 @@ def test_two_gpus_against_one():
 
 
 def test_pre_training_in_fine_tunings():
-    """1000 kg over runs of 1 and 4 kg, 2.5 on average: 400; 250 of the dearest, 1000 of the cheapest.
+    """1000 kg are 400 runs of 1 and 4 kg, 2.5 on average; 250 of the dearest, 1000 of the cheapest.
 
-    What the user declared stands before what was published; 500 published kg over a run of 2 are 250.
+    What the user declared stands before what was published; 500 published kg over a run of 2 are
+    250.
     """
     costs = pd.DataFrame(
         {
@@ -266,7 +274,7 @@ def test_pairs_are_those_of_the_table_of_base_models_each_with_its_source():
 
 
 def test_figures_are_of_all_runs_and_intervals_of_a_thousand_narrowed():
-    """Of 4000 runs the interval is half as wide as of 1000, and as wide as all resampled would make it."""
+    """At 4000 runs the interval is half as wide as at 1000, and as wide as all resampled."""
     draw = np.random.default_rng(4)
     x, noise = draw.lognormal(size=4000), draw.lognormal(sigma=0.7, size=4000)
     many = study.explained(runs(active_s=x.tolist(), gpu_energy_kwh=(x * noise).tolist()))
@@ -309,7 +317,7 @@ def test_command_studies_files(form, tmp_path):
 
 
 def test_a_warehouse_is_studied_whole(tmp_path):
-    """More runs than intervals are drawn from, spread over days; read column by column, they tell what the tables tell."""
+    """More runs than intervals are drawn from: read column by column, they tell the same."""
     count = study.RUNS_RESAMPLED + 1
     done = fte.estimate([{**STATED, "gpu_energy_kwh": 1.0}])
     days = pd.Timestamp("2026-01-05") + pd.to_timedelta(np.arange(count) % 3, "D")
@@ -332,7 +340,9 @@ def test_a_warehouse_is_studied_whole(tmp_path):
     line = of(found, statistic="r2", quantity="active_s", energy="gpu_energy_kwh").iloc[0]
     assert (line["runs"], line["value"]) == (count, pytest.approx(1.0))
     whole = study.studied(
-        runs_of_days, provenance, *(tables.empty(t) for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
+        runs_of_days, provenance,
+        *(tables.empty(t)
+          for t in (tables.VALIDATED_RUNS, tables.RUN_IMPACTS, tables.MODEL_EVENTS)),
         MODELS,
     )  # fmt: skip
     pd.testing.assert_frame_equal(found, whole)
@@ -348,7 +358,8 @@ def test_no_measured_energy_is_said():
     none = (
         tables.empty(t)
         for t in (
-            tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.VALIDATED_RUNS, tables.RUN_IMPACTS,
+            tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.VALIDATED_RUNS,
+            tables.RUN_IMPACTS,
             tables.MODEL_EVENTS,
         )
     )  # fmt: skip
@@ -358,9 +369,10 @@ def test_no_measured_energy_is_said():
 
 def codecarbon(number, energy):
     fields = {
-        "timestamp": f"2026-01-05T{number:02}:30:00", "project_name": "p", "run_id": f"run-{number}",
-        "duration": 100.0 * (number + 1), "emissions": 0.1, "cpu_energy": 0.1, "gpu_energy": energy / 10,
-        "ram_energy": 0.01, "energy_consumed": energy / 10 + 0.11, "country_iso_code": "FRA", "gpu_count": 1,
+        "timestamp": f"2026-01-05T{number:02}:30:00", "project_name": "p",
+        "run_id": f"run-{number}", "duration": 100.0 * (number + 1), "emissions": 0.1,
+        "cpu_energy": 0.1, "gpu_energy": energy / 10, "ram_energy": 0.01,
+        "energy_consumed": energy / 10 + 0.11, "country_iso_code": "FRA", "gpu_count": 1,
         "gpu_model": "1 x NVIDIA A100-SXM4-40GB",
     }  # fmt: skip
     return f"{','.join(fields)}\n{','.join(map(str, fields.values()))}\n"

@@ -1,4 +1,4 @@
-"""A team after its first days, and the examples: each run once, and copied where a test changes it."""
+"""A team after its first days, and the examples: run once, copied where a test changes one."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The graph of assets as reviewed.
 
-`python tests/assets/test_definitions.py` writes the golden graph anew, for a change of the graph made on
-purpose.
+`python tests/assets/test_definitions.py` writes the golden graph anew, for a change of the graph
+made on purpose.
 """
 
 import json
@@ -66,7 +66,8 @@ def as_text(found: dict) -> str:
 
 def test_graph_is_as_reviewed():
     assert as_text(graph()) == GOLDEN.read_text(), (
-        "the graph moved; if on purpose, run `python tests/assets/test_definitions.py` and have the change of "
+        "the graph moved; if on purpose, run `python tests/assets/test_definitions.py` and "
+        "have the change of "
         "tests/golden/graph.json reviewed"
     )
 

@@ -1,4 +1,4 @@
-"""A disk that fails at any write of a run: one sentence, tables that can be read, and a rerun that completes them."""
+"""A disk fails at any write: one sentence, readable tables, and a rerun completes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 FULL, DEVICE, RIGHTS = "the disk is full", "the device failed", "this user has no right"
 CODES = (errno.ENOSPC, errno.EIO, errno.EACCES)
 WHOLE = 7
-"""Writes that go well before the disk fails; of a prime number all tables and ways to write get their turn."""
+"""Writes that go well before the disk fails; of a prime number all tables and ways to write get
+their turn."""
 
 MOST_RUNS = 30
 """More than are needed; where the machine still fails then, no rerun gets anywhere."""

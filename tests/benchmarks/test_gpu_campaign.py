@@ -1,4 +1,4 @@
-"""The measuring harness without torch: shapes, the plan, rows, and the analysis of energies made up by a known law."""
+"""The measuring harness without torch: shapes, plan, rows, analysis of a known law."""
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def test_shapes_agree_with_the_table_of_base_models(shapes, factors):
 
 
 def test_the_plan_holds_what_fits(shapes):
-    """On 80 GB, 0.6 x 80 = 48 GB for weights: 8.03e9 x 2 bytes with LoRA, not x 16 in full; 1.56e9 x 16 fits."""
+    """0.6 x 80 = 48 GB holds 8.03e9 x 2 bytes with LoRA, not x 16 in full; 1.56e9 x 16 fits."""
     cases = campaign.plan(shapes, 80.0)
     tried = {(case.model_id, case.method) for case in cases}
     assert ("llama-3.1-8b", "lora") in tried
@@ -127,7 +127,7 @@ def test_linearity_finds_the_line_of_each_model_and_length(made_up):
 
 
 def test_a_bent_line_is_seen_to_be_bent(made_up):
-    """Tokens squared at 1, 2, 4 (thousands): the line is 36/7 t - 5, furthest off at 1: (1 - 1/7) / 1."""
+    """Tokens squared at 1, 2, 4 thousand: the line is 36/7 t - 5, furthest off at 1: 1 - 1/7."""
     measured = pd.read_csv(made_up).assign(gpu_energy_kwh=lambda f: f["tokens"] ** 2 / 3.6e6)
     found = campaign.linearity(measured)
     assert found["r2"].max() < 0.98

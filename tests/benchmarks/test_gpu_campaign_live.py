@@ -1,4 +1,4 @@
-"""The measuring harness with torch and transformers as installed, on a CPU; `conftest.py` leaves it out without them."""
+"""The measuring harness on a CPU; `conftest.py` leaves it out without torch and transformers."""
 
 import csv
 import math

@@ -44,7 +44,8 @@ def test_a_fault_of_the_machine_has_an_exit_code_of_its_own(capsys):
         raise OSError(errno.ENOSPC, "No space left on device", "report/index.html")
     assert ended.value.exit_code == 3
     assert capsys.readouterr().err == (
-        "report/index.html: the disk is full; nothing is written by half, each table holds its old rows "
+        "report/index.html: the disk is full; nothing is written by half, each table holds its "
+        "old rows "
         "or all of the new: free some space and run it again\n"
     )
 

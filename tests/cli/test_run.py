@@ -233,7 +233,8 @@ def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
         "import sys; sys.argv = ['ft-emissions', '--help']\n"
         "from ft_emissions_pipeline import cli\n"
         "try:\n    cli.main()\n"
-        "finally:\n    print('heavy:', {'pandas', 'dagster', 'great_expectations'} & set(sys.modules))"
+        "finally:\n    print('heavy:', {'pandas', 'dagster', 'great_expectations'} & "
+        "set(sys.modules))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],
@@ -338,8 +339,10 @@ def test_a_changed_file_of_lengths_runs_the_days_of_its_runs_anew(tmp_path):
     landing.mkdir()
     (landing / "lengths.csv").write_text("length\n100\n300\n")
     runs = "\n".join(
-        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: 2026-03-0{day}T12:00Z, {more}}}"
-        for day, more in ((1, "tokens: 9000"), (5, "token_lengths: lengths.csv, per-device batch size: 2"))
+        f"  r{day}: {{model: m{day}, base_model: Llama 2 7B, GPU: A100, end time: "
+        f"2026-03-0{day}T12:00Z, {more}}}"
+        for day, more in ((1, "tokens: 9000"),
+                          (5, "token_lengths: lengths.csv, per-device batch size: 2"))
     )  # fmt: skip
     (landing / "runs.yaml").write_text(f"runs:\n{runs}\n")
     assert invoke("run", "--landing", landing, "--warehouse", warehouse).exit_code == 0

@@ -19,7 +19,8 @@ def invoke(*arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "sentence"),
-    [("telemetry_only", "no run is known for them"), ("usage_only", "no fine-tuning of their models is known"),
+    [("telemetry_only", "no run is known for them"),
+     ("usage_only", "no fine-tuning of their models is known"),
      (None, "No file tells of a fine-tuning run")],
 )  # fmt: skip
 def test_a_folder_without_a_run_ends_well_with_a_page(tmp_path, case, sentence):
@@ -36,7 +37,8 @@ def test_a_folder_without_a_run_ends_well_with_a_page(tmp_path, case, sentence):
 
 @pytest.mark.parametrize(
     ("case", "sentence"),
-    [("smi_only", "no run is known for them"), ("usage_only", "no fine-tuning of their models is known")],
+    [("smi_only", "no run is known for them"),
+     ("usage_only", "no fine-tuning of their models is known")],
 )  # fmt: skip
 def test_estimate_says_the_same(case, sentence):
     done = invoke("estimate", CASES / case)
@@ -61,8 +63,12 @@ def test_a_real_trainers_folder_is_told_in_few_lines(tmp_path):
             folder = tmp_path / run / f"checkpoint-{step}"
             folder.mkdir(parents=True)
             loss = {"one": 1.5, "two": 1.7}[run]
-            rows = [{**row, **({"loss": loss} if "loss" in row else {})} for row in state["log_history"]]  # fmt: skip
-            (folder / "trainer_state.json").write_text(json.dumps({**state, "global_step": step, "log_history": rows}))  # fmt: skip
+            rows = [
+                {**row, **({"loss": loss} if "loss" in row else {})} for row in state["log_history"]
+            ]
+            (folder / "trainer_state.json").write_text(
+                json.dumps({**state, "global_step": step, "log_history": rows})
+            )
             (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
             (folder / "optimizer.pt").write_bytes(b"PK\x03\x04\0\0")
             (folder / "tokenizer.json").write_text('{"added_tokens": [], "model": {"type": "BPE"}}')
@@ -83,7 +89,8 @@ def test_ranks_are_said():
 
 @pytest.mark.parametrize(
     ("contents", "runs", "said"),
-    [({"telemetry"}, 0, 1), ({"telemetry", "usage"}, 0, 2), ({"telemetry"}, 1, 0), (set(), 0, 1), ({"other"}, 0, 1)],
+    [({"telemetry"}, 0, 1), ({"telemetry", "usage"}, 0, 2), ({"telemetry"}, 1, 0), (set(), 0, 1),
+     ({"other"}, 0, 1)],
 )  # fmt: skip
 def test_what_is_lacking_is_said_once_for_each_content(contents, runs, said):
     assert len(lacking(contents, runs)) == said

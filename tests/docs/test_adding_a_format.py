@@ -54,11 +54,15 @@ def test_the_example_refuses_what_it_cannot_use(registered):
     reading, _ = read_bytes(json.dumps(logs).encode(), "tuner_log.json", NOW)
     assert reading.records == 5
     assert len(reading.runs) == 1
-    assert sorted(reading.quarantine["reason_code"]) == ["bad_timestamp", "missing_value", "not_a_number", "wrong_shape"]  # fmt: skip
+    assert sorted(reading.quarantine["reason_code"]) == [
+        "bad_timestamp", "missing_value", "not_a_number", "wrong_shape",
+    ]  # fmt: skip
 
 
 def test_every_name_that_the_page_mentions_exists():
     root = Path(__file__).parents[2]
-    for path in ("ft_emissions_pipeline/readers/formats", "tests/readers/conftest.py", "tests/data", "docs/formats.md", "docs/data_dictionary.md", "ft_emissions_pipeline/readers/shared/usage_days.py"):  # fmt: skip
+    for path in ("ft_emissions_pipeline/readers/formats", "tests/readers/conftest.py", "tests/data",
+                 "docs/formats.md", "docs/data_dictionary.md",
+                 "ft_emissions_pipeline/readers/shared/usage_days.py"):  # fmt: skip
         assert (root / path).exists(), path
         assert path.removeprefix("ft_emissions_pipeline/") in PAGE

@@ -1,4 +1,4 @@
-"""What a release may rest on: pinned packages under licences that were looked at, and a list of them."""
+"""What a release may rest on: pinned packages under checked licences, and a list of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of docs/what_to_do_next.md print what stands there; this file run as a script rewrites it."""
+"""Commands of docs/what_to_do_next.md print what it says; run as a script, this rewrites it."""
 
 import re
 import shlex

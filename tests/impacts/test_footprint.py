@@ -106,7 +106,8 @@ def test_every_result_is_linear_in(name, modelled):
 
 # What a factor moves, and nothing else: the chain's shape, apart from its numbers.
 WATER_AND_CARBON_OF_ENERGY = {
-    "facility_energy_kwh", "operational_kgco2e", "electricity_water_l", "total_kgco2e", "total_water_l",
+    "facility_energy_kwh", "operational_kgco2e", "electricity_water_l", "total_kgco2e",
+    "total_water_l",
 }  # fmt: skip
 MAKING = {"embodied_kgco2e", "embodied_water_l", "total_kgco2e", "total_water_l"}
 EVERYTHING = set(RESULTS)
@@ -125,8 +126,10 @@ MOVES = {
         WATER_AND_CARBON_OF_ENERGY | {"it_energy_kwh", "onsite_water_l"},
     ),
     **dict.fromkeys(INVERSE, MAKING),
-    **dict.fromkeys(("gpu_count", "server_count", "reserved_s", "development_multiplier"), EVERYTHING),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("gpu_count", "server_count", "reserved_s", "development_multiplier"), EVERYTHING
+    ),
+}
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -191,7 +194,7 @@ def test_more_known_means_less_imputed(graded):
 
 
 def test_predicted_times_err_together(graded):
-    """Active and reserved time rest on the same tokens: the total's spread is near that of the time."""
+    """Active and reserved time rest on the same tokens: the total's spread is near the time's."""
     run = graded.runs.set_index("run_id").loc["C time"]
     time = graded.provenance.set_index(["run_id", "field"]).loc[("C time", "reserved_s")]
     width = np.log(run["total_kgco2e_p95"] / run["total_kgco2e_p05"])

@@ -1,4 +1,4 @@
-"""Configurations in the index: they follow the days of the runs that they complete, and no record gets lost."""
+"""Configurations in the index follow the days of the runs they complete; no record gets lost."""
 
 import json
 
@@ -95,7 +95,8 @@ def test_each_record_of_a_configuration_is_merged_or_refused(landed):
     ]
     assert told.loc["a/adapter_config.json"].tolist() == [1, 0, 1, 0]
     assert told.loc["b/adapter_config.json"].tolist() == [1, 0, 0, 1]
-    # Once a run comes into its folder, it completes it, though its own bytes are those that the index knows.
+    # Once a run comes into its folder, it completes it, though its own bytes are those that the
+    # index knows.
     folder, later = landed(index, **{"b/trainer_state.json": STATE})
     assert days.refused_of(folder, later, refused, SETTINGS).empty
     assert runs_of(folder, later, "2023-07-18").loc["b", "lora_rank"] == 8
@@ -131,10 +132,14 @@ def test_ties_count_folders_and_a_run_beside_a_configuration_keeps_it_from_those
 
 
 def test_a_configuration_goes_where_it_says_that_its_output_goes(tmp_path):
-    axolotl = "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\noutput_dir: {}\n"
+    axolotl = (
+        "base_model: {}\nadapter: lora\nlora_r: {}\nsequence_len: 2048\nmicro_batch_size: 2\n"
+        "output_dir: {}\n"
+    )
     files = {
         "small.yml": axolotl.format("Qwen/Qwen2.5-0.5B", 8, "./outputs/small"),
-        "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64, "/home/someone/project/outputs/large"),
+        "configs/large.yml": axolotl.format("Qwen/Qwen2.5-7B", 64,
+                                            "/home/someone/project/outputs/large"),
         "outputs/small/trainer_state.json": STATE, "outputs/large/trainer_state.json": STATE,
     }  # fmt: skip
     for uri, text in files.items():

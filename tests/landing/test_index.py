@@ -99,7 +99,7 @@ def test_days_of_a_file_that_went_are_run_again(tmp_path: Path, after, touched) 
 def test_a_drive_of_logs_that_fails_after_the_index_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what
 ) -> None:
-    """Else the day would lose its runs, and no later run would miss them: the index knows the file."""
+    """Else the day would lose its runs and no later one miss them: the index knows the file."""
     index = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
     write(tmp_path, b_csv=codecarbon(("2026-01-02T05:00:00", "r2")))
     open_ = Path.open
@@ -256,7 +256,7 @@ def test_a_run_with_neither_time_nor_tokens_is_refused_with_what_to_do(tmp_path:
 
 
 def test_a_run_that_breaks_a_rule_only_once_joined_stands_in_quarantine(tmp_path: Path) -> None:
-    """Invariant 4 past the reading: each log is well by itself, together they end before they start."""
+    """Invariant 4 past the reading: each log is fine alone; together they end before they start."""
     (tmp_path / "a.yaml").write_text("Run id: r\nGPU: A100\nStart time: 2026-03-05T12:00Z\n")
     (tmp_path / "b.yaml").write_text("Run id: r\nGPU: A100\nEnd time: 2026-03-04T12:00Z\n")
     index = scan(tmp_path)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from ft_emissions_pipeline.landing.join import candidates_of, join
 
 CC, HF, DOC, MAP = "codecarbon", "hugging_face", "disclosure", "run_mapping"
-FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh", "pue", "train_flop")  # fmt: skip
+FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh",
+          "pue", "train_flop")  # fmt: skip
 TIMES = ("started_at", "ended_at")
-TEXTS = ("run_id", "job_id", "host", "location", "gpu_model", "repairs", "source_format", "source_uri", "source_record")  # fmt: skip
+TEXTS = ("run_id", "job_id", "host", "location", "gpu_model", "repairs", "source_format",
+         "source_uri", "source_record")  # fmt: skip
 
 
 def records(*rows):
@@ -21,7 +23,8 @@ def records(*rows):
     made = []
     for source_format, place, run_id, fields in rows:
         uri, record = place.split("#")
-        made.append({"source_format": source_format, "source_uri": uri, "source_record": record, "run_id": run_id, **fields})  # fmt: skip
+        made.append({"source_format": source_format, "source_uri": uri, "source_record": record,
+                     "run_id": run_id, **fields})  # fmt: skip
     frame = pd.DataFrame(made, columns=[*FLOATS, *TIMES, *TEXTS])
     kinds = {**dict.fromkeys(FLOATS, "float64"), **dict.fromkeys(TEXTS, "str")}
     for name in TIMES:
@@ -133,7 +136,9 @@ def test_of_a_log_and_its_later_copy_the_later_counts():
     assert runs["it_energy_kwh"].item() == 0.9
 
 
-@pytest.mark.parametrize("pattern", ["cc/emissions.csv", "cc/*.csv", "cc", "*.csv", "cc/emissions.csv#2", "cc/emissions.csv#uuid-1", "cc/*#uuid-?"])  # fmt: skip
+@pytest.mark.parametrize("pattern",
+                         ["cc/emissions.csv", "cc/*.csv", "cc", "*.csv", "cc/emissions.csv#2",
+                          "cc/emissions.csv#uuid-1", "cc/*#uuid-?"])  # fmt: skip
 def test_a_mapping_names_files_folders_and_records(pattern):
     runs, merged = join(
         records(
@@ -181,7 +186,8 @@ def test_several_trackers_of_one_run_are_not_added_up_and_the_run_says_so():
 
 def test_a_disclosed_reservation_reaches_back_before_the_tracker():
     logs = records(
-        (CC, "e.csv#2", "r", {"reserved_s": 3600, "active_s": 3600, "started_at": "2026-03-01T11:00Z", "ended_at": "2026-03-01T12:00Z"}),
+        (CC, "e.csv#2", "r", {"reserved_s": 3600, "active_s": 3600,
+                              "started_at": "2026-03-01T11:00Z", "ended_at": "2026-03-01T12:00Z"}),
         (DOC, "d.md#1", "r", {"reserved_s": 7200}),
     )  # fmt: skip
     run = join(logs)[0].iloc[0]
@@ -272,7 +278,8 @@ def ids(*rows):
 
 
 def test_a_schedulers_job_joins_the_log_that_names_it():
-    rows = [("slurm", "s.txt#2", "slurm-7", {"job_id": "7"}), (DOC, "a.md#1", "bot", {"job_id": "7"})]  # fmt: skip
+    rows = [("slurm", "s.txt#2", "slurm-7", {"job_id": "7"}),
+            (DOC, "a.md#1", "bot", {"job_id": "7"})]  # fmt: skip
     assert ids(*rows) == {"bot": ""}
 
 

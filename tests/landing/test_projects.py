@@ -1,4 +1,4 @@
-"""Logs beside and above the folder of a trainer: of its run where they say so, else of their own."""
+"""Logs beside and above a trainer's folder: of its run where they say so, else of their own."""
 
 import json
 
@@ -6,7 +6,10 @@ import pytest
 
 import ft_emissions_pipeline as fte
 
-HEADER = "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,energy_consumed,cpu_model,gpu_count,gpu_model\n"
+HEADER = (
+    "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,"
+    "energy_consumed,cpu_model,gpu_count,gpu_model\n"
+)
 
 
 def state(seconds, steps=100, **others):
@@ -25,11 +28,17 @@ def state(seconds, steps=100, **others):
 
 
 def console(seconds, epoch=1.0):
-    return f"{{'loss': 1.0, 'epoch': 0.5}}\n{{'train_runtime': {seconds}, 'train_loss': 1.0, 'epoch': {epoch}}}\n"
+    return (
+        f"{{'loss': 1.0, 'epoch': 0.5}}\n{{'train_runtime': {seconds}, 'train_loss': 1.0, "
+        f"'epoch': {epoch}}}\n"
+    )
 
 
 def tracker(run_id, seconds, kwh=0.4, gpus=1):
-    return f"2026-03-02T12:00:00,x,{run_id},{seconds},0.1,0.05,{kwh},0.02,{kwh + 0.07},AMD EPYC,{gpus},{gpus} x NVIDIA A100-SXM4-80GB\n"
+    return (
+        f"2026-03-02T12:00:00,x,{run_id},{seconds},0.1,0.05,{kwh},0.02,{kwh + 0.07},"
+        f"AMD EPYC,{gpus},{gpus} x NVIDIA A100-SXM4-80GB\n"
+    )
 
 
 @pytest.fixture

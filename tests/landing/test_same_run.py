@@ -1,4 +1,4 @@
-"""States of one run, several runs in one folder, and trackers of one machine: told by what they hold."""
+"""States of a run, runs of a folder, trackers of a machine: told apart by what they hold."""
 
 import json
 from pathlib import Path
@@ -19,14 +19,17 @@ NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 def state(step, planned, *, loss=2.0, every=100, seconds=None):
     """A trainer's state after some steps; its losses tell the run."""
     rows = [
-        {"loss": loss / n, "learning_rate": 1e-5 * (1 - n * every / planned), "step": n * every, "epoch": n * every / planned}
+        {"loss": loss / n, "learning_rate": 1e-5 * (1 - n * every / planned), "step": n * every,
+         "epoch": n * every / planned}
         for n in range(1, step // every + 1)
     ]  # fmt: skip
     if seconds:
         mean = sum(row["loss"] for row in rows) / len(rows)
-        rows.append({"train_runtime": seconds, "train_loss": mean, "total_flos": 1e15, "step": step, "epoch": step / planned})  # fmt: skip
+        rows.append({"train_runtime": seconds, "train_loss": mean, "total_flos": 1e15, "step": step,
+                     "epoch": step / planned})  # fmt: skip
     tokens = {"num_input_tokens_seen": 100 * step}
-    return {"global_step": step, "max_steps": planned, "epoch": step / planned, "log_history": rows, **tokens}  # fmt: skip
+    return {"global_step": step, "max_steps": planned, "epoch": step / planned, "log_history": rows,
+            **tokens}  # fmt: skip
 
 
 @pytest.fixture
@@ -52,12 +55,15 @@ def runs_in(tmp_path):
 @pytest.mark.parametrize(
     "names",
     [
-        ("last-checkpoint", "checkpoint-100"), ("checkpoint-best", "checkpoint_200"), ("tmp-checkpoint-300", "checkpoint-200"),
+        ("last-checkpoint", "checkpoint-100"), ("checkpoint-best", "checkpoint_200"),
+        ("tmp-checkpoint-300", "checkpoint-200"),
         ("ckpt-100", "final"), ("epoch_1", "step_200"), ("first", "second"), ("a", "z"),
     ],
 )  # fmt: skip
 def test_states_of_one_run_are_one_whatever_they_are_called(runs_in, names):
-    files = {f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)}  # fmt: skip
+    files = {
+        f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)
+    }
     runs = runs_in({**files, "out/trainer_state.json": state(400, 400, seconds=600.0)})
     assert runs.index.tolist() == ["out"]
     assert runs.loc["out", "tokens_padded"] == 40_000
@@ -66,7 +72,9 @@ def test_states_of_one_run_are_one_whatever_they_are_called(runs_in, names):
 
 @pytest.mark.parametrize("names", [("last-checkpoint", "checkpoint_200"), ("one", "two")])
 def test_states_without_one_above_them_are_one_run(runs_in, names):
-    files = {f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)}  # fmt: skip
+    files = {
+        f"out/{name}/trainer_state.json": state(100 * n, 400) for n, name in enumerate(names, 1)
+    }
     assert runs_in(files).index.tolist() == ["out"]
 
 
@@ -77,7 +85,8 @@ def test_several_runs_in_one_folder_are_as_many(runs_in):
         for step, (planned, loss) in made.items()
     }
     runs = runs_in(files)
-    tokens = {"out/checkpoint-872": 87_200, "out/checkpoint-1000": 100_000, "out/checkpoint-7500": 750_000}  # fmt: skip
+    tokens = {"out/checkpoint-872": 87_200, "out/checkpoint-1000": 100_000,
+              "out/checkpoint-7500": 750_000}  # fmt: skip
     assert runs["tokens_padded"].to_dict() == tokens
 
 
@@ -136,7 +145,9 @@ def test_a_run_that_was_prolonged_is_one(runs_in):
     # The same history, planned for more steps: only its learning rate shows that it went on.
     longer = state(800, 800)
     longer["log_history"][:4] = state(400, 400)["log_history"]
-    runs = runs_in({"out/checkpoint-400/trainer_state.json": state(400, 400), "out/trainer_state.json": longer})  # fmt: skip
+    runs = runs_in(
+        {"out/checkpoint-400/trainer_state.json": state(400, 400), "out/trainer_state.json": longer}
+    )
     assert runs.index.tolist() == ["out"]
 
 
@@ -161,10 +172,12 @@ def test_whole_results_beside_an_earlier_state_are_not_called_unfinished(runs_in
 
 def emissions(**cells):
     row = {
-        "timestamp": "2026-03-02T12:00:00", "project_name": "demo", "run_id": "a", "duration": "3600", "emissions": "0.1",
-        "cpu_energy": "0.05", "gpu_energy": "1.0", "ram_energy": "0.02", "energy_consumed": "1.07", "country_name": "France",
-        "country_iso_code": "FRA", "os": "Linux", "cpu_count": "8", "cpu_model": "Xeon", "gpu_count": "2",
-        "gpu_model": "2 x NVIDIA A100-SXM4-80GB", "ram_total_size": "16.0", "tracking_mode": "machine", "pue": "1.0",
+        "timestamp": "2026-03-02T12:00:00", "project_name": "demo", "run_id": "a",
+        "duration": "3600", "emissions": "0.1",
+        "cpu_energy": "0.05", "gpu_energy": "1.0", "ram_energy": "0.02", "energy_consumed": "1.07",
+        "country_name": "France", "country_iso_code": "FRA", "os": "Linux", "cpu_count": "8",
+        "cpu_model": "Xeon", "gpu_count": "2", "gpu_model": "2 x NVIDIA A100-SXM4-80GB",
+        "ram_total_size": "16.0", "tracking_mode": "machine", "pue": "1.0",
     }  # fmt: skip
     row |= cells
     return ",".join(row) + "\n" + ",".join(row.values()) + "\n"
@@ -190,7 +203,8 @@ def test_ranks_of_a_file_and_of_several_count_once(runs_in):
     [
         {"gpu_energy": "0.6", "energy_consumed": "0.67"},
         {"timestamp": "2026-03-02T12:05:00"},
-        {"gpu_count": "1", "gpu_model": "2 x NVIDIA A100-SXM4-80GB", "gpu_energy": "0.3", "energy_consumed": "0.37"},
+        {"gpu_count": "1", "gpu_model": "2 x NVIDIA A100-SXM4-80GB", "gpu_energy": "0.3",
+         "energy_consumed": "0.37"},
     ],
 )  # fmt: skip
 def test_trackers_that_may_have_seen_one_machine_both_count_and_say_so(runs_in, other):
@@ -212,5 +226,7 @@ def test_other_times_and_machines_are_no_matter(runs_in, other):
 
 def test_what_somebody_keeps_apart_stays_apart(runs_in):
     mapping = "runs:\n  one:\n    logs: [a.csv]\n  two:\n    logs: [b.csv]\n"
-    runs = runs_in({"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b"), "runs.yaml": mapping})  # fmt: skip
+    runs = runs_in(
+        {"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b"), "runs.yaml": mapping}
+    )
     assert sorted(runs.index) == ["one", "two"]

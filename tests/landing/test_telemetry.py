@@ -32,17 +32,19 @@ def runs(*rows):
     """Runs of an hour from noon on host `h1`, unless a row says otherwise."""
     typical = {
         "run_id": "r", "host": "h1", "started_at": NOON, "ended_at": hours(1), "reserved_s": 3600.0,
-        "date": pd.Timestamp("2026-03-01"), "date_rule": "ended_at", "source_format": "slurm", "source_uri": "s.txt",
+        "date": pd.Timestamp("2026-03-01"), "date_rule": "ended_at", "source_format": "slurm",
+        "source_uri": "s.txt",
         "source_record": "2",
     }  # fmt: skip
     return conform(pd.DataFrame([{**typical, **row} for row in rows]), RUNS)
 
 
 def drawn(*rows):
-    """Intervals of an hour from noon with 1 kWh of GPU 0 on host `h1`, unless a row says otherwise."""
+    """Return hours from noon with 1 kWh of GPU 0 on host `h1`, unless a row says otherwise."""
     typical = {
-        "kind": "gpu", "host": "h1", "device": "0", "started_at": NOON, "ended_at": hours(1), "energy_kwh": 1.0,
-        "source_format": "nvidia_smi", "source_uri": "g.csv", "source_record": "2", "date": pd.Timestamp("2026-03-01"),
+        "kind": "gpu", "host": "h1", "device": "0", "started_at": NOON, "ended_at": hours(1),
+        "energy_kwh": 1.0, "source_format": "nvidia_smi", "source_uri": "g.csv",
+        "source_record": "2", "date": pd.Timestamp("2026-03-01"),
     }  # fmt: skip
     return conform(pd.DataFrame([{**typical, **row} for row in rows]), TELEMETRY)
 
@@ -54,7 +56,8 @@ def one(run_rows, rows):
 
 
 def test_the_energy_of_a_host_goes_to_the_only_run_on_it():
-    rows = [{"device": "0", "utilization": 0.5}, {"device": "1", "energy_kwh": 2.0, "utilization": 1.0}]  # fmt: skip
+    rows = [{"device": "0", "utilization": 0.5},
+            {"device": "1", "energy_kwh": 2.0, "utilization": 1.0}]  # fmt: skip
     run, report = one([{"gpu_count": 2}], rows)
     assert run["gpu_energy_kwh"] == pytest.approx(3.0)
     assert run["gpu_utilization"] == pytest.approx(0.75)
@@ -64,7 +67,10 @@ def test_the_energy_of_a_host_goes_to_the_only_run_on_it():
 
 
 def test_at_the_edges_an_interval_counts_by_its_share():
-    run, _ = one([{}], [{"started_at": hours(-1), "ended_at": hours(0.5), "energy_kwh": 3.0}, {"started_at": hours(0.5), "ended_at": hours(4.5), "energy_kwh": 4.0}])  # fmt: skip
+    run, _ = one([{}], [
+        {"started_at": hours(-1), "ended_at": hours(0.5), "energy_kwh": 3.0},
+        {"started_at": hours(0.5), "ended_at": hours(4.5), "energy_kwh": 4.0},
+    ])  # fmt: skip
     # A third of 3 kWh and an eighth of 4 kWh.
     assert run["gpu_energy_kwh"] == pytest.approx(1.5)
 
@@ -74,11 +80,16 @@ def test_two_runs_on_a_host_at_one_time_get_nothing_and_say_so():
     run, report = one(rows, [{}, {"started_at": hours(1), "ended_at": hours(2)}])
     assert pd.isna(run["gpu_energy_kwh"])
     assert run["repairs"] == "telemetry_ambiguous"
-    assert report.set_index("run_id").loc["r", ["outcome", "candidates"]].tolist() == ["ambiguous", "other"]  # fmt: skip
+    assert report.set_index("run_id").loc["r", ["outcome", "candidates"]].tolist() == [
+        "ambiguous",
+        "other",
+    ]
 
 
 def test_a_run_of_another_day_on_the_host_makes_it_ambiguous_too():
-    windows = pd.DataFrame({"run_id": ["late"], "host": ["h1"], "started_at": [hours(0.5)], "ended_at": [hours(20)]})  # fmt: skip
+    windows = pd.DataFrame(
+        {"run_id": ["late"], "host": ["h1"], "started_at": [hours(0.5)], "ended_at": [hours(20)]}
+    )
     found, _ = telemetry.measured(runs({}), drawn({}), windows)
     assert found["repairs"].tolist() == ["telemetry_ambiguous"]
 
@@ -133,7 +144,8 @@ def test_two_tools_on_one_host_do_not_add_up():
 
 
 def test_a_copy_of_a_file_does_not_add_up_but_its_next_day_does():
-    rows = [{"ended_at": hours(0.5)}, {"ended_at": hours(0.5), "source_uri": "copy.csv"}, {"started_at": hours(0.5), "source_uri": "next.csv"}]  # fmt: skip
+    rows = [{"ended_at": hours(0.5)}, {"ended_at": hours(0.5), "source_uri": "copy.csv"},
+            {"started_at": hours(0.5), "source_uri": "next.csv"}]  # fmt: skip
     assert one([{}], rows)[0]["gpu_energy_kwh"] == pytest.approx(2.0)
 
 
@@ -162,11 +174,13 @@ def test_runs_that_share_a_host_without_a_gap_share_all_its_energy(cuts, powers)
     """Invariant: nothing is lost or counted twice, wherever the runs begin and end."""
     edges = [0, *cuts, 600]
     rows = [
-        {"run_id": f"r{n}", "started_at": NOON + pd.Timedelta(minutes=low), "ended_at": NOON + pd.Timedelta(minutes=high)}
+        {"run_id": f"r{n}", "started_at": NOON + pd.Timedelta(minutes=low),
+         "ended_at": NOON + pd.Timedelta(minutes=high)}
         for n, (low, high) in enumerate(itertools.pairwise(edges))
     ]  # fmt: skip
     intervals = [
-        {"started_at": NOON + pd.Timedelta(minutes=30 * n), "ended_at": NOON + pd.Timedelta(minutes=30 * n + 30), "energy_kwh": power}
+        {"started_at": NOON + pd.Timedelta(minutes=30 * n),
+         "ended_at": NOON + pd.Timedelta(minutes=30 * n + 30), "energy_kwh": power}
         for n, power in enumerate(powers)
     ]  # fmt: skip
     found, _ = telemetry.measured(runs(*rows), drawn(*intervals))
@@ -270,7 +284,8 @@ def test_a_hosts_coefficient_is_what_its_meter_saw_over_what_software_did():
             {"run_id": "a", "it_energy_kwh": 1.0, "meter_energy_kwh": 1.2},
             {"run_id": "b", "it_energy_kwh": 3.0, "meter_energy_kwh": 3.2},
             {"run_id": "c", "it_energy_kwh": 3.0},
-            {"run_id": "d", "host": "h2", "gpu_energy_kwh": 1.0, "cpu_energy_kwh": 0.5, "ram_energy_kwh": 0.5, "meter_energy_kwh": 3.0},
+            {"run_id": "d", "host": "h2", "gpu_energy_kwh": 1.0, "cpu_energy_kwh": 0.5,
+             "ram_energy_kwh": 0.5, "meter_energy_kwh": 3.0},
             {"run_id": "e", "host": "h1 h2", "it_energy_kwh": 1.0, "meter_energy_kwh": 9.0},
         )
     )  # fmt: skip
@@ -289,8 +304,9 @@ def test_hosts_in_runs_yaml_are_hashed(tmp_path):
 
 
 RUN = {
-    "base_model": "Llama 2 7B", "GPU": "A100 SXM 80GB", "Number of GPUs": 8, "Number of servers": 1, "server_model": "DGX A100",
-    "Location": "France", "Total reserved time": "10 hours", "active_s": 8 * 3600, "ended_at": "2026-03-01T12:00:00Z",
+    "base_model": "Llama 2 7B", "GPU": "A100 SXM 80GB", "Number of GPUs": 8, "Number of servers": 1,
+    "server_model": "DGX A100", "Location": "France", "Total reserved time": "10 hours",
+    "active_s": 8 * 3600, "ended_at": "2026-03-01T12:00:00Z",
 }  # fmt: skip
 
 
@@ -299,7 +315,10 @@ def test_measured_gpu_energy_goes_beside_a_modelled_rest():
     estimate = fte.estimate({**RUN, "gpu_energy_kwh": 20.0})
     run = estimate.normalized.iloc[0]
     rest_idle = run["host_idle_w"] + run["cpu_count"] * run["cpu_idle_w"] + run["memory_w"]
-    busy = rest_idle + run["cpu_count"] * (run["cpu_max_w"] - run["cpu_idle_w"]) * run["cpu_utilization"]  # fmt: skip
+    busy = (
+        rest_idle
+        + run["cpu_count"] * (run["cpu_max_w"] - run["cpu_idle_w"]) * run["cpu_utilization"]
+    )
     assert run["energy_route"] == "gpu_measured"
     behind_supply = 20.0 + (busy * 8 + rest_idle * 2) / 1000
     assert run["it_energy_kwh"] == pytest.approx(behind_supply / run["supply_efficiency"])

@@ -26,7 +26,8 @@ def test_an_unused_version_hands_its_footprint_on_where_that_was_chosen() -> Non
 
 def test_a_remainder_passes_from_heir_to_heir_and_never_counts_twice() -> None:
     """Each was to serve 10 days of 100 inferences, and was superseded after serving 200."""
-    life = {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed", "expected_inferences_per_day": 100.0}  # fmt: skip
+    life = {"expected_use_life_days": 10.0, "expected_use_life_basis": "disclosed",
+            "expected_inferences_per_day": 100.0}  # fmt: skip
     runs = impacts(*({**life, "ended_at": FIRST + pd.Timedelta(days=2 * n)} for n in range(3)))
     usage = counts(*((f"2026-01-{n:02d}", 100.0) for n in range(1, 15)))
     events = told({"event": "declared", "hand_on": "remainder"})

@@ -26,7 +26,8 @@ def test_ancestors_of_branches_and_merges_are_shown() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("mn"), st.integers(0, 3), st.sets(st.integers(0, 11), max_size=3)), max_size=12)
+    st.lists(st.tuples(st.sampled_from("mn"), st.integers(0, 3),
+                       st.sets(st.integers(0, 11), max_size=3)), max_size=12)
 )  # fmt: skip
 def test_a_generation_is_the_longest_way_from_a_base_model(
     tuned: list[tuple[str, int, set[int]]],
@@ -38,7 +39,8 @@ def test_a_generation_is_the_longest_way_from_a_base_model(
     ]  # fmt: skip
     versions = ledger.model_versions(impacts(*runs), counts(), pd.Timestamp("2026-01-09"))
     older = dict(
-        zip(versions["model_version"], ledger.family(versions, versions["model_version"].tolist())["parents"], strict=True)
+        zip(versions["model_version"],
+            ledger.family(versions, versions["model_version"].tolist())["parents"], strict=True)
     )  # fmt: skip
 
     def depth(version: str) -> int:
@@ -57,8 +59,10 @@ def test_a_family_has_parents_children_and_what_was_handed_on() -> None:
 
 def test_the_newest_version_of_a_parent_model_does_not_hang_on_the_order_of_the_table() -> None:
     runs = impacts(
-        {"run_id": "z-first"}, {"run_id": "a-second"}, {"model_name": "right", "parent_version": "m"}
-    )  # fmt: skip
+        {"run_id": "z-first"},
+        {"run_id": "a-second"},
+        {"model_name": "right", "parent_version": "m"},
+    )
     versions = ledger.model_versions(runs, counts(), pd.Timestamp("2026-01-04"))
     stored = versions.sort_values(["model_name", "model_version"], ignore_index=True)
     assert stored["model_version"].tolist() == ["a-second", "z-first", "run-2"]

@@ -39,7 +39,7 @@ def ledger(*rows):
 
 
 def spreads(*rows, runs=()):
-    """Return rows of `run_spreads` from (run, input, factor or None, log_sd); the same for water."""
+    """Return rows of `run_spreads` from (run, input, factor or None, log_sd), for water too."""
     named = [(run, name, factor, sd, sd) for run, name, factor, sd in rows]
     middles = [
         (run, name, None, 0.0, 0.0)
@@ -186,12 +186,13 @@ def test_a_run_without_spreads_is_named():
 
 @st.composite
 def histories(draw):
-    """Days of some versions of some models, over a year and a half, with all that may be missing."""
+    """Draw days of versions of models over a year and a half, with all that may be missing."""
     rows = draw(
         st.lists(
             st.tuples(
                 st.integers(0, 540), st.sampled_from("abc"), st.integers(0, 3),
-                st.one_of(st.none(), st.integers(0, 10**6)), st.one_of(st.just(0.0), st.floats(1e-9, 1e6)),
+                st.one_of(st.none(), st.integers(0, 10**6)),
+                st.one_of(st.just(0.0), st.floats(1e-9, 1e6)),
             ),
             min_size=1, max_size=12, unique_by=lambda row: row[:3],
         )
@@ -249,7 +250,8 @@ def test_a_sum_is_no_wider_than_its_parts_erring_as_one(history):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda frame: frame.assign(allocated_kgco2e=frame["allocated_kgco2e"] * 1.001), "allocated_kgco2e"),
+        (lambda frame: frame.assign(allocated_kgco2e=frame["allocated_kgco2e"] * 1.001),
+         "allocated_kgco2e"),
         (lambda frame: frame[frame["grouped_by"] != "team"], "allocated_water_l"),
         (lambda frame: frame[frame["name"] != "chat"], "allocated_kgco2e"),
         (lambda frame: frame[frame["name"] != "a"], "inferences"),
@@ -270,10 +272,12 @@ def write(warehouse, frame, scatter):
     store.write(warehouse, RUN_SPREADS, conform(scatter, RUN_SPREADS))
     runs = pd.DataFrame({"run_id": scatter["run_id"].unique()})
     filled = {
-        column.name: {"string": "x", "timestamp": pd.Timestamp("2026-01-01", tz="UTC")}.get(column.kind, 1.0)
+        column.name: {"string": "x", "timestamp": pd.Timestamp("2026-01-01", tz="UTC")}.get(
+            column.kind, 1.0
+        )
         for column in RUN_IMPACTS.columns
         if column.required and column.name not in {"run_id", "date"}
-    }  # fmt: skip
+    }
     runs = runs.assign(date=pd.Timestamp("2026-01-01"), **filled)
     store.write(warehouse, RUN_IMPACTS, conform(runs, RUN_IMPACTS))
 

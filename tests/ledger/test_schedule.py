@@ -15,7 +15,7 @@ from ft_emissions_pipeline.ledger.schedule import months
 
 
 def test_the_published_monthly_schedule_comes_out() -> None:
-    """46 t over 14 months of 7 T; the first serves 11 T: 5 t, then 41 t over 143 T at 0.28 g a million."""
+    """46 t over 14 months of 7 T; the first serves 11 T: 5 t, then 41 t over 143 T: 0.28 g a 1M."""
     first, second = list(months([11e12, 11e12], 98e12, 14, bear_the_rest=False))
     tonnes = 46.0
     assert tonnes * 1e6 / first.projected * 1e6 == pytest.approx(0.47, abs=0.005)
@@ -28,9 +28,11 @@ def test_the_published_monthly_schedule_comes_out() -> None:
 
 
 MONTHLY = {
-    "total_kgco2e": 46_000.0, "expected_use_life_days": 426.0, "expected_use_life_basis": "disclosed",
+    "total_kgco2e": 46_000.0,
+    "expected_use_life_days": 426.0,
+    "expected_use_life_basis": "disclosed",
     "expected_inferences_per_day": 98e12 / 426,
-}  # fmt: skip
+}
 
 
 def by_month(days: int, *, retired: float | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:

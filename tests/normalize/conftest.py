@@ -31,7 +31,8 @@ def with_country_pue():
     package = load()
     rows = package.tables["datacenter"]
     of_germany = rows[rows["metric"] == "pue"].head(1).assign(
-        scope="country", key="DEU", year=2020, value=1.4, factor_id="datacenter/country/DEU/pue/2020"
+        scope="country", key="DEU", year=2020, value=1.4,
+        factor_id="datacenter/country/DEU/pue/2020"
     )  # fmt: skip
     more = {**package.tables, "datacenter": pd.concat([rows, of_germany], ignore_index=True)}
     return replace(package, tables=more)

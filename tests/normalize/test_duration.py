@@ -10,7 +10,7 @@ from ft_emissions_pipeline.reference import load
 
 
 def test_predicted_time_is_tokens_by_the_models_rate_plus_start_up(filled, origins):
-    """1e9 tokens x the seconds per token that the note states, over the accelerators, plus 300 s."""
+    """1e9 tokens x the note's seconds per token, over the accelerators, plus 300 s."""
     gpus = filled.loc["unknown model", "gpu_count"]
     rate = float(origins.loc[("unknown model", "active_s"), "source"].split(" s per token")[0])
     active = 1e9 * rate / gpus

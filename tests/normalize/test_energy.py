@@ -74,7 +74,8 @@ def field_case(name, profile="default"):
 @pytest.mark.parametrize(
     ("case", "low", "high", "unread"),
     [
-        # The card draws at most its 180 W; a PC of this kind loses up to a fifth in its supply and needs up to 45 W besides.
+        # The card draws at most its 180 W; a PC of this kind loses up to a fifth in its supply and
+        # needs up to 45 W besides.
         ("cc_gpu0_gtx1080", 0.07, (0.07 + 0.18 + 0.045) / 0.8, "gpu_energy_unread"),
         ("cc_gpu0_laptop_mx130", 0.07, (0.07 + 0.03 + 0.012) / 0.84, "gpu_energy_unread"),
         ("cc_gpu0_applem1_idle", 0.004, (0.004 + 0.0161 + 0.008) / 0.82, "gpu_energy_unread"),
@@ -83,7 +84,7 @@ def field_case(name, profile="default"):
         ("cc_apple_m2_measured", 0.009, (0.009 + 0.008) / 0.82, ""),
         ("cc_cpu_only_desktop", 0.07, (0.07 + 0.12) / 0.8, ""),
     ],
-)  # fmt: skip
+)
 def test_measured_parts_are_a_lower_bound_and_only_the_unread_one_is_modelled(
     case, low, high, unread
 ):
@@ -112,7 +113,10 @@ def test_the_explanation_shows_the_step_from_the_counters_to_the_plug():
     run = estimate.normalized.iloc[0]
     text = estimate.explain(run["run_id"])
     assert "counted_energy_kwh = gpu_modelled_kwh + cpu_energy_kwh + ram_energy_kwh" in text
-    step = "(counted_energy_kwh + server_count x other_host_w x reservation_h / 1000) / supply_efficiency"
+    step = (
+        "(counted_energy_kwh + server_count x other_host_w x reservation_h / 1000)"
+        " / supply_efficiency"
+    )
     assert f"logged_it_energy_kwh = {step}" in text
     assert "measured: CPU + memory; the rest by power x time" in text
     assert "host_overheads/desktop_card" in text
@@ -135,7 +139,7 @@ def test_the_line_of_a_measured_pc_holds_the_step():
 
 
 def test_a_server_of_eight_cards_draws_at_full_load_what_was_measured():
-    """An HGX node with 8 H100 drew at most 8.4 kW (arXiv:2412.08602); the cards' limit is 700 W each."""
+    """An HGX node with 8 H100 drew at most 8.4 kW (arXiv:2412.08602); each card may draw 700 W."""
     tables = load().tables
     server = tables["servers"].set_index("server_id").loc["dgx-h100"]
     supply = (
@@ -149,9 +153,10 @@ def tracked(**cells):
     """One hour of a GTX 1080 by CodeCarbon."""
     row = {
         "timestamp": "2026-03-02T12:00:00", "project_name": "demo", "run_id": "a", "duration": 3600,
-        "emissions": 0.1, "cpu_energy": 0.05, "gpu_energy": 0.1, "ram_energy": 0.02, "energy_consumed": 0.17,
-        "country_name": "France", "country_iso_code": "FRA", "gpu_count": 1, "gpu_model": "NVIDIA GeForce GTX 1080",
-        "cpu_model": "Intel(R) Core(TM) i7", **cells,
+        "emissions": 0.1, "cpu_energy": 0.05, "gpu_energy": 0.1, "ram_energy": 0.02,
+        "energy_consumed": 0.17, "country_name": "France", "country_iso_code": "FRA",
+        "gpu_count": 1, "gpu_model": "NVIDIA GeForce GTX 1080", "cpu_model": "Intel(R) Core(TM) i7",
+        **cells,
     }  # fmt: skip
     return ",".join(row) + "\n" + ",".join(str(cell) for cell in row.values()) + "\n"
 
@@ -168,7 +173,9 @@ COLUMNS = {"gpu_energy": 0.1, "cpu_energy": 0.05, "ram_energy": 0.02}
 
 
 @given(unread=st.sets(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=2))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_zero_negative_and_empty_parts_mean_the_same(tmp_path, unread):
     found = []
     left = sum(energy for name, energy in COLUMNS.items() if name not in unread)

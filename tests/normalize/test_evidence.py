@@ -1,4 +1,4 @@
-"""What no log says is filled by evidence: the same job said in two ways, and what disclosing does."""
+"""Evidence fills what no log says: the same job said in two ways, and what disclosing does."""
 
 import pandas as pd
 import pytest

@@ -40,7 +40,8 @@ def test_counts_fit_the_servers(filled, case, gpus, servers):
         ("odd region", "country_iso3", "cloud_region 'us-west-9' .*nearest: .*us-west-"),
         ("odd place", "country_iso3", "location 'Netherland' .*nearest: .*Netherlands"),
         ("place like no other", "country_iso3", "location 'Xq' .*nearest: none"),
-        ("odd model", "model_parameters", "base_model 'Lama-2' .*models.csv; nearest: .*[Ll]lama.2"),
+        ("odd model", "model_parameters",
+         "base_model 'Lama-2' .*models.csv; nearest: .*[Ll]lama.2"),
         ("odd service", "gpu_id", "managed_service 'Bedrok' .*nearest: .*[Bb]edrock"),
     ],
 )  # fmt: skip
@@ -51,7 +52,7 @@ def test_an_unknown_name_falls_back_with_a_note_of_the_nearest(origins, case, fi
 
 
 def test_a_desktop_of_unknown_name_is_no_cluster(filled):
-    """A known accelerator in an unknown server: the server that usually holds it, not the year's."""
+    """A known accelerator in an unknown server gets its usual server, not the year's."""
     assert filled.loc["desktop", "server_id"] == "generic-workstation"
 
 
@@ -99,7 +100,10 @@ def test_a_guessed_device_may_be_any_of_its_kind_and_a_vague_name_any_of_its_var
 
 
 def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
-    """By hand, defaults.csv: 0.12 (0.05 to 0.35) of 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143)."""
+    """By hand: 0.12 (0.05 to 0.35) x 350 W, 0.17 (0.08 to 0.392) W/GB, 0.116 (0.044 to 0.143).
+
+    The factors are those of defaults.csv.
+    """
     run = {
         "reserved_s": 3600,
         "gpu_model": "NVIDIA H100 80GB HBM3",

@@ -76,7 +76,7 @@ def test_each_year_takes_its_own_factor_though_later_ones_are_known(year, value)
 
 
 def test_what_other_sources_say_reaches_the_interval():
-    """Three figures for Oregon: eGRID2023's subregion 288.157, its state 165.544, Google's region 79.23 (2024)."""
+    """Oregon: eGRID2023's subregion 288.157, its state 165.544, Google's region 79.23 (2024)."""
     run = {**CASES["dates"], "cloud_provider": "aws", "cloud_region": "us-west-2"}
     rows = fte.estimate(run).provenance.set_index("field")
     # The USA in 2023: upstream of 0.2167 per stack, and 10.0374 g of plants without one.

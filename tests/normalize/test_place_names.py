@@ -62,7 +62,8 @@ def test_place_is_found_as_written(reference, name, country, subdivision):
 
 @pytest.mark.parametrize(
     ("name", "country", "subdivision"),
-    [("Georgia", "USA", "US-GA"), ("Georgia", "GEO", None), ("CA", "USA", "US-CA"), ("Ontario", "USA", None)],
+    [("Georgia", "USA", "US-GA"), ("Georgia", "GEO", None), ("CA", "USA", "US-CA"),
+     ("Ontario", "USA", None)],
 )  # fmt: skip
 def test_a_known_country_decides_between_namesakes(reference, name, country, subdivision):
     found = places(reference, text(name), text(country)).iloc[0]
@@ -127,8 +128,11 @@ def test_a_state_beside_its_country_takes_the_states_row():
 
 
 def test_state_of_a_codecarbon_row_reaches_its_grid(tmp_path):
-    """Of Virginia, eGRID2023's state rate; without the region's cell it would be the whole country's."""
-    header = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,country_iso_code,region"
+    """Virginia gets eGRID2023's state rate; without the region's cell it would be the country's."""
+    header = (
+        "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_name,"
+        "country_iso_code,region"
+    )
     row = "2024-03-01T12:00:00,bot,r1,3600,0.1,1.0,United States,USA,virginia"
     (tmp_path / "emissions.csv").write_text(f"{header}\n{row}\n")
     runs, _ = fte.read_runs(tmp_path / "emissions.csv")
@@ -137,7 +141,7 @@ def test_state_of_a_codecarbon_row_reaches_its_grid(tmp_path):
 
 
 def test_direct_row_is_raised_and_its_own_figure_kept():
-    """eGRID2023, NWPP: 288.157 g direct; the USA in 2023: 0.2167 per stack, 10.0374 g without one."""
+    """eGRID2023's NWPP: 288.157 g direct; USA 2023: 0.2167 per stack, 10.0374 g without one."""
     estimate, rows = grid_of(cloud_provider="aws", cloud_region="us-west-2")
     run = estimate.normalized.iloc[0]
     assert run["grid_direct_kgco2e_per_kwh"] == pytest.approx(0.288157)
@@ -179,7 +183,7 @@ def test_usual_wue_of_the_publication_serves_its_profile_only():
 
 @pytest.mark.parametrize(("year", "apart"), [(2024, 0), (2025, 1), (2028, 4)])
 def test_spread_of_a_factor_grows_with_its_age(year, apart):
-    """Canada's newest row of a province is that of 2024: a year apart 1.15, n years 1.15 to the root of n."""
+    """Canada's newest row by province is of 2024: a year apart 1.15, n years 1.15^sqrt(n)."""
     run = {**RUN, "location": "Alberta, Canada", "ended_at": f"{year}-06-30T00:00:00Z"}
     row = fte.estimate(run).provenance.set_index("field").loc["grid_direct_kgco2e_per_kwh"]
     log_sd = np.log(row["p95"] / row["p05"]) / 2 / 1.6448536
@@ -194,7 +198,7 @@ def test_reservoirs_stand_apart_from_the_rest_of_the_water():
 
 @pytest.mark.parametrize("year", [2020, 2022, 2024])
 def test_clouds_in_one_place_agree_on_one_basis(reference, year):
-    """Each lies in the other's interval or within a factor of 3; where states have rows, within a state."""
+    """Each lies in the other's interval or within a factor of 3, by state if states have rows."""
     regions = reference.tables["cloud_regions"]
     state = ("US-" + regions["us_state"]).fillna(regions["subdivision"])
     runs = [

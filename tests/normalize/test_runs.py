@@ -20,13 +20,14 @@ FIELD_CASES = Path(__file__).parents[1] / "data" / "field_cases"
 
 @pytest.fixture(scope="module")
 def with_own_grid(tmp_path_factory):
-    """The package's tables and yours over them: hours and a contract for Germany, a factor for Oregon."""
+    """Your tables over the package's: hours and a contract for Germany, a factor for Oregon."""
     folder = tmp_path_factory.mktemp("own")
     hours, periods = folder / "hours.csv", folder / "periods.csv"
     hours.write_text("starts_at,gco2e_per_kwh\n2024-03-01T10:00Z,100\n")
     periods.write_text(
         "zone,valid_from,valid_to,gco2e_per_kwh,accounting\n"
-        "DEU,2024-01-01,2024-12-31,12,market-based\nUS-OR,2024-01-01,2024-12-31,150,location-based\n"
+        "DEU,2024-01-01,2024-12-31,12,market-based\n"
+        "US-OR,2024-01-01,2024-12-31,150,location-based\n"
     )
     for file, zone in ((hours, "DEU"), (periods, None)):
         add_grid(file, folder / "own", zone=zone, source="me", licence="ours")

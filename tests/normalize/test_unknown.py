@@ -19,7 +19,8 @@ RUN = {"run_id": "a", "reserved_s": 10800, "ended_at": "2026-03-02T00:00:00Z"}
         ("instance_type", "zz9.plural", "p5.48xlarge", {"cloud_provider": "aws"}),
         ("base_model", "my-own-thing", "meta-llama/Llama-2-7b-hf", {}),
         ("managed_service", "Tune-O-Matic", "AWS Bedrock", {}),
-        ("cloud_region", "eu-mars-1", "eu-west-1", {"country_iso3": "IRL", "cloud_provider": "aws"}),
+        ("cloud_region", "eu-mars-1", "eu-west-1",
+         {"country_iso3": "IRL", "cloud_provider": "aws"}),
         ("location", "Atlantis", "Oregon", {"country_iso3": "USA"}),
     ],
 )  # fmt: skip

@@ -196,7 +196,8 @@ def refusal(read):
 
 
 BEDROCK_JOB = {
-    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1abcd2345",
+    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/"
+    "meta.llama2-13b-chat-v1/kbz1abcd2345",
     "jobName": "tickets",
     "outputModelName": "support-bot",
     "roleArn": "arn:aws:iam::123456789012:role/tuner",
@@ -239,23 +240,31 @@ Number of GPUs | 4 |
 Total reserved time | 12 hours |
 """
 
-ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),CPU_name,GPU_name,OS,region/country
-run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
-run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+ECO2AI_CSV = """id,project_name,epoch,start_time,duration(s),power_consumption(kWh),\
+CO2_emissions(kg),CPU_name,GPU_name,OS,region/country
+run-a,support-bot,"epoch: 1, loss: 0.9, ",2026-03-01 10:00:00,3600,0.5,0.2,\
+"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
+run-a,support-bot,"epoch: 2, loss: 0.4, ",2026-03-01 11:00:00,3600,0.5,0.2,\
+"Xeon/2 device(s), TDP:150",A100 4 device(s),Linux,FR
 """
 
-LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, "elapsed_time": "0:10:00", "total_tokens": 1000}
-{"current_steps": 20, "total_steps": 20, "loss": 0.5, "epoch": 2.0, "elapsed_time": "1 day, 0:20:00", "total_tokens": 2000}
+LLAMA_FACTORY_LOG = """{"current_steps": 10, "total_steps": 20, "loss": 1.0, "epoch": 1.0, \
+"elapsed_time": "0:10:00", "total_tokens": 1000}
+{"current_steps": 20, "total_steps": 20, "loss": 0.5, "epoch": 2.0, \
+"elapsed_time": "1 day, 0:20:00", "total_tokens": 2000}
 """
 
 BOAMPS_REPORT = {
     "task": {
         "taskStage": "finetuning",
-        "algorithms": [{"foundationModelName": "Llama 2", "parametersNumber": 13, "epochsNumber": 2}],
+        "algorithms":
+            [{"foundationModelName": "Llama 2", "parametersNumber": 13, "epochsNumber": 2}],
         "dataset": [{"dataUsage": "input", "dataType": "token", "dataQuantity": 1000}],
     },
-    "measures": [{"measurementMethod": "codecarbon", "powerConsumption": 1.5, "measurementDuration": 3600}],
-    "infrastructure": {"components": [{"componentName": "2 x V100", "componentType": "gpu", "nbComponent": 2}]},
+    "measures":
+        [{"measurementMethod": "codecarbon", "powerConsumption": 1.5, "measurementDuration": 3600}],
+    "infrastructure":
+        {"components": [{"componentName": "2 x V100", "componentType": "gpu", "nbComponent": 2}]},
     "environment": {"country": "france"},
 }  # fmt: skip
 
@@ -283,7 +292,8 @@ OPENAI_USAGE = {
         {
             "object": "bucket", "start_time": start, "end_time": start + 86400,
             "results": [
-                {"object": "organization.usage.completions.result", "num_model_requests": 5, "model": model,
+                {"object": "organization.usage.completions.result", "num_model_requests": 5,
+                 "model": model,
                  "project_id": "proj_1"}
                 for model in ("support-bot", "ft:gpt-4o-mini-2024-07-18:acme-org:bot:9ABel2dg")
             ],
@@ -295,25 +305,29 @@ OPENAI_USAGE = {
 
 METRIC_STREAM = [
     {
-        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2", "namespace": "AWS/Bedrock",
-        "metric_name": "Invocations", "dimensions": {"ModelId": "support-bot"}, "timestamp": 1772409600000 + 60000 * n,
+        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2",
+        "namespace": "AWS/Bedrock", "metric_name": "Invocations",
+        "dimensions": {"ModelId": "support-bot"}, "timestamp": 1772409600000 + 60000 * n,
         "value": {"count": 2.0, "sum": 2.0, "max": 1.0, "min": 1.0}, "unit": "None",
     }
     for n in range(3)
 ]  # fmt: skip
 
 METRIC_STATISTICS = {
-    "Label": "Invocations", "Dimensions": [{"Name": "ModelId", "Value": "support-bot"}], "Period": 3600,
+    "Label": "Invocations",
+    "Dimensions": [{"Name": "ModelId", "Value": "support-bot"}],
+    "Period": 3600,
     "Datapoints": [
         {"Timestamp": "2026-03-02T13:00:00+00:00", "Sum": 3.0, "Unit": "None"},
         {"Timestamp": "2026-03-02T23:30:00+00:00", "Sum": 2.0, "Unit": "None"},
     ],
-}  # fmt: skip
+}
 
 SPEND_LOGS = [
     {
-        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "spend": 0.0002, "total_tokens": 11,
-        "startTime": f"2026-03-02T02:28:0{n}.123Z", "model": "support-bot", "cache_hit": "False", "status": "success",
+        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "spend": 0.0002,
+        "total_tokens": 11, "startTime": f"2026-03-02T02:28:0{n}.123Z", "model": "support-bot",
+        "cache_hit": "False", "status": "success",
     }
     for n in range(4)
 ]  # fmt: skip
@@ -360,7 +374,8 @@ DCGM_TEXT = "".join(
 _DCGM_METRIC = {"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "0", "Hostname": "node1"}
 DCGM_JSON = [{"metric": _DCGM_METRIC, "values": [[1772366400 + n, "77"] for n in range(3)]}] * 2
 WANDB_ROWS = [
-    {"_timestamp": 1772366400 + 15 * n, "system.gpu.0.powerWatts": 300.5, "gpu.1.energyJoules/l:n1": 500.0 * n}
+    {"_timestamp": 1772366400 + 15 * n, "system.gpu.0.powerWatts": 300.5,
+     "gpu.1.energyJoules/l:n1": 500.0 * n}
     for n in range(3)
 ]  # fmt: skip
 MLFLOW_CSV = "run_id,key,value,timestamp,step\n" + "".join(
@@ -448,7 +463,8 @@ def seeds(emissions_csv):
         "runs.yaml": RUNS_YAML.encode(),
         "lengths/histogram.csv": b"length,count\n128,900\n512,3\n",
         "lengths/batches.json": b"[[128, 130], [512]]",
-        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
+        "models.yaml": b"models:\n  bot:\n    team: a\n    events:\n"
+        b"      - {at: 2026-01-09, rolled_back_to: bot-05}\n",
         "openai/usage.json": json.dumps(OPENAI_USAGE).encode(),
         "bedrock/stream.json": "\n".join(json.dumps(line) for line in METRIC_STREAM).encode(),
         "bedrock/statistics.json": json.dumps(METRIC_STATISTICS).encode(),
@@ -460,13 +476,15 @@ def seeds(emissions_csv):
         "host=node1/nvidia-smi.csv": NVIDIA_SMI_CSV.encode(),
         "dcgm.prom": DCGM_TEXT.encode(),
         "dcgm.json": json.dumps(DCGM_JSON).encode(),
-        "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n1772366420000 310 1\n",
+        "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n"
+        b"1772366420000 310 1\n",
         "metrics.csv": MLFLOW_CSV.encode(),
         "wandb/run-20260301_120000-k3j/events.jsonl": "\n".join(
             map(json.dumps, WANDB_ROWS)
         ).encode(),
         "meter.csv": METER_CSV.encode(),
-        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n2026-03-01T12:00:10Z,0,300 W\n",
+        "gpu_log.csv": b"timestamp,gpu_index,power_w\n2026-03-01T12:00:00Z,0,300 W\n"
+        b"2026-03-01T12:00:10Z,0,300 W\n",
         "usage.csv": USAGE_CSV.encode(),
         "usage.jsonl": b'{"date": "2026-03-02", "model": "bot", "requests": 5}\n' * 3,
         "snowflake.csv": SNOWFLAKE_CSV.encode(),
@@ -528,12 +546,13 @@ def seeds_of(all_seeds):
 
 @pytest.fixture
 def broken_folder(tmp_path, emissions_csv):
-    """A landing folder of one good file and twenty broken ones; returns folder and file -> reason code."""
+    """A landing folder of one good and twenty broken files; returns it and file -> reason code."""
     good = emissions_csv({})
     bad = {
         "other/emissions.csv": ("Zone,1,2,Total\nFR,1,2,3\n", "unrecognised"),
         "eval.csv": ("model,accuracy,epoch\nbot,0.9,3\n", "unrecognised"),
-        "notes.md": ("# Notes\nMissing data point | Mechanism\n---|---\nGPU model | guess\nPUE | mean\n", "unrecognised"),
+        "notes.md": ("# Notes\nMissing data point | Mechanism\n---|---\nGPU model | guess\n"
+                     "PUE | mean\n", "unrecognised"),
         "config.yaml": ("base_model: llama\nepochs: 3\nmicro_batch_size: 2\n", "unrecognised"),
         "empty.csv": ("", "empty_file"),
         "blank.json": (" \n\n ", "empty_file"),
@@ -545,11 +564,13 @@ def broken_folder(tmp_path, emissions_csv):
         "e/trainer_state.json": ('{"global_step": 1, "epoch": NaN}', "not_a_number"),
         "failed.json": (json.dumps({**BEDROCK_JOB, "status": "Failed"}), "failed_job"),
         "running.json": (json.dumps({**BEDROCK_JOB, "status": "InProgress"}), "not_finished"),
-        "imported.json": (json.dumps({**BEDROCK_JOB, "customizationType": "IMPORTED"}), "not_a_fine_tuning"),
+        "imported.json": (json.dumps({**BEDROCK_JOB, "customizationType": "IMPORTED"}),
+                          "not_a_fine_tuning"),
         "bomb.yaml": ("runs: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "broken_yaml"),
         "runs.yaml": ("runs: [unclosed\n", "broken_yaml"),
         "negative/emissions.csv": (emissions_csv({"duration": "-5"}), "out_of_range"),
-        "future/emissions.csv": (emissions_csv({"timestamp": "2199-01-01T00:00:00"}), "ended_in_future"),
+        "future/emissions.csv": (emissions_csv({"timestamp": "2199-01-01T00:00:00"}),
+                                 "ended_in_future"),
         "usage.parquet": (b"PAR1 but nothing more PAR1", "broken_parquet"),
     }  # fmt: skip
     for uri, content in {"good/emissions.csv": good, **{k: v[0] for k, v in bad.items()}}.items():
@@ -561,7 +582,7 @@ def broken_folder(tmp_path, emissions_csv):
 
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
-    """A home of its own without network, so that no tool finds a configuration or asks a service."""
+    """Give a home of its own and no network: no tool finds a configuration or asks a service."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))

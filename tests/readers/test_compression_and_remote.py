@@ -90,7 +90,7 @@ def test_broken_archives_cost_one_row(conserved, data, code):
 
 
 def _measured(tmp_path, code):
-    """Run code in a process of its own; return what it printed and by how many MB its memory grew."""
+    """Run code in a process of its own; return its output and by how many MB its memory grew."""
     script = tmp_path / "measured.py"
     script.write_text(
         "import resource, sys\n"
@@ -114,7 +114,10 @@ def _measured(tmp_path, code):
     return said, int(grown) / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-READ = "r = read_file(folder / name, name, NOW)[0]; assert r.records == 1; print(r.quarantine['reason_code'].item())"
+READ = (
+    "r = read_file(folder / name, name, NOW)[0]; assert r.records == 1; "
+    "print(r.quarantine['reason_code'].item())"
+)
 
 
 def test_a_file_of_two_gigabytes_is_refused_unread(tmp_path):
@@ -166,7 +169,9 @@ def test_a_line_of_a_million_fields_costs_one_row_and_little_memory(tmp_path, em
 )
 def test_deep_documents_cost_one_row(conserved, name, text):
     reading, _ = read_bytes(text.encode(), name, NOW)
-    assert conserved(reading).quarantine["reason_code"].item() in {"too_deep", "broken_json", "broken_yaml", "unrecognised"}  # fmt: skip
+    assert conserved(reading).quarantine["reason_code"].item() in {
+        "too_deep", "broken_json", "broken_yaml", "unrecognised",
+    }  # fmt: skip
     assert reading.records == 1
 
 

@@ -1,7 +1,7 @@
 """Ten thousand broken files: of each comes what could be read, or why not, and nothing gets lost.
 
-Seeds are those of `conftest.all_seeds`, one for every reader at least (a test sees to that); so a new
-format is fuzzed as soon as it has a fixture.
+Seeds are those of `conftest.all_seeds`, one for every reader at least (a test sees to that); so a
+new format is fuzzed as soon as it has a fixture.
 """
 
 import json
@@ -21,13 +21,15 @@ pytestmark = pytest.mark.slow
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 CASES = 10_000
 NUMBERS = [
-    b"0", b"-1", b"1e308", b"-1e308", b"1e999", b"9" * 400, b"1e-320", b"NaN", b"Infinity", b"0x10", b"1_000",
-    b"1,5", b"1772409600000", b"99999999999999999999", b"0.1", b"true", b"null", b'""', b"[]", b"{}",
+    b"0", b"-1", b"1e308", b"-1e308", b"1e999", b"9" * 400, b"1e-320", b"NaN", b"Infinity", b"0x10",
+    b"1_000", b"1,5", b"1772409600000", b"99999999999999999999", b"0.1", b"true", b"null", b'""',
+    b"[]", b"{}",
 ]  # fmt: skip
 TEXTS = [
-    "\u202e", "\U0001f600", "e\u0301", "\ufeff", "\u0000", "\u2028", "\u00a0", "\uff11\uff12", "\\ud800", "\r", "\t",
-    '"', "'", "\\", "|", ";", ",", "\n", ": ", "- ", "#", "&a ", "*a", "{", "]", "---\n", "=HYPERLINK(1)", "%s", "../",
-    "2026-13-45T25:61:61", "0000-00-00", "2026-03-29T02:30:00", "12 months", "ada@example.org",
+    "\u202e", "\U0001f600", "e\u0301", "\ufeff", "\u0000", "\u2028", "\u00a0", "\uff11\uff12",
+    "\\ud800", "\r", "\t", '"', "'", "\\", "|", ";", ",", "\n", ": ", "- ", "#", "&a ", "*a", "{",
+    "]", "---\n", "=HYPERLINK(1)", "%s", "../", "2026-13-45T25:61:61", "0000-00-00",
+    "2026-03-29T02:30:00", "12 months", "ada@example.org",
 ]  # fmt: skip
 
 
@@ -124,7 +126,8 @@ def other_line_ends(data, rng):
 
 MUTATIONS = [
     flipped, truncated, without_middle, swapped_lines, repeated_lines, swapped_cells, dropped_cell,
-    repeated_key, other_number, other_number, other_value, other_value, with_text, with_text, other_encoding,
+    repeated_key, other_number, other_number, other_value, other_value, with_text, with_text,
+    other_encoding,
     other_line_ends,
 ]  # fmt: skip
 
@@ -157,7 +160,7 @@ def test_every_reader_has_a_seed(all_seeds):
 
 
 def _weight(data, uri):
-    """Return how often to mutate a seed: a table takes six times as long as a document with one run."""
+    """Return how often to mutate a seed: a table takes six times as long as a one-run document."""
     return 6 if len(read_bytes(data, uri, NOW)[0].runs) and not uri.endswith(".csv") else 1
 
 
@@ -206,8 +209,8 @@ def test_any_value_in_the_place_of_any_other(all_seeds):
     documents = {uri: _documents(data) for uri, data in all_seeds.items() if uri.endswith(".json")}
     places = [(uri, path) for uri, document in documents.items() for path in _places(document)]
 
-    # All choices are fixed before the first draw: with draws inside of the test, hypothesis reported a
-    # flaky strategy in place of a failure.
+    # All choices are fixed before the first draw: with draws inside of the test, hypothesis
+    # reported a flaky strategy in place of a failure.
     @settings(max_examples=150, deadline=None)
     @given(place=st.sampled_from(places), value=JSON)
     def read(place, value):

@@ -10,7 +10,8 @@ CASES = Path(__file__).parents[1] / "data" / "field_cases"
 def glued(text, *ends):
     """Take away the line ends behind some lines, counted from the header as 1."""
     lines = text.split("\n")
-    return "".join(line + ("" if n in ends else "\n") for n, line in enumerate(lines, 1)).rstrip("\n") + "\n"  # fmt: skip
+    return "".join(line + ("" if n in ends else "\n")
+                   for n, line in enumerate(lines, 1)).rstrip("\n") + "\n"  # fmt: skip
 
 
 def test_the_field_case_of_glued_rows_holds_three_runs(read):
@@ -19,7 +20,8 @@ def test_the_field_case_of_glued_rows_holds_three_runs(read):
     assert reading.records == 3
     energy = reading.runs.set_index("source_record")["it_energy_kwh"]
     assert energy.to_dict() == {"2": 0.37, "2.2": 0.17, "3": 0.17}
-    assert reading.runs["repairs"].fillna("").tolist() == ["glued_rows_parted", "", "glued_rows_parted"]  # fmt: skip
+    assert reading.runs["repairs"].fillna("").tolist() == ["glued_rows_parted", "",
+                                                           "glued_rows_parted"]  # fmt: skip
 
 
 def test_many_rows_in_one_line_are_parted(read, emissions_csv):
@@ -33,7 +35,9 @@ def test_a_glued_row_that_is_bad_costs_itself_only(read, emissions_csv):
     text = emissions_csv({"run_id": "a"}, {"run_id": "b", "duration": "-5"})
     reading = read("emissions.csv", glued(text, 2))
     assert reading.runs["run_id"].tolist() == ["a"]
-    assert reading.quarantine[["source_record", "reason_code"]].to_numpy().tolist() == [["2.2", "out_of_range"]]  # fmt: skip
+    assert reading.quarantine[["source_record", "reason_code"]].to_numpy().tolist() == [
+        ["2.2", "out_of_range"]
+    ]
 
 
 @pytest.mark.parametrize("extra", ["x", "x,y,z"])

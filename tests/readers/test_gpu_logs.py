@@ -1,4 +1,4 @@
-"""Logs of GPUs by people's own scripts are telemetry of GPUs, never a wall meter; one oddity a fixture."""
+"""GPU logs of people's own scripts are GPU telemetry, never a wall meter; one oddity a fixture."""
 
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def test_field_cases_of_gpu_logs_are_gpus_and_no_meter(case, gpu_kwh, least, mos
     [
         ("timestamp,GPU0,GPU1", "{t},300.00 W,100.00 W", {"0": 300, "1": 100}),
         ("timestamp,gpu0_power_mw,gpu1_power_mw", "{t},300000,100000", {"0": 300, "1": 100}),
-        ("time,gpu_0_power_w,gpu_1_power_w,total_gpu_power_w", "{t},300,100,400", {"0": 300, "1": 100}),
+        ("time,gpu_0_power_w,gpu_1_power_w,total_gpu_power_w", "{t},300,100,400",
+         {"0": 300, "1": 100}),
         ("time,GPU0 (W),GPU0 util (%),GPU0 mem MiB", "{t},300,90,1000", {"0": 300}),
         ("timestamp,device,power_w", "{t},cuda:1,300", {"1": 300}),
         ("timestamp,index,watts", "{t},0,300", {"0": 300}),
@@ -151,7 +152,8 @@ def test_a_pause_between_lots_does_not_make_one_gpu_many():
 @pytest.mark.parametrize(
     ("metric", "blank"),
     [
-        # DCGM_FP64_BLANK, DCGM_FP64_NOT_SUPPORTED, DCGM_INT64_BLANK and _NOT_FOUND, DCGM_INT32_BLANK.
+        # DCGM_FP64_BLANK, DCGM_FP64_NOT_SUPPORTED, DCGM_INT64_BLANK and _NOT_FOUND,
+        # DCGM_INT32_BLANK.
         ("DCGM_FI_DEV_POWER_USAGE", "140737488355328"),
         ("DCGM_FI_DEV_POWER_USAGE", "140737488355330.000000"),
         ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "9223372036854775792"),

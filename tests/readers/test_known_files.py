@@ -16,7 +16,8 @@ CASES = Path(__file__).parents[1] / "data" / "field_cases"
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 WORDS = ["date", "end", "model", "region", "hours", "start", "tokens", "GPU", "location", "energy"]
 TOKENIZER = {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_tokenizer": None,
-             "model": {"type": "BPE", "vocab": {word: n for n, word in enumerate(WORDS)}}}  # fmt: skip
+             "model":
+                 {"type": "BPE", "vocab": {word: n for n, word in enumerate(WORDS)}}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -24,14 +25,16 @@ TOKENIZER = {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_toke
     [
         ("model-00001-of-00002.safetensors", b"\x08\0\0\0\0\0\0\0{}", "weights"),
         ("pytorch_model.bin", b"PK\x03\x04\0\0", "weights"),
-        ("model.safetensors.index.json", b'{"metadata": {"total_size": 1}, "weight_map": {}}', "weights"),
+        ("model.safetensors.index.json", b'{"metadata": {"total_size": 1}, "weight_map": {}}',
+         "weights"),
         ("optimizer.pt", b"PK\x03\x04\0\0", "optimiser states"),
         ("rng_state_0.pth", b"PK\x03\x04\0\0", "optimiser states"),
         ("training_args.bin", b"PK\x03\x04\0\0", "optimiser states"),
         ("zero_pp_rank_0_mp_rank_00_optim_states.pt", b"PK\x03\x04\0\0", "optimiser states"),
         ("tokenizer.json", json.dumps(TOKENIZER).encode(), "tokenizers"),
         ("tokenizer.model", b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0", "tokenizers"),
-        ("vocab.json", json.dumps({word: n for n, word in enumerate(WORDS)}).encode(), "tokenizers"),
+        ("vocab.json", json.dumps({word: n for n, word in enumerate(WORDS)}).encode(),
+         "tokenizers"),
         ("vocab.txt", b"[PAD]\nend\nmodel\n", "tokenizers"),
         ("special_tokens_map.json", b"{}", "tokenizers"),
         ("chat_template.jinja", b"{{ messages }}", "tokenizers"),
@@ -44,17 +47,22 @@ TOKENIZER = {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_toke
         ("data-00000-of-00001.arrow", b"ARROW1\0\0", "data sets"),
         ("README.md", b"# A model\n\nText.\n", "readmes and licences"),
         ("LICENSE", b"MIT License\n", "readmes and licences"),
-        ("powermetrics_log.txt", b"*** Sampled system activity ***\n", "readings of a tracker's power tool"),
+        ("powermetrics_log.txt", b"*** Sampled system activity ***\n",
+         "readings of a tracker's power tool"),
         ("eval_results.json", b'{"eval_loss": 0.4, "eval_runtime": 3.0}', "results of evaluation"),
         ("last_run_prepared/state.json", b'{"_data_files": [], "_fingerprint": "a"}', "data sets"),
         ("train.jsonl", b'{"messages": [{"role": "user", "content": "a"}]}\n', "data sets"),
         ("step_metrics.csv", b"step,train_loss,train_accuracy\n1,1.9,0.5\n", "courses of losses"),
-        ("rank_3.log", b"[2026-03-02 10:00:03,120] [INFO] [comm.py:652] cdb=None\n", "logs of programs"),
-        ("debug-internal.log", b'{"time":"2026-03-02T09:59:30.4Z","level":"INFO","msg":"stream: closed"}\n', "logs of programs"),
+        ("rank_3.log", b"[2026-03-02 10:00:03,120] [INFO] [comm.py:652] cdb=None\n",
+         "logs of programs"),
+        ("debug-internal.log", b'{"time":"2026-03-02T09:59:30.4Z","level":"INFO","msg":"stream: '
+                               b'closed"}\n', "logs of programs"),
         ("MLmodel", b"flavors:\n  transformers:\n    code: null\n", "environments"),
         ("cpu_utilization_percentage", b"1772445600000 5.0 0\n", "readings of other devices"),
-        ("analysis.ipynb", b'{"cells": [{"cell_type": "code", "outputs": []}], "nbformat": 4}', "source code"),
-        ("adapter_model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointers to large files"),
+        ("analysis.ipynb", b'{"cells": [{"cell_type": "code", "outputs": []}], "nbformat": 4}',
+         "source code"),
+        ("adapter_model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+         "pointers to large files"),
     ],
 )  # fmt: skip
 def test_each_kind_is_known_and_costs_no_word(name, content, kind):
@@ -73,9 +81,13 @@ def test_what_only_sounds_like_a_kind_is_named_to_the_user(refusal, name):
 
 def test_a_log_that_is_called_as_a_kind_is_read(one_run):
     # A README that discloses, and a vocabulary in name only.
-    text = "Component | Disclosed data\n---|---\nGPU | A100\nNumber of GPUs | 4\nTotal reserved time | 2 hours\n"
+    text = (
+        "Component | Disclosed data\n---|---\nGPU | A100\nNumber of GPUs | 4\n"
+        "Total reserved time | 2 hours\n"
+    )
     assert one_run("README.md", text)["gpu_count"] == 4
-    stated = {"Base model": "Llama 2", "GPU": "A100", "Number of GPUs": 1, "Total reserved time": "2 hours"}  # fmt: skip
+    stated = {"Base model": "Llama 2", "GPU": "A100", "Number of GPUs": 1,
+              "Total reserved time": "2 hours"}  # fmt: skip
     assert one_run("vocab_run.json", stated)["gpu_model"] == "A100"
 
 
@@ -85,7 +97,8 @@ def test_a_log_that_is_called_as_a_kind_is_read(one_run):
         {word: n for n, word in enumerate(WORDS)},
         TOKENIZER,
         # Labels that stand deep inside say nothing of a run.
-        {"architectures": ["x"], "quantization": {"hardware": "gpu", "GPU": "A100", "tokens": 5, "location": "x"}},
+        {"architectures": ["x"],
+         "quantization": {"hardware": "gpu", "GPU": "A100", "tokens": 5, "location": "x"}},
         {"results": [{"model": "a", "tokens": 5, "GPU": "b", "end": "2026-01-01"}]},
     ],
 )  # fmt: skip
@@ -95,12 +108,14 @@ def test_labels_out_of_their_place_make_no_disclosure(document):
 
 
 def test_a_vocabulary_longer_than_a_files_beginning_is_none_either():
-    document = {**{word: n for n, word in enumerate(WORDS)}, **{f"w{n}": n for n in range(10, 9000)}}  # fmt: skip
+    document = {**{word: n for n, word in enumerate(WORDS)},
+                **{f"w{n}": n for n in range(10, 9000)}}  # fmt: skip
     assert read_bytes(json.dumps(document).encode(), "ids.json", NOW)[1] != "disclosure"
 
 
 def test_many_disclosures_in_one_list_are_still_read(read):
-    one = {"Base model": "Llama 2", "GPU": "A100", "Number of GPUs": 1, "Total reserved time": "2 hours"}  # fmt: skip
+    one = {"Base model": "Llama 2", "GPU": "A100", "Number of GPUs": 1,
+           "Total reserved time": "2 hours"}  # fmt: skip
     assert len(read("all.json", [one] * 800).runs) == 800
     assert len(read("named.json", {"runs": [one] * 800}).runs) == 800
 
@@ -108,7 +123,9 @@ def test_many_disclosures_in_one_list_are_still_read(read):
 def test_labels_of_yaml_count_in_their_place_only(read):
     nested = "trainer:\n  GPU: A100\n  location: here\n  tokens: 5\n  end: 2026-01-01\n"
     assert read("x.yaml", nested).quarantine["reason_code"].tolist() == ["unrecognised"]
-    listed = "- Base model: Llama 2\n  GPU: A100\n  Number of GPUs: 1\n  Total reserved time: 2 hours\n"  # fmt: skip
+    listed = (
+        "- Base model: Llama 2\n  GPU: A100\n  Number of GPUs: 1\n  Total reserved time: 2 hours\n"
+    )
     assert len(read("y.yaml", listed).runs) == 1
 
 
@@ -148,8 +165,9 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(index, "read_file", None)
     again = index.scan(tmp_path, load(), NOW, first)
     pd.testing.assert_frame_equal(
-        again.sort_values("source_uri", ignore_index=True), first.sort_values("source_uri", ignore_index=True)
-    )  # fmt: skip
+        again.sort_values("source_uri", ignore_index=True),
+        first.sort_values("source_uri", ignore_index=True),
+    )
     assert np.all(
         again["records"] == again["merged"] + again["quarantined"] + again["run_id"].notna()
     )
@@ -157,7 +175,8 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "line",
-    ["2026-03-02 10:00:03 INFO total energy 1.2 kWh", "INFO: 500 tokens/s", "[2026-03-02 10:00:03] step 5"],
+    ["2026-03-02 10:00:03 INFO total energy 1.2 kWh", "INFO: 500 tokens/s",
+     "[2026-03-02 10:00:03] step 5"],
 )  # fmt: skip
 def test_a_log_that_names_energy_tokens_or_steps_is_not_left_in_silence(line):
     reading, kind = read_bytes(line.encode(), "out/own.log", NOW)

@@ -1,4 +1,4 @@
-"""The table of traps in `docs/log_traps.md` keeps its word: what it names exists; and the traps without another home."""
+"""The traps of `docs/log_traps.md`: what the table names exists; traps without another home."""
 
 import ast
 import re
@@ -80,9 +80,12 @@ def test_each_run_has_the_country_of_its_own_row(read, emissions_csv):
 @pytest.mark.parametrize(
     ("uri", "content", "code"),
     [
-        ("aws.csv", "usage_period_start,product_code,region_code,total_lbm_emissions_value\n2026-03-01,x,y,0.1\n", "unrecognised"),
-        ("gcp.csv", "usage_month,project.id,service.id,carbon_footprint_kgCO2e.scope1\n2026-03-01,x,y,0.1\n", "unrecognised"),
-        ("events.out.tfevents.1772366400.node1", b"\x18\x00\x00\x00\x00\x00\x00\x00\xa3\x7fK\"brain.Event:2", "no_training"),
+        ("aws.csv", "usage_period_start,product_code,region_code,total_lbm_emissions_value\n"
+                    "2026-03-01,x,y,0.1\n", "unrecognised"),
+        ("gcp.csv", "usage_month,project.id,service.id,carbon_footprint_kgCO2e.scope1\n"
+                    "2026-03-01,x,y,0.1\n", "unrecognised"),
+        ("events.out.tfevents.1772366400.node1",
+         b"\x18\x00\x00\x00\x00\x00\x00\x00\xa3\x7fK\"brain.Event:2", "no_training"),
     ],
 )  # fmt: skip
 def test_cloud_exports_and_event_files_of_nothing_are_no_runs(refusal, uri, content, code):

@@ -10,39 +10,48 @@ from ft_emissions_pipeline.readers.reading import RefusalError, number
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 
 OPENAI = {
-    "id": "ftjob-1", "object": "fine_tuning.job", "status": "succeeded", "model": "gpt-4o-mini-2024-07-18",
+    "id": "ftjob-1", "object": "fine_tuning.job", "status": "succeeded",
+    "model": "gpt-4o-mini-2024-07-18",
     "created_at": 1772445600, "finished_at": 1772449200, "trained_tokens": 5000,
     "hyperparameters": {"n_epochs": 3, "batch_size": 4},
 }  # fmt: skip
 TOGETHER = {
-    "id": "ft-1", "status": "completed", "model": "meta-llama/Llama-2-7b", "training_file": "file-1", "n_checkpoints": 1,
-    "created_at": "2026-03-02T10:00:00Z", "updated_at": "2026-03-02T11:00:00Z", "token_count": 5000, "n_epochs": 3,
-    "batch_size": 8, "max_seq_length": 2048, "param_count": 7000000000,
+    "id": "ft-1", "status": "completed", "model": "meta-llama/Llama-2-7b",
+    "training_file": "file-1", "n_checkpoints": 1, "created_at": "2026-03-02T10:00:00Z",
+    "updated_at": "2026-03-02T11:00:00Z", "token_count": 5000, "n_epochs": 3, "batch_size": 8,
+    "max_seq_length": 2048, "param_count": 7000000000,
     "training_type": {"type": "Lora", "lora_r": 8},
 }  # fmt: skip
 FIREWORKS = {
-    "name": "accounts/a/supervisedFineTuningJobs/sft-1", "state": "JOB_STATE_COMPLETED", "baseModel": "llama-v3-8b",
-    "create_time": "2026-03-02T10:00:00Z", "completedTime": "2026-03-02T11:00:00Z", "epochs": 2, "nodes": 1, "loraRank": 8,
+    "name": "accounts/a/supervisedFineTuningJobs/sft-1", "state": "JOB_STATE_COMPLETED",
+    "baseModel": "llama-v3-8b", "create_time": "2026-03-02T10:00:00Z",
+    "completedTime": "2026-03-02T11:00:00Z", "epochs": 2, "nodes": 1, "loraRank": 8,
 }  # fmt: skip
 MISTRAL = {
-    "id": "m-1", "object": "job", "model": "open-mistral-7b", "status": "SUCCESS", "job_type": "completion",
-    "created_at": 1772445600, "modified_at": 1772449200, "training_files": ["x"], "trained_tokens": 5000,
+    "id": "m-1", "object": "job", "model": "open-mistral-7b", "status": "SUCCESS",
+    "job_type": "completion", "created_at": 1772445600, "modified_at": 1772449200,
+    "training_files": ["x"], "trained_tokens": 5000,
     "hyperparameters": {"training_steps": 10, "learning_rate": 1e-4, "epochs": 2, "seq_len": 2048},
 }  # fmt: skip
 BEDROCK_JOB = {
-    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1", "status": "Completed",
+    "jobArn": "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/"
+    "meta.llama2-13b-chat-v1/kbz1", "status": "Completed",
     "creationTime": "2024-07-06T17:01:00+00:00", "endTime": "2024-07-06T20:01:00+00:00",
     "baseModelArn": "arn:aws:bedrock:us-west-2::foundation-model/meta.llama2-13b-chat-v1:0:4k",
     "hyperParameters": {"epochCount": "2", "batchSize": "1"}, "customizationType": "FINE_TUNING",
     "statusDetails": {
-        "trainingDetails": {"creationTime": "2024-07-06T17:31:00+00:00", "lastModifiedTime": "2024-07-06T19:31:00+00:00"}
+        "trainingDetails": {"creationTime": "2024-07-06T17:31:00+00:00",
+                            "lastModifiedTime": "2024-07-06T19:31:00+00:00"}
     },
 }  # fmt: skip
 TRAINER_STATE = {
-    "epoch": 3.0, "global_step": 300, "max_steps": 300, "train_batch_size": 8, "num_input_tokens_seen": 48123,
-    "log_history": [{"loss": 1.0, "epoch": 1.0, "step": 100}, {"step": 300, "train_loss": 0.4, "train_runtime": 1800.0}],
+    "epoch": 3.0, "global_step": 300, "max_steps": 300, "train_batch_size": 8,
+    "num_input_tokens_seen": 48123,
+    "log_history": [{"loss": 1.0, "epoch": 1.0, "step": 100},
+                    {"step": 300, "train_loss": 0.4, "train_runtime": 1800.0}],
 }  # fmt: skip
-JOBS = {"openai": OPENAI, "together": TOGETHER, "fireworks": FIREWORKS, "mistral": MISTRAL, "bedrock": BEDROCK_JOB}  # fmt: skip
+JOBS = {"openai": OPENAI, "together": TOGETHER, "fireworks": FIREWORKS, "mistral": MISTRAL,
+        "bedrock": BEDROCK_JOB}  # fmt: skip
 FIELDS = [
     ("openai", ("hyperparameters", "n_epochs"), "epochs"),
     ("openai", ("trained_tokens",), "tokens_unpadded"),
@@ -119,7 +128,8 @@ def test_an_odd_field_of_a_trainer_leaves_its_time(one_run):
 
 
 def test_a_record_of_which_nothing_is_left_says_what_was_wrong(refusal):
-    assert refusal("a/trainer_state.json", json.dumps({"global_step": 1, "epoch": "x"}))[0] == "not_a_number"  # fmt: skip
+    assert refusal("a/trainer_state.json",
+                   json.dumps({"global_step": 1, "epoch": "x"}))[0] == "not_a_number"  # fmt: skip
     assert refusal("b/train_results.json", json.dumps({"train_runtime": -5}))[0] == "out_of_range"
 
 

@@ -81,8 +81,10 @@ def test_no_mutation_of_a_good_file_raises_or_loses_a_record(seeds, tmp_path, co
 
 @FUZZ
 @given(
-    uri=st.sampled_from(["a.csv", "trainer_state.json", "j.jsonl", "d.yaml", "runs.yaml", "c.md", "u.parquet", "x"]),
-    start=st.sampled_from([b"", b"PAR1", b"\xff\xfe", b"\xef\xbb\xbf", b"runs:\n", b"{", b"timestamp,duration,emissions,energy_consumed\n"]),
+    uri=st.sampled_from(["a.csv", "trainer_state.json", "j.jsonl", "d.yaml", "runs.yaml", "c.md",
+                         "u.parquet", "x"]),
+    start=st.sampled_from([b"", b"PAR1", b"\xff\xfe", b"\xef\xbb\xbf", b"runs:\n", b"{",
+                           b"timestamp,duration,emissions,energy_consumed\n"]),
     junk=st.binary(max_size=200),
 )  # fmt: skip
 def test_no_junk_raises(tmp_path, conserved, uri, start, junk):
@@ -175,7 +177,8 @@ def test_too_large_links_pipes_and_closed_files_are_refused(tmp_path, monkeypatc
         assert str(tmp_path) not in reading.quarantine.to_csv()
         codes[uri] = reading.quarantine["reason_code"].item()
     assert codes == {
-        "large.csv": "too_large", "loop.csv": "cannot_open", "gone.csv": "cannot_open", "pipe.csv": "not_a_file",
+        "large.csv": "too_large", "loop.csv": "cannot_open", "gone.csv": "cannot_open",
+        "pipe.csv": "not_a_file",
     }  # fmt: skip
 
 

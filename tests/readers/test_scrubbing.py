@@ -1,4 +1,4 @@
-"""What counts as a secret, kind by kind; what only looks like one; and that scrubbing twice changes nothing."""
+"""Secrets kind by kind, what only looks like one, and scrubbing twice changes nothing."""
 
 import random
 import unicodedata
@@ -84,21 +84,28 @@ def test_every_name_and_id_of_the_reference_tables_stays():
 @pytest.mark.parametrize(
     "text",
     [
-        "ftjob-abc123DEF456ghi789JKL012", "0b8e0f6c-4b53-4a33-9d4e-5f2d8f6e1a77", "ft-0b8e0f6c-4b53-4a33-9d4e-5f2d8f6e1a77",
-        "9f86d081884c7d659a2feaa0c55ad015", "huggingface-pytorch-training-2024-07-06-17-01-00-123", "2024-07-06T17:01:00+02:00",
-        "run_20240718123456", "1721300000123456789", "NVIDIA A100-SXM4-80GB", "8 x NVIDIA H100 80GB HBM3", "CUDA 12.4.1", "535.104.05",
-        "tokens: 48123", "total_tokens=1234567", "max_token: 512", "12:34:56", "0.4123456789012345", "00000000:3B:00.0", "us-east-1",
-        "layers 512 256 1024 4096", "lr 1e-4, 256-512-1024", "eu.amazon.nova-lite-v1:0", "3, 14, 15, 92, 65, 35, 89, 79",
+        "ftjob-abc123DEF456ghi789JKL012", "0b8e0f6c-4b53-4a33-9d4e-5f2d8f6e1a77",
+        "ft-0b8e0f6c-4b53-4a33-9d4e-5f2d8f6e1a77",
+        "9f86d081884c7d659a2feaa0c55ad015", "huggingface-pytorch-training-2024-07-06-17-01-00-123",
+        "2024-07-06T17:01:00+02:00",
+        "run_20240718123456", "1721300000123456789", "NVIDIA A100-SXM4-80GB",
+        "8 x NVIDIA H100 80GB HBM3", "CUDA 12.4.1", "535.104.05",
+        "tokens: 48123", "total_tokens=1234567", "max_token: 512", "12:34:56", "0.4123456789012345",
+        "00000000:3B:00.0", "us-east-1", "layers 512 256 1024 4096", "lr 1e-4, 256-512-1024",
+        "eu.amazon.nova-lite-v1:0", "3, 14, 15, 92, 65, 35, 89, 79",
         "models--meta-llama--Llama-2-7b-hf/snapshots/01c7f73d771dfac7d292323805ebc428287df4f9/config.json",
-        "https://huggingface.co/meta-llama/Llama-2-7b", "Basic training", "key: value", "nccl.cu.so", "checkpoint.step.pt", "12 0 7 0 99 0 0",
+        "https://huggingface.co/meta-llama/Llama-2-7b", "Basic training", "key: value",
+        "nccl.cu.so", "checkpoint.step.pt", "12 0 7 0 99 0 0",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_secret_stays(text):
     assert scrubbed(text) == text
 
 
-WORDS = ["token=", "password: ", "\n", " ", "\x1b", "\u202e", "'", '"', "/home/", "[removed 1a2b]", "[removed ", "]", "@", ".com", "::", "+49",
-         "4111", "1111", "https://", "?", "sk-", "Bearer ", "ada", "key", "=", ":", "0" * 20, "A1b2C3d4", "projects/", "/locations/",
+WORDS = ["token=", "password: ", "\n", " ", "\x1b", "\u202e", "'", '"', "/home/", "[removed 1a2b]",
+         "[removed ", "]", "@", ".com", "::", "+49",
+         "4111", "1111", "https://", "?", "sk-", "Bearer ", "ada", "key", "=", ":", "0" * 20,
+         "A1b2C3d4", "projects/", "/locations/",
          "host=", "-----BEGIN KEY-----", "\\", "--token ", "ft:", "null"]  # fmt: skip
 
 
@@ -123,7 +130,8 @@ def test_a_secret_cut_off_at_the_end_of_what_is_looked_at_is_not_shown():
 
 
 @pytest.mark.parametrize(
-    "name", ["=cmd|'/c calc'!A1{", '<script>alert(1)</script>', 'a "quoted" name', "$(reboot)", "`id`", "x" * 201]
+    "name", ["=cmd|'/c calc'!A1{", '<script>alert(1)</script>', 'a "quoted" name', "$(reboot)",
+             "`id`", "x" * 201]
 )  # fmt: skip
 def test_what_is_written_in_no_letters_of_a_name_is_no_name(name):
     clean = scrubbed_names(pd.Series([name, "Llama 2", None], dtype="str"))
@@ -133,8 +141,11 @@ def test_what_is_written_in_no_letters_of_a_name_is_no_name(name):
 
 
 def test_names_in_any_script_and_with_any_usual_sign_stay():
-    names = [*HUB_IDS, "Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "NVIDIA® A100™", "Île-de-France", "ایران", "한국", "เอริเทรีย",
-             "8 \N{MULTIPLICATION SIGN} H100", "@cf/meta/llama-2", "Côte d\N{RIGHT SINGLE QUOTATION MARK}Ivoire", "ft:gpt-4o:[removed 1a2b]:bot:1", "C:\\models\\llama", "50% V100"]  # fmt: skip
+    names = [*HUB_IDS, "Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz", "NVIDIA® A100™", "Île-de-France",
+             "ایران", "한국", "เอริเทรีย",
+             "8 \N{MULTIPLICATION SIGN} H100", "@cf/meta/llama-2",
+             "Côte d\N{RIGHT SINGLE QUOTATION MARK}Ivoire", "ft:gpt-4o:[removed 1a2b]:bot:1",
+             "C:\\models\\llama", "50% V100"]  # fmt: skip
     cells = pd.Series(names, dtype="str")
     assert scrubbed_names(cells).tolist() == names
 

@@ -1,10 +1,10 @@
 """No secret that stands anywhere in a log gets into what the pipeline says or stores.
 
-Every text of every format's good files is replaced by secrets, and extended by them, one text after the
-other. What is read of them is searched, and so is all that a small pipeline makes of them: runs, usage,
-quarantine, normalized runs, their provenance, the tables on disk, the report, explanations, and whatever the command
-line prints. Names of files are
-outputs too (`source_uri`): a secret in one is replaced as in any text, and the file found by look-up.
+Every text of every format's good files is replaced by secrets, and extended by them, one text after
+the other. What is read of them is searched, and so is all that a small pipeline makes of them:
+runs, usage, quarantine, normalized runs, their provenance, the tables on disk, the report,
+explanations, and whatever the command line prints. Names of files are outputs too
+(`source_uri`): a secret in one is replaced as in any text, and the file found by look-up.
 """
 
 import csv
@@ -182,8 +182,9 @@ def warehouse(tmp_path, all_seeds):
     impact, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, chosen)
     unread = days.refused_of(folder, index, empty(QUARANTINE), NOW)
     tables = {
-        LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry, NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance,
-        RUN_IMPACTS: impact, RUN_SPREADS: spreads, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
+        LANDING_INDEX: index, RUNS: runs, USAGE: usage, TELEMETRY: telemetry,
+        NORMALIZED_RUNS: normalized, FIELD_PROVENANCE: provenance, RUN_IMPACTS: impact,
+        RUN_SPREADS: spreads, QUARANTINE: pd.concat([unread, refused], ignore_index=True),
     }  # fmt: skip
     for table, frame in tables.items():
         assert len(frame), table.name

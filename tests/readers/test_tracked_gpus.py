@@ -19,8 +19,11 @@ A100 = "4 x NVIDIA A100-SXM4-80GB"
         (1, "4 x Unheard-Of Card 9", 1.2, 1),
     ],
 )
-def test_as_many_gpus_count_as_were_tracked(one_run, emissions_csv, counted, words, kwh_in_an_hour, gpus):  # fmt: skip
-    cells = {"gpu_count": counted, "gpu_model": words, "gpu_energy": kwh_in_an_hour, "duration": 3600}  # fmt: skip
+def test_as_many_gpus_count_as_were_tracked(
+    one_run, emissions_csv, counted, words, kwh_in_an_hour, gpus
+):
+    cells = {"gpu_count": counted, "gpu_model": words, "gpu_energy": kwh_in_an_hour,
+             "duration": 3600}  # fmt: skip
     run = one_run("emissions.csv", emissions_csv(cells))
     assert run["gpu_count"] == gpus
     assert "gpus_tracked_in_part" in run["repairs"].split()

@@ -1,4 +1,4 @@
-"""Rows older than their table's cadence are listed, and rows are counted by how they were checked."""
+"""Rows older than their table's cadence are listed; rows are counted by how they were checked."""
 
 from __future__ import annotations
 

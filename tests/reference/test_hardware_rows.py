@@ -27,7 +27,7 @@ def reference():
 
 
 PUBLISHED = [
-    # Data sheets and white papers of the makers, dense, FP32 accumulation; typed off them, not off the rows.
+    # Data sheets and white papers of the makers, dense, FP32 accumulation; not typed off the rows.
     ("GTX-1060", "tdp_w", 120, "NVIDIA, GeForce GTX 1060 specifications"),
     ("RTX-2080-SUPER", "tdp_w", 250, "NVIDIA, GeForce RTX 2080 SUPER specifications"),
     ("RTX-3070", "tdp_w", 220, "NVIDIA, GeForce RTX 3070 specifications"),
@@ -39,13 +39,16 @@ PUBLISHED = [
     ("RTX-4090", "peak_int8_tops", 660.6, "NVIDIA, Ada white paper, appendix A"),
     ("RTX-5090", "peak_16bit_tflops", 209.5, "NVIDIA, RTX Blackwell white paper, appendix A"),
     ("RTX-5090", "peak_fp4_tflops", 1676, "NVIDIA, RTX Blackwell white paper, appendix A"),
-    ("RTX-PRO-6000-Blackwell-Workstation", "peak_16bit_tflops", 503.8, "NVIDIA, RTX Blackwell PRO white paper"),
+    ("RTX-PRO-6000-Blackwell-Workstation", "peak_16bit_tflops", 503.8,
+     "NVIDIA, RTX Blackwell PRO white paper"),
     ("TITAN-RTX", "peak_16bit_tflops", 130.5, "NVIDIA, Turing white paper, appendix"),
     ("A30", "peak_int8_tops", 330, "NVIDIA, A30 data sheet"),
     ("A16", "peak_16bit_tflops", 17.9, "NVIDIA, A16 data sheet: 4 x 17.9"),
     ("A2", "peak_16bit_tflops", 18, "NVIDIA, A2 data sheet"),
-    ("H100-SXM5-80GB", "peak_fp8_tflops", 1979, "NVIDIA, H100 data sheet, half of the sparse figure"),
-    ("GB200", "peak_fp4_tflops", 10000, "NVIDIA, GB200 NVL72 data sheet, half of the sparse figure"),
+    ("H100-SXM5-80GB", "peak_fp8_tflops", 1979,
+     "NVIDIA, H100 data sheet, half of the sparse figure"),
+    ("GB200", "peak_fp4_tflops", 10000,
+     "NVIDIA, GB200 NVL72 data sheet, half of the sparse figure"),
     ("Max-1550", "peak_16bit_tflops", 839, "Intel, Data Center GPU Max 1550"),
     ("Arc-A770", "peak_int8_tops", 262, "Intel, Arc A770 (at its lower clock)"),
     ("RX-7900-XTX", "peak_16bit_tflops", 122.8, "AMD, Radeon RX 7900 XTX"),
@@ -99,7 +102,7 @@ def test_every_generation_has_its_laptop_cards(reference):
 
 
 def test_chip_and_host_of_a_tpu_together_draw_what_was_measured(reference):
-    """Patterson et al. 2021: 283 W per TPU v3 chip with its share of the host, at its mean power."""
+    """Patterson et al. 2021: a TPU v3 chip with its share of the host draws 283 W on average."""
     chip = 220.0  # mean per chip, Google's documentation
     host = describe(reference, "servers/tpu-host")
     idle = host["host_idle_w"] + host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"]
@@ -226,9 +229,11 @@ def test_published_name_becomes_our_id(sources, published, ours):
 
 def test_instances_are_read_off_the_page(sources):
     page = (
-        "### `g6f.large`\n| |karpenter.k8s.aws/instance-cpu|2|\n |karpenter.k8s.aws/instance-gpu-count|0|\n"
+        "### `g6f.large`\n| |karpenter.k8s.aws/instance-cpu|2|\n"
+        " |karpenter.k8s.aws/instance-gpu-count|0|\n"
         " |karpenter.k8s.aws/instance-gpu-memory|2861|\n |karpenter.k8s.aws/instance-gpu-name|l4|\n"
-        " |karpenter.k8s.aws/instance-memory|8192|\n### `m7.large`\n |karpenter.k8s.aws/instance-cpu|2|\n"
+        " |karpenter.k8s.aws/instance-memory|8192|\n### `m7.large`\n"
+        " |karpenter.k8s.aws/instance-cpu|2|\n"
     )
     (row,) = sources("aws_instances").rows_of(page, "v9", {"aws-g6": 8})
     assert (row["gpu_count"], row["server_share"], row["memory_gib"]) == ("0.125", "0.015625", "8")
@@ -274,8 +279,10 @@ def test_parameters_are_counted_from_a_shape(sources):
 def test_a_provider_s_table_becomes_types(sources, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
-        "text\n\n| Size | vCPU | Memory: GiB | GPU |\n|---|---|---|---|\n| Standard_NC24r* | 24 | 224 | 4 |\n"
-        "\n|Instance type|vCPUs|Memory \\(GiB\\)|GPUs|\n|---|---|---|---|\n|ecs.x|8|31.0|NVIDIA T4 x 2|\n"
+        "text\n\n| Size | vCPU | Memory: GiB | GPU |\n|---|---|---|---|\n"
+        "| Standard_NC24r* | 24 | 224 | 4 |\n"
+        "\n|Instance type|vCPUs|Memory \\(GiB\\)|GPUs|\n|---|---|---|---|\n"
+        "|ecs.x|8|31.0|NVIDIA T4 x 2|\n"
         "\n|Disk|Size|\n|---|---|\n|a|1|\n",
         "utf-8",
     )

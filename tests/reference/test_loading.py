@@ -1,4 +1,4 @@
-"""Bad factor tables are refused with file, line and reason; good ones have stable hashes, and other readers read them."""
+"""Bad factor tables are refused by file, line, reason; good ones hash and read alike anywhere."""
 
 from __future__ import annotations
 
@@ -51,24 +51,33 @@ def put(row: int, **cells: str):
 @pytest.mark.parametrize(
     ("table", "change", "problem"),
     [
-        ("grid_intensity", put(10, gco2e_per_kwh="-3"), "grid_intensity.csv line 12: gco2e_per_kwh -3 must be at least 1 and at most 2500"),
+        ("grid_intensity", put(10, gco2e_per_kwh="-3"),
+         "grid_intensity.csv line 12: gco2e_per_kwh -3 must be at least 1 and at most 2500"),
         ("grid_intensity", put(0, gco2e_per_kwh="many"), "line 2: gco2e_per_kwh many is no number"),
         ("grid_intensity", put(0, year="2024.5"), "year 2024.5 is no whole number"),
         ("gpus", put(3, source=""), "gpus.csv line 5: source is empty"),
         ("gpus", put(3, licence=""), "gpus.csv line 5: licence is empty"),
         ("gpus", put(3, source_year=""), "gpus.csv line 5: source_year is empty"),
         ("gpus", put(3, verification="sure"), "verification sure must be one of read_in_source"),
-        ("gpus", put(0, tdp_w="90000"), "gpus.csv line 2: tdp_w 90000 must be at least 10 and at most 3000 W"),
-        ("datacenter", put(0, metric="pue", value="0.9"), "datacenter.csv line 2: value 0.9 is below 1"),
+        ("gpus", put(0, tdp_w="90000"),
+         "gpus.csv line 2: tdp_w 90000 must be at least 10 and at most 3000 W"),
+        ("datacenter", put(0, metric="pue", value="0.9"),
+         "datacenter.csv line 2: value 0.9 is below 1"),
         ("defaults", put(0, p05="1e9"), "defaults.csv line 2: value lies outside p05..p95"),
         ("aliases", put(0, id="nowhere"), "aliases.csv line 2: nowhere is no id of"),
         ("instances", put(0, gpu_id="A99"), "instances.csv line 2: gpu_id A99 is not in gpus.csv"),
-        ("gpus", put(0, valid_from="2025-01-01", valid_to="2024-12-31"), "line 2: valid_to lies before valid_from"),
-        ("gpus", put(3, source_url="", verification="read_in_source"), "gpus.csv line 5: source_url is empty"),
+        ("gpus", put(0, valid_from="2025-01-01", valid_to="2024-12-31"),
+         "line 2: valid_to lies before valid_from"),
+        ("gpus", put(3, source_url="", verification="read_in_source"),
+         "gpus.csv line 5: source_url is empty"),
         ("defaults", put(0, unit="pounds"), "defaults.csv line 2: unit pounds must be one of"),
-        ("embodied_components", put(0, unit="t"), "embodied_components.csv line 2: unit t must be one of"),
-        ("grid_intensity", put(0, gco2e_per_kwh="99999"), "gco2e_per_kwh 99999 must be at least 1 and at most 2500"),
-        ("servers", lambda f: pd.concat([f.assign(valid_to="2025-12-31"), f.tail(1).assign(valid_from="2025-06-01")]),
+        ("embodied_components", put(0, unit="t"),
+         "embodied_components.csv line 2: unit t must be one of"),
+        ("grid_intensity", put(0, gco2e_per_kwh="99999"),
+         "gco2e_per_kwh 99999 must be at least 1 and at most 2500"),
+        ("servers",
+         lambda f: pd.concat([f.assign(valid_to="2025-12-31"),
+                              f.tail(1).assign(valid_from="2025-06-01")]),
          "is there twice for the same time"),
         ("gpus", put(0, valid_from="soon"), "gpus.csv line 2: valid_from soon is no date"),
         ("gpus", lambda f: pd.concat([f, f.tail(1)]), "key .* is there twice for the same time"),
@@ -149,7 +158,7 @@ def test_tables_are_read_once_and_again_after_a_change(folder):
 
 
 def test_package_is_valid_by_the_frictionless_library(monkeypatch):
-    """Types, bounds, allowed values, primary and foreign keys, sizes and hashes, read by another reader."""
+    """Another reader reads types, bounds, allowed values, keys, sizes and hashes."""
     from frictionless import Package
 
     monkeypatch.chdir(default_folder())

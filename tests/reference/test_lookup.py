@@ -166,7 +166,9 @@ def slow_in_force(rows: list[dict], day: pd.Timestamp) -> tuple[int, str]:
     return begun[-1], "nearest earlier period" if over else ""
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(periods())
 def test_row_in_force_on_the_day_serves_else_the_nearest_earlier_labelled(reference, drawn):
     rows, days = drawn
@@ -187,7 +189,9 @@ def test_row_in_force_on_the_day_serves_else_the_nearest_earlier_labelled(refere
         assert as_default.factor_id.tolist() == found.tolist()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(periods())
 def test_service_runs_jobs_as_it_did_on_the_day(reference, drawn):
     rows, days = drawn
@@ -248,10 +252,12 @@ def test_default_has_value_interval_and_row(reference):
 @pytest.mark.parametrize(
     "parameter",
     ["gpu_utilization", "cpu_utilization", "startup_s", "reserved_per_active",
-     "hardware_use_life_h", "share_reserved", "expected_use_life_days", "tokens_padded_per_unpadded",
-     "embedding_share", "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w", "checkpointing_share", "micro_batch_size",
-     "share_32bit_below_1b", "share_8bit", "sequence_length", "gsd_meter", "gsd_measured", "gsd_software_measured",
-     "gsd_disclosed", "gsd_energy_plugin_unknown", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
+     "hardware_use_life_h", "share_reserved", "expected_use_life_days",
+     "tokens_padded_per_unpadded",
+     "embedding_share", "memory_w_per_gb", "undated_run_year", "scope3_gpu_power_w",
+     "checkpointing_share", "micro_batch_size", "share_32bit_below_1b", "share_8bit",
+     "sequence_length", "gsd_meter", "gsd_measured", "gsd_software_measured", "gsd_disclosed",
+     "gsd_energy_plugin_unknown", "gsd_power_model", "gsd_grid_same_year", "gsd_grid_earlier_year",
      "gsd_grid_hours",
      "gsd_grid_country_for_region", "gsd_pue_region", "gsd_pue_provider", "gsd_pue_world",
      "gsd_wue_region", "gsd_wue_provider", "gsd_wue_world", "gsd_electricity_water",

@@ -1,8 +1,8 @@
-"""Names as drivers, hubs, clouds and people write them: what each stands for, and what none may become.
+"""Names as drivers, hubs, clouds and people write them: what each stands for, what none becomes.
 
-`tests/data/names.csv` has a spelling per row with the repository and file in which it was seen. `id` is
-the row meant; of a card that the tables do not have yet only the class must be right. Empty `id` and
-class: the spelling is no accelerator at all.
+`tests/data/names.csv` has a spelling per row with the repository and file in which it was seen.
+`id` is the row meant; of a card that the tables do not have yet only the class must be right. Empty
+`id` and class: the spelling is no accelerator at all.
 """
 
 from pathlib import Path
@@ -178,9 +178,11 @@ def test_an_instance_that_names_its_card_has_it(reference, name, card, count):
 @pytest.mark.parametrize(
     ("name", "identity"),
     [
-        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0:128k", "llama-3.1-8b"),
+        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1-8b-instruct-v1:0:128k",
+         "llama-3.1-8b"),
         ("us.meta.llama3-3-70b-instruct-v1:0", "llama-3.3-70b"),
-        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/ab12cd34ef56", "amazon-nova-lite"),
+        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/"
+         "ab12cd34ef56", "amazon-nova-lite"),
         ("ft:gpt-4o-mini-2024-07-18:acme:support:9abCDEfg", "gpt-4o-mini"),
         ("gpt-35-turbo-0613.ft-0ab12cd34", "gpt-3.5-turbo"),
         ("llama3.1:8b-instruct-q4_K_M", "llama-3.1-8b"),
@@ -188,7 +190,8 @@ def test_an_instance_that_names_its_card_has_it(reference, name, card, count):
         ("TheBloke/Mixtral-8x7B-v0.1-GPTQ", "mixtral-8x7b"),
         ("/mnt/models/Qwen2.5-7B-Instruct-AWQ/checkpoint-500", "qwen2.5-7b"),
         ("C:\\models\\gemma-2-9b-it", "gemma-2-9b"),
-        ("~/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/0e9e39f249a16976918f6564b8830bc894c89659", "llama-3.1-8b"),
+        ("~/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/"
+         "0e9e39f249a16976918f6564b8830bc894c89659", "llama-3.1-8b"),
         ("deepseek-r1:7b", "r1-distill-qwen-7b"),
         ("accounts/fireworks/models/qwen2p5-0p5b-instruct", "qwen2.5-0.5b"),
         ("mistral.mistral-7b-instruct-v0:2", "mistral-7b-v0.3"),
@@ -219,7 +222,8 @@ def test_a_name_without_a_row_tells_its_size(reference, name, parameters, active
 
 
 def test_experts_share_what_lies_between_them(reference):
-    # Jiang et al. 2024, arXiv:2401.04088: 46.7 billion in all, 12.9 pass; the size is the two Mixtral's mean.
+    # Jiang et al. 2024, arXiv:2401.04088: 46.7 billion in all, 12.9 pass; the size is the two
+    # Mixtral's mean.
     found = one(reference, "models", "acme/foo-8x7b")
     assert found["parameters"] == pytest.approx(46.7e9, rel=0.05)
     assert found["active_parameters"] == pytest.approx(12.9e9, rel=0.05)
@@ -255,9 +259,10 @@ def test_a_fine_tune_named_after_its_base_is_assumed_and_told(reference):
 # ---- bad input -----------------------------------------------------------------------------
 
 HOSTILE = (
-    "", " ", "\N{ROBOT FACE}\N{FIRE}", "\x00\x1b[31mH200 NVL\x1b[0m", "H100 " * 2000, "a" * 10_000, "8x" * 5000,
-    "-" * 180, "llama-" * 160, "1" * 180, "[" * 90 + "]" * 90, "/" * 900, "x8 " * 60, ":0" * 90, "b1" * 90,
-    "A100 V100 T4 L4 H100", "\u2167\u00d7\uff28", "\ufdfd" * 100, "a" + "\u0301" * 5000,
+    "", " ", "\N{ROBOT FACE}\N{FIRE}", "\x00\x1b[31mH200 NVL\x1b[0m", "H100 " * 2000, "a" * 10_000,
+    "8x" * 5000, "-" * 180, "llama-" * 160, "1" * 180, "[" * 90 + "]" * 90, "/" * 900, "x8 " * 60,
+    ":0" * 90, "b1" * 90, "A100 V100 T4 L4 H100", "\u2167\u00d7\uff28", "\ufdfd" * 100,
+    "a" + "\u0301" * 5000,
 )  # fmt: skip
 TIMES = 50
 
@@ -301,7 +306,7 @@ def test_case_decides_nothing(spelling, change):
 MADE_UP = pd.read_csv(
     Path(__file__).parents[1] / "data" / "names_made_up.csv", dtype={"spelling": "str"}
 )
-"""Spellings by the rules of their tools that no log showed: what each must become was judged by hand."""
+"""Spellings by the rules of their tools that no log showed; what each becomes is judged by hand."""
 
 
 @pytest.mark.parametrize("kind", ["gpus", "instances", "models"])

@@ -1,4 +1,4 @@
-"""Your own grid factors: files as tools export them, hours of a run, precedence, refusals, the last good."""
+"""Own grid factors: files of tools, hours of a run, precedence, refusals, the last good ones."""
 
 import re
 import shlex
@@ -98,11 +98,14 @@ GERMAN_RUN = {
     ("text", "options", "zone", "year", "mean", "basis", "accounting"),
     [
         (ELECTRICITY_MAPS_2024, {}, ("country", "DEU"), 2025, 1090 / 3, "lifecycle", "average"),
-        (ELECTRICITY_MAPS_2024, {"basis": "direct"}, ("country", "DEU"), 2025, 940 / 3, "direct", "average"),
+        (ELECTRICITY_MAPS_2024, {"basis": "direct"}, ("country", "DEU"), 2025, 940 / 3, "direct",
+         "average"),
         (ELECTRICITY_MAPS_2022, {}, ("country", "FRA"), 2022, 60, "lifecycle", "average"),
         # Pounds per MWh, two of five minutes in the hour: 1500 x 0.45359237.
-        (WATTTIME_FILE, {"zone": "NWPP"}, ("egrid_subregion", "NWPP"), 2025, 680.388555, "direct", "marginal"),
-        (WATTTIME_CLIENT, {"zone": "US-OR"}, ("us_state", "US-OR"), 2025, 226.796185, "direct", "average"),
+        (WATTTIME_FILE, {"zone": "NWPP"}, ("egrid_subregion", "NWPP"), 2025, 680.388555, "direct",
+         "marginal"),
+        (WATTTIME_CLIENT, {"zone": "US-OR"}, ("us_state", "US-OR"), 2025, 226.796185, "direct",
+         "average"),
         (HOURS, {"zone": "aws:us-west-2", "source": "me", "licence": "ours"},
          ("cloud_region", "aws:us-west-2"), 2025, 200, "lifecycle", "average"),
     ],
@@ -134,17 +137,26 @@ def test_next_export_joins_the_year_and_corrects_its_hours(add):
         (HOURS, {"zone": "DEU"}, "names no source; give --source"),
         (HOURS.replace("300", "-1"), {"zone": "DEU", "source": "x", "licence": "x"},
          "grid.csv line 4: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
-        (HOURS.replace("300", "x"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: gco2e_per_kwh x is no number"),
-        (HOURS.replace("T02", "T00"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: .* is there twice"),
-        (HOURS.replace("2025-01-01T02", "noon"), {"zone": "DEU", "source": "x", "licence": "x"}, "line 4: .* is no instant"),
-        (WATTTIME_FILE.replace("1000", "90000"), {"zone": "NWPP"}, "line 2: gco2e_per_kwh .* must be at least 0 and at most 2500"),
+        (HOURS.replace("300", "x"), {"zone": "DEU", "source": "x", "licence": "x"},
+         "line 4: gco2e_per_kwh x is no number"),
+        (HOURS.replace("T02", "T00"), {"zone": "DEU", "source": "x", "licence": "x"},
+         "line 4: .* is there twice"),
+        (HOURS.replace("2025-01-01T02", "noon"), {"zone": "DEU", "source": "x", "licence": "x"},
+         "line 4: .* is no instant"),
+        (WATTTIME_FILE.replace("1000", "90000"), {"zone": "NWPP"},
+         "line 2: gco2e_per_kwh .* must be at least 0 and at most 2500"),
         (WATTTIME_FILE, {"zone": "NWPQ"}, "'NWPQ' is no place of the tables"),
-        (PERIODS.replace("12.5", "-1"), {}, "grid.csv line 2: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
+        (PERIODS.replace("12.5", "-1"), {},
+         "grid.csv line 2: gco2e_per_kwh -1 must be at least 0 and at most 2500 gCO2e/kWh"),
         (PERIODS.replace("PPA Wind 2025", ""), {}, "grid.csv line 2: source is empty"),
-        (PERIODS.replace("market-based", "moonlight"), {}, "grid.csv line 2: accounting moonlight must be one of"),
-        (PERIODS.replace("2025-12-31,290", "2024-12-31,290"), {}, "line 3: valid_to lies before valid_from"),
-        (PERIODS.replace("Germany", "Germony"), {}, "grid.csv line 3: 'Germony' is no place.*Germany"),
-        (PERIODS + "DEU,2025-06-01,2026-01-01,280,location-based,x,ours\n", {}, "is there twice for the same time"),
+        (PERIODS.replace("market-based", "moonlight"), {},
+         "grid.csv line 2: accounting moonlight must be one of"),
+        (PERIODS.replace("2025-12-31,290", "2024-12-31,290"), {},
+         "line 3: valid_to lies before valid_from"),
+        (PERIODS.replace("Germany", "Germony"), {},
+         "grid.csv line 3: 'Germony' is no place.*Germany"),
+        (PERIODS + "DEU,2025-06-01,2026-01-01,280,location-based,x,ours\n", {},
+         "is there twice for the same time"),
         (PERIODS.replace("licence", "price"), {}, "line 1: column price is not known"),
     ],
 )  # fmt: skip
@@ -336,7 +348,9 @@ def test_show_prints_rows_with_sources(tmp_path):
     one = invoke("reference", "show", "gpus/T4", "--warehouse", tmp_path)
     assert "tdp_w: 70" in one.stdout
     assert "source:" in one.stdout
-    some = invoke("reference", "show", "grid_intensity", "zone=DEU", "year=2023", "--warehouse", tmp_path)  # fmt: skip
+    some = invoke(
+        "reference", "show", "grid_intensity", "zone=DEU", "year=2023", "--warehouse", tmp_path
+    )
     assert some.stdout.startswith("grid_intensity/country/DEU/2023\n")
     assert "gco2e_per_kwh: 362.92" in some.stdout
     assert "1 row(s)" in some.stderr

@@ -52,13 +52,14 @@ def test_intensity_is_as_published(reference, zone, grams):
 
 
 BASIS_OF_SOURCE = {
-    "EPA eGRID": "direct", "Environment and Climate Change Canada": "direct", "Australian Government": "direct",
+    "EPA eGRID": "direct", "Environment and Climate Change Canada": "direct",
+    "Australian Government": "direct",
     "Ministry of Ecology": "direct", "Our World in Data": "lifecycle", "Ember": "lifecycle",
 }  # fmt: skip
 
 
 def test_every_row_has_the_basis_of_its_source(grid):
-    """Google's files say "Lifecycle grid carbon intensity" to 2020 and "Grid carbon intensity" since."""
+    """Google says "Lifecycle grid carbon intensity" to 2020 and "Grid carbon intensity" since."""
     google = grid["source"].str.startswith("Google")
     wanted = (grid["year"] >= 2021).map({True: "direct", False: "lifecycle"})
     for source, basis in BASIS_OF_SOURCE.items():
@@ -69,7 +70,7 @@ def test_every_row_has_the_basis_of_its_source(grid):
 
 
 def test_upstream_of_sweden_follows_from_its_mix(reference):
-    """Ember's mix of 2023 in TWh, AR5's life cycles of plants without a stack, and rests of those with one."""
+    """Ember's mix of 2023 in TWh, AR5's life cycles without a stack, and the rests with one."""
     row = describe(reference, "grid_upstream/country/SWE/2023")
     total = 0.01 + 0.15 + 2.75 + 48.4 + 66.07 + 34.72 + 2.48 + 11.78
     stackless = 48.4 * 12 + 66.07 * 24 + 34.72 * 11 + 2.48 * 48 + 11.78 * 230
@@ -79,7 +80,7 @@ def test_upstream_of_sweden_follows_from_its_mix(reference):
 
 
 def test_two_sources_of_the_united_states_agree_on_one_basis(reference):
-    """eGRID2023's average of the USA, 349.67 g direct, raised; and Our World in Data's 392.89 g of 2023."""
+    """eGRID2023's USA average, 349.67 g direct, raised; Our World in Data's 392.89 g of 2023."""
     up = describe(reference, "grid_upstream/country/USA/2023")
     raised = 349.67 * (1 + up["fuel_share"]) + up["stackless_gco2e_per_kwh"]
     assert raised == pytest.approx(392.89, rel=0.15)
@@ -124,8 +125,10 @@ def test_egrid_sheet_becomes_rows():
 
 def test_chart_becomes_rows_of_countries_and_the_world():
     chart = pd.DataFrame(
-        [["ASEAN", None, 2024, 571.7], ["World", "OWID_WRL", 2024, 471.08], ["Kosovo", "OWID_KOS", 2024, 900.0],
-         ["France", "FRA", 2014, 52.2], ["France", "FRA", 2024, 40.48], ["Bhutan", "BTN", 2024, 0.0]],
+        [["ASEAN", None, 2024, 571.7], ["World", "OWID_WRL", 2024, 471.08],
+         ["Kosovo", "OWID_KOS", 2024, 900.0],
+         ["France", "FRA", 2014, 52.2], ["France", "FRA", 2024, 40.48],
+         ["Bhutan", "BTN", 2024, 0.0]],
         columns=["Entity", "Code", "Year", "Carbon intensity of electricity"],
     )  # fmt: skip
     made = owid_grid.rows_of(chart, "2026-04").set_index("zone")

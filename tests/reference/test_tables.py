@@ -1,4 +1,4 @@
-"""The tables that come with the package: each row has its source, and derived rows follow from others."""
+"""The package's tables: each row has its source, and derived rows follow from others."""
 
 from __future__ import annotations
 
@@ -281,11 +281,11 @@ def test_servers_rest_at_a_share_of_their_cpus_power_and_their_memory_draws_by_i
 
 
 OF_DERIVED_ROWS = {"gpu_idle_share", "cpu_idle_share", "memory_w_per_gb"}
-"""Defaults by which columns of gpus.csv and servers.csv were worked out; the two tests above read them."""
+"""Defaults behind columns of gpus.csv and servers.csv; the two tests above read them."""
 
 
 def test_every_default_is_read(reference):
-    """Its name stands in the library's code, whole or as a name with gaps; or rows were derived by it."""
+    """The library's code names it, whole or with gaps, or rows were derived by it."""
     said, gapped = set(OF_DERIVED_ROWS), set()
     for path in Path(reference_tables.__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -339,7 +339,7 @@ def test_instances_rest_on_documents_of_their_providers_or_say_so(reference):
     }
     for row in reference.tables["instances"].itertuples():
         own = row.source_url.startswith(homes.get(row.provider, ("no home",)))
-        # A second address is that of somebody else's copy, which the provider's document did not replace.
+        # A second address is of somebody else's copy, which no document of the provider replaced.
         copied = (not pd.isna(row.notes) and "https://" in row.notes) or "retold" in row.source
         untold = "from knowledge" in row.source
         expected = (

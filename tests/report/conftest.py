@@ -38,7 +38,8 @@ def warehouse(tmp_path):
         NOTES
     )
     filled = {
-        column.name: 1.0 if column.kind == "float" else RUNS["ended_at"] if column.kind == "timestamp" else "x"
+        column.name: 1.0 if column.kind == "float"
+        else RUNS["ended_at"] if column.kind == "timestamp" else "x"
         for column in NORMALIZED_RUNS.columns
         if column.required and column.name not in normalized
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every reason code that the code can give has one meaning, on the page and in the documentation."""
+"""Every reason code that the code can give has one meaning, on page and in documentation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def constants(node: ast.AST | None) -> Iterator[str]:
 
 
 def given(node: ast.AST) -> Iterator[str]:
-    """Yield the codes that an expression gives, in each of the ways in which the stages give one."""
+    """Yield the codes that an expression gives, in each of the ways that stages use."""
     if isinstance(node, ast.Call):
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         place = {"RefusalError": 1, "unreadable": 0, "RowRule": 0}.get(name)

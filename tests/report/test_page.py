@@ -336,7 +336,8 @@ def test_sums_of_the_latest_year_by_team_and_tag():
     page = Page(report.render(ReportData(rollups=conform(rows.assign(**others), ROLLUPS))))
     sums = [row[:2] for row in page.rows if len(row) == 7 and row[0].startswith("202")]
     assert [(name, kg.split()[0]) for name, kg in sums] == [
-        ("2026", "9.00"), ("2026, team search", "9.00"), ("2026, tag chat", "6.00"), ("2026, no tag named", "3.00"),
+        ("2026", "9.00"), ("2026, team search", "9.00"), ("2026, tag chat", "6.00"),
+        ("2026, no tag named", "3.00"),
     ]  # fmt: skip
 
 
@@ -355,7 +356,8 @@ def test_lineage_of_a_branch_a_merge_and_a_roll_back():
     assert page.row("run-3", 7)[1] == "run-1, run-2"
     assert page.row("run-4", 7)[3].endswith("rolled back")
     assert page.row("m", 1) == [
-        "m 3 versions; base model bert-base, whose pre-training is 1.00 gCO2e per inference, in no total"
+        "m 3 versions; base model bert-base, whose pre-training is 1.00 gCO2e per inference, in "
+        "no total"
     ]
 
 
@@ -387,7 +389,8 @@ def console_of(browser, page, profile):
     """Return what a browser writes to its console while it shows a page."""
     done = subprocess.run(
         [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            browser, "--headless", "--no-sandbox", "--disable-gpu",
+            "--disable-background-networking",
             f"--user-data-dir={profile}", "--enable-logging=stderr", "--v=0", "--dump-dom",
             page.as_uri(),
         ],

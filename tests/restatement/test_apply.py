@@ -70,7 +70,7 @@ def differing_days(old: dict[Table, pd.DataFrame], new: dict[Table, pd.DataFrame
 
 
 def edits() -> st.SearchStrategy:
-    """Draw an edit of the reference tables: a value scaled, a row gone, a row that now comes first."""
+    """Draw an edit of the reference tables: a value scaled, a row gone, a row that comes first."""
     used = BEFORE[FACTORS_USED]["factor_id"]
     scalable = sorted(
         each
@@ -92,10 +92,12 @@ def edits() -> st.SearchStrategy:
     )
     added = ["grid of the year", "grid of the region", "water of first rank", "alias"]
     return st.one_of(
-        st.tuples(st.just("scale"), st.sampled_from([*scalable, *unused]), st.sampled_from([1.02, 1.1])),
+        st.tuples(
+            st.just("scale"), st.sampled_from([*scalable, *unused]), st.sampled_from([1.02, 1.1])
+        ),
         st.tuples(st.just("remove"), st.sampled_from(removable)),
         st.tuples(st.just("add"), st.sampled_from(added)),
-    )  # fmt: skip
+    )
 
 
 def with_edit(factors: reference.Reference, edit: tuple) -> reference.Reference:
@@ -185,7 +187,7 @@ OWN = {
     "another July": ("aws:us-west-2", 300.0, (24 * 181,)),
     "another night": ("aws:us-west-2", 300.0, (24 * 8 + 2,)),
     "hours of France": ("FRA", 50.0, ()),
-}  # fmt: skip
+}
 """Hourly factors of 2026: the zone, their mean, and hours that were corrected."""
 
 PERIODS = {
@@ -249,15 +251,16 @@ def test_own_factors_that_come_change_and_go_restate_exactly_their_runs(
 
 
 def test_what_a_version_on_another_model_inherited_moves_with_it(tmp_path: Path) -> None:
-    """A step that never served is carried by the version tuned from it, whose own run is elsewhere."""
+    """A version carries the step it was tuned from that never served; its own run is elsewhere."""
     night = RUNS.query("model_name == 'support-bot'").head(1)
     elsewhere = dict.fromkeys(("cloud_provider", "cloud_region", "location"))
     step = night.assign(run_id="step", model_name="step")
     origins = json.loads(night["origins"].item())
     origins["parent_version"] = origins["model_name"]
     child = night.assign(
-        run_id="child", model_name="child", parent_version="step", origins=json.dumps(origins), country_iso3="FRA", **elsewhere,
-        date=night["date"] + pd.Timedelta(days=1), ended_at=night["ended_at"] + pd.Timedelta(days=1),
+        run_id="child", model_name="child", parent_version="step", origins=json.dumps(origins),
+        country_iso3="FRA", **elsewhere, date=night["date"] + pd.Timedelta(days=1),
+        ended_at=night["ended_at"] + pd.Timedelta(days=1),
         started_at=night["started_at"] + pd.Timedelta(days=1),
     )  # fmt: skip
     runs = tables.conform(pd.concat([step, child]), tables.RUNS)
@@ -343,7 +346,7 @@ def test_a_better_source_for_the_same_value_restates_nothing(warehouse: Path) ->
         (lambda: warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID)), "factor changed"),
         (lambda: warehouses.chosen(profile="scope3-2024"), "methodology changed"),
     ],
-)  # fmt: skip
+)
 def test_causes_are_named(warehouse: Path, choices: Callable, cause: str) -> None:
     moved = restatement.apply(warehouse, choices()).restatements
     assert set(moved["cause"]) == {cause}

@@ -1,4 +1,4 @@
-"""A restatement that is killed, or that meets another one, leaves the tables whole and the next one completes it."""
+"""A restatement that is killed or meets another leaves whole tables; the next completes it."""
 
 from __future__ import annotations
 
@@ -178,7 +178,8 @@ def test_what_was_noted_of_a_move_that_never_came_is_taken_back(warehouse: Path)
         replace = store.replace
         patch.setattr(
             store, "replace",
-            lambda to, table, *rest: die() if table is INFERENCE_IMPACTS else replace(to, table, *rest),
+            lambda to, table, *rest: die() if table is INFERENCE_IMPACTS
+            else replace(to, table, *rest),
         )  # fmt: skip
         with pytest.raises(Killed):
             restatement.apply(warehouse, grid[0])

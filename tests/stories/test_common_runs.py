@@ -44,7 +44,8 @@ RUNS = (
     Common(
         "RTX 4090 at home, Germany",
         "card 320 W, PC 100 W",
-        {"gpu_model": "NVIDIA GeForce RTX 4090", "gpu_count": 1, "country_iso3": "DEU", "operating_system": "Windows-11"},
+        {"gpu_model": "NVIDIA GeForce RTX 4090", "gpu_count": 1, "country_iso3": "DEU",
+         "operating_system": "Windows-11"},
         420, 1, 380, 0.3,
     ),
     Common(
@@ -56,20 +57,23 @@ RUNS = (
     Common(
         "MacBook Pro M2, United Kingdom",
         "40 W at the wall",
-        {"cpu_model": "Apple M2 Pro", "operating_system": "macOS-14.1-arm64-arm-64bit", "country_iso3": "GBR"},
+        {"cpu_model": "Apple M2 Pro", "operating_system": "macOS-14.1-arm64-arm-64bit",
+         "country_iso3": "GBR"},
         40, 1, 230, 0.2,
     ),
     Common(
         "desktop without a card, USA",
         "CPU of 95 W at half to full, board 40 W",
-        {"gpu_count": 0, "cpu_model": "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", "operating_system": "Linux-5.4",
+        {"gpu_count": 0, "cpu_model": "Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz",
+         "operating_system": "Linux-5.4",
          "country_iso3": "USA"},
         110, 1, 400, 0.15,
     ),
     Common(
         "server without a card, Netherlands",
         "two CPUs of 280 W at half, the rest 150 W",
-        {"gpu_count": 0, "cpu_model": "AMD EPYC 7763 64-Core Processor", "operating_system": "Linux-5.15", "country_iso3": "NLD"},
+        {"gpu_count": 0, "cpu_model": "AMD EPYC 7763 64-Core Processor",
+         "operating_system": "Linux-5.15", "country_iso3": "NLD"},
         430, 1.5, 270, 0.4,
     ),
     Common(
@@ -81,7 +85,8 @@ RUNS = (
     Common(
         "SageMaker ml.g5.2xlarge, AWS Oregon",
         "A10G 150 W, a share of its host 80 W",
-        {**AWS, "cloud_region": "us-west-2", "instance_type": "ml.g5.2xlarge", "managed_service": "SageMaker"},
+        {**AWS, "cloud_region": "us-west-2", "instance_type": "ml.g5.2xlarge",
+         "managed_service": "SageMaker"},
         230, 1.15, 300, 0.15,
     ),
     Common(
@@ -93,7 +98,8 @@ RUNS = (
     Common(
         "Bedrock, nothing told but ten hours, AWS Virginia",
         "eight A100 at two thirds, 6.5 kW x 2/3",
-        {**AWS, "cloud_region": "us-east-1", "managed_service": "AWS Bedrock", "base_model": "Llama 2 7B"},
+        {**AWS, "cloud_region": "us-east-1", "managed_service": "AWS Bedrock",
+         "base_model": "Llama 2 7B"},
         6500 * 2 / 3, 1.15, 350, 2,
     ),
     Common(

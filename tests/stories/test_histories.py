@@ -1,9 +1,9 @@
-"""Random histories of models, in any order of arrival: nothing is lost, and the reports can be replayed.
+"""Random histories of models in any order: nothing is lost, and reports can be replayed.
 
-A history is a set of facts: tunings, branches, merges, roll-backs, retirements, renamings, counts and
-their corrections. The facts arrive in any order, with reports in between, each of which computes only
-the days that moved, as the pipeline does. Whatever the order, the ledger that stands at the end is the
-one that a single report over everything gives.
+A history is a set of facts: tunings, branches, merges, roll-backs, retirements, renamings, counts
+and their corrections. The facts arrive in any order, with reports in between, each of which
+computes only the days that moved, as the pipeline does. Whatever the order, the ledger that stands
+at the end is the one that a single report over everything gives.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Team:
         usage = self.usage()
         events = conform(
             pd.DataFrame([
-                {**event, "source_format": "model_events", "source_uri": "models.yaml", "source_record": str(key)}
+                {**event, "source_format": "model_events", "source_uri": "models.yaml",
+                 "source_record": str(key)}
                 for key, event in self.events.items()
             ]), MODEL_EVENTS,
         )  # fmt: skip
@@ -126,7 +127,8 @@ class Team:
 
     def usage(self) -> pd.DataFrame:
         rows = [
-            (f"{FIRST + pd.Timedelta(days=day):%Y-%m-%d}", float(count), *([version] if version else []))
+            (f"{FIRST + pd.Timedelta(days=day):%Y-%m-%d}", float(count),
+             *([version] if version else []))
             for (_, day, version), count in self.counts.items()
         ]  # fmt: skip
         return counts(*rows).assign(model_name=[model for model, _, _ in self.counts] or None)
@@ -264,7 +266,7 @@ hours = st.integers(0, HOURS - 1)
 
 
 class OneHistory(RuleBasedStateMachine):
-    """The same step by step, so that a report refreshes just the days that one model's facts moved."""
+    """The same step by step: a report refreshes just the days that one model's facts moved."""
 
     @initialize(hand_on=st.sampled_from(HAND_ON), method=st.sampled_from(METHODS))
     def begin(self, hand_on: str, method: str) -> None:
@@ -273,7 +275,8 @@ class OneHistory(RuleBasedStateMachine):
 
     @rule(
         name=versions, model=models, hour=hours, kg=st.floats(0.1, 1e4),
-        parents=st.lists(versions, max_size=2), life=st.sampled_from(LIVES), per_day=st.sampled_from(PER_DAY),
+        parents=st.lists(versions, max_size=2), life=st.sampled_from(LIVES),
+        per_day=st.sampled_from(PER_DAY),
     )  # fmt: skip
     def tune(self, **values) -> None:
         self.team.tune(**values)

@@ -1,7 +1,7 @@
 """Folders as people publish them, whole: the runs that a person would count, and a short summary.
 
-`tests/data/folders` holds them with all that such folders hold besides; names and figures are invented, file names and
-fields are those of the tools.
+`tests/data/folders` holds them with all that such folders hold besides; names and figures are
+invented, file names and fields are those of the tools.
 """
 
 from pathlib import Path

@@ -49,12 +49,15 @@ def published():
 @pytest.mark.parametrize(
     ("quantity", "printed", "half_digit"),
     [
-        pytest.param(lambda r: r["facility_energy_kwh"] / GPU_HOURS, 0.471, 0.0005, id="kWh per GPU hour"),
-        pytest.param(lambda r: r["embodied_kgco2e"] / (289 * 24), 7.27, 0.005, id="embodied kg per hour"),
+        pytest.param(lambda r: r["facility_energy_kwh"] / GPU_HOURS, 0.471, 0.0005,
+                     id="kWh per GPU hour"),
+        pytest.param(lambda r: r["embodied_kgco2e"] / (289 * 24), 7.27, 0.005,
+                     id="embodied kg per hour"),
         pytest.param(lambda r: r["operational_kgco2e"], 71_234, 0.5, id="usage kg"),
         pytest.param(lambda r: r["embodied_kgco2e"], 50_425, 0.5, id="embodied kg"),
         pytest.param(lambda r: r["total_kgco2e"], 121_659, 0.5, id="total kg"),
-        pytest.param(lambda r: r["embodied_water_l"] / 2832, 4.75, 0.005, id="manufacturing litres per hour"),
+        pytest.param(lambda r: r["embodied_water_l"] / 2832, 4.75, 0.005,
+                     id="manufacturing litres per hour"),
         pytest.param(lambda r: r["onsite_water_l"] / 1000, 2_044, 0.5, id="datacenter kL"),
         pytest.param(lambda r: r["electricity_water_l"] / 1000, 4_168, 0.5, id="electricity kL"),
         pytest.param(lambda r: r["embodied_water_l"] / 1000, 13.5, 0.05, id="manufacturing kL"),
@@ -67,7 +70,8 @@ def test_bloom_comes_out_as_the_training_page_prints_it(published, quantity, pri
 # What each quirk names, and one figure as it is without the quirk, worked out by hand.
 QUIRKS = {
     "flat_gpu_power": (
-        {"it_energy_kwh", "facility_energy_kwh", "operational_kgco2e", "onsite_water_l", "electricity_water_l"},
+        {"it_energy_kwh", "facility_energy_kwh", "operational_kgco2e", "onsite_water_l",
+         "electricity_water_l"},
         None,  # without it the power of each component counts; see test_impacts.py
     ),
     # 150 kg per card in gpu_embodied.csv: (384 x 150 + 48 x 2500) / 33288 = 5.335 -> 5.34; x 6936 h
@@ -77,15 +81,16 @@ QUIRKS = {
         {"electricity_water_l"}, ("electricity_water_l", 0.471 * GPU_HOURS * 3.67),
     ),
     # 289 days instead of 118
-    "embodied_water_of_final_run_only": ({"embodied_water_l"}, ("embodied_water_l", 4.75 * 289 * 24)),
-    # 698.1 L per server in servers.csv: (384 x 411.9 + 48 x 698.1) / 33288 = 5.758 -> 5.76; x 2832 h
+    "embodied_water_of_final_run_only":
+        ({"embodied_water_l"}, ("embodied_water_l", 4.75 * 289 * 24)),
+    # 698.1 L a server in servers.csv: (384 x 411.9 + 48 x 698.1) / 33288 = 5.758 -> 5.76; x 2832 h
     "embodied_water_of_gpus_only": ({"embodied_water_l"}, ("embodied_water_l", 5.76 * 2832)),
     # The document names the grid's intensity and the site's WUE: neither quirk touches them.
     "grid_as_published": (set(), ("operational_kgco2e", 0.471 * GPU_HOURS * 0.057)),
     # The document names the servers: nothing is left to count.
     "whole_servers": (set(), ("embodied_kgco2e", 7.27 * 289 * 24)),
     "us_average_wue": (set(), ("onsite_water_l", 0.428 * GPU_HOURS * 1.8)),
-    # 289.1 days and 2,653,325.5 GPU hours; 0.428 x 1.1 = 0.4708 kWh; facts 1.4 recomputed: 71,204 kg
+    # 289.1 days, 2,653,325.5 GPU hours; 0.428 x 1.1 = 0.4708 kWh; facts 1.4 recomputed: 71,204 kg
     "significant_digits": (
         set(PARTS[:7]), ("operational_kgco2e", 0.4708 * 1_082_990 * 2.45 * 0.057),
     ),
@@ -282,7 +287,7 @@ def test_bedrock_is_reserved_for_longer_than_it_computes(bedrock):
 def test_amortisation_of_the_fine_tuning_page_comes_out():
     """12.8 kgCO2e and 18.3 L a day, 1000 inferences a day, re-tuned daily.
 
-    The run may be off by a factor of 2 or 3, and each expectation by 1.64 at one standard deviation.
+    The run may be off by a factor of 2 or 3, each expectation by 1.64 at one standard deviation.
     """
     run = {"gpu_count": 4, "reserved_s": 3600, "expected_use_life_days": 1,
            "expected_inferences_per_day": 1000}  # fmt: skip

@@ -126,7 +126,9 @@ def test_a_key_repeats_with_empty_parts_too():
 
 
 def test_a_row_that_breaks_a_rule_fails_by_the_rules_code():
-    failure = only_failure(runs(started_at=pd.Timestamp("2026-01-03", tz="UTC"), reserved_s=np.nan), RUNS)  # fmt: skip
+    failure = only_failure(
+        runs(started_at=pd.Timestamp("2026-01-03", tz="UTC"), reserved_s=np.nan), RUNS
+    )
     assert (failure["expectation"], failure["column"]) == ("row_rule", "end_before_start")
     assert failure["expected"] == "no row where ended_at lies before started_at"
     assert failure["bad_rows"] == 3
@@ -136,7 +138,9 @@ def test_a_row_that_breaks_a_rule_fails_by_the_rules_code():
 def test_every_row_rule_can_fail(table):
     for rule in table.row_rules:
         never = tables.RowRule(rule.code, rule.description, lambda f: pd.Series(False, f.index))
-        broken = tables.Table(table.name, table.row, table.columns, table.key, table.partition, (never,))  # fmt: skip
+        broken = tables.Table(
+            table.name, table.row, table.columns, table.key, table.partition, (never,)
+        )
         assert only_failure(good(broken), broken)["column"] == rule.code
 
 

@@ -1,4 +1,4 @@
-"""Declarations of tables are complete and consistent, and frames survive the way to Arrow and back."""
+"""Tables are declared in full and consistently, and frames survive the way to Arrow and back."""
 
 import datetime as dt
 import re
@@ -16,7 +16,8 @@ from ft_emissions_pipeline.tables import TABLES, Column, Table
 from ft_emissions_pipeline.tables.schema import limits
 
 UNIT_OF_SUFFIX = {
-    "kwh": "kWh", "w": "W", "s": "s", "h": "h", "kgco2e": "kgCO2e", "gco2e": "gCO2e", "l": "L", "ml": "mL", "days": "day",
+    "kwh": "kWh", "w": "W", "s": "s", "h": "h", "kgco2e": "kgCO2e", "gco2e": "gCO2e", "l": "L",
+    "ml": "mL", "days": "day",
 }  # fmt: skip
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
@@ -36,9 +37,11 @@ def unit_in_name(name):
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (Column("x", "float", "", minimum=0.0, above_zero=True, maximum=3.2e8), ["above 0", "at most 3.2e+08"]),
+        (Column("x", "float", "", minimum=0.0, above_zero=True, maximum=3.2e8),
+         ["above 0", "at most 3.2e+08"]),
         (Column("x", "float", "", minimum=0.0, above_zero=True, smallest=0.5), ["at least 0.5"]),
-        (Column("x", "float", "", minimum=0.0, smallest=0.5, maximum=2.0), ["0 or at least 0.5", "at most 2"]),
+        (Column("x", "float", "", minimum=0.0, smallest=0.5, maximum=2.0),
+         ["0 or at least 0.5", "at most 2"]),
         (Column("x", "float", "", minimum=1), ["at least 1"]),
         (Column("x", "float", ""), []),
         (Column("x", "string", "", allowed=("a", "b")), ["one of a, b"]),
@@ -203,11 +206,14 @@ def cells(column: Column):
     low = 0.0 if column.minimum is None else column.minimum
     high = 1e12 if column.maximum is None else column.maximum
     filled = {
-        "string": st.sampled_from(column.allowed) if column.allowed else st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        "string": st.sampled_from(column.allowed) if column.allowed
+        else st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
         "float": st.floats(low, high, exclude_min=column.above_zero, allow_nan=False),
         "integer": st.integers(0, 10**9),
         "boolean": st.booleans(),
-        "timestamp": st.datetimes(dt.datetime(2018, 1, 1), dt.datetime(2099, 1, 1), timezones=st.just(dt.UTC)),  # noqa: DTZ001
+        "timestamp": st.datetimes(
+            dt.datetime(2018, 1, 1), dt.datetime(2099, 1, 1), timezones=st.just(dt.UTC)  # noqa: DTZ001
+        ),
         "date": st.dates(dt.date(2018, 1, 1), dt.date(2099, 1, 1)),
     }[column.kind]  # fmt: skip
     return filled if column.required else st.none() | filled

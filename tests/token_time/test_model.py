@@ -1,4 +1,4 @@
-"""Operations worked by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
+"""Operations by hand, the physical model's limits, fits, the artefact, intervals, own runs."""
 
 import json
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_causal_attention_equals_the_parameters_at_about_twelve_widths(factors):
 
 
 def test_an_encoders_token_sees_the_whole_sequence():
-    """Both count 4 L d s = 4 x 32 x 4096 x 2048 for the whole square; below its diagonal lies half."""
+    """Both count 4 L d s = 4 x 32 x 4096 x 2048 for the square; below its diagonal lies half."""
     assert flops.attention_forward(32, 4096, 2048, [False, True]).tolist() == [2**30, 2**29]
 
 
@@ -101,7 +101,8 @@ def test_active_parameters_that_a_run_tells_go_before_its_models(factors):
 @pytest.mark.parametrize(
     ("gpu_id", "generation"),
     [("V100-SXM2-32GB", "nvidia_16bit"), ("A100-SXM4-80GB", "nvidia_int8"), ("L40S", "nvidia_fp8"),
-     ("H100-SXM5-80GB", "nvidia_fp8"), ("B200-180GB", "nvidia_fp4"), ("MI300X", "amd"), ("Gaudi2", "intel")],
+     ("H100-SXM5-80GB", "nvidia_fp8"), ("B200-180GB", "nvidia_fp4"), ("MI300X", "amd"),
+     ("Gaudi2", "intel")],
 )  # fmt: skip
 def test_generations_of_accelerators(factors, gpu_id, generation):
     assert GENERATIONS[work(factors, {"gpu_id": gpu_id}).generation[0]] == generation
@@ -109,7 +110,8 @@ def test_generations_of_accelerators(factors, gpu_id, generation):
 
 @pytest.mark.parametrize(
     ("software", "stack"),
-    [("trl", "hf_trainer"), ("axolotl", "hf_trainer"), ("unsloth", "unsloth"), ("maxtext", "maxtext")],
+    [("trl", "hf_trainer"), ("axolotl", "hf_trainer"), ("unsloth", "unsloth"),
+     ("maxtext", "maxtext")],
 )  # fmt: skip
 def test_what_is_built_on_the_trainer_has_its_pace(factors, software, stack):
     assert STACKS[work(factors, {"software": software}).software[0]] == stack
@@ -126,7 +128,7 @@ def test_an_interval_narrows_where_the_software_was_seen(factors):
 
 
 def test_what_few_laboratories_tell_widens_the_interval(factors):
-    """One laboratory measured AMD, none measured other makers' accelerators; many measured Ampere."""
+    """One laboratory measured AMD, none other makers' accelerators, many Ampere."""
     known, amd, other = (
         predict(factors, {"gpu_id": name}).log_sd for name in ("A100-SXM4-80GB", "MI300X", "TPU-v4")
     )
@@ -254,7 +256,7 @@ def test_own_runs_shift_the_model_and_outliers_do_not(factors):
 
 
 def test_a_run_of_an_unknown_family_has_no_familys_offset():
-    """One family is slow; runs without a family are as predicted, whatever family stands last in the list."""
+    """One family is slow; runs without a family are as predicted, whatever family comes last."""
     residual = np.array([0.0] * 40 + [0.5] * 40)
     family = pd.Series([np.nan] * 40 + ["slow"] * 40, dtype="str")
     taught = token_time.fit.offsets(residual, {"family": family})
@@ -276,8 +278,10 @@ def test_own_runs_teach_the_pace_of_a_laboratory(factors):
     kept = table[slow | table["laboratory"].isin(["qwen", "rocm-blog-llama2"])].copy()
     kept.loc[slow, "tokens_per_s_per_gpu"] /= 3.0
     changed = reference.Reference(
-        {**factors.tables, "calibration": kept.reset_index(drop=True)}, factors.version, factors.folder
-    )  # fmt: skip
+        {**factors.tables, "calibration": kept.reset_index(drop=True)},
+        factors.version,
+        factors.folder,
+    )
     trials = evaluate.own_run_trials(changed).set_index(["laboratory", "given"])
     told = trials.loc[("mlperf", 25)]
     assert told["left"] == 26

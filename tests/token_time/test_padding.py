@@ -33,7 +33,7 @@ def test_the_expectation_is_the_mean_over_every_order(lengths, size):
 @example(lengths=[1, 2, 3], size=2)
 @example(lengths=[0, 9, 9, 40, 50], size=4)
 def test_the_deviation_is_that_of_batches_which_err_apart(lengths, size):
-    """Over every order each batch has its variance, the short last one too; their sum is no too low."""
+    """Over every order each batch has its variance, the short last one too; no sum is too low."""
     orders = list(permutations(lengths))
     variances = [
         pvariance([padded(order[first : first + size], size) for order in orders])

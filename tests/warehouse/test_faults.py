@@ -30,7 +30,8 @@ DELTA = (
     ("error", "what"),
     [
         *((DeltaError(text.format(f"words (os error {code})")), what)
-          for text in DELTA for code, what in ((28, FULL), (30, READ_ONLY), (13, RIGHTS), (5, DEVICE))),
+          for text in DELTA
+          for code, what in ((28, FULL), (30, READ_ONLY), (13, RIGHTS), (5, DEVICE))),
         (OSError(errno.ENOSPC, "x"), FULL),
         (PermissionError(errno.EACCES, "x"), RIGHTS),
         (OSError(errno.EDQUOT, "x"), "the quota of the disk is used up"),

@@ -52,11 +52,12 @@ def flipped(path: Path) -> None:
     path.write_bytes(held)
 
 
-# What is done to the table, what is said, what its days are after the repair, and the days that are due.
+# What is done to the table, what is said, its days after the repair, and the days that are due.
 DAMAGES = {
     "last commit cut": (lambda w: cut(log(w, -1)), "Json error", DAYS[:1], ()),
     "last commit empty": (lambda w: log(w, -1).write_bytes(b""), "is empty", DAYS[:1], ()),
-    "last commit zeroed": (lambda w: log(w, -1).write_bytes(b"\0" * 99), "Json error", DAYS[:1], ()),
+    "last commit zeroed": (lambda w: log(w, -1).write_bytes(b"\0" * 99), "Json error", DAYS[:1],
+                           ()),
     "commit missing": (lambda w: log(w, 1).unlink(), "gap", (), ()),
     "first commit missing": (lambda w: log(w, 0).unlink(), "No table metadata", (), ()),
     "log missing": (lambda w: shutil.rmtree(w / "usage" / "_delta_log"), "its log is gone", (), ()),
@@ -64,7 +65,8 @@ DAMAGES = {
     "data cut": (lambda w: cut(data(w)), "cannot be read", DAYS[1:], DAYS[:1]),
     "data flipped": (lambda w: flipped(data(w)), "cannot be read", DAYS[1:], DAYS[:1]),
     "a file in its place": (
-        lambda w: (shutil.rmtree(w / "usage"), (w / "usage").write_text("x")), "Not a directory", (), ()
+        lambda w: (shutil.rmtree(w / "usage"), (w / "usage").write_text("x")), "Not a directory",
+        (), ()
     ),
 }  # fmt: skip
 
@@ -92,7 +94,8 @@ def test_damage_is_named_and_set_aside_and_what_is_whole_stays(warehouse, how):
 
 def test_a_repair_lets_every_log_be_read_anew(warehouse):
     seen = pd.DataFrame(
-        {"source_uri": ["a"], "content_hash": "1", "content": "runs", "records": 1, "merged": 0, "quarantined": 0}
+        {"source_uri": ["a"], "content_hash": "1", "content": "runs", "records": 1, "merged": 0,
+         "quarantined": 0}
     )  # fmt: skip
     store.write(warehouse, LANDING_INDEX, tables.conform(seen, LANDING_INDEX))
     data(warehouse).unlink()

@@ -391,7 +391,8 @@ count = 0.0
 while True:
     count += 1
     models = [f"m{{i}}" for i in range(2000)]
-    store.write({warehouse!r}, USAGE, usage(dt.date(2026, 1, 1), *models, inferences=count), JANUARY)
+    store.write({warehouse!r}, USAGE, usage(dt.date(2026, 1, 1), *models, inferences=count), \
+JANUARY)
 """
 
 

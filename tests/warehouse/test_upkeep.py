@@ -1,4 +1,4 @@
-"""Many nights of commits: few files and a short log, with every row and every reported past kept."""
+"""Many nights of commits: few files, a short log, and every row and reported past kept."""
 
 from __future__ import annotations
 

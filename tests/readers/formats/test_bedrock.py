@@ -6,7 +6,10 @@ import json
 import pandas as pd
 import pytest
 
-ARN = "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/meta.llama2-13b-chat-v1/kbz1abcd2345"
+ARN = (
+    "arn:aws:bedrock:us-west-2:123456789012:model-customization-job/"
+    "meta.llama2-13b-chat-v1/kbz1abcd2345"
+)
 JOB = {
     "jobArn": ARN,
     "jobName": "tickets",

@@ -9,7 +9,8 @@ REPORT = {
         "taskStage": "finetuning",
         "taskFamily": "chatbot",
         "algorithms": [
-            {"trainingType": "supervisedLearning", "foundationModelName": "llama2-13b", "parametersNumber": 13,
+            {"trainingType": "supervisedLearning", "foundationModelName": "llama2-13b",
+             "parametersNumber": 13,
              "epochsNumber": 2, "optimizer": "lora", "quantization": "fp16"}
         ],
         "dataset": [
@@ -18,14 +19,18 @@ REPORT = {
         ],
     },
     "measures": [
-        {"measurementMethod": "codecarbon", "version": "2.5.0", "powerConsumption": 1.5, "measurementDuration": 3600.5,
-         "averageUtilizationCpu": 0.1, "averageUtilizationGpu": 0.8, "measurementDateTime": "2024-09-30 09:09:40"}
+        {"measurementMethod": "codecarbon", "version": "2.5.0", "powerConsumption": 1.5,
+         "measurementDuration": 3600.5,
+         "averageUtilizationCpu": 0.1, "averageUtilizationGpu": 0.8,
+         "measurementDateTime": "2024-09-30 09:09:40"}
     ],
     "infrastructure": {
         "infraType": "publicCloud", "cloudProvider": "ovh",
         "components": [
-            {"componentName": "Intel(R) Xeon(R) Gold 6226R", "componentType": "cpu", "nbComponent": 30},
-            {"componentName": "2 x Tesla V100S-PCIE-32GB", "componentType": "gpu", "nbComponent": 2},
+            {"componentName": "Intel(R) Xeon(R) Gold 6226R", "componentType": "cpu",
+             "nbComponent": 30},
+            {"componentName": "2 x Tesla V100S-PCIE-32GB", "componentType": "gpu",
+             "nbComponent": 2},
             {"componentType": "ram", "nbComponent": 1, "memorySize": 86},
         ],
     },
@@ -127,14 +132,15 @@ def test_stages_that_were_measured_together_are_noted(one_run):
 
 
 def test_codecarbon_writes_reports_without_a_task(one_run):
-    """`_build_infrastructure` and `_build_measure` of codecarbon 3.2; task is the user's to give."""
+    """As codecarbon 3.2's `_build_infrastructure` and `_build_measure`; the user gives the task."""
     run = one_run("boamps_report_1.json", {k: v for k, v in REPORT.items() if k != "task"})
     assert "task_not_stated" in run["repairs"]
     assert run["it_energy_kwh"] == 1.5
 
 
 def test_two_kinds_of_accelerators_are_not_made_one(one_run):
-    parts = [{"componentName": "A100", "componentType": "gpu", "nbComponent": 2}, {"componentName": "V100", "componentType": "gpu", "nbComponent": 1}]  # fmt: skip
+    parts = [{"componentName": "A100", "componentType": "gpu", "nbComponent": 2},
+             {"componentName": "V100", "componentType": "gpu", "nbComponent": 1}]  # fmt: skip
     run = one_run("report.json", with_(infrastructure={"components": parts}))
     assert run["gpu_model"] == "2 x A100 + 1 x V100"
     assert pd.isna(run["gpu_count"])

@@ -19,7 +19,8 @@ def test_every_column_set_since_v1_is_read(one_run, emissions_csv, width):
 
 
 def test_pue_is_taken_out_of_every_energy(one_run, emissions_csv):
-    row = {"pue": "1.25", "cpu_energy": "0.5", "gpu_energy": "1", "ram_energy": "0.25", "energy_consumed": "1.75"}  # fmt: skip
+    row = {"pue": "1.25", "cpu_energy": "0.5", "gpu_energy": "1", "ram_energy": "0.25",
+           "energy_consumed": "1.75"}  # fmt: skip
     run = one_run("emissions.csv", emissions_csv(row))
     assert run["pue"] == 1.25
     assert run["cpu_energy_kwh"] == pytest.approx(0.4)
@@ -107,23 +108,26 @@ def test_short_and_shifted_rows_are_refused(read, emissions_csv):
 
 
 FULL = {
-    "timestamp": "2026-03-02T12:00:00", "run_id": "0f9b5c1e-aaaa-bbbb-cccc-1234567890ab", "experiment_id": "none",
-    "emissions_rate": "1e-5", "cpu_power": "42.5", "gpu_power": "0.0", "ram_power": "10", "gpu_energy": "0.0",
-    "water_consumed": "0.0", "region": "ile-de-france", "os": "Linux-5.15", "python_version": "3.11.9",
-    "codecarbon_version": "3.2.9", "cpu_count": "64", "cpu_model": '"Xeon, 2.9 GHz"', "longitude": "2.3",
-    "latitude": "48.9", "ram_total_size": "503.5", "tracking_mode": "machine", "cpu_utilization_percent": "12.5",
+    "timestamp": "2026-03-02T12:00:00", "run_id": "0f9b5c1e-aaaa-bbbb-cccc-1234567890ab",
+    "experiment_id": "none", "emissions_rate": "1e-5", "cpu_power": "42.5", "gpu_power": "0.0",
+    "ram_power": "10", "gpu_energy": "0.0", "water_consumed": "0.0", "region": "ile-de-france",
+    "os": "Linux-5.15", "python_version": "3.11.9", "codecarbon_version": "3.2.9",
+    "cpu_count": "64", "cpu_model": '"Xeon, 2.9 GHz"', "longitude": "2.3", "latitude": "48.9",
+    "ram_total_size": "503.5", "tracking_mode": "machine", "cpu_utilization_percent": "12.5",
     "gpu_utilization_percent": "0", "ram_utilization_percent": "10", "ram_used_gb": "50",
 }  # fmt: skip
 
 
 def shortened(text, *dropped):
-    """Text of an emissions.csv whose last row lacks the cells of some columns, as CodeCarbon 3.2.9 appends it."""
+    """Return a file whose last row lacks cells of some columns, as CodeCarbon 3.2.9 appends it."""
     *before, row = text.splitlines()
     cells = [
         cell
-        for name, cell in zip(before[0].split(","), re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', row), strict=True)
+        for name, cell in zip(
+            before[0].split(","), re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', row), strict=True
+        )
         if name not in dropped
-    ]  # fmt: skip
+    ]
     return "\n".join([*before, ",".join(cells)]) + "\n"
 
 
@@ -132,7 +136,8 @@ def shortened(text, *dropped):
     [
         ("region", "gpu_count", "gpu_model"),
         ("gpu_count", "gpu_model"),
-        ("region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model", "longitude", "latitude"),
+        ("region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model", "longitude",
+         "latitude"),
         ("experiment_id", "region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model"),
     ],
 )  # fmt: skip
@@ -351,7 +356,8 @@ def test_a_quoted_comma_is_part_of_its_cell(one_run, emissions_csv):
 def test_task_rows_are_added_up(one_run, emissions_csv):
     rows = [
         {"task_name": "load", "duration": "100", "energy_consumed": "0.1"},
-        {"task_name": "train", "duration": "300", "energy_consumed": "0.3", "timestamp": "2026-03-01T12:05:00"},
+        {"task_name": "train", "duration": "300", "energy_consumed": "0.3",
+         "timestamp": "2026-03-01T12:05:00"},
     ]  # fmt: skip
     text = emissions_csv(*rows, width=29, extra=["task_name"])
     run = one_run("emissions_base_run-a.csv", text)
@@ -370,7 +376,10 @@ def test_a_file_without_rows_holds_no_record(read, emissions_csv):
 
 def test_energy_of_a_gpu_that_no_column_names_stays(one_run):
     # Versions before 2.0 have no columns of hardware.
-    header = "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,energy_consumed"
+    header = (
+        "timestamp,project_name,run_id,duration,emissions,cpu_energy,gpu_energy,ram_energy,"
+        "energy_consumed"
+    )
     run = one_run(
         "emissions.csv", f"{header}\n2026-03-02T11:00:00,x,r1,3600,0.1,0.05,1.0,0.02,1.07\n"
     )

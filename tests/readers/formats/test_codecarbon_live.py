@@ -1,4 +1,4 @@
-"""What the tools themselves write, as installed: their files are read whole, so a new version shows here.
+"""Files that the installed tools write are read whole, so a new version shows here.
 
 The Trainer's files are beside this one (`test_read_live_trainer.py`).
 """
@@ -19,7 +19,8 @@ def test_codecarbon_offline_writes_a_file_that_is_read(alone, conserved):
 
     tracker = OfflineEmissionsTracker(
         country_iso_code="FRA", project_name="bot", output_dir=str(alone), save_to_file=True,
-        measure_power_secs=0.5, log_level="error", allow_multiple_runs=True, tracking_mode="process",
+        measure_power_secs=0.5, log_level="error", allow_multiple_runs=True,
+        tracking_mode="process",
     )  # fmt: skip
     tracker.start()
     time.sleep(1)

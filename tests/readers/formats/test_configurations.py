@@ -63,9 +63,11 @@ num_processes: 8
 use_cpu: false
 """
 DEEPSPEED = {
-    "train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": 2, "bf16": {"enabled": True},
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": 2,
+    "bf16": {"enabled": True},
     "zero_optimization": {"stage": 2},
-}  # fmt: skip
+}
 CARD = """---
 base_model: meta-llama/Llama-2-7b-hf
 library_name: peft
@@ -103,7 +105,8 @@ def landed(tmp_path):
 
 def said(run):
     names = (
-        "base_model", "method", "lora_rank", "micro_batch_size", "gradient_accumulation", "epochs", "sequence_length",
+        "base_model", "method", "lora_rank", "micro_batch_size", "gradient_accumulation", "epochs",
+        "sequence_length",
         "packing", "precision", "gradient_checkpointing", "world_size", "software",
     )  # fmt: skip
     return {name: run[name] for name in names if pd.notna(run[name])}
@@ -114,31 +117,41 @@ def said(run):
     [
         ("adapter_config.json", ADAPTER,
          {"base_model": "meta-llama/Llama-2-7b-hf", "method": "lora", "lora_rank": 8}),
-        ("adapter_config.json", {**ADAPTER, "base_model_name_or_path": "unsloth/llama-3-8b-bnb-4bit"},
-         {"base_model": "unsloth/llama-3-8b-bnb-4bit", "method": "qlora", "lora_rank": 8, "software": "unsloth"}),
+        ("adapter_config.json",
+         {**ADAPTER, "base_model_name_or_path": "unsloth/llama-3-8b-bnb-4bit"},
+         {"base_model": "unsloth/llama-3-8b-bnb-4bit", "method": "qlora", "lora_rank": 8,
+          "software": "unsloth"}),
         ("adapter_config.json", {**ADAPTER, "peft_type": "PROMPT_TUNING"},
          {"base_model": "meta-llama/Llama-2-7b-hf", "method": "adapter"}),
         ("axolotl.yml", AXOLOTL,
-         {"base_model": "NousResearch/Llama-2-7b-hf", "method": "qlora", "lora_rank": 32, "micro_batch_size": 1,
-          "gradient_accumulation": 4, "sequence_length": 2048, "packing": True, "gradient_checkpointing": True,
+         {"base_model": "NousResearch/Llama-2-7b-hf", "method": "qlora", "lora_rank": 32,
+          "micro_batch_size": 1,
+          "gradient_accumulation": 4, "sequence_length": 2048, "packing": True,
+          "gradient_checkpointing": True,
           "software": "axolotl"}),
         ("train.yaml", LLAMA_FACTORY,
-         {"base_model": "Qwen/Qwen2.5-7B", "method": "full", "micro_batch_size": 4, "gradient_accumulation": 1,
+         {"base_model": "Qwen/Qwen2.5-7B", "method": "full", "micro_batch_size": 4,
+          "gradient_accumulation": 1,
           "sequence_length": 12000, "precision": "bf16", "software": "llama_factory"}),
         ("recipe.yaml", TORCHTUNE,
          {"base_model": "Llama-2-7b-hf", "method": "lora", "lora_rank": 8, "micro_batch_size": 2,
-          "gradient_accumulation": 64, "sequence_length": 4096, "packing": True, "precision": "bf16",
+          "gradient_accumulation": 64, "sequence_length": 4096, "packing": True,
+          "precision": "bf16",
           # The Trainer's log does not come of torchtune; what the run's own log says stays.
           "gradient_checkpointing": True, "software": "hf_trainer"}),
         ("accelerate.yaml", ACCELERATE, {"precision": "fp16", "world_size": 8}),
         ("ds_z2.json", DEEPSPEED, {"gradient_accumulation": 2, "precision": "bf16"}),
         ("training_args.json",
-         {"output_dir": "out", "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2, "bf16": False, "fp16": True,
-          "gradient_checkpointing": False, "num_train_epochs": 3, "dataset_text_field": "text", "packing": False},
-         {"micro_batch_size": 8, "gradient_accumulation": 2, "precision": "fp16", "gradient_checkpointing": False,
+         {"output_dir": "out", "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2,
+          "bf16": False, "fp16": True,
+          "gradient_checkpointing": False, "num_train_epochs": 3, "dataset_text_field": "text",
+          "packing": False},
+         {"micro_batch_size": 8, "gradient_accumulation": 2, "precision": "fp16",
+          "gradient_checkpointing": False,
           "packing": False, "software": "trl"}),
         ("README.md", CARD,
-         {"base_model": "meta-llama/Llama-2-7b-hf", "method": "dpo", "micro_batch_size": 4, "gradient_accumulation": 2,
+         {"base_model": "meta-llama/Llama-2-7b-hf", "method": "dpo", "micro_batch_size": 4,
+          "gradient_accumulation": 2,
           "world_size": 8, "software": "trl"}),
     ],
 )  # fmt: skip
@@ -199,7 +212,8 @@ def test_a_configuration_without_a_run_is_told(landed):
     ("path", "name"),
     [
         ("/home/ada/models/Llama-2-7b-hf", "Llama-2-7b-hf"),
-        ("/data/hub/models--meta-llama--Llama-2-7b-hf/snapshots/0123456789abcdef0123456789abcdef01234567", "meta-llama/Llama-2-7b-hf"),
+        ("/data/hub/models--meta-llama--Llama-2-7b-hf/snapshots/"
+         "0123456789abcdef0123456789abcdef01234567", "meta-llama/Llama-2-7b-hf"),
         ("./output/checkpoint-500", None),
         ("/mnt/output", None),
     ],
@@ -219,11 +233,12 @@ def test_a_path_of_somebodys_machine_is_no_name(landed, path, name):
 def test_parameters_of_a_dense_model_and_of_a_mixture_are_those_of_their_published_weights():
     mixtral = {
         "model_type": "mixtral", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "num_local_experts": 8,
-        "num_experts_per_tok": 2, "tie_word_embeddings": False,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+        "num_local_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": False,
     }  # fmt: skip
-    # By hand: attention 41,943,040, an expert 176,160,768, router 32,768, two norms 8,192 a layer; 262,144,000 of embeddings, 4,096 of
-    # the last norm. Together 46,702,792,704, as the hub counts Mixtral 8x7B, and 12.9 billion in use, as its paper says.
+    # By hand: attention 41,943,040, an expert 176,160,768, router 32,768, two norms 8,192 a layer;
+    # 262,144,000 of embeddings, 4,096 of the last norm. Together 46,702,792,704, as the hub counts
+    # Mixtral 8x7B, and 12.9 billion in use, as its paper says.
     assert sizes(mixtral) == (46_702_792_704.0, 12_879_925_248.0)
     assert sizes({**mixtral, "model_type": "deepseek_v3"}) == (None, None)
 

@@ -9,20 +9,24 @@ import ft_emissions_pipeline as fte
 
 EXPECTED = {
     # Ten iterations of 1.1476 s and ten of 1.0524 s; 320 samples of 2048 tokens.
-    "megatron.log": {"active_s": 22.0, "steps": 20, "tokens_padded": 655360, "sequence_length": 2048, "software": "nemo_megatron"},
+    "megatron.log": {"active_s": 22.0, "steps": 20, "tokens_padded": 655360,
+                     "sequence_length": 2048, "software": "nemo_megatron"},
     "nemo.log": {"active_s": 8.0, "steps": 3, "software": "nemo_megatron"},
     # Five minutes; 20 steps of 8 sequences of 2048 tokens.
-    "torchtitan.txt": {"reserved_s": 300.0, "steps": 20, "tokens_padded": 327680, "sequence_length": 2048, "software": "torchtitan"},
+    "torchtitan.txt": {"reserved_s": 300.0, "steps": 20, "tokens_padded": 327680,
+                       "sequence_length": 2048, "software": "torchtitan"},
     "torchtune.txt": {"active_s": 100.0, "steps": 10, "software": "torchtune"},
     # From 1745926251.618 s to 1745927530.858 s.
-    "mlperf.out": {"active_s": 1279.24, "tokens_padded": 3072 * 8192, "sequence_length": 8192, "lora_rank": 16},
+    "mlperf.out": {"active_s": 1279.24, "tokens_padded": 3072 * 8192, "sequence_length": 8192,
+                   "lora_rank": 16},
     "unsloth_and_trainer.log": {
-        "active_s": 600, "steps": 125, "tokens_padded": 200000, "samples": 1000, "micro_batch_size": 2, "gradient_accumulation": 4,
-        "epochs": 1, "software": "axolotl",
+        "active_s": 600, "steps": 125, "tokens_padded": 200000, "samples": 1000,
+        "micro_batch_size": 2, "gradient_accumulation": 4, "epochs": 1, "software": "axolotl",
     },
     # The second tracker begins at nothing; 90 s lie between the first line and the last.
     "codecarbon_two_trackers_over_midnight.out": {
-        "active_s": 90, "gpu_energy_kwh": 0.15, "ram_energy_kwh": 0.015, "it_energy_kwh": 0.165, "gpu_count": 1,
+        "active_s": 90, "gpu_energy_kwh": 0.15, "ram_energy_kwh": 0.015, "it_energy_kwh": 0.165,
+        "gpu_count": 1,
         "gpu_model": "NVIDIA GeForce RTX 3090",
     },
 }  # fmt: skip
@@ -98,7 +102,10 @@ BANNERS = (
     "\\        /    Data Parallel GPUs = 1 | Total batch size (2 x 4 x 1) = 8\n"
 )
 BAR = "<div><progress value='60' max='60'></progress>\n [60/60 07:39, Epoch 0/1]\n</div>"
-RESULT = "TrainOutput(global_step=60, training_loss=0.9, metrics={'train_runtime': 462.3, 'train_loss': 0.9})"
+RESULT = (
+    "TrainOutput(global_step=60, training_loss=0.9, metrics={'train_runtime': 462.3, "
+    "'train_loss': 0.9})"
+)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +133,9 @@ def test_a_notebook_that_printed_nothing_of_a_training_is_source_code(read, cont
 
 
 def test_each_epoch_of_torchtune_has_a_bar_of_its_own(one_run):
-    bars = "1|5|Loss: 1.4: 50%|##| 5/10 [02:00<02:00, 24.00s/it]\n1|10|Loss: 1.4: 100%|##| 10/10 [04:00<00:00, 24.00s/it]\n"
+    bars = (
+        "1|5|Loss: 1.4: 50%|##| 5/10 [02:00<02:00, 24.00s/it]\n"
+        "1|10|Loss: 1.4: 100%|##| 10/10 [04:00<00:00, 24.00s/it]\n"
+    )
     run = one_run("tune.txt", bars + bars.replace("1|5", "2|15").replace("1|10", "2|20"))
     assert (run["active_s"], run["steps"]) == (480, 20)

@@ -42,7 +42,8 @@ def test_the_methodology_document_discloses_two_runs(read):
 @pytest.mark.parametrize(
     "table",
     [
-        "| Component | Disclosed data |\n|---|---|\n| GPU | A100 |\n| Total reserved time | 12 hours |",
+        "| Component | Disclosed data |\n|---|---|\n| GPU | A100 |\n"
+        "| Total reserved time | 12 hours |",
         "Component | Disclosed data\n---|---\nGPU | A100\nTotal reserved time | 12 hours",
         "|**Component**|**Value**|\n|:--|--:|\n|**GPU**|`A100`|\n|_Total reserved time_|12 hours|",
         "\ufeff| Field | Data |\r\n| - | - |\r\n| gpu_model | A100 |\r\n| reserved_s | 43200 |\r\n",
@@ -64,10 +65,12 @@ def test_a_table_in_fenced_code_is_an_example(refusal):
     [
         ("d.yaml", "Base model: Llama 2\nGPU: A100\nTotal reserved time: 12 hours\n"),
         ("d.yaml", "- Base model: Llama 2\n  GPU: A100\n  reserved_s: 43200\n"),
-        ("d.yaml", "disclosures:\n  - base_model: Llama 2\n    gpu_model: A100\n    reserved_s: 43200\n"),
+        ("d.yaml",
+         "disclosures:\n  - base_model: Llama 2\n    gpu_model: A100\n    reserved_s: 43200\n"),
         ("d.yaml", "runs:\n- base_model: Llama 2\n  gpu_model: A100\n  reserved_s: 12 h\n"),
         ("d.json", {"Base model": "Llama 2", "GPU": "A100", "Total reserved time": "12:00:00"}),
-        ("d.json", {"disclosures": [{"base_model": "Llama 2", "gpu_model": "A100", "reserved_s": 43200}]}),
+        ("d.json",
+         {"disclosures": [{"base_model": "Llama 2", "gpu_model": "A100", "reserved_s": 43200}]}),
         ("d.csv", "Base model,GPU,Total reserved time\nLlama 2,A100,12 hours\n"),
         ("d.csv", "base_model;gpu_model;reserved_s\nLlama 2;A100;43200\n"),
     ],
@@ -98,7 +101,8 @@ def test_yaml_json_and_csv_say_the_same(one_run, uri, content):
         ("Parameters", "7B", "model_parameters", 7e9),
         ("Start time", "July 6, 2024 17:01", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
         ("Start time", "6 Jul 2024 5:01 PM", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
-        ("Start time", "2024-07-06T17:01:00+02:00", "started_at", pd.Timestamp("2024-07-06T15:01Z")),
+        ("Start time", "2024-07-06T17:01:00+02:00", "started_at",
+         pd.Timestamp("2024-07-06T15:01Z")),
         ("Start time", "July 6, 2024 17:01 UTC", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
         ("Start time", dt.date(2024, 7, 6), "started_at", pd.Timestamp("2024-07-06T00:00Z")),
         ("Published", "2024-07-06", "published_at", pd.Timestamp("2024-07-06T00:00Z")),
@@ -207,9 +211,12 @@ def test_what_breaks_the_rules_of_the_table_is_refused(refusal, row, code):
 @pytest.mark.parametrize(
     ("uri", "content"),
     [
-        ("l.jsonl", '{"request_id": "1", "model": "m", "start": "2026-03-02", "duration": 1.5, "total_tokens": 10}'),
-        ("l.json", '[{"id": "x", "model": "m", "usage": {"prompt_tokens": 1}, "total_tokens": 10, "duration": 1.5}]'),
-        ("l.csv", "model,start,end,total_tokens,latency\nm,2026-03-02T10:00:00Z,2026-03-02T10:00:01Z,10,2\n"),
+        ("l.jsonl", '{"request_id": "1", "model": "m", "start": "2026-03-02", "duration": 1.5, '
+                    '"total_tokens": 10}'),
+        ("l.json", '[{"id": "x", "model": "m", "usage": {"prompt_tokens": 1}, "total_tokens": 10, '
+                   '"duration": 1.5}]'),
+        ("l.csv", "model,start,end,total_tokens,latency\n"
+                  "m,2026-03-02T10:00:00Z,2026-03-02T10:00:01Z,10,2\n"),
     ],
 )  # fmt: skip
 def test_a_record_of_a_call_to_a_model_is_no_disclosure(refusal, uri, content):

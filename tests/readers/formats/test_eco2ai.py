@@ -3,7 +3,10 @@
 import pandas as pd
 import pytest
 
-HEADER = "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),CPU_name,GPU_name,OS,region/country,cost"
+HEADER = (
+    "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),"
+    "CO2_emissions(kg),CPU_name,GPU_name,OS,region/country,cost"
+)
 
 
 def sheet(*rows, header=HEADER):
@@ -13,7 +16,10 @@ def sheet(*rows, header=HEADER):
 def row(run="r1", epoch="N/A", start="2026-03-01 10:00:00", seconds="3600", kwh="0.5", kg="0.2",
         gpu="NVIDIA A100-SXM4-80GB 4 device(s) method:nvml_energy", place="CH/Ticino"):  # fmt: skip
     cpu = '"Xeon/2 device(s), TDP:150 method:tdp"'
-    return f'{run},support-bot,no experiment description,"{epoch}",{start},{seconds},{kwh},{kg},{cpu},{gpu},Linux,{place},0'
+    return (
+        f'{run},support-bot,no experiment description,"{epoch}",{start},{seconds},{kwh},{kg},'
+        f"{cpu},{gpu},Linux,{place},0"
+    )
 
 
 def test_a_row_tells_time_energy_hardware_country_and_its_own_carbon(one_run):
@@ -32,8 +38,10 @@ def test_rows_of_epochs_stand_side_by_side_and_are_added_up(read):
     """`new_epoch` sets start_time and consumption back (sb-ai-lab/Eco2AI at 0157f5a)."""
     rows = [
         row(epoch="epoch: 1, loss: 0.9, ", seconds="100", kwh="0.1", kg="0.04"),
-        row(epoch="epoch: 2, loss: 0.5, ", start="2026-03-01 10:01:40", seconds="110", kwh="0.2", kg="0.08"),
-        row(epoch="epoch: 3, loss: 0.4, ", start="2026-03-01 10:03:30", seconds="120", kwh="0.3", kg="0.12"),
+        row(epoch="epoch: 2, loss: 0.5, ", start="2026-03-01 10:01:40", seconds="110", kwh="0.2",
+            kg="0.08"),
+        row(epoch="epoch: 3, loss: 0.4, ", start="2026-03-01 10:03:30", seconds="120", kwh="0.3",
+            kg="0.12"),
     ]  # fmt: skip
     reading = read("emission.csv", sheet(*rows))
     (run,) = reading.runs.to_dict("records")

@@ -58,17 +58,22 @@ def test_a_state_saved_before_the_end_has_no_time(one_run):
 
 
 CLOCKED = {
-    "global_step": 12, "max_steps": 12, "epoch": 4.0, "num_input_tokens_seen": 480, "total_flos": 5857920.0,
+    "global_step": 12, "max_steps": 12, "epoch": 4.0, "num_input_tokens_seen": 480,
+    "total_flos": 5857920.0,
     "train_batch_size": 4,
     "log_history": [
-        {"epoch": 1.33, "loss": 0.692, "num_input_tokens_seen": 168, "step": 4, "train_runtime": 1.4432},
-        {"epoch": 2.67, "loss": 0.693, "num_input_tokens_seen": 336, "step": 8, "train_runtime": 2.3145},
-        {"epoch": 4.0, "loss": 0.692, "num_input_tokens_seen": 480, "step": 12, "train_runtime": 0.4918},
-        {"epoch": 4.0, "step": 12, "total_flos": 5857920.0, "train_loss": 0.6938, "train_runtime": 0.5399,
+        {"epoch": 1.33, "loss": 0.692, "num_input_tokens_seen": 168, "step": 4,
+         "train_runtime": 1.4432},
+        {"epoch": 2.67, "loss": 0.693, "num_input_tokens_seen": 336, "step": 8,
+         "train_runtime": 2.3145},
+        {"epoch": 4.0, "loss": 0.692, "num_input_tokens_seen": 480, "step": 12,
+         "train_runtime": 0.4918},
+        {"epoch": 4.0, "step": 12, "total_flos": 5857920.0, "train_loss": 0.6938,
+         "train_runtime": 0.5399,
          "train_samples_per_second": 24.697, "train_steps_per_second": 7.409},
     ],
 }  # fmt: skip
-"""As transformers 5.23 wrote it of a run resumed at step 8 with tokens tracked; every row has a clock."""
+"""As transformers 5.23 wrote it of a run resumed at step 8, with tokens and a clock a row."""
 
 
 def test_rows_with_a_clock_tell_every_session_of_a_resumed_run(one_run):
@@ -79,13 +84,17 @@ def test_rows_with_a_clock_tell_every_session_of_a_resumed_run(one_run):
 
 
 def test_a_clock_in_every_row_is_not_added_up(one_run):
-    rows = [*CLOCKED["log_history"][:2], {**CLOCKED["log_history"][3], "train_runtime": 3.2755, "train_steps_per_second": 3.664}]  # fmt: skip
+    rows = [
+        *CLOCKED["log_history"][:2],
+        {**CLOCKED["log_history"][3], "train_runtime": 3.2755, "train_steps_per_second": 3.664},
+    ]
     assert one_run("out/trainer_state.json", {**CLOCKED, "log_history": rows})["active_s"] == 3.2755
 
 
 def test_the_time_of_the_last_session_alone_is_left_out(one_run):
     """7.409 steps/s x 0.5399 s are 4 of 12 steps: the session's own rate, since transformers 5."""
-    bare = [{k: v for k, v in row.items() if "loss" not in row or k != "train_runtime"} for row in CLOCKED["log_history"]]  # fmt: skip
+    bare = [{k: v for k, v in row.items() if "loss" not in row or k != "train_runtime"}
+            for row in CLOCKED["log_history"]]  # fmt: skip
     run = one_run("out/trainer_state.json", {**CLOCKED, "log_history": bare})
     assert pd.isna(run["active_s"])
     assert pd.isna(run["reserved_s"])

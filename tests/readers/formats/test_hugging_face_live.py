@@ -1,4 +1,4 @@
-"""What the Hugging Face Trainer itself writes, as installed: collected where torch and transformers are.
+"""What the installed Hugging Face Trainer writes: collected where torch and transformers are.
 
 They are the dependency group `trainer`; `conftest.py` leaves this file out without them.
 """
@@ -11,7 +11,7 @@ from ft_emissions_pipeline.readers import Settings, read_file
 
 
 def fine_tune(folder, resume=None):
-    """Fine-tune three steps an epoch on ten random sequences of twelve tokens; return parameters."""
+    """Fine-tune three steps an epoch on ten sequences of twelve tokens; return parameters."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 
@@ -21,12 +21,14 @@ def fine_tune(folder, resume=None):
         intermediate_size=16, max_position_embeddings=16,
     )  # fmt: skip
     data = [
-        {"input_ids": torch.randint(1, 64, (12,)), "attention_mask": torch.ones(12, dtype=torch.long), "labels": n % 2}
+        {"input_ids": torch.randint(1, 64, (12,)),
+         "attention_mask": torch.ones(12, dtype=torch.long), "labels": n % 2}
         for n in range(10)
     ]  # fmt: skip
     model = BertForSequenceClassification(config)
     arguments = TrainingArguments(
-        output_dir=str(folder), per_device_train_batch_size=4, num_train_epochs=4, logging_steps=2, save_steps=4,
+        output_dir=str(folder), per_device_train_batch_size=4, num_train_epochs=4, logging_steps=2,
+        save_steps=4,
         report_to=[], use_cpu=True, include_num_input_tokens_seen=True, disable_tqdm=True,
     )  # fmt: skip
     trainer = Trainer(model=model, args=arguments, train_dataset=data)

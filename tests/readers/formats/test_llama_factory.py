@@ -1,4 +1,4 @@
-"""LLaMA-Factory: each test carries one oddity of what its callback writes (src/llamafactory/train/callbacks.py)."""
+"""LLaMA-Factory: each test carries one oddity of src/llamafactory/train/callbacks.py."""
 
 import json
 
@@ -13,7 +13,8 @@ def log(*rows):
 def row(step, elapsed, total=300, **more):
     return {
         "current_steps": step, "total_steps": total, "loss": 1.0, "lr": 1e-4, "epoch": step / 100,
-        "percentage": round(100 * step / total, 2), "elapsed_time": elapsed, "remaining_time": "0:10:00", **more,
+        "percentage": round(100 * step / total, 2), "elapsed_time": elapsed,
+        "remaining_time": "0:10:00", **more,
     }  # fmt: skip
 
 
@@ -42,7 +43,8 @@ def test_days_stand_before_the_clock(one_run, elapsed, seconds):
 
 
 def test_a_resumed_run_has_a_clock_that_starts_anew_but_tokens_that_go_on(one_run):
-    rows = row(100, "0:10:00", total_tokens=1000), row(200, "0:20:00", total_tokens=2000), row(300, "0:09:00", total_tokens=3000)  # fmt: skip
+    rows = (row(100, "0:10:00", total_tokens=1000), row(200, "0:20:00", total_tokens=2000),
+            row(300, "0:09:00", total_tokens=3000))  # fmt: skip
     run = one_run("out/trainer_log.jsonl", log(*rows))
     assert run["active_s"] == 20 * 60 + 9 * 60
     assert run["tokens_padded"] == 3000
@@ -56,14 +58,16 @@ def test_a_run_that_broke_off_says_so(one_run):
 
 
 def test_prediction_into_the_same_folder_is_no_training(read):
-    other = {"current_steps": 5, "total_steps": 9, "percentage": 55.5, "elapsed_time": "5:00:00", "remaining_time": "0:00:01"}  # fmt: skip
+    other = {"current_steps": 5, "total_steps": 9, "percentage": 55.5, "elapsed_time": "5:00:00",
+             "remaining_time": "0:00:01"}  # fmt: skip
     reading = read("out/trainer_log.jsonl", log(row(1, "0:00:10"), row(300, "0:30:00"), other))
     assert reading.runs["active_s"].tolist() == [1800]
     assert (reading.records, reading.merged) == (3, 2)
 
 
 def test_prediction_alone_is_refused(refusal):
-    other = {"current_steps": 5, "total_steps": 9, "percentage": 55.5, "elapsed_time": "5:00:00", "remaining_time": "0:00:01"}  # fmt: skip
+    other = {"current_steps": 5, "total_steps": 9, "percentage": 55.5, "elapsed_time": "5:00:00",
+             "remaining_time": "0:00:01"}  # fmt: skip
     assert refusal("out/trainer_log.jsonl", log(other))[0] == "no_training"
 
 

@@ -5,7 +5,10 @@ import pytest
 
 
 def card(emissions, more=""):
-    return f"---\nlicense: apache-2.0\n{more}co2_eq_emissions:{emissions}\n---\n# A model\n\nco2 words\n"
+    return (
+        f"---\nlicense: apache-2.0\n{more}co2_eq_emissions:{emissions}\n---\n# A model\n\n"
+        "co2 words\n"
+    )
 
 
 FULL = """
@@ -39,7 +42,8 @@ def test_a_number_that_looks_like_kilograms_is_flagged_and_not_rescaled(one_run,
 
 @pytest.mark.parametrize(
     ("value", "kilograms"),
-    [("0.05 kg", 0.05), ("12 g", 0.012), ("1.2e3 gCO2eq", 1.2), ("0.05 kg CO2eq", 0.05), ("24.7 tonnes", 24700),
+    [("0.05 kg", 0.05), ("12 g", 0.012), ("1.2e3 gCO2eq", 1.2), ("0.05 kg CO2eq", 0.05),
+     ("24.7 tonnes", 24700),
      ("3 kg of CO2", 3), ("3 kgCO₂e", 3), ("4tCO2", 4000)],
 )  # fmt: skip
 def test_a_unit_that_is_stated_counts_and_is_noted(one_run, value, kilograms):
@@ -71,7 +75,10 @@ def test_a_list_of_two_emissions_is_refused(refusal):
 
 def test_the_card_of_a_sentence_model_tells_hours_and_energy(one_run):
     """As sentence-transformers and SetFit write it, of CodeCarbon's own figures."""
-    stated = "\n  emissions: 45.3\n  energy_consumed: 0.12\n  source: codecarbon\n  on_cloud: false\n  hours_used: 0.5\n  hardware_used: 1 x NVIDIA GeForce RTX 3090"  # fmt: skip
+    stated = (
+        "\n  emissions: 45.3\n  energy_consumed: 0.12\n  source: codecarbon\n  on_cloud: false\n"
+        "  hours_used: 0.5\n  hardware_used: 1 x NVIDIA GeForce RTX 3090"
+    )
     run = one_run("a/README.md", card(stated))
     assert run["active_s"] == 1800
     assert run["it_energy_kwh"] == 0.12
@@ -81,8 +88,10 @@ def test_the_card_of_a_sentence_model_tells_hours_and_energy(one_run):
 
 @pytest.mark.parametrize(
     ("words", "model", "count"),
-    [("Tesla T4", "Tesla T4", None), ("1080 Ti", "1080 Ti", None), ("16 A100 80GB", "A100 80GB", 16),
-     ("8xTPU v3-8", "TPU v3-8", 8), ("2 RTX 3090 GPUs", "RTX 3090", 2), ("4 x A100 + 2 x V100", "4 x A100 + 2 x V100", None),
+    [("Tesla T4", "Tesla T4", None), ("1080 Ti", "1080 Ti", None),
+     ("16 A100 80GB", "A100 80GB", 16),
+     ("8xTPU v3-8", "TPU v3-8", 8), ("2 RTX 3090 GPUs", "RTX 3090", 2),
+     ("4 x A100 + 2 x V100", "4 x A100 + 2 x V100", None),
      ("Intel Xeon Gold 6226R", None, 0)],
 )  # fmt: skip
 def test_hardware_is_read_as_people_write_it(one_run, words, model, count):

@@ -17,7 +17,7 @@ EVENTS = "runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.
 
 @pytest.fixture
 def hub(field_case):
-    """A folder as on a hub: card, adapter, state, checkpoint, W&B and TensorBoard (written by tensorboardX 2.6)."""
+    """A folder as on a hub: card, adapter, state, checkpoint, W&B, and tensorboardX 2.6's file."""
     return field_case("hf_folder").parent.parent / "run_folders" / "hub"
 
 
@@ -26,9 +26,10 @@ def test_a_hubs_folder_is_one_run_with_model_method_hardware_time_and_tokens(hub
     assert quarantine.empty, quarantine.to_dict("records")
     (run,) = runs.to_dict("records")
     expected = {
-        "run_id": "root", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora", "lora_rank": 8, "gpu_count": 2,
-        "gpu_model": "NVIDIA A100-SXM4-80GB", "active_s": 600, "tokens_padded": 400000, "steps": 100, "micro_batch_size": 4,
-        "gradient_accumulation": 2, "gradient_checkpointing": True, "precision": "bf16", "model_parameters": 6738415616,
+        "run_id": "root", "base_model": "meta-llama/Llama-2-7b-hf", "method": "lora",
+        "lora_rank": 8, "gpu_count": 2, "gpu_model": "NVIDIA A100-SXM4-80GB", "active_s": 600,
+        "tokens_padded": 400000, "steps": 100, "micro_batch_size": 4, "gradient_accumulation": 2,
+        "gradient_checkpointing": True, "precision": "bf16", "model_parameters": 6738415616,
         "job_id": "4711", "started_at": pd.Timestamp("2026-03-02T09:59:50Z"),
     }  # fmt: skip
     assert {name: run[name] for name in expected} == expected
@@ -69,13 +70,19 @@ def test_names_of_people_in_wandbs_metadata_are_not_kept(hub):
 
 
 def test_a_failed_run_of_mlflow_ended_early(one_run):
-    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_id: {RUN}\nstart_time: 1772445600000\nend_time: 1772445660000\nstatus: 4\n"
+    meta = (
+        f"artifact_uri: x\nlifecycle_stage: active\nrun_id: {RUN}\nstart_time: 1772445600000\n"
+        "end_time: 1772445660000\nstatus: 4\n"
+    )
     run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
     assert (run["reserved_s"], run["repairs"]) == (60, "ended_early")
 
 
 def test_a_running_run_of_mlflow_has_no_end(one_run):
-    meta = f"artifact_uri: x\nlifecycle_stage: active\nrun_uuid: {RUN}\nstart_time: 1772445600000\nend_time: null\nstatus: 1\n"
+    meta = (
+        f"artifact_uri: x\nlifecycle_stage: active\nrun_uuid: {RUN}\nstart_time: 1772445600000\n"
+        "end_time: null\nstatus: 1\n"
+    )
     run = one_run(f"mlruns/0/{RUN}/meta.yaml", meta)
     assert run["started_at"] == pd.Timestamp("2026-03-02T10:00Z")
     assert pd.isna(run["ended_at"])

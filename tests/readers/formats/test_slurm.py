@@ -1,4 +1,4 @@
-"""Slurm's sacct: steps, elapsed times, allocated GPUs, states, energy; each fixture has one oddity."""
+"""Slurm's sacct: steps, elapsed times, allocated GPUs, states, energy; one oddity a fixture."""
 
 from dataclasses import replace
 
@@ -11,12 +11,13 @@ from ft_emissions_pipeline.readers import basis_of
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 
 COLUMNS = (
-    "JobID", "JobIDRaw", "JobName", "User", "State", "Submit", "Start", "End", "Elapsed", "AllocTRES", "NNodes",
-    "NodeList", "ConsumedEnergyRaw", "TRESUsageInAve",
+    "JobID", "JobIDRaw", "JobName", "User", "State", "Submit", "Start", "End", "Elapsed",
+    "AllocTRES", "NNodes", "NodeList", "ConsumedEnergyRaw", "TRESUsageInAve",
 )  # fmt: skip
 JOB = {
-    "JobID": "100", "JobIDRaw": "100", "JobName": "support-bot", "User": "ada", "State": "COMPLETED",
-    "Submit": "2026-03-01T02:00:00", "Start": "2026-03-01T12:00:00", "End": "2026-03-01T14:00:00", "Elapsed": "02:00:00",
+    "JobID": "100", "JobIDRaw": "100", "JobName": "support-bot", "User": "ada",
+    "State": "COMPLETED", "Submit": "2026-03-01T02:00:00", "Start": "2026-03-01T12:00:00",
+    "End": "2026-03-01T14:00:00", "Elapsed": "02:00:00",
     "AllocTRES": "billing=8,cpu=8,gres/gpu:a100=4,gres/gpu=4,mem=64G,node=1", "NNodes": "1",
     "NodeList": "gpu01", "ConsumedEnergyRaw": "0", "TRESUsageInAve": "",
 }  # fmt: skip
@@ -47,7 +48,8 @@ def test_waiting_in_the_queue_is_not_part_of_the_run(one_run):
 
 
 def test_steps_duplicate_their_job_and_are_merged(read):
-    steps = [{"JobID": f"100.{step}", "JobIDRaw": f"100.{step}", "AllocTRES": "cpu=8"} for step in ("batch", "extern", "0")]  # fmt: skip
+    steps = [{"JobID": f"100.{step}", "JobIDRaw": f"100.{step}", "AllocTRES": "cpu=8"}
+             for step in ("batch", "extern", "0")]  # fmt: skip
     reading = read("sacct.txt", sacct({}, *steps, {"JobID": "101", "JobIDRaw": "101"}))
     assert reading.runs["run_id"].tolist() == ["slurm-100", "slurm-101"]
     assert reading.runs["gpu_count"].tolist() == [4, 4]
@@ -162,7 +164,10 @@ def test_nodes_of_a_list_are_all_named_by_hashes_only(one_run):
 
 
 def test_a_requeued_job_is_the_attempt_that_completed(read):
-    reading = read("s.txt", sacct({"State": "NODE_FAIL", "End": "2026-03-01T12:30:00", "Elapsed": "00:30:00"}, {}))  # fmt: skip
+    reading = read(
+        "s.txt",
+        sacct({"State": "NODE_FAIL", "End": "2026-03-01T12:30:00", "Elapsed": "00:30:00"}, {}),
+    )
     assert reading.runs["run_id"].tolist() == ["slurm-100"]
     assert reading.quarantine["reason_code"].tolist() == ["failed_job"]
 

@@ -132,8 +132,9 @@ def test_lengths_are_cut_and_rounded_up_as_the_run_says(tmp_path):
     put(
         tmp_path,
         lengths_txt="20\n5\n",
-        runs_yaml="runs:\n  r1: {base_model: Llama 2 7B, per-device batch size: 2, steps: 4, world size: 1,\n"
-        "    gradient accumulation steps: 1, sequence length: 10, pad_to_multiple_of: 4, token_lengths: lengths.txt}\n",
+        runs_yaml="runs:\n  r1: {base_model: Llama 2 7B, per-device batch size: 2, steps: 4, "
+        "world size: 1,\n    gradient accumulation steps: 1, sequence length: 10, "
+        "pad_to_multiple_of: 4, token_lengths: lengths.txt}\n",
     )
     ((tokens,), _, _) = tokens_of(tmp_path)
     assert (tokens["value"], tokens["p05"]) == ("96", 96)
@@ -181,7 +182,8 @@ def test_what_runs_yaml_says_wrong_is_told(conserved, entry):
 TWO_DAYS = f"""
 runs:
   r1: {{{RUN}, token_lengths: lengths.csv}}
-  r2: {{base_model: Llama 2 7B, end time: 2026-03-05T12:00Z, per-device batch size: 2, token_lengths: lengths.csv}}
+  r2: {{base_model: Llama 2 7B, end time: 2026-03-05T12:00Z, per-device batch size: 2, \
+token_lengths: lengths.csv}}
   r3: {{base_model: Llama 2 7B, end time: 2026-03-07T12:00Z, tokens: 99}}
 """
 

@@ -1,4 +1,4 @@
-"""Trackers beside CodeCarbon, Slurm's outputs beside `sacct -P`, cards and services: each value worked out by hand."""
+"""Trackers beside CodeCarbon, Slurm beside `sacct -P`, cards, services: values by hand."""
 
 import json
 
@@ -48,7 +48,8 @@ def test_inner_windows_of_zeus_repeat_their_outer_ones(tracked):
 def test_a_window_of_zeus_that_is_no_number_is_refused_alone(read):
     reading = read(
         "z.csv",
-        "start_time,window_name,elapsed_time,gpu0_energy\n1772445600,a,60,x\n1772445700,b,60,3600\n",
+        "start_time,window_name,elapsed_time,gpu0_energy\n1772445600,a,60,x\n"
+        "1772445700,b,60,3600\n",
     )
     assert reading.quarantine["reason_code"].tolist() == ["not_a_number"]
     assert reading.runs["gpu_energy_kwh"].tolist() == [pytest.approx(0.001)]
@@ -133,7 +134,10 @@ def test_slurms_other_outputs_tell_the_same_job(tracked, name, expected):
 
 @pytest.mark.parametrize("gres", ["gpu:a100:2(S:0-1)", "gpu:a100:2", "lustre:1,gpu:a100:2"])
 def test_the_older_name_of_allocated_gpus(one_run, gres):
-    text = f"JobID|State|Start|End|Elapsed|AllocGRES\n7|COMPLETED|2026-03-02T10:00:00|2026-03-02T11:00:00|01:00:00|{gres}\n"
+    text = (
+        "JobID|State|Start|End|Elapsed|AllocGRES\n"
+        f"7|COMPLETED|2026-03-02T10:00:00|2026-03-02T11:00:00|01:00:00|{gres}\n"
+    )
     run = one_run("sacct.txt", text)
     assert (run["gpu_count"], run["gpu_model"]) == (2, "a100")
 
@@ -145,7 +149,8 @@ def test_times_of_slurm_in_unix_seconds(one_run):
 
 @pytest.mark.parametrize(
     ("line", "seconds"),
-    [("**Hours used:** 12", 43200), ("Training time: 90 minutes", 5400), ("- Duration: ~2.5 hours", 9000), ("- **GPU hours:** 24", 43200)],
+    [("**Hours used:** 12", 43200), ("Training time: 90 minutes", 5400),
+     ("- Duration: ~2.5 hours", 9000), ("- **GPU hours:** 24", 43200)],
 )  # fmt: skip
 def test_a_list_of_a_card_tells_the_time_in_its_unit(one_run, line, seconds):
     run = one_run(
@@ -156,7 +161,8 @@ def test_a_list_of_a_card_tells_the_time_in_its_unit(one_run, line, seconds):
 
 @pytest.mark.parametrize(
     ("words", "kilograms"),
-    [("1.8 kg", 1.8), ("0.5 kgCO2eq", 0.5), ("1,800 g CO2", 1.8), ("2 tons", 2000), ("1.8", None), ("[More Information Needed]", None)],
+    [("1.8 kg", 1.8), ("0.5 kgCO2eq", 0.5), ("1,800 g CO2", 1.8), ("2 tons", 2000), ("1.8", None),
+     ("[More Information Needed]", None)],
 )  # fmt: skip
 def test_a_list_of_a_card_tells_carbon_where_its_unit_stands(one_run, words, kilograms):
     run = one_run(
@@ -168,7 +174,11 @@ def test_a_list_of_a_card_tells_carbon_where_its_unit_stands(one_run, words, kil
 
 
 def test_the_empty_template_of_the_hub_is_no_run(read):
-    card = "---\nbase_model: a/b\n---\n# m\n\n## Environmental Impact\n\n- **Hardware Type:** [More Information Needed]\n- **Hours used:** [More Information Needed]\n"
+    card = (
+        "---\nbase_model: a/b\n---\n# m\n\n## Environmental Impact\n\n"
+        "- **Hardware Type:** [More Information Needed]\n"
+        "- **Hours used:** [More Information Needed]\n"
+    )
     assert read("a/README.md", card).content == "configuration"
 
 
@@ -178,7 +188,8 @@ CASES = {
     "slurm_fmt": {"reserved_s": 3600, "gpu_count": 4, "it_energy_kwh": 2.0},
     "slurm_gres": {"gpu_count": 4},
     "card_hf_table": {
-        "gpu_model": "A100-SXM4-80GB", "active_s": 43200, "cloud_provider": "aws", "cloud_region": "us-east-1", "disclosed_kgco2e": 1.8,
+        "gpu_model": "A100-SXM4-80GB", "active_s": 43200, "cloud_provider": "aws",
+        "cloud_region": "us-east-1", "disclosed_kgco2e": 1.8,
     },
     "card_body": {"disclosed_kgco2e": 1.71, "it_energy_kwh": 3.51, "gpu_count": 1},
     "carbontracker": {"active_s": 28833, "it_energy_kwh": 2.80001},

@@ -22,7 +22,8 @@ def _parquet(rows):
 @pytest.mark.parametrize(
     ("uri", "content"),
     [
-        ("u.csv", "date,model_name,model_version,inferences\n2026-03-02,bot,v1,1000\n2026-03-03,bot,,0\n"),
+        ("u.csv",
+         "date,model_name,model_version,inferences\n2026-03-02,bot,v1,1000\n2026-03-03,bot,,0\n"),
         ("u.csv", "Day;Model;Version;Requests\r\n2026-03-02;bot;v1;1000\r\n2026-03-03;bot;;0\r\n"),
         ("u.json", ROWS),
         ("u.jsonl", "\n".join(json.dumps(row) for row in ROWS)),
@@ -89,12 +90,14 @@ def test_parquet_without_the_columns_is_refused(refusal):
 def test_a_mapping_gives_patterns_and_disclosed_fields(read):
     text = (
         "runs:\n  r1:\n    logs: [out-42, '../cc/*.csv', emissions.csv#abc, /all/x.json]\n"
-        "    Server location: AWS US West (Oregon)\n    tokens_padded: 48,123\n  r2:\n    logs: b.csv\n"
+        "    Server location: AWS US West (Oregon)\n    tokens_padded: 48,123\n  r2:\n"
+        "    logs: b.csv\n"
     )
     reading = read("team/runs.yaml", text)
     assert reading.content == "mapping"
     assert reading.mapping == (
-        ("r1", "team/out-42"), ("r1", "cc/*.csv"), ("r1", "team/emissions.csv#abc"), ("r1", "all/x.json"),
+        ("r1", "team/out-42"), ("r1", "cc/*.csv"), ("r1", "team/emissions.csv#abc"),
+        ("r1", "all/x.json"),
         ("r2", "team/b.csv"),
     )  # fmt: skip
     assert reading.runs["run_id"].tolist() == ["r1", "r2"]

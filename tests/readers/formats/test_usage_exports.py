@@ -56,7 +56,8 @@ def test_a_bucket_of_openai_without_model_is_refused(refusal):
 def test_a_request_without_time_is_refused_alone(read):
     reading = read(
         "r.csv",
-        "generation_id,created_at,model_permaslug\na,,bot\nb,2026-03-02 10:00:00,bot\nc,yesterday,bot\n",
+        "generation_id,created_at,model_permaslug\na,,bot\nb,2026-03-02 10:00:00,bot\n"
+        "c,yesterday,bot\n",
     )
     assert reading.quarantine["reason_code"].tolist() == ["missing_value", "bad_timestamp"]
     assert reading.usage["inferences"].tolist() == [1]
@@ -65,6 +66,7 @@ def test_a_request_without_time_is_refused_alone(read):
 def test_a_counter_of_tgi_that_no_label_ties_to_a_model_is_refused(read):
     reading = read(
         "t.prom",
-        "# 2026-03-02T00:00:00Z\ntgi_request_success 1\n# 2026-03-02T01:00:00Z\ntgi_request_success 3\n",
+        "# 2026-03-02T00:00:00Z\ntgi_request_success 1\n# 2026-03-02T01:00:00Z\n"
+        "tgi_request_success 3\n",
     )
     assert reading.quarantine["reason_code"].unique().tolist() == ["missing_value"]

@@ -12,8 +12,8 @@ from ft_emissions_pipeline.readers.shared.energy_parts import PARTS, TOTAL, with
 def run(**changes):
     """An hour of one named card: 0.1 + 0.05 + 0.02 kWh, unless a change says otherwise."""
     typical = {
-        "active_s": 3600.0, "gpu_model": "T4", "gpu_count": 1.0, "gpu_energy_kwh": 0.1, "cpu_energy_kwh": 0.05,
-        "ram_energy_kwh": 0.02, "it_energy_kwh": 0.17, "repairs": "",
+        "active_s": 3600.0, "gpu_model": "T4", "gpu_count": 1.0, "gpu_energy_kwh": 0.1,
+        "cpu_energy_kwh": 0.05, "ram_energy_kwh": 0.02, "it_energy_kwh": 0.17, "repairs": "",
     }  # fmt: skip
     frame = pd.DataFrame([{**typical, **changes}]).astype({"gpu_model": "str", "repairs": "str"})
     return without_unread(frame).iloc[0]

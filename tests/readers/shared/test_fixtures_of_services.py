@@ -99,7 +99,7 @@ if AWS_CASES:
     SESSION = botocore.session.get_session()
 
     def _breaches(value: object, shape: Shape, place: str) -> Iterator[str]:
-        """Name the fields that the shape lacks or types otherwise; times stand as ISO 8601 in JSON."""
+        """Name the fields that the shape lacks or types otherwise; times are ISO 8601 in JSON."""
         if shape.type_name == "structure" and isinstance(value, dict):
             for name, inner in value.items():
                 if name not in shape.members:

@@ -1,4 +1,4 @@
-"""Samples of GPUs and meters become intervals: units, gaps, counters, devices; one oddity a fixture."""
+"""GPU and meter samples become intervals: units, gaps, counters, devices; one oddity a fixture."""
 
 import json
 
@@ -27,7 +27,9 @@ def telemetry(read):
 
 
 def smi(*rows):
-    return SMI + "".join(f"2026/03/01 {at}, {gpu}, NVIDIA A100, {w}, {u}\n" for at, gpu, w, u in rows)  # fmt: skip
+    return SMI + "".join(
+        f"2026/03/01 {at}, {gpu}, NVIDIA A100, {w}, {u}\n" for at, gpu, w, u in rows
+    )
 
 
 # nvidia-smi
@@ -52,7 +54,9 @@ def test_cells_carry_units_and_power_is_integrated(telemetry):
 
 
 def test_gpus_that_are_interleaved_are_told_apart(telemetry):
-    rows = [(f"12:00:{s:02d}.00{g}", g, f"{100 * (g + 1)} W", "1 %") for s in (0, 36) for g in (0, 1)]  # fmt: skip
+    rows = [
+        (f"12:00:{s:02d}.00{g}", g, f"{100 * (g + 1)} W", "1 %") for s in (0, 36) for g in (0, 1)
+    ]
     found = telemetry("a.csv", smi(*rows)).set_index("device")["energy_kwh"]
     assert found.to_dict() == {"0": pytest.approx(0.001), "1": pytest.approx(0.002)}
 
@@ -72,7 +76,8 @@ def test_what_a_gpu_does_not_support_is_missing_and_not_0(read):
 
 
 def test_a_sample_without_power_amid_others_tears_no_hole(telemetry):
-    rows = [("12:00:00.000", 0, "360 W", "9 %"), ("12:00:10.000", 0, "[N/A]", "9 %"), ("12:00:20.000", 0, "360 W", "9 %")]  # fmt: skip
+    rows = [("12:00:00.000", 0, "360 W", "9 %"), ("12:00:10.000", 0, "[N/A]", "9 %"),
+            ("12:00:20.000", 0, "360 W", "9 %")]  # fmt: skip
     assert telemetry("a.csv", smi(*rows))["energy_kwh"].tolist() == [pytest.approx(0.002)]
 
 
@@ -124,7 +129,8 @@ def test_a_day_at_1_s_is_a_row_a_minute_and_loses_no_energy():
     at = pd.date_range("2026-03-01", periods=86401, freq="s", tz="UTC").as_unit("us")
     missing = pd.Series(None, index=range(len(at)), dtype="str")
     samples = pd.DataFrame(
-        {"at": at, "device": "0", "kind": "gpu", "host": missing, "run_id": missing, "gpu_model": missing,
+        {"at": at, "device": "0", "kind": "gpu", "host": missing, "run_id": missing,
+         "gpu_model": missing,
          "record": "1", "watts": 500.0, "counter_kwh": float("nan"), "utilization": 1.0}
     ).astype({"device": "str", "kind": "str", "record": "str"})  # fmt: skip
     found, lone = intervals_of(samples)
@@ -186,9 +192,11 @@ METRIC = {"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "0", "Hostname": "node1"
     "series",
     [
         [{"metric": METRIC, "values": [[START, "360"], [START + 10.0, "360"]]}],
-        [{"metric": METRIC, "values": [360, 360], "timestamps": [START * 1000, START * 1000 + 10000]}],
+        [{"metric": METRIC, "values": [360, 360],
+          "timestamps": [START * 1000, START * 1000 + 10000]}],
         [{"metric": METRIC, "value": [START + s, "360"]} for s in (0, 10)],
-        [{"name": METRIC["__name__"], "labels": METRIC, "value": 360, "timestamp": START + s} for s in (0, 10)],
+        [{"name": METRIC["__name__"], "labels": METRIC, "value": 360, "timestamp": START + s}
+         for s in (0, 10)],
     ],
 )  # fmt: skip
 def test_every_json_form_of_the_metrics_is_read(telemetry, series):
@@ -241,9 +249,11 @@ def test_an_export_of_metrics_without_energy_is_refused_by_name(refusal):
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_an_export_of_keys_and_values_is_read(read, form):
     rows = [
-        {"run_id": "r", "key": f"system/gpu_0_{name}", "value": value, "timestamp": (START + s) * 1000, "step": s}
+        {"run_id": "r", "key": f"system/gpu_0_{name}", "value": value,
+         "timestamp": (START + s) * 1000, "step": s}
         for s in (0, 10)
-        for name, value in (("power_usage_watts", 360.0), ("utilization_percentage", 80.0), ("memory_usage_megabytes", 9.0))
+        for name, value in (("power_usage_watts", 360.0), ("utilization_percentage", 80.0),
+                            ("memory_usage_megabytes", 9.0))
     ]  # fmt: skip
     text = pd.DataFrame(rows).to_csv(index=False) if form == "csv" else json.dumps(rows)
     reading = read(f"export.{form}", text)
@@ -258,7 +268,8 @@ def test_an_export_of_keys_and_values_is_read(read, form):
 
 def test_joules_since_the_driver_was_loaded_are_taken_as_differences(read):
     rows = [
-        {"_timestamp": START + s, "system.gpu.0.powerWatts": 100, "system.gpu.0.energyJoules": 5e6 + 240 * s, "system.gpu.0.gpu": 50}
+        {"_timestamp": START + s, "system.gpu.0.powerWatts": 100,
+         "system.gpu.0.energyJoules": 5e6 + 240 * s, "system.gpu.0.gpu": 50}
         for s in (0, 15)
     ]  # fmt: skip
     uri = "wandb/run-20260301_120000-k3j2/events.jsonl"
@@ -295,7 +306,10 @@ def test_relative_times_of_the_web_page_are_refused_with_what_to_export(refusal,
 
 
 def test_labels_tell_the_nodes_of_a_run_apart(read):
-    header = "_timestamp,_runtime,gpu.0.powerWatts/l:node1,gpu.0.powerWatts/l:node2,gpu.process.0.powerWatts/l:node1"
+    header = (
+        "_timestamp,_runtime,gpu.0.powerWatts/l:node1,gpu.0.powerWatts/l:node2,"
+        "gpu.process.0.powerWatts/l:node1"
+    )
     reading = read("k3j2.csv", f"{header}\n{START},0,360,720,360\n{START + 10},10,360,720,NaN\n")
     by_host = reading.telemetry.set_index("host")["energy_kwh"]
     assert by_host.to_dict() == {
@@ -310,7 +324,8 @@ def test_labels_tell_the_nodes_of_a_run_apart(read):
 
 @pytest.mark.parametrize(
     ("column", "readings"),
-    [("power_w", (360, 360)), ("Power [kW]", (0.36, 0.36)), ("energy_kwh", (7.5, 7.501)), ("Total Wh", (10, 11)), ("W", (360, 360))],
+    [("power_w", (360, 360)), ("Power [kW]", (0.36, 0.36)), ("energy_kwh", (7.5, 7.501)),
+     ("Total Wh", (10, 11)), ("W", (360, 360))],
 )  # fmt: skip
 def test_the_columns_name_tells_the_unit(telemetry, column, readings):
     lines = [f"2026-03-01T12:00:{s}0Z,{value}\n" for s, value in enumerate(readings)]

@@ -253,7 +253,8 @@ def test_lists_lines_pages_and_pages_a_line_are_read(read, job, service):
         (jobs, ["1", "2", "3"]),
         ("\n".join(json.dumps(each) for each in jobs), ["1", "2", "3"]),
         (page, ["1", "2", "3"]),
-        (json.dumps(page) + "\n" + json.dumps({PAGES[service]: jobs[:1]}), ["1.1", "1.2", "1.3", "2.1"]),
+        (json.dumps(page) + "\n" + json.dumps({PAGES[service]: jobs[:1]}),
+         ["1.1", "1.2", "1.3", "2.1"]),
     ]:  # fmt: skip
         reading = read("jobs.jsonl", content)
         assert reading.runs["run_id"].nunique() == 3

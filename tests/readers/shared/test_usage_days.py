@@ -1,8 +1,9 @@
 """Usage as services and servers count it: OpenAI, Bedrock, LiteLLM, vLLM.
 
-Shapes: OpenAI's API reference (organization/usage/completions); CloudWatch's API reference and its page on
-the JSON of metric streams; LiteLLM's schema of LiteLLM_SpendLogs; vLLM's page of metrics and Prometheus'
-exposition format and HTTP API. Numbers are made up, each so that it shows in one place only.
+Shapes: OpenAI's API reference (organization/usage/completions); CloudWatch's API reference and its
+page on the JSON of metric streams; LiteLLM's schema of LiteLLM_SpendLogs; vLLM's page of metrics
+and Prometheus' exposition format and HTTP API. Numbers are made up, each so that it shows in one
+place only.
 """
 
 import json
@@ -32,9 +33,10 @@ def repairs(reading):
 def bucket(start, length, *results):
     filled = [
         {
-            "object": "organization.usage.completions.result", "input_tokens": 1000, "output_tokens": 500,
-            "input_cached_tokens": 0, "num_model_requests": count, "project_id": None, "user_id": None,
-            "api_key_id": None, "model": model, "batch": None, **more,
+            "object": "organization.usage.completions.result", "input_tokens": 1000,
+            "output_tokens": 500, "input_cached_tokens": 0, "num_model_requests": count,
+            "project_id": None, "user_id": None, "api_key_id": None, "model": model, "batch": None,
+            **more,
         }
         for model, count, more in results
     ]  # fmt: skip
@@ -60,7 +62,8 @@ def test_openai_days_of_models_are_counted(read):
 
 def test_openai_hours_and_projects_are_added_up(read):
     hours = [
-        bucket(MIDNIGHT + n * HOUR, HOUR, ("m", 10, {"project_id": "p1"}), ("m", 1, {"project_id": "p2"}))
+        bucket(MIDNIGHT + n * HOUR, HOUR, ("m", 10, {"project_id": "p1"}),
+               ("m", 1, {"project_id": "p2"}))
         for n in range(24)
     ]  # fmt: skip
     reading = read("usage.json", page(*hours))
@@ -137,7 +140,8 @@ def statistics(*points, **more):
 def test_get_metric_statistics_with_its_question(read):
     """CloudWatch returns datapoints in no order."""
     answer = statistics(
-        ("2026-03-02T13:00:00+00:00", 3.0), ("2026-03-02T12:00:00+00:00", 2.0), ("2026-03-03T00:00:00+00:00", 4.0),
+        ("2026-03-02T13:00:00+00:00", 3.0), ("2026-03-02T12:00:00+00:00", 2.0),
+        ("2026-03-03T00:00:00+00:00", 4.0),
         Dimensions=[{"Name": "ModelId", "Value": ARN}], Period=3600,
     )  # fmt: skip
     reading = read("m.json", answer)
@@ -168,7 +172,8 @@ def test_get_metric_data_names_models_in_labels(read):
              "Timestamps": ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"], "Values": [5.0, 6.0]},
             {"Id": "b", "Label": f"AWS/Bedrock {ARN} Invocations", "StatusCode": "Complete",
              "Timestamps": [MIDNIGHT], "Values": [7.0]},
-            {"Id": "c", "Label": "Invocations", "StatusCode": "Complete", "Timestamps": [MIDNIGHT], "Values": [8.0]},
+            {"Id": "c", "Label": "Invocations", "StatusCode": "Complete", "Timestamps": [MIDNIGHT],
+             "Values": [8.0]},
         ],
         "Messages": [],
     }  # fmt: skip
@@ -179,8 +184,9 @@ def test_get_metric_data_names_models_in_labels(read):
 
 def streamed(count, minute=0, **more):
     return {
-        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2", "namespace": "AWS/Bedrock",
-        "metric_name": "Invocations", "dimensions": {"ModelId": "m"}, "timestamp": (MIDNIGHT + 60 * minute) * 1000,
+        "metric_stream_name": "s", "account_id": "123456789012", "region": "us-west-2",
+        "namespace": "AWS/Bedrock", "metric_name": "Invocations", "dimensions": {"ModelId": "m"},
+        "timestamp": (MIDNIGHT + 60 * minute) * 1000,
         "value": {"count": 1.0, "sum": count, "max": 1.0, "min": 1.0}, "unit": "None", **more,
     }  # fmt: skip
 
@@ -189,7 +195,8 @@ def test_a_metric_stream_is_added_up_and_other_metrics_are_no_records(read):
     lines = [
         streamed(2.0), streamed(3.0, 1), streamed(99.0, metric_name="InputTokenCount"),
         streamed(99.0, namespace="AWS/SageMaker"), streamed(99.0, dimensions={}),
-        streamed(99.0, dimensions={"ModelId": "m", "ImageSize": "x"}), streamed(4.0, region="eu-west-1"),
+        streamed(99.0, dimensions={"ModelId": "m", "ImageSize": "x"}),
+        streamed(4.0, region="eu-west-1"),
     ]  # fmt: skip
     reading = read("stream.json", "\n".join(json.dumps(line) for line in lines))
     assert counts(reading) == {(2, "m"): 9}
@@ -203,10 +210,11 @@ def test_a_file_of_other_metrics_is_refused(refusal):
 
 def spend(n, **more):
     return {
-        "request_id": f"chatcmpl-{n}", "call_type": "acompletion", "api_key": "88dc28d0f030c55ed4ab77ed",
-        "spend": 0.00022, "total_tokens": 11, "startTime": "2026-03-02T02:28:05.123000Z",
-        "endTime": "2026-03-02T02:28:06.000000Z", "model": "support-bot", "model_group": "bots", "api_base": "",
-        "user": "ada@example.org", "custom_llm_provider": "openai", "cache_hit": "False", "status": "success",
+        "request_id": f"chatcmpl-{n}", "call_type": "acompletion",
+        "api_key": "88dc28d0f030c55ed4ab77ed", "spend": 0.00022, "total_tokens": 11,
+        "startTime": "2026-03-02T02:28:05.123000Z", "endTime": "2026-03-02T02:28:06.000000Z",
+        "model": "support-bot", "model_group": "bots", "api_base": "", "user": "ada@example.org",
+        "custom_llm_provider": "openai", "cache_hit": "False", "status": "success",
         **more,
     }  # fmt: skip
 
@@ -254,12 +262,14 @@ def test_a_bad_row_of_litellm_costs_itself_only(read):
     ]
     reading = read("spend.json", [*rows, 5])
     assert counts(reading) == {(2, "support-bot"): 1}
-    assert sorted(reading.quarantine["reason_code"]) == ["bad_timestamp", "missing_value", "missing_value", "wrong_shape"]  # fmt: skip
+    assert sorted(reading.quarantine["reason_code"]) == [
+        "bad_timestamp", "missing_value", "missing_value", "wrong_shape",
+    ]  # fmt: skip
     assert "ada" not in reading.quarantine.to_csv()
 
 
 def metrics(time, *values, model="m", **labels):
-    """Return a page of metrics: a sample per reason, as vLLM exposes them, after a line with the time."""
+    """Return a page of metrics: a line with the time, then a sample per reason, as vLLM has it."""
     others = "".join(f',{name}="{value}"' for name, value in labels.items())
     lines = [
         f"# {time}",
@@ -348,7 +358,8 @@ def matrix(*series):
             "result": [
                 {
                     "metric": {
-                        "__name__": "vllm:request_success_total", "model_name": "m", "finished_reason": "stop",
+                        "__name__": "vllm:request_success_total", "model_name": "m",
+                        "finished_reason": "stop",
                         "instance": "gpu-node-7.internal:8000", "job": "vllm", **labels,
                     },
                     "values": values,
