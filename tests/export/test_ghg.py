@@ -93,7 +93,11 @@ def test_a_year_that_was_asked_for_in_part_says_so(disclosed, tmp_path):
 @pytest.mark.parametrize("name", ["=1+1", "@cmd", "+1", "-x", "\tx"])
 def test_no_text_becomes_a_formula(disclosed, tmp_path, name):
     hostile = replace(disclosed, entity=name)
-    assert f"'{name}," in export.write("ghg", hostile)
+    # What takes no place in a cell, as a tab, is a blank there.
+    cell = " x" if name[0].isspace() else f"'{name}"
+    assert f",{cell}," in export.write("ghg", hostile) or f"\n{cell}," in export.write(
+        "ghg", hostile
+    )
     path = tmp_path / "sheet.xlsx"
     export.write("ghg", hostile, path)
     with zipfile.ZipFile(path) as book:
