@@ -4,7 +4,8 @@
     landing      landing.py      landing_index, quarantine
     runs         runs.py         runs, usage, validated_runs
     normalized   normalized.py   token_time_model, normalized_runs, field_provenance
-    impacts      impacts.py      run_impacts, run_spreads, model_versions, inference_impacts, restatements, rollups
+    impacts      impacts.py      run_impacts, run_spreads, model_versions, inference_impacts,
+                                 restatements, rollups
     report       report.py       pipeline_footprint, daily_report
 
 `restatement.py` holds the job and the sensor that restate the past when a factor changed.

@@ -79,8 +79,8 @@ ADDS_UP = dg.AssetCheckSpec(
     "adds_up",
     asset=ROLLUPS.name,
     blocking=True,
-    description="Inferences, carbon and water of every model, of all teams, tags and the fleet, in every "
-    "period, are the sum of inference_impacts over its days, to a relative 1e-9.",
+    description="Inferences, carbon and water of every model, of all teams, tags and the fleet, "
+    "in every period, are the sum of inference_impacts over its days, to a relative 1e-9.",
 )
 
 

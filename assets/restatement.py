@@ -41,7 +41,8 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*`owners`.*
 SETTING = "FT_EMISSIONS_RESTATE_ON_CHANGE"
 """Environment variable that, set to 1, lets the sensor run as soon as Dagster does."""
 
-BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_SPREADS, RUN_IMPACTS, RESTATEMENTS, INFERENCE_IMPACTS)  # fmt: skip
+BY_DAY = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, RUN_SPREADS, RUN_IMPACTS, RESTATEMENTS,
+          INFERENCE_IMPACTS)  # fmt: skip
 
 
 @dg.op
@@ -72,8 +73,8 @@ def _refreshed(pipeline: Pipeline, done: restatement.Done) -> Iterator[dg.AssetM
 
 @dg.job(
     name="restatement",
-    description="Restate the past: exactly the runs and days that rest on changed factors, a changed "
-    "token-time model or another profile. Nothing happens where none does.",
+    description="Restate the past: exactly the runs and days that rest on changed factors, "
+    "a changed token-time model or another profile. Nothing happens where none does.",
     executor_def=dg.in_process_executor,
 )
 def job() -> None:
@@ -105,8 +106,8 @@ def sensor() -> dg.SensorDefinition:
         minimum_interval_seconds=60,
         required_resource_keys={"pipeline"},
         default_status=dg.DefaultSensorStatus.RUNNING if wanted else dg.DefaultSensorStatus.STOPPED,
-        description=f"Off unless {SETTING}=1, or switched on here: a new data version of a reference "
-        "table restates what rests on it.",
+        description=f"Off unless {SETTING}=1, or switched on here: "
+        "a new data version of a reference table restates what rests on it.",
     )
 
 

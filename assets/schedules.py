@@ -25,8 +25,8 @@ intake = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         "landing_index", "model_events", "model_versions", "amortisation_schedule", "quarantine"
     ),
-    description="Index the landed files, take in what models.yaml says, and collect what could not be "
-    "used, without any day.",
+    description="Index the landed files, take in what models.yaml says, "
+    "and collect what could not be used, without any day.",
 )
 
 allocation = dg.define_asset_job(

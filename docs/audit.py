@@ -117,10 +117,15 @@ def faults(lock: Mapping[str, Locked], shipped: set[str]) -> Iterator[str]:
     for name, each in lock.items():
         package = distribution(name)
         if package.version != each.version:
-            yield f"{name} {package.version} is installed, {each.version} is locked; run `make setup`"
+            yield (
+                f"{name} {package.version} is installed, {each.version} is locked; run `make setup`"
+            )
         words = licence(package)
         if not allowed(words):
-            yield f"{name} is under {words or 'a licence it does not tell'!r}; read it, see `docs/audit.py`"
+            yield (
+                f"{name} is under {words or 'a licence it does not tell'!r}; read it, "
+                "see `docs/audit.py`"
+            )
 
 
 def bill(lock: Mapping[str, Locked], shipped: set[str]) -> dict[str, object]:
@@ -174,7 +179,8 @@ def main() -> None:
     SBOM.parent.mkdir(exist_ok=True)
     SBOM.write_text(json.dumps(bill(lock, shipped), indent=1) + "\n", "utf-8")
     print(
-        f"{len(lock)} packages, {len(shipped)} of them shipped to users; bill of materials: {SBOM.relative_to(ROOT)}"
+        f"{len(lock)} packages, {len(shipped)} of them shipped to users; bill of materials: "
+        f"{SBOM.relative_to(ROOT)}"
     )
 
 

@@ -55,7 +55,10 @@ def _dictionary() -> Iterator[str]:
     yield "# Factor tables"
     yield ""
     yield "They lie as CSV files in `reference_data/`; those of your own are written by"
-    yield "`ft-emissions reference add-grid`. The columns from `source` on are the same in all of them."
+    yield (
+        "`ft-emissions reference add-grid`. The columns from `source` on are the same in all of "
+        "them."
+    )
     yield ""
     for name, factors in FACTOR_TABLES.items():
         yield from _table(name, factors, " Of your own." if factors.yours else "")
@@ -78,7 +81,9 @@ def _table(name: str, table: Table | FactorTable, more: str) -> Iterator[str]:
 
 
 def _rules() -> Iterator[str]:
-    yield "A rule sees only runs in which its field is missing; of several, the first with an answer"
+    yield (
+        "A rule sees only runs in which its field is missing; of several, the first with an answer"
+    )
     yield "wins. `field_provenance` names the rule behind every value."
     yield ""
     yield "| field | rule | basis | what it takes |"
@@ -89,7 +94,10 @@ def _rules() -> Iterator[str]:
     yield "## Profiles"
     yield ""
     yield f"Profiles: {', '.join(f'`{name}`' for name in methodology.PROFILES)}. In `default` every"
-    yield "switch below is off; `scope3-2024` turns all of them on to reproduce the published examples."
+    yield (
+        "switch below is off; `scope3-2024` turns all of them on to reproduce the published "
+        "examples."
+    )
     yield ""
     yield from (f"- `{name}`: {reason}" for name, reason in methodology.REASONS.items())
 
@@ -159,7 +167,10 @@ def _reasons() -> Iterator[str]:
 
 
 def _repairs() -> Iterator[str]:
-    yield "Column `repairs` of runs, usage and telemetry holds these words, and behind a colon what they"
+    yield (
+        "Column `repairs` of runs, usage and telemetry holds these words, "
+        "and behind a colon what they"
+    )
     yield "are about. The report counts them."
     yield ""
     yield "| word | meaning |"

@@ -471,8 +471,9 @@ def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
         fields[narrowed] = (1 - left / width.where(width > 0)).fillna(0.0)
     fields = fields[(fields["carbon_narrowed"] > 1e-9) | (fields["water_narrowed"] > 1e-9)]
     settled = group[~group["key"].isin(fields["key"])]
-    order = ["model_name", "quality_tier", "share_imputed", "share_of_total_imputed", "field", "value",
-             "tier", "runs", "decides", *BOUNDS, *(f"then_{name}" for name in BOUNDS), "carbon_narrowed", "water_narrowed"]  # fmt: skip
+    order = ["model_name", "quality_tier", "share_imputed", "share_of_total_imputed", "field",
+             "value", "tier", "runs", "decides", *BOUNDS, *(f"then_{name}" for name in BOUNDS),
+             "carbon_narrowed", "water_narrowed"]  # fmt: skip
     every = pd.concat([fields, settled], ignore_index=True).sort_values(
         ["key", "carbon_narrowed", "water_narrowed", "field"],
         ascending=[True, False, False, True],

@@ -18,8 +18,8 @@ import pandas as pd
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 COMPARED = (
-    "run_id", "disclosed_kgco2e", "it_energy_kwh", "counted_energy_kwh", "energy_route", "pue", "grid_kgco2e_per_kwh",
-    "development_multiplier", "source_uri",
+    "run_id", "disclosed_kgco2e", "it_energy_kwh", "counted_energy_kwh", "energy_route", "pue",
+    "grid_kgco2e_per_kwh", "development_multiplier", "source_uri",
 )  # fmt: skip
 """Columns of `normalized_runs` that the comparison needs."""
 
@@ -84,15 +84,18 @@ def reasons(run: pd.Series) -> list[str]:
             )
         if ours > energy:
             known.append(
-                f"our energy at the plug is {ours / energy:.3g} times theirs, which counters saw inside the host"
+                f"our energy at the plug is {ours / energy:.3g} times theirs, "
+                "which counters saw inside the host"
             )
     if run["development_multiplier"] > 1:
         known.append(
-            f"ours counts {run['development_multiplier']:.3g} times the final run, for its development"
+            f"ours counts {run['development_multiplier']:.3g} times the final run, "
+            "for its development"
         )
     if run["embodied_kgco2e"] > 0:
         known.append(
-            f"ours holds {run['embodied_kgco2e']:.3g} kgCO2e embodied in the hardware, electricity alone none"
+            f"ours holds {run['embodied_kgco2e']:.3g} kgCO2e embodied in the hardware, "
+            "electricity alone none"
         )
     return known
 
@@ -100,8 +103,11 @@ def reasons(run: pd.Series) -> list[str]:
 _OTHER_ENERGY = {
     EnergyRoute.METER: "our energy is the meter's, theirs software's",
     EnergyRoute.CALIBRATED: "our energy is theirs, scaled by what meters of the host saw",
-    EnergyRoute.GPU_MEASURED: "our energy is the measured GPUs' and the modelled rest of the server's",
-    EnergyRoute.PARTLY_MEASURED: "our energy is their measured parts and a model of what they did not read",
-    EnergyRoute.POWER_MODEL: "the source's energy is not logged, so energy and factor cannot be told apart",
+    EnergyRoute.GPU_MEASURED: "our energy is the measured GPUs' and the modelled rest of the "
+    "server's",
+    EnergyRoute.PARTLY_MEASURED: "our energy is their measured parts and a model of what they did "
+    "not read",
+    EnergyRoute.POWER_MODEL: "the source's energy is not logged, so energy and factor cannot be "
+    "told apart",
 }
 """energy_route -> why energies differ, where ours is not the source's own."""

@@ -53,8 +53,8 @@ POWER_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("reservation_h", "h", "{reserved_s} / 3600"),
     ("it_energy_kwh", "kWh",
-     "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - {active_h}))"
-     " / 1000 x {development_multiplier}"),
+     "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - "
+     "{active_h})) / 1000 x {development_multiplier}"),
 )  # fmt: skip
 
 Steps = tuple[tuple[str, str, str], ...]
@@ -82,16 +82,20 @@ HOUR_STEPS = (
 
 PART_STEPS = {
     "gpu_energy_kwh": ("gpu_modelled_kwh", "kWh",
-        "{gpu_count} x ({gpu_idle_w} x {reservation_h} + ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization} x {active_h}) / 1000"),
+        "{gpu_count} x ({gpu_idle_w} x {reservation_h} + ({gpu_max_w} - {gpu_idle_w}) x "
+        "{gpu_utilization} x {active_h}) / 1000"),
     "cpu_energy_kwh": ("cpu_modelled_kwh", "kWh",
-        "{cpu_count} x ({cpu_idle_w} x {reservation_h} + ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization} x {active_h}) / 1000"),
-    "ram_energy_kwh": ("ram_modelled_kwh", "kWh", "{server_count} x {memory_w} x {reservation_h} / 1000"),
+        "{cpu_count} x ({cpu_idle_w} x {reservation_h} + ({cpu_max_w} - {cpu_idle_w}) x "
+        "{cpu_utilization} x {active_h}) / 1000"),
+    "ram_energy_kwh": ("ram_modelled_kwh", "kWh",
+                       "{server_count} x {memory_w} x {reservation_h} / 1000"),
 }  # fmt: skip
 """Part of the energy -> the step that stands for it where it was not read."""
 
 PLUG_STEP = (
     "logged_it_energy_kwh", "kWh",
-    "({counted_energy_kwh} + {server_count} x {other_host_w} x {reservation_h} / 1000) / {supply_efficiency}",
+    "({counted_energy_kwh} + {server_count} x {other_host_w} x {reservation_h} / 1000) / "
+    "{supply_efficiency}",
 )  # fmt: skip
 """From what counters see to the plug."""
 
@@ -333,8 +337,10 @@ def _amortisation(impacts: pd.Series) -> list[str]:
     return [
         "",
         "Per inference, by expected inferences per day and use life in days",
-        f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} gCO2e",
-        f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = {_number(water)} mL",
+        f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} "
+        "gCO2e",
+        f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = "
+        f"{_number(water)} mL",
     ]
 
 
@@ -377,8 +383,8 @@ def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str)
     own = rows.iloc[0]
     if pd.notna(own["base_gco2e_per_inference"]):
         lines.append(
-            f"    {_number(own['base_gco2e_per_inference'])} gCO2e per inference of its pre-training, "
-            "in no total"
+            f"    {_number(own['base_gco2e_per_inference'])} gCO2e per inference of its "
+            "pre-training, in no total"
         )
     if own["children"]:
         names = own["children"]
@@ -407,8 +413,9 @@ def _version(row: Mapping[Any, Any]) -> str:
 
 def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
     described = {(rule.field, rule.name): rule.description for rule in RULES}
-    keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3", "tokens_padded",
-            "train_flop", "model_parameters", "it_energy_kwh", "counted_energy_kwh", "token_lengths"}  # fmt: skip
+    keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3",
+            "tokens_padded", "train_flop", "model_parameters", "it_energy_kwh",
+            "counted_energy_kwh", "token_lengths"}  # fmt: skip
     keys |= set(provenance.loc[unknown_of(provenance).notna(), "field"])
     order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):

@@ -388,8 +388,9 @@ def _ratios(pairs: pd.DataFrame, told: dict[str, str], seed: int) -> list[dict[s
             notes.append(f"no interval from {len(ratios)} of at least {MINIMUM_RUNS} pairs")
         measure = "gpu_energy_kwh" if name == "energy_ratio" else ""
         rows.append(
-            {**told, "energy": measure, "quantity": "tokens_padded", "statistic": name, "runs": len(ratios),
-             "value": float(np.median(ratios)), "p05": low, "p95": high, "note": "; ".join(filter(None, notes))}
+            {**told, "energy": measure, "quantity": "tokens_padded", "statistic": name,
+             "runs": len(ratios), "value": float(np.median(ratios)), "p05": low, "p95": high,
+             "note": "; ".join(filter(None, notes))}
         )  # fmt: skip
     return rows
 
@@ -419,9 +420,12 @@ def pre_training(run_impacts: pd.DataFrame, model_events: pd.DataFrame) -> pd.Da
         if name in costs.groups:
             mine = costs.get_group(name)
             rows.append(
-                {"finding": "pre_training", "subject": str(name), "statistic": "fine_tunings", "runs": len(mine),
-                 "value": carbon / mine.mean(), "p05": carbon / mine.max(), "p95": carbon / mine.min(),
-                 "note": f"{'base_model_kgco2e of models.yaml' if name in declared else 'pretraining_kgco2e of models.csv'}; bounds: dearest and cheapest run"}
+                {"finding": "pre_training", "subject": str(name), "statistic": "fine_tunings",
+                 "runs": len(mine), "value": carbon / mine.mean(), "p05": carbon / mine.max(),
+                 "p95": carbon / mine.min(),
+                 "note": ("base_model_kgco2e of models.yaml" if name in declared
+                          else "pretraining_kgco2e of models.csv")
+                         + "; bounds: dearest and cheapest run"}
             )  # fmt: skip
     return _findings(rows)
 
@@ -483,9 +487,11 @@ def studied(
 
 _UNANSWERED = {
     "explained": "not known: no run has a measured energy beside a logged time, tokens or examples",
-    "distilled": "not known: no distilled model and its teacher were tuned on the same hardware at equal work",
+    "distilled": "not known: no distilled model and its teacher were tuned on the same hardware at "
+    "equal work",
     "several_gpus": "not known: no base model was tuned on one and on several GPUs at equal work",
-    "pre_training": "not known: no base_model_kgco2e is disclosed in models.yaml, and models.csv has none for the base models",
+    "pre_training": "not known: no base_model_kgco2e is disclosed in models.yaml, and models.csv "
+    "has none for the base models",
     "meter": "not known: no run has both a meter's and software's energy",
 }
 
@@ -525,7 +531,7 @@ def of_warehouse(
 
 
 def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
-    """Return how well energy is explained, a row per quantity, the line's figures beside the ranks'.
+    """Return how well each quantity explains energy: figures of the line beside those of the ranks.
 
     Parameters
     ----------

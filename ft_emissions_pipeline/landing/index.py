@@ -37,8 +37,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 _RUN_COLUMNS = (
-    "job_id", "host", "base_model", "published_at", "started_at", "ended_at", "reserved_s", "active_s",
-    "steps", "mark",
+    "job_id", "host", "base_model", "published_at", "started_at", "ended_at", "reserved_s",
+    "active_s", "steps", "mark",
 )  # fmt: skip
 """What the index keeps of a record of a run: just enough to tell its day, and what it joins."""
 

@@ -10,19 +10,20 @@ from collections.abc import Collection
 
 _NEEDED = {
     "telemetry": (
-        "Samples of GPUs or meters were read, but no run is known for them: land a log of the run, or "
-        "name it in runs.yaml with `logs`, started_at, ended_at and gpu_model"
+        "Samples of GPUs or meters were read, but no run is known for them: land a log of the run, "
+        "or name it in runs.yaml with `logs`, started_at, ended_at and gpu_model"
     ),
     "usage": (
-        "Counts of inferences were read, but no fine-tuning of their models is known: land the logs of "
-        "the training, or disclose it in runs.yaml with its model's name"
+        "Counts of inferences were read, but no fine-tuning of their models is known: "
+        "land the logs of the training, or disclose it in runs.yaml with its model's name"
     ),
-    "mapping": "A runs.yaml was read, but none of its runs tells a time, tokens or an energy: add one of them",
+    "mapping": "A runs.yaml was read, but none of its runs tells a time, tokens or an energy: "
+    "add one of them",
 }
 """What a file holds -> what it needs."""
 _NOTHING = (
-    "No file tells of a fine-tuning run: docs/formats.md lists what is read; a run can be disclosed in "
-    "runs.yaml, too"
+    "No file tells of a fine-tuning run: docs/formats.md lists what is read; "
+    "a run can be disclosed in runs.yaml, too"
 )
 
 

@@ -139,7 +139,8 @@ def _parted(members: list[tuple[int, _State]]) -> list[list[int]]:
 
 def _names(run_id: str, parts: list[list[int]], states: dict[int, _State]) -> list[str]:
     """Name each run of a folder: the folder's for what lies in it, else its furthest state's."""
-    own = next((k for k, part in enumerate(parts) for n in part if run_folder(states[n].uri) == run_id
+    own = next((k for k, part in enumerate(parts) for n in part
+                if run_folder(states[n].uri) == run_id
                 and not is_state_folder(states[n].folder)), None)  # fmt: skip
     return [
         run_id
@@ -161,7 +162,8 @@ def _folders_of_one_run(furthest: dict[str, _State]) -> dict[str, str]:
     for name, state in sorted(furthest.items()):
         path = PurePosixPath(name if name != "root" else ".")
         above = next((other for parent in path.parents for other in at.get(parent, ())
-                      if other != name and _same(furthest[other], state) and state.hashes), None)  # fmt: skip
+                      if other != name and _same(furthest[other], state) and state.hashes),
+                     None)  # fmt: skip
         if above is not None:
             renamed[name] = renamed.get(above, above)
         elif state.hashes:
@@ -200,9 +202,11 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
         return once, perhaps
     frame = pd.DataFrame(
         {
-            "run_id": run_ids[known], "host": records.loc[known, "host"].fillna(""), "machine": marks.loc[known, 0],
-            "gpus": marks.loc[known, 1], "kwh": marks.loc[known, 2].astype("float64"),
-            "low": _seconds(records.loc[known, "started_at"]), "high": _seconds(records.loc[known, "ended_at"]),
+            "run_id": run_ids[known], "host": records.loc[known, "host"].fillna(""),
+            "machine": marks.loc[known, 0], "gpus": marks.loc[known, 1],
+            "kwh": marks.loc[known, 2].astype("float64"),
+            "low": _seconds(records.loc[known, "started_at"]),
+            "high": _seconds(records.loc[known, "ended_at"]),
             "format": records.loc[known, "source_format"],
         }
     )  # fmt: skip

@@ -178,8 +178,8 @@ def _pieces(
         for n in np.flatnonzero((covered > 0) | (known > 0)):
             found[runs["run_id"].iloc[mine[n]], kind, not named].append(
                 _Piece(
-                    source_format, uri, (str(host), device), energy[n], covered[n], busy[n], known[n],
-                    max(sums.first, low[n]), min(sums.last, high[n]), polled,
+                    source_format, uri, (str(host), device), energy[n], covered[n], busy[n],
+                    known[n], max(sums.first, low[n]), min(sums.last, high[n]), polled,
                 )
             )  # fmt: skip
     return found
@@ -275,8 +275,9 @@ def _outcome(
     share = min(covered / (len(counted) * length), 1.0) if powered and length > 0 else 0.0
     known = sum(piece.known_s for piece in pieces)
     row: dict[str, object] = {
-        "run_id": run["run_id"], "kind": kind, "energy_kwh": energy if powered else np.nan, "share_covered": share,
-        "source_uri": " ".join(sorted({piece.uri for piece in pieces})), "candidates": " ".join(rivals),
+        "run_id": run["run_id"], "kind": kind, "energy_kwh": energy if powered else np.nan,
+        "share_covered": share, "source_uri": " ".join(sorted({piece.uri for piece in pieces})),
+        "candidates": " ".join(rivals),
     }  # fmt: skip
     change: dict[str, object] = {"run_id": run["run_id"], "place": min(p.uri for p in pieces)}
     needed = run["gpu_count"] if kind == Instrument.GPU else _hosts_of(run)

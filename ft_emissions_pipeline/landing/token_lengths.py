@@ -36,7 +36,10 @@ def absent(uri: str) -> Reading:
 
 def unnamed() -> Reading:
     """Return the reading of lengths that no run names: one record, in quarantine."""
-    reason = "no run names these token lengths; add token_lengths: <this file> to its run in runs.yaml, or remove it"
+    reason = (
+        "no run names these token lengths; add token_lengths: <this file> to its run in runs.yaml, "
+        "or remove it"
+    )
     return unreadable("lengths_of_no_run", reason)
 
 

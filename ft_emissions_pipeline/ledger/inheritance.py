@@ -26,7 +26,8 @@ from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_mo
 from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life
 from ft_emissions_pipeline.uncertainty import Floats
 
-AMOUNTS = tuple(f"{total}{suffix}" for total in ("kgco2e", "water_l") for suffix in ("", "_p05", "_p95"))  # fmt: skip
+AMOUNTS = tuple(f"{total}{suffix}" for total in ("kgco2e", "water_l")
+                for suffix in ("", "_p05", "_p95"))  # fmt: skip
 
 
 def with_inheritance(

@@ -188,7 +188,8 @@ def _table(
     onsite_and_electricity = of("onsite_water_l") + of("electricity_water_l")
     for metric, total, factor, operational, embodied in (
         ("gco2e", "kgco2e", GRAMS_PER_KG, of("operational_kgco2e"), of("embodied_kgco2e")),
-        ("water_ml", "water_l", MILLILITRES_PER_LITRE, onsite_and_electricity, of("embodied_water_l")),
+        ("water_ml", "water_l", MILLILITRES_PER_LITRE, onsite_and_electricity,
+         of("embodied_water_l")),
     ):  # fmt: skip
         own, inherited = of(f"total_{total}"), of(f"inherited_{total}")
         columns[f"allocated_{total}"] = (own + inherited) * share

@@ -218,7 +218,10 @@ def _columns(by: Sequence[str]) -> list[str]:
     unknown = [key for key in by if key not in KEYS]
     if unknown or len(periods) > 1 or len(set(by)) < len(by):
         what = f"{unknown[0]} is none of these" if unknown else f"not by {', '.join(by)}"
-        msg = f"roll up by any of {', '.join(GROUP_KEYS)} and at most one of {', '.join(PERIODS)}; {what}"
+        msg = (
+            f"roll up by any of {', '.join(GROUP_KEYS)} and at most one of {', '.join(PERIODS)}; "
+            f"{what}"
+        )
         raise ValueError(msg)
     return [GROUP_KEYS[key] for key in by if key in GROUP_KEYS] + ["date"] * len(periods)
 

@@ -23,10 +23,13 @@ from ft_emissions_pipeline.tables import QUARANTINE, conform, empty
 UNUSED: dict[str, str] = {
     "unknown_model": "a count or an event is of a model of which no fine-tuning is known",
     "unknown_version": "a count, an event or a run names a version that no run has made",
-    "before_first_version": "a count is of a day before the model, or the version, was first fine-tuned",
+    "before_first_version": "a count is of a day before the model, or the version, "
+    "was first fine-tuned",
     "not_in_service": "a count is of a day on which no version of the model was in service",
-    "contradicting_event": "two events put different versions of a model into service at one instant",
-    "impossible_parent": "a run names a parent that was made no earlier than itself: a cycle, or a wrong clock",
+    "contradicting_event": "two events put different versions of a model into service at one "
+    "instant",
+    "impossible_parent": "a run names a parent that was made no earlier than itself: a cycle, "
+    "or a wrong clock",
 }
 """Reason code -> explanation. Of `impossible_parent` only the parent is not used; the run is."""
 
@@ -98,16 +101,16 @@ def _of_usage(versions: pd.DataFrame, usage: pd.DataFrame) -> pd.DataFrame:
             early,
             lambda row: (
                 f"counts inferences on {row['date']:%Y-%m-%d}, before the first fine-tuning of "
-                f"{row['model_version'] if pd.notna(row['model_version']) else row['model_name']!r}; "
-                "land the earlier log, or correct the date"
+                f"{row['model_version'] if pd.notna(row['model_version']) else row['model_name']!r}"
+                "; land the earlier log, or correct the date"
             ),
         ),
         "not_in_service": (
             ~named & ~_in_service(versions, of_model.astype("int64"), model, day),
             lambda row: (
                 f"counts inferences of {row['model_name']!r} on {row['date']:%Y-%m-%d}, when no "
-                "version was in service; name the version that served, correct expected_use_life_days, "
-                "or correct models.yaml"
+                "version was in service; name the version that served, "
+                "correct expected_use_life_days, or correct models.yaml"
             ),
         ),
     }
@@ -177,9 +180,9 @@ def _of_parents(versions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             "impossible_parent": (
                 np.ones(len(rows), dtype=bool),
                 lambda row: (
-                    f"run {row['run_id']!r} names as its parent {elders[row['run_id']]!r}, which was "
-                    "made no earlier than itself: a cycle, or a wrong clock; the run counts, its parent "
-                    "is ignored: correct parent_version"
+                    f"run {row['run_id']!r} names as its parent {elders[row['run_id']]!r}, "
+                    "which was made no earlier than itself: a cycle, or a wrong clock; "
+                    "the run counts, its parent is ignored: correct parent_version"
                 ),
             )
         },

@@ -169,8 +169,8 @@ DOCUMENT_LIMIT = 1 << 28
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
 _BAD_CONTENT = (
-    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, MemoryError,
-    OSError, csv.Error, re.error, yaml.YAMLError, pa.ArrowException,
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
+    MemoryError, OSError, csv.Error, re.error, yaml.YAMLError, pa.ArrowException,
 )  # fmt: skip
 """What a reader may stumble with over content that nobody foresaw. A slip in our own code can look
 the same, so the reason carries the exception, and tests refuse `reader_failed` for every known
@@ -274,7 +274,7 @@ def basis_of(source_format: str, field: str) -> str:
 
 
 def progress_of(source_format: str) -> str | None:
-    """Return the field by which earlier states of a run are told from later ones, if there is one."""
+    """Return the field that tells earlier states of a run from later ones, if there is one."""
     return _reader_of(source_format).PROGRESS
 
 
@@ -403,7 +403,10 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     if kind is not None:
         return None, kind
     if b"\0" in head and not (head.startswith(b"PAR1") or tensorboard.is_event_file(head)):
-        msg = f"binary, {len(data)} bytes, of no format that is read; remove it from the landing folder"
+        msg = (
+            f"binary, {len(data)} bytes, of no format that is read; "
+            "remove it from the landing folder"
+        )
         raise RefusalError(msg, "binary_file")
     for reader in READERS:
         if reader.recognises(name, head):
@@ -413,8 +416,8 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
         return None, kind
     # Nothing of its content: what it is, nobody knows.
     msg = (
-        f"text, {len(data)} bytes, not recognised as any format that is read (docs/formats.md lists them); "
-        "remove it, or ask for a reader"
+        f"text, {len(data)} bytes, not recognised as any format that is read (docs/formats.md "
+        "lists them); remove it, or ask for a reader"
     )
     raise RefusalError(msg, "unrecognised")
 

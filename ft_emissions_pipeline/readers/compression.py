@@ -27,7 +27,7 @@ def inner_name(uri: str) -> str:
 
 
 def unpacked(data: bytes, limit: int) -> bytes:
-    """Return the content of a compressed file; all parts of it, if several were put behind each other.
+    """Return the content of a compressed file, of all its parts if there are several.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class Item:
 
 
 def json_items(data: bytes) -> tuple[list[Item], bool]:
-    """Return the records of a JSON object, a JSON list, or JSON lines; and whether it was one object.
+    """Return the records of a JSON object, list or lines, and whether it was one object.
 
     A record's place is its number in a list, or its line number in JSON lines, from 1 on.
 
@@ -150,7 +150,7 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A CSV file or a piece of one: cells as text, indexed by line number, and the lines that did not fit."""
+    """A CSV file or a piece of it: cells as text by line number, and the lines that do not fit."""
 
     header: list[str]
     delimiter: str
@@ -267,7 +267,7 @@ def _sheet(
     start: int,
     begin: int,
 ) -> Sheet:
-    """Return the sheet of a piece whose rows begin at byte `begin` and whose first line is `start`."""
+    """Return the sheet of a piece whose rows begin at byte `begin` and at line `start`."""
     body = piece[begin:] if begin else piece
     offset = start + piece.count(b"\n", 0, begin)
     columns, rows, misfits = _cells(body, len(header), places, delimiter)
@@ -277,7 +277,7 @@ def _sheet(
 
 
 def _pieces(data: bytes, block: int) -> Iterator[bytes]:
-    """Cut a file behind line ends into pieces of UTF-8 with Unix line ends, decoded as by `text_of`."""
+    """Cut a file at line ends into pieces of UTF-8 with Unix line ends, decoded as in `text_of`."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     utf8 = _is_utf8(data)
     start = 0
@@ -317,7 +317,7 @@ def _cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parse
 
 
 def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parsed | None:
-    """Parse at once with Arrow; None where a quote runs over lines, so that lines must be read singly."""
+    """Parse at once with Arrow; None where a quoted cell spans lines, which must be read singly."""
     invalid: list[tuple[int, int, str]] = []
 
     def note(row: arrow_csv.InvalidRow) -> str:
@@ -333,7 +333,8 @@ def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> 
         table = arrow_csv.read_csv(
             pa.BufferReader(body),
             # One thread, because only then does Arrow number the rows that do not fit.
-            read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
+            read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False,
+                                               block_size=1 << 24),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter, invalid_row_handler=note, ignore_empty_lines=False
             ),

@@ -169,7 +169,7 @@ def _with_parent(file: File, uri: str) -> str:
 
 
 def _printable(uri: str) -> str:
-    """Return a name that can be stored as UTF-8, whatever bytes the file system has, without secrets."""
+    """Return a name without secrets that UTF-8 can hold, whatever bytes the file system has."""
     text = uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     # A folder `host=node1` names a machine on purpose: telemetry and runs meet by it.
     parts = re.split("(^host=|/host=)", text)

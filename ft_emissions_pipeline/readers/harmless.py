@@ -21,7 +21,7 @@ _EACH = re.compile(f"({_SEQUENCE})|([{_LINE_ENDS}])|([{_NO_ROOM}])|{HIDDEN}")
 
 
 def visible(text: str) -> str:
-    """Return text on one line, without escape sequences, control characters and changes of direction.
+    """Return text on one line, without escape sequences, control and direction characters.
 
     A blank stands for what ends a line or parts words, nothing for what takes no room, and U+FFFD
     for anything else.
@@ -33,7 +33,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def no_formula(cell: object) -> object:
-    """Return a cell of a CSV file; a text that a spreadsheet would run gets `'`, its mark of a text, before it."""
+    """Return a CSV cell; put `'`, the mark of text, before one that a spreadsheet would run."""
     if not isinstance(cell, str):
         return cell
     text = visible(cell)
@@ -44,5 +44,5 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#!|~$&])")
 
 
 def no_markup(text: str) -> str:
-    """Return text that Markdown shows as it stands: no link, picture, tag or end of a table's cell."""
+    """Return text that Markdown shows as it is: no link, picture, tag or end of a table cell."""
     return _MARKUP.sub(r"\\\1", visible(text))

@@ -1,4 +1,4 @@
-"""Files that folders of trainings always hold and that tell nothing of a run: known by kind, left quietly.
+"""Files of training folders that tell nothing of a run: known by kind, left without complaint.
 
 Put here: what such files are called and how they begin. Keep out: whatever tells of a run, even in
 part (`formats/`), and files that nobody knows, which are named to the user.
@@ -16,11 +16,13 @@ from pathlib import PurePosixPath
 _Finder = Callable[[str, bytes], str | None]
 
 _BINARY = {
-    "weights": (".safetensors", ".gguf", ".ggml", ".h5", ".onnx", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle",
-                ".distcp", ".msgpack", ".tflite", ".engine", ".mlmodel"),
-    "images, sound and films": (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ico", ".pdf", ".wav",
-                                ".mp3", ".flac", ".ogg", ".mp4", ".webm", ".avi", ".mov"),
-    "data sets": (".arrow", ".npy", ".npz", ".tfrecord", ".idx", ".mdb", ".lmdb", ".feather", ".orc"),
+    "weights": (".safetensors", ".gguf", ".ggml", ".h5", ".onnx", ".pt", ".pth", ".bin", ".ckpt",
+                ".pkl", ".pickle", ".distcp", ".msgpack", ".tflite", ".engine", ".mlmodel"),
+    "images, sound and films": (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff",
+                                ".ico", ".pdf", ".wav", ".mp3", ".flac", ".ogg", ".mp4", ".webm",
+                                ".avi", ".mov"),
+    "data sets": (".arrow", ".npy", ".npz", ".tfrecord", ".idx", ".mdb", ".lmdb", ".feather",
+                  ".orc"),
     "tokenizers": (".model", ".spm", ".vocab"),
     "compiled code": (".so", ".pyc", ".o", ".a", ".dll", ".whl", ".dylib", ".ptx", ".cubin"),
     "binary logs": (".wandb", ".nsys-rep", ".qdrep", ".ncu-rep"),
@@ -31,9 +33,10 @@ _OPTIMISER = re.compile(
     r"|_optim_states\.pt$|^optimizer[-_].*\.bin$"
 )
 _TEXT = {
-    "source code": (".py", ".ipynb", ".sh", ".bash", ".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".cuh", ".rs", ".go", ".js", ".ts",
-                    ".java", ".r", ".jl", ".toml", ".cfg", ".ini", ".lock", ".html", ".css", ".jinja", ".tex", ".bib", ".patch",
-                    ".slurm", ".sbatch", ".service", ".ps1", ".bat"),
+    "source code": (".py", ".ipynb", ".sh", ".bash", ".c", ".cc", ".cpp", ".h", ".hpp", ".cu",
+                    ".cuh", ".rs", ".go", ".js", ".ts", ".java", ".r", ".jl", ".toml", ".cfg",
+                    ".ini", ".lock", ".html", ".css", ".jinja", ".tex", ".bib", ".patch", ".slurm",
+                    ".sbatch", ".service", ".ps1", ".bat"),
     "images, sound and films": (".svg",),
 }  # fmt: skip
 """Kind -> endings of files of text that hold no log."""
@@ -42,7 +45,8 @@ _NAMED = {
         r"^(?:tokenizer_config|special_tokens_map|added_tokens|preprocessor_config|processor_config|feature_extractor_config"
         r"|chat_template|image_processor_config|video_preprocessor_config)\.json$|^(?:merges|vocab|bpe\.codes|dict)\.txt$|^chat_template\.\w+$"
     ),
-    "weights": re.compile(r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
+    "weights": re.compile(
+        r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
     "settings of generation": re.compile(r"^generation_config\.json$"),
     "readings of other devices": re.compile(
         r"^(?:cpu_utilization|system_memory_usage|disk_(?:usage|available)|gpu_\d+_memory_usage"
@@ -51,13 +55,18 @@ _NAMED = {
 }  # fmt: skip
 """Kind -> names of files that no reader need be asked about."""
 _DOCUMENTS = {
-    "source code": re.compile(r"^(?:dockerfile|makefile|requirements[\w.-]*\.txt|conda[\w.-]*\.ya?ml|environment\.ya?ml|wandb-summary\.schema)$"),
+    "source code": re.compile(r"^(?:dockerfile|makefile|requirements[\w.-]*\.txt"
+                              r"|conda[\w.-]*\.ya?ml|environment\.ya?ml|wandb-summary\.schema)$"),
     "environments": re.compile(r"^(?:mlmodel|python_env\.yaml|python_model\.yaml)$"),
-    "readmes and licences": re.compile(r"^(?:readme|licen[cs]e|notice|copying|changelog|contributing|authors|citation|code_of_conduct)(?:[._-][\w.-]*)?$"),
-    "readings of a tracker's power tool": re.compile(r"^(?:powermetrics_log\.txt|intel_power_gadget_log\.csv)$"),
+    "readmes and licences": re.compile(
+        r"^(?:readme|licen[cs]e|notice|copying|changelog|contributing|authors|citation"
+        r"|code_of_conduct)(?:[._-][\w.-]*)?$"),
+    "readings of a tracker's power tool": re.compile(
+        r"^(?:powermetrics_log\.txt|intel_power_gadget_log\.csv)$"),
 }  # fmt: skip
 _WHOLE_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"\s*:\s*(-?\d+(?:\.\d+)?|[^\s\d-])')
-_TOKENIZER = (b'"added_tokens"', b'"pre_tokenizer"', b'"post_processor"', b'"normalizer"', b'"decoder"', b'"model_max_length"')  # fmt: skip
+_TOKENIZER = (b'"added_tokens"', b'"pre_tokenizer"', b'"post_processor"', b'"normalizer"',
+              b'"decoder"', b'"model_max_length"')  # fmt: skip
 _DATA_SET = re.compile(rb'"_fingerprint"|"_data_files"|"features":\s*\{|"download_checksums"')
 _EXAMPLE = re.compile(
     rb'\A\s*\[?\s*\{\s*"(?:messages|conversations?|prompt|instruction|input|text|question|chosen'
@@ -91,7 +100,7 @@ def kind_of(name: str, head: bytes) -> str | None:
 
 
 def kind_otherwise(name: str, head: bytes) -> str | None:
-    """Return the kind of a file that no reader recognises; a README may tell of a run, mostly it does not."""
+    """Return the kind of a file that no reader recognises, such as a README without a run."""
     return _first(_AT_LAST, name, head)
 
 

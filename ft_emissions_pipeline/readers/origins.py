@@ -45,7 +45,7 @@ def from_json(cell: str) -> Origins:
 
 
 def of_run(run: Mapping[str, Any] | pd.Series) -> Origins:
-    """Return the origins of a row of table `runs`; those of a single record follow from its format."""
+    """Return the origins of a row of table `runs`; a single record has those of its format."""
     if isinstance(run["origins"], str):
         return from_json(run["origins"])
     record = place(run["source_uri"], run["source_record"])

@@ -172,7 +172,7 @@ class Reader(Protocol):
 
     @property
     def PROGRESS(self) -> str | None:
-        """Field that grows while a run goes on, by which `join` tells earlier states of a run, or None."""
+        """Field that grows during a run, by which `join` knows its earlier states, or None."""
 
     def recognises(self, name: str, head: bytes) -> bool:
         """Say from file name and first 64 KiB, as UTF-8, whether this module reads the file."""
@@ -211,7 +211,7 @@ def reading_of_runs(
 
 
 def _runs_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """Return rows in the declared pandas types, column by column: thousands of files hold one row each."""
+    """Return rows in the declared pandas types, by column, as thousands of files hold one row."""
     if not rows:
         return no_runs()
     named = {name for row in rows for name in row} | {"run_id", "repairs", "source_record"}
@@ -248,7 +248,7 @@ def unreadable(code: str, reason: str, raw: str = "") -> Reading:
 
 @cache
 def of_no_use() -> Reading:
-    """Return the reading of a file that tells nothing of a run, by its kind: no record, no complaint."""
+    """Return the reading of a file that tells nothing of a run: no record and no complaint."""
     return Reading("other", no_runs(), no_usage(), quarantine_rows([]), records=0)
 
 
@@ -304,7 +304,7 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
 
 
 def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:
-    """Return those named columns that the frame has, in order and in their declared pandas types."""
+    """Return the named columns that the frame has, in order and in their declared pandas types."""
     present = tuple(c for c in table.columns if c.name in frame and c.name in names)
     return conform(
         frame[[column.name for column in present]], Table(table.name, table.row, present, key=())
@@ -312,7 +312,7 @@ def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataF
 
 
 def trimmed(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
-    """Return a text column without blanks around its cells, empty ones missing; and which had blanks.
+    """Return a text column with its cells stripped, empty ones missing, and which had blanks.
 
     The second is None if none had.
     """
@@ -350,7 +350,7 @@ def as_text(whole: pd.Index) -> pd.Series:
 
 
 def stacked(pieces: list[dict[str, pd.Series]]) -> pd.DataFrame:
-    """Return pieces of a frame as one frame; the pieces are emptied, so that memory is held once."""
+    """Return pieces of a frame as one; empty the pieces, so that memory holds the rows once."""
     if len(pieces) == 1:
         return pd.DataFrame(pieces[0], copy=False).reset_index(drop=True)
     columns = {

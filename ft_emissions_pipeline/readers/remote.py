@@ -51,7 +51,7 @@ def path_of(url: str) -> str:
 
 
 def files_at(url: str) -> Iterator[tuple[RemoteFile, str]]:
-    """Yield each file at or under a URL, or matched by it as a glob, with its path relative to the fixed part.
+    """Yield each file under a URL or matched by its glob, with the path below the fixed part.
 
     Raises
     ------

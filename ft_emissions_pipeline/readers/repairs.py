@@ -21,30 +21,40 @@ REPAIRS: dict[str, str] = {
     "before_last_step": "the log was written before the training's last planned step",
     "cached_answers_left_out": "answers out of a cache were no inferences and are not counted",
     "conflict": "two logs of the run disagree on the field; the better evidence was taken",
-    "consumed_energy_without_gpus": "the scheduler's energy is too low for the GPUs; it was not used",
-    "counter_reset_before": "a counter began anew before the interval; what lay between is not counted",
+    "consumed_energy_without_gpus": "the scheduler's energy is too low for the GPUs; "
+    "it was not used",
+    "counter_reset_before": "a counter began anew before the interval; "
+    "what lay between is not counted",
     "counter_restarted": "a counter began anew; its values before and after were added up",
     "counter_start_assumed": "a counter that began within the day was taken to have begun at 0",
     "country_iso2": "the country stood as no three-letter code and was translated",
-    "cpu_energy_unread": "the tracker logged no energy of the CPU; that was read as missing, not 0, and the part is modelled",
+    "cpu_energy_unread": "the tracker logged no energy of the CPU; that was read as missing, not "
+    "0, and the part is modelled",
     "cpu_only": "the hardware is a CPU; no accelerator was counted",
-    "emissions_like_kg": "a very small amount may be in kilograms where grams are asked for; it was not rescaled",
+    "emissions_like_kg": "a very small amount may be in kilograms where grams are asked for; "
+    "it was not rescaled",
     "emissions_list_joined": "emissions that stood as a list were read as one statement",
-    "emissions_unit_stated": "emissions carried a unit, which was followed instead of the prescribed one",
+    "emissions_unit_stated": "emissions carried a unit, which was followed instead of the "
+    "prescribed one",
     "end_from_last_update": "no end was logged; the record's last update stands for it",
     "ended_early": "the job was cancelled or ran out of time",
     "energy_plugin_unknown": "the scheduler's energy does not say what it measured",
-    "energy_unread": "the tracker logged no energy although time passed; the run's energy is modelled",
+    "energy_unread": "the tracker logged no energy although time passed; "
+    "the run's energy is modelled",
     "epochs_may_be_missing": "the token count may be that of one epoch",
     "epochs_summed": "a log with a row for each epoch was added up",
     "failed_requests_left_out": "failed requests were no inferences and are not counted",
-    "flushes_collapsed": "of the run's cumulative rows the longest was taken; adding them up would count it again and again",
+    "flushes_collapsed": "of the run's cumulative rows the longest was taken; adding them up would "
+    "count it again and again",
     "gap_before": "samples are missing before the interval",
     "gap_bridged_by_counter": "samples are missing, but a counter tells the energy between",
     "generated_tokens_included": "the token count includes what the model generated in training",
-    "glued_rows_parted": "several rows stood in one line, a line end missing between them; each was read",
-    "gpu_energy_unread": "the log names a GPU but holds no energy of it; that was read as missing, not 0, and the part is modelled",
-    "gpus_tracked_in_part": "the tracker's count of GPUs and its words disagree; as many count as it tracked",
+    "glued_rows_parted": "several rows stood in one line, a line end missing between them; "
+    "each was read",
+    "gpu_energy_unread": "the log names a GPU but holds no energy of it; that was read as missing, "
+    "not 0, and the part is modelled",
+    "gpus_tracked_in_part": "the tracker's count of GPUs and its words disagree; "
+    "as many count as it tracked",
     "jobs_of_an_hour_together": "the service counts an hour; all its jobs are one run",
     "join_ambiguous": "the log may be of one run with several others; it was joined with none",
     "label_not_understood": "a label of the disclosure means no known field; the others were used",
@@ -54,40 +64,60 @@ REPAIRS: dict[str, str] = {
     "no_text_tokens": "the input was no text; its counts of tokens were not used",
     "odd_value_left_out": "a field held what cannot be; it was left out and the run kept",
     "one_epoch_assumed": "the number of epochs is not logged; one was counted",
-    "one_machine_counted_once": "several trackers measured one machine at one time (host, GPUs, time and energy say the same); one counts",
-    "one_of_several_instances_counted": "several instances were used of which the hardware is not known; one was counted",
-    "other_calls_left_out": "calls that ran no model (fetching, listing, batches, health checks) are not counted",
+    "one_machine_counted_once": "several trackers measured one machine at one time (host, GPUs, "
+    "time and energy say the same); one counts",
+    "one_of_several_instances_counted": "several instances were used of which the hardware is not "
+    "known; one was counted",
+    "other_calls_left_out": "calls that ran no model (fetching, listing, batches, "
+    "health checks) are not counted",
     "other_stages_included": "the figures include stages other than training",
-    "overlapping_count_left_out": "a count that overlaps another in part was left out, so hours may be missing",
-    "padding_not_stated": "the log does not say whether padding is in the token count; it was taken to be",
-    "parameters_not_in_billions": "parameters were too many to be billions and were read as a plain number",
-    "perhaps_one_machine": "another log may have measured the same machine at the same time; both count, so energy may count twice",
-    "power_polled": "the accelerators' energy is power sampled now and then, which tells less than an energy counter",
-    "prediction_of_tracker": "the tracker saw fewer epochs than were planned; its prediction for all was taken",
-    "pue_may_be_included": "the energy may include the data centre's PUE, which the log does not state",
-    "pue_taken_out": "the tracker had multiplied its energy by the PUE; that was undone, as PUE is applied later",
+    "overlapping_count_left_out": "a count that overlaps another in part was left out, "
+    "so hours may be missing",
+    "padding_not_stated": "the log does not say whether padding is in the token count; "
+    "it was taken to be",
+    "parameters_not_in_billions": "parameters were too many to be billions and were read as a "
+    "plain number",
+    "perhaps_one_machine": "another log may have measured the same machine at the same time; both "
+    "count, so energy may count twice",
+    "power_polled": "the accelerators' energy is power sampled now and then, "
+    "which tells less than an energy counter",
+    "prediction_of_tracker": "the tracker saw fewer epochs than were planned; "
+    "its prediction for all was taken",
+    "pue_may_be_included": "the energy may include the data centre's PUE, "
+    "which the log does not state",
+    "pue_taken_out": "the tracker had multiplied its energy by the PUE; that was undone, "
+    "as PUE is applied later",
     "queueing_included": "the time includes waiting for hardware, which the log does not set apart",
-    "ram_energy_unread": "the tracker logged no energy of the memory; that was read as missing, not 0, and the part is modelled",
-    "reserved_raised_to_active": "the hardware was active for longer than reserved; the longer time counts",
+    "ram_energy_unread": "the tracker logged no energy of the memory; that was read as missing, "
+    "not 0, and the part is modelled",
+    "reserved_raised_to_active": "the hardware was active for longer than reserved; "
+    "the longer time counts",
     "restarts_included": "the time includes restarts of the job",
     "sessions_summed": "the run was interrupted; the times of its sessions were added up",
-    "short_row_realigned": "the cells of empty columns were left out; the others fit under the header in one way only",
+    "short_row_realigned": "the cells of empty columns were left out; the others fit under the "
+    "header in one way only",
     "several_base_models": "several base models are named; the first was taken",
-    "several_measures_not_summed": "several measures of the energy stand side by side; the first was taken",
-    "several_trackers_not_summed": "several trackers logged the run; whether they saw the same server is unknown, so one counts",
+    "several_measures_not_summed": "several measures of the energy stand side by side; "
+    "the first was taken",
+    "several_trackers_not_summed": "several trackers logged the run; whether they saw the same "
+    "server is unknown, so one counts",
     "space_padding": "cells were padded with blanks, which were removed",
     "split_at_midnight": "a count over midnight was split by time (UTC)",
     "spot_interruptions_left_out": "the time leaves out in which a spot instance was interrupted",
     "start_moved_to_reservation": "the reservation began before the log; the start was moved to it",
     "task_not_stated": "the report does not say that it is of a training",
     "tasks_summed": "the rows of a run's tasks were added up",
-    "telemetry_ambiguous": "telemetry fits several runs or has more GPUs than the run; it was not used",
-    "telemetry_covers": "samples cover this share of the run; the rest counts at the same power, unless unused",
+    "telemetry_ambiguous": "telemetry fits several runs or has more GPUs than the run; "
+    "it was not used",
+    "telemetry_covers": "samples cover this share of the run; the rest counts at the same power, "
+    "unless unused",
     "telemetry_incomplete": "telemetry lacks some of the run's GPUs or servers; it was not used",
-    "time_of_last_session_left_out": "the log's time is that of the last session only; it was not used",
+    "time_of_last_session_left_out": "the log's time is that of the last session only; "
+    "it was not used",
     "token_lengths_not_found": "the file that token_lengths names is not there or holds no lengths",
     "validation_tokens_included": "the token count includes those of validation",
-    "windows_summed": "windows of measurement one behind the other were added up; inner ones repeat them and do not count",
+    "windows_summed": "windows of measurement one behind the other were added up; inner ones "
+    "repeat them and do not count",
     "warm_pool_left_out": "time for which a warm pool was kept is not counted",
 }
 """Word of a column `repairs`, up to its colon -> what it means."""

@@ -35,7 +35,7 @@ _HINTED = re.compile(_HINT, re.ASCII)
 
 
 def scrubbed(text: str) -> str:
-    """Return text without secrets, personal data and what a terminal would obey; done twice, it changes nothing.
+    """Return text without secrets, personal data and terminal codes; a second pass changes nothing.
 
     Four hexadecimal digits of the secret's hash stay, so that two names which differ in nothing
     else do not become one; they are too few to find the secret by trying.
@@ -112,14 +112,14 @@ def scrubbed_cells(cells: pd.Series) -> pd.Series:
 
 
 def scrubbed_places(cells: pd.Series) -> pd.Series:
-    """Return a column of places in files with secrets removed; numbers of lines look like addresses."""
+    """Return a column of places in files without secrets; line numbers look like addresses."""
     values = pa.array(cells, type=pa.large_string(), from_pandas=True)
     told = pc.invert(pc.match_substring_regex(values, r"^[0-9.]*$"))
     return _replaced(cells, pc.and_(told, pc.match_substring_regex(values, _HINT)), scrubbed)
 
 
 def scrubbed_names(cells: pd.Series) -> pd.Series:
-    """Return a column of names with secrets removed, and as a whole whatever no name is written in."""
+    """Return a column of names without secrets; take out a whole text that cannot be a name."""
     clean = scrubbed_cells(cells)
     values = pa.array(clean, type=pa.large_string(), from_pandas=True)
     return _replaced(clean, _no_names(values), _mark)
@@ -131,7 +131,10 @@ def _no_names(values: pa.Array) -> pa.Array:
 
 
 _LONGEST_NAME = 200
-_NAME = r"^[\p{L}\p{M}\p{N}\p{So}\p{Zs}\p{Pd}_.,:;/\\()\[\]+@&'\x{2019}#*|=~%!?®™°²³\x{d7}·\x{200c}\x{200d}]*$"
+_NAME = (
+    r"^[\p{L}\p{M}\p{N}\p{So}\p{Zs}\p{Pd}_.,:;/\\()\[\]+@&'\x{2019}#*"
+    r"|=~%!?®™°²³\x{d7}·\x{200c}\x{200d}]*$"
+)
 """Letters of any script, and the signs of names of models, chips, regions and companies."""
 
 

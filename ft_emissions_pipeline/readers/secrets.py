@@ -1,4 +1,4 @@
-"""Which texts are secrets or tell of a person: each kind by its form, in the order in which they are sought.
+"""Which texts are secrets or personal data: each kind by its form, in the order of the search.
 
 Put here: one line for each kind. Keep out: what becomes of a secret (`scrubbing.py`).
 
@@ -47,7 +47,7 @@ def _shaped(hint: str, form: str, holds: Callable[[str], bool] = bool) -> Secret
 
 
 def _named(signs: str, names: str, holds: Callable[[str], bool]) -> tuple[Secret, ...]:
-    """Return the kinds of what stands behind a name: within quotes up to the closing one, else one word."""
+    """Return the kinds of what follows a name: up to the closing quote, or else one word."""
     start = rf"((?:{names})\\?[\"']{{0,2}}\s{{0,5}}(?::=|=>|[:=])\s{{0,5}}"
     return (
         _told(signs, rf"{start}(\"\"(?=[^\"\s,}}])|\\?[\"']))(?:(?!\2)[\s\S]){{1,4000}}", holds),
@@ -79,7 +79,7 @@ def _entropy(text: str) -> float:
 
 
 def _is_key(value: str) -> bool:
-    """Say whether a value called a key looks like one: a key of a dictionary or of a sort is a word."""
+    """Say whether a value called a key looks secret; a dictionary's or sort's key is a word."""
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return len(value) >= 16 and mixed and _entropy(value) >= 3.0
 
@@ -91,7 +91,7 @@ _IDS = re.compile(
 
 
 def _is_random(text: str) -> bool:
-    """Say whether a long token was drawn by chance: letters of both cases and digits change all the time.
+    """Say whether a long token was drawn at random: its cases and digits keep changing.
 
     Of 40 characters drawn from 64, two neighbours in three are of different classes (standard error
     0.08), and the entropy is 4.9 bits (0.1); names of models put words together, of three and more
@@ -239,7 +239,8 @@ SECRETS: tuple[Secret, ...] = (
     _told("ft:", r"(\bft:[A-Za-z0-9._-]{1,80}:)[^:\s\"',\[\]]{1,80}(?=:)"),
     _told("org-|user-", r"()\b(?:org|user)-[A-Za-z0-9]{16,}"),
     # The owner before the name of a model that Together made.
-    _told("_name", r"((?:output|object)_name[\"']?\s{0,5}[:=]\s{0,5}[\"']?)[^/\s\"',\[\]]{1,80}(?=/)"),
+    _told("_name",
+          r"((?:output|object)_name[\"']?\s{0,5}[:=]\s{0,5}[\"']?)[^/\s\"',\[\]]{1,80}(?=/)"),
     # What is called a header of authorization, a password, a key or a token.
     _told("authorization|cookie", r"((?i:authorization|cookie)\s{0,3}:\s{1,3})[^\r\n\"']+"),
     *_named("pass|pwd|secret|credential|signature|key|token|cookie|authorization", _PASSWORDS,
@@ -294,9 +295,11 @@ SECRETS: tuple[Secret, ...] = (
     _shaped(r"3\d{3}[ -]?\d{6}",
             r"()(?<![\w.-])3[04678]\d\d([ -]?)\d{6}\2\d{4,5}(?![\w-]|\.\d)", _is_card),
     _shaped(r"[A-Z]{2}\d{2}[ A-Z0-9]{11}",
-            r"()(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])", _is_iban),
+            r"()(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])",
+            _is_iban),
     _shaped(r"\d{3}-\d{2}-\d{4}", r"()(?<![\w.-])(?!000|666|9)\d{3}-\d{2}-\d{4}(?![\w-]|\.\d)"),
-    _shaped(r"(?:\+|00)\d{1,3}[ ().-]?\(?\d", r"()(?<![\w.+-])(?:\+[1-9]\d{0,2}|00[1-9]\d{0,2}[ .-])"
+    _shaped(r"(?:\+|00)\d{1,3}[ ().-]?\(?\d",
+            r"()(?<![\w.+-])(?:\+[1-9]\d{0,2}|00[1-9]\d{0,2}[ .-])"
             r"(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\w|\.\d)", _has_digits_of_a_telephone),
     _shaped(r"\d{3}\)?[ .-]\d{3}[ .-]\d{4}", r"()(?<![\w.-])(?:1[ .-])?\(?[2-9]\d\d\)?[ .-]"
             r"[2-9]\d\d[ .-]\d{4}(?![\w-]|\.\d)", _are_no_sizes),

@@ -55,7 +55,7 @@ other."""
 
 
 def validated(reading: Reading, settings: Settings) -> Reading:
-    """Return a reading without secrets, and with every row that breaks its table's rules in quarantine."""
+    """Return a reading without secrets; quarantine each row that breaks its table's rules."""
     latest = settings.now + _TOLERANCE
     runs, refused_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
     usage, refused_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)

@@ -14,7 +14,8 @@ row hashes, and over the token-time model fitted on them, is the version that re
     places.py        free texts -> country, state, city
     lookup.py        ids and days -> values
     own_grid.py      your own grid factors, out of the files that you have
-    in_force.py      which folder a warehouse rests on, and what serves while newer tables are refused
+    in_force.py      which folder a warehouse rests on, and what serves while newer tables are
+                     refused
     difference.py    what moved between two folders
     freshness.py     which rows are older than their sources' rhythm, and how rows were checked
 

@@ -82,7 +82,8 @@ def row_changes(
         else:
             cells, others = json.loads(was), json.loads(now)
             found += [
-                {**one, "change": "changed", "column": name, "old": cells.get(name), "new": others.get(name)}
+                {**one, "change": "changed", "column": name, "old": cells.get(name),
+                 "new": others.get(name)}
                 for name in sorted({*cells, *others})
                 if cells.get(name) != others.get(name)
             ]  # fmt: skip

@@ -101,35 +101,52 @@ def _families(*spelled: tuple[str, str, str, str]) -> tuple[Family, ...]:
 
 
 _FAMILIES = _families(
-    ("tpu v5e", "Google", "tpu", r"(?:tpu )?v?5 ?lite(?: ?pod)?(?: ?slice| device)?|(?:tpu )?v5e|ct5l ?p"),
+    ("tpu v5e", "Google", "tpu",
+     r"(?:tpu )?v?5 ?lite(?: ?pod)?(?: ?slice| device)?|(?:tpu )?v5e|ct5l ?p"),
     ("tpu v6e", "Google", "tpu", r"(?:tpu )?v?6 lite|(?:tpu )?v6e(?: slice)?|ct6e|trillium"),
     ("tpu v7", "Google", "tpu", r"tpu ?v?7x?|ironwood"),
-    ("tpu v", "Google", "tpu", r"tpu ?v?([2-5]p?)(?: pod)?(?: slice)?|ct([2-4])p?|ct(5p)|v(5p)(?: slice)?|v([2-4])(?: pod)?(?= \d+$)"),
+    ("tpu v", "Google", "tpu",
+     r"tpu ?v?([2-5]p?)(?: pod)?(?: slice)?|ct([2-4])p?|ct(5p)|v(5p)(?: slice)?"
+     r"|v([2-4])(?: pod)?(?= \d+$)"),
     ("trainium ", "AWS", "other_accelerator", r"(?:trainium ?|trn)(\d)?n?"),
     ("inferentia ", "AWS", "other_accelerator", r"(?:inferentia ?|inf)(\d)?"),
     ("gaudi ", "Intel", "other_accelerator", r"gaudi ?([1-3])?[cd]?|hl ?([23])\d\d[a-z]?"),
     ("intel ", "Intel", "data_centre", r"((?:max|flex) ?(?:1550|1450|1350|1100|170|140))"),
     ("arc ", "Intel", "desktop_card", r"arc (pro )?([ab] ?\d\d\d?m?)"),
     ("intel ", "Intel", "soc", r"(iris(?: xe)?|u?hd)(?: graphics)?(?: \d{3,4})?(?= |$)"),
-    ("ascend ", "Huawei", "other_accelerator", r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
+    ("ascend ", "Huawei", "other_accelerator",
+     r"ascend ?(\d{3}[a-c]?)(?: ?[1-4])?(?: pro)?|(910[abc])\d?"),
     ("other ", "other", "other_accelerator",
-     r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren|qualcomm ai ?100)"),
+     r"(mlu ?\d{3}|ipu|gc200|mtt s\d{2,4}|br10[04]|kunlun|cerebras|wse ?\d|groq|lpu|dcu|biren"
+     r"|qualcomm ai ?100)"),
     ("instinct ", "AMD", "data_centre", r"mi ?(\d{1,3}[axcp]?)"),
-    ("radeon pro ", "AMD", "workstation", r"(?:radeon |firepro )(?:ai )?pro ((?:wx ?|[wvr])?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)|pro (w\d{4})|radeon (wx ?\d{4})|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
+    ("radeon pro ", "AMD", "workstation",
+     r"(?:radeon |firepro )(?:ai )?pro ((?:wx ?|[wvr])?\d{3,4}[a-z]?(?: ?xt)?|vii|ssg|duo)"
+     r"|pro (w\d{4})|radeon (wx ?\d{4})|firepro ([a-z]?\d{3,4})|radeon ai (?:pro )?(r\d{4})"),
     ("radeon ", "AMD", "soc", r"radeon (graphics|[678]\d0m|8\d\d[05]s)|(strix halo)"),
-    ("radeon ", "AMD", "desktop_card", r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?m ?xt| ?[ms])?|[45]\d0x?)|(vega ?(?:56|64))"),
-    ("jetson ", "NVIDIA", "soc", r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano(?: super)?|orin nx|xavier nx)|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
+    ("radeon ", "AMD", "desktop_card",
+     r"(?:radeon |rx )+(vega ?\d\d|vii|[4-9]\d{3}(?: ?xtx| ?xt| ?gre| ?m ?xt| ?[ms])?|[45]\d0x?)"
+     r"|(vega ?(?:56|64))"),
+    ("jetson ", "NVIDIA", "soc",
+     r"(?:jetson )?(agx orin|agx xavier|agx thor|orin nano(?: super)?|orin nx|xavier nx)"
+     r"|(?:jetson )(nano|orin|xavier|thor|tx[12])|(orin) (?:nvgpu)|(tx[12]|thor)"),
     ("gb10", "NVIDIA", "soc", r"gb10|dgx spark"),
-    ("rtx ", "NVIDIA", "workstation", r"(?:quadro )?(?:rtx )(?:pro )?([1-8][05]00|500(?= ada)|5880)|([1-6][05]00|5880)(?= (?:sff )?ada)"),
+    ("rtx ", "NVIDIA", "workstation",
+     r"(?:quadro )?(?:rtx )(?:pro )?([1-8][05]00|500(?= ada)|5880)"
+     r"|([1-6][05]00|5880)(?= (?:sff )?ada)"),
     ("rtx a", "NVIDIA", "workstation", r"(?:quadro )?rtx a(\d00|\d[05]00)|a([1-6][05]00|500)"),
-    ("quadro ", "NVIDIA", "workstation", r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
+    ("quadro ", "NVIDIA", "workstation",
+     r"quadro ([a-z]{0,2}\d{3,4}[a-z]?)|(t(?:400|500|550|600|1000|1200))|(nvs \d{3})"),
     ("titan ", "NVIDIA", "desktop_card", r"(?:gtx )?titan ?(rtx|xp|x|v|z|black)?"),
     ("mx ", "NVIDIA", "laptop_card", r"mx ?(\d{3})"),
     ("geforce ", "NVIDIA", "desktop_card",
-     r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
+     r"(?:[gr]tx )?(10[1-8]0|16[1-6]0|20[5-8]0|30[5-9]0|40[5-9]0|50[5-9]0)"
+     r"( ?ti super| ?ti| ?super| ?d)?(?:(m)|(?= |$))"
      r"|(?:gtx|gts?|geforce) ([2-9]\d{2}|1[06]\d0)( ?ti boost| ?ti)?(m| m)?"),
     ("", "NVIDIA", "data_centre",
-     r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)m?|m(?:40|60|10)|p(?:100|40|6|4)|v100s?|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)|b(?:300|200|100))s?(?:[cmt]|(?<=00)d)?|(?:tesla|nvidia) (m[46])"
+     r"(?:tesla )?(gb[23]00|gh200|k(?:10|20x?|40|80)m?|m(?:40|60|10)|p(?:100|40|6|4)|v100s?"
+     r"|t(?:40|10|4)g?|a10[gm]|a(?:800|100|40|30|16|10|2)x?|l(?:40[sg]?|20|4|2)|h(?:800|200|100|20)"
+     r"|b(?:300|200|100))s?(?:[cmt]|(?<=00)d)?|(?:tesla|nvidia) (m[46])"
      r"|tesla ([a-z]\d{1,4}[a-z]?)"),
     ("apple m", "Apple", "soc", r"(?:apple )?m([1-9])( ?pro| ?max| ?ultra)?"),
 )  # fmt: skip

@@ -22,12 +22,13 @@ _AWS = re.compile(
 _GOOGLE = re.compile(r"([a-z]+\d[a-z]*-[a-z]+)-(\d+)[gt]?(?:-[a-z]+)?")
 _AZURE = re.compile(r"(?:standard_|basic_)?(n[cdvgp])(\d+)([a-z]*(?:_[a-z0-9]+)*)")
 _COUNTS = (
-    re.compile(r"(?<![a-z0-9])(\d{1,2})x_?(?=[a-z])(?!large)"),  # gpu_8x_h100_sxm5, gd-8xh100ib-i128
+    # gpu_8x_h100_sxm5, gd-8xh100ib-i128
+    re.compile(r"(?<![a-z0-9])(\d{1,2})x_?(?=[a-z])(?!large)"),
     re.compile(r"(?<![a-z0-9])(\d{1,2})gpu"),  # 8gpu-128vcpu-1600gb
     re.compile(r"gpu\.[a-z0-9-]+\.(\d{1,2})$"),  # BM.GPU.H100.8
     re.compile(r"^[a-z]\w*-(?:sxm-|pcie-)?(\d)-\d+g$"),  # H100-2-80G
     re.compile(r"[a-z0-9]x(\d{1,2})$"),  # l40sx4
-)  # fmt: skip
+)
 
 _TELLING = re.compile(r"sxm\d?|pcie|nvl|\d+gb")
 """What beside the card tells its form or memory; a bare number with a G may be the host's

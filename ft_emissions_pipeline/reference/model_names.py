@@ -46,7 +46,7 @@ class ModelName:
         return tuple(sorted(self.words))
 
     def place_of(self, row: ModelName) -> int:
-        """Return where a row's words begin in this name, in order, right after its family's version.
+        """Return where a row's words begin in this name, in order, after its family's version.
 
         -1 where they do not: `Hermes-3-Llama-3.1-8B` has `llama-3.1-8b`, `OLMo-3-7B` not `olmo-7b`.
         """
@@ -278,7 +278,8 @@ def match(name: str, rows: Rows) -> Found:
         key = next((each for each in (read.key, undated, bare) if each in rows.by_key), None)
         if key:
             identity, assumed, alias = rows.by_key[key]
-            return replace(told, id=identity, assumed=assumed, alias_factor_id=alias, candidates=(identity,),
+            return replace(told, id=identity, assumed=assumed, alias_factor_id=alias,
+                           candidates=(identity,),
                 why=f"read as {' '.join(read.words)}",
             )  # fmt: skip
         within = _within(read, rows)
@@ -286,7 +287,8 @@ def match(name: str, rows: Rows) -> Found:
             identity, assumed, alias = rows.by_key[within.key]
             rest = list((Counter(read.words) - Counter(within.words)).elements())
             more = any(not word.isdigit() for word in rest)  # digits are a release of the same size
-            return replace(told, id=identity, assumed=assumed or more, alias_factor_id=alias, candidates=(identity,),
+            return replace(told, id=identity, assumed=assumed or more, alias_factor_id=alias,
+                           candidates=(identity,),
                 why=f"read as {' '.join(within.words)}; beside it: {' '.join(rest)}",
             )  # fmt: skip
     return told

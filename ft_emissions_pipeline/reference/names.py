@@ -173,7 +173,8 @@ def _found(reference: Reference, kind: str, name: object, owner: object) -> Foun
     if identity is not None:
         candidates = tuple(dict.fromkeys((identity, *(apart.candidates if assumed else ()))))
         apart = replace(
-            apart, id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates, why=told.why
+            apart, id=identity, assumed=assumed, alias_factor_id=alias, candidates=candidates,
+            why=told.why
         )  # fmt: skip
     if kind == "gpus" and apart.id is not None:
         return replace(apart, hardware_class=_host_classes(reference)[apart.id])
@@ -239,7 +240,8 @@ def _model_rows(reference: Reference) -> model_names.Rows:
     of_models = aliases[aliases["kind"] == "models"].sort_values("assumed", kind="stable")
     spellings = [
         *of_models[["alias", "id", "assumed", "factor_id"]].itertuples(index=False, name=None),
-        *((name.replace("/", " "), identity, False, None) for name, identity in zip(models["name"], models["model_id"], strict=True)),
+        *((name.replace("/", " "), identity, False, None)
+          for name, identity in zip(models["name"], models["model_id"], strict=True)),
         *((identity, identity, False, None) for identity in models["model_id"]),
     ]  # fmt: skip
     numbers = {

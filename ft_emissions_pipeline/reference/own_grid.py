@@ -164,7 +164,10 @@ def _add_periods(
     columns = [column.name for column in table.columns]
     unknown = [name for name in raw.columns if name not in columns]
     if unknown:
-        msg = f"{file.name} line 1: column {', '.join(unknown)} is not known; known: {', '.join(columns)}"
+        msg = (
+            f"{file.name} line 1: column {', '.join(unknown)} is not known; known: "
+            f"{', '.join(columns)}"
+        )
         raise ReferenceRefused(msg)
     if zone is None and "zone" not in raw:
         msg = f"{file.name} line 1: column zone is missing; add it or name the place with --zone"
@@ -334,12 +337,14 @@ def _hourly(raw: pd.DataFrame, file: Path, given: Mapping[str, str | None]) -> _
                 given["source"] or f"WattTime, {signal}, {file.name}",
                 "https://watttime.org/data-science/data-signals/",
                 given["licence"] or "WattTime, terms of your account; not redistributed",
-                "marginal emissions are not the location-based average: keep results apart" if marginal else "",
+                "marginal emissions are not the location-based average: keep results apart"
+                if marginal else "",
             )  # fmt: skip
     msg = (
-        f"{file.name} line 1: no known header. Give columns zone, valid_from, valid_to, gco2e_per_kwh; "
-        "or starts_at, gco2e_per_kwh; or an export of Electricity Maps (Datetime (UTC), ...) or "
-        f"WattTime (timestamp, MOER or point_time, value). It has: {', '.join(map(str, raw.columns))}"
+        f"{file.name} line 1: no known header. Give columns zone, valid_from, valid_to, "
+        "gco2e_per_kwh; or starts_at, gco2e_per_kwh; or an export of Electricity Maps (Datetime "
+        "(UTC), ...) or WattTime (timestamp, MOER or point_time, value). It has: "
+        f"{', '.join(map(str, raw.columns))}"
     )
     raise ReferenceRefused(msg)
 
@@ -350,6 +355,9 @@ def _only(raw: pd.DataFrame, column: str | None, file: Path) -> str:
         return ""
     found = list(raw[column].unique())
     if len(found) > 1:
-        msg = f"{file.name}: column {column} names {', '.join(map(str, found[:5]))}; one file, one each"
+        msg = (
+            f"{file.name}: column {column} names {', '.join(map(str, found[:5]))}; one file, "
+            "one each"
+        )
         raise ReferenceRefused(msg)
     return str(found[0])

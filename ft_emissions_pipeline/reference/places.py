@@ -168,7 +168,7 @@ def _subdivisions(reference: Reference) -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def _cities(reference: Reference) -> dict[str, Place]:
-    """Return cities of cloud regions, unless in two countries; one in two states is its country's."""
+    """Return cities of cloud regions in one country; a city in two states is its country's."""
     aliases, regions = reference.tables["aliases"], reference.tables["cloud_regions"]
     cities = aliases[(aliases["kind"] == "cloud_regions") & aliases["assumed"].astype(bool)]
     where = regions.assign(

@@ -120,7 +120,8 @@ def affected(warehouse: str | Path, choices: Choices) -> Affected:
 def _kinds(of_runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Return each run with the number of its kind; a validity that begins midyear parts a kind."""
     dates = [
-        pd.DatetimeIndex(pd.concat([t["valid_from"], t["valid_to"] + pd.Timedelta(days=1)]).dropna())
+        pd.DatetimeIndex(
+            pd.concat([t["valid_from"], t["valid_to"] + pd.Timedelta(days=1)]).dropna())
         for t in reference.tables.values()
     ]  # fmt: skip
     starts = np.unique(np.concatenate([each.to_numpy().astype("datetime64[D]") for each in dates]))
@@ -169,7 +170,8 @@ def _changed_rows(
     cells = row_changes(old, after[["factor_id", "row_hash"]], before, after)
     # A better source for the same value is worth a line, but moves nothing.
     values = {c.name for table in REFERENCE_TABLES.values() for c in table.own}
-    counts = cells[cells["column"].isna() | cells["column"].isin(values | {"valid_from", "valid_to"})]  # fmt: skip
+    counts = cells[cells["column"].isna()
+                   | cells["column"].isin(values | {"valid_from", "valid_to"})]  # fmt: skip
     touched = stale.merge(counts[["factor_id", "row_hash"]].drop_duplicates())
     touched = touched[touched["factors_key"] != factors_used.EVERY_RUN]
     shown = stale[[*KIND, "factor_id", "row_hash"]].merge(cells, on=["factor_id", "row_hash"])
@@ -228,7 +230,8 @@ def _moved_kinds(
 
 def _changed_models(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     key = list(FIELD_PROVENANCE.key)
-    both = old[[*key, "factor_id"]].merge(new[[*key, "factor_id"]], on=key, suffixes=("_old", "_new"))  # fmt: skip
+    both = old[[*key, "factor_id"]].merge(new[[*key, "factor_id"]], on=key,
+                                          suffixes=("_old", "_new"))  # fmt: skip
     was, now = (both[f"factor_id_{of}"].str.split(" ").str[0].fillna("") for of in ("old", "new"))
     models = (was + now).map(is_of_token_time).astype(bool)
     changed = pd.DataFrame(

@@ -64,8 +64,8 @@ def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = No
         raise NothingReported(msg)
     if by_then.empty:
         msg = (
-            f"nothing stood in {INFERENCE_IMPACTS.name} on {at:%Y-%m-%d} yet; its first commit is of "
-            f"{oldest['timestamp']:%Y-%m-%d %H:%M} UTC"
+            f"nothing stood in {INFERENCE_IMPACTS.name} on {at:%Y-%m-%d} yet; "
+            f"its first commit is of {oldest['timestamp']:%Y-%m-%d %H:%M} UTC"
         )
         raise NothingReported(msg)
     version = int(by_then["version"].iloc[-1])

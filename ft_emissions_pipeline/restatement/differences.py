@@ -15,7 +15,8 @@ from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, Table,
 from ft_emissions_pipeline.tables.words import Cause
 
 REPORTED = (
-    "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e", "allocated_water_l",
+    "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e",
+    "allocated_water_l",
 )  # fmt: skip
 """Columns of `inference_impacts` whose movement is a restatement."""
 
@@ -88,7 +89,8 @@ def differing(
     ignoring : sequence of str
         Columns that may differ.
     """
-    both = old.merge(new, on=list(table.key), how="outer", suffixes=("_old", "_new"), indicator="_side")  # fmt: skip
+    both = old.merge(new, on=list(table.key), how="outer", suffixes=("_old", "_new"),
+                     indicator="_side")  # fmt: skip
     moved = np.array(both["_side"] != "both")
     for column in table.columns:
         if column.name in table.key or column.name in ignoring:

@@ -28,7 +28,8 @@ def markdown(model: Model) -> str:
     for name, value in model.coefficients.items():
         half = Z_95 * model.coefficient_sd[name]
         lines.append(
-            f"| {name} | {value:.3g} | {value - half:.3g} to {value + half:.3g} | {COEFFICIENTS[name].meaning} |"
+            f"| {name} | {value:.3g} | {value - half:.3g} to {value + half:.3g} | "
+            f"{COEFFICIENTS[name].meaning} |"
         )
     return "\n".join(lines) + "\n"
 

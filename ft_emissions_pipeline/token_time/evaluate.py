@@ -110,7 +110,8 @@ def _open_carbon_eval(rows: Rows) -> Floats:
     """
     gpu = rows.table["gpu_id"]
     nearest = np.select(
-        [gpu == "A100-SXM4-40GB", gpu.str.startswith("A100"), rows.work.peak_16bit < 2e14, rows.work.peak_16bit < 5e14],
+        [gpu == "A100-SXM4-40GB", gpu.str.startswith("A100"), rows.work.peak_16bit < 2e14,
+         rows.work.peak_16bit < 5e14],
         ["A100-SXM4-40GB", "A100", "V100", "A100"], default="H100",
     )  # fmt: skip
     hour = 3600.0
@@ -162,7 +163,8 @@ def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[s
     return [
         {"quantity": logged, "predictor": "this model", **errors(residual, of, half)},
         {"quantity": logged, "predictor": "TDP x hours", **errors(measured - np.log(tdp), of)},
-        {"quantity": f"{logged}, hardware unknown", "predictor": "this model", **errors(guessed, of)},
+        {"quantity": f"{logged}, hardware unknown", "predictor": "this model",
+         **errors(guessed, of)},
         {"quantity": "GPU energy, hardware and time unknown", "predictor": "this model",
          **errors(energy[tuned], rates.table["laboratory"][tuned])},
         {"quantity": predicted, "predictor": "this model",
@@ -262,7 +264,8 @@ def own_runs_markdown(trials: pd.DataFrame) -> str:
     return (
         "\n".join(f"| {line} |" for line in lines)
         + f"\n\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
-        f" {trials['laboratory'].nunique()} laboratories with {ENOUGH} own rows, {len(few) - enough} with half of them.\n"
+        f" {trials['laboratory'].nunique()} laboratories with {ENOUGH} own rows, "
+        f"{len(few) - enough} with half of them.\n"
     )
 
 

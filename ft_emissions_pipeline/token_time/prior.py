@@ -155,7 +155,8 @@ def chooser(rows: Rows, common: dict[str, float]) -> Callable[[str | None], str]
         theta, _ = fitted(others, common, variant)
         of = {name: tuned & (laboratory == name) for name in left_out}
         return {
-            name: float(np.mean(np.abs(rows.log_s[at] - rate(theta, rows.work.rows(at), common).log_s)))
+            name: float(
+                np.mean(np.abs(rows.log_s[at] - rate(theta, rows.work.rows(at), common).log_s)))
             for name, at in of.items() if at.any()
         }  # fmt: skip
 
@@ -313,7 +314,8 @@ def fit_prior(reference: Reference) -> Model:
         widths={group: _rounded(found.width) for group, found in intervals.items()},
         power={"log_full": _rounded(log_power[0]), "log_exponent": _rounded(log_power[1]),
                "log_sd": _rounded(power.interval_width(residual) / Z_95)},
-        ranges={name: (_rounded(low), _rounded(high)) for name, (low, high) in ranges_of(rows.work).items()},
+        ranges={name: (_rounded(low), _rounded(high))
+                for name, (low, high) in ranges_of(rows.work).items()},
         training={
             "set": "reference_data/calibration.csv", "rows_hash": training_rates_hash(reference),
             "rows": len(rows.log_s), "power_rows": len(powers), "variant": variant,

@@ -43,27 +43,37 @@ class Coefficient(NamedTuple):
 
 
 COEFFICIENTS: dict[str, Coefficient] = {
-    "share_of_peak": Coefficient(np.log(0.5), 0.3, "log share of the 16-bit peak reached by an A100 in long steps of a 7B model"),
+    "share_of_peak": Coefficient(np.log(0.5), 0.3,
+                                 "log share of the 16-bit peak reached by an A100 in long steps of "
+                                 "a 7B model"),
     "fp8": Coefficient(-0.35, 0.3, "log share of the peak in 8 bits over that in 16"),
     "tf32": Coefficient(0.0, 0.3, "same, TF32"),
     "fp32": Coefficient(0.5, 0.4, "same, FP32 outside matrix units"),
     "nvfp4": Coefficient(-0.6, 0.4, "same, 4 bits"),
-    "experts": Coefficient(-0.2, 0.2, "mixture of experts, per log of all over active parameters: routing, small matrices"),
+    "experts": Coefficient(-0.2, 0.2,
+                           "mixture of experts, per log of all over active parameters: routing, "
+                           "small matrices"),
     "size": Coefficient(0.0, 0.05, "per log of parameters over 7e9: wider matrices"),
-    "tuned": Coefficient(0.2, 0.2, "tuned recipes: pre-training, arithmetic of 8 or 4 bits, software of pre-training"),
+    "tuned": Coefficient(0.2, 0.2,
+                         "tuned recipes: pre-training, arithmetic of 8 or 4 bits, "
+                         "software of pre-training"),
     "encoder": Coefficient(0.0, 0.2, "encoders"),
     "several_gpus": Coefficient(-0.05, 0.1, "more than one accelerator"),
     "nodes": Coefficient(-0.05, 0.05, "per doubling of servers"),
-    "attention": Coefficient(0.0, 0.5, "log time of an operation of attention over one of the rest"),
+    "attention": Coefficient(0.0, 0.5,
+                             "log time of an operation of attention over one of the rest"),
     "latency": Coefficient(np.log(1.5e-3), 1.0, "log seconds per layer and pass"),
     "latency_frozen": Coefficient(0.3, 0.3, "with adapters, which add kernels to each layer"),
     "latency_quantized": Coefficient(0.7, 0.4, "with 4-bit weights"),
-    "weights": Coefficient(np.log(250.0), 1.0, "log tokens whose operations take as long as reading the weights"),
+    "weights": Coefficient(np.log(250.0), 1.0,
+                           "log tokens whose operations take as long as reading the weights"),
     "unpacking": Coefficient(np.log(1000.0), 1.0, "same for unpacking 4-bit weights"),
     "optimizer": Coefficient(np.log(1500.0), 1.0, "same for an optimiser's update of all weights"),
-    "sharpness": Coefficient(np.log(2.0), 0.3, "log (k - 1): how sharp the larger of compute and latency wins"),
-    **{f"generation_{name}": Coefficient(0.0, OFFSET_SD if name.startswith("nvidia") else 2 * OFFSET_SD,
-                                        f"accelerators of generation {name}") for name in GENERATIONS},
+    "sharpness": Coefficient(np.log(2.0), 0.3,
+                             "log (k - 1): how sharp the larger of compute and latency wins"),
+    **{f"generation_{name}": Coefficient(
+        0.0, OFFSET_SD if name.startswith("nvidia") else 2 * OFFSET_SD,
+        f"accelerators of generation {name}") for name in GENERATIONS},
     **{f"software_{name}": Coefficient(0.0, OFFSET_SD, f"runs by {name}") for name in STACKS},
 }  # fmt: skip
 """Coefficients by name; priors are judgement, wide enough to be moved by a few sources."""
@@ -91,7 +101,8 @@ def _parts(
         + _offsets(theta, work)
     )
     for name, at in (
-        ("tuned", work.tuned | np.isin(number_format, TUNED_FORMATS)), ("encoder", work.encoder), ("several_gpus", work.gpus > 1),
+        ("tuned", work.tuned | np.isin(number_format, TUNED_FORMATS)), ("encoder", work.encoder),
+        ("several_gpus", work.gpus > 1),
         *((name, number_format == name) for name in FORMATS_APART),
     ):  # fmt: skip
         log_share = log_share + c[name] * at

@@ -119,6 +119,6 @@ def power_w(law: Floats, rows: pd.DataFrame, theta: Floats, reference: Reference
 
 
 __all__ = [
-    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows", "power_w",
-    "rated_rows", "seconds_per_token", "shares",
+    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows",
+    "power_w", "rated_rows", "seconds_per_token", "shares",
 ]  # fmt: skip

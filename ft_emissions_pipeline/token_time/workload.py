@@ -32,9 +32,7 @@ FORMATS = ("16", "tf32", "fp32", "fp8", "nvfp4")
 """Number formats of the arithmetic; weights of 4 bits are unpacked to 16 before they are
 multiplied."""
 
-FORMAT_OF = {
-    "fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "nvfp4": "nvfp4",
-}  # fmt: skip
+FORMAT_OF = {"fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "nvfp4": "nvfp4"}
 
 
 GENERATIONS = ("nvidia_16bit", "nvidia_int8", "nvidia_fp8", "nvidia_fp4", "amd", "intel", "other")
@@ -106,7 +104,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     days = frame.get("date")
     on = [] if days is None else [days]
     optional = frame.reindex(
-        columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step", "stage",
+        columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step",
+                 "stage",
                  "lora_rank", "software"]
     )  # fmt: skip
     model = _each(
@@ -171,7 +170,8 @@ def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     """Return what a base model's row says; a run's own architecture goes before it."""
     model = take(
         reference, "models", rows["model_id"],
-        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"], on=rows.get("date"),
+        ["architecture", "parameters", "active_parameters", "layers", "hidden_size"],
+        on=rows.get("date"),
     )  # fmt: skip
     own = rows["architecture"].astype("object")
     kind = own.where(own.notna(), model["architecture"].astype("object"))
@@ -186,7 +186,8 @@ def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
 def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     gpu = take(
         reference, "gpus", rows["gpu_id"],
-        ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_int8_tops", "peak_fp8_tflops", "peak_fp4_tflops"],
+        ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_int8_tops", "peak_fp8_tflops",
+         "peak_fp4_tflops"],
         on=rows.get("date"),
     )  # fmt: skip
     # Of an accelerator that no row has, its kind stands in the id.

@@ -96,8 +96,8 @@ def not_replaced(warehouse: str | Path) -> None:
         return
     if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
         msg = (
-            f"the warehouse {warehouse} went away or was replaced while it was being written; what was "
-            "written since is not in it: bring it back and run it again"
+            f"the warehouse {warehouse} went away or was replaced while it was being written; "
+            "what was written since is not in it: bring it back and run it again"
         )
         raise MachineFault(msg)
 
@@ -158,8 +158,8 @@ def _refuse_clock_set_back(file: IO[str], warehouse: str | Path) -> None:
     last = os.fstat(file.fileno()).st_mtime
     if last > time.time() + CLOCKS_DIFFER_S:
         msg = (
-            f"the clock says {_utc(time.time())}, but the warehouse {warehouse} was last written at "
-            f"{_utc(last)}; nothing was changed: set the clock, or if it was wrong then, "
+            f"the clock says {_utc(time.time())}, but the warehouse {warehouse} was last written "
+            f"at {_utc(last)}; nothing was changed: set the clock, or if it was wrong then, "
             f"run `touch {Path(warehouse) / LOCK}`"
         )
         raise MachineFault(msg)

@@ -123,7 +123,10 @@ def read(
     names = list(columns) if columns is not None else table.names
     unknown = [name for name in names if name not in table.names]
     if unknown:
-        msg = f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.names)}"
+        msg = (
+            f"table {table.name} has no column {', '.join(unknown)}; "
+            f"it has {', '.join(table.names)}"
+        )
         raise ValueError(msg)
     if isinstance(days, pd.DatetimeIndex):
         if days.empty:
@@ -135,7 +138,10 @@ def read(
         delta = _open(warehouse, table, version)
         if delta is None:
             if version is not None:
-                msg = f"table {table.name} in {warehouse} was never written, so it has no version {version}"
+                msg = (
+                    f"table {table.name} in {warehouse} was never written, "
+                    f"so it has no version {version}"
+                )
                 raise ValueError(msg)
             return tables.empty(table)[names]
         rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate, where), table)
@@ -442,7 +448,10 @@ def _query(
         column, values = where
         # A join looks each cell up once, where a list of thousands of values would be gone through.
         wanted = ", ".join(f"({_text(value)})" for value in sorted(values)) or "(NULL)"
-        query += f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = wanted.value"
+        query += (
+            f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = "
+            "wanted.value"
+        )
     if predicate is not None:
         query += f" WHERE {predicate}"
     return pa.table(QueryBuilder().register("stored", delta).execute(query))
@@ -535,8 +544,8 @@ def _refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
     held = pc.min_max(rows[table.partition]).as_py()
     if held["min"] < days[0] or held["max"] > days[1]:
         msg = (
-            f"table {table.name}: rows from {held['min']} to {held['max']} do not fit into the days "
-            f"{days[0]} to {days[1]} that are being written; write them with their own days"
+            f"table {table.name}: rows from {held['min']} to {held['max']} do not fit into the "
+            f"days {days[0]} to {days[1]} that are being written; write them with their own days"
         )
         raise ValueError(msg)
 

@@ -35,7 +35,6 @@ class Kind(NamedTuple):
 # Peaks over FP32 by multiplications per clock and multiprocessor: architecture papers of NVIDIA
 # (Turing, GA102, Ada, RTX Blackwell; GeForce accumulates in FP32 at half rate), RDNA 3 and 4 ISA
 # guides of AMD, Xe-HPG and Xe-HPC of Intel.
-# fmt: off
 KINDS = (
     Kind("Tesla Kepler", "", "data_centre", 0),
     Kind("Tesla Maxwell", "", "data_centre", 0),
@@ -117,7 +116,6 @@ CARDS_OF_OTHERS = re.compile(
     r"|^L4$|^L20"
 )
 """Cards that have rows of better documents, or that the database has in part wrong."""
-# fmt: on
 
 OTHER_PEAKS = {"Ponte Vecchio": (16, 32)}
 """Chips whose matrix units are twice as wide as those of their line."""

@@ -18,9 +18,7 @@ def test_thirty_days_add_one_commit_and_thirty_again_none(reported, tmp_path):
     first_reported = team.read(INFERENCE_IMPACTS)
     before = team.versions()
     team.run(START, START + timedelta(days=29))
-    grown = {
-        "token_time_model", "model_versions", "inference_impacts", "restatements", "rollups",
-    }  # fmt: skip
+    grown = {"token_time_model", "model_versions", "inference_impacts", "restatements", "rollups"}
     assert team.versions() == {name: before[name] + (name in grown) for name in TABLES}
     closed = first_reported[first_reported["status"] == "final"].reset_index(drop=True)
     now = team.read(INFERENCE_IMPACTS)

@@ -43,7 +43,7 @@ LINKS = {
     "to a folder with the same beginning": ("../landing-of-another/x.csv", "a.csv"),
     "with a name that is known": ("../outside/private.csv", "vocab.txt"),
     "to nothing outside": ("../nowhere", "a.csv"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", LINKS)

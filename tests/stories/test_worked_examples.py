@@ -259,8 +259,8 @@ def test_bedrock_guesses_name_their_rule_and_factor(bedrock):
     guessed = origin[origin["basis"] == "default"]
     assert guessed["rule"].notna().all()
     assert guessed["factor_id"].notna().all()
-    # The 48,123 tokens of the page at 6 FLOP for each of 6.74e9 parameters of the usual Llama 2, and
-    # attention's 12 x 32 layers x 4096 x half of the usual 512 tokens, as each looks back only.
+    # The 48,123 tokens of the page at 6 FLOP for each of 6.74e9 parameters of the usual Llama 2,
+    # and attention's 12 x 32 layers x 4096 x half of the usual 512 tokens, as each looks back only.
     per_token = 6 * 6.74e9 + 12 * 32 * 4096 * 512 / 2
     assert float(origin.loc["train_flop", "value"]) == pytest.approx(per_token * 48_123, rel=1e-9)
     assert estimate.runs["quality_tier"].tolist() == ["D"]

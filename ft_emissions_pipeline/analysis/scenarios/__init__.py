@@ -24,7 +24,8 @@ from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
 
 __all__ = [
-    "PER_INFERENCE", "PER_YEAR", "RESULTS", "SIDES", "Comparison", "by_run", "compare", "totals", "what_if",
+    "PER_INFERENCE", "PER_YEAR", "RESULTS", "SIDES", "Comparison", "by_run", "compare", "totals",
+    "what_if",
 ]  # fmt: skip
 
 PER_INFERENCE = {
@@ -34,8 +35,8 @@ PER_INFERENCE = {
 PER_YEAR = {"kgco2e_per_year": "total_kgco2e", "water_l_per_year": "total_water_l"}
 
 _HOUR_UNKNOWN = (
-    "no grid intensity by the hour is given for its place and day, so nobody can tell what the start "
-    "hour changes"
+    "no grid intensity by the hour is given for its place and day, "
+    "so nobody can tell what the start hour changes"
 )
 
 

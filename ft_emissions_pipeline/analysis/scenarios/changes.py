@@ -27,7 +27,8 @@ from ft_emissions_pipeline.tables.words import Basis
 PLACE = ("cloud_region", "location", "country_iso3")
 OF_PLACE = ("pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh")
 WORK = ("gpu_model", "method", "base_model")
-NOT_LOGGED = ("reserved_s", "active_s", "started_at", "ended_at", "train_flop", *COMPONENTS, "it_energy_kwh",
+NOT_LOGGED = ("reserved_s", "active_s", "started_at", "ended_at", "train_flop", *COMPONENTS,
+              "it_energy_kwh",
               "meter_energy_kwh")  # fmt: skip
 """What is left out where the token-time model is asked alone."""
 
@@ -60,7 +61,10 @@ def refuse_unknown(changes: Mapping[str, Any], reference: Reference) -> None:
     for name, kind in (("gpu", "gpus"), ("model", "models")):
         if name in changes and _known(reference, kind, changes[name]) is None:
             near = ", ".join(nearest(reference, kind, changes[name])) or "none"
-            msg = f"{name} {changes[name]!r} is not known in reference_data/{kind}.csv; nearest: {near}"
+            msg = (
+                f"{name} {changes[name]!r} is not known in reference_data/{kind}.csv; nearest: "
+                f"{near}"
+            )
             raise ValueError(msg)
     method = changes.get("method")
     if method is not None and method not in METHODS:

@@ -35,8 +35,8 @@ from ft_emissions_pipeline.uncertainty import Floats, Members
 SIDES = ("now", "then", "difference")
 
 OF_THE_RUN = (
-    "active_s", "reserved_s", "pace", "it_energy_kwh", "gpu_count", "server_count", "scale", "hosts",
-    "development_multiplier", "gpu_utilization", "cpu_utilization", "power_model",
+    "active_s", "reserved_s", "pace", "it_energy_kwh", "gpu_count", "server_count", "scale",
+    "hosts", "development_multiplier", "gpu_utilization", "cpu_utilization", "power_model",
 )  # fmt: skip
 """Inputs that both sides take from one log and one model: what is uncertain about them is
 common."""

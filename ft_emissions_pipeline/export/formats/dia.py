@@ -53,10 +53,7 @@ def render(figures: Figures, out: Path | None) -> str:  # noqa: ARG001 (the same
                     "value": _interval(row, "total_kgco2e"),
                     "quality": "estimated-from-region",
                 },
-                "water_liters": {
-                    "value": _interval(row, "total_water_l"),
-                    "quality": water,
-                },
+                "water_liters": {"value": _interval(row, "total_water_l"), "quality": water},
             },
             "context": {
                 "region": row.get("cloud_region") or row.get("location") or row["country_iso3"],
@@ -65,7 +62,7 @@ def render(figures: Figures, out: Path | None) -> str:  # noqa: ARG001 (the same
             },
             "tool": told(row, figures.made_at),
         }
-    )  # fmt: skip
+    )
 
 
 def _interval(row: Row, name: str) -> list[float]:

@@ -56,7 +56,7 @@ def render(figures: Figures, out: Path | None) -> str:  # noqa: ARG001 (the same
             "inherited_energy": "not counted: that of the base model and of earlier versions",
             "figures": facts(row, figures.made_at),
         }
-    )  # fmt: skip
+    )
 
 
 def _order(flop: float) -> str:

@@ -1,4 +1,4 @@
-"""Read axolotl's YAML: base model, adapter, batch, length, packing, precision of the runs of its folder.
+"""Read axolotl's YAML: base model, adapter, batch, length, packing, precision of a folder's runs.
 
 Names as in axolotl's `utils/schemas/` and its examples: `base_model`, `adapter`, `lora_r`,
 `micro_batch_size`, `sequence_len`, `sample_packing`, `rl`. `bf16: auto` leaves the choice to the
@@ -16,7 +16,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "axolotl_config"
 LOG = "axolotl configuration (YAML)"
-TELLS = "base model, method, rank, batch, accumulation, length, packing, precision, recomputation of the runs of its folder"
+TELLS = (
+    "base model, method, rank, batch, accumulation, length, packing, precision, "
+    "recomputation of the runs of its folder"
+)
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
@@ -24,13 +27,14 @@ BASIS = {"*": Basis.DISCLOSED}
 
 _KEY = re.compile(rb"^([a-z_0-9]+)\s*:", re.MULTILINE)
 _OWN = {
-    b"sequence_len", b"micro_batch_size", b"sample_packing", b"dataset_prepared_path", b"val_set_size", b"lora_r",
-    b"adapter", b"num_epochs", b"datasets", b"gradient_accumulation_steps",
+    b"sequence_len", b"micro_batch_size", b"sample_packing", b"dataset_prepared_path",
+    b"val_set_size", b"lora_r", b"adapter", b"num_epochs", b"datasets",
+    b"gradient_accumulation_steps",
 }  # fmt: skip
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the YAML names a base model and, at its top level, several of axolotl's own settings."""
+    """Say whether the YAML names a base model and has several top-level settings of axolotl."""
     if not name.endswith((".yaml", ".yml")):
         return False
     keys = set(_KEY.findall(head))

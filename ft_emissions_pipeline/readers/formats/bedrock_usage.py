@@ -1,4 +1,4 @@
-"""Read the invocations of AWS Bedrock and of SageMaker's endpoints from CloudWatch: saved API answers, or a metric stream.
+"""Read invocations of AWS Bedrock and SageMaker from CloudWatch: API answers or a metric stream.
 
 - GetMetricData: `MetricDataResults` with Label, Timestamps, Values. The answer names no period; it
   is the shortest step between the times.
@@ -36,7 +36,10 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "bedrock_usage"
-LOG = "AWS Bedrock's and SageMaker endpoints' `Invocations` from CloudWatch: GetMetricData, GetMetricStatistics, metric stream"
+LOG = (
+    "AWS Bedrock's and SageMaker endpoints' `Invocations` from CloudWatch: GetMetricData, "
+    "GetMetricStatistics, metric stream"
+)
 TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning; the model's own name, where an id stands for it"
 CONTENT: Content = "usage"
@@ -173,7 +176,7 @@ def _points(series: Mapping[str, object]) -> tuple[list[object], list[object]]:
 
 
 def _step(starts: Sequence[pd.Timestamp | None]) -> float:
-    """Return the seconds between two counts; of a lone count, a minute, which is in its day anyhow."""
+    """Return the seconds between two counts; a minute for a lone one, which lies in its day."""
     seconds = np.unique([start.timestamp() for start in starts if start is not None])
     return float(np.diff(seconds).min()) if len(seconds) > 1 else 60.0
 
@@ -192,7 +195,10 @@ def _model(series: Mapping[str, object]) -> tuple[str | None, dict[str, object]]
     label = series.get("Label")
     words = [word for word in str(label or "").split() if word not in _WORDS]
     if not words:
-        msg = "names no model: add the Dimensions of the question, or ask for the Label ${PROP('Dim.ModelId')}"
+        msg = (
+            "names no model: add the Dimensions of the question, "
+            "or ask for the Label ${PROP('Dim.ModelId')}"
+        )
         raise RefusalError(msg, "wrong_shape")
     return _name(" ".join(words)), {}
 

@@ -47,8 +47,9 @@ BASIS = {
 }
 
 _KWH = {
-    "": 1.0, "kwh": 1.0, "wh": 1e-3, "mwh": 1e3, "kilowatthour": 1.0, "joule": 1 / 3.6e6, "kjoule": 1 / 3.6e3,
-    "mjoule": 1 / 3.6, "gjoule": 1e3 / 3.6, "tjoule": 1e6 / 3.6, "btu": 1055.06 / 3.6e6,
+    "": 1.0, "kwh": 1.0, "wh": 1e-3, "mwh": 1e3, "kilowatthour": 1.0, "joule": 1 / 3.6e6,
+    "kjoule": 1 / 3.6e3, "mjoule": 1 / 3.6, "gjoule": 1e3 / 3.6, "tjoule": 1e6 / 3.6,
+    "btu": 1055.06 / 3.6e6,
 }  # fmt: skip
 """Unit of a measure, which reports of 2024 name and later ones leave out, in kWh."""
 _METERS = re.compile(r"watt-?\s?meter|power-?\s?meter|\bpdu\b|smart\s?plug|\bipmi\b", re.IGNORECASE)
@@ -70,7 +71,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
-    """Read the reports of a file, mostly one; a report on something else than a training is refused."""
+    """Read the reports of a file, mostly one; refuse a report on anything but a training."""
     items, _ = json_items(data)
     rows: list[dict[str, object]] = []
     refused: list[Refused] = []
@@ -130,7 +131,7 @@ def _stage(stage: str) -> list[str]:
 def _measured(
     measures: list[Mapping[str, object]], timezone: str
 ) -> tuple[dict[str, object], list[str]]:
-    """Return energy, time and utilisation: of a physical meter and of the first software measure."""
+    """Return energy, time and utilisation by a physical meter and by the first software measure."""
     if not measures:
         msg = "measures is empty or missing; a report without energy tells nothing here"
         raise RefusalError(msg, "wrong_shape")
@@ -155,9 +156,11 @@ def _measured(
         "active_s": seconds,
         "it_energy_kwh": energy,
         "meter_energy_kwh": _kwh(meters[0]) if meters else None,
-        "gpu_utilization": number(first.get("averageUtilizationGpu"), "averageUtilizationGpu") or None,
-        "cpu_utilization": number(first.get("averageUtilizationCpu"), "averageUtilizationCpu") or None,
-    }, repairs.noted(notes)  # fmt: skip
+        "gpu_utilization": number(first.get("averageUtilizationGpu"), "averageUtilizationGpu")
+        or None,
+        "cpu_utilization": number(first.get("averageUtilizationCpu"), "averageUtilizationCpu")
+        or None,
+    }, repairs.noted(notes)
 
 
 def _kwh(measure: Mapping[str, object]) -> float | None:
@@ -207,7 +210,7 @@ def _tokens(datasets: list[Mapping[str, object]], epochs: object) -> tuple[float
 
 
 def _gpus(components: list[Mapping[str, object]]) -> tuple[str | None, float | None]:
-    """Return model and number of the accelerators; CPUs are counted in cores there, so not taken."""
+    """Return model and number of accelerators; leave CPUs, which the format counts in cores."""
     found: dict[str, float] = {}
     for each in components:
         name = _text(each.get("componentName"))

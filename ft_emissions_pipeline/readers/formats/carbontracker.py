@@ -1,4 +1,4 @@
-"""Read carbontracker's logs: its output (`…_carbontracker_output.log`) and the log beside it (`…_carbontracker.log`).
+"""Read carbontracker's logs: `…_carbontracker_output.log` and `…_carbontracker.log` beside it.
 
 The output states time, energy and carbon of the epochs that were monitored, `Actual consumption for
 1 epoch(s)`, and a prediction for all of them. Where fewer were monitored than were planned, the
@@ -41,8 +41,8 @@ BASIS = {
 PREDICTED = "prediction_of_tracker"
 _BLOCK = re.compile(
     r"(Actual|Predicted) consumption(?: for (\d+) epoch\(s\))?:\s*\n"
-    r"\s*Time:\s*(?:(\d{1,5}) days?, )?(\d{1,6}):(\d{2}):(\d{2}(?:\.\d+)?)[^\n]*\n\s*Energy:\s*([\d.eE+-]+)\s+kWh"
-    r"(?:\s*\n\s*CO2eq:\s*([\d.eE+-]+)\s+g)?"
+    r"\s*Time:\s*(?:(\d{1,5}) days?, )?(\d{1,6}):(\d{2}):(\d{2}(?:\.\d+)?)[^\n]*\n\s*Energy:\s*"
+    r"([\d.eE+-]+)\s+kWh(?:\s*\n\s*CO2eq:\s*([\d.eE+-]+)\s+g)?"
 )
 _COMPONENTS = re.compile(r"The following components were found:([^\n]*)")
 _GPUS = re.compile(r"\bGPU with device\(s\) ([^\n]*?)\.(?=\s|$)")
@@ -88,7 +88,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 
 def _epochs(text: str) -> dict[str, object]:
-    """Return time and energies of the epochs that were monitored, missing where one was too short to be."""
+    """Return time and energies of the monitored epochs, missing where one was too short."""
     seconds = 0.0
     joules: dict[str, float] = {}
     unread: set[str] = set()

@@ -1,4 +1,4 @@
-"""Read counts of requests from the monitoring of Azure and Google Cloud, saved as JSON as their APIs answer.
+"""Read counts of requests from Azure's and Google Cloud's monitoring: JSON as their APIs answer.
 
 - Azure Monitor (`az monitor metrics list`): `AzureOpenAIRequests` or `ModelRequests`, split by
   `ModelDeploymentName`, where also by `StatusCode` (its reference of metrics of
@@ -35,7 +35,10 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "cloud_metrics"
-LOG = "Azure Monitor's requests of Azure OpenAI, Cloud Monitoring's predictions of Vertex AI endpoints, as JSON"
+LOG = (
+    "Azure Monitor's requests of Azure OpenAI, Cloud Monitoring's predictions of Vertex AI "
+    "endpoints, as JSON"
+)
 TELLS = "counted requests per deployment or model, and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
@@ -83,7 +86,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def _series(document: object, record: str) -> Iterator[tuple[str, Mapping[str, object], object]]:
-    """Yield place and content of each series of a metric that counts, and the grain that its answer names."""
+    """Yield place and content of each series of a metric that counts, and the grain it names."""
     answer = document if isinstance(document, dict) else {}
     for n, metric in enumerate(_dicts(answer.get("value")), 1):
         if _named(metric.get("name")) in _AZURE:
@@ -156,7 +159,8 @@ def _google(series: Mapping[str, object]) -> list[Bucket]:
         buckets.append(
             {
                 "model_name": model, "start": start, "end": end,
-                "inferences": number(counted.get("int64Value", counted.get("doubleValue")), "value"),
+                "inferences": number(counted.get("int64Value", counted.get("doubleValue")),
+                                     "value"),
                 "series": series_of(others), "repairs": "",
             }
         )  # fmt: skip

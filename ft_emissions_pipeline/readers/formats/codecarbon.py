@@ -52,7 +52,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "codecarbon"
 LOG = "CodeCarbon `emissions.csv`, of every version"
-TELLS = "measured energy of GPU and CPU, modelled energy of memory; time, hardware, country; carbon as stated"
+TELLS = (
+    "measured energy of GPU and CPU, modelled energy of memory; time, hardware, country; "
+    "carbon as stated"
+)
 LACKS = "base model, tokens, usage"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
@@ -76,13 +79,14 @@ BASIS = {
 
 _MARKS = {"timestamp", "duration", "emissions", "energy_consumed"}
 _TEXTS = (
-    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code", "region",
-    "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name", "os", "cpu_model", "cpu_count",
-    "ram_total_size", "longitude", "latitude", "tracking_mode",
+    "timestamp", "project_name", "run_id", "experiment_id", "country_name", "country_iso_code",
+    "region", "cloud_provider", "cloud_region", "on_cloud", "gpu_model", "task_name", "os",
+    "cpu_model", "cpu_count", "ram_total_size", "longitude", "latitude", "tracking_mode",
 )  # fmt: skip
 _ENERGIES = ("energy_consumed", "cpu_energy", "gpu_energy", "ram_energy")
 _NUMBERS = (
-    "duration", "emissions", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent", "gpu_utilization_percent",
+    "duration", "emissions", *_ENERGIES, "gpu_count", "pue", "wue", "cpu_utilization_percent",
+    "gpu_utilization_percent",
 )  # fmt: skip
 _MACHINE = (
     "cpu_model",
@@ -117,7 +121,8 @@ _FORMS = {
 }  # fmt: skip
 """Column -> form of its cells; those of all others are numbers."""
 _MAY_BE_LEFT_OUT = {
-    "experiment_id", "region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model", "longitude", "latitude",
+    "experiment_id", "region", "cloud_provider", "cloud_region", "gpu_count", "gpu_model",
+    "longitude", "latitude",
 }  # fmt: skip
 
 
@@ -171,7 +176,10 @@ def _piece(
     sheet: Sheet, uri: str, settings: Settings, glued: Sequence[int] = (), place: str = ""
 ) -> _Piece:
     if not sheet.header or not set(sheet.header) >= _MARKS:
-        msg = f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; is the file cut off?"
+        msg = (
+            f"the header lacks {', '.join(sorted(_MARKS - set(sheet.header)))}; "
+            "is the file cut off?"
+        )
         raise RefusalError(msg, "missing_columns")
     sheet, realigned = _realigned(sheet)
     cells, padded = _cleaned(sheet)
@@ -199,7 +207,7 @@ def _piece(
 
 
 def _realigned(sheet: Sheet) -> tuple[Sheet, list[int]]:
-    """Return the sheet with those short rows under their headers that fit in one way only, and their lines."""
+    """Return the sheet with the short rows that fit its header in one way only, and their lines."""
     if len(set(sheet.header)) < len(sheet.header):
         return sheet, []
     found = {misfit.line: _only_way(misfit, sheet) for misfit in sheet.misfits}
@@ -213,7 +221,7 @@ def _realigned(sheet: Sheet) -> tuple[Sheet, list[int]]:
 
 
 def _only_way(misfit: Misfit, sheet: Sheet) -> dict[str, str] | None:
-    """Return the cells of a short row by column, None unless what is read is the same in every way."""
+    """Return the cells of a short row by column, None unless every way to fit reads the same."""
     if not 0 <= len(sheet.header) - misfit.cells <= len(_MAY_BE_LEFT_OUT):
         return None
     try:
@@ -287,20 +295,25 @@ def _problems(
     repeated = (cells["timestamp"] == "timestamp").to_numpy(dtype=bool)
     untimed = cells["timestamp"].isna().to_numpy()
     checks: list[row_rules.Check] = [
-        ((bare & ~shifted) | repeated, "junk_row", lambda _: "holds no duration, energy or emissions: no record of a run"),
+        ((bare & ~shifted) | repeated, "junk_row",
+         lambda _: "holds no duration, energy or emissions: no record of a run"),
         (shifted, "shifted_row",
          lambda _: "time, energy or duration does not stand under its header; write the row again"),
         (bad_time, "bad_timestamp",
-         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, must be like 2024-07-06T17:01:00"),
+         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, "
+                   "must be like 2024-07-06T17:01:00"),
         (untimed, "missing_value", lambda _: "timestamp is empty; without it the run has no day"),
         *(
             (bad, "not_a_number",
-             lambda i, name=name: f"{name} is {cells[name].iloc[i]!r}, no finite number; correct it or empty the cell")
+             lambda i, name=name: f"{name} is {cells[name].iloc[i]!r}, no finite number; "
+                                  "correct it or empty the cell")
             for name, bad in not_numbers.items()
         ),
-        (values["duration"].isna().to_numpy(), "missing_value", lambda _: "duration is empty; state it in seconds"),
+        (values["duration"].isna().to_numpy(), "missing_value",
+         lambda _: "duration is empty; state it in seconds"),
         (~values["duration"].between(0, 1e10).to_numpy(), "out_of_range",
-         lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most 3.2e8; correct it"),
+         lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most "
+                   "3.2e8; correct it"),
     ]  # fmt: skip
     return refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
@@ -319,7 +332,8 @@ def _misfit(misfit: Misfit, width: int) -> Refused:
         return (str(misfit.line), "shifted_row", reason, misfit.text)
     reason = (
         f"has {misfit.cells} cells under a header of {width}, so cells stand under wrong headers "
-        "(CodeCarbon 3.2.9 drops empty columns when it appends) in more than one way or none; write the row again"
+        "(CodeCarbon 3.2.9 drops empty columns when it appends) in more than one way or none; "
+        "write the row again"
     )
     return (str(misfit.line), "shifted_row", reason, misfit.text)
 
@@ -405,7 +419,7 @@ def _runs(
 
 
 def _marks(cells: pd.DataFrame, kwh: pd.Series, gpus: pd.Series, in_part: np.ndarray) -> pd.Series:
-    """Return what tells trackers of one machine: a hash of how they describe it, GPUs, and energy."""
+    """Return what shows that trackers share a machine: a hash of its description, GPUs, energy."""
     described = pc.binary_join_element_wise(
         *(arrow_text(cells[name].fillna("")) for name in _MACHINE),
         pa.scalar("|", pa.large_string()),

@@ -1,4 +1,4 @@
-"""Read CodeCarbon's emissions as JSON: the rows of `emissions.csv` as objects, as its API and people's scripts write them.
+"""Read CodeCarbon's emissions as JSON: rows of `emissions.csv` as objects of its API or of scripts.
 
 The keys are the columns (`EmissionsData` in CodeCarbon's `output_methods/emissions_data.py`), so
 each object is read as a row by the reader of the CSV file; a record is counted from 1 on.

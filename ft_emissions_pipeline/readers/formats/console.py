@@ -1,4 +1,4 @@
-"""Read what a training printed: lines of trainers and of CodeCarbon, recognised by the lines and not by a name.
+"""Read what a training printed: lines of trainers and of CodeCarbon, recognised by their form.
 
 Read are times, tokens, steps and batches, and CodeCarbon's energy; all else in a console is passed
 over. Lines as written by
@@ -49,8 +49,8 @@ from ft_emissions_pipeline.tables.words import BUILT_ON, Basis, Content
 
 FORMAT = "console"
 LOG = (
-    "console of a training, or what the cells of a notebook printed: Hugging Face Trainer, axolotl, "
-    "Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
+    "console of a training, or what the cells of a notebook printed: Hugging Face Trainer, "
+    "axolotl, Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
 )
 TELLS = "time, tokens, steps and batches as printed; energy by CodeCarbon's lines"
 LACKS = "place, hardware but for CodeCarbon's and Unsloth's, usage; date, mostly"
@@ -80,9 +80,9 @@ _OTHERS = (
 )
 _MARKS = re.compile(
     rb"\{'(?:loss|train_runtime|eval_loss|grad_norm|train_loss)':|\[codecarbon \w+ @|:::MLLOG \{"
-    rb"|iteration\s+\d+/\s*\d+ \|.{0,200}elapsed time per iteration|Training epoch \d+, iteration \d+/\d+ \|"
-    rb"|step:\s*\d+\s.{0,300}\btps:|\bStep \d+ \| loss:|\*{5} (?:Running training|train metrics) \*{5}"
-    rb"|\d+\|\d+\|Loss: [\d.]+:\s+\d+%\|"
+    rb"|iteration\s+\d+/\s*\d+ \|.{0,200}elapsed time per iteration"
+    rb"|Training epoch \d+, iteration \d+/\d+ \||step:\s*\d+\s.{0,300}\btps:|\bStep \d+ \| loss:"
+    rb"|\*{5} (?:Running training|train metrics) \*{5}|\d+\|\d+\|Loss: [\d.]+:\s+\d+%\|"
 )
 _NOTEBOOK = ".ipynb"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -91,14 +91,18 @@ _PAIR = re.compile(r"'([\w/ ().-]{1,80})':\s*'?([^,'}]{1,60})")
 _NUMBER = r"([\d,]+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
 _CLOCK = re.compile(r"\[codecarbon \w+ @ (\d{2}):(\d{2}):(\d{2})\]")
 _KWH = {
-    "gpu_energy_kwh": re.compile(r"Energy consumed for (?:all )?(?:AppleSilicon )?GPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
-    "cpu_energy_kwh": re.compile(r"Energy consumed for (?:[aA]ll )?(?:AppleSilicon )?CPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
+    "gpu_energy_kwh": re.compile(
+        r"Energy consumed for (?:all )?(?:AppleSilicon )?GPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
+    "cpu_energy_kwh": re.compile(
+        r"Energy consumed for (?:[aA]ll )?(?:AppleSilicon )?CPUs?\s*:\s*(\d{1,9}\.\d+) kWh"),
     "ram_energy_kwh": re.compile(r"Energy consumed for RAMs?\s*:\s*(\d{1,9}\.\d+) kWh"),
-    "it_energy_kwh": re.compile(r"(\d{1,9}\.\d+) kWh of electricity (?:and [^\n]{1,60} )?(?:were |was )?used since the beginning"),
+    "it_energy_kwh": re.compile(r"(\d{1,9}\.\d+) kWh of electricity (?:and [^\n]{1,60} )?"
+                                r"(?:were |was )?used since the beginning"),
 }  # fmt: skip
 _BANNER = {
     "samples": rf"Num examples\s*=\s*{_NUMBER}",
-    "micro_batch_size": rf"(?:Instantaneous batch size per device|Batch size per device)\s*=\s*{_NUMBER}",
+    "micro_batch_size": r"(?:Instantaneous batch size per device|Batch size per device)"
+    rf"\s*=\s*{_NUMBER}",
     "gradient_accumulation": rf"Gradient [Aa]ccumulation steps\s*=\s*{_NUMBER}",
     "steps": rf"(?:Total optimization steps|Total steps)\s*=\s*{_NUMBER}",
     "gpu_count": rf"finetuning \| Num GPUs(?: used)? = {_NUMBER}",
@@ -111,10 +115,12 @@ _GPU = re.compile(
 _NOTEBOOK_BAR = re.compile(r"\[\s*(\d{1,9})/\1 (?:(\d{1,5}):)?(\d{1,2}):(\d{2}), Epoch ")
 _METRICS = re.compile(r"\*{5} train metrics \*{5}\n((?:[ \t]+\w+\s*=[^\n]*\n?)+)")
 _ITERATION = re.compile(
-    r"iteration\s+(\d{1,12})/\s*\d+ \|(?=.*?elapsed time per iteration \(ms\):\s*(\d{1,12}(?:\.\d+)?))(?:.*?consumed samples:\s*(\d+))?(?:.*?consumed tokens:\s*(\d+))?"
+    r"iteration\s+(\d{1,12})/\s*\d+ \|(?=.*?elapsed time per iteration \(ms\):\s*"
+    r"(\d{1,12}(?:\.\d+)?))(?:.*?consumed samples:\s*(\d+))?(?:.*?consumed tokens:\s*(\d+))?"
 )
 _NEMO = re.compile(
-    r"Training epoch \d+, iteration \d+/\d+ \|.*?global_step: (\d{1,12}) \|.*?train_step_timing in s: (\d{1,9}(?:\.\d+)?)(?:.*?consumed_samples: (\d+))?"
+    r"Training epoch \d+, iteration \d+/\d+ \|.*?global_step: "
+    r"(\d{1,12}) \|.*?train_step_timing in s: (\d{1,9}(?:\.\d+)?)(?:.*?consumed_samples: (\d+))?"
 )
 _TITAN = re.compile(r"global batch size (\d{1,9}), sequence length (\d{1,9}), total steps (\d+)")
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})")
@@ -124,7 +130,7 @@ Fields = dict[str, object]
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether lines of a trainer or tracker stand in a text that is nothing else by its name."""
+    """Say whether a text has lines of a trainer or tracker, and its name means nothing else."""
     if name.endswith(_NOTEBOOK):
         # What its cells printed stands anywhere.
         return b'"cells"' in head or b'"nbformat"' in head
@@ -160,8 +166,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         "world_size",
     }:
         msg = (
-            "holds lines of a training, but neither its end (train_runtime), a time, tokens nor energy; "
-            "land it when the training is over"
+            "holds lines of a training, but neither its end (train_runtime), a time, "
+            "tokens nor energy; land it when the training is over"
         )
         raise RefusalError(msg, "not_finished")
     job = re.search(r"(?:^|/)slurm[-_.](\d+)(?:_\d+)?\.(?:out|log|txt)$", uri)
@@ -203,7 +209,7 @@ def _bar(text: str, _: str) -> tuple[Fields, list[str]]:
 
 
 def _trainer(text: str, _: str) -> tuple[Fields, list[str]]:
-    """Return the figures of the Trainer's dictionaries; a time that stands twice was printed twice."""
+    """Return the figures of the Trainer's dictionaries; a time given twice was printed twice."""
     folds = [dict(_PAIR.findall(fold)) for fold in _FOLD.findall(text)]
     rows = [row for row in folds if not any(key.startswith(("eval_", "test_")) for key in row)]
     listed = [_listed(block) for block in _METRICS.findall(text)]
@@ -236,7 +242,7 @@ def _listed(block: str) -> dict[str, object]:
 
 
 def _banner(text: str, _: str) -> tuple[Fields, list[str]]:
-    """Return what a trainer says at its start of the work before it; the steps are those it plans."""
+    """Return what a trainer announces at its start; its steps are those that it plans."""
     found = {name: re.search(pattern, text) for name, pattern in _BANNER.items()}
     fields: Fields = {
         name: positive(each[1].replace(",", "")) for name, each in found.items() if each
@@ -253,9 +259,10 @@ def _banner(text: str, _: str) -> tuple[Fields, list[str]]:
 
 
 def _codecarbon(text: str, _: str) -> tuple[Fields, list[str]]:
-    """Return CodeCarbon's energies, which grow until the tracker stops; trackers one after another add up."""
+    """Return CodeCarbon's energies; each grows until its tracker stops, and later trackers add."""
     fields: Fields = {
-        name: total for name, form in _KWH.items() if (total := _grown(map(float, form.findall(text)))) is not None
+        name: total for name, form in _KWH.items()
+        if (total := _grown(map(float, form.findall(text)))) is not None
     }  # fmt: skip
     if not fields:
         return {}, []
@@ -289,7 +296,7 @@ def _grown(values: Iterable[float]) -> float | None:
 
 
 def _megatron(text: str, timezone: str) -> tuple[Fields, list[str]]:
-    """Return time, steps and tokens of iterations; a line stands for those since the line before."""
+    """Return time, steps and tokens of iterations; a line counts those since the line before."""
     rows = [(int(n), float(ms) / 1e3, s, t) for n, ms, s, t in _ITERATION.findall(text)]
     rows += [(int(n) + 1, float(seconds), s, "") for n, seconds, s in _NEMO.findall(text)]
     if not rows:
@@ -317,7 +324,7 @@ def _megatron(text: str, timezone: str) -> tuple[Fields, list[str]]:
 
 
 def _ended(text: str, timezone: str) -> Fields:
-    """Return the time of the last iteration's line: the first is printed when its iterations are over."""
+    """Return the time of the last iteration's line; a line is printed after its iterations."""
     found = re.findall(
         r"^\s*\[(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})\]\s+iteration", text, re.MULTILINE
     )
@@ -338,7 +345,9 @@ def _titan(text: str, timezone: str) -> tuple[Fields, list[str]]:
         "sequence_length": length,
         "tokens_padded": max(steps) * batch * length if batch and length else None,
         "software": "torchtitan",
-        **_span(text, timezone, r"^\D{0,40}(?P<at>\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2})[^\n]*(?:Training starts|step:)"),
+        **_span(text, timezone,
+                r"^\D{0,40}(?P<at>\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2})[^\n]*"
+                r"(?:Training starts|step:)"),
     }  # fmt: skip
     return {name: value for name, value in fields.items() if value is not None}, []
 

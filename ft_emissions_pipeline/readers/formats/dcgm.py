@@ -37,7 +37,10 @@ from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "dcgm"
-LOG = "DCGM exporter: Prometheus text with times, or JSON from Prometheus' or VictoriaMetrics' interface"
+LOG = (
+    "DCGM exporter: Prometheus text with times, or JSON from Prometheus' or VictoriaMetrics' "
+    "interface"
+)
 TELLS = "measured energy, power and utilisation of each GPU, by time; machine, GPU model"
 LACKS = "the run, place, everything but the GPUs"
 CONTENT: Content = "telemetry"
@@ -65,8 +68,9 @@ _LABELS = {
 }
 _ANSWER = re.compile(rb'"resultType"\s*:\s*"(?:matrix|vector)"')
 _NAMELESS = (
-    "the series lacks the name of its metric, which sums and functions drop; keep __name__ in the query, "
-    "like DCGM_FI_DEV_POWER_USAGE or sum by (__name__, gpu, Hostname) (DCGM_FI_DEV_POWER_USAGE)"
+    "the series lacks the name of its metric, which sums and functions drop; "
+    "keep __name__ in the query, like DCGM_FI_DEV_POWER_USAGE or sum by (__name__, gpu, Hostname) "
+    "(DCGM_FI_DEV_POWER_USAGE)"
 )
 _PARTS = ("metric", "value", "timestamp", *_LABELS)
 
@@ -105,15 +109,19 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     other = ~known.to_numpy()
     checks: list[row_rules.Check] = [
         (bad_time & ~other, "bad_timestamp",
-         lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, must be Unix seconds or milliseconds"),
+         lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, "
+                   "must be Unix seconds or milliseconds"),
         (no_number & ~other, "not_a_number",
-         lambda i: f"{cells['metric'].iloc[i]} is {shown(cells['value'].iloc[i])}, no finite number; remove it"),
+         lambda i: f"{cells['metric'].iloc[i]} is {shown(cells['value'].iloc[i])}, "
+                   "no finite number; remove it"),
         (((values < 0) | share).to_numpy() & ~other, "out_of_range",
-         lambda i: f"{cells['metric'].iloc[i]} is {cells['value'].iloc[i]}: below 0 or above 100 %; remove it"),
+         lambda i: f"{cells['metric'].iloc[i]} is {cells['value'].iloc[i]}: "
+                   "below 0 or above 100 %; remove it"),
     ]  # fmt: skip
     records = cells["record"].to_numpy()
     bad = refused_rows(
-        len(cells), checks, lambda i: records[i], lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
+        len(cells), checks, lambda i: records[i],
+        lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
     )  # fmt: skip
     usable = known & values.notna()
     usable[cells["record"].isin([record for record, *_ in bad])] = False

@@ -1,4 +1,4 @@
-"""Read disclosures: "Component | Disclosed data" tables in Markdown, and the same in YAML, JSON, CSV.
+"""Read disclosures: "Component | Disclosed data" tables in Markdown, or as YAML, JSON or CSV.
 
 What labels mean and how values are written stands in `labels.py`. One table, mapping or CSV row is
 one run; a Markdown document may hold any number of tables, of which others are passed over.
@@ -72,7 +72,7 @@ _HEAD = 65536
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the document discloses a run: two known labels, one of hardware, place, time or energy."""
+    """Say whether a document discloses a run: two labels, one on hardware, place, time, energy."""
     if name.endswith(_MARKDOWN):
         return b"|" in head and any(True for _ in markdown_tables(text_of(head)))
     if name.endswith(_YAML):
@@ -88,7 +88,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 
 def _first_objects(head: bytes) -> Iterator[Mapping[str, object]]:
-    """Yield the first object of a document in which a disclosure may stand: itself, or first of a list.
+    """Yield the first object that may hold a disclosure: the document, or the first of a list.
 
     Of an object that does not end within the beginning of its file nothing is said: no disclosure
     is as long as that.
@@ -108,7 +108,7 @@ def _first_objects(head: bytes) -> Iterator[Mapping[str, object]]:
 
 
 def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
-    """Yield the labels whose value may be theirs: in a vocabulary each has a number, whatever it means."""
+    """Yield the labels whose value may be theirs; a vocabulary numbers any of them."""
     for label, value in disclosed.items():
         field = field_of(label)
         if field is None:
@@ -134,7 +134,7 @@ def _discloses(labels: Iterable[str]) -> bool:
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
-    """Read every disclosure of a document; one with a value that cannot be understood is refused."""
+    """Read every disclosure of a document; refuse one with a value that cannot be understood."""
     rows: list[dict[str, object]] = []
     refused: list[Refused] = []
     stem = str(PurePosixPath(uri).with_suffix("")) if PurePosixPath(uri).suffix else uri
@@ -193,7 +193,10 @@ def _run(item: Item, timezone: str) -> dict[str, object]:
         raise RefusalError(msg, "wrong_shape")
     fields, unknown = parsed(item.value, timezone)
     if not fields:
-        msg = f"none of its labels is known, or none has a value; {nearest(next(iter(item.value), ''))}"
+        msg = (
+            "none of its labels is known, or none has a value; "
+            f"{nearest(next(iter(item.value), ''))}"
+        )
         raise RefusalError(msg, "wrong_shape")
     return {**fields, "repairs": "label_not_understood" if unknown else ""}
 
@@ -214,7 +217,7 @@ def _items(data: bytes, name: str) -> list[Item]:
 
 
 def _listed(document: object) -> list[object]:
-    """Return the disclosures of a document: itself, its items, or those under `disclosures` or `runs`."""
+    """Return a document's disclosures: itself, its items, or those in `disclosures` or `runs`."""
     if isinstance(document, list):
         return document
     if isinstance(document, dict):
@@ -243,7 +246,7 @@ def _table_item(n: int, rows: list[tuple[str, str]]) -> Item:
 
 
 def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
-    """Yield the rows of each table that discloses a run; fenced code and other tables are passed over."""
+    """Yield the rows of each table that discloses a run; skip fenced code and other tables."""
     for header, rows in _tables(text):
         if len(header) == 2 and plain(header[1]) in _VALUE_HEADERS:
             pairs = [(cells[0], cells[1] if len(cells) > 1 else "") for cells in rows if cells[0]]

@@ -32,7 +32,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "eco2ai"
 LOG = "eco2AI `emission.csv`"
-TELLS = "energy of GPU, CPU and memory in one, or apart where asked for; time, hardware, country; carbon as stated"
+TELLS = (
+    "energy of GPU, CPU and memory in one, or apart where asked for; time, hardware, country; "
+    "carbon as stated"
+)
 LACKS = "base model, tokens, usage; the PUE that may be in the energy"
 CONTENT: Content = "runs"
 PROGRESS = "active_s"
@@ -87,7 +90,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     kept[cells.index.get_indexer([int(record) for record, *_ in refused])] = False
     refused += [
         (str(misfit.line), "shifted_row",
-         f"has {misfit.cells} cells under a header of {len(sheet.header)}; write the row again", misfit.text)
+         f"has {misfit.cells} cells under a header of {len(sheet.header)}; write the row again",
+         misfit.text)
         for misfit in sheet.misfits
     ]  # fmt: skip
     runs = _runs(cells[kept], values[kept], started[kept], uri)
@@ -130,20 +134,25 @@ def _problems(
     energy = values[list(_ENERGY)].isna().all(axis=1)
     duration = values["duration(s)"]
     checks: list[row_rules.Check] = [
-        (cells.isna().all(axis=1).to_numpy(), "junk_row", lambda _: "holds no record of a run; remove the line"),
+        (cells.isna().all(axis=1).to_numpy(), "junk_row",
+         lambda _: "holds no record of a run; remove the line"),
         (bad_time, "bad_timestamp",
-         lambda i: f"start_time is {cells['start_time'].iloc[i]!r}, must be like 2024-07-06 17:01:00"),
+         lambda i: f"start_time is {cells['start_time'].iloc[i]!r}, "
+                   "must be like 2024-07-06 17:01:00"),
         (cells["start_time"].isna().to_numpy(), "missing_value",
          lambda _: "start_time is empty; without it the run has no day"),
         *(
             (bad, "not_a_number",
-             lambda i, name=name: f"{name} is {cells[name].iloc[i]!r}, no finite number; correct it or empty the cell")
+             lambda i, name=name: f"{name} is {cells[name].iloc[i]!r}, no finite number; "
+                                  "correct it or empty the cell")
             for name, bad in not_numbers.items()
         ),
         ((duration.isna() | energy).to_numpy(), "missing_value",
-         lambda _: "duration(s) or power_consumption(kWh) is empty; the row tells nothing without them"),
+         lambda _: "duration(s) or power_consumption(kWh) is empty; "
+                   "the row tells nothing without them"),
         (~duration.between(0, 1e10).to_numpy(), "out_of_range",
-         lambda i: f"duration(s) is {duration.iloc[i]:g}, must be above 0 and at most 3.2e8; correct it"),
+         lambda i: f"duration(s) is {duration.iloc[i]:g}, must be above 0 and at most 3.2e8; "
+                   "correct it"),
     ]  # fmt: skip
     return refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]

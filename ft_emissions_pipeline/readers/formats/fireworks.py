@@ -49,9 +49,9 @@ _COUNTRIES = {
     "ICELAND": "ISL", "BRITISHCOLUMBIA": "CAN",
 }  # fmt: skip
 _STATES = {
-    "IOWA": "IA", "VIRGINIA": "VA", "ILLINOIS": "IL", "ARIZONA": "AZ", "TEXAS": "TX", "NEVADA": "NV",
-    "WASHINGTON": "WA", "CALIFORNIA": "CA", "MISSOURI": "MO", "UTAH": "UT", "GEORGIA": "GA",
-    "OHIO": "OH", "NEWYORK": "NY",
+    "IOWA": "IA", "VIRGINIA": "VA", "ILLINOIS": "IL", "ARIZONA": "AZ", "TEXAS": "TX",
+    "NEVADA": "NV", "WASHINGTON": "WA", "CALIFORNIA": "CA", "MISSOURI": "MO", "UTAH": "UT",
+    "GEORGIA": "GA", "OHIO": "OH", "NEWYORK": "NY",
 }  # fmt: skip
 """By abbreviation, because Georgia is a country too."""
 
@@ -97,7 +97,7 @@ def _run(logged: Job) -> dict[str, object]:
 
 
 def _place(region: str) -> dict[str, object]:
-    """Return where a region like US_GEORGIA_2 or EU_FRANKFURT_1 lies; its own name if that is new."""
+    """Return where a region like US_GEORGIA_2 or EU_FRANKFURT_1 lies; its name if it is new."""
     found = re.match(r"[A-Z]+_([A-Z]+)", region)
     town = found.group(1) if found else ""
     if town in _STATES:

@@ -133,8 +133,8 @@ def _field(units: pd.Series, values: pd.Series) -> str:
     if units.isin(list(WATTS)).any() or values.max() > 100:
         return "watts"
     msg = (
-        "the columns of the GPUs state no unit and stay below 100: watts or percent; write the unit "
-        "into the header, like gpu0_w or gpu0_util_pct"
+        "the columns of the GPUs state no unit and stay below 100: watts or percent; "
+        "write the unit into the header, like gpu0_w or gpu0_util_pct"
     )
     raise RefusalError(msg, "missing_columns")
 

@@ -1,4 +1,4 @@
-"""Read what the Hugging Face Trainer and TRL leave in a run's folder: trainer_state.json and its results.
+"""Read what Hugging Face Trainer and TRL leave in a run's folder: trainer_state.json and results.
 
 The files name no hardware, place or date: they give time, tokens and FLOP of a run, to be joined
 with a disclosure or another log of the same run. The folder is the run; `checkpoint-N` is a state
@@ -35,7 +35,10 @@ from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
-LOG = "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`, or the same under another name"
+LOG = (
+    "Hugging Face Trainer and TRL `trainer_state.json`, `train_results.json`, `all_results.json`, "
+    "or the same under another name"
+)
 TELLS = (
     "measured training time, left out where it is that of the last session of a resumed run; "
     "steps, FLOP, and tokens where they were tracked"
@@ -101,7 +104,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def _state(data: bytes) -> Mapping[str, object]:
-    """Return the state that a file holds: a dump of its log alone is read as one that lacks all else."""
+    """Return the state in a file; a dump of the log alone is a state that lacks all else."""
     items, single = json_items(data)
     state = items[0].value if items else None
     if single and isinstance(state, dict):
@@ -110,7 +113,10 @@ def _state(data: bytes) -> Mapping[str, object]:
         return {**state, **metrics} if isinstance(metrics, dict) else state
     rows = [item.value for item in items if isinstance(item.value, dict)]
     if not any(_is_final(row) for row in rows):
-        msg = "a list without the row that ends a training (train_runtime); keep the trainer_state.json"
+        msg = (
+            "a list without the row that ends a training (train_runtime); "
+            "keep the trainer_state.json"
+        )
         raise RefusalError(msg, "wrong_shape")
     steps = [step for row in rows if _is_final(row) and (step := _known(row, "step")) > 0]
     return {"log_history": rows, **({"global_step": max(steps)} if steps else {})}
@@ -131,12 +137,12 @@ def run_folder(uri: str) -> str:
 
 
 def is_state_folder(folder: PurePosixPath) -> bool:
-    """Say whether a folder is called as one of a state of a run is; what lies in it decides (`same_run`)."""
+    """Say whether a folder is named like a run's state; its content decides (`same_run`)."""
     return _STATE.fullmatch(folder.name) is not None
 
 
 def _mark(state: Mapping[str, object]) -> str:
-    """Return what tells states of one run: planned and done steps, and hashes of how the history begins."""
+    """Return what marks a run's states: steps planned and done, hashes of the early history."""
     told = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     rows = [
         [row.get(name) for name in told]
@@ -151,7 +157,7 @@ def _mark(state: Mapping[str, object]) -> str:
 
 
 def _mark_of_results(state: Mapping[str, object]) -> str | None:
-    """Return the steps that results tell by their rate, and how open its three digits leave them."""
+    """Return the steps that follow from the results' rate, and how far its three digits err."""
     rate, seconds = (_known(state, name) for name in ("train_steps_per_second", "train_runtime"))
     steps = rate * seconds
     return f"results {steps:g} {0.0005 * seconds + 0.5:g}" if steps > 0 else None
@@ -168,8 +174,9 @@ def _run(state: Mapping[str, object]) -> dict[str, object]:
     notes = {
         "sessions_summed": sessions > 1 and not partly,
         "time_of_last_session_left_out": partly,
-        "before_last_step": not finished and _known(state, "global_step") < _known(state, "max_steps"),
-    }  # fmt: skip
+        "before_last_step": not finished
+        and _known(state, "global_step") < _known(state, "max_steps"),
+    }
     return {
         "reserved_s": None if partly else seconds,
         "active_s": None if partly else seconds,
@@ -199,7 +206,7 @@ def _log_rows(state: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _is_final(row: Mapping[str, object]) -> bool:
-    """Say whether a row is the summary of a session; where tokens are tracked, all rows have a clock."""
+    """Say whether a row sums up a session; where tokens are tracked, every row has a time."""
     return "train_runtime" in row and ("train_loss" in row or "total_flos" in row)
 
 
@@ -290,7 +297,7 @@ def _counted(name: str, rows: list[Mapping[str, object]]) -> float:
 
 
 def _known(row: Mapping[str, object], name: str) -> float:
-    """Return a number that only helps to judge another: nan, with which nothing compares, without it."""
+    """Return a number that only helps to judge another; if missing, nan fails all comparisons."""
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
         return math.nan

@@ -1,4 +1,4 @@
-"""Read counters of joules of GPUs that Kepler and Zeus give to Prometheus: text with times, or the answer to a query.
+"""Read the joule counters of Kepler and Zeus in Prometheus: text with times, or a query's answer.
 
 Kepler counts per node (`kepler_node_gpu_joules_total`, its `docs/user/metrics.md`) and per
 container or process; the node's counter goes before theirs. Earlier versions part each by `mode`
@@ -33,7 +33,10 @@ from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "joule_counters"
-LOG = "Kepler's and Zeus' counters of GPU joules: Prometheus text with times, or JSON of a range query"
+LOG = (
+    "Kepler's and Zeus' counters of GPU joules: Prometheus text with times, "
+    "or JSON of a range query"
+)
 TELLS = "measured energy of each GPU, by time; machine"
 LACKS = "the run, place, everything but the GPUs"
 CONTENT: Content = "telemetry"
@@ -78,8 +81,11 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     at, bad_time = times(cells["timestamp"].astype("str"), settings.timezone)
     values, no_number = numbers(cells["value"].astype("str"))
     checks: list[row_rules.Check] = [
-        (bad_time | at.isna().to_numpy(), "bad_timestamp", lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, must be Unix seconds or milliseconds"),
-        (no_number | values.isna().to_numpy(), "not_a_number", lambda i: f"value is {shown(cells['value'].iloc[i])}, no finite number; remove it"),
+        (bad_time | at.isna().to_numpy(), "bad_timestamp",
+         lambda i: f"time is {shown(cells['timestamp'].iloc[i])}, "
+                   "must be Unix seconds or milliseconds"),
+        (no_number | values.isna().to_numpy(), "not_a_number",
+         lambda i: f"value is {shown(cells['value'].iloc[i])}, no finite number; remove it"),
         ((values < 0).to_numpy(), "out_of_range", lambda _: "a counter below 0; remove it"),
     ]  # fmt: skip
     bad = refused_rows(

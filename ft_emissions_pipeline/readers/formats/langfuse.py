@@ -1,4 +1,4 @@
-"""Read Langfuse's observations: JSON, JSON lines or CSV of its API and exports, of which generations are inferences.
+"""Read Langfuse's observations: JSON, JSON lines or CSV; the generations are inferences.
 
 Keys as in Langfuse's API (`ObservationsView`: `type`, `model`, `startTime`, `level`) or in its
 exports to storage (`start_time`, `provided_model_name`). Spans, events, tools and agents are none;

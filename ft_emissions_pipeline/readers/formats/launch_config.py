@@ -33,7 +33,7 @@ _ACCELERATE = re.compile(
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether two of accelerate's own settings stand there, or DeepSpeed's stage and precision."""
+    """Say whether a file has two of accelerate's settings, or DeepSpeed's stage and precision."""
     if name.endswith((".yaml", ".yml")):
         return len(set(_ACCELERATE.findall(head))) >= 2
     deepspeed = (b'"zero_optimization"', b'"train_micro_batch_size_per_gpu"', b'"train_batch_size"')

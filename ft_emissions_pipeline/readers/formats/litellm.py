@@ -90,8 +90,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     model = _without_provider(cells["model"], cells["custom_llm_provider"])
     checks: list[row_rules.Check] = [
         (bad_time, "bad_timestamp",
-         lambda i: f"startTime is {shown(cells['startTime'].iloc[i])}; export it as 2024-07-06T17:01:00Z"),
-        (started.isna().to_numpy(), "missing_value", lambda _: "startTime is empty; export the rows again"),
+         lambda i: f"startTime is {shown(cells['startTime'].iloc[i])}; "
+                   "export it as 2024-07-06T17:01:00Z"),
+        (started.isna().to_numpy(), "missing_value",
+         lambda _: "startTime is empty; export the rows again"),
         ((model.isna() & ~_failed(cells["status"])).to_numpy(), "missing_value",
          lambda _: "model is empty; export the rows again"),
     ]  # fmt: skip
@@ -220,7 +222,7 @@ def _text(value: object) -> str | None:
 
 
 def _safe(text: str) -> str:
-    """Return as much of a row that cannot be read as surely holds no user, key or prompt: its start."""
+    """Return the start of an unreadable row, which surely holds no user, key or prompt."""
     return text[:40]
 
 

@@ -85,14 +85,18 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     measured = pd.DataFrame(values, index=sheet.frame.index)
     lines = sheet.frame.index.to_numpy()
     checks: list[rows.Check] = [
-        (bad_time, "bad_timestamp", lambda i: f"{time} is {sheet.frame[time].iloc[i]!r}; write it as 2026-03-01T12:00:00Z"),
+        (bad_time, "bad_timestamp",
+         lambda i: f"{time} is {sheet.frame[time].iloc[i]!r}; write it as 2026-03-01T12:00:00Z"),
         *(
             (bad, "not_a_number",
-             lambda i, column=column: f"{column} is {sheet.frame[column].iloc[i]!r}, no finite number; correct it or remove the line")
+             lambda i, column=column: f"{column} is {sheet.frame[column].iloc[i]!r}, no finite "
+                                      "number; correct it or remove the line")
             for column, bad in wrong.items()
         ),
-        (measured.isna().all(axis=1).to_numpy(), "missing_value", lambda _: "the meter read nothing; remove the line"),
-        ((measured < 0).any(axis=1).to_numpy(), "out_of_range", lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
+        (measured.isna().all(axis=1).to_numpy(), "missing_value",
+         lambda _: "the meter read nothing; remove the line"),
+        ((measured < 0).any(axis=1).to_numpy(), "out_of_range",
+         lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
     ]  # fmt: skip
     refused = refused_rows(
         len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]

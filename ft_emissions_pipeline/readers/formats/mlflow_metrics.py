@@ -1,4 +1,4 @@
-"""Read MLflow's system metrics of GPUs: a metric's file in `mlruns`, or an export of key, value, timestamp.
+"""Read MLflow's system metrics of GPUs: files in `mlruns`, or an export of key, value, timestamp.
 
 A file `mlruns/<experiment>/<run>/metrics/system/gpu_0_power_usage_watts` holds lines `timestamp
 value step`. The run's id stands in the path, or in a column `run_id` of the export. On several
@@ -35,7 +35,10 @@ from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "mlflow_metrics"
-LOG = "MLflow system metrics: files of `mlruns/<experiment>/<run>/metrics/system`, or CSV or JSON of `key,value,timestamp`"
+LOG = (
+    "MLflow system metrics: files of `mlruns/<experiment>/<run>/metrics/system`, "
+    "or CSV or JSON of `key,value,timestamp`"
+)
 TELLS = "measured power and utilisation of each GPU of a run; its start and end"
 LACKS = "hardware, place, tokens, usage"
 CONTENT: Content = "telemetry"
@@ -115,7 +118,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 
 def _hosts(nodes: pd.Series, run_ids: pd.Series, uri: str) -> pd.Series:
-    """Return the machine of each sample: `system/node_1/` tells those of a run apart, and none by name."""
+    """Return the machine of each sample: `system/node_1/` tells machines apart but names none."""
     named = (run_ids + "/" + nodes.astype("str")).where(nodes.notna())
     return hashed_hosts(named).fillna(host_in(uri) or np.nan)
 
@@ -131,7 +134,8 @@ def _cells(data: bytes, uri: str) -> tuple[pd.DataFrame, list[Refused]]:
         refused: list[Refused] = [
             (item.record, item.code, item.problem, item.raw)
             if item.problem
-            else (item.record, "wrong_shape", "not an object with key, value and timestamp; write it as one", repr(item.value))
+            else (item.record, "wrong_shape",
+                  "not an object with key, value and timestamp; write it as one", repr(item.value))
             for item in items
             if not isinstance(item.value, dict)
         ]  # fmt: skip
@@ -139,7 +143,8 @@ def _cells(data: bytes, uri: str) -> tuple[pd.DataFrame, list[Refused]]:
         index = pd.Index([item.record for item in good], dtype="str")
         names = ("key", "value", "timestamp", "run_id")
         frame = pd.DataFrame(
-            {name: pd.Series([row.get(name) for row in rows], index=index, dtype="object") for name in names}
+            {name: pd.Series([row.get(name) for row in rows], index=index, dtype="object")
+             for name in names}
         )  # fmt: skip
         frame["key"] = frame["key"].where(frame["key"].map(lambda key: isinstance(key, str)))
     else:
@@ -167,7 +172,8 @@ def _lines(data: bytes, key: str, run_id: str) -> tuple[pd.DataFrame, list[Refus
         dtype="str",
     ).assign(key=key, run_id=run_id)
     refused: list[Refused] = [
-        (str(n), "junk_row", "not of the form `timestamp value step`; remove the line", " ".join(cells))
+        (str(n), "junk_row", "not of the form `timestamp value step`; remove the line",
+         " ".join(cells))
         for n, cells in parts
         if len(cells) not in {2, 3}
     ]  # fmt: skip

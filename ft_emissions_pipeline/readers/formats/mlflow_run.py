@@ -1,4 +1,4 @@
-"""Read the folder of a run in MLflow's file store: `meta.yaml`, and a file per parameter, metric and tag.
+"""Read a run's folder in MLflow's file store: `meta.yaml`, a file per parameter, metric and tag.
 
 `mlruns/<experiment>/<run>/meta.yaml` has start and end in Unix milliseconds and the status as a
 number (`RunInfo` of mlflow's `entities/run_info.py`, `RunStatus` of `protos/service.proto`: 3
@@ -41,7 +41,8 @@ PROGRESS = None
 BASIS = {
     "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), Basis.MEASURED
+        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps",
+         "epochs"), Basis.MEASURED
     ),
     # The run is logged while it goes on, not while the machine is reserved.
     "reserved_s": Basis.PREDICTED,
@@ -53,7 +54,7 @@ _PART = re.compile(r"/(params|metrics|tags)/(.+)$")
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the path is that of a part of a run's folder, or the content that of its `meta.yaml`."""
+    """Say whether the path lies in a run's folder, or the content is that of its `meta.yaml`."""
     if MLFLOW.search(name):
         return True
     meta = (b"artifact_uri:", b"lifecycle_stage:"), (b"artifact_location:", b"experiment_id:")

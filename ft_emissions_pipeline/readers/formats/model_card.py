@@ -36,7 +36,10 @@ from ft_emissions_pipeline.readers.shared.training_settings import positive
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "model_card"
-LOG = "Hugging Face model card with `co2_eq_emissions`, or hours, energy or carbon in its list of environmental impact"
+LOG = (
+    "Hugging Face model card with `co2_eq_emissions`, or hours, energy or carbon in its list of "
+    "environmental impact"
+)
 TELLS = (
     "carbon as stated, for comparison; hardware, place, base model, and hours and energy of some"
 )
@@ -47,8 +50,8 @@ BASIS = {"*": Basis.DISCLOSED}
 
 _AMOUNT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?")
 _KILOGRAMS = {
-    "": 1e-3, "g": 1e-3, "gram": 1e-3, "grams": 1e-3, "kg": 1.0, "kgs": 1.0, "kilogram": 1.0, "kilograms": 1.0,
-    "t": 1e3, "ton": 1e3, "tons": 1e3, "tonne": 1e3, "tonnes": 1e3,
+    "": 1e-3, "g": 1e-3, "gram": 1e-3, "grams": 1e-3, "kg": 1.0, "kgs": 1.0, "kilogram": 1.0,
+    "kilograms": 1.0, "t": 1e3, "ton": 1e3, "tons": 1e3, "tonne": 1e3, "tonnes": 1e3,
 }  # fmt: skip
 _LIKE_KILOGRAMS = 1.0
 """Grams below which a bare number may be one of kilograms, as CodeCarbon writes it: an accelerator
@@ -56,16 +59,20 @@ emits a gram within a minute."""
 _CARBON = {unit: factor for unit, factor in _KILOGRAMS.items() if unit}
 _KILOWATT_HOURS = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3}
 _SECONDS = {
-    **dict.fromkeys(("s", "sec", "seconds"), 1.0), **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0), **dict.fromkeys(("d", "day", "days"), 86400.0),
-}  # fmt: skip
+    **dict.fromkeys(("s", "sec", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
 _WITH_UNIT = re.compile(r"~?\s*(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z₂.-][\w₂.-]*)")
 _PROVIDERS = {
-    "aws": "aws", "amazon": "aws", "gcp": "gcp", "google": "gcp", "azure": "azure", "microsoft": "azure",
+    "aws": "aws", "amazon": "aws", "gcp": "gcp", "google": "gcp", "azure": "azure",
+    "microsoft": "azure",
 }  # fmt: skip
 _METHODS = {
-    "lora": "lora", "qlora": "qlora", "dpo": "dpo", "adapter": "adapter", "distillation": "distillation",
-    "full fine-tuning": "full", "continued pre-training": "continued_pretraining",
+    "lora": "lora", "qlora": "qlora", "dpo": "dpo", "adapter": "adapter",
+    "distillation": "distillation", "full fine-tuning": "full",
+    "continued pre-training": "continued_pretraining",
     "continued pretraining": "continued_pretraining",
 }  # fmt: skip
 _FROM_SCRATCH = ("pre-training", "pretraining", "pre training")
@@ -101,7 +108,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def _stated(value: object) -> tuple[Mapping[str, object], list[str]]:
-    """Return the mapping of what is stated; a list, as some cards break it into, is put together."""
+    """Return what is stated as one mapping; some cards break it into a list."""
     if isinstance(value, dict):
         return value, []
     if not isinstance(value, list):
@@ -191,7 +198,7 @@ def _place(listed: Mapping[str, str]) -> dict[str, object]:
 
 
 def _kilograms(value: object) -> tuple[float | None, str]:
-    """Return kilograms, and a word on what is open about their unit; nothing is rescaled by guess."""
+    """Return kilograms, and a note if their unit is in doubt; no guess rescales them."""
     text = text_of_cell(value)
     if not text:
         return None, ""

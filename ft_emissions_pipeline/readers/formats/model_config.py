@@ -1,4 +1,4 @@
-"""Read transformers' `config.json` of a model: its size by its layers, experts, and what it was made from.
+"""Read a model's `config.json` of transformers: its size by layers, its experts, its origin.
 
 Names as in transformers' `configuration_utils.py` and the `configuration_<model>.py` of decoders
 with gated layers, of which the parameters follow exactly: embeddings (twice where they are not
@@ -35,7 +35,7 @@ _GATED = {"llama", "mistral", "mixtral", *_BIASED, *_NORMED_HEADS}
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the file is the configuration of a model, rather than of an adapter or tokenizer."""
+    """Say whether the file is the configuration of a model, not of an adapter or tokenizer."""
     return (
         name.endswith(".json")
         and b'"model_type"' in head
@@ -73,8 +73,9 @@ def sizes(given: Mapping[str, object]) -> tuple[float | None, float | None]:
     --------
     Llama 2 7B, by the index of its weights 6,738,415,616:
 
-    >>> llama = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
-    ...          "num_attention_heads": 32, "intermediate_size": 11008, "tie_word_embeddings": False}
+    >>> llama = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096,
+    ...          "num_hidden_layers": 32, "num_attention_heads": 32,
+    ...          "intermediate_size": 11008, "tie_word_embeddings": False}
     >>> sizes(llama)
     (6738415616.0, None)
     """

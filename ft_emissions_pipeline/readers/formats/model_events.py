@@ -1,4 +1,4 @@
-"""Read `models.yaml`: what happened to models besides tuning, and how their footprint is to be shared.
+"""Read `models.yaml`: what happened to models besides tuning, and how to share their footprint.
 
     models:
       support-bot:
@@ -42,7 +42,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content, Event
 
 FORMAT = "model_events"
 LOG = "`models.yaml`"
-TELLS = "roll-backs, retirements and new names of models; labels of versions; team; how the footprint is to be shared"
+TELLS = (
+    "roll-backs, retirements and new names of models; labels of versions; team; "
+    "how the footprint is to be shared"
+)
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "events"
 PROGRESS = None

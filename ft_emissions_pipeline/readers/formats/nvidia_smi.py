@@ -77,13 +77,17 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         ((cells["timestamp"].str.strip() == "timestamp").to_numpy(dtype=bool), "junk_row",
          lambda _: "the header again: the tool was started once more; remove the line"),
         (bad_time, "bad_timestamp",
-         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, must be like 2026/03/01 12:00:00.123"),
-        (no_watts, "not_a_number", lambda i: f"power.draw is {cells['watts'].iloc[i]!r}; must be like 77.07 W"),
-        (no_percent, "not_a_number", lambda i: f"utilization.gpu is {cells['utilization'].iloc[i]!r}; must be like 87 %"),
+         lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, "
+                   "must be like 2026/03/01 12:00:00.123"),
+        (no_watts, "not_a_number",
+         lambda i: f"power.draw is {cells['watts'].iloc[i]!r}; must be like 77.07 W"),
+        (no_percent, "not_a_number",
+         lambda i: f"utilization.gpu is {cells['utilization'].iloc[i]!r}; must be like 87 %"),
         ((watts.isna() & percent.isna()).to_numpy(), "missing_value",
          lambda _: "neither power nor utilisation: the GPU does not report them"),
         ((watts < 0).to_numpy() | ((percent < 0) | (percent > 100)).to_numpy(), "out_of_range",
-         lambda i: f"{watts.iloc[i]} W at {percent.iloc[i]} %: below 0 or above 100 %; remove the line"),
+         lambda i: f"{watts.iloc[i]} W at {percent.iloc[i]} %: below 0 or above 100 %; "
+                   "remove the line"),
     ]  # fmt: skip
     refused = refused_rows(
         len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]

@@ -1,4 +1,4 @@
-"""Read OpenTelemetry's spans and metrics of generative AI (`gen_ai.*`) as OTLP in JSON: a document, or one a line.
+"""Read OpenTelemetry's spans and metrics of generative AI (`gen_ai.*`): OTLP as JSON or JSON lines.
 
 By the semantic conventions: a span of a call of a model has `gen_ai.operation.name` (chat,
 text_completion, generate_content, embeddings) and `gen_ai.request.model` or
@@ -150,7 +150,10 @@ def _of_metrics(points: list[Point], refused: list[Refused]) -> Reading:
             count = number(point.get("count"), "count")
             start, end = (_time(point, name) for name in ("startTimeUnixNano", "timeUnixNano"))
             if not _model(labels) or count is None or end is None or start is None:
-                msg = "a point without model, count or time; export the metric with gen_ai.request.model"
+                msg = (
+                    "a point without model, count or time; export the metric with "
+                    "gen_ai.request.model"
+                )
                 raise RefusalError(msg, "missing_value")
         except RefusalError as error:
             refused.append((place, error.code, str(error), ""))
@@ -163,8 +166,9 @@ def _of_metrics(points: list[Point], refused: list[Refused]) -> Reading:
         if delta:
             deltas.append(
                 {
-                    "model_name": _model(labels), "start": start, "end": end, "inferences": 0.0 if failed else count,
-                    "series": series, "repairs": FAILED if failed and count else "", "source_record": place,
+                    "model_name": _model(labels), "start": start, "end": end,
+                    "inferences": 0.0 if failed else count, "series": series,
+                    "repairs": FAILED if failed and count else "", "source_record": place,
                 }
             )  # fmt: skip
         else:

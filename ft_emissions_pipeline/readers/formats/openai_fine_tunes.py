@@ -1,4 +1,4 @@
-"""Read jobs of OpenAI's first fine-tuning API: objects `fine-tune`, of models before `gpt-3.5-turbo`.
+"""Read jobs of OpenAI's first fine-tuning API: `fine-tune` objects, before `gpt-3.5-turbo`.
 
 `GET /fine-tunes`, which OpenAI ended in January 2024: `hyperparams`, Unix times, and `events` of
 which the messages tell when the training itself began and ended ("Fine-tune started", "Fine-tune

@@ -81,7 +81,10 @@ def _results(item: Item) -> Iterator[tuple[str, Mapping[str, object], object]]:
 
 def _row(bucket: Mapping[str, object], result: object) -> dict[str, object]:
     if not isinstance(result, dict) or "num_model_requests" not in result:
-        msg = "no result with num_model_requests in a bucket; save the answer of the usage API as it came"
+        msg = (
+            "no result with num_model_requests in a bucket; "
+            "save the answer of the usage API as it came"
+        )
         raise RefusalError(msg, "wrong_shape")
     model = result.get("model")
     if not isinstance(model, str):

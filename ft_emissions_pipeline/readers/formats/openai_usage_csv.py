@@ -1,4 +1,4 @@
-"""Read the CSV that OpenAI's usage page exports: a row a bucket of time, project, user, key and model.
+"""Read the CSV of OpenAI's usage page: a row per bucket of time, project, user, key and model.
 
 The columns are those of the usage API's results (`start_time`, `end_time` in Unix seconds,
 `num_model_requests`, `model`). Projects, users and keys tell counts that add up apart, and are not
@@ -59,8 +59,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             continue
         buckets.append(
             {
-                "model_name": text_of_cell(row, "model"), "start": start, "end": end, "inferences": count,
-                "series": series_of({name: row.get(name) for name in _GROUPS if row.get(name) == row.get(name)}),
+                "model_name": text_of_cell(row, "model"), "start": start, "end": end,
+                "inferences": count,
+                "series": series_of(
+                    {name: row.get(name) for name in _GROUPS if row.get(name) == row.get(name)}),
                 "source_record": place,
             }
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Read OpenRouter's activity: a row a generation (CSV of its activity page), or a row a day and model (its API).
+"""Read OpenRouter's activity: a row per generation (CSV of its page), or per day and model (API).
 
 Columns of the page: `generation_id`, `created_at` (UTC), `model_permaslug`, `cancelled`,
 `finish_reason_normalized`. The API's `GET /activity` answers with `date`, `model_permaslug` and

@@ -118,15 +118,15 @@ def _run(
 
 
 def _size_in_order(run_id: str, batches: object, fields: Mapping[str, object]) -> int | None:
-    """Return the size of batches that were cut from the examples in their order, None if shuffled."""
+    """Return the size of batches cut from the examples in order; None if they were shuffled."""
     if batches == "shuffled":
         return None
     size = fields.get("micro_batch_size")
     if batches != "in order" or not isinstance(size, float) or size < 1 or size % 1:
         msg = (
             f"batches of run {run_id!r} is {shown(batches)}; write shuffled, or in order with a "
-            "per-device batch size of at least 1 beside it, or name a JSON file with a list of batches "
-            "as token_lengths"
+            "per-device batch size of at least 1 beside it, "
+            "or name a JSON file with a list of batches as token_lengths"
         )
         raise RefusalError(msg, "bad_value")
     return int(size)

@@ -38,7 +38,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "sagemaker"
 LOG = "AWS SageMaker `DescribeTrainingJob`"
-TELLS = "instance type and number, region, training time by the service's clock; base model and tokens of serverless jobs"
+TELLS = (
+    "instance type and number, region, training time by the service's clock; "
+    "base model and tokens of serverless jobs"
+)
 LACKS = "energy; tokens of other jobs; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
@@ -117,7 +120,8 @@ INSTANCES = {
         ("inf2.48xlarge",), (12, 1),
     ),
     **dict.fromkeys(
-        ("inf1.24xlarge", "p2.16xlarge", "trn1.32xlarge", "trn1n.32xlarge", "trn2.48xlarge"), (16, 1),
+        ("inf1.24xlarge", "p2.16xlarge", "trn1.32xlarge", "trn1n.32xlarge", "trn2.48xlarge"),
+        (16, 1),
     ),
 }  # fmt: skip
 """Instance type -> its accelerators, and its share of a server. A run on several instances counts
@@ -140,7 +144,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 def _run(job: Job, timezone: str) -> dict[str, object]:
     if "ResourceConfig" not in job and "ServerlessJobConfig" not in job:
-        msg = "names no ResourceConfig: a summary of ListTrainingJobs; fetch it with DescribeTrainingJob"
+        msg = (
+            "names no ResourceConfig: a summary of ListTrainingJobs; "
+            "fetch it with DescribeTrainingJob"
+        )
         raise RefusalError(msg, "wrong_shape")
     refuse_unfinished(text(job, "TrainingJobStatus"), ("Completed", "Stopped"), ("Failed",))
     serverless = part(job, "ServerlessJobConfig")
@@ -169,7 +176,7 @@ def _run(job: Job, timezone: str) -> dict[str, object]:
 
 
 def _hardware(resources: Job) -> tuple[dict[str, object], str]:
-    """Return instance type and what several instances make, and a repair where they cannot be counted."""
+    """Return the instance type, what several make up, and a repair if they cannot be counted."""
     groups = objects(resources, "InstanceGroups")
     types = {text(group, "InstanceType") for group in groups} - {""}
     if len(types) > 1:

@@ -45,10 +45,13 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "slurm"
 LOG = (
-    "Slurm `sacct -P` (or `-p`, or commas) with JobID, State, Start, End, Elapsed, AllocTRES, NodeList; `sacct --json`, "
-    "`scontrol show job`, `seff`"
+    "Slurm `sacct -P` (or `-p`, or commas) with JobID, State, Start, End, Elapsed, AllocTRES, "
+    "NodeList; `sacct --json`, `scontrol show job`, `seff`"
 )
-TELLS = "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id; energy of unknown extent"
+TELLS = (
+    "measured time by the scheduler's clock; GPUs and nodes that were allocated; job id; "
+    "energy of unknown extent"
+)
 LACKS = "place, tokens, usage; what its energy covers (the plug-in of the cluster)"
 CONTENT: Content = "runs"
 PROGRESS = None
@@ -65,8 +68,8 @@ BASIS = {
 _MARKS = {"jobid", "state"}
 _TIMES = {"elapsed", "elapsedraw"}
 _KEPT = (
-    "jobid", "jobidraw", "jobname", "state", "start", "end", "elapsed", "elapsedraw", "alloctres", "allocgres",
-    "nnodes", "nodelist", "consumedenergy", "consumedenergyraw", "tresusageinave",
+    "jobid", "jobidraw", "jobname", "state", "start", "end", "elapsed", "elapsedraw", "alloctres",
+    "allocgres", "nnodes", "nodelist", "consumedenergy", "consumedenergyraw", "tresusageinave",
 )  # fmt: skip
 _SHOWN = ("jobid", "jobidraw", "state", "start", "end", "elapsed", "elapsedraw", "alloctres")
 """What quarantine may keep of a row; users, accounts and nodes are nobody's business."""
@@ -85,7 +88,7 @@ _FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
 
 def recognises(name: str, head: bytes) -> bool:
-    """Say whether the first line names sacct's columns, or the content is that of its neighbours."""
+    """Say whether Slurm's sacct, or a command like it, wrote the content."""
     if name.endswith((".jsonl", ".ndjson", ".md", ".markdown", ".yaml", ".yml")):
         return False
     if name.endswith(".json"):
@@ -112,15 +115,18 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     going_on = state.isin(_GOING_ON).to_numpy()
     checks: list[row_rules.Check] = [
         (jobs["jobid"].isna().to_numpy(), "missing_value", lambda _: "JobID is empty; query it"),
-        (going_on, "not_finished", lambda i: f"State is {state.iloc[i]}; run sacct again when the job is over"),
+        (going_on, "not_finished",
+         lambda i: f"State is {state.iloc[i]}; run sacct again when the job is over"),
         (~ran, "failed_job",
-         lambda i: f"State is {state.iloc[i] or 'missing'}: no model came of it; disclose its energy by hand if it counts"),
+         lambda i: f"State is {state.iloc[i] or 'missing'}: no model came of it; disclose its "
+                   "energy by hand if it counts"),
         (no_seconds, "not_a_number",
-         lambda i: f"Elapsed is {jobs['elapsed'].iloc[i]!r}, ElapsedRaw {jobs['elapsedraw'].iloc[i]!r}; "
-         "must be like 1-02:03:04, or seconds"),
+         lambda i: f"Elapsed is {jobs['elapsed'].iloc[i]!r}, ElapsedRaw "
+         f"{jobs['elapsedraw'].iloc[i]!r}; must be like 1-02:03:04, or seconds"),
         (~(seconds > 0).to_numpy(), "out_of_range", lambda _: "Elapsed is 0: the job did not run"),
         (bad_start | bad_end, "bad_timestamp",
-         lambda i: f"Start is {jobs['start'].iloc[i]!r}, End {jobs['end'].iloc[i]!r}; must be like 2026-03-01T12:00:00"),
+         lambda i: f"Start is {jobs['start'].iloc[i]!r}, End {jobs['end'].iloc[i]!r}; "
+                   "must be like 2026-03-01T12:00:00"),
     ]  # fmt: skip
     records = jobs["record"].to_numpy()
     refused += refused_rows(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
@@ -149,7 +155,10 @@ def _as_sacct(data: bytes) -> str:
     if text.lstrip()[:1] == "{":
         return _lines(_of_json(job) for job in _listed(data))
     if _ALIGNED.search(text):
-        msg = "its columns are aligned for the eye and cut off at their width; write them with sacct -P"
+        msg = (
+            "its columns are aligned for the eye and cut off at their width; "
+            "write them with sacct -P"
+        )
         raise RefusalError(msg, "wrong_shape")
     if _SCONTROL.search(text):
         return _lines(_of_scontrol(block) for block in re.split(r"(?=\bJobId=\d)", text)[1:])
@@ -217,7 +226,7 @@ def _part(value: object, *keys: str) -> dict[str, object]:
 
 
 def _number(value: object) -> int | None:
-    """Return a count, which newer versions wrap: `{"set": true, "infinite": false, "number": 4}`."""
+    """Return a count; newer versions wrap it: `{"set": true, "infinite": false, "number": 4}`."""
     inner = value.get("number") if isinstance(value, dict) and value.get("set") else value
     whole = isinstance(inner, int) and not isinstance(inner, bool) and 0 <= inner < 1 << 62
     return inner if whole and isinstance(inner, int) else None
@@ -266,8 +275,8 @@ def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
     split = [(n, line.split(mark)) for n, line in lines]
     good = [(n, cells) for n, cells in split if len(cells) == len(header)]
     reason = (
-        f"has another number of cells than the header's {len(header)}; is a bar in a name, or are commas in AllocTRES? "
-        "Write it with sacct -P"
+        f"has another number of cells than the header's {len(header)}; is a bar in a name, "
+        "or are commas in AllocTRES? Write it with sacct -P"
     )
     refused: list[Refused] = [
         (str(n), "shifted_row", reason, "") for n, cells in split if len(cells) != len(header)
@@ -291,7 +300,7 @@ def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
 
 
 def _jobs(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return one row a job, its steps' energy and utilisation taken over; and how many were merged."""
+    """Return a row per job with its steps' energy and utilisation, and how many were merged."""
     whole = rows["jobid"].fillna("line " + rows["record"])
     base, step = whole.str.extract(r"^([^.]*)")[0], whole.str.contains(".", regex=False)
     # A requeued job stands there once per attempt; each attempt's steps follow it.

@@ -63,7 +63,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
              lambda i: f"END_TIME is {cells['end_time'].iloc[i][:40]!r}; export it as ISO 8601"),
             (bad_tokens, "not_a_number",
              lambda i: f"TOKENS is {cells['tokens'].iloc[i][:40]!r}; write a whole number"),
-            (none, "no_training", lambda _: "TOKENS is empty or 0: nothing was billed in this hour"),
+            (none, "no_training",
+             lambda _: "TOKENS is empty or 0: nothing was billed in this hour"),
         ],
         lambda i: str(lines[i]),
         lambda i: sheet.lines[cells.index[i] - 1],
@@ -95,7 +96,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 
 def _zone_joined(cells: pd.Series) -> pd.Series:
-    """Return times whose zone follows the seconds at once; Snowflake writes a space between them."""
+    """Return times with the zone right after the seconds; Snowflake puts a space between."""
     return cells.str.strip().str.replace(r"\s+([+-]\d{2}:?\d{2}|Z)$", r"\1", regex=True)
 
 

@@ -44,7 +44,8 @@ PROGRESS = "steps"
 BASIS = {
     "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "host", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs"), Basis.MEASURED
+        ("started_at", "ended_at", "host", "active_s", "tokens_padded", "tokens_unpadded", "steps",
+         "epochs"), Basis.MEASURED
     ),
     "reserved_s": Basis.PREDICTED,
     "train_flop": Basis.PREDICTED,
@@ -104,7 +105,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def _coherent(row: dict[str, object]) -> dict[str, object]:
-    """Move the start back to that of the training, which began before its first event was logged."""
+    """Move the start back to that of the training, which began before the first logged event."""
     started, ended, seconds = row["started_at"], row["ended_at"], row.get("reserved_s")
     if (
         isinstance(seconds, float)

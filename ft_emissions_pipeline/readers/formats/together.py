@@ -30,7 +30,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "together"
 LOG = "Together fine-tuning job, one or a list"
-TELLS = "processed tokens over all epochs, time of job and training by its events, method, base model and its size"
+TELLS = (
+    "processed tokens over all epochs, time of job and training by its events, method, "
+    "base model and its size"
+)
 LACKS = "hardware and place, which the service keeps; usage"
 CONTENT: Content = "runs"
 PROGRESS = None
@@ -42,8 +45,9 @@ BASIS = {
 }
 
 _MARKS = (
-    b'"n_checkpoints"', b'"token_count"', b'"training_type"', b'"training_method"', b'"train_on_inputs"',
-    b'"epochs_completed"', b'"model_output_name"', b'"x_model_output_name"', b'"n_evals"', b'"param_count"',
+    b'"n_checkpoints"', b'"token_count"', b'"training_type"', b'"training_method"',
+    b'"train_on_inputs"', b'"epochs_completed"', b'"model_output_name"', b'"x_model_output_name"',
+    b'"n_evals"', b'"param_count"',
 )  # fmt: skip
 _FAILED = ("error", "user_error", "cancelled")
 

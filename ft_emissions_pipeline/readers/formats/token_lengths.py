@@ -33,8 +33,14 @@ from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "token_lengths"
-LOG = "Lengths of the training examples in tokens: one a line, `length,count`, or a JSON list, list of batches or mapping"
-TELLS = "tokens with padding, exactly for given batches and in expectation for shuffled ones, of the runs whose `token_lengths` in `runs.yaml` names the file"
+LOG = (
+    "Lengths of the training examples in tokens: one a line, `length,count`, or a JSON list, "
+    "list of batches or mapping"
+)
+TELLS = (
+    "tokens with padding, exactly for given batches and in expectation for shuffled ones, of the "
+    "runs whose `token_lengths` in `runs.yaml` names the file"
+)
 LACKS = "everything else; the batch size above all"
 CONTENT: Content = "token_lengths"
 PROGRESS = None
@@ -59,7 +65,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
-    """Read the lengths; of a file with one bad line none can be trusted to be all, so it is refused."""
+    """Read the lengths; refuse a file with a bad line, as the others may not be all."""
     if uri.casefold().endswith(".json"):
         lengths = lengths_of(_document(data))
     elif _HEADER.match(data):
@@ -78,7 +84,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def lengths_of(document: object) -> pd.DataFrame:
-    """Return length, count and batch (-1 where unknown) out of a list, a list of batches or a mapping.
+    """Return length, count and batch (-1 if unknown) of a list, a list of batches or a mapping.
 
     Raises
     ------

@@ -22,7 +22,10 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "torchtune_config"
 LOG = "torchtune configuration (YAML)"
-TELLS = "base model, method, rank, batch, accumulation, length, packing, precision, recomputation of the runs of its folder"
+TELLS = (
+    "base model, method, rank, batch, accumulation, length, packing, precision, "
+    "recomputation of the runs of its folder"
+)
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None

@@ -17,8 +17,14 @@ from ft_emissions_pipeline.readers.shared.training_settings import reading_of_se
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "training_args"
-LOG = "arguments of the Hugging Face Trainer, TRL or LLaMA-Factory as JSON or YAML (`training_args.json`, `training_args.yaml`)"
-TELLS = "batch, accumulation, epochs, precision, recomputation, packing, length, base model, method and rank of the runs of its folder"
+LOG = (
+    "arguments of the Hugging Face Trainer, TRL or LLaMA-Factory as JSON or YAML "
+    "(`training_args.json`, `training_args.yaml`)"
+)
+TELLS = (
+    "batch, accumulation, epochs, precision, recomputation, packing, length, base model, method "
+    "and rank of the runs of its folder"
+)
 LACKS = "time, tokens, hardware, usage: it is no run itself"
 CONTENT: Content = "configuration"
 PROGRESS = None
@@ -29,8 +35,8 @@ _MARK = re.compile(
 )
 _LLAMA_FACTORY = {"finetuning_type", "cutoff_len", "neat_packing"}
 _TRL = {
-    "dataset_text_field", "dataset_num_proc", "completion_only_loss", "assistant_only_loss", "packing", "loss_type",
-    "num_generations", "max_prompt_length", "use_peft",
+    "dataset_text_field", "dataset_num_proc", "completion_only_loss", "assistant_only_loss",
+    "packing", "loss_type", "num_generations", "max_prompt_length", "use_peft",
 }  # fmt: skip
 
 

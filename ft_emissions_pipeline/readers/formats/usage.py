@@ -1,4 +1,4 @@
-"""Read how many inferences a model, or a version of it, served on a day: CSV, JSON, JSON lines, Parquet.
+"""Read how many inferences a model or version served on a day: CSV, JSON, JSON lines, Parquet.
 
 Columns: date, model_name, inferences, and where known model_version. Rows of one day and model are
 hours if any of them has a time of day; hours add up later, of two whole days the last stands.
@@ -33,7 +33,10 @@ from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "usage"
-LOG = "usage as CSV, JSON lines or Parquet: `date`, `model_name`, `inferences`, optional `model_version`"
+LOG = (
+    "usage as CSV, JSON lines or Parquet: `date`, `model_name`, `inferences`, "
+    "optional `model_version`"
+)
 TELLS = "counted inferences per model and day"
 LACKS = "everything about the fine-tuning"
 CONTENT: Content = "usage"
@@ -82,7 +85,8 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
     days, times, bad_day = _days(cells["date"])
     counts, bad_count = numbers(cells["inferences"])
     checks: list[row_rules.Check] = [
-        (bad_day, "bad_timestamp", lambda i: f"date is {shown(cells['date'].iloc[i])}; write it as 2024-07-06"),
+        (bad_day, "bad_timestamp",
+         lambda i: f"date is {shown(cells['date'].iloc[i])}; write it as 2024-07-06"),
         (bad_count, "not_a_number",
          lambda i: f"inferences is {shown(cells['inferences'].iloc[i])}; write a whole number"),
     ]  # fmt: skip
@@ -112,7 +116,7 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
 
 
 def _with_hours(usage: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
-    """Say of rows with a time of day that they count that hour; midnight is an hour if others are."""
+    """Let rows with a time of day count that hour; midnight is an hour if others are."""
     hourly = times.dt.tz_localize(None) != usage["date"]
     if not hourly.any():
         return usage
@@ -135,7 +139,7 @@ def _named(columns: list[str]) -> dict[str, str]:
 
 
 def _days(cells: pd.Series) -> tuple[pd.Series, pd.Series, np.ndarray]:
-    """Return UTC days: of an instant with a zone its UTC day, of anything else the day it names; and instants."""
+    """Return UTC days and instants; a time without a zone has the day that it names."""
     text = cells.astype("str").str.strip()
     filled = (cells.notna() & (text != "")).to_numpy()
     shaped = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)

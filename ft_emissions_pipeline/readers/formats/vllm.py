@@ -1,4 +1,4 @@
-"""Read counters of finished requests of vLLM, SGLang and TGI: snapshots of `/metrics`, or a Prometheus range query.
+"""Read finished requests of vLLM, SGLang and TGI: snapshots of `/metrics`, or a range query.
 
 `vllm:request_success_total{model_name, finished_reason, ...}` only grows, until the server starts
 anew; requests of a span are the difference of two samples, per replica and reason. A value below
@@ -43,7 +43,10 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "vllm"
-LOG = "vLLM's `vllm:request_success_total`, SGLang's `sglang:num_requests_total`, TGI's `tgi_request_success`: snapshots of `/metrics` with times, or a Prometheus range query"
+LOG = (
+    "vLLM's `vllm:request_success_total`, SGLang's `sglang:num_requests_total`, TGI's "
+    "`tgi_request_success`: snapshots of `/metrics` with times, or a Prometheus range query"
+)
 TELLS = "counted requests per model and day, replicas added up"
 LACKS = "everything about the fine-tuning; what was served before the first sample"
 CONTENT: Content = "usage"
@@ -96,7 +99,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 
 
 def differences(samples: list[tuple[object, ...]]) -> tuple[pd.DataFrame, int]:
-    """Return what was counted between samples (record, time, value, model, reason, series) of counters."""
+    """Return what counters counted between samples (record, time, value, model, reason, series)."""
     return _differences(_frame(samples))
 
 
@@ -108,7 +111,7 @@ def _frame(samples: Iterable[tuple[object, ...]]) -> pd.DataFrame:
 
 
 def _differences(samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return what was served between the samples of each counter, and how many samples repeat others."""
+    """Return what was served between a counter's samples, and how many samples repeat others."""
     if samples.empty:
         return buckets_of([]), 0
     own = ["model_name", "series", "reason"]
@@ -165,7 +168,10 @@ def _exposition(
         try:
             moment = at if stamp is None else _stamp(stamp)
             if moment is None:
-                msg = "names no time: write a comment line like # 2026-03-02T00:00:00Z before each snapshot"
+                msg = (
+                    "names no time: write a comment line like # 2026-03-02T00:00:00Z before each "
+                    "snapshot"
+                )
                 raise RefusalError(msg, "bad_timestamp")
             yield _sample(str(n), dict(_LABEL.findall(labels or "")), moment, value)
         except RefusalError as error:

@@ -1,4 +1,4 @@
-"""Read an export of Weights & Biases system metrics: CSV or JSON lines, a column per GPU and metric.
+"""Read system metrics of Weights & Biases: CSV or JSON lines, a column per GPU and metric.
 
 Columns are `gpu.{i}.powerWatts`, `gpu.{i}.energyJoules` (since the driver was loaded: differences
 count) and `gpu.{i}.gpu` (percent), with or without `system.` before them; `/l:<label>` behind them
@@ -50,7 +50,8 @@ BASIS = {
 }
 
 _COLUMN = re.compile(
-    r"^(?:(.+) - )?(?:system[./])?gpu\.(\d{1,4})\.(powerWatts|energyJoules|gpu)(?:/l:(.+))?$(?<!__MIN)(?<!__MAX)"
+    r"^(?:(.+) - )?(?:system[./])?gpu\.(\d{1,4})\.(powerWatts|energyJoules|gpu)(?:/l:(.+))?$"
+    r"(?<!__MIN)(?<!__MAX)"
 )
 _FIELDS = {"powerWatts": "watts", "energyJoules": "counter_kwh", "gpu": "utilization"}
 _SCALES = {"powerWatts": 1.0, "energyJoules": 1 / JOULES_PER_KWH, "gpu": 0.01}

@@ -1,4 +1,4 @@
-"""Read the folder of a run of Weights & Biases: `wandb-metadata.json`, `wandb-summary.json`, `config.yaml`.
+"""Read a run's folder of Weights & Biases: `wandb-metadata.json`, its summary, `config.yaml`.
 
 The folder's name holds the run's id, which its files share (`run-<day>_<time>-<id>/files/`);
 `output.log` beside them is read as a console. The metadata name machine, accelerators and start
@@ -44,7 +44,8 @@ PROGRESS = None
 BASIS = {
     "*": Basis.DISCLOSED,
     **dict.fromkeys(
-        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps", "epochs", "host"), Basis.MEASURED
+        ("started_at", "ended_at", "active_s", "tokens_padded", "tokens_unpadded", "steps",
+         "epochs", "host"), Basis.MEASURED
     ),
     # The run is logged while it goes on, not while the machine is reserved.
     "reserved_s": Basis.PREDICTED,

@@ -1,4 +1,4 @@
-"""Read the CSV log of a ZeusMonitor: a row a measurement window, with the energy of each GPU in joules.
+"""Read the CSV log of a ZeusMonitor: a row per measurement window, each GPU's energy in joules.
 
 Header `start_time,window_name,elapsed_time,gpu0_energy,…` (`ZeusMonitor` in Zeus'
 `monitor/energy.py`). Windows may lie within each other (a step within an epoch within a training);
@@ -64,10 +64,12 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     )
     start = values["start_time"]
     checks: list[row_rules.Check] = [
-        (wrong, "not_a_number", lambda _: "start, time or an energy is no finite number; remove the window"),
+        (wrong, "not_a_number",
+         lambda _: "start, time or an energy is no finite number; remove the window"),
         (~start.between(1e9, 1e10).to_numpy() & ~wrong, "bad_timestamp",
          lambda i: f"start_time is {start.iloc[i]!r}, must be Unix seconds"),
-        (((values[["elapsed_time", *gpus]] < 0).any(axis=1) | (values["elapsed_time"] > 3.2e8)).to_numpy(), "out_of_range",
+        (((values[["elapsed_time", *gpus]] < 0).any(axis=1)
+          | (values["elapsed_time"] > 3.2e8)).to_numpy(), "out_of_range",
          lambda _: "a time or energy lies below 0 or beyond ten years; remove the window"),
     ]  # fmt: skip
     lines = sheet.frame.index
@@ -82,7 +84,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     every = [*refused, *misfits]
     merged = len(good) - len(runs)
     return Reading(
-        CONTENT, runs, no_usage(), quarantine_rows(every), records=len(runs) + merged + len(every), merged=merged
+        CONTENT, runs, no_usage(), quarantine_rows(every), records=len(runs) + merged + len(every),
+        merged=merged
     )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""What several formats of a kind share: samples, service jobs, usage days, labels, disclosed values."""
+"""What formats of a kind share: samples, service jobs, usage days, labels, disclosed values."""

@@ -20,19 +20,24 @@ from ft_emissions_pipeline.readers.shared.training_settings import positive, set
 
 HEADER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _ITEM = re.compile(
-    r"^[ \t]{0,8}(?:[-*+][ \t]+)?\*{0,2}([A-Za-z][\w ()/-]{2,40}?)\*{0,2}[ \t]*:\*{0,2}[ \t]+(\S[^\n]{0,200})$",
+    r"^[ \t]{0,8}(?:[-*+][ \t]+)?\*{0,2}([A-Za-z][\w ()/-]{2,40}?)\*{0,2}[ \t]*:\*{0,2}[ \t]+"
+    r"(\S[^\n]{0,200})$",
     re.MULTILINE,
 )
 _LABELS = {
-    "hardware": ("hardware type", "hardware", "gpu", "gpus", "gpu type", "gpu model", "hardware used", "training hardware"),
+    "hardware": ("hardware type", "hardware", "gpu", "gpus", "gpu type", "gpu model",
+                 "hardware used", "training hardware"),
     "hours": ("hours used",),
-    "duration": ("training time", "total training time", "training duration", "duration", "total duration", "time"),
+    "duration": ("training time", "total training time", "training duration", "duration",
+                 "total duration", "time"),
     "gpu_hours": ("gpu hours", "total gpu hours"),
     "provider": ("cloud provider",),
     "region": ("compute region", "region"),
-    "carbon": ("carbon emitted", "emissions", "total emissions", "co2 emissions", "co2 emitted", "carbon emissions", "carbon footprint", "co2eq emissions"),
+    "carbon": ("carbon emitted", "emissions", "total emissions", "co2 emissions", "co2 emitted",
+               "carbon emissions", "carbon footprint", "co2eq emissions"),
     "grams": ("co2 emissions (in grams)",),
-    "energy": ("total energy consumption", "energy consumption", "energy consumed", "total energy consumed", "energy used", "energy"),
+    "energy": ("total energy consumption", "energy consumption", "energy consumed",
+               "total energy consumed", "energy used", "energy"),
 }  # fmt: skip
 _MEANING = {label: name for name, labels in _LABELS.items() for label in labels}
 IMPACT = frozenset({"hours", "duration", "gpu_hours", "carbon", "grams", "energy"})
@@ -43,12 +48,14 @@ _UNKNOWN = re.compile(
 )
 _METHODS = ("dpo", "qlora", "lora")
 _SOFTWARE = {
-    "unsloth": "unsloth", "axolotl": "axolotl", "llama-factory": "llama_factory", "llamafactory": "llama_factory",
-    "torchtune": "torchtune", "trl": "trl", "generated_from_trainer": "hf_trainer", "hf_trainer": "hf_trainer",
+    "unsloth": "unsloth", "axolotl": "axolotl", "llama-factory": "llama_factory",
+    "llamafactory": "llama_factory", "torchtune": "torchtune", "trl": "trl",
+    "generated_from_trainer": "hf_trainer", "hf_trainer": "hf_trainer",
 }  # fmt: skip
 """Tag -> software, the outermost first."""
 _HYPERPARAMETERS = {
-    "train_batch_size": "micro_batch_size", "gradient_accumulation_steps": "gradient_accumulation", "num_epochs": "epochs",
+    "train_batch_size": "micro_batch_size", "gradient_accumulation_steps": "gradient_accumulation",
+    "num_epochs": "epochs",
     "num_devices": "world_size",
 }  # fmt: skip
 _BLOCK = re.compile(r"axolotl version:[^\n]*\n+```ya?ml\n(.*?)\n```", re.DOTALL)
@@ -74,7 +81,7 @@ def front_matter(text: str) -> Mapping[str, object]:
 
 
 def impact_of(text: str) -> dict[str, str]:
-    """Return what the lists of a card state of hardware, time, place, carbon and energy, each once."""
+    """Return hardware, time, place, carbon and energy that a card's lists state, each once."""
     found: dict[str, str] = {}
     for label, value in _ITEM.findall(HEADER.sub("", text)):
         name = _MEANING.get(" ".join(label.casefold().split()))

@@ -51,7 +51,7 @@ def sessions(clock: Sequence[float], steps: Sequence[float]) -> list[float]:
 
 
 def _is_of_another_writer(pieces: Sequence[Sequence[float]], n: int, highest: float) -> bool:
-    """Say whether a process far behind wrote the first row of a piece, and the one ahead goes on in it."""
+    """Say whether a process far behind wrote a piece's first row and the one ahead the rest."""
     piece = pieces[n]
     if len(piece) > _WRITERS or piece[-1] < highest or n + 1 >= len(pieces):
         return False

@@ -37,7 +37,8 @@ _DAY_FORMATS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%Y-%m-%d", "%Y/
 _TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I %p")
 _METHODS = {
     "full fine-tuning": "full", "full finetuning": "full", "sft": "full", "adapters": "adapter",
-    "continued pre-training": "continued_pretraining", "continued pretraining": "continued_pretraining",
+    "continued pre-training": "continued_pretraining",
+    "continued pretraining": "continued_pretraining",
 }  # fmt: skip
 
 
@@ -208,7 +209,7 @@ def _iso(text: str, timezone: str) -> pd.Timestamp | None:
 
 
 def _lengths(value: object) -> str:
-    """Read a list of lengths, a list of batches or a mapping of length to count; also as JSON text."""
+    """Read a list of lengths or of batches, or a mapping of length to count; also as JSON."""
     return as_field(lengths_of(json.loads(value) if isinstance(value, str) else value))
 
 

@@ -47,7 +47,7 @@ def unglued(sheet: Sheet) -> tuple[Sheet, list[Sheet], list[int]]:
 
 
 def _rows(misfit: Misfit, sheet: Sheet) -> list[list[str]]:
-    """Return the rows of a line with too many cells; none unless they fill it without a remainder."""
+    """Return the rows of a line with too many cells; none unless they fill it exactly."""
     width = len(sheet.header)
     if width < 2 or misfit.cells <= width or (misfit.cells - 1) % (width - 1):
         return []

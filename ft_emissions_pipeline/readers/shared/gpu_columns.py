@@ -27,7 +27,8 @@ WATTS = {
 """Unit of power -> watts."""
 
 _GPU = {"gpu", "gpus", "cuda", "nvidia", "nvml", "nvsmi", "accelerator", "graphics"}
-_METERS = {"meter", "plug", "outlet", "socket", "pdu", "wall", "mains", "shelly", "tasmota", "wattmeter"}  # fmt: skip
+_METERS = {"meter", "plug", "outlet", "socket", "pdu", "wall", "mains", "shelly", "tasmota",
+           "wattmeter"}  # fmt: skip
 _MACHINES = {"host", "hostname", "node", "server", "machine", "rack", "instance", "entity"}
 _INDICES = {
     "gpu", "gpus", "gpu index", "gpu id", "gpu idx", "gpu no", "gpu num", "gpu number", "gpu rank",
@@ -39,14 +40,15 @@ _MODELS = {"name", "gpu name", "gpu model", "model", "device name", "product nam
 _POWER = {"power", "draw", "pwr", "consumption", *WATTS}
 _BUSY = {"util", "utilization", "utilisation", "load", "usage", "busy", "sm"}
 _OTHERS = {
-    "limit", "max", "min", "cap", "enforced", "default", "mem", "memory", "vram", "temp", "temperature",
-    "clock", "mhz", "fan", "cpu", "ram", "dram", "package", "pid", "process", "encoder", "decoder",
-    "energy", "wh", "kwh", "mwh", "joules", "j", "kj", "mj", "cost", "pstate", "pcie",
+    "limit", "max", "min", "cap", "enforced", "default", "mem", "memory", "vram", "temp",
+    "temperature", "clock", "mhz", "fan", "cpu", "ram", "dram", "package", "pid", "process",
+    "encoder", "decoder", "energy", "wh", "kwh", "mwh", "joules", "j", "kj", "mj", "cost", "pstate",
+    "pcie",
 }  # fmt: skip
 """Words of columns that hold neither power nor utilisation of a GPU."""
 _MODEL_NAME = re.compile(
-    r"nvidia|geforce|quadro|\btesla [a-z]\d|\b(?:rtx|gtx)[ -]?\w*\d{3,4}|radeon|instinct|\bcuda:\d|\bgpu[ -]?\d|\bGPU-[0-9a-f]{8}"
-    r"|\b[ahvp]\d{2,3}[- ](?:sxm|pcie)",
+    r"nvidia|geforce|quadro|\btesla [a-z]\d|\b(?:rtx|gtx)[ -]?\w*\d{3,4}|radeon|instinct|\bcuda:\d"
+    r"|\bgpu[ -]?\d|\bGPU-[0-9a-f]{8}|\b[ahvp]\d{2,3}[- ](?:sxm|pcie)",
     re.IGNORECASE,
 )
 _INDEX = re.compile(r"(?:gpu|cuda|device|dev|card|nvidia)?[\s:_-]*(\d{1,3})(?:\.0)?", re.IGNORECASE)

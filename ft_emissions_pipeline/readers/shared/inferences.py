@@ -18,22 +18,25 @@ OTHER_CALLS = "other_calls_left_out"
 """Repair: calls that ran no model are not counted."""
 
 _RUNS_A_MODEL = {
-    "completion", "completions", "text_completion", "chat", "chat_completion", "chat_completions", "embedding", "embeddings",
-    "messages", "anthropic_messages", "responses", "responses_websocket", "generate_content",
-    "generate_content_stream", "image_generation", "image_generations", "image_edit", "image_variation", "moderation",
-    "moderations", "transcription", "transcriptions", "translation", "translations", "speech", "rerank", "realtime", "ocr",
-    "create_video", "video_generation", "video_remix", "video_edit", "video_extension", "run_thread",
+    "completion", "completions", "text_completion", "chat", "chat_completion", "chat_completions",
+    "embedding", "embeddings", "messages", "anthropic_messages", "responses", "responses_websocket",
+    "generate_content", "generate_content_stream", "image_generation", "image_generations",
+    "image_edit", "image_variation", "moderation", "moderations", "transcription", "transcriptions",
+    "translation", "translations", "speech", "rerank", "realtime", "ocr", "create_video",
+    "video_generation", "video_remix", "video_edit", "video_extension", "run_thread",
     "run_thread_stream", "generate", "predict", "invoke", "converse", "inference",
 }  # fmt: skip
 _RUNS_NONE = {
-    "get", "add", "list", "retrieve", "delete", "cancel", "file", "files", "batch", "batches", "model", "models", "health",
-    "assistant", "assistants", "thread", "threads", "vector", "store", "stores", "tuning", "job", "jobs", "content", "count",
-    "container", "containers", "skill", "skills", "upload", "uploads", "input", "items", "login", "key", "keys", "spend", "mcp",
+    "get", "add", "list", "retrieve", "delete", "cancel", "file", "files", "batch", "batches",
+    "model", "models", "health", "assistant", "assistants", "thread", "threads", "vector", "store",
+    "stores", "tuning", "job", "jobs", "content", "count", "container", "containers", "skill",
+    "skills", "upload", "uploads", "input", "items", "login", "key", "keys", "spend", "mcp",
 }  # fmt: skip
 _LAST_OF_A_ROUTE = {
-    "completions", "embeddings", "messages", "responses", "generations", "edits", "variations", "moderations", "transcriptions",
-    "translations", "speech", "rerank", "chat", "embed", "generate", "generatecontent", "streamgeneratecontent", "predict",
-    "invoke", "invoke-with-response-stream", "converse", "converse-stream", "realtime", "ocr", "videos",
+    "completions", "embeddings", "messages", "responses", "generations", "edits", "variations",
+    "moderations", "transcriptions", "translations", "speech", "rerank", "chat", "embed",
+    "generate", "generatecontent", "streamgeneratecontent", "predict", "invoke",
+    "invoke-with-response-stream", "converse", "converse-stream", "realtime", "ocr", "videos",
 }  # fmt: skip
 _NO_KEY = {"", "none", "null", "nan", "undefined", "n/a", "-"}
 

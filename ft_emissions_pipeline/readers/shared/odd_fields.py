@@ -26,7 +26,7 @@ _EVIDENCE = (
 def without_odd_fields(
     run: Callable[[Mapping[str, object]], dict[str, object]], log: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return the fields of a run, without those that make no sense or break the bounds of their column.
+    """Return the fields of a run without those that make no sense or break their column's bounds.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def without_odd_fields(
 
 
 def _without(value: object, path: Sequence[str]) -> object:
-    """Return a document without a key, wherever it stands; of a path each part lies in the one before."""
+    """Return a document without a key, wherever it is; a path names keys from outside in."""
     if isinstance(value, list):
         return [_without(inner, path) for inner in value]
     if not isinstance(value, dict):

@@ -75,7 +75,10 @@ def _series(item: Item) -> Iterator[Sample]:
     series = item.value if isinstance(item.value, dict) else {}
     metric = series.get("metric")
     if not isinstance(metric, dict) or not isinstance(metric.get("__name__"), str):
-        msg = "a series without the name of its metric; keep __name__ in the query: no sum, rate or increase"
+        msg = (
+            "a series without the name of its metric; keep __name__ in the query: no sum, "
+            "rate or increase"
+        )
         raise RefusalError(msg, "wrong_shape")
     pairs = (
         series.get("values") if isinstance(series.get("values"), list) else [series.get("value")]

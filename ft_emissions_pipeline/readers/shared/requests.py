@@ -1,4 +1,4 @@
-"""Logs with a row a request: which of them were inferences, and how many a model served in each hour.
+"""Logs with a row per request: which were inferences, and how many a model served per hour.
 
 Put here: what exports of single requests share. Keep out: where a format keeps model, time and
 state (`formats/`), and what becomes of counts over spans (`usage_days.py`).
@@ -25,7 +25,7 @@ Row = Mapping[str, object]
 
 
 def rows_of(data: bytes, lists: Sequence[str] = ()) -> tuple[list[tuple[str, Row]], list[Refused]]:
-    """Return place and content of each row of a CSV file, a JSON list, or JSON lines; and what is none.
+    """Return place and content of each row of a CSV file, JSON list or JSON lines, and the misfits.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ _OURS = (WANDB, MLFLOW)
 
 
 def home(uri: str) -> str:
-    """Return the folder of the run to which a file belongs, `root` for the landing folder itself."""
+    """Return the folder of the run that a file belongs to, `root` for the landing folder itself."""
     found = next((match for match in (pattern.search(uri) for pattern in _OURS) if match), None)
     if found is None and ".tfevents." in uri:
         found = _TENSORBOARD.search(uri)

@@ -45,8 +45,8 @@ _STREAM = ["kind", "host", "run_id", "device"]
 _TEXTS = ("kind", "host", "run_id", "device", "gpu_model", "record")
 _VALUES = ("watts", "counter_kwh", "utilization")
 _REASON = (
-    "no other sample of {} lies near enough to tell an energy; sample at least every hour, and keep "
-    "the samples of a device in one file"
+    "no other sample of {} lies near enough to tell an energy; sample at least every hour, "
+    "and keep the samples of a device in one file"
 )
 
 
@@ -191,7 +191,7 @@ def _one_run(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
 
 
 def host_in(uri: str) -> str | None:
-    """Return the hash of the machine that a path names as `host=<name>`, in a folder or file name."""
+    """Return the hash of the machine that a folder or file name tells as `host=<name>`."""
     named = re.search(r"(?:^|/)host=([^/]+)", uri)
     if named is None:
         return None
@@ -212,7 +212,7 @@ def with_units(cells: pd.Series, unit: str) -> tuple[pd.Series, np.ndarray]:
 
 
 def times(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
-    """Return instants of ISO 8601, of `2026/03/01 12:00:00.123`, or of Unix seconds or milliseconds."""
+    """Return instants of ISO 8601, `2026/03/01 12:00:00.123`, Unix seconds or milliseconds."""
     seconds, no_number = numbers(cells)
     numeric = seconds.notna().to_numpy()
     if numeric.any():

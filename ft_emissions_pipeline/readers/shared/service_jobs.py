@@ -41,7 +41,7 @@ def is_json(name: str) -> bool:
 def reading_of_jobs(
     data: bytes, uri: str, pages: Collection[str], run: Callable[[Job], dict[str, object]]
 ) -> Reading:
-    """Read the jobs of a file: one job, a list, a job a line, or pages as the API and its SDK give them.
+    """Read the jobs of a file: one, a list, one per line, or pages of the API or its SDK.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def refuse_unfinished(status: str, finished: Collection[str], failed: Collection
 
 
 def moment(job: Job, key: str) -> pd.Timestamp | None:
-    """Return a time that the service writes: Unix seconds, or ISO 8601 in UTC where no zone stands."""
+    """Return a time that the service writes: Unix seconds, or ISO 8601, in UTC without a zone."""
     value = job.get(key)
     never = isinstance(value, (int, float, str)) and value in _NEVER
     return None if never else instant(value, "UTC", key)
@@ -167,7 +167,7 @@ def last_part(name: str) -> str | None:
 
 
 def camel_keys(value: object) -> object:
-    """Return a document whose keys are written as in the API's JSON; SDKs in Python write snake_case."""
+    """Return a document with keys as in the API's JSON; Python SDKs write them in snake_case."""
     if isinstance(value, dict):
         return {_camel(str(key)): camel_keys(inner) for key, inner in value.items()}
     if isinstance(value, list):

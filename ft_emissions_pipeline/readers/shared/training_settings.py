@@ -24,12 +24,14 @@ Settings = Mapping[str, object]
 
 NUMBERS: dict[str, tuple[str, ...]] = {
     "micro_batch_size": (
-        "per_device_train_batch_size", "micro_batch_size", "per_gpu_train_batch_size", "train_micro_batch_size_per_gpu",
+        "per_device_train_batch_size", "micro_batch_size", "per_gpu_train_batch_size",
+        "train_micro_batch_size_per_gpu",
     ),
     "gradient_accumulation": ("gradient_accumulation_steps",),
     "epochs": ("num_train_epochs", "num_epochs"),
     "sequence_length": (
-        "sequence_len", "cutoff_len", "max_seq_length", "max_seq_len", "max_length", "block_size", "model_max_length",
+        "sequence_len", "cutoff_len", "max_seq_length", "max_seq_len", "max_length", "block_size",
+        "model_max_length",
     ),
     "pad_to_multiple_of": ("pad_to_multiple_of",),
     "lora_rank": ("lora_r", "lora_rank"),
@@ -49,7 +51,8 @@ _PRECISIONS = {
     "fp8": "fp8",
 }
 _ADAPTERS = {
-    "lora": "lora", "qlora": "qlora", "adalora": "lora", "dora": "lora", "full": "full", "freeze": "full", "oft": "adapter",
+    "lora": "lora", "qlora": "qlora", "adalora": "lora", "dora": "lora", "full": "full",
+    "freeze": "full", "oft": "adapter",
     "llama-adapter": "adapter",
 }  # fmt: skip
 _NO_NAME = re.compile(
@@ -115,7 +118,7 @@ def truth(value: object) -> bool | None:
 
 
 def model_name(value: object) -> str | None:
-    """Return the name of a model, out of a path of somebody's machine its last part if it is a name."""
+    """Return a model's name; of a path on somebody's machine the last part, if it is a name."""
     text = value.strip() if isinstance(value, str) else ""
     cached = _CACHE.search(text)
     if cached:
@@ -155,7 +158,7 @@ def precision_of(given: Settings) -> str | None:
 
 
 def method_of(given: Settings) -> str | None:
-    """Return how the weights are changed: the stage where it is one of preferences, else the adapter."""
+    """Return how the weights change: the stage if it trains on preferences, else the adapter."""
     stage = str(given.get("stage") or given.get("rl") or "").casefold()
     if stage == "dpo":
         return "dpo"

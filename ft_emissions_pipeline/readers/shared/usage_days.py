@@ -35,9 +35,7 @@ FAILED = "failed_requests_left_out"
 LOST = "overlapping_count_left_out"
 """Repair of a day of which two files count overlapping hours, so that some hours are missing."""
 
-BUCKET_COLUMNS = (
-    "model_name", "start", "end", "inferences", "series", "repairs", "source_record",
-)  # fmt: skip
+BUCKET_COLUMNS = ("model_name", "start", "end", "inferences", "series", "repairs", "source_record")
 """What `reading_of_buckets` takes: a count of one model between two instants. `series` tells counts
 that add up (replicas, projects) from counts of the same thing; empty, it is everything."""
 
@@ -174,7 +172,8 @@ def _split(buckets: pd.DataFrame) -> pd.DataFrame:
     length = (parts["end"] - parts["start"]) / pd.Timedelta(seconds=1)
     # Differences of rounded running totals are whole and add up to the whole.
     until = [
-        np.floor(parts["inferences"] * ((at - parts["start"]) / pd.Timedelta(seconds=1)) / length + 0.5)
+        np.floor(parts["inferences"] * ((at - parts["start"]) / pd.Timedelta(seconds=1)) / length
+                 + 0.5)
         for at in (opens, closes)
     ]  # fmt: skip
     several = (count > 1)[position]
@@ -186,7 +185,7 @@ def _split(buckets: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_hours(usage: pd.DataFrame) -> pd.DataFrame:
-    """Add `hours` to rows that count within one hour: the counts of the day's 24, most of them 0."""
+    """Add `hours` to rows that count within one hour: the day's 24 counts, most of them 0."""
     hour = usage["covers_from"].dt.floor("h")
     last = (usage["covers_to"] - pd.Timedelta(microseconds=1)).dt.floor("h")
     within = ((hour == last) & usage["inferences"].notna()).to_numpy()
