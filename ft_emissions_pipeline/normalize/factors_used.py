@@ -231,4 +231,6 @@ def _as_json(row: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> object:
-    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else value.item()  # type: ignore[attr-defined]
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    return value.item()  # type: ignore[attr-defined]

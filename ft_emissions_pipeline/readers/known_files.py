@@ -29,7 +29,8 @@ _BINARY = {
 }  # fmt: skip
 """Kind -> endings of files that are binary."""
 _OPTIMISER = re.compile(
-    r"^(?:optimizer|scheduler|scaler|rng_state\w*|training_args|random_states\w*|custom_checkpoint\w*|lr_scheduler)\.(?:pt|pth|bin|pkl)$"
+    r"^(?:optimizer|scheduler|scaler|rng_state\w*|training_args|random_states\w*"
+    r"|custom_checkpoint\w*|lr_scheduler)\.(?:pt|pth|bin|pkl)$"
     r"|_optim_states\.pt$|^optimizer[-_].*\.bin$"
 )
 _TEXT = {
@@ -42,8 +43,10 @@ _TEXT = {
 """Kind -> endings of files of text that hold no log."""
 _NAMED = {
     "tokenizers": re.compile(
-        r"^(?:tokenizer_config|special_tokens_map|added_tokens|preprocessor_config|processor_config|feature_extractor_config"
-        r"|chat_template|image_processor_config|video_preprocessor_config)\.json$|^(?:merges|vocab|bpe\.codes|dict)\.txt$|^chat_template\.\w+$"
+        r"^(?:tokenizer_config|special_tokens_map|added_tokens|preprocessor_config"
+        r"|processor_config|feature_extractor_config|chat_template|image_processor_config"
+        r"|video_preprocessor_config)\.json$|^(?:merges|vocab|bpe\.codes|dict)\.txt$"
+        r"|^chat_template\.\w+$"
     ),
     "weights": re.compile(
         r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),

@@ -328,8 +328,8 @@ def hourly_grid(
         last = (end[at] - pd.Timedelta(1, "us")).where(end[at] > start[at], start[at])
         codes, years = coded([start[at].dt.year, last.dt.year])
         ids = [
-            " ".join(f"own_grid_hours/{zone_type}/{zone}/{y}" for y in range(int(a), int(b) + 1))  # type: ignore[call-overload]
-            for a, b in years
+            " ".join(f"own_grid_hours/{zone_type}/{zone}/{y}" for y in range(first, final + 1))
+            for first, final in np.asarray(years, dtype=int).reshape(-1, 2).tolist()
         ]
         found.loc[at, "gco2e_per_kwh"], found.loc[at, "covered"] = value, covered
         found.loc[at, "factor_id"] = strings(ids).take(codes) if ids else None

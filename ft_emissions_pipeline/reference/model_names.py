@@ -84,7 +84,8 @@ _SILENT = frozenset(
 )
 """What does not change a model's size: alignment, quantisation, formats, makers and copiers."""
 _QUANTISATION = re.compile(
-    r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b"
+    r"\b(?:i?q[1-8](?:_(?:[0-9k]|[xsml]{1,3}|nl))*|[iu]?int[248]"
+    r"|(?:mx|nv)?[fbn]{1,2}p?(?:4|8|16|32)|w\d{1,2}a\d{1,2}|\d-?bits?|\d+bpw|g(?:32|64|128))\b"
 )
 _CONTEXT = re.compile(
     r"\b(?:4|8|16|18|24|28|32|48|64|96|100|128|200|256|262|300|512)k\b|(?<=[- ])1m\b"
@@ -93,7 +94,9 @@ _DATE = re.compile(r"\b20[12]\d-?[01]\d-?[0-3]\d\b|(?<=-)(?:0[1-9]|1[0-2])[0-3]\
 _MONTH = re.compile(r"2[3-6](?:0[1-9]|1[0-2])")
 """A month (2409) tells releases apart where no size does: Mistral Small had 22 billion, then 24."""
 _BEDROCK = re.compile(
-    r"^(?:(?:us|eu|apac|au|jp|ca|us-gov|global)\.)?(?:meta|amazon|anthropic|mistral|cohere|deepseek|openai|qwen|ai21|google|nvidia|minimax|moonshot|zai|writer)\.(?=[a-z])"
+    r"^(?:(?:us|eu|apac|au|jp|ca|us-gov|global)\.)?"
+    r"(?:meta|amazon|anthropic|mistral|cohere|deepseek|openai|qwen|ai21|google|nvidia|minimax"
+    r"|moonshot|zai|writer)\.(?=[a-z])"
 )
 _SERVED = re.compile(r"(?:-v[1-9]\d?)?(?:(?<!v0):\d{1,2})?(?::\d{1,4}k)?$")
 """What Bedrock puts behind a model: version of the service, and context."""
@@ -101,7 +104,8 @@ _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(b|m|t|bn)$")
 _EXPERTS = re.compile(r"^(\d+)x(\d+(?:\.\d+)?)(b|m)$")
 _ACTIVE = re.compile(r"^a(\d+(?:\.\d+)?)(b|m)$")
 _WORD = re.compile(
-    r"a\d+(?:\.\d+)?[bm](?![a-z])|e\d+b(?![a-z])|\d+x\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+)?(?:bn|[bmt])(?![a-z0-9])|[a-z]+|\d+"
+    r"a\d+(?:\.\d+)?[bm](?![a-z])|e\d+b(?![a-z])|\d+x\d+(?:\.\d+)?[bm](?![a-z])"
+    r"|\d+(?:\.\d+)?(?:bn|[bmt])(?![a-z0-9])|[a-z]+|\d+"
 )
 _TIMES = {"m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
 

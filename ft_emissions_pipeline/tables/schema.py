@@ -99,7 +99,8 @@ def text(name: str, description: str, **options: object) -> Column:
 
 def number(name: str, unit: str, description: str, **options: object) -> Column:
     """Return a column of numbers, not negative unless `minimum` says so."""
-    return Column(name, "float", description, unit=unit, **{"minimum": 0.0, **options})  # type: ignore[arg-type]
+    limited = {"minimum": 0.0, **options}
+    return Column(name, "float", description, unit=unit, **limited)  # type: ignore[arg-type]
 
 
 def instant(name: str, description: str, **options: object) -> Column:

@@ -6,6 +6,7 @@ Put here: text and a plot of a model. Keep out: the errors themselves (`evaluate
 from __future__ import annotations
 
 import base64
+from typing import cast
 
 from ft_emissions_pipeline.token_time.model import Model
 from ft_emissions_pipeline.token_time.throughput import COEFFICIENTS
@@ -20,8 +21,8 @@ def markdown(model: Model) -> str:
         for name, value in model.training.items()
         if not isinstance(value, dict | list)
     ]
-    held_out = model.training["held_out"]
-    lines += [f"- held out, {name}: {value}" for name, value in held_out.items()]  # type: ignore[attr-defined]
+    held_out = cast(dict[str, object], model.training["held_out"])
+    lines += [f"- held out, {name}: {value}" for name, value in held_out.items()]
     svg = base64.b64encode(_plot(model).encode()).decode()
     lines += ["", f"![held-out error by laboratory](data:image/svg+xml;base64,{svg})", ""]
     lines += ["| coefficient | value | 90 % | meaning |", "|---|---|---|---|"]
@@ -40,10 +41,9 @@ def _plot(model: Model) -> str:
     import pandas as pd
     import vl_convert
 
-    by_laboratory = model.training["held_out_median_error_percent_by_laboratory"]
-    data = pd.DataFrame(
-        {"laboratory": list(by_laboratory), "error": list(by_laboratory.values())}  # type: ignore[call-overload, attr-defined]
-    )
+    of = model.training["held_out_median_error_percent_by_laboratory"]
+    by_laboratory = cast(dict[str, float], of)
+    data = pd.DataFrame({"laboratory": list(by_laboratory), "error": list(by_laboratory.values())})
     chart = (
         alt.Chart(data)
         .mark_bar()

@@ -17,7 +17,10 @@ from typing import NamedTuple
 from reference_data.sources.tables import Row, read, text, write
 
 SOURCE = "Amazon Web Services, Karpenter for AWS: Instance Types (written from the EC2 API)"
-PAGE = "https://github.com/aws/karpenter-provider-aws/blob/{}/website/content/en/docs/reference/instance-types.md"
+PAGE = (
+    "https://github.com/aws/karpenter-provider-aws/blob/{}/"
+    "website/content/en/docs/reference/instance-types.md"
+)
 
 
 class Host(NamedTuple):

@@ -30,7 +30,8 @@ PUBLICATIONS = {
     "nir2026": Publication(
         "Environment and Climate Change Canada, National Inventory Report 1990-2024, Annex 7, "
         "consumption intensity",
-        "https://www.canada.ca/en/environment-climate-change/services/climate-change/greenhouse-gas-emissions/inventory.html",
+        "https://www.canada.ca/en/environment-climate-change/services/climate-change/"
+        "greenhouse-gas-emissions/inventory.html",
         "Open Government Licence - Canada",
         "direct",
         "consumption intensity, losses of the grid included",

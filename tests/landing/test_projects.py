@@ -1,7 +1,5 @@
 """Logs beside and above a trainer's folder: of its run where they say so, else of their own."""
 
-import json
-
 import pytest
 
 import ft_emissions_pipeline as fte
@@ -42,17 +40,14 @@ def tracker(run_id, seconds, kwh=0.4, gpus=1):
 
 
 @pytest.fixture
-def runs_in(tmp_path):
+def runs_in(laid_out):
     """Lay files out and return the runs, by id."""
 
-    def lay_out(files):
-        for uri, content in files.items():
-            path = tmp_path / uri
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return fte.read_runs(tmp_path)[0].set_index("run_id")
+    def read(files):
+        folder = laid_out(files)
+        return fte.read_runs(folder)[0].set_index("run_id")
 
-    return lay_out
+    return read
 
 
 def test_a_tracker_that_was_begun_above_the_trainers_folder_is_of_its_run(runs_in):

@@ -1,6 +1,5 @@
 """States of a run, runs of a folder, trackers of a machine: told apart by what they hold."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -33,23 +32,20 @@ def state(step, planned, *, loss=2.0, every=100, seconds=None):
 
 
 @pytest.fixture
-def runs_in(tmp_path):
+def runs_in(laid_out):
     """Lay files out and read them both ways, at once and day by day; both must say the same."""
 
-    def lay_out(files):
-        for uri, content in files.items():
-            path = tmp_path / uri
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content if isinstance(content, str) else json.dumps(content))
-        at_once, _ = api.read_runs(tmp_path)
-        landed = index.scan(tmp_path, load(), NOW, empty(LANDING_INDEX))
+    def read(files):
+        folder = laid_out(files)
+        at_once, _ = api.read_runs(folder)
+        landed = index.scan(folder, load(), NOW, empty(LANDING_INDEX))
         first, last = landed["date"].min(), landed["date"].max()
-        daily = days.runs_of(tmp_path, landed, first, last, load(), NOW)
+        daily = days.runs_of(folder, landed, first, last, load(), NOW)
         computable = daily[daily["run_id"].isin(at_once["run_id"])]
         assert computable["repairs"].tolist() == at_once["repairs"].tolist()
         return daily.set_index("run_id")
 
-    return lay_out
+    return read
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,8 @@ VLLM_RANGE = {
 }  # fmt: skip
 SACCT = (
     "JobID|JobName|State|Start|End|Elapsed|AllocTRES|NodeList|ConsumedEnergyRaw\n"
-    "7|support-bot|COMPLETED|2026-03-01T12:00:00|2026-03-01T13:00:00|01:00:00|cpu=8,gres/gpu:a100=4|gpu[01-02]|0\n"
+    "7|support-bot|COMPLETED|2026-03-01T12:00:00|2026-03-01T13:00:00|01:00:00|"
+    "cpu=8,gres/gpu:a100=4|gpu[01-02]|0\n"
     "7.batch|batch|COMPLETED|2026-03-01T12:00:00|2026-03-01T13:00:00|01:00:00|cpu=8|gpu01|7200000\n"
     "8|support-bot|TIMEOUT|2026-03-01T12:00:00|2026-03-02T13:00:00|1-01:00:00|cpu=8,gres/gpu=4|gpu01|0\n"
 )

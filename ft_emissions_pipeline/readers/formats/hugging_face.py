@@ -59,7 +59,8 @@ BASIS = {
 _NAMES = ("trainer_state.json", "train_results.json", "all_results.json")
 _MARKS = ("train_runtime", "global_step", "log_history")
 _RESULTS = re.compile(
-    rb'\A\s*[\[{].*"(?:train_runtime|train_loss)"\s*:.*"(?:train_runtime|train_loss|train_samples_per_second)"\s*:'
+    rb'\A\s*[\[{].*"(?:train_runtime|train_loss)"\s*:'
+    rb'.*"(?:train_runtime|train_loss|train_samples_per_second)"\s*:'
     rb'|\A\s*\[\s*\{[^{}]*"(?:loss|grad_norm|learning_rate)"[^{}]*"(?:epoch|step)"',
     re.DOTALL,
 )
@@ -68,7 +69,8 @@ _RESULTS = re.compile(
 _FOLDERLESS = "root"
 """Run id of files that lie in the landing folder itself."""
 _STATE = re.compile(
-    r"(?:tmp[-_])?(?:checkpoint|ckpt|step|epoch|global_step|iter|state)s?(?:[-_]?(?:\d[\w.-]*|best|last|final|latest))?"
+    r"(?:tmp[-_])?(?:checkpoint|ckpt|step|epoch|global_step|iter|state)s?"
+    r"(?:[-_]?(?:\d[\w.-]*|best|last|final|latest))?"
     r"|(?:last|best|final|latest)(?:[-_](?:checkpoint|ckpt|model|state))?",
     re.IGNORECASE,
 )

@@ -44,7 +44,8 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _METRIC = re.compile(
-    r"kepler_(?:node|container|pod|vm|process)_gpu_joules_total|energy_monitor_gpu_energy_joules(?:_total|_sum)"
+    r"kepler_(?:node|container|pod|vm|process)_gpu_joules_total"
+    r"|energy_monitor_gpu_energy_joules(?:_total|_sum)"
 )
 _HEAD = re.compile(rb"kepler_\w+_gpu_joules_total|energy_monitor_gpu_energy_joules")
 _ORDER = (

@@ -76,7 +76,10 @@ _METHODS = {
     "continued pretraining": "continued_pretraining",
 }  # fmt: skip
 _FROM_SCRATCH = ("pre-training", "pretraining", "pre training")
-_GPUS = re.compile(r"(\d{1,4})\s*[x×*]\s*(.+)|(\d{1,4})\s+((?=.*[A-Za-z][\w -]*\d)[A-Za-z].*)")  # noqa: RUF001
+_GPUS = re.compile(
+    r"(\d{1,4})\s*[x×*]\s*(.+)"  # noqa: RUF001
+    r"|(\d{1,4})\s+((?=.*[A-Za-z][\w -]*\d)[A-Za-z].*)"
+)
 _CPU = re.compile(r"\bcpu\b|xeon|epyc|\bcore\b|ryzen", re.IGNORECASE)
 _GPU = re.compile(r"gpu|nvidia|tesla|rtx|gtx|tpu|\b[avhtlp]\d{1,3}\b", re.IGNORECASE)
 

@@ -56,7 +56,8 @@ BASIS = {"*": Basis.MEASURED}
 RESTARTED = "counter_restarted"
 ASSUMED = "counter_start_assumed"
 _METRIC = re.compile(
-    r"^(?:(?:[a-z]+_)?vllm[:_]request_success_total|sglang[:_]num_requests_total|tgi_request_success(?:_total)?)$"
+    r"^(?:(?:[a-z]+_)?vllm[:_]request_success_total|sglang[:_]num_requests_total"
+    r"|tgi_request_success(?:_total)?)$"
 )
 _COUNTERS = ("request_success", "num_requests_total")
 _PAGE = re.compile(

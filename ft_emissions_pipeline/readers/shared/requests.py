@@ -89,7 +89,8 @@ def text_of_cell(row: Row, *names: str) -> str:
         value = row.get(name)
         if isinstance(value, str) and value.strip():
             return value.strip()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 (no nan)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and not pd.isna(value):
             return str(value)
     return ""
 

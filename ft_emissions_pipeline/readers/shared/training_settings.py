@@ -56,7 +56,8 @@ _ADAPTERS = {
     "llama-adapter": "adapter",
 }  # fmt: skip
 _NO_NAME = re.compile(
-    r"(?:base|models?|output|outputs?|final|merged|checkpoint|weights|snapshots?|results?|tmp|data|none|null|true|false|[0-9a-f]{40})"
+    r"(?:base|models?|output|outputs?|final|merged|checkpoint|weights|snapshots?|results?|tmp|data"
+    r"|none|null|true|false|[0-9a-f]{40})"
     r"|(?:checkpoint|step|epoch)[-_]?\d+|\d+",
     re.IGNORECASE,
 )
