@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from ft_emissions_pipeline.landing.join import TURNS, differs
+from ft_emissions_pipeline.landing.best_evidence import TURNS, differs
 from ft_emissions_pipeline.readers import Reading, basis_of, origins, repairs
 from ft_emissions_pipeline.readers.reading import unreadable
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import duration, energy, hardware, place, tokens
+from ft_emissions_pipeline.normalize import duration, energy, grid, hardware, place, tokens
 from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
 from ft_emissions_pipeline.normalize.identities import guessed_identities
 from ft_emissions_pipeline.normalize.unknown import with_unknown_names
@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     *duration.DURATION,
     *hardware.FACTORS,
     *place.FACTORS,
+    *grid.RULES,
     *energy.RULES,
 )
 

@@ -1,7 +1,7 @@
 """Hourly grid intensity of a place, and its mean over the hours of a run.
 
 Put here: the series, and means over spans of time by prefix sums. Keep out: reading and checking
-the files (`loading.py`) and which places a run asks for (`normalize/place.py`).
+the files (`loading.py`) and which places a run asks for (`normalize/grid.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Your own grid factors, out of the files that you have.
 
 Put here: which file it is, by its header; its values in the tables' units; writing them beside the
-tables. Keep out: the tables' rules (`loading.py`) and what goes before what (`normalize/place.py`).
+tables. Keep out: the tables' rules (`loading.py`) and what goes before what (`normalize/grid.py`).
 
 Nothing of the curated tables is changed: your rows lie in a folder of their own.
 """

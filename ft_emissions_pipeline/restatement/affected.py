@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.normalize import factors_used, place
+from ft_emissions_pipeline.normalize import factors_used, grid
 from ft_emissions_pipeline.normalize.factors_used import KIND, is_of_token_time
 from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.reference import Reference, ReferenceRefused
@@ -142,7 +142,7 @@ def _apart_by_hours(
         first = _first_runs(kinds)
         runs = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, first)
         context = Context(choices.reference, choices.profile, empty(TOKEN_TIME_MODEL))
-        there = set(runs.loc[place.has_own_hours(runs, context), "run_id"])
+        there = set(runs.loc[grid.has_own_hours(runs, context), "run_id"])
         alone |= kinds["kind"].isin(first.loc[first["run_id"].isin(there), "kind"])
     number = kinds["kind"].max() + 1 + pd.Series(np.arange(len(kinds)), index=kinds.index)
     return kinds.assign(alone=alone, kind=kinds["kind"].mask(alone, number))
