@@ -29,6 +29,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.analysis import study
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.reference.declaration import TABLES
 from ft_emissions_pipeline.reference.names import resolve
 
@@ -49,7 +50,6 @@ WARM_UP_STEPS = 3
 LORA_RANK = 16
 SAMPLE_S = 0.2
 MILLIJOULES_PER_KWH = 3.6e9
-JOULES_PER_KWH = 3.6e6
 LEAST_LINES = 3
 """Measurements at one shape from which on a line through them says anything."""
 

@@ -132,6 +132,10 @@ those of an estimate. A format of one version takes the newest of the model. Day
 by when they were made, and inferences by when they were served. With `SOURCE_DATE_EPOCH` set, the
 same figures make the same bytes.
 
+In every CSV that a command prints or exports, a text that a spreadsheet would run (one that begins
+with `=`, `+`, `-` or `@`) has a `'` before it; drop that mark to read the text back. Only
+`data-package` keeps texts as they are, since its descriptor tells their types.
+
 Every export says methodology, release of the factors, date, whether the figure is provisional and
 whether it was restated, the 5th and 95th percentile, and what is inside it. A format without a
 place for these has them in its free text.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
+from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, TABLES, Table
 from ft_emissions_pipeline.warehouse import store
 
@@ -30,8 +31,6 @@ what was reported stays for good where nothing is set."""
 
 STANDARD_DAYS = 7.0
 """Days that a replaced file stays where nothing is set; as Delta's own default for `vacuum`."""
-
-HOURS_OF_DAY = 24
 
 _LAST_STEP = "VACUUM END"
 """Commit in a table's log by which it is known when it was kept up last."""
@@ -62,7 +61,7 @@ def upkeep(warehouse: str | Path) -> list[Upkeep]:
         delta = None if days is None else store.opened(warehouse, table)
         if days is not None and delta is not None and _commits_since(delta) >= DUE_AFTER:
             with store.clear_errors(warehouse, table):
-                found.append(_kept_up(delta, table, round(days * HOURS_OF_DAY)))
+                found.append(_kept_up(delta, table, round(days * HOURS_PER_DAY)))
     return found
 
 

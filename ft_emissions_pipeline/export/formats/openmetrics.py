@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE
+from ft_emissions_pipeline.equations import GRAMS_PER_KG, JOULES_PER_KWH, MILLILITRES_PER_LITRE
 from ft_emissions_pipeline.export.figures import Figures, Row, plain, release
 
 FORMAT = "openmetrics"
@@ -19,7 +19,6 @@ FILE = "ft_emissions.txt"
 HOLDS = "OpenMetrics text: what one inference carries today, and each model's newest fine-tuning"
 ONE = False
 
-_JOULES_PER_KWH = 3.6e6
 _BOUNDS = (("value", ""), ("p05", "_p05"), ("p95", "_p95"))
 _INFERENCE = (
     ("inference_co2e_grams", "grams", "Carbon that one inference carries from fine-tuning",
@@ -33,7 +32,7 @@ _VERSION = (
     ("fine_tuning_water_litres", "litres",
      "On-site, electricity and embodied water of the fine-tuning", "total_water_l", 1.0),
     ("fine_tuning_energy_joules", "joules", "Energy of the facility for the fine-tuning",
-     "facility_energy_kwh", _JOULES_PER_KWH),
+     "facility_energy_kwh", JOULES_PER_KWH),
 )  # fmt: skip
 """Family, unit, help, column and factor to the base unit."""
 _SAID = ("status", "methodology", "reference_version", "restated")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -20,7 +21,6 @@ from ft_emissions_pipeline.readers.reading import (
     instant,
     reading_of_runs,
 )
-from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.shared.training_settings import positive
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -27,7 +28,6 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.samples import (
-    JOULES_PER_KWH,
     hashed_hosts,
     host_in,
     telemetry_reading,

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -24,7 +25,6 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
-from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "impact_tracker"

@@ -13,6 +13,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -23,7 +24,6 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.prometheus import samples_of
 from ft_emissions_pipeline.readers.shared.samples import (
-    JOULES_PER_KWH,
     hashed_hosts,
     host_in,
     telemetry_reading,

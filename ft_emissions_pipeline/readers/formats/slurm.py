@@ -22,6 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
@@ -38,7 +39,6 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
-from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content

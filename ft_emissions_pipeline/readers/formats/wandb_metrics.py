@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -29,7 +30,6 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.samples import (
-    JOULES_PER_KWH,
     host_in,
     telemetry_reading,
     times,

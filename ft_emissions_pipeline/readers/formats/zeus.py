@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
@@ -25,7 +26,6 @@ from ft_emissions_pipeline.readers.reading import (
     refused_rows,
     typed,
 )
-from ft_emissions_pipeline.readers.shared.samples import JOULES_PER_KWH
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content

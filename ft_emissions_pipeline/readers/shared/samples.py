@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
@@ -35,7 +36,6 @@ from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.tables import RUNS, TELEMETRY
 from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 
-JOULES_PER_KWH = 3.6e6
 SPACINGS = 10.0
 """Samples further apart than this many usual spacings of their device are not joined by a line."""
 SHORTEST_GAP_S, LONGEST_GAP_S = 60.0, 3600.0

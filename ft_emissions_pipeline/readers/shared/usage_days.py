@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     SPAN_COLUMNS,
@@ -41,7 +42,6 @@ that add up (replicas, projects) from counts of the same thing; empty, it is eve
 
 _LONGEST = pd.Timedelta(days=31)
 _DAY = pd.Timedelta(days=1)
-_HOURS = 24
 
 
 def series_of(labels: Mapping[str, object]) -> str:
@@ -191,7 +191,7 @@ def with_hours(usage: pd.DataFrame) -> pd.DataFrame:
     within = ((hour == last) & usage["inferences"].notna()).to_numpy()
     text = np.full(len(usage), None, dtype=object)
     text[within] = [
-        " ".join(("0",) * at + (f"{count:.0f}",) + ("0",) * (_HOURS - 1 - at))
+        " ".join(("0",) * at + (f"{count:.0f}",) + ("0",) * (HOURS_PER_DAY - 1 - at))
         for at, count in zip(
             hour.dt.hour[within].astype(int), usage["inferences"][within], strict=True
         )
