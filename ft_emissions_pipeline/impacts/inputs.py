@@ -53,8 +53,8 @@ def uncertain_inputs(
     common: where both are predicted, it is from the same tokens on the same hardware, and they err
     together. `scale` is what counts of accelerators and hosts have in common where one follows
     from the other, and `hosts` what is open about the hosts alone; CPUs come with the hosts.
-    `power_model` is what the linear power formula may miss at a logged utilisation; a predicted
-    one brings the error of its power along.
+    `power_model` is what the linear power formula may miss at a utilisation; a predicted one brings
+    the error of its power along.
     """
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     inputs = _inputs_of(values, normalized["run_id"], provenance)
@@ -84,9 +84,9 @@ def uncertain_inputs(
         inputs.skew[name] = leans[name]
         inputs.imputed[name] = inputs.imputed["server_count"]
         inputs.shared[name] = inputs.shared["server_count"]
-    linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy() & ~inputs.imputed[
-        "gpu_utilization"
-    ]
+    of_utilization = by_run(normalized["run_id"], provenance, "gpu_utilization", "basis")
+    linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
+    linear = linear & (of_utilization != Basis.PREDICTED).to_numpy()
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
     inputs.values["power_model"] = np.ones(len(normalized))
     inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)

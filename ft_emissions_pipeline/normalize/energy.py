@@ -30,7 +30,7 @@ POWER_INPUTS = (
 )  # fmt: skip
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
-"""Powers that the linear formula may miss together, where utilisation was logged."""
+"""Powers that the linear formula may miss together."""
 
 POWER_MODEL = "gsd_power_model"
 """Default that holds by how much."""
@@ -101,14 +101,19 @@ def flat_gpu_power_w(reference: Reference) -> float:
     return default(reference, "scope3_gpu_power_w").value
 
 
+def _of_power_model(frame: pd.DataFrame, context: Context) -> np.ndarray:
+    """Return what the linear formula may miss; a predicted utilisation errs by itself."""
+    predicted = context.basis["gpu_utilization"].reindex(frame.index) == Basis.PREDICTED
+    return np.where(predicted, 0.0, context.log_gsd(POWER_MODEL, frame["date"]))
+
+
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
     log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
     skews = {name: context.skew_of(name, frame.index) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
-    logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
-    log_sds["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
+    log_sds["power_model"] = _of_power_model(frame, context)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
@@ -187,9 +192,8 @@ def _partly_counted(frame: pd.DataFrame, context: Context) -> Offer:
     log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
     skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
     read = {name: np.isfinite(values[name]) for name in COMPONENTS}
-    logged = ~context.imputed("gpu_utilization", frame.index)
     values["power_model"] = np.ones(len(frame))
-    log_sds["power_model"] = np.where(logged, context.log_gsd(POWER_MODEL, frame["date"]), 0.0)
+    log_sds["power_model"] = _of_power_model(frame, context)
 
     def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
         draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}

@@ -66,7 +66,9 @@ def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.Dat
         )
         of_kinds, of_variants = _log_sds_over(reference, field)
         named = run_id.map(of["value"]).astype("str")
-        wide = named.map(_kinds(reference, identity)).map(of_kinds).fillna(of_kinds.max())
+        # Of a kind with one row nobody sees the spread: it is taken as usual, not as the widest.
+        within = of_kinds.fillna(of_kinds.median())
+        wide = named.map(_kinds(reference, identity)).map(within).fillna(of_kinds.max())
         variant = named.map(_variant_family).map(of_variants).fillna(0.0)
         extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
         value = changed.loc[rows, "value"].astype(float)
