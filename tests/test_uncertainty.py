@@ -294,9 +294,13 @@ def test_a_utilisation_logged_or_usual_brings_the_error_of_the_linear_formula_al
         ["logged", "defaults/gsd_power_model"],
         ["open", "defaults/gsd_power_model"],
     ]
-    assert of_model["total_kgco2e_log_sd"].between(
-        0, np.log(reference.default(factors, "gsd_power_model").value), inclusive="neither"
-    ).all()
+    assert (
+        of_model["total_kgco2e_log_sd"]
+        .between(
+            0, np.log(reference.default(factors, "gsd_power_model").value), inclusive="neither"
+        )
+        .all()
+    )
 
 
 def test_draws_are_those_of_the_seed_whatever_runs_stand_beside(random_runs):
