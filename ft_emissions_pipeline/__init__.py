@@ -17,17 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ft_emissions_pipeline.analysis.advice import advise
+    from ft_emissions_pipeline.analysis.plan import plan
     from ft_emissions_pipeline.analysis.scenarios import what_if
     from ft_emissions_pipeline.api import Estimate, estimate, read_runs
     from ft_emissions_pipeline.token_time.padding import expected_padded_tokens
 
     __version__: str
 
-__all__ = ["Estimate", "advise", "estimate", "expected_padded_tokens", "read_runs", "what_if"]
+__all__ = [
+    "Estimate", "advise", "estimate", "expected_padded_tokens", "plan", "read_runs", "what_if",
+]  # fmt: skip
 
 _ELSEWHERE = {
     "advise": "ft_emissions_pipeline.analysis.advice",
     "expected_padded_tokens": "ft_emissions_pipeline.token_time.padding",
+    "plan": "ft_emissions_pipeline.analysis.plan",
     "what_if": "ft_emissions_pipeline.analysis.scenarios",
 }
 """Public names that do not live in `api`."""

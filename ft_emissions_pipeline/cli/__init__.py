@@ -19,6 +19,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    plan,
     reference,
     report,
     restate,
@@ -46,6 +47,7 @@ app.command("restate")(restate.restate)
 app.command("as-reported")(as_reported.as_reported)
 app.command("advise")(advise.advise)
 app.command("what-if")(what_if.what_if)
+app.command("plan")(plan.plan)
 app.command("study")(study.study)
 app.command("doctor")(doctor.doctor)
 app.add_typer(token_time.app, name="token-time")

@@ -97,12 +97,45 @@ Scale = Annotated[
 ]
 
 # What would change
-Region = Annotated[str | None, typer.Option(help="Cloud region, country or US state to run in.")]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", "--place", help="Cloud region, country or US state to run in."),
+]
 Gpu = Annotated[str | None, typer.Option(help="Accelerator to run on.")]
 Method = Annotated[str | None, typer.Option(help="How the weights change, as lora.")]
 Model = Annotated[str | None, typer.Option(help="Base model, as a distilled one.")]
 StartHour = Annotated[int | None, typer.Option(help="Hour of the UTC day, 0 to 23.")]
 EveryDays = Annotated[float | None, typer.Option(help="Days between two fine-tunings.")]
+
+# What is planned
+Configurations = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[CONFIG]...",
+        help="Configuration of the training: axolotl, LLaMA-Factory, TRL or the Trainer, "
+        "torchtune, Unsloth; after it those of accelerate or DeepSpeed.",
+    ),
+]
+BaseModel = Annotated[str | None, typer.Option(help="Model that is tuned.")]
+Tokens = Annotated[
+    float | None, typer.Option(help="Tokens of the training set, without padding, one epoch.")
+]
+Examples = Annotated[float | None, typer.Option(help="Examples of the training set.")]
+TokensPerExample = Annotated[float | None, typer.Option(help="Their mean length, unpadded.")]
+SequenceLength = Annotated[
+    float | None, typer.Option(help="Length that sequences are padded or packed to.")
+]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the training set.")]
+GpuCount = Annotated[float | None, typer.Option(help="Accelerators.")]
+Software = Annotated[str | None, typer.Option(help="Software that trains, as axolotl.")]
+ExpectedInferences = Annotated[
+    float | None, typer.Option(help="Inferences a day that the model will serve.")
+]
+UseLifeDays = Annotated[float | None, typer.Option(help="Days for which it will serve.")]
+Trials = Annotated[int, typer.Option(min=1, help="Runs of a sweep, each like this one.")]
+OwnFactors = Annotated[
+    Path | None, typer.Option("--own", help="Folder of your own factors, as hourly grid ones.")
+]
 
 # Factor tables
 

@@ -27,6 +27,9 @@ from ft_emissions_pipeline.tables import RUN_FIELDS
 from ft_emissions_pipeline.tables.words import REFINES
 
 TIES = ("source_uri", "source_record", "run_id", "distance")
+_NOT_TAKEN = ("run_id", "steps")
+"""Steps that were planned are not those that were made; they size a run up before it starts."""
+
 _PLANNED = ("epochs", "sequence_length")
 """What a configuration plans; a run that stopped early or cut its texts shorter contradicts
 nothing."""
@@ -108,7 +111,7 @@ def completed(
     order = order.sort_values(["run_id", "distance", "turn", "source_uri"], kind="stable")
     at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
     filled = runs.copy()
-    names = [name for name in RUN_FIELDS if name in said and name != "run_id"]
+    names = [name for name in RUN_FIELDS if name in said and name not in _NOT_TAKEN]
     for run_id, tied in order.groupby("run_id", sort=False):
         row = filled.index[at[run_id]]
         keys = list(tied[place].itertuples(index=False, name=None))

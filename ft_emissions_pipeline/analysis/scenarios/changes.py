@@ -150,14 +150,25 @@ def _moved(
         there = resolve(reference, "us_states", now.runs["location"])["id"] == identity
     for field in (*PLACE, *OF_PLACE):
         frame[field] = frame[field].where(there)
-    if kind == "cloud_regions":
-        provider, region = identity.split(":", 1)
-        frame.loc[~there, ["cloud_provider", "cloud_region"]] = [provider, region]
-    else:
-        frame.loc[~there, "location"] = identity if kind == "countries" else name
-    if kind == "countries":
-        frame.loc[~there, "country_iso3"] = identity
+    for field, value in fields_of_place(name, reference).items():
+        frame.loc[~there, field] = value
     return frame
+
+
+def fields_of_place(name: str, reference: Reference) -> dict[str, str]:
+    """Return the fields of a run in a cloud region, country or US state.
+
+    Raises
+    ------
+    ValueError
+        If nobody knows the place; the message names the nearest.
+    """
+    kind, identity = _place(name, reference)
+    if kind == "cloud_regions":
+        return dict(zip(("cloud_provider", "cloud_region"), identity.split(":", 1), strict=True))
+    if kind == "countries":
+        return {"location": identity, "country_iso3": identity}
+    return {"location": name}
 
 
 def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: Reference) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import re
 
 from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
-from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings, settings_of
+from ft_emissions_pipeline.readers.shared.training_settings import plan_of, reading_of_settings
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "axolotl_config"
@@ -48,7 +48,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     if not isinstance(given, dict):
         msg = "no mapping of settings to values; write one configuration per file"
         raise RefusalError(msg, "wrong_shape")
-    fields = settings_of(given)
+    fields = plan_of(given)
     if not given.get("adapter") and "method" not in fields:
         # Without an adapter axolotl trains all weights.
         fields["method"] = "full"

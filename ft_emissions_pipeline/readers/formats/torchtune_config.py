@@ -52,6 +52,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     )
     built = _BUILDER.search(str(model.get("_component_") or ""))
     preferred = "dpo" in str(_part(given, "loss").get("_component_") or "").casefold()
+    epochs, steps_each = (positive(given.get(name)) for name in ("epochs", "max_steps_per_epoch"))
     method = (_METHODS[built[1]] if built[1] else "full") if built else None
     fields = {
         # The folder of the weights has the model's name on the hub, the builder that of torchtune.
@@ -61,9 +62,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         "lora_rank": positive(model.get("lora_rank")),
         "micro_batch_size": positive(given.get("batch_size")),
         "gradient_accumulation": positive(given.get("gradient_accumulation_steps")),
-        "epochs": None
-        if positive(given.get("max_steps_per_epoch"))
-        else positive(given.get("epochs")),
+        "epochs": None if steps_each else epochs,
+        "steps": steps_each * (epochs or 1.0) if steps_each else None,
         "sequence_length": positive(tokenizer.get("max_seq_len")),
         "packing": truth(dataset.get("packed")),
         "gradient_checkpointing": truth(given.get("enable_activation_checkpointing")),

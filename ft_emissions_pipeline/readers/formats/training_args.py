@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
-from ft_emissions_pipeline.readers.shared.training_settings import reading_of_settings, settings_of
+from ft_emissions_pipeline.readers.shared.training_settings import plan_of, reading_of_settings
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "training_args"
@@ -61,7 +61,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     if not isinstance(given, dict):
         msg = "no mapping of arguments to values; write one per training"
         raise RefusalError(msg, "wrong_shape")
-    fields = {**settings_of(given), "software": software_of(given)}
+    fields = {**plan_of(given), "software": software_of(given)}
     return reading_of_settings(fields, uri, given.get("output_dir"))
 
 

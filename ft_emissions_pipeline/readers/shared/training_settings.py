@@ -147,6 +147,11 @@ def settings_of(given: Settings) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def plan_of(given: Settings) -> dict[str, object]:
+    """Return the fields of a configuration, which plans the steps too."""
+    return {**settings_of(given), "steps": positive(given.get("max_steps"))}
+
+
 def precision_of(given: Settings) -> str | None:
     """Return the number format of the arithmetic, where a setting turns one on."""
     for name in ("fp8", "bf16", "pure_bf16", "fp16"):

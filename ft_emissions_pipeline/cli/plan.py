@@ -1,0 +1,118 @@
+"""`ft-emissions plan`: a run sized up before it starts.
+
+Put here: the command and its tables. Keep out: the figures (`analysis/plan.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.cli.options import (
+    BaseModel,
+    Configurations,
+    Date,
+    Epochs,
+    Examples,
+    ExpectedInferences,
+    Form,
+    Gpu,
+    GpuCount,
+    Method,
+    OwnFactors,
+    Profile,
+    Region,
+    SequenceLength,
+    Software,
+    Tokens,
+    TokensPerExample,
+    Trials,
+    UseLifeDays,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from ft_emissions_pipeline.analysis.plan import Plan
+
+
+def plan(
+    config: Configurations = None,
+    base_model: BaseModel = None,
+    tokens: Tokens = None,
+    examples: Examples = None,
+    tokens_per_example: TokensPerExample = None,
+    sequence_length: SequenceLength = None,
+    epochs: Epochs = None,
+    method: Method = None,
+    gpu: Gpu = None,
+    gpu_count: GpuCount = None,
+    region: Region = None,
+    software: Software = None,
+    expected_inferences: ExpectedInferences = None,
+    use_life_days: UseLifeDays = None,
+    trials: Trials = 1,
+    date: Date = None,
+    own: OwnFactors = None,
+    form: Form = output.Format.table,
+    profile: Profile = "default",
+) -> None:
+    """Size a run up before it starts: time, energy, carbon and water, beside alternatives."""
+    from ft_emissions_pipeline.analysis import plan as planning
+    from ft_emissions_pipeline.reference import load
+
+    with output.refusals():
+        found = planning.plan(
+            config, base_model=base_model, tokens=tokens, examples=examples,
+            tokens_per_example=tokens_per_example, sequence_length=sequence_length, epochs=epochs,
+            method=method, gpu=gpu, gpu_count=gpu_count, region=region, software=software,
+            expected_inferences=expected_inferences, use_life_days=use_life_days, trials=trials,
+            day=date, profile=profile, reference=load(own=own) if own else None,
+        )  # fmt: skip
+    said = [*found.notes, *map(_gap, found.gaps.to_dict("records"))]
+    note = ["; ".join(said), *[""] * (len(found.rows) - 1)]
+    output.show(found.rows.assign(note=note), form, _parts(found, said, trials))
+
+
+def _parts(found: Plan, said: list[str], trials: int) -> Iterator[Table | str]:
+    from ft_emissions_pipeline.analysis.plan import PER_INFERENCE, QUANTITIES
+
+    rows = found.rows
+    hours = rows[rows["change"] == "start_hour"].sort_values("total_kgco2e", kind="stable")
+    shown = rows.drop(hours.index[1:-1]) if len(hours) else rows
+    served = rows[PER_INFERENCE[0]].notna().any()
+    quantities = (*QUANTITIES, *(PER_INFERENCE if served else ()))
+    names = ("time h", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference", "mL/inference")
+    runs = f", {trials} runs" if trials > 1 else ""
+    yield output.table(
+        f"The run as planned, and otherwise{runs} (5th to 95th percentile)",
+        ("", "accelerators", *names[: len(quantities)]),
+        (_cells(row, quantities) for row in shown.to_dict("records")),
+        left={"", "accelerators"},
+    )
+    if len(hours):
+        yield "Of the start hours (UTC) the one with least carbon and the one with most are shown."
+    yield from said
+
+
+def _cells(row: dict[str, Any], quantities: tuple[str, ...]) -> tuple[str, ...]:
+    return (
+        f"{row['change'].replace('_', ' ')} {row['choice']}".strip(),
+        f"{row['gpu_count']:g} x {row['gpu_model']}",
+        *(
+            output.with_interval(*(row[name + end] for end in ("", "_p05", "_p95")))
+            for name in quantities
+        ),
+    )
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    now, then = gap["carbon_ratio"], gap["carbon_ratio_said"]
+    adds = (
+        f"said, the carbon's interval is {output.figure(then)} times wide, not {output.figure(now)}"
+        if then < 0.99 * now
+        else "it adds nothing to the carbon's interval"
+    )
+    return f"not said: {gap['what']}; taken: {gap['taken']}; {adds} ({gap['say']})"
