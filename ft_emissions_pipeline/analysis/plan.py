@@ -287,9 +287,8 @@ def _sized_up(
 ) -> Plan:
     found = _identified(fields, day, profile, reference)
     planned = found.iloc[0]
-    here = region or (planned["country_iso3"] if "country_iso3" in planned else None)
     rows = [_Row(PLANNED, "", fields)]
-    rows += _alternatives(fields, found, here, reference)
+    rows += _alternatives(fields, found, region or planned["country_iso3"], reference)
     if found.attrs["hours"]:
         rows += [
             _Row(
@@ -358,11 +357,11 @@ def _rented(reference: Reference) -> list[str]:
     gpus = reference.tables["gpus"]
     trains = gpus.loc[gpus["peak_16bit_tflops"].notna(), "gpu_id"]
     instances = reference.tables["instances"]["gpu_id"]
-    return instances[instances.isin(set(trains))].value_counts(sort=True).index.tolist()
+    return list(instances[instances.isin(set(trains))].value_counts().index)
 
 
 def _alternatives(
-    fields: Mapping[str, Any], found: pd.DataFrame, here: str | None, reference: Reference
+    fields: Mapping[str, Any], found: pd.DataFrame, here: str, reference: Reference
 ) -> Iterator[_Row]:
     """Yield the plan on other accelerators that hold it, in other places, by other methods."""
     on_gpus, by_method = found.iloc[2 : -len(METHODS)], found.iloc[-len(METHODS) :]
@@ -371,8 +370,8 @@ def _alternatives(
     for row in on_gpus[other & (on_gpus["gpu_count"] <= most)].head(SHOWN_GPUS).itertuples():
         yield _Row("gpu", row.gpu_id, _on(fields, {"gpu_model": row.gpu_id}, row.gpu_count))
     for there in PLACES:
-        if there != here:
-            elsewhere = changes.fields_of_place(there, reference)
+        elsewhere = changes.fields_of_place(there, reference)
+        if elsewhere != changes.fields_of_place(here, reference):
             left = {*changes.PLACE, "cloud_provider"}
             stays = {name: value for name, value in fields.items() if name not in left}
             yield _Row("place", there, stays | elsewhere)

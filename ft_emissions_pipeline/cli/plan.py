@@ -32,7 +32,6 @@ from ft_emissions_pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.table import Table
 
     from ft_emissions_pipeline.analysis.plan import Plan
@@ -99,13 +98,18 @@ def _parts(found: Plan, said: list[str], trials: int) -> Iterator[Table | str]:
 
 def _cells(row: dict[str, Any], quantities: tuple[str, ...]) -> tuple[str, ...]:
     return (
-        f"{row['change'].replace('_', ' ')} {row['choice']}".strip(),
+        # The accelerator stands in the next column.
+        "another gpu" if row["change"] == "gpu" else _label(row),
         f"{row['gpu_count']:g} x {row['gpu_model']}",
         *(
             output.with_interval(*(row[name + end] for end in ("", "_p05", "_p95")))
             for name in quantities
         ),
     )
+
+
+def _label(row: dict[str, Any]) -> str:
+    return f"{row['change'].replace('_', ' ')} {row['choice']}".strip()
 
 
 def _gap(gap: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Read Unsloth's YAML: base model, method, batch, length of a training by its command line.
 
-Names as in Unsloth's `studio/backend/assets/configs/`: `model`, and in `training` its
-`training_type`, `batch_size` (per device), `max_seq_length`, `load_in_4bit`; in `lora` its `lora_r`.
+Names as in Unsloth's `studio/backend/assets/configs/`: `model`, in `training` its `training_type`,
+`batch_size` (per device), `max_seq_length`, `load_in_4bit`, in `lora` its `lora_r`.
 `max_steps: 0` leaves the epochs in force.
 """
 
