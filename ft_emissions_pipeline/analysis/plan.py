@@ -306,6 +306,12 @@ def _sized_up(
             f"{fields['gpu_count']:g} x {planned['gpu_id']} may not hold the work; by its usual "
             f"memory it takes {needed:g}"
         )
+    if "expected_inferences_per_day" in fields and "expected_use_life_days" not in fields:
+        life = default(reference, "expected_use_life_days")
+        notes.append(
+            f"not said: use life; taken: {life.value:g} days ({life.p05:g} to {life.p95:g}), which "
+            "widens the figures per inference (--use-life-days)"
+        )
     told = pd.DataFrame(
         {"change": [row.change for row in rows], "choice": [row.choice for row in rows]}
     )
@@ -395,7 +401,7 @@ def _gaps(
     usual = {
         name: default(reference, name).value
         for name in ("sequence_length", "micro_batch_size", "model_parameters",
-                     "tokens_padded_per_unpadded", "expected_use_life_days")
+                     "tokens_padded_per_unpadded")
     }  # fmt: skip
     country = planned["country_iso3"]
     said = set(fields)

@@ -93,7 +93,8 @@ def figure(value: float, digits: int = 3) -> str:
     """Return a number with some significant digits and no exponent, empty if it is unknown."""
     if math.isnan(value):
         return ""
-    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+    # A value just below the bound is rounded up to it, and would get an exponent.
+    if value == 0 or (1e-4 <= abs(value) and abs(float(f"{value:.{digits}g}")) < 10**digits):
         return f"{value:.{digits}g}"
     return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
 

@@ -5,7 +5,7 @@ Put here: the command and its tables. Keep out: the figures (`analysis/plan.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
@@ -32,6 +32,7 @@ from ft_emissions_pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.table import Table
 
     from ft_emissions_pipeline.analysis.plan import Plan
@@ -80,23 +81,30 @@ def _parts(found: Plan, said: list[str], trials: int) -> Iterator[Table | str]:
 
     rows = found.rows
     hours = rows[rows["change"] == "start_hour"].sort_values("total_kgco2e", kind="stable")
-    shown = rows.drop(hours.index[1:-1]) if len(hours) else rows
-    served = rows[PER_INFERENCE[0]].notna().any()
-    quantities = (*QUANTITIES, *(PER_INFERENCE if served else ()))
-    names = ("time h", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference", "mL/inference")
+    shown = rows.drop(hours.index[1:-1])
     runs = f", {trials} runs" if trials > 1 else ""
-    yield output.table(
-        f"The run as planned, and otherwise{runs} (5th to 95th percentile)",
-        ("", "accelerators", *names[: len(quantities)]),
-        (_cells(row, quantities) for row in shown.to_dict("records")),
-        left={"", "accelerators"},
-    )
+    names = ("time h", "energy kWh", "carbon kgCO2e", "water L")
+    yield _table(f"The run as planned, and otherwise{runs}", shown, QUANTITIES, names)
+    if rows[PER_INFERENCE[0]].notna().any():
+        yield _table("Per inference", shown, PER_INFERENCE, ("carbon gCO2e", "water mL"))
     if len(hours):
         yield "Of the start hours (UTC) the one with least carbon and the one with most are shown."
     yield from said
 
 
-def _cells(row: dict[str, Any], quantities: tuple[str, ...]) -> tuple[str, ...]:
+def _table(
+    title: str, rows: pd.DataFrame, quantities: Sequence[str], names: Sequence[str]
+) -> Table:
+    left = ("", "accelerators")
+    return output.table(
+        f"{title} (5th to 95th percentile)",
+        (*left, *names),
+        (_cells(row, quantities) for row in rows.to_dict("records")),
+        left=left,
+    )
+
+
+def _cells(row: dict[str, Any], quantities: Sequence[str]) -> tuple[str, ...]:
     return (
         # The accelerator stands in the next column.
         "another gpu" if row["change"] == "gpu" else _label(row),
@@ -115,7 +123,8 @@ def _label(row: dict[str, Any]) -> str:
 def _gap(gap: dict[str, Any]) -> str:
     now, then = gap["carbon_ratio"], gap["carbon_ratio_said"]
     adds = (
-        f"said, the carbon's interval is {output.figure(then)} times wide, not {output.figure(now)}"
+        f"once said, the carbon's p95 is {output.figure(then)} times its p05, not "
+        f"{output.figure(now)} times"
         if then < 0.99 * now
         else "it adds nothing to the carbon's interval"
     )

@@ -1,4 +1,4 @@
-"""Commands of docs/what_to_do_next.md print what it says; run as a script, this rewrites it."""
+"""Commands of pages print what these say; run as a script, this rewrites the pages."""
 
 import re
 import shlex
@@ -12,9 +12,9 @@ from ft_emissions_pipeline import cli
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "what_to_do_next.md"
+PAGES = tuple(ROOT / "docs" / name for name in ("what_to_do_next.md", "planning.md"))
 EXAMPLE = re.compile(r"(?m)^    \$ ft-emissions (.*)\n((?:    (?!\$).+\n)*)")
-EXAMPLES = EXAMPLE.findall(PAGE.read_text("utf-8"))
+EXAMPLES = dict(found for page in PAGES for found in EXAMPLE.findall(page.read_text("utf-8")))
 
 
 def printed(command):
@@ -30,14 +30,23 @@ def printed(command):
     return "".join(lines)
 
 
-@pytest.mark.parametrize("command", [command for command, _ in EXAMPLES])
+@pytest.mark.parametrize("command", EXAMPLES)
 def test_an_example_prints_what_the_page_shows(command, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert printed(command) == dict(EXAMPLES)[command]
+    assert printed(command) == EXAMPLES[command]
 
 
-def test_the_page_has_examples_of_both_commands():
-    assert {command.split()[0] for command, _ in EXAMPLES} == {"advise", "what-if"}
+def test_the_pages_have_examples_of_each_command():
+    assert {command.split()[0] for command in EXAMPLES} == {"advise", "what-if", "plan"}
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_plan_has_every_row_in_other_formats(form):
+    file = str(ROOT / "examples" / "plan" / "support_bot.yaml")
+    result = CliRunner().invoke(cli.app, ["plan", file, "--tokens", "1e6", "--format", form])
+    assert result.exit_code == 0, result.stderr
+    for said in ("as planned", "SWE", "qlora", "not said: gpu; taken"):
+        assert said in result.stdout
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
@@ -58,11 +67,13 @@ def test_other_formats_hold_every_row(command, form):
         (["what-if", "--gpu", "A1000"], 1, "nearest: A100"),
         (["what-if", "nobody", "--gpu", "H100"], 2, "no run or model 'nobody'"),
         (["advise", "nobody"], 2, "no run or model 'nobody'"),
+        (["plan"], 1, "give --tokens, or --examples"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_exit_code(arguments, code, reason):
     file = str(ROOT / "examples" / "landing" / "disclosures")
-    result = CliRunner().invoke(cli.app, [*arguments, "--file", file])
+    logs = [] if arguments == ["plan"] else ["--file", file]
+    result = CliRunner().invoke(cli.app, [*arguments, *logs])
     assert result.exit_code == code
     assert reason in result.stderr
 
@@ -76,10 +87,11 @@ def test_a_warehouse_without_runs_says_what_to_do(command, tmp_path):
 
 
 if __name__ == "__main__":
-    PAGE.write_text(
-        EXAMPLE.sub(
-            lambda found: f"    $ ft-emissions {found[1]}\n{printed(found[1])}",
-            PAGE.read_text("utf-8"),
-        ),
-        "utf-8",
-    )
+    for page in PAGES:
+        page.write_text(
+            EXAMPLE.sub(
+                lambda found: f"    $ ft-emissions {found[1]}\n{printed(found[1])}",
+                page.read_text("utf-8"),
+            ),
+            "utf-8",
+        )
