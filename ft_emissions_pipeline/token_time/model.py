@@ -27,7 +27,7 @@ from ft_emissions_pipeline.token_time.throughput import (
     offset_variance,
     rate,
 )
-from ft_emissions_pipeline.token_time.workload import STACKS, Workload
+from ft_emissions_pipeline.token_time.workload import STACKS, Workload, stack_of
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
 EXTRAPOLATION_SD = 0.3
@@ -92,6 +92,12 @@ class Model:
         """Say of each of `STACKS`, and of an untold stack, whether training rates had it."""
         sd = [self.coefficient_sd[f"software_{name}"] for name in STACKS]
         return np.append(np.array(sd) < OFFSET_SD, False)
+
+    @property
+    def stacks_taught(self) -> np.ndarray:
+        """Say of each of `STACKS`, and of an untold stack, whether own runs had it."""
+        told = {stack_of(name) for name in self.offsets.get("software", {})}
+        return np.array([*(name in told for name in STACKS), False])
 
 
 def _numbers(model: Model) -> dict[str, object]:
@@ -178,13 +184,16 @@ def predict(
         _predict(model, work.rows(slice(at, at + CHUNK))) for at in range(0, len(work), CHUNK)
     ] or [_predict(model, work)]
     log_s, variance, busy, beyond = (np.concatenate(part) for part in zip(*parts, strict=True))
-    seen = model.stacks_seen[work.software]
+    own_stack = model.stacks_taught[work.software]
+    seen = model.stacks_seen[work.software] | own_stack
     width = np.where(seen, model.widths[KNOWN], model.widths[STACK_UNSEEN])
     between = np.where(seen, model.spread[KNOWN], model.spread[STACK_UNSEEN])
     if members is not None and model.offsets:
         log_s = log_s + added(model.offsets, members)
         if model.own_width is not None:
-            taught = members["gpu_id"].isin(list(model.offsets["gpu_id"]))
+            # Of a stack that no own run had, the team's own pace says little.
+            alike = own_stack | (work.software < 0) | (not model.stacks_taught.any())
+            taught = members["gpu_id"].isin(list(model.offsets["gpu_id"])) & alike
             width = np.where(taught, model.own_width, width)
     extra = np.zeros(len(work))
     for group, known in ((HARDWARE_UNKNOWN, hardware_known), (TOKENS_UNKNOWN, tokens_known)):

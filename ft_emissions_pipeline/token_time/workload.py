@@ -47,6 +47,11 @@ TUNED_SOFTWARE = (Software.NEMO_MEGATRON, Software.TORCHTITAN, Software.MAXTEXT)
 """Software made for pre-training, in which a step's recipe is tuned."""
 
 
+def stack_of(software: str) -> str:
+    """Return which of `STACKS` a software has the pace of."""
+    return software if software in STACKS else Software.HF_TRAINER
+
+
 @dataclass(frozen=True)
 class Workload:
     """Arrays of one length; `*_log_sd` and `*_unknown` tell what is marginalised over."""
@@ -226,7 +231,7 @@ def _of_precision(rows: pd.DataFrame) -> dict[str, ArrayLike]:
 
 def _of_recipe(rows: pd.DataFrame) -> dict[str, ArrayLike]:
     software = rows["software"].astype("object")
-    stack = software.where(software.isin(STACKS) | software.isna(), Software.HF_TRAINER)
+    stack = software.map(stack_of, na_action="ignore")
     pretraining = (rows["stage"] == "pretrain") | (rows["method"] == Method.CONTINUED_PRETRAINING)
     return {
         "pretraining": pretraining,

@@ -90,6 +90,7 @@ def test_rows_are_printed_in_the_form_asked_for(capsys):
         (12.345, "12.3"),
         (1234.5, "1,234"),
         (0.000012345, "1.23e-05"),
+        (999.7, "1,000"),
         (float("nan"), ""),
     ],
 )

@@ -255,6 +255,28 @@ def test_own_runs_shift_the_model_and_outliers_do_not(factors):
     assert (found.log_sd < plain.log_sd).all()
 
 
+def test_a_stack_once_seen_in_own_runs_narrows_the_interval(factors):
+    """Own runs were torchtune's; nobody published rows of it, nor of MaxText."""
+    runs = own(factors, 60, 1.5, 0.05)
+    model, better = own_runs.teach(token_time.packaged(), runs, factors)
+    assert better
+
+    def widths(software, gpu_id):
+        run = runs.head(1).assign(software=software, gpu_id=gpu_id)
+        members = {name: run[name] for name in own_runs.MEMBERS}
+        work_ = workload(run, factors)
+        found = (token_time.predict(each, work_, members=members)
+                 for each in (token_time.packaged(), model))  # fmt: skip
+        return [float(each.log_sd[0]) for each in found]
+
+    before, after = widths("torchtune", "A100-SXM4-80GB")
+    assert after < 0.5 * before
+    before, elsewhere = widths("torchtune", "H100-SXM5-80GB")
+    assert after < elsewhere < 0.95 * before
+    before, other = widths("maxtext", "A100-SXM4-80GB")
+    assert other == before
+
+
 def test_a_run_of_an_unknown_family_has_no_familys_offset():
     """One family is slow; runs without a family are as predicted, whatever family comes last."""
     residual = np.array([0.0] * 40 + [0.5] * 40)

@@ -15,6 +15,10 @@ over. Lines as written by
   `training.py`) and NeMo (`Training epoch 0, iteration 9/99 | … train_step_timing in s: …`);
 - torchtitan (`Training starts at step …`, `step: 10 … tps: …`, its `train.py`,
   `components/metrics.py`);
+- MaxText (`completed step: 9, seconds: 5.667, …, total_weights: 196608`, its `metric_logger.py`),
+  whose weights are the tokens that are no padding;
+- DeepSpeed's own (`[timer.py:258:stop] epoch=0/micro_step=40/global_step=40, …`, its
+  `utils/timer.py`), where no other trainer prints;
 - torchtune (`Step 10 | loss:…`, its `metric_logging.py`), of which the progress bar alone tells a
   time;
 - MLPerf (`:::MLLOG {…}`, mlcommons' `logging`): run_start and run_stop in Unix milliseconds.
@@ -50,7 +54,8 @@ from ft_emissions_pipeline.tables.words import BUILT_ON, Basis, Content
 FORMAT = "console"
 LOG = (
     "console of a training, or what the cells of a notebook printed: Hugging Face Trainer, "
-    "axolotl, Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, torchtune, MLPerf"
+    "axolotl, Unsloth, CodeCarbon, Megatron, NeMo, torchtitan, MaxText, DeepSpeed, torchtune, "
+    "MLPerf"
 )
 TELLS = "time, tokens, steps and batches as printed; energy by CodeCarbon's lines"
 LACKS = "place, hardware but for CodeCarbon's and Unsloth's, usage; date, mostly"
@@ -82,6 +87,7 @@ _MARKS = re.compile(
     rb"\{'(?:loss|train_runtime|eval_loss|grad_norm|train_loss)':|\[codecarbon \w+ @|:::MLLOG \{"
     rb"|iteration\s+\d+/\s*\d+ \|.{0,200}elapsed time per iteration"
     rb"|Training epoch \d+, iteration \d+/\d+ \||step:\s*\d+\s.{0,300}\btps:|\bStep \d+ \| loss:"
+    rb"|completed step: \d+, seconds: [\d.]+, TFLOP/s/device:|/global_step=\d+, RunningAvgSamples"
     rb"|\*{5} (?:Running training|train metrics) \*{5}|\d+\|\d+\|Loss: [\d.]+:\s+\d+%\|"
 )
 _NOTEBOOK = ".ipynb"
@@ -146,7 +152,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             return of_no_use()
     fields: Fields = {}
     words: list[str] = []
-    for part in (_trainer, _banner, _bar, _codecarbon, _megatron, _titan, _torchtune, _mlperf):
+    for part in _PARTS:
         found, noted = part(text, settings.timezone)
         if found:
             software = str(found.get("software"))
@@ -371,6 +377,36 @@ def _span(text: str, timezone: str, form: str) -> Fields:
     }
 
 
+def _maxtext(text: str, _: str) -> tuple[Fields, list[str]]:
+    """Return time, steps and tokens; each process of a host may print every step."""
+    rows = {step: (float(seconds), float(weights)) for step, seconds, weights in re.findall(
+        r"completed step: (\d{1,12}), seconds: (\d{1,9}(?:\.\d+)?), TFLOP/s/device:[^\n]{0,100}"
+        r"total_weights: (\d{1,12})", text)}  # fmt: skip
+    if not rows:
+        return {}, []
+    seconds, tokens = map(sum, zip(*rows.values(), strict=True))
+    return {
+        "active_s": seconds or None,
+        "reserved_s": seconds or None,
+        "steps": float(len(rows)),
+        "tokens_unpadded": tokens or None,
+        "software": "maxtext",
+    }, []
+
+
+_OF_OTHERS = re.compile(r"\{'(?:loss|train_runtime)':|elapsed time per iteration")
+"""Trainers that drive DeepSpeed print their own times."""
+
+
+def _deepspeed(text: str, timezone: str) -> tuple[Fields, list[str]]:
+    steps = re.findall(r"/global_step=(\d{1,12}), RunningAvgSamplesPerSec=", text)
+    if not steps or _OF_OTHERS.search(text):
+        return {}, []
+    stamped = r"^\[(?P<at>\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}),\d+\] \[\w+\] \[\w+\.py:\d+:"
+    made = float(max(map(int, steps)))
+    return {"software": "deepspeed", "steps": made, **_span(text, timezone, stamped)}, []
+
+
 def _torchtune(text: str, _: str) -> tuple[Fields, list[str]]:
     told = re.findall(r"\bStep (\d{1,12}) \| loss:|\d\|(\d{1,12})\|Loss: [\d.]+:", text)
     steps = [int(line or bar) for line, bar in told]
@@ -420,3 +456,8 @@ def _mlperf(text: str, _: str) -> tuple[Fields, list[str]]:
         "lora_rank": said.get("lora_rank"),
     }
     return {name: value for name, value in fields.items() if value is not None}, []
+
+
+_PARTS = (_trainer, _banner, _bar, _codecarbon, _megatron, _titan, _maxtext, _deepspeed, _torchtune,
+          _mlperf)  # fmt: skip
+"""In the order of their say."""

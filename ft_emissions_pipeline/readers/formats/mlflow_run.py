@@ -102,7 +102,9 @@ def _moment(value: object, name: str) -> object:
 def _part(kind: str, name: str, data: bytes) -> dict[str, object]:
     text = text_of(data).strip()
     if kind == "params":
-        return {**fields_of({name: text}), **settings_of({name: text})}
+        # Its callback writes all arguments of the Trainer; this one is named so by no other tool.
+        by_trainer = {"software": "hf_trainer"} if name == "per_device_train_batch_size" else {}
+        return {**fields_of({name: text}), **settings_of({name: text}), **by_trainer}
     if kind == "metrics":
         lines = [cells for line in text.split("\n") if len(cells := line.split()) in {2, 3}]
         last = lines[-1][1] if lines else None

@@ -15,6 +15,11 @@ EXPECTED = {
     # Five minutes; 20 steps of 8 sequences of 2048 tokens.
     "torchtitan.txt": {"reserved_s": 300.0, "steps": 20, "tokens_padded": 327680,
                        "sequence_length": 2048, "software": "torchtitan"},
+    # 30 + 2.5 + 2.5 s; one of two hosts prints each step again.
+    "maxtext.log": {"active_s": 35.0, "steps": 3, "tokens_unpadded": 90000.0,
+                    "software": "maxtext"},
+    # From DeepSpeed's first line to its last.
+    "deepspeed.log": {"reserved_s": 130.0, "steps": 40, "software": "deepspeed"},
     "torchtune.txt": {"active_s": 100.0, "steps": 10, "software": "torchtune"},
     # From 1745926251.618 s to 1745927530.858 s.
     "mlperf.out": {"active_s": 1279.24, "tokens_padded": 3072 * 8192, "sequence_length": 8192,
