@@ -1,15 +1,19 @@
-"""Predicting and refitting the token-time model, against its goals.
+"""Predicting, refitting and planning with the token-time model, against its goals.
 
-Beside it stands a constant share of the peak in plain numpy.
+Beside it stands a constant share of the peak in plain numpy, and beside `plan` the import of pandas
+alone.
 """
 
 import argparse
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.timing import best_of, table
+from benchmarks.timing import Timed, best_of, table
 from ft_emissions_pipeline import reference, token_time
 from ft_emissions_pipeline.token_time import own_runs
 from ft_emissions_pipeline.token_time.workload import Workload, workload
@@ -19,6 +23,11 @@ GOAL_PREDICTION_S, GOAL_PREDICTION_GB = 2.0, 1.0
 
 GOAL_REFIT_S = 5.0
 """On 10,000 own runs."""
+
+GOAL_PLAN_S = 2.0
+"""Of the whole command, the start of Python included."""
+
+CONFIG = Path(__file__).resolve().parents[1] / "examples" / "plan" / "support_bot.yaml"
 
 
 def many_runs(count: int, factors: reference.Reference) -> pd.DataFrame:
@@ -49,6 +58,46 @@ def many_runs(count: int, factors: reference.Reference) -> pd.DataFrame:
             "tokens": 10 ** draw.uniform(5, 9, count),
         }
     )
+
+
+def started(*arguments: str) -> Timed:
+    """Return what a Python process takes from its start to its end, the best of three."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def once() -> Timed:
+        before = spent()
+        command = [sys.executable, *arguments]
+        wall = best_of(1, lambda: subprocess.run(command, check=True, capture_output=True)).wall_s
+        return Timed(wall, spent() - before)
+
+    return min((once() for _ in range(3)), key=lambda timed: timed.cpu_s)
+
+
+def plans() -> list[tuple[str, ...]]:
+    """Return the rows on `plan`: in a process that has begun, and as a command."""
+    from ft_emissions_pipeline.analysis.plan import plan
+
+    pandas = started("-c", "import pandas")
+    given = (str(CONFIG), "--examples", "20000", "--tokens-per-example", "300", "--gpu", "A100")
+    command = started("-m", "ft_emissions_pipeline", "plan", *given)
+    inside = best_of(
+        3, lambda: plan(CONFIG, examples=2e4, tokens_per_example=300, gpu="A100")
+    )  # the first call reads the factor tables
+    return [
+        ("", "wall s", "CPU s", "x pandas", "goal s", "of the goal"),
+        *(
+            (name, f"{each.wall_s:.2f}", f"{each.cpu_s:.2f}", f"{each.cpu_s / pandas.cpu_s:.1f}",
+             *(("", "") if goal is None else (f"{goal:.2f}", f"{each.wall_s / goal:.0%}")))
+            for name, each, goal in (
+                ("import of pandas alone", pandas, None),
+                ("plan, in a process under way", inside, None),
+                ("ft-emissions plan", command, GOAL_PLAN_S),
+            )
+        ),
+    ]  # fmt: skip
 
 
 def main() -> None:
@@ -98,6 +147,7 @@ def main() -> None:
         f" {GOAL_PREDICTION_GB:.2f} GB ({used / GOAL_PREDICTION_GB:.0%})",
         rows,
     )
+    table("one configuration and its alternatives", plans())
 
 
 if __name__ == "__main__":
