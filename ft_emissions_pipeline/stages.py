@@ -121,7 +121,7 @@ def _accepted(runs: Given, reference: Reference) -> tuple[pd.DataFrame, pd.DataF
         return normalize.accepted(runs)
     accepted, refused = normalize.accepted(_of_disclosures(runs, reference))
     if len(refused):
-        raise ValueError("; ".join(refused["reason"]))
+        raise ValueError("; ".join(refused["reason"].unique()))
     return accepted, refused
 
 

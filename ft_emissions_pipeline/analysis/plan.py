@@ -19,7 +19,7 @@ import pandas as pd
 from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.analysis.scenarios import changes
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.normalize import duration, grid, hardware, place
+from ft_emissions_pipeline.normalize import duration, grid, hardware, place, unknown_of
 from ft_emissions_pipeline.normalize.filling import Context, apply
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, default, load, take
@@ -40,6 +40,9 @@ METHODS = (Method.FULL, Method.LORA, Method.QLORA)
 """Of one kind of work; those on preferences or of a teacher are another kind."""
 
 SHOWN_GPUS = 6
+
+TIME_DOUBTS = ("beyond the calibrated range", "longer than a year")
+"""So begins what the token-time model says against its own prediction."""
 
 _IDENTITY = (*duration.MODEL, *place.LOCATION, *hardware.IDENTITY)
 
@@ -287,8 +290,10 @@ def _sized_up(
 ) -> Plan:
     found = _identified(fields, day, profile, reference)
     planned = found.iloc[0]
+    # A number may stand in the name of the accelerator.
+    fields = {**found.attrs["counted"], **fields}
     rows = [_Row(PLANNED, "", fields)]
-    rows += _alternatives(fields, found, region or planned["country_iso3"], reference)
+    rows += _alternatives(fields, found)
     if found.attrs["hours"]:
         rows += [
             _Row(
@@ -300,6 +305,9 @@ def _sized_up(
     runs, choices = _runs([row.fields for row in (*rows, *gaps)], day, profile, reference)
     made = stages.footprints(runs, choices)
     sized = _quantities(made, fields.get("development_multiplier", 1.0))
+    # A run of which a stage made no possible figure is left out; the others keep their place.
+    sized = sized.reindex(runs["run_id"]).reset_index(drop=True)
+    notes += _doubts(made.provenance[made.provenance["run_id"] == runs["run_id"].iloc[0]])
     needed = found.loc[1, "gpu_count"]
     if fields.get("gpu_count", needed) < needed:
         notes.append(
@@ -354,6 +362,8 @@ def _identified(
     found, _ = apply(runs, _IDENTITY, context)
     hourly = reference.hours and grid.has_own_hours(runs.head(1), context).iloc[0]
     found.attrs["hours"] = bool(hourly)
+    counted = not context.imputed("gpu_count", found.index)[0]
+    found.attrs["counted"] = {"gpu_count": found.loc[0, "gpu_count"]} if counted else {}
     slots = take(reference, "servers", found["server_id"], ["gpu_count"], on=found["date"])
     return found.assign(slots=slots["gpu_count"])
 
@@ -366,25 +376,29 @@ def _rented(reference: Reference) -> list[str]:
     return list(instances[instances.isin(set(trains))].value_counts().index)
 
 
-def _alternatives(
-    fields: Mapping[str, Any], found: pd.DataFrame, here: str, reference: Reference
-) -> Iterator[_Row]:
+def _alternatives(fields: Mapping[str, Any], found: pd.DataFrame) -> Iterator[_Row]:
     """Yield the plan on other accelerators that hold it, in other places, by other methods."""
     on_gpus, by_method = found.iloc[2 : -len(METHODS)], found.iloc[-len(METHODS) :]
     most = on_gpus["slots"].fillna(1.0).clip(lower=fields.get("gpu_count", 1.0))
     other = on_gpus["gpu_id"] != found.loc[0, "gpu_id"]
     for row in on_gpus[other & (on_gpus["gpu_count"] <= most)].head(SHOWN_GPUS).itertuples():
         yield _Row("gpu", row.gpu_id, _on(fields, {"gpu_model": row.gpu_id}, row.gpu_count))
+    left = {*changes.PLACE, "cloud_provider"}
+    stays = {name: value for name, value in fields.items() if name not in left}
+    here = {name: fields[name] for name in left & set(fields)} or _country(
+        found.loc[0, "country_iso3"]
+    )
     for there in PLACES:
-        elsewhere = changes.fields_of_place(there, reference)
-        if elsewhere != changes.fields_of_place(here, reference):
-            left = {*changes.PLACE, "cloud_provider"}
-            stays = {name: value for name, value in fields.items() if name not in left}
-            yield _Row("place", there, stays | elsewhere)
+        if _country(there) != here:
+            yield _Row("place", there, stays | _country(there))
     if fields.get("method", UNKNOWN_METHOD) in METHODS:
         for row in by_method.itertuples():
             if row.method != fields.get("method", UNKNOWN_METHOD):
                 yield _Row("method", row.method, _on(fields, {"method": row.method}, row.gpu_count))
+
+
+def _country(iso3: str) -> dict[str, str]:
+    return {"location": iso3, "country_iso3": iso3}
 
 
 def _on(fields: Mapping[str, Any], change: Mapping[str, Any], needed: float) -> dict[str, Any]:
@@ -407,7 +421,7 @@ def _gaps(
     said = set(fields)
     padded = fields.get("tokens_unpadded", 0.0) * usual["tokens_padded_per_unpadded"]
     gaps = (
-        (not region, "place", country, {"country_iso3": country}, "--region"),
+        (not region, "place", country, {"country_iso3": country}, "--place"),
         ("base_model" not in said, "base model", f"{usual['model_parameters']:.2g} parameters",
          {"model_parameters": usual["model_parameters"]}, "--base-model"),
         ("method" not in said, "method", UNKNOWN_METHOD, {"method": UNKNOWN_METHOD}, "--method"),
@@ -448,4 +462,11 @@ def _quantities(made: stages.Footprints, trials: float) -> pd.DataFrame:
     of_total = [f"{name}{end}" for name in QUANTITIES[2:] for end in ("", "_p05", "_p95")]
     each = stages.expected_per_inference(runs, made.provenance)
     of_each = [f"{name}{end}" for name in PER_INFERENCE for end in ("", "_p05", "_p95")]
-    return pd.concat([found, runs[of_total], each[of_each]], axis=1)
+    return pd.concat([found, runs[of_total], each[of_each]], axis=1).set_axis(runs["run_id"])
+
+
+def _doubts(provenance: pd.DataFrame) -> list[str]:
+    """Return which names of a run are not known, and what is doubtful about its time."""
+    guessed = [f"guessed: {sentence}" for sentence in unknown_of(provenance).dropna()]
+    time = provenance.loc[provenance["field"] == "active_s", "source"].str.split("; ").explode()
+    return guessed + [each for each in time if str(each).startswith(TIME_DOUBTS)]

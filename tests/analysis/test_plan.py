@@ -255,6 +255,12 @@ def test_alternatives_hold_the_work():
     assert (lora["gpu_count"], lora["time_h"] < plan.rows["time_h"][0]) == (8, True)
 
 
+def test_a_number_in_the_accelerators_name_is_a_count(planned):
+    plan = planned(AXOLOTL, tokens=3e5, gpu="4x A100")
+    assert plan.rows.loc[plan.rows["change"] != "method", "gpu_count"].eq(4).all()
+    assert "gpu count" not in set(plan.gaps["what"])
+
+
 def test_another_place_leaves_time_and_energy(planned):
     plan = planned(AXOLOTL, **ON_AN_A100, tokens=3e5)
     there = plan.rows[plan.rows["change"] == "place"]
@@ -298,6 +304,13 @@ def test_what_the_tool_does_with_a_setting_left_out(planned):
     assert one.notes[0].startswith("not said: epochs; taken: 1, what axolotl")
 
 
+def test_what_is_doubtful_of_the_plan_is_said():
+    """No table knows the model, its size is in its name; a thousand years are no plan."""
+    notes = fte.plan(base_model="Unheard 8B", method="lora", tokens=1e14, epochs=1).notes
+    assert notes[0].startswith("guessed: base_model 'Unheard 8B' is not known")
+    assert notes[1].startswith("longer than a year: check tokens")
+
+
 def test_start_hours_where_the_grid_is_known_by_the_hour(tmp_path):
     """Half a kilogram by day and nothing much at night: an hour's run is cleanest at night."""
     hours_ = pd.date_range("2026-01-01", "2026-12-31 23:00", freq="h", tz="UTC")
@@ -334,6 +347,7 @@ def test_accelerate_and_deepspeed_complete_a_configuration(tmp_path):
          {"gpu_count": 1}, "does not say micro_batch_size; give --tokens and --epochs"),
         (AXOLOTL, {"tokens": -1}, "--tokens is -1, must be above 0"),
         (AXOLOTL, {"tokens": 1e6, "trials": 0}, "trials is 0"),
+        (AXOLOTL, {"tokens": 1e16}, "^tokens_unpadded is 4e.16[^;]*;[^;]*$"),
         (AXOLOTL, {"tokens": 1e6, "gpu": "A1000000"}, "is not known"),
         (AXOLOTL, {"tokens": 1e6, "region": "Nowhere at all"}, "no region, country or US state"),
         (AXOLOTL, {"tokens": 1e6, "software": "keras"}, "software"),
