@@ -4,6 +4,7 @@ Of the published files the settings stand here that the readers take; their toke
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from ft_emissions_pipeline import token_time
 from ft_emissions_pipeline.reference import add_grid, load
 
 DAY = pd.Timestamp("2026-06-01")
+DATA = Path(__file__).resolve().parents[1] / "data" / "configurations"
 
 AXOLOTL = """base_model: NousResearch/Llama-2-7b-hf
 load_in_8bit: true
@@ -81,22 +83,7 @@ dtype: bf16
 """
 """torchtune, `recipes/configs/llama3_1/8B_full.yaml`."""
 
-UNSLOTH = """model: unsloth/Qwen2.5-0.5B
-data:
-  dataset: tatsu-lab/alpaca
-training:
-  training_type: lora
-  max_seq_length: 2048
-  load_in_4bit: true
-  num_epochs: 1
-  batch_size: 2
-  gradient_accumulation_steps: 4
-  max_steps: 0
-  packing: false
-  gradient_checkpointing: "unsloth"
-lora:
-  lora_r: 64
-"""
+UNSLOTH = (DATA / "unsloth.yaml").read_text("utf-8")
 """Unsloth, `studio/backend/assets/configs/lora_text.yaml`."""
 
 ON_AN_A100 = {"gpu": "A100-SXM4-80GB", "gpu_count": 1, "region": "USA"}

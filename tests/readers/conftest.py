@@ -412,6 +412,7 @@ SEEDS_OF_DATA = (
     "configurations/axolotl.yml",
     "configurations/llama_factory.yaml",
     "configurations/torchtune.yaml",
+    "configurations/unsloth.yaml",
     "configurations/accelerate.yaml",
     "configurations/ds_z2.json",
     "configurations/config.json",

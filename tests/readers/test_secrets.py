@@ -54,7 +54,7 @@ HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 OF_NUMBERS = {
     "adapter_config", "axolotl_config", "card_header", "carbontracker", "console", "langfuse",
     "launch_config", "model_config", "openrouter", "tensorboard", "torchtune_config",
-    "training_args", "wandb_run",
+    "training_args", "unsloth_config", "wandb_run",
 }  # fmt: skip
 """Formats full of texts of which the reader takes one or two, and passes the others over."""
 

@@ -369,6 +369,12 @@ ROWS = {
         "epochs": 1, "sequence_length": 4096, "packing": True, "precision": "bf16",
         "gradient_checkpointing": True, "software": "torchtune",
     },
+    ("unsloth_config", "configurations/unsloth.yaml", "runs"): {
+        "run_id": "configurations", "source_record": "1", "base_model": "unsloth/Qwen2.5-0.5B",
+        "method": "qlora", "lora_rank": 64, "micro_batch_size": 2, "gradient_accumulation": 4,
+        "epochs": 1, "sequence_length": 2048, "packing": False, "gradient_checkpointing": True,
+        "software": "unsloth",
+    },
     ("launch_config", "configurations/accelerate.yaml", "runs"): {
         "run_id": "configurations", "source_record": "1", "precision": "fp16", "world_size": 8,
     },
