@@ -64,9 +64,10 @@ MODEL_VERSIONS = Table(
              required=True, allowed=COUNTED_LIVES),
         *(
             column for column in RUN_IMPACTS.columns
-            if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l",
-                               "electricity_water_l", "embodied_water_l", "methodology",
-                               "reference_version", "expected_inferences_per_day"}
+            if column.name in {"operational_kgco2e", "operational_market_kgco2e",
+                               "embodied_kgco2e", "onsite_water_l", "electricity_water_l",
+                               "embodied_water_l", "methodology", "reference_version",
+                               "expected_inferences_per_day"}
             or column.name.startswith("total_")
         ),
         number("expected_use_life_days", "day", "Expected use life, as disclosed or by default."),
@@ -90,6 +91,9 @@ MODEL_VERSIONS = Table(
             for suffix, more in (("", ""), ("_p05", ", 5th percentile"),
                                  ("_p95", ", 95th percentile"))
         ),
+        number("inherited_market_kgco2e", "kgCO2e",
+               "The inherited carbon with electricity by your contracts, market-based; empty where "
+               "a predecessor has no contract's factor."),
         *(
             number(f"base_{metric}_per_inference", unit,
                    f"{words} of the base model's pre-training per inference, where published and "
@@ -182,6 +186,13 @@ INFERENCE_IMPACTS = Table(
             for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
                                         ("water_ml", "mL/inference", "Water"))
         ),
+        number("market_gco2e_per_inference", "gCO2e/inference",
+               "Carbon per inference with electricity by your contracts, market-based, what was "
+               "inherited included; empty where a fine-tuning behind it has no contract's factor. "
+               "Beside gco2e_per_inference, not in it."),
+        number("allocated_market_kgco2e", "kgCO2e",
+               "Carbon that lands on this day, market-based; empty in the same cases. Beside "
+               "allocated_kgco2e, not in it."),
     ),
     key=("date", "model_name", "model_version"),
     partition="date",
