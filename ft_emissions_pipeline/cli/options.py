@@ -92,6 +92,9 @@ By = Annotated[
         help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
     ),
 ]
+YearBegins = Annotated[
+    int, typer.Option(min=1, max=12, help="Month with which a year and its quarters begin.")
+]
 Scale = Annotated[
     Literal["log", "plain"], typer.Option(help="Line through logarithms or plain values.")
 ]

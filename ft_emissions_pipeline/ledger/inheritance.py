@@ -23,6 +23,7 @@ from ft_emissions_pipeline.ledger.days import (
     seconds_in_service,
 )
 from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_month
+from ft_emissions_pipeline.tables.ledger import PARTS
 from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -32,6 +33,7 @@ AMOUNTS = {
         for total in ("kgco2e", "water_l")
         for suffix in ("", "_p05", "_p95")
     },
+    **{name: (name,) for name in PARTS},
     "market_kgco2e": ("operational_market_kgco2e", "embodied_kgco2e"),
 }
 """What is handed on -> columns of `model_versions` that make up a version's own."""
