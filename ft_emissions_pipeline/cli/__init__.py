@@ -15,6 +15,7 @@ import typer
 from ft_emissions_pipeline.cli import (
     advise,
     as_reported,
+    compare,
     doctor,
     estimate,
     explain,
@@ -44,6 +45,7 @@ app.command("report")(report.report)
 app.command("rollup")(rollup.rollup)
 app.command("restate")(restate.restate)
 app.command("as-reported")(as_reported.as_reported)
+app.command("compare")(compare.compare)
 app.command("advise")(advise.advise)
 app.command("what-if")(what_if.what_if)
 app.command("study")(study.study)
