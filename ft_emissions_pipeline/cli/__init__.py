@@ -20,6 +20,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    reconcile,
     reference,
     report,
     restate,
@@ -46,6 +47,7 @@ app.command("rollup")(rollup.rollup)
 app.command("restate")(restate.restate)
 app.command("as-reported")(as_reported.as_reported)
 app.command("compare")(compare.compare)
+app.command("reconcile")(reconcile.reconcile)
 app.command("advise")(advise.advise)
 app.command("what-if")(what_if.what_if)
 app.command("study")(study.study)
