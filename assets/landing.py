@@ -11,6 +11,7 @@ from ft_emissions_pipeline import normalize
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing import telemetry as measurements
 from ft_emissions_pipeline.landing.days import (
+    cloud_reports_of,
     events_of,
     runs_of,
     telemetry_of,
@@ -19,6 +20,7 @@ from ft_emissions_pipeline.landing.days import (
 )
 from ft_emissions_pipeline.readers.harmless import no_markup
 from ft_emissions_pipeline.tables import (
+    CLOUD_REPORTS,
     EVERYTHING,
     LANDING_INDEX,
     MODEL_EVENTS,
@@ -99,6 +101,15 @@ def usage(
 def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
     """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
     return events_of(pipeline.landing_folder, landing_index, pipeline.settings())
+
+
+@table_asset(
+    CLOUD_REPORTS,
+    group=GROUP,
+)
+def cloud_reports(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
+    """Read what cloud providers report of their own; no figure rests on it, see `reconcile`."""
+    return cloud_reports_of(pipeline.landing_folder, landing_index, pipeline.settings())
 
 
 @table_asset(

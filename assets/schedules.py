@@ -23,9 +23,14 @@ everything = dg.define_asset_job(
 intake = dg.define_asset_job(
     "intake",
     selection=dg.AssetSelection.assets(
-        "landing_index", "model_events", "model_versions", "amortisation_schedule", "quarantine"
+        "landing_index",
+        "model_events",
+        "cloud_reports",
+        "model_versions",
+        "amortisation_schedule",
+        "quarantine",
     ),
-    description="Index the landed files, take in what models.yaml says, "
+    description="Index the landed files, take in what models.yaml and cloud providers say, "
     "and collect what could not be used, without any day.",
 )
 

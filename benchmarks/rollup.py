@@ -17,7 +17,7 @@ INPUTS = (
 
 
 def fleet(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return a year of per-inference rows, one version per model and day, spreads and labels."""
+    """Return a year of per-inference rows, one version per model and day, spreads and versions."""
     random = np.random.default_rng(6)
     runs = models * days
     model, day = np.divmod(np.arange(runs), days)
@@ -33,6 +33,7 @@ def fleet(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
             "inferences_basis": "actual",
             "allocated_kgco2e": carbon,
             "allocated_water_l": carbon * 30,
+            "allocated_market_kgco2e": carbon / 2,
             "status": "final",
         }
     )
@@ -50,12 +51,14 @@ def fleet(models: int, days: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     spreads = pd.concat(pieces, ignore_index=True)
     for metric in ("total_kgco2e_log_sd", "total_water_l_log_sd"):
         spreads[metric] = random.uniform(0.0, 0.2, len(spreads))
-    labels = pd.DataFrame(
-        {"team": (model % 20).astype("str"), "tag": (model % 7).astype("str")},
-        index=pd.Index(version),
-        dtype="str",
-    )
-    return ledger, spreads, labels
+    versions = pd.DataFrame(
+        {
+            **dict.fromkeys(rollups.OF_VERSIONS, 1.0),
+            "team": pd.Series((model % 20).astype("str"), dtype="str"),
+            "tag": pd.Series((model % 7).astype("str"), dtype="str"),
+        }
+    ).set_index(pd.Index(version))
+    return ledger, spreads, versions
 
 
 def main() -> None:
@@ -63,7 +66,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=2000)
     parser.add_argument("--days", type=int, default=365)
     options = parser.parse_args()
-    ledger, spreads, labels = fleet(options.models, options.days)
+    ledger, spreads, versions = fleet(options.models, options.days)
     columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
 
     def plain() -> pd.DataFrame:
@@ -71,10 +74,10 @@ def main() -> None:
         return ledger.groupby(["model_name", month])[columns].sum()
 
     def by(*keys: str, rows: pd.DataFrame = ledger) -> pd.DataFrame:
-        return rollups.roll_up(rows, spreads, keys, expected_log_sd=0.1, labels=labels)
+        return rollups.roll_up(rows, spreads, keys, expected_log_sd=0.1, versions=versions)
 
     def whole_table() -> pd.DataFrame:
-        return rollups.rollups(ledger, spreads, labels, expected_log_sd=0.1)
+        return rollups.rollups(ledger, spreads, versions, expected_log_sd=0.1)
 
     last_month = ledger[ledger["date"] >= ledger["date"].max().replace(day=1)]
     baseline = best_of(3, plain)

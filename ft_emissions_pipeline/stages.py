@@ -308,7 +308,8 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
     DataFrame
         run_id, model_name, inferences (expected over the use life), gco2e_per_inference and
         water_ml_per_inference with p05 and p95, which know how far off expected inferences and use
-        life may be; empty where no inferences were disclosed.
+        life may be; market_gco2e_per_inference, where contracts' factors are known. Empty where no
+        inferences were disclosed.
     """
     inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
     served = inferences.where(inferences > 0)
@@ -336,6 +337,10 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
         )["each"]
         frame[name] = equations.per_inference(impacts[total] * factor, served)
         frame[f"{name}_p05"], frame[f"{name}_p95"] = scatter.interval(frame[name])
+    market = impacts["operational_market_kgco2e"] + impacts["embodied_kgco2e"]
+    frame["market_gco2e_per_inference"] = equations.per_inference(
+        market * equations.GRAMS_PER_KG, served
+    )
     return frame
 
 

@@ -209,6 +209,7 @@ def rolled_up(random_runs, monte_carlo):
             "inferences": 1.0,
             "inferences_basis": "actual",
             "status": "final",
+            "allocated_market_kgco2e": np.nan,
             **{amount: of[total] * share for total, amount in TOTALS.items()},
         }
     )

@@ -123,7 +123,7 @@ def everything(
         tables.ROLLUPS: rollups.rollups(
             shared,
             spreads,
-            versions.set_index("model_version")[list(rollups.LABELS)],
+            versions.set_index("model_version")[list(rollups.OF_VERSIONS)],
             expected_log_sd=spread,
         ),
     }  # fmt: skip

@@ -334,7 +334,9 @@ def _amortisation(impacts: pd.Series) -> list[str]:
     grams = impacts["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
     water = impacts["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
     life = f"({_number(per_day)} x {_number(days)}) x 1000"
-    return [
+    market = impacts["operational_market_kgco2e"] + impacts["embodied_kgco2e"]
+    by_contract = market / (per_day * days) * equations.GRAMS_PER_KG
+    lines = [
         "",
         "Per inference, by expected inferences per day and use life in days",
         f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} "
@@ -342,6 +344,12 @@ def _amortisation(impacts: pd.Series) -> list[str]:
         f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = "
         f"{_number(water)} mL",
     ]
+    if pd.notna(market):
+        lines.append(
+            f"  market_gco2e_per_inference = {_number(market)} / {life} = {_number(by_contract)} "
+            "gCO2e, by your contracts and with the embodied share; beside gco2e_per_inference"
+        )
+    return lines
 
 
 ANCESTORS_SHOWN = 10

@@ -15,11 +15,13 @@ import typer
 from ft_emissions_pipeline.cli import (
     advise,
     as_reported,
+    compare,
     doctor,
     estimate,
     explain,
     export,
     plan,
+    reconcile,
     reference,
     report,
     restate,
@@ -45,6 +47,8 @@ app.command("report")(report.report)
 app.command("rollup")(rollup.rollup)
 app.command("restate")(restate.restate)
 app.command("as-reported")(as_reported.as_reported)
+app.command("compare")(compare.compare)
+app.command("reconcile")(reconcile.reconcile)
 app.command("advise")(advise.advise)
 app.command("what-if")(what_if.what_if)
 app.command("plan")(plan.plan)

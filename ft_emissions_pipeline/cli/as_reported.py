@@ -54,8 +54,10 @@ def as_reported(
 
 
 def _lines(found: AsReported, at: pd.Timestamp) -> Iterator[str]:
+    from ft_emissions_pipeline.restatement.as_reported import told
+
     yield (
-        f"As reported on {at:%Y-%m-%d}: version {found.table_version} of inference_impacts, "
+        f"As reported on {told(at)}: version {found.table_version} of inference_impacts, "
         f"committed {found.committed_at:%Y-%m-%d %H:%M} UTC"
     )
     for row in found.rows.itertuples(index=False):

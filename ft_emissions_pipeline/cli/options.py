@@ -5,7 +5,7 @@ Put here: types, and what several options mean together. Keep out: what a comman
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -46,7 +46,22 @@ RunOrModel = Annotated[str | None, typer.Argument(help="Run or model; all of the
 Date = Annotated[datetime | None, typer.Option(formats=DAY, help="UTC day.")]
 First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First UTC day.")]
 Last = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last UTC day.")]
-At = Annotated[datetime, typer.Option(formats=DAY, help="UTC day of the look back.")]
+
+
+def _instant(text: str) -> datetime:
+    """Return a UTC day without a zone, or an instant with one."""
+    parsed = datetime.fromisoformat(text)
+    if len(text) <= len("2026-01-31"):
+        return parsed
+    return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+
+
+_AT = {"parser": _instant, "metavar": "DAY|INSTANT"}
+At = Annotated[datetime, typer.Option(help="UTC day or instant of the look back.", **_AT)]
+TwoInstants = Annotated[
+    list[datetime],
+    typer.Option("--at", help="UTC day, as it ended, or instant; give two.", **_AT),
+]
 
 # What is handed on
 ExportFormat = Annotated[
@@ -91,6 +106,9 @@ By = Annotated[
     typer.Option(
         help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
     ),
+]
+YearBegins = Annotated[
+    int, typer.Option(min=1, max=12, help="Month with which a year and its quarters begin.")
 ]
 Scale = Annotated[
     Literal["log", "plain"], typer.Option(help="Line through logarithms or plain values.")

@@ -1,15 +1,24 @@
 """`ft-emissions rollup`: sums of the per-inference table.
 
-Put here: the command and its table. Keep out: the sums (`ledger/rollups.py`).
+Put here: the command and its tables. Keep out: the sums (`ledger/rollups.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import By, Form, Warehouse, need_warehouse
+from ft_emissions_pipeline.cli.options import (
+    By,
+    First,
+    Form,
+    Last,
+    Warehouse,
+    YearBegins,
+    need_warehouse,
+    range_of_days,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
 
 def rollup(
     by: By = "model,month",
+    first: First = None,
+    last: Last = None,
+    year_begins: YearBegins = 1,
     warehouse: Warehouse = "warehouse",
     form: Form = output.Format.table,
 ) -> None:
@@ -26,24 +38,67 @@ def rollup(
 
     need_warehouse(warehouse)
     keys = [key.strip() for key in by.split(",") if key.strip()]
+    days = range_of_days(None, first, last)
     with output.refusals():
-        found = stored_rollups.of_warehouse(warehouse, keys)
+        found = stored_rollups.of_warehouse(warehouse, keys, days, year_begins)
     output.show(found, form, _parts(found))
     if found.empty:
-        output.refuse(f"{warehouse} has no day with inferences; run `ft-emissions run` first")
+        asked = "" if days is None else " among those asked for"
+        output.refuse(
+            f"{warehouse} has no day with inferences{asked}; run `ft-emissions run` first"
+        )
+
+
+def _plain(name: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: output.figure(row[name])
+
+
+def _interval(name: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])
+
+
+def _share(name: str, whole: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: f"{row[name] / row[whole]:.0%}" if row[whole] else ""
+
+
+_TABLES = {
+    "Energy and carbon of the days (5th to 95th percentile)": {
+        "kWh": _plain("facility_energy_kwh"),
+        "kgCO2e": _interval("allocated_kgco2e"),
+        "operational": _plain("operational_kgco2e"),
+        "of it direct": _plain("operational_direct_kgco2e"),
+        "embodied": _plain("embodied_kgco2e"),
+        "market-based": _plain("allocated_market_kgco2e"),
+        "no contract": _plain("uncontracted_kgco2e"),
+        "provisional": _share("provisional_kgco2e", "allocated_kgco2e"),
+    },
+    "Water in litres, and what one inference carries (5th to 95th percentile)": {
+        "water": _interval("allocated_water_l"),
+        "on site": _plain("onsite_water_l"),
+        "electricity": _plain("electricity_water_l"),
+        "embodied": _plain("embodied_water_l"),
+        "inferences": lambda row: f"{row['inferences']:,.0f}",
+        "expected": _share("expected_inferences", "inferences"),
+        "gCO2e each": _interval("gco2e_per_inference"),
+        "mL each": _interval("water_ml_per_inference"),
+    },
+}
 
 
 def _parts(found: pd.DataFrame) -> Iterator[Table]:
     keys = [name for name in ("model_name", "team", "tag", "date") if name in found]
     words = {"model_name": "model", "date": "from"}
     titles = [words.get(key, key) for key in keys]
-    figures = ("inferences", "kgCO2e", "water L", "gCO2e/inference", "mL water/inference")
-    yield output.table(
-        "Sums of the days (5th to 95th percentile)",
-        (*titles, *figures),
-        ((*_group(row, keys), *_figures(row)) for row in found.to_dict("records")),
-        left=titles,
-    )
+    for title, columns in _TABLES.items():
+        yield output.table(
+            title,
+            (*titles, *columns),
+            (
+                (*_group(row, keys), *(cell(row) for cell in columns.values()))
+                for row in found.to_dict("records")
+            ),
+            left=titles,
+        )
 
 
 def _group(row: dict[str, Any], keys: list[str]) -> Iterator[str]:
@@ -53,14 +108,3 @@ def _group(row: dict[str, Any], keys: list[str]) -> Iterator[str]:
             yield f"{name:%Y-%m-%d}"
         else:
             yield name if isinstance(name, str) else "(none named)"
-
-
-def _figures(row: dict[str, Any]) -> Iterator[str]:
-    yield f"{row['inferences']:,.0f}"
-    for name in (
-        "allocated_kgco2e",
-        "allocated_water_l",
-        "gco2e_per_inference",
-        "water_ml_per_inference",
-    ):
-        yield output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])

@@ -19,14 +19,17 @@ from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
+    CLOUD_REPORTS,
     MODEL_EVENTS,
     QUARANTINE,
     RUNS,
     TELEMETRY,
     USAGE,
+    Table,
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.words import Content
 from ft_emissions_pipeline.warehouse.faults import fault
 
 
@@ -301,13 +304,31 @@ def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.Dat
     DataFrame
         Table `model_events`.
     """
-    wanted = set(index.loc[index["content"] == "events", "source_uri"])
+    return _whole(folder, index, settings, "events", MODEL_EVENTS)
+
+
+def cloud_reports_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return what the landed reports of cloud providers say: table `cloud_reports`.
+
+    Parameters
+    ----------
+    folder, index, settings
+        As for `runs_of`.
+    """
+    return _whole(folder, index, settings, "cloud_reports", CLOUD_REPORTS)
+
+
+def _whole(
+    folder: Folder, index: pd.DataFrame, settings: Settings, content: Content, table: Table
+) -> pd.DataFrame:
+    """Return a table without days; a reading holds its rows under the name of their content."""
+    wanted = set(index.loc[index["content"] == content, "source_uri"])
     frames = [
-        reading.events.assign(source_uri=uri, source_format=source_format)
+        getattr(reading, content).assign(source_uri=uri, source_format=source_format)
         for uri, source_format, reading in _read(folder, index, wanted, settings)
-        if len(reading.events)
     ]
-    return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)
+    frames = [frame for frame in frames if len(frame)]
+    return conform(pd.concat(frames), table) if frames else empty(table)
 
 
 def refused_of(

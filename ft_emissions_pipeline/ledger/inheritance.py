@@ -23,11 +23,20 @@ from ft_emissions_pipeline.ledger.days import (
     seconds_in_service,
 )
 from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_month
+from ft_emissions_pipeline.tables.ledger import PARTS
 from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life
 from ft_emissions_pipeline.uncertainty import Floats
 
-AMOUNTS = tuple(f"{total}{suffix}" for total in ("kgco2e", "water_l")
-                for suffix in ("", "_p05", "_p95"))  # fmt: skip
+AMOUNTS = {
+    **{
+        f"{total}{suffix}": (f"total_{total}{suffix}",)
+        for total in ("kgco2e", "water_l")
+        for suffix in ("", "_p05", "_p95")
+    },
+    **{name: (name,) for name in PARTS},
+    "market_kgco2e": ("operational_market_kgco2e", "embodied_kgco2e"),
+}
+"""What is handed on -> columns of `model_versions` that make up a version's own."""
 
 
 def with_inheritance(
@@ -53,13 +62,18 @@ def with_inheritance(
     of :math:`v`. Percentiles add up like the amounts: successive versions share their factors.
     """
     share = _handed_on_share(versions, heir, descent[1], days)
-    own = versions[[f"total_{name}" for name in AMOUNTS]].to_numpy(dtype=float)
+    own = np.column_stack([own_amount(versions, name) for name in AMOUNTS])
     inherited = np.zeros_like(own)
     giver, taker, part = _heirs(versions, heir, descent, share)
     for old, young, of in zip(giver, taker, part, strict=True):
         inherited[young] += (own[old] + inherited[old]) * of
     columns = dict(zip((f"inherited_{name}" for name in AMOUNTS), inherited.T, strict=True))
     return versions.assign(handed_on_share=share, **columns)
+
+
+def own_amount(versions: pd.DataFrame, name: str) -> pd.Series:
+    """Return a version's own part of one of `AMOUNTS`, unknown where a column of it is."""
+    return versions[list(AMOUNTS[name])].sum(axis=1, skipna=False)
 
 
 def _heirs(

@@ -16,7 +16,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger.days import expectations, seconds_in_service, served_days
-from ft_emissions_pipeline.ledger.inheritance import unused_versions
+from ft_emissions_pipeline.ledger.inheritance import own_amount, unused_versions
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.ledger.schedule import shared_by_month
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, conform, empty
@@ -185,6 +185,13 @@ def _table(
     }  # fmt: skip
     columns |= {name: rows[name] for name in ("date", "inferences", "inferences_basis")}
     columns["status"] = status
+    market = (own_amount(versions, "market_kgco2e") + versions["inherited_market_kgco2e"]).take(
+        rows["position"]
+    )
+    columns["allocated_market_kgco2e"] = market.reset_index(drop=True) * share
+    columns["market_gco2e_per_inference"] = per_inference(
+        columns["allocated_market_kgco2e"] * GRAMS_PER_KG, served
+    )
     onsite_and_electricity = of("onsite_water_l") + of("electricity_water_l")
     for metric, total, factor, operational, embodied in (
         ("gco2e", "kgco2e", GRAMS_PER_KG, of("operational_kgco2e"), of("embodied_kgco2e")),

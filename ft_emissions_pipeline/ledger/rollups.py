@@ -22,7 +22,8 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.words import Group, Inferences, Status
+from ft_emissions_pipeline.tables.ledger import PARTS
+from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 GROUP_KEYS: dict[str, str] = {
     Group.MODEL: "model_name",
@@ -34,6 +35,13 @@ GROUP_KEYS: dict[str, str] = {
 LABELS = ("team", "tag")
 
 
+OF_VERSIONS = (
+    *LABELS, "total_kgco2e", "inherited_kgco2e", "total_water_l", "inherited_water_l",
+    *PARTS, *(f"inherited_{part}" for part in PARTS),
+)  # fmt: skip
+"""Columns of `model_versions` that tell labels, and what a kilogram or litre consists of."""
+
+
 KEYS = (*GROUP_KEYS, *PERIODS)
 """What a roll-up can be by; by nothing, it is one row for everything."""
 
@@ -42,6 +50,7 @@ ADDITIVE = (
     "ledger_rows", "inferences", "expected_inferences",
     "allocated_kgco2e", "provisional_kgco2e", "uncounted_kgco2e",
     "allocated_water_l", "provisional_water_l", "uncounted_water_l",
+    "allocated_market_kgco2e", "uncontracted_kgco2e",
 )  # fmt: skip
 
 
@@ -53,9 +62,12 @@ _METRICS = (
 
 NEEDED = (
     "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
-    "allocated_water_l", "status",
+    "allocated_water_l", "allocated_market_kgco2e", "status",
 )  # fmt: skip
 """Columns of `inference_impacts` from which a roll-up follows."""
+
+
+_MONTHS: dict[str, int] = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 
 
 CHECKED = ("date", "model_name", "inferences", "allocated_kgco2e", "allocated_water_l")
@@ -68,7 +80,8 @@ def roll_up(
     by: Sequence[str],
     *,
     expected_log_sd: float,
-    labels: pd.DataFrame | None = None,
+    versions: pd.DataFrame | None = None,
+    year_begins: int = 1,
 ) -> pd.DataFrame:
     """Sum the per-inference table up.
 
@@ -83,16 +96,18 @@ def roll_up(
     expected_log_sd : float
         Standard deviation of the logarithm of one expectation, of inferences or of a use life; they
         err together.
-    labels : DataFrame, optional
-        Columns `LABELS` by run id; needed to roll up by one of them. A version has one team and
-        one tag, so that no gram counts under two.
+    versions : DataFrame, optional
+        Columns `OF_VERSIONS` by run id; needed for the parts, and to roll up by team or tag. A
+        version has one team and one tag, so that no gram counts under two.
+    year_begins : int
+        Month, 1 to 12, with which a year and its first quarter begin.
 
     Returns
     -------
     DataFrame
         Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of
         the period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
-        percentiles, and intensities made of the sums, with percentiles.
+        percentiles, their `PARTS`, and intensities made of the sums, with percentiles.
 
     Raises
     ------
@@ -100,9 +115,11 @@ def roll_up(
         If `by` names something else, or a run's spread is not there.
     """
     columns = _columns(by)
-    ledger = _labelled(inference_impacts, labels)
+    ledger = _labelled(inference_impacts, versions)
     scatter = _members(run_spreads, ledger["model_version"])
-    return _rolled_up(ledger, _keys(ledger, by)[columns], *scatter, expected_log_sd)
+    keys = _keys(ledger, by, year_begins)[columns]
+    mix = _mix(ledger["model_version"], versions)
+    return _rolled_up(ledger, keys, *scatter, expected_log_sd, mix)
 
 
 def summed(
@@ -150,6 +167,7 @@ def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[st
             "inferences": np.nan,
             "inferences_basis": "none",
             "status": "final",
+            "allocated_market_kgco2e": np.nan,
             **{f"allocated_{metric}": run_impacts[f"total_{metric}"] for metric, *_ in _METRICS},
         }
     )
@@ -161,12 +179,28 @@ def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[st
     }
 
 
-def _labelled(inference_impacts: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
+def _labelled(inference_impacts: pd.DataFrame, versions: pd.DataFrame | None) -> pd.DataFrame:
     ledger = inference_impacts.reset_index(drop=True)
-    if labels is None:
+    if versions is None:
         return ledger
-    at = pd.Index(labels.index).get_indexer(ledger["model_version"])
-    return ledger.assign(**{name: labels[name].array.take(at, allow_fill=True) for name in LABELS})
+    at = pd.Index(versions.index).get_indexer(ledger["model_version"])
+    return ledger.assign(
+        **{name: versions[name].array.take(at, allow_fill=True) for name in LABELS}
+    )
+
+
+def _mix(names: pd.Series, versions: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the parts of a kilogram or litre that each version carries, in order of appearance."""
+    if versions is None:
+        return None
+    of = versions.reindex(names.unique()).reset_index(drop=True)
+    shares = {
+        part: _over(
+            of[part] + of[f"inherited_{part}"], of[f"total_{total}"] + of[f"inherited_{total}"]
+        )
+        for part, total in PARTS.items()
+    }
+    return pd.DataFrame(shares).where(of["total_kgco2e"].notna())
 
 
 def _rolled_up(
@@ -175,12 +209,13 @@ def _rolled_up(
     members: list[uncertainty.Members],
     position: np.ndarray,
     expected_log_sd: float,
+    mix: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     columns = list(keys.columns)
     group = keys.groupby(columns, dropna=False).ngroup() if columns else pd.Series(0, ledger.index)
     number = group.to_numpy(dtype=np.intp)
     parts = _additive(ledger)
-    sums = parts.groupby(number).sum()
+    sums = parts.groupby(number).sum(min_count=1)
     first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
     found = pd.concat([first, sums], axis=1)
     known = ledger["inferences"].notna().to_numpy()
@@ -203,6 +238,11 @@ def _rolled_up(
         whole = sums[f"allocated_{metric}"].to_numpy()
         found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
         found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
+        if mix is not None:
+            by_run = np.bincount(codes, amount)
+            for part in (name for name in PARTS if PARTS[name] == metric):
+                consists = by_run * mix[part].to_numpy()[once % runs]
+                found[part] = np.bincount(once // runs, consists, len(sums))
         counted = np.where(known, amount, 0.0)
         low, high = (low, high) if known.all() else interval(counted, member)
         total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
@@ -226,18 +266,25 @@ def _columns(by: Sequence[str]) -> list[str]:
     return [GROUP_KEYS[key] for key in by if key in GROUP_KEYS] + ["date"] * len(periods)
 
 
-def period_start(dates: pd.Series, period: str) -> pd.Series:
-    """Return the first day of each date's month, quarter or year."""
+def period_start(dates: pd.Series, period: str, year_begins: int = 1) -> pd.Series:
+    """Return the first day of each date's month, quarter or year, of years that begin in a month.
+
+    >>> days = pd.Series(pd.to_datetime(["2026-03-31", "2026-04-01"]))
+    >>> period_start(days, "year", year_begins=4).dt.date.astype("str").tolist()
+    ['2025-04-01', '2026-04-01']
+    """
     code, days = pd.factorize(dates)
-    starts = pd.Series(days).dt.to_period(period[0].upper()).dt.start_time
-    return pd.Series(starts.to_numpy("datetime64[us]")[code], dates.index, name=dates.name)
+    month = pd.Series(days).to_numpy("datetime64[M]").astype("int64") - (year_begins - 1)
+    starts = month - month % _MONTHS[period] + (year_begins - 1)
+    first = starts.astype("datetime64[M]").astype("datetime64[us]")
+    return pd.Series(first[code], dates.index, name=dates.name)
 
 
-def _keys(ledger: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def _keys(ledger: pd.DataFrame, by: Sequence[str], year_begins: int = 1) -> pd.DataFrame:
     found = {}
     for key in by:
         if key in PERIODS:
-            found["date"] = period_start(ledger["date"], key).array
+            found["date"] = period_start(ledger["date"], key, year_begins).array
         elif GROUP_KEYS[key] not in ledger:
             msg = f"to roll up by {key}, name the {key} of each run"
             raise ValueError(msg)
@@ -261,6 +308,8 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
         parts[f"allocated_{metric}"] = amount
         parts[f"provisional_{metric}"] = amount.where(ledger["status"] == Status.PROVISIONAL, 0.0)
         parts[f"uncounted_{metric}"] = amount.where(ledger["inferences"].isna(), 0.0)
+    market = parts["allocated_market_kgco2e"] = ledger["allocated_market_kgco2e"]
+    parts["uncontracted_kgco2e"] = ledger["allocated_kgco2e"].where(market.isna(), 0.0)
     return pd.DataFrame(parts, index=ledger.index)[list(ADDITIVE)]
 
 
@@ -317,7 +366,7 @@ def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
 def rollups(
     inference_impacts: pd.DataFrame,
     run_spreads: pd.DataFrame,
-    labels: pd.DataFrame,
+    versions: pd.DataFrame,
     *,
     expected_log_sd: float,
     due: Mapping[str, pd.Series] | None = None,
@@ -326,13 +375,14 @@ def rollups(
 
     Parameters
     ----------
-    inference_impacts, run_spreads, labels, expected_log_sd
+    inference_impacts, run_spreads, versions, expected_log_sd
         As for `roll_up`; the days must fill the periods.
     due : mapping of str to Series of datetime, optional
         First days of the months, quarters and years wanted; by default all of these days.
     """
-    ledger = _labelled(inference_impacts, labels)
+    ledger = _labelled(inference_impacts, versions)
     members, position = _members(run_spreads, ledger["model_version"])
+    mix = _mix(ledger["model_version"], versions)
     frames = []
     for period in PERIODS:
         starts = period_start(ledger["date"], period)
@@ -340,7 +390,7 @@ def rollups(
         if not wanted.any():
             continue
         rows = ledger[wanted].reset_index(drop=True)
-        scatter = (members, position[wanted], expected_log_sd)
+        scatter = (members, position[wanted], expected_log_sd, mix)
         fleet = _rolled_up(rows, _keys(rows, [period]), *scatter)
         for grouped_by in GROUPS:
             label = GROUP_KEYS.get(grouped_by)

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from ft_emissions_pipeline.ledger.rollups import (
     CHECKED,
-    LABELS,
     NEEDED,
+    OF_VERSIONS,
     differences,
     period_start,
     roll_up,
@@ -108,32 +108,39 @@ def _anew(
         held = held[(held["period"] != period) | ~held["date"].isin(starts)]
     rows = rows[touched]
     if len(rows):
-        spreads, labels = of_versions(warehouse, rows["model_version"])
-        made = rollups(rows, spreads, labels, expected_log_sd=expected_log_sd, due=due)
+        spreads, versions = of_versions(warehouse, rows["model_version"])
+        made = rollups(rows, spreads, versions, expected_log_sd=expected_log_sd, due=due)
         held = pd.concat([held, made])
     return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `run_spreads` of at least the runs of some versions, and all versions' labels."""
+    """Return `run_spreads` of at least the runs of some versions, and what all consist of."""
     runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
     made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
     days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
     spreads = store.read(warehouse, RUN_SPREADS, days)
-    labels = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *LABELS])
-    return spreads, labels.set_index("model_version")
+    known = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *OF_VERSIONS])
+    return spreads, known.set_index("model_version")
 
 
-def of_warehouse(warehouse: str | Path, by: Sequence[str]) -> pd.DataFrame:
-    """Return `roll_up` of all days of a warehouse."""
-    rows = store.read(warehouse, INFERENCE_IMPACTS, columns=NEEDED)
-    spreads, labels = of_versions(warehouse, rows["model_version"])
+def of_warehouse(
+    warehouse: str | Path,
+    by: Sequence[str],
+    days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
+    year_begins: int = 1,
+) -> pd.DataFrame:
+    """Return `roll_up` of a warehouse's days, of all or from a first to a last."""
+    span = None if days is None else (days[0].date(), days[1].date())
+    rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
+    spreads, versions = of_versions(warehouse, rows["model_version"])
     return roll_up(
         rows,
         spreads,
         by,
         expected_log_sd=expected_log_sd(in_force(warehouse, keep=False)),
-        labels=labels,
+        versions=versions,
+        year_begins=year_begins,
     )
 
 

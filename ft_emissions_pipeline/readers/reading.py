@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from ft_emissions_pipeline.readers.scrubbing import raw_text, shown
 from ft_emissions_pipeline.tables import (
+    CLOUD_REPORTS,
     MODEL_EVENTS,
     QUARANTINE,
     RUN_FIELDS,
@@ -48,6 +49,9 @@ TELEMETRY_COLUMNS = tuple(
 )
 EVENT_COLUMNS = tuple(
     name for name in MODEL_EVENTS.names if name not in {"source_format", "source_uri"}
+)
+CLOUD_COLUMNS = tuple(
+    name for name in CLOUD_REPORTS.names if name not in {"source_format", "source_uri"}
 )
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
 
@@ -141,6 +145,7 @@ class Reading:
     lengths: pd.DataFrame = field(default_factory=pd.DataFrame)
     """length, count and batch of a token-length file, see `token_lengths.lengths_of`."""
     events: pd.DataFrame = field(default_factory=lambda: no_events())
+    cloud_reports: pd.DataFrame = field(default_factory=lambda: no_cloud_reports())
 
 
 class Reader(Protocol):
@@ -259,13 +264,15 @@ def no_runs() -> pd.DataFrame:
 
 @cache
 def _none_of(
-    what: Literal["runs", "usage", "telemetry", "quarantine", "events"],
+    what: Literal["runs", "usage", "telemetry", "quarantine", "events", "cloud_reports"],
 ) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
     if what == "usage":
         return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
     if what == "events":
         return typed(pd.DataFrame(columns=list(EVENT_COLUMNS)), MODEL_EVENTS, EVENT_COLUMNS)
+    if what == "cloud_reports":
+        return typed(pd.DataFrame(columns=list(CLOUD_COLUMNS)), CLOUD_REPORTS, CLOUD_COLUMNS)
     if what == "quarantine":
         return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
     if what == "telemetry":
@@ -281,6 +288,11 @@ def no_usage() -> pd.DataFrame:
 def no_events() -> pd.DataFrame:
     """Return a frame of model events without rows."""
     return _none_of("events").copy(deep=False)
+
+
+def no_cloud_reports() -> pd.DataFrame:
+    """Return a frame of clouds' own reports without rows."""
+    return _none_of("cloud_reports").copy(deep=False)
 
 
 def no_telemetry() -> pd.DataFrame:

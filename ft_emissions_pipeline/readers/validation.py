@@ -27,6 +27,7 @@ from ft_emissions_pipeline.readers.scrubbing import (
     to_be_cleaned,
 )
 from ft_emissions_pipeline.tables import (
+    CLOUD_REPORTS,
     MODEL_EVENTS,
     QUARANTINE,
     RUNS,
@@ -43,7 +44,7 @@ _CLEANED: dict[str, Callable[[pd.Series], pd.Series]] = {
     "source_record": scrubbed_places,
     **{
         column.name: scrubbed_names
-        for table in (RUNS, USAGE, TELEMETRY, MODEL_EVENTS)
+        for table in (RUNS, USAGE, TELEMETRY, MODEL_EVENTS, CLOUD_REPORTS)
         for column in table.columns
         if column.of_names
     },
@@ -65,7 +66,12 @@ def validated(reading: Reading, settings: Settings) -> Reading:
     events, refused_events = _checked(
         _clean(reading.events), MODEL_EVENTS, _FILLED_LATER[2:], latest
     )
-    found = [*refused_runs, *refused_usage, *refused_telemetry, *refused_events]
+    cloud_reports, refused_cloud = _checked(
+        _clean(reading.cloud_reports), CLOUD_REPORTS, _FILLED_LATER[2:], latest
+    )
+    found = [
+        *refused_runs, *refused_usage, *refused_telemetry, *refused_events, *refused_cloud,
+    ]  # fmt: skip
     quarantine = _clean(reading.quarantine)
     if found:
         both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
@@ -77,6 +83,7 @@ def validated(reading: Reading, settings: Settings) -> Reading:
         usage=usage,
         telemetry=telemetry,
         events=events,
+        cloud_reports=cloud_reports,
         quarantine=quarantine,
         mapping=mapping,
     )

@@ -32,14 +32,14 @@ class AsReported:
 
 
 def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = None) -> AsReported:
-    """Return what stood in `inference_impacts` as a day ended.
+    """Return what stood in `inference_impacts` as a day ended, or at an instant.
 
     Parameters
     ----------
     warehouse : str or Path
         Folder or URL of the tables.
     at : Timestamp
-        UTC day; the last commit up to its end counts.
+        UTC day without a zone, or an instant with one; the last commit up to its end counts.
     days : (Timestamp, Timestamp), optional
         First and last day reported on; all by default.
 
@@ -55,16 +55,17 @@ def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = No
         )
         raise NothingReported(msg)
     oldest = history.iloc[0]
-    by_then = history[history["timestamp"] < at.tz_localize("UTC") + pd.Timedelta(days=1)]
+    ended = at.tz_localize("UTC") + pd.Timedelta(days=1, microseconds=-1) if at.tz is None else at
+    by_then = history[history["timestamp"] <= ended]
     if by_then.empty and oldest["version"] > 0:
         msg = (
-            f"what stood on {at:%Y-%m-%d} cannot be shown: the history of {INFERENCE_IMPACTS.name} "
+            f"what stood on {told(at)} cannot be shown: the history of {INFERENCE_IMPACTS.name} "
             f"before {oldest['timestamp']:%Y-%m-%d %H:%M} UTC was removed"
         )
         raise NothingReported(msg)
     if by_then.empty:
         msg = (
-            f"nothing stood in {INFERENCE_IMPACTS.name} on {at:%Y-%m-%d} yet; "
+            f"nothing stood in {INFERENCE_IMPACTS.name} on {told(at)} yet; "
             f"its first commit is of {oldest['timestamp']:%Y-%m-%d %H:%M} UTC"
         )
         raise NothingReported(msg)
@@ -74,7 +75,7 @@ def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = No
         rows = store.read(warehouse, INFERENCE_IMPACTS, span, version=version)
     except store.HistoryGone as error:
         msg = (
-            f"what stood on {at:%Y-%m-%d} cannot be shown: version {version} of "
+            f"what stood on {told(at)} cannot be shown: version {version} of "
             f"{INFERENCE_IMPACTS.name} was vacuumed, its files are gone; a backup may hold them"
         )
         raise NothingReported(msg) from error
@@ -83,3 +84,8 @@ def as_reported(warehouse: str | Path, at: pd.Timestamp, days: Range | None = No
     return AsReported(
         rows, restated[since].reset_index(drop=True), version, by_then["timestamp"].iloc[-1]
     )
+
+
+def told(at: pd.Timestamp) -> str:
+    """Return a day, or an instant, as a reader writes it."""
+    return f"{at:%Y-%m-%d}" if at.tz is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -15,8 +15,8 @@ from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, Table,
 from ft_emissions_pipeline.tables.words import Cause
 
 REPORTED = (
-    "inferences", "gco2e_per_inference", "water_ml_per_inference", "allocated_kgco2e",
-    "allocated_water_l",
+    "inferences", "gco2e_per_inference", "water_ml_per_inference", "market_gco2e_per_inference",
+    "allocated_kgco2e", "allocated_water_l", "allocated_market_kgco2e",
 )  # fmt: skip
 """Columns of `inference_impacts` whose movement is a restatement."""
 

@@ -22,6 +22,7 @@ from ft_emissions_pipeline.tables.frames import (
 )
 from ft_emissions_pipeline.tables.impacts import RUN_IMPACTS, RUN_SPREADS
 from ft_emissions_pipeline.tables.landing import (
+    CLOUD_REPORTS,
     EARLIEST,
     LANDING_INDEX,
     MODEL_EVENTS,
@@ -71,6 +72,7 @@ __all__ = [
     "AMORTISATION_SCHEDULE",
     "ARROW_TYPES",
     "BASES",
+    "CLOUD_REPORTS",
     "EARLIEST",
     "EVERYTHING",
     "FACTORS_USED",
@@ -120,8 +122,9 @@ TABLES: dict[str, Table] = {
     for table in (
         LANDING_INDEX, RUNS, USAGE, TELEMETRY, VALIDATED_RUNS, QUARANTINE, TOKEN_TIME_MODEL,
         NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROWS, RUN_IMPACTS,
-        RUN_SPREADS, MODEL_EVENTS, MODEL_VERSIONS, AMORTISATION_SCHEDULE, INFERENCE_IMPACTS,
-        ROLLUPS, RESTATEMENTS, PENDING_DAYS, PENDING_RESTATEMENT, PIPELINE_FOOTPRINT,
+        RUN_SPREADS, MODEL_EVENTS, CLOUD_REPORTS, MODEL_VERSIONS, AMORTISATION_SCHEDULE,
+        INFERENCE_IMPACTS, ROLLUPS, RESTATEMENTS, PENDING_DAYS, PENDING_RESTATEMENT,
+        PIPELINE_FOOTPRINT,
     )
 }  # fmt: skip
 """Every table by name, in the order of the data's way."""

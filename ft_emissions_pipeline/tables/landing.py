@@ -275,6 +275,40 @@ USAGE = Table(
 )  # fmt: skip
 
 
+CLOUD_REPORTS = Table(
+    "cloud_reports",
+    "what a cloud provider itself reports of an account, region or service in a month",
+    (
+        Column("month_start", "date", "First day of the month.", unit="UTC day", required=True),
+        text("provider", "Whose report it is.", required=True, allowed=("aws", "gcp", "azure")),
+        text("account", "Account, project or subscription; empty where it is not told apart.",
+             of_names=True),
+        text("region", "The provider's id of the region; empty where it is not told apart.",
+             of_names=True),
+        text("service", "The provider's name of the service; empty where it is not told apart.",
+             of_names=True),
+        text("carbon_model",
+             "Version of the provider's method; rows of two versions are never added up."),
+        *(
+            number(f"{scope}_kgco2e", "kgCO2e", f"{words}, as the provider reports it.")
+            for scope, words in (
+                ("scope_1", "Scope 1"),
+                ("scope_2_location", "Scope 2, location-based"),
+                ("scope_2_market", "Scope 2, market-based"),
+                ("scope_3_location", "Scope 3, location-based"),
+                ("scope_3_market", "Scope 3, market-based"),
+                ("total_location", "All scopes, location-based"),
+                ("total_market", "All scopes, market-based"),
+            )
+        ),
+        number("water_withdrawal_l", "L",
+               "Water taken in, as the provider reports it: no consumption, part flows back."),
+        *SOURCE_OF_RUNS,
+    ),
+    key=("source_uri", "source_record"),
+)  # fmt: skip
+
+
 MODEL_EVENTS = Table(
     "model_events",
     "what `models.yaml` says of a model: something that happened to it, or a choice made for it",

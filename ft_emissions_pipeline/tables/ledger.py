@@ -10,6 +10,7 @@ from ft_emissions_pipeline.tables.schema import (
     Column,
     RowRule,
     Table,
+    adds_up,
     day,
     instant,
     number,
@@ -31,6 +32,13 @@ from ft_emissions_pipeline.tables.words import (
     UseLifeRule,
     values,
 )
+
+PARTS = {
+    "facility_energy_kwh": "kgco2e", "operational_kgco2e": "kgco2e",
+    "operational_direct_kgco2e": "kgco2e", "embodied_kgco2e": "kgco2e",
+    "onsite_water_l": "water_l", "electricity_water_l": "water_l", "embodied_water_l": "water_l",
+}  # fmt: skip
+"""Part of a run's footprint -> total with which it is shared out and handed on."""
 
 COUNTED_LIVES = tuple(
     word
@@ -64,8 +72,7 @@ MODEL_VERSIONS = Table(
              required=True, allowed=COUNTED_LIVES),
         *(
             column for column in RUN_IMPACTS.columns
-            if column.name in {"operational_kgco2e", "embodied_kgco2e", "onsite_water_l",
-                               "electricity_water_l", "embodied_water_l", "methodology",
+            if column.name in {*PARTS, "operational_market_kgco2e", "methodology",
                                "reference_version", "expected_inferences_per_day"}
             or column.name.startswith("total_")
         ),
@@ -90,6 +97,14 @@ MODEL_VERSIONS = Table(
             for suffix, more in (("", ""), ("_p05", ", 5th percentile"),
                                  ("_p95", ", 95th percentile"))
         ),
+        *(
+            number(f"inherited_{name}", RUN_IMPACTS.column(name).unit,
+                   f"What predecessors handed on of {name}.")
+            for name in PARTS
+        ),
+        number("inherited_market_kgco2e", "kgCO2e",
+               "The inherited carbon with electricity by your contracts, market-based; empty where "
+               "a predecessor has no contract's factor."),
         *(
             number(f"base_{metric}_per_inference", unit,
                    f"{words} of the base model's pre-training per inference, where published and "
@@ -182,6 +197,13 @@ INFERENCE_IMPACTS = Table(
             for metric, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
                                         ("water_ml", "mL/inference", "Water"))
         ),
+        number("market_gco2e_per_inference", "gCO2e/inference",
+               "Carbon per inference with electricity by your contracts, market-based, what was "
+               "inherited included; empty where a fine-tuning behind it has no contract's factor. "
+               "Beside gco2e_per_inference, not in it."),
+        number("allocated_market_kgco2e", "kgCO2e",
+               "Carbon that lands on this day, market-based; empty in the same cases. Beside "
+               "allocated_kgco2e, not in it."),
     ),
     key=("date", "model_name", "model_version"),
     partition="date",
@@ -221,6 +243,19 @@ ROLLUPS = Table(
         number("uncounted_water_l", "L", "Of this, water on days whose inferences nobody knows.",
                required=True),
         *(
+            number(name, RUN_IMPACTS.column(name).unit,
+                   f"{RUN_IMPACTS.column(name).description} Of what lands on the period's days.")
+            for name in PARTS
+        ),
+        number("allocated_market_kgco2e", "kgCO2e",
+               "Carbon that lands on the period's days with electricity by your contracts, "
+               "market-based, of versions that have a contract's factor; empty where none has one. "
+               "Beside allocated_kgco2e, not in it. Without percentiles: of a contract's factor "
+               "nobody states an error."),
+        number("uncontracted_kgco2e", "kgCO2e",
+               "Of allocated_kgco2e, carbon of versions without a contract's factor: what the "
+               "market-based figure leaves out.", required=True),
+        *(
             number(f"{ratio}_per_inference{suffix}", unit,
                    f"{words} less what is uncounted, over inferences{more}.")
             for ratio, unit, words in (("gco2e", "gCO2e/inference", "Carbon"),
@@ -235,6 +270,13 @@ ROLLUPS = Table(
                 within_interval("allocated_kgco2e")),
         RowRule("interval_misses_water", "allocated_water_l lies outside its interval",
                 within_interval("allocated_water_l")),
+        RowRule("parts_miss_carbon",
+                "operational_kgco2e and embodied_kgco2e do not make up allocated_kgco2e",
+                adds_up(("operational_kgco2e", "embodied_kgco2e"), "allocated_kgco2e")),
+        RowRule("parts_miss_water",
+                "onsite, electricity and embodied water do not make up allocated_water_l",
+                adds_up(("onsite_water_l", "electricity_water_l", "embodied_water_l"),
+                        "allocated_water_l")),
     ),
 )  # fmt: skip
 

@@ -137,3 +137,13 @@ def within_interval(name: str) -> Callable[[pd.DataFrame], pd.Series]:
     return lambda frame: (
         frame[name].isna() | frame[name].between(frame[f"{name}_p05"], frame[f"{name}_p95"])
     )
+
+
+def adds_up(parts: tuple[str, ...], whole: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return the condition that columns make up another, to a relative 1e-9, where all are told."""
+
+    def holds(frame: pd.DataFrame) -> pd.Series:
+        made = frame[list(parts)].sum(axis=1, skipna=False)
+        return made.isna() | ((made - frame[whole]).abs() <= 1e-9 * frame[whole])
+
+    return holds

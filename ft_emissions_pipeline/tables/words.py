@@ -177,6 +177,7 @@ Content = Literal[
     "mapping",
     "token_lengths",
     "events",
+    "cloud_reports",
     "other",
     "unreadable",
 ]

@@ -157,7 +157,7 @@ def rolled_up(runs):
     ledger = estimate.runs[["date", "run_id", "model_name"]].assign(
         inferences=1.0, inferences_basis="actual", status="final",
         allocated_kgco2e=estimate.runs["total_kgco2e"],
-        allocated_water_l=estimate.runs["total_water_l"],
+        allocated_water_l=estimate.runs["total_water_l"], allocated_market_kgco2e=np.nan,
     )  # fmt: skip
     ledger = ledger.rename(columns={"run_id": "model_version"})
     return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0]

@@ -341,7 +341,7 @@ def rolled_up(runs):
     ledger = ledger.assign(
         model_name="m", inferences=1.0, inferences_basis="actual", status="final",
         allocated_kgco2e=estimate.runs["total_kgco2e"],
-        allocated_water_l=estimate.runs["total_water_l"],
+        allocated_water_l=estimate.runs["total_water_l"], allocated_market_kgco2e=np.nan,
     )  # fmt: skip
     return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0).iloc[0], estimate
 

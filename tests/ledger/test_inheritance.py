@@ -90,3 +90,21 @@ def test_the_disclosed_share_of_pre_training_stands_beside_the_fine_tuning() -> 
     # By hand: 539 t over a thousand million inferences; it is no part of what the run emitted.
     assert days["base_gco2e_per_inference"][0] == pytest.approx(0.539, rel=1e-12)
     assert days["allocated_kgco2e"].sum() <= 12.8
+
+
+def test_market_based_carbon_is_shared_and_handed_on_like_the_location_based() -> None:
+    """By hand, of 10 kg by the grid and 1 kg by contract, 2.8 kg embodied: 3.8 kg each, 7.6 kg."""
+    usage = counts(("2026-01-01", 0.0), ("2026-01-02", 0.0), ("2026-01-03", 1000.0))
+    events = told({"event": "declared", "hand_on": "unused"}, {"event": "retired", "at": at(3)})
+    last = pd.Timestamp("2026-01-04")
+    contracts = [{**run, "operational_market_kgco2e": 1.0} for run in TUNED_TWICE]
+    versions = ledger.model_versions(impacts(*contracts), usage, last, events)
+    days = shared_out(versions, usage, "2026-01-05").set_index("model_version")
+    assert days["allocated_market_kgco2e"].to_dict() == {"run-0": 0.0, "run-1": 7.6}
+    assert days["market_gco2e_per_inference"]["run-1"] == pytest.approx(7.6, rel=1e-12)
+    assert days["gco2e_per_inference"]["run-1"] == pytest.approx(25.6, rel=1e-12)
+    # A predecessor without a contract's factor: what its heir carries by contract is unknown.
+    versions = ledger.model_versions(impacts(TUNED_TWICE[0], contracts[1]), usage, last, events)
+    days = shared_out(versions, usage, "2026-01-05").set_index("model_version")
+    assert days["allocated_market_kgco2e"].isna().all()
+    assert days["allocated_kgco2e"]["run-1"] == 25.6

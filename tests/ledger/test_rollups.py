@@ -20,6 +20,11 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store
 
+PARTS = {
+    "total_kgco2e": 8.0, "operational_kgco2e": 6.0, "operational_direct_kgco2e": 5.0,
+    "embodied_kgco2e": 2.0, "facility_energy_kwh": 20.0, "total_water_l": 240.0,
+    "onsite_water_l": 60.0, "electricity_water_l": 150.0, "embodied_water_l": 30.0,
+}  # fmt: skip
 LOG_SDS = ("total_kgco2e_log_sd", "total_water_l_log_sd")
 GRID = ("grid_kgco2e_per_kwh", "grid_intensity/country/FRA")
 
@@ -35,6 +40,7 @@ def ledger(*rows):
         inferences_basis=np.where(frame["inferences"].isna(), "none", "actual"),
         status="final",
         allocated_water_l=frame["allocated_kgco2e"] * 30.0,
+        allocated_market_kgco2e=np.nan,
     )
 
 
@@ -52,8 +58,9 @@ def spreads(*rows, runs=()):
 
 
 def labels(teams, tags=None):
-    """Return the labels of runs from run -> team and run -> tag; most tests name no tag."""
-    return pd.DataFrame({"team": pd.Series(teams), "tag": pd.Series(tags or {})}, dtype="str")
+    """Return runs of 8 kg and 240 L from run -> team and run -> tag; most tests name no tag."""
+    named = pd.DataFrame({"team": pd.Series(teams), "tag": pd.Series(tags or {})}, dtype="str")
+    return named.assign(**{**dict.fromkeys(rollups.OF_VERSIONS[2:], 0.0), **PARTS})
 
 
 def of(frame, scatter, by=(), expected_log_sd=0.0, **options):
@@ -146,12 +153,44 @@ def test_by_team_and_quarter():
         ("2026-04-02", "b", "r2", 1, 4.0), ("2026-06-30", "c", "r3", 1, 8.0),
     )  # fmt: skip
     named = labels({"r1": "search", "r2": "search", "r3": None})
-    found = of(frame, spreads(runs=["r1", "r2", "r3"]), ["quarter", "team"], labels=named)
+    found = of(frame, spreads(runs=["r1", "r2", "r3"]), ["quarter", "team"], versions=named)
     rows = list(
         zip(found["team"].fillna(""), found["date"], found["allocated_kgco2e"], strict=True)
     )
     january, april = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-04-01")
     assert rows == [("search", january, 1.0), ("search", april, 6.0), ("", april, 8.0)]
+
+
+def test_the_parts_of_a_sum_are_those_of_its_versions():
+    """By hand: 2 of the 8 kg of r1, by which 20 kWh, 6 kg operational and 60 L on site hang."""
+    frame = ledger(("2026-01-01", "a", "r1", 10, 2.0)).assign(allocated_market_kgco2e=0.5)
+    other = ledger(("2026-01-02", "a", "r2", 10, 1.0))
+    versions = labels({"r1": "x", "r2": "x"})
+    # What r2 inherited: 2 kg, all of it embodied, so that 8 of its 10 kg are its own.
+    versions.loc["r2", ["inherited_kgco2e", "inherited_embodied_kgco2e"]] = 2.0
+    both = pd.concat([frame, other])
+    found = of(both, spreads(runs=["r1", "r2"]), versions=versions).iloc[0]
+    assert found["facility_energy_kwh"] == pytest.approx(20 * 2 / 8 + 20 / 10)
+    assert found["operational_kgco2e"] == pytest.approx(6 * 2 / 8 + 6 / 10)
+    assert found["embodied_kgco2e"] == pytest.approx(2 * 2 / 8 + 4 / 10)
+    assert found["onsite_water_l"] == pytest.approx(60 * 60 / 240 + 60 * 30 / 240)
+    assert (found["allocated_market_kgco2e"], found["uncontracted_kgco2e"]) == (0.5, 1.0)
+    alone = of(other, spreads(runs=["r2"]), versions=versions).iloc[0]
+    assert np.isnan(alone["allocated_market_kgco2e"])
+
+
+def test_a_fiscal_year_and_its_quarters_begin_with_the_month_chosen():
+    frame = ledger(
+        ("2026-03-31", "a", "r1", 1, 1.0), ("2026-04-01", "a", "r1", 1, 2.0),
+        ("2027-01-15", "a", "r1", 1, 4.0), ("2027-02-15", "a", "r1", 1, 8.0),
+    )  # fmt: skip
+    for by, begins, sums in (
+        ("year", 4, {"2025-04-01": 1.0, "2026-04-01": 14.0}),
+        ("quarter", 2, {"2026-02-01": 3.0, "2026-11-01": 4.0, "2027-02-01": 8.0}),
+    ):
+        found = of(frame, spreads(runs=["r1"]), [by], year_begins=begins)
+        days = found["date"].dt.strftime("%Y-%m-%d")
+        assert dict(zip(days, found["allocated_kgco2e"], strict=True)) == sums
 
 
 def test_by_tag_and_team_no_gram_counts_twice():
@@ -160,10 +199,10 @@ def test_by_tag_and_team_no_gram_counts_twice():
         *(("2026-01-01", run, run, 1, kg) for run, kg in zip("abcd", (1, 2, 4, 8), strict=True))
     )
     named = labels({"a": "search", "b": "ads", "c": "ads"}, {"a": "chat", "b": "chat", "c": "code"})
-    by_tag = of(frame, spreads(runs=list("abcd")), ["tag"], labels=named)
+    by_tag = of(frame, spreads(runs=list("abcd")), ["tag"], versions=named)
     sums = dict(zip(by_tag["tag"].fillna(""), by_tag["allocated_kgco2e"], strict=True))
     assert sums == {"chat": 3.0, "code": 4.0, "": 8.0}
-    both = of(frame, spreads(runs=list("abcd")), ["team", "tag"], labels=named)
+    both = of(frame, spreads(runs=list("abcd")), ["team", "tag"], versions=named)
     assert both["allocated_kgco2e"].tolist() == [2.0, 4.0, 1.0, 8.0]
 
 
@@ -207,7 +246,7 @@ def histories(draw):
         for run in frame["model_version"].unique()
         for name, factor in (GRID, ("it_energy_kwh", None))
     ]
-    return frame, spreads(*scatter)
+    return frame.assign(allocated_market_kgco2e=frame["allocated_kgco2e"] / 2), spreads(*scatter)
 
 
 @settings(max_examples=25)

@@ -136,6 +136,7 @@ def conserved():
             reading.usage,
             reading.telemetry,
             reading.events,
+            reading.cloud_reports,
             reading.quarantine,
         )
         assert reading.merged >= 0
@@ -452,6 +453,10 @@ def seeds(emissions_csv):
     """One good file per format: uri -> bytes; the ground for mutations."""
     return {
         "emissions.csv": emissions_csv({}, {"run_id": "run-b", "gpu_energy": "0"}).encode(),
+        **{
+            f"cloud_reports/{path.name}": path.read_bytes()
+            for path in sorted((DATA / "cloud_reports").iterdir())
+        },
         "run/trainer_state.json": json.dumps(TRAINER_STATE).encode(),
         "jobs/bedrock.json": json.dumps(
             [BEDROCK_JOB, {**BEDROCK_JOB, "status": "Failed"}]

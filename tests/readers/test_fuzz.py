@@ -135,7 +135,9 @@ MUTATIONS = [
 def checked(data, uri):
     """Read bytes and check what must hold of every reading, cheaply."""
     reading, source_format = read_bytes(data, uri, NOW)
-    frames = (reading.runs, reading.usage, reading.telemetry, reading.events)
+    frames = (
+        reading.runs, reading.usage, reading.telemetry, reading.events, reading.cloud_reports
+    )  # fmt: skip
     kept = sum(map(len, frames)) + (len(reading.lengths) > 0)
     assert reading.records == kept + reading.merged + len(reading.quarantine), (uri, data)
     assert reading.records >= 0

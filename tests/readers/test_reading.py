@@ -37,7 +37,10 @@ def test_every_good_file_is_read_by_its_own_reader(seeds, tmp_path):
         path = tmp_path / "file"
         path.write_bytes(data)
         reading, content_hash, source_format = read_file(path, uri, NOW)
-        parts = (reading.runs, reading.usage, reading.telemetry, reading.lengths, reading.events)
+        parts = (
+            reading.runs, reading.usage, reading.telemetry, reading.lengths, reading.events,
+            reading.cloud_reports,
+        )  # fmt: skip
         assert sum(map(len, parts)) > 0, uri
         assert len(content_hash) == 64
         formats.add(source_format)
@@ -131,6 +134,7 @@ def test_planted_secrets_get_out_of_no_file(seeds, tmp_path, kind):
             reading, _, _ = read_file(path, uri, NOW)
             said += [reading.runs.to_csv(), reading.usage.to_csv(), reading.quarantine.to_csv()]
             said += [reading.telemetry.to_csv(), reading.events.to_csv()]
+            said += [reading.cloud_reports.to_csv()]
             said += [str(reading.mapping)]
     assert "[removed" in "".join(said)
     assert secret not in "".join(said)

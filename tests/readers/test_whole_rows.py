@@ -7,7 +7,7 @@ from ft_emissions_pipeline.readers import READERS, Settings, read_bytes
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, scrubbed
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
-TABLES = ("runs", "usage", "telemetry", "events", "lengths")
+TABLES = ("runs", "usage", "telemetry", "events", "lengths", "cloud_reports")
 
 
 def at(text):
@@ -419,6 +419,30 @@ ROWS = {
         "date": pd.Timestamp("2026-03-02"), "source_record": "1.1.1.1", "model_name": "support-bot",
         "inferences": 5, "covers_from": at("2026-03-02T00:00"), "covers_to": at("2026-03-02T01:00"),
         "hours": " ".join("5" if hour == 0 else "0" for hour in range(24)),
+    },
+    ("aws_carbon", "cloud_reports/aws_carbon_two_methods.csv", "cloud_reports"): {
+        # Metric tons: 0.03 t is 30 kg.
+        "month_start": pd.Timestamp("2026-01-01"), "provider": "aws", "account": "444455556666",
+        "region": "us-west-2", "service": "AmazonEC2", "carbon_model": "v3.0.0",
+        "scope_1_kgco2e": 0.5, "scope_2_location_kgco2e": 19.5, "scope_2_market_kgco2e": 1.5,
+        "scope_3_location_kgco2e": 10, "scope_3_market_kgco2e": 10, "total_location_kgco2e": 30,
+        "total_market_kgco2e": 12, "source_record": "2",
+    },
+    ("aws_carbon_api", "cloud_reports/aws_water_withdrawals.json", "cloud_reports"): {
+        # A quarter of a cubic metre.
+        "month_start": pd.Timestamp("2026-01-01"), "provider": "aws", "region": "us-west-2",
+        "carbon_model": "v1.0.0", "water_withdrawal_l": 250, "source_record": "1.1",
+    },
+    ("google_carbon", "cloud_reports/google_carbon_dotted.csv", "cloud_reports"): {
+        "month_start": pd.Timestamp("2026-01-01"), "provider": "gcp", "account": "tuning",
+        "region": "us-central1", "service": "Compute Engine", "carbon_model": "12",
+        "scope_1_kgco2e": 0.5, "scope_2_location_kgco2e": 12.5, "scope_2_market_kgco2e": 3.25,
+        "scope_3_location_kgco2e": 4, "scope_3_market_kgco2e": 4, "total_location_kgco2e": 17,
+        "total_market_kgco2e": 7.75, "source_record": "2",
+    },
+    ("azure_carbon", "cloud_reports/azure_months_of_locations.json", "cloud_reports"): {
+        "month_start": pd.Timestamp("2026-01-01"), "provider": "azure", "region": "westeurope",
+        "total_market_kgco2e": 14.5, "source_record": "1.1",
     },
     ("token_lengths", "lengths/histogram.csv", "lengths"): {"length": 128, "count": 900,
                                                             "batch": -1},

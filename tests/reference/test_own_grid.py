@@ -222,13 +222,18 @@ def test_curated_tables_stay_and_the_version_moves(add):
 
 def test_contracts_give_a_market_based_figure_beside_the_total(add):
     oregon = {**GERMAN_RUN, "location": "AWS US West (Oregon)", "gpu_model": "T4"}
+    oregon |= {"expected_inferences_per_day": 1000.0, "expected_use_life_days": 10.0}
     estimate = fte.estimate(oregon, reference=add(PERIODS))
     run, plain = estimate.runs.iloc[0], fte.estimate(oregon, reference=load()).runs.iloc[0]
     market = run["facility_energy_kwh"] * 0.0125
     assert run["operational_market_kgco2e"] == pytest.approx(market)
     assert run["total_kgco2e"] == plain["total_kgco2e"]
     assert np.isnan(plain["operational_market_kgco2e"])
-    assert "Market-based, by your contracts" in estimate.explain("disclosure-1")
+    each = (market + run["embodied_kgco2e"]) / 10_000 * 1000
+    assert estimate.per_inference["market_gco2e_per_inference"].item() == pytest.approx(each)
+    text = estimate.explain("disclosure-1")
+    assert "Market-based, by your contracts" in text
+    assert f"= {each:.7g} gCO2e, by your contracts" in text
 
 
 # ---- hours ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from ft_emissions_pipeline import cli, restatement
+from ft_emissions_pipeline.restatement import between
 from ft_emissions_pipeline.restatement.as_reported import NothingReported, as_reported
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
 from ft_emissions_pipeline.warehouse import store
@@ -111,3 +112,48 @@ def test_the_command_prints_what_stood_and_what_moved_since(restated):
     early = invoke("as-reported", "--at", "2026-02-01", "--warehouse", restated[0])
     assert (early.exit_code, early.stdout) == (1, "")
     assert "nothing stood" in early.stderr
+
+
+def test_an_instant_counts_to_the_second(restated):
+    before = pd.Timestamp("2026-03-01T11:59:59Z")
+    with pytest.raises(NothingReported, match=r"nothing stood .* on 2026-03-01 11:59:59 UTC yet"):
+        as_reported(restated[0], before)
+    assert as_reported(restated[0], before + pd.Timedelta(seconds=1)).table_version == 1
+
+
+def test_two_reports_differ_by_what_was_restated_and_by_what_was_new(restated, tmp_path):
+    """The causes add up to the difference; a run and a day that were not there are named so."""
+    warehouse, first = restated
+    warehouse = shutil.copytree(warehouse, tmp_path / "warehouse")
+    stands = store.read(warehouse, INFERENCE_IMPACTS)
+    night = stands[stands["model_name"] == "support-bot"].tail(1)
+    new = night.assign(model_version="a-new-run", allocated_kgco2e=3.0)
+    late = night.assign(date=night["date"] + pd.Timedelta(days=40), allocated_kgco2e=2.0)
+    store.write(warehouse, INFERENCE_IMPACTS, pd.concat([stands, new, late]))
+    found = between.compare(warehouse, pd.Timestamp.now("UTC"), pd.Timestamp("2026-03-01"))
+    assert found.earlier.table_version == 1
+    by_cause = found.moved.groupby("cause")["allocated_kgco2e"].sum()
+    factor = stands["allocated_kgco2e"].sum() - first["allocated_kgco2e"].sum()
+    assert by_cause.to_dict() == pytest.approx(
+        {"factor changed": factor, "new run": 3.0, "new day": 2.0}, rel=1e-9
+    )
+    assert factor > 1.0
+    months = found.moved.groupby(["model_name", "month"])["allocated_kgco2e"].sum()
+    stood = found.stood.set_index(["model_name", "month"])
+    whole = stood["allocated_kgco2e_later"] - stood["allocated_kgco2e_earlier"]
+    assert months.to_dict() == pytest.approx(whole[months.index].to_dict(), rel=1e-9)
+    assert whole.drop(months.index).abs().max() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_command_compares_two_instants(restated):
+    now = f"{pd.Timestamp.now('UTC'):%Y-%m-%dT%H:%M:%SZ}"
+    asked = ("compare", "--warehouse", restated[0], "--at", "2026-03-01T12:00")
+    found = invoke(*asked, "--at", now, "--from", "2026-01-06", "--to", "2026-01-12")
+    assert found.exit_code == 0, found.stderr
+    assert "Earlier: version 1 of inference_impacts, committed 2026-03-01 12:00:00" in found.stdout
+    assert "factor changed" in found.stdout
+    same = invoke(*asked, "--at", "2026-03-02")
+    assert "Nothing moved." in same.stdout
+    once = invoke(*asked)
+    assert (once.exit_code, once.stdout) == (2, "")
+    assert "give --at twice" in once.stderr

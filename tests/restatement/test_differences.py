@@ -26,6 +26,7 @@ def reported(**changed: object) -> pd.DataFrame:
         "water_ml_per_inference_p05": 9.0, "water_ml_per_inference_p95": 37.0,
         "operational_water_ml_per_inference": 18.0, "embodied_water_ml_per_inference": 0.3,
         "allocated_kgco2e": 12.8, "allocated_water_l": 18.3, "status": "final",
+        "market_gco2e_per_inference": 3.8, "allocated_market_kgco2e": 3.8,
         "methodology": "default", "reference_version": "aaaa",
     }  # fmt: skip
     return conform(pd.DataFrame([{**row, **changed}]), INFERENCE_IMPACTS)

@@ -23,6 +23,9 @@ _BOUNDS = (("value", ""), ("p05", "_p05"), ("p95", "_p95"))
 _INFERENCE = (
     ("inference_co2e_grams", "grams", "Carbon that one inference carries from fine-tuning",
      "gco2e_per_inference", 1.0),
+    ("inference_market_co2e_grams", "grams",
+     "Carbon that one inference carries from fine-tuning, with electricity by contracts' factors",
+     "market_gco2e_per_inference", 1.0),
     ("inference_water_litres", "litres", "Water that one inference carries from fine-tuning",
      "water_ml_per_inference", 1 / MILLILITRES_PER_LITRE),
 )  # fmt: skip
@@ -56,7 +59,7 @@ def _text(figures: Figures, today: pd.DataFrame, newest: pd.DataFrame) -> Iterat
             yield from _family(family, "gauge", words, unit)
             for row in rows:
                 for bound, end in _BOUNDS:
-                    if column + end in row:
+                    if pd.notna(row.get(column + end)):
                         yield _sample(family, _named(row, bound=bound), row[column + end] * factor)
     for family, frame, words in (
         ("inference", today, "What the figures of one inference rest on"),

@@ -1,0 +1,98 @@
+"""`ft-emissions compare`: what moved between two reports, and why.
+
+Put here: the command and its tables. Keep out: the comparison (`restatement/between.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.cli.options import (
+    Date,
+    First,
+    Form,
+    Last,
+    TwoInstants,
+    Warehouse,
+    need_warehouse,
+    range_of_days,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ft_emissions_pipeline.restatement.between import Compared
+
+
+def compare(
+    at: TwoInstants,
+    warehouse: Warehouse = "warehouse",
+    date: Date = None,
+    first: First = None,
+    last: Last = None,
+    form: Form = output.Format.table,
+) -> None:
+    """Print what moved in the per-inference table between two instants: by cause, model, month."""
+    import pandas as pd
+
+    from ft_emissions_pipeline.restatement import between
+
+    if len(at) != 2:
+        output.wrong_usage("give --at twice: the reports to compare, as --at 2026-01-31 --at ...")
+    need_warehouse(warehouse)
+    days = range_of_days(date, first, last)
+    with output.refusals():
+        earlier, later = (pd.Timestamp(each) for each in at)
+        found = between.compare(warehouse, earlier, later, days)
+    if form is output.Format.json:
+        rows = {"stood": found.stood, "moved": found.moved}
+        texts = [f'"{name}": {output.as_json(frame)}' for name, frame in rows.items()]
+        typer.echo("{" + ",\n".join(texts) + "}")
+        return
+    output.show(found.moved, form, _parts(found))
+
+
+def _parts(found: Compared) -> Iterator[Table | str]:
+    for words, side in (("Earlier", found.earlier), ("Later", found.later)):
+        yield (
+            f"{words}: version {side.table_version} of inference_impacts, "
+            f"committed {side.committed_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    stood = [f"{name}_{side}" for name in _AMOUNTS for side in ("earlier", "later")]
+    yield output.table(
+        "What stood",
+        ("model", "month", *(f"{unit} {side}" for unit in _AMOUNTS.values()
+                             for side in ("then", "later"))),
+        (
+            (row["model_name"], f"{row['month']:%Y-%m}", *(output.figure(row[n]) for n in stood))
+            for row in found.stood.to_dict("records")
+        ),
+        left=("model", "month"),
+    )  # fmt: skip
+    if found.moved.empty:
+        yield "Nothing moved."
+        return
+    yield output.table(
+        "What moved",
+        ("model", "month", "cause", "days", *_AMOUNTS.values(), "what changed"),
+        (
+            (
+                row["model_name"], f"{row['month']:%Y-%m}", row["cause"], str(row["rows"]),
+                *(_signed(row[name]) for name in _AMOUNTS), row["cause_detail"],
+            )
+            for row in found.moved.to_dict("records")
+        ),
+        left=("model", "month", "cause", "what changed"),
+    )  # fmt: skip
+
+
+_AMOUNTS = {"allocated_kgco2e": "kgCO2e", "allocated_water_l": "water L"}
+"""Amounts that a reader sees; JSON and CSV hold market-based carbon, too."""
+
+
+def _signed(moved: float) -> str:
+    return f"{'+' if moved > 0 else ''}{output.figure(moved)}"

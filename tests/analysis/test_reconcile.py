@@ -1,0 +1,130 @@
+"""Runs beside what their cloud provider reports, each figure by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ft_emissions_pipeline.analysis.reconcile import (
+    ABOVE,
+    BELOW,
+    NO_REPORT,
+    NO_RUN,
+    TOTAL,
+    WITHIN,
+    reconcile,
+)
+from ft_emissions_pipeline.readers import Settings, read_bytes
+from ft_emissions_pipeline.tables import CLOUD_REPORTS, RUN_IMPACTS, RUN_SPREADS, conform
+
+DATA = Path(__file__).parents[1] / "data" / "cloud_reports"
+NOW = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
+
+
+def landed(*names: str, edit=lambda text: text) -> pd.DataFrame:
+    frames = []
+    for name in names:
+        reading, kind = read_bytes(edit((DATA / name).read_text()).encode(), name, NOW)
+        frames.append(reading.cloud_reports.assign(source_uri=name, source_format=kind))
+    return conform(pd.concat(frames), CLOUD_REPORTS)
+
+
+def runs(*rows: dict[str, object]) -> tuple[pd.DataFrame, ...]:
+    """Return impacts, places and spreads of runs of 10 kg by default, 8 of them operational."""
+    figures = {
+        "operational_kgco2e": 8.0, "operational_direct_kgco2e": 6.0, "embodied_kgco2e": 2.0,
+        "operational_market_kgco2e": 1.0, "total_kgco2e": 10.0, "onsite_water_l": 5.0,
+        "total_water_l": 50.0, "date": pd.Timestamp("2026-01-20"),
+        "cloud_provider": "aws", "cloud_region": "us-west-2",
+    }  # fmt: skip
+    frame = pd.DataFrame([{**figures, "run_id": f"r{n}", **row} for n, row in enumerate(rows)])
+    places = frame[["run_id", "cloud_provider", "cloud_region"]]
+    spreads = pd.DataFrame(
+        [
+            {"run_id": run, "input": name, "factor_id": factor, "date": pd.Timestamp("2026-01-20"),
+             "total_kgco2e_log_sd": sd, "total_water_l_log_sd": sd}
+            for run in frame["run_id"]
+            for name, factor, sd in (("grid_kgco2e_per_kwh", "x", 0.1), ("shift", None, 0.0),
+                                     ("bend", None, 0.0))
+        ]
+    )  # fmt: skip
+    columns = [name for name in frame if name in RUN_IMPACTS.names]
+    return frame[columns], places, conform(spreads, RUN_SPREADS)
+
+
+def lines(found: pd.DataFrame) -> pd.DataFrame:
+    return found.set_index("line")
+
+
+def test_each_line_is_ours_over_theirs_of_the_newest_method_with_all_accounts() -> None:
+    """By hand: 31 kg of two accounts, v2's rows left out; 250 L withdrawn."""
+    reports = landed("aws_carbon_two_methods.csv", "aws_water_withdrawals.json")
+    found = lines(reconcile(reports, *runs({}, {})))
+    assert found.loc[TOTAL, ["ours", "theirs", "runs"]].tolist() == [20.0, 31.0, 2]
+    assert found["accounts"][TOTAL] == "444455556666 777788889999"
+    assert found["ratio"].to_dict() == pytest.approx(
+        {
+            TOTAL: 20 / 31,
+            "total, market-based": 6 / 12,
+            "electricity, location-based, Scope 1 and 2": 12 / 21,
+            "electricity, market-based, Scope 1 and 2": 2 / 2,
+            "supply and hardware, Scope 3": 8 / 10,
+            "water on site: consumed, over withdrawn": 10 / 250,
+        }
+    )
+    assert found["unit"].tolist() == ["kgCO2e"] * 5 + ["L"]
+
+
+def test_a_gap_beyond_the_interval_is_said_with_its_direction() -> None:
+    """By hand: of a grid off by 0.1, the ends of n kg are n e^(-+1.645 x 0.1)."""
+    reports = landed("aws_carbon_two_methods.csv")
+    for count, said in ((2, BELOW), (3, WITHIN), (5, ABOVE)):
+        found = lines(reconcile(reports, *runs(*({} for _ in range(count)))))
+        row = found.loc[TOTAL]
+        assert row["said"] == said
+        assert row["ours_p95"] == pytest.approx(10 * count * np.exp(0.16449), rel=1e-4)
+    assert (found["said"].drop(TOTAL) == "").all()
+
+
+def test_one_thing_that_two_files_or_formats_report_counts_once() -> None:
+    csv, api = "aws_carbon_two_methods.csv", "aws_emissions_and_a_quarter.json"
+    again = landed(csv).assign(source_uri="b_corrected.csv", total_location_kgco2e=40.0)
+    both = pd.concat([landed(csv), again, landed(api)], ignore_index=True)
+    found = lines(reconcile(both, *runs({})))
+    # Each account's rows of the finest breakdown, and of these the last file's: 40 kg each.
+    assert found["theirs"][TOTAL] == 80.0
+
+
+def test_regions_and_months_of_one_side_alone_are_named() -> None:
+    elsewhere = {"cloud_region": "eu-west-1"}
+    unreported = {"date": pd.Timestamp("2026-02-03")}
+    reports = landed("aws_carbon_two_methods.csv")
+    found = reconcile(reports, *runs(elsewhere, unreported)).set_index(["region", "line"])
+    assert found["said"]["eu-west-1", TOTAL] == NO_REPORT
+    assert found["said"]["us-west-2", TOTAL] == NO_RUN
+    # A month of which the provider tells nothing is not compared.
+    assert (found["month"] == pd.Timestamp("2026-01-01")).all()
+
+
+def test_a_report_by_subscription_is_set_beside_the_runs_of_all_regions() -> None:
+    reports = landed(
+        "azure_months_of_locations.json",
+        edit=lambda text: text.replace('"Location"', '"Subscription"'),
+    )
+    places = ({"cloud_provider": "azure", "cloud_region": region} for region in ("a", "b"))
+    found = reconcile(reports, *runs(*places))
+    assert found[["region", "line", "theirs"]].to_numpy().tolist() == [
+        ["", "total, market-based", 14.5]
+    ]
+    assert found["ours"].item() == 6.0
+
+
+def test_water_of_all_regions_leaves_the_carbon_of_each_where_it_is() -> None:
+    reports = landed("aws_carbon_two_methods.csv", "aws_water_withdrawals.json")
+    whole = reports.assign(region=reports["region"].mask(reports["water_withdrawal_l"].notna()))
+    found = reconcile(whole, *runs({}, {"cloud_region": "eu-west-1"})).set_index(["region", "line"])
+    assert found["ours"]["us-west-2", TOTAL] == 10.0
+    assert found["ours"]["", "water on site: consumed, over withdrawn"] == 10.0
