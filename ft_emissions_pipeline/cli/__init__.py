@@ -19,6 +19,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    output,
     reference,
     report,
     restate,
@@ -30,6 +31,7 @@ from ft_emissions_pipeline.cli import (
 )
 
 app = typer.Typer(
+    cls=output.Commands,
     help="Carbon and water of fine-tuning, per inference and day, from the logs you have.",
     no_args_is_help=True,
     add_completion=False,
