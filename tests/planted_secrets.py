@@ -1,7 +1,15 @@
-"""Secrets of each kind, their random parts drawn anew for each seed; none was ever in use."""
+"""Secrets of each kind, their random parts drawn anew for each seed; none was ever in use.
+
+They are put in the place of each text of a file, and behind it, one text after the other.
+"""
 
 import base64
+import csv
+import io
+import itertools
+import json
 import random
+import re
 import string
 
 ALNUM = string.ascii_letters + string.digits
@@ -118,6 +126,95 @@ def groups(seed):
         yield " ".join(text for text, _ in told[start : start + 8])
 
 
-def found_in(said, seed):
+SEED = 7
+GROUPS = itertools.cycle(list(groups(SEED)))
+"""A place after the other gets eight kinds, the next one the next eight."""
+HOST = "gpu-node-7.corp.example"
+HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
+"""Keys under which logs name machines; a machine's name is known by nothing else."""
+
+
+def found_in(said):
     """Return the kinds of which a secret is seen in what was said."""
-    return [kind for kind, (_, secret) in planted(random.Random(seed)).items() if secret in said]
+    kinds = planted(random.Random(SEED))
+    return [kind for kind, (_, secret) in kinds.items() if secret in said] + [HOST] * (HOST in said)
+
+
+def in_each_text(data, uri, places):
+    """Yield the file once for each of its texts, that text replaced or extended by the secrets.
+
+    A place (keys, a column, what stands before on the line) that is in the set `places` is passed
+    over, as it was tried in another file or record; each that is tried is added.
+    """
+    if b"\0" in data:
+        # Lengths stand before the texts of a binary file; one that is replaced breaks it.
+        return
+    text = data.decode()
+    if uri.endswith((".json", ".jsonl", ".ndjson")):
+        made = _in_json(text)
+    elif uri.endswith(".csv"):
+        made = _in_csv(text)
+    else:
+        made = _in_words(text)
+    for place, written in made:
+        if place not in places:
+            places.add(place)
+            yield written
+
+
+def _in_json(text):
+    try:
+        documents, lines = [json.loads(text)], False
+    except ValueError:
+        documents, lines = [json.loads(line) for line in text.splitlines() if line.strip()], True
+    for number, document in enumerate(documents):
+        # Of many lines the first tells how all are read.
+        if number > 0:
+            break
+        # A log of numbers alone gets its secrets in their places.
+        texts = list(_values(document, str)) or list(_values(document, (int, float)))
+        for place, holder, key in texts:
+            before = holder[key]
+            spoilt = [next(GROUPS), f"{before} {next(GROUPS)}"]
+            for n, value in enumerate([*spoilt, HOST] if key in HOSTS else spoilt):
+                holder[key] = value
+                written = [json.dumps(d) for d in documents]
+                yield (place, n), ("\n".join(written) if lines else written[0]).encode()
+            holder[key] = before
+
+
+def _values(value, kind, place=()):
+    keys = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    for key in keys:
+        if isinstance(value[key], kind):
+            yield (*place, key if isinstance(value, dict) else 0), value, key
+        # Of the items of a list each has the place of all.
+        inner = (*place, key) if isinstance(value, dict) else place
+        yield from _values(value[key], kind, inner)
+
+
+def _in_csv(text):
+    rows = list(csv.reader(io.StringIO(text)))
+    for column in range(len(rows[0])):
+        before = rows[1][column]
+        for n, value in enumerate((next(GROUPS), f"{before} {next(GROUPS)}")):
+            rows[1][column] = value
+            out = io.StringIO()
+            csv.writer(out).writerows(rows)
+            yield (rows[0][column], n), out.getvalue().encode()
+        rows[1][column] = before
+
+
+def _in_words(text):
+    for word in re.finditer(
+        r"(?m)(?<=[:|=\"] )[^|\"\n]+|(?<==\")[^\"]+|(?<=\|)[^| \"\n-][^|\"\n]*", text
+    ):
+        for n, secrets in enumerate((next(GROUPS), f"{word.group().strip()} {next(GROUPS)}")):
+            # A line of words ends with the line.
+            value = " ".join(secrets.split())
+            line = text[: word.start()].rsplit("\n", 1)[-1]
+            yield (line, n), (text[: word.start()] + value + text[word.end() :]).encode()
+    for host in re.finditer(r"(?:instance|host|Hostname)=\"([^\"]+)", text):
+        yield host.group()[:4], (text[: host.start(1)] + HOST + text[host.end(1) :]).encode()

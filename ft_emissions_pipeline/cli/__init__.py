@@ -20,6 +20,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    output,
     plan,
     reconcile,
     reference,
@@ -33,6 +34,7 @@ from ft_emissions_pipeline.cli import (
 )
 
 app = typer.Typer(
+    cls=output.Commands,
     help="Carbon and water of fine-tuning, per inference and day, from the logs you have.",
     no_args_is_help=True,
     add_completion=False,

@@ -1,7 +1,8 @@
 """How commands print: rows as table, JSON or CSV; figures; what was refused.
 
-Put here: whatever two commands print alike, and which refusal ends with which exit code. Keep out:
-what one command alone says, and every figure, which the library computes.
+Put here: whatever two commands print alike, which refusal ends with which exit code, and the one
+filter through which all that is printed goes. Keep out: what one command alone says, and every
+figure, which the library computes.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
+from typer.core import TyperGroup
+
+from ft_emissions_pipeline.readers.harmless import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +36,35 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+# What is printed
+
+
+class Filtered:
+    """A stream that shows on each line what a terminal would obey; each line end stays."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text with whatever a terminal would obey shown."""
+        return self.stream.write("\n".join(map(visible, text.split("\n"))))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return whatever else the stream has, but what goes round it."""
+        if name == "buffer":
+            raise AttributeError(name)
+        return getattr(self.stream, name)
+
+
+class Commands(TyperGroup):
+    """Commands of which each print, log, warning and traceback goes through `Filtered`."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command."""
+        sys.stdout, sys.stderr = Filtered(sys.stdout), Filtered(sys.stderr)  # type: ignore[assignment]
+        return super().main(*arguments, **options)
 
 
 # Rows
@@ -69,11 +102,11 @@ def table(
     """Return a table for the terminal; columns that `left` does not name are set to the right."""
     from rich.table import Table
 
-    made = Table(title=title)
+    made = Table(title=visible(title))
     for name in names:
         made.add_column(name, justify="left" if name in left else "right")
     for cells in rows:
-        made.add_row(*cells)
+        made.add_row(*map(visible, cells))
     return made
 
 
@@ -82,7 +115,8 @@ def _print(part: Table) -> None:
 
     # A pipe has no width of its own; cells must not be cut there.
     # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
-    console = Console(width=None if sys.stdout.isatty() else 160, markup=False)
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, markup=False, color_system=None)
     console.print(part)
 
 
@@ -120,12 +154,14 @@ def progress_shown() -> Iterator[Callable[[str], None]]:
     """Show the stage under way; on a terminal in one line, else a line each."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    # The line that moves is drawn by what is filtered out.
+    stream = sys.stderr.stream if isinstance(sys.stderr, Filtered) else sys.stderr
+    console = Console(file=stream)
     if not console.is_terminal:
-        yield lambda stage: console.print(f"  {stage}", highlight=False)
+        yield lambda stage: console.print(f"  {visible(stage)}", highlight=False)
         return
     with console.status("starting") as status:
-        yield lambda stage: status.update(f"{stage}")
+        yield lambda stage: status.update(visible(stage))
 
 
 # What was refused
@@ -140,7 +176,7 @@ def refusals() -> Iterator[None]:
         code, message = _refusal(error)
         if code is None:
             raise
-        typer.echo(message, err=True)
+        typer.echo(visible(message), err=True)
         raise typer.Exit(code) from error
 
 
@@ -163,14 +199,14 @@ def _refusal(error: Exception) -> tuple[int | None, str]:
 
 def wrong_usage(message: str) -> NoReturn:
     """Say what is wrong with the command as it was given, and end."""
-    typer.echo(message, err=True)
+    typer.echo(visible(message), err=True)
     raise typer.Exit(WRONG_USAGE)
 
 
 def refuse(*messages: str) -> NoReturn:
     """Say why the data were refused, and end."""
     for message in messages:
-        typer.echo(message, err=True)
+        typer.echo(visible(message), err=True)
     raise typer.Exit(REFUSED)
 
 

@@ -263,6 +263,9 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         content.append(data)
         del data
         reading = validated(reader.read(content.pop(), uri, settings), settings)
+        if not reading.records and reading.content != "other":
+            msg = "has content, but holds no record; write the file again, or remove it"
+            raise RefusalError(msg, "no_record")
     except RefusalError as error:
         reading = unreadable(error.code, str(error), start)
     except RecursionError:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,9 +22,12 @@ import pyarrow.csv as arrow_csv
 import yaml
 
 from ft_emissions_pipeline.readers.reading import RefusalError
+from ft_emissions_pipeline.readers.scrubbing import shown
 
 _MAX_DEPTH = 60
 """Nesting beyond which a YAML document is refused; a disclosure needs four levels."""
+_LONGEST_CELL = 1 << 16
+"""Bytes over which a quote is looked for that closes a cell."""
 _MAX_COLUMNS = 10_000
 """Columns beyond which a CSV file is refused; the widest log has a few hundred."""
 
@@ -61,8 +65,12 @@ def json_items(data: bytes) -> tuple[list[Item], bool]:
     """
     text = text_of(data)
     try:
-        document = _loaded(text)
+        document = json_of(text)
     except ValueError as error:
+        if isinstance(error, RefusalError) and _is_one(text):
+            if not text.lstrip().startswith("["):
+                raise
+            return list(_json_list(text)), False
         lines = list(_json_lines(text))
         if len(lines) < 2 or all(item.problem for item in lines):
             msg = f"no valid JSON: {error}; write the file again"
@@ -75,23 +83,91 @@ def json_items(data: bytes) -> tuple[list[Item], bool]:
 
 def _json_lines(text: str) -> Iterator[Item]:
     for n, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+        if line.strip():
+            yield _json_item(n, line)
+
+
+def _json_list(text: str) -> Iterator[Item]:
+    """Read a valid list of which some record cannot be taken, one after the other."""
+    n, at = 0, text.index("[") + 1
+    while text[at] != "]":
+        if text[at] in ", \t\n":
+            at += 1
             continue
-        try:
-            value = _loaded(line)
-        except (ValueError, RecursionError) as error:
-            yield Item(str(n), None, f"no valid JSON: {error}; correct or remove the line", line)
-        else:
-            yield Item(str(n), value, raw=line)
+        n, end = n + 1, _LAX.raw_decode(text, at)[1]
+        yield _json_item(n, text[at:end])
+        at = end
 
 
-def _loaded(text: str) -> object:
-    document = json.loads(text)
+def _is_one(text: str) -> bool:
+    try:
+        _LAX.decode(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _json_item(n: int, text: str) -> Item:
+    try:
+        return Item(str(n), json_of(text), raw=text)
+    except RefusalError as error:
+        return Item(str(n), None, str(error), text, error.code)
+    except (ValueError, RecursionError) as error:
+        return Item(str(n), None, f"no valid JSON: {error}; correct or remove the line", text)
+
+
+def json_of(text: str) -> object:
+    """Return what JSON says; an integer too long for any count stays text, for readers to refuse.
+
+    Raises
+    ------
+    RefusalError
+        If a key stands twice in one object.
+    ValueError
+        If it is no JSON.
+    """
+    try:
+        document = _ONCE.decode(text)
+    except (json.JSONDecodeError, RefusalError):
+        raise
+    except ValueError:
+        # Python reads no integer of more than 4,300 digits.
+        document = _ONCE_LONG.decode(text)
     if "\\ud" in text or "\\uD" in text:
         # Half of a surrogate pair is valid in JSON, but no text that can be stored.
         whole = json.dumps(document, ensure_ascii=False).encode("utf-8", errors="replace")
         document = json.loads(whole)
     return document
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _twice((key, shown(value)) for key, value in pairs)
+    return made
+
+
+def _twice(pairs: Iterable[tuple[str, str]]) -> RefusalError:
+    """Say which key stands twice first, and with what."""
+    first: dict[str, str] = {}
+    for key, said in pairs:
+        if key in first:
+            break
+        first[key] = said
+    msg = (
+        f"{shown(key)} stands twice ({first[key]} and {said}); only one of them can count, "
+        "remove the other"
+    )
+    return RefusalError(msg, "duplicated_key")
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) < 400 else digits
+
+
+_ONCE = json.JSONDecoder(object_pairs_hook=_once)
+_ONCE_LONG = json.JSONDecoder(object_pairs_hook=_once, parse_int=_whole)
+_LAX = json.JSONDecoder(parse_int=str)
 
 
 def yaml_documents(data: bytes) -> list[object]:
@@ -106,7 +182,7 @@ def yaml_documents(data: bytes) -> list[object]:
     RefusalError
         If the file is no YAML, or uses what is refused.
     """
-    text = text_of(data)
+    text = text_of(data).translate(_NO_LINES)
     try:
         _guard_yaml(text)
         return [document for document in yaml.load_all(text, Loader=_TextLoader) if document]
@@ -129,14 +205,21 @@ def _guard_yaml(text: str) -> None:
             raise RefusalError(msg, "too_deep")
 
 
+_NO_LINES = dict.fromkeys(map(ord, "\v\f\x85\u2028\u2029"), " ")
+"""What older YAML takes for the end of a line, or refuses: a blank, as wherever text is shown."""
+
+
 class _TextLoader(yaml.CBaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = sorted({key for key in keys if keys.count(key) > 1}) if len(keys) < 10_000 else []
-        if twice:
-            msg = f"{twice[0]!r} stands twice; only one of them can count"
-            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
+        named = [pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode)]
+        if len({key.value for key, _ in named}) < len(named):
+            raise _twice((key.value, _written(value)) for key, value in named)
         return super().construct_mapping(node, deep=deep)
+
+
+def _written(value: yaml.Node) -> str:
+    said = shown(value.value) if isinstance(value, yaml.ScalarNode) else "more below it"
+    return f"{said} in line {value.start_mark.line + 1}"
 
 
 @dataclass(frozen=True)
@@ -184,10 +267,7 @@ def header_of(head: bytes) -> tuple[list[str], str]:
 
 
 def _names(line: str, delimiter: str) -> list[str]:
-    try:
-        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:
-        return []
+    return [name.strip() for name in _row(line, delimiter)]
 
 
 def sheet_of(data: bytes, wanted: Sequence[str] | None = None) -> Sheet:
@@ -282,7 +362,7 @@ def _pieces(data: bytes, block: int) -> Iterator[bytes]:
     utf8 = _is_utf8(data)
     start = 0
     while start < len(data) or start == 0:
-        end = data.find(b"\n", start + block) + 1 or len(data)
+        end = _line_end(data, start, data.find(b"\n", start + block) + 1 or len(data))
         piece = data[start:end]
         if not utf8:
             piece = piece.decode("cp1252", errors="replace").encode()
@@ -290,6 +370,15 @@ def _pieces(data: bytes, block: int) -> Iterator[bytes]:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         yield piece
         start = max(end, 1)
+
+
+def _line_end(data: bytes, start: int, end: int) -> int:
+    """Return the end of a line, at `end` or soon behind it, that no quoted cell goes on beyond."""
+    inside, at = data.count(b'"', start, end) % 2, end
+    while inside and (quote := data.find(b'"', at, end + _LONGEST_CELL)) >= 0:
+        before, at = at, data.find(b"\n", quote) + 1 or len(data)
+        inside ^= data.count(b'"', before, at) % 2
+    return end if inside else at
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -364,18 +453,37 @@ def _plain_cells(body: list[str], width: int, places: list[int], delimiter: str)
     good: list[list[str]] = []
     rows: list[int] = []
     misfits: list[tuple[int, int, str]] = []
-    for n, line in enumerate(body):
-        if not line.strip():
-            continue
-        try:
-            cells = next(csv.reader([line], delimiter=delimiter), [])
-        except csv.Error:
-            cells = []
+    for n, text, cells in _rows(body, delimiter):
         if len(cells) == width:
             good.append([cells[place] for place in places])
             rows.append(n)
         else:
-            misfits.append((n, len(cells), line))
+            misfits.append((n, len(cells), text))
     index = np.array(rows, dtype="int64")
     columns: list[object] = [[row[n] for row in good] for n in range(len(places))]
     return columns, index, misfits
+
+
+def _rows(body: list[str], delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield first line, text and cells of each row; a quote that never closes ends at its line."""
+    odd = [n for n, line in enumerate(body) if line.count('"') % 2]
+    closing = dict(itertools.pairwise(odd))
+    after = 0
+    for n, line in enumerate(body):
+        if n < after or not line.strip():
+            continue
+        text, cells = line, _row(line, delimiter)
+        if n in closing:
+            whole = "\n".join(body[n : closing[n] + 1])
+            # Strictly, as the next quote may open another cell.
+            joined = _row(whole, delimiter, strict=True)
+            if joined:
+                text, cells, after = whole, joined, closing[n] + 1
+        yield n, text, cells
+
+
+def _row(text: str, delimiter: str, *, strict: bool = False) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=delimiter, strict=strict), [])
+    except csv.Error:
+        return []

@@ -6,6 +6,7 @@ Put here: which files count and what each is called. Keep out: opening them.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 from collections import Counter
@@ -39,9 +40,9 @@ def files_in(paths: str | Path | Iterable[str | Path]) -> list[tuple[File, str]]
     Hidden files, `__pycache__` and unfinished files (`.part`, `~`) are skipped, unless one is named
     itself. A uri is the path relative to the folder given, or to the fixed start of a glob; of a
     single file it is the name. Files that would share a uri get as many parent folders as tell them
-    apart. Secrets in names (an email, a key) are replaced, for uris are stored and shown. A folder
-    is a border: a link in it that leads out of it is returned as such, and nothing behind it; one
-    that is named itself is followed.
+    apart, or a mark where their names look alike. Secrets in names (an email, a key) are replaced,
+    for uris are stored and shown. A folder is a border: a link in it that leads out of it is
+    returned as such, and nothing behind it; one that is named itself is followed.
 
     A text that starts like a URL (s3://, gs://, https://, ...) is read by way of fsspec.
 
@@ -159,13 +160,26 @@ def _told_apart(files: list[tuple[File, str]]) -> list[tuple[File, str]]:
     if max(counts.values(), default=1) == 1:
         return files
     longer = [(file, uri if counts[uri] == 1 else _with_parent(file, uri)) for file, uri in files]
-    return files if longer == files else _told_apart(longer)
+    if longer != files:
+        return _told_apart(longer)
+    # Their names differ in what is not shown alone.
+    return [(file, uri if counts[uri] == 1 else _marked(file, uri)) for file, uri in files]
 
 
 def _with_parent(file: File, uri: str) -> str:
+    return _printable(_last_parts(file, len(PurePosixPath(uri).parts) + 1))
+
+
+def _marked(file: File, uri: str) -> str:
+    place, mark = PurePosixPath(uri), _last_parts(file, len(PurePosixPath(uri).parts))
+    digest = hashlib.sha256(os.fsencode(mark)).hexdigest()[:8]
+    return place.with_name(f"{digest}-{place.name}").as_posix()
+
+
+def _last_parts(file: File, number: int) -> str:
     whole = str(file) if isinstance(file, RemoteFile) else _identity(file)
     parts = [part for part in PurePosixPath(whole).parts if part != "/"]
-    return _printable(PurePosixPath(*parts[-len(PurePosixPath(uri).parts) - 1 :]).as_posix())
+    return PurePosixPath(*parts[-number:]).as_posix()
 
 
 def _printable(uri: str) -> str:

@@ -67,6 +67,7 @@ REASONS: dict[str, str] = {
     "configuration_of_no_run": "a configuration beside and below which there is no run",
     "cannot_open": "the file cannot be opened",
     "date_in_future": "the day lies in the future",
+    "duplicated_key": "a key stands twice in one object of JSON or YAML",
     "duplicated_header": "a column name stands twice in the header",
     "duplicated_label": "a label stands twice in one disclosure",
     "empty_file": "the file is empty",
@@ -80,6 +81,7 @@ REASONS: dict[str, str] = {
     "lone_sample": "a sample stands too far from any other of its device for an energy to follow",
     "metric_not_named": "a series of Prometheus lacks the name of its metric",
     "missing_columns": "columns that the format needs are missing",
+    "no_record": "the file has content, but holds no record",
     "no_energy": "a metric tells neither the power nor the utilisation of a device",
     "no_training": "the file tells of evaluation only",
     "not_a_file": "the path is neither a file nor a folder",
@@ -460,19 +462,19 @@ def instants(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
         return localized(plain, timezone), np.zeros(len(cells), dtype=bool)
     text = cells.astype("str").str.strip()
     filled = text.notna() & (text != "")
-    iso = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)
-    zoned = (
-        iso & text.str.contains(r"\d(?:Z|[+-]\d{2}:?\d{0,2})$", na=False) & (text.str.len() > 10)
-    )
+    naive = text.str.fullmatch(_CLOCK, na=False)
+    zoned = text.str.fullmatch(f"{_CLOCK} ?(?:Z|[+-]\\d{{2}}(?::?\\d{{2}})?)", na=False)
     found = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us, UTC]")
     if zoned.any():
         read = pd.to_datetime(text[zoned], format="ISO8601", errors="coerce", utc=True)
         found[zoned] = read.astype("datetime64[us, UTC]")
-    naive = iso & ~zoned
     if naive.any():
         read = pd.to_datetime(text[naive], format="ISO8601", errors="coerce")
         found[naive] = localized(read, timezone)
     return found, (filled & found.isna()).to_numpy()
+
+
+_CLOCK = r"\d{4}-\d{2}-\d{2}(?:[T ]\d[\d:.,]*)?"
 
 
 def _plain_instants(cells: pd.Series) -> pd.Series | None:

@@ -1,6 +1,7 @@
 """What holds for every file: nothing raises, nothing disappears, no secret gets out."""
 
 import os
+import re
 from types import ModuleType
 
 import hypothesis.strategies as st
@@ -245,7 +246,7 @@ def test_half_a_surrogate_pair_can_be_stored(read):
 
 def test_a_number_of_five_thousand_digits_is_refused(refusal):
     code, _ = refusal("out/train_results.json", b'{"train_runtime": ' + b"9" * 5000 + b"}")
-    assert code == "broken_json"
+    assert code == "not_a_number"
 
 
 def _touch(folder, *names):
@@ -273,6 +274,15 @@ def test_files_of_one_name_are_told_apart_and_none_comes_twice(tmp_path):
     _touch(tmp_path, "x/e.csv", "y/e.csv")
     given = [tmp_path / "y" / "e.csv", tmp_path / "x" / "e.csv", tmp_path / "x" / "e.csv"]
     assert [uri for _, uri in files_in(given)] == ["x/e.csv", "y/e.csv"]
+
+
+def test_files_whose_names_look_alike_are_told_apart(tmp_path):
+    _touch(tmp_path, "x\x1b/e\a.csv", "x\x1b/e\b.csv", "x\x07/e\a.csv", "y/e.csv")
+    uris = [uri for _, uri in files_in(tmp_path)]
+    assert len(set(uris)) == 4
+    alike = ["x\ufffd/e\ufffd.csv"] * 3
+    assert [re.sub("[0-9a-f]{8}-", "", uri) for uri in uris] == [*alike, "y/e.csv"]
+    assert uris == [uri for _, uri in files_in(tmp_path)]
 
 
 def test_a_folder_linked_into_itself_is_walked_once(tmp_path):

@@ -26,16 +26,16 @@ over. Lines as written by
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import text_of
+from ft_emissions_pipeline.readers.documents import json_of, text_of
 from ft_emissions_pipeline.readers.formats.codecarbon import counted_gpus
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -190,8 +190,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 def _printed(text: str) -> str:
     """Return what the cells of a notebook printed; nothing of one that is broken."""
     try:
-        cells = json.loads(text).get("cells", [])
-        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        notebook: Any = json_of(text)
+        outputs = [
+            output for cell in notebook.get("cells", []) for output in cell.get("outputs", [])
+        ]
         shown = [
             part for each in outputs for part in (each.get("text"), *each.get("data", {}).values())
         ]
@@ -428,7 +430,7 @@ def _mlperf(text: str, _: str) -> tuple[Fields, list[str]]:
     rows = []
     for line in re.findall(r":::MLLOG (\{[^\n]*\})", text):
         try:
-            row = json.loads(line)
+            row = json_of(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):

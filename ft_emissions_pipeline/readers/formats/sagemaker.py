@@ -7,13 +7,13 @@ instances and are refused. Account ids in ARNs are never taken over.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.documents import json_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -225,7 +225,7 @@ def _decoded(given: Job) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r'".*"', value):
         try:
-            return json.loads(value)
+            return json_of(value)
         except ValueError:
             return value
     return value

@@ -12,7 +12,6 @@ trainer, to which it belongs. The file's name has the machine's
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.documents import json_of
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
@@ -123,7 +123,7 @@ def _moment(seconds: float) -> pd.Timestamp | None:
 
 def _json(texts: dict[str, str], tag: str) -> dict[str, object]:
     try:
-        found = json.loads(texts.get(tag, "null"))
+        found = json_of(texts.get(tag, "null"))
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -18,7 +18,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import sheet_of, text_of
+from ft_emissions_pipeline.readers.documents import json_of, sheet_of, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -137,7 +137,9 @@ def as_field(lengths: pd.DataFrame, batch_size: int | None = None) -> str:
 
 def _document(data: bytes) -> object:
     try:
-        return json.loads(text_of(data))
+        return json_of(text_of(data))
+    except RefusalError:
+        raise
     except ValueError as error:
         msg = f"not valid JSON: {error}; was it still being written?"
         raise RefusalError(msg, "broken_json") from error

@@ -16,6 +16,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers.documents import text_of
+
 TIMES = (
     "timestamp", "time", "datetime", "date time", "ts", "last changed", "time stamp", "unix time",
 )  # fmt: skip
@@ -167,7 +169,7 @@ def names_a_gpu(name: str, header: Sequence[str], head: bytes, delimiter: str) -
 
 
 def _rows(head: bytes, header: Sequence[str], delimiter: str) -> list[list[str]]:
-    lines = head.decode("utf-8", errors="replace").splitlines()[1 : _LINES + 1]
+    lines = text_of(head).split("\n")[1 : _LINES + 1]
     try:
         rows = list(csv.reader(lines, delimiter=delimiter))
     except csv.Error:

@@ -370,8 +370,8 @@ def test_paths_with_spaces_are_fine(one_run, emissions_csv):
     assert one_run("my runs/emissions (1).csv", emissions_csv({}))["run_id"] == "run-a"
 
 
-def test_a_file_without_rows_holds_no_record(read, emissions_csv):
-    assert read("emissions.csv", emissions_csv()).records == 0
+def test_a_file_without_rows_holds_no_record_and_says_so(refusal, emissions_csv):
+    assert refusal("emissions.csv", emissions_csv())[0] == "no_record"
 
 
 def test_energy_of_a_gpu_that_no_column_names_stays(one_run):

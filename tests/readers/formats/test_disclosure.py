@@ -190,7 +190,7 @@ def test_a_label_that_stands_twice_is_refused(read):
     synonyms = "GPU: A100\nAccelerator: H100\nTotal reserved time: 1 h\n"
     assert read("d.yaml", synonyms).quarantine["reason_code"].tolist() == ["duplicated_label"]
     twice = "GPU: A100\nGPU: H100\nTotal reserved time: 1 h\n"
-    assert read("e.yaml", twice).quarantine["reason_code"].tolist() == ["broken_yaml"]
+    assert read("e.yaml", twice).quarantine["reason_code"].tolist() == ["duplicated_key"]
 
 
 @pytest.mark.parametrize(

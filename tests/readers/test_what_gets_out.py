@@ -1,0 +1,101 @@
+"""Nothing secret, and nothing that a terminal obeys, gets out: one night over a folder full of it.
+
+`run` makes the tables, the report and Dagster's own storage once; then every command says what it
+can say of them. Whatever was said and stored is searched.
+"""
+
+import itertools
+import json
+
+import pytest
+import terminal_orders
+from planted_secrets import found_in, in_each_text
+from typer.testing import CliRunner
+
+from ft_emissions_pipeline import cli
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.export import FORMATS
+from ft_emissions_pipeline.tables import QUARANTINE, TABLES
+from ft_emissions_pipeline.warehouse import store
+
+pytestmark = pytest.mark.slow
+
+EACH = 3
+"""Planted files of each good one, spread over its texts."""
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory, all_seeds):
+    """Folder of a night: landing, warehouse, home of Dagster; and what each command said."""
+    folder = tmp_path_factory.mktemp("night")
+    landing, warehouse = folder / "landing", folder / "warehouse"
+    (folder / "home").mkdir()
+    terminal_orders.laid_out(landing)
+    for uri, seed in all_seeds.items():
+        made = list(in_each_text(seed, uri, set()))
+        for n, data in enumerate(itertools.islice(made, 0, None, len(made) // EACH + 1)):
+            # A secret in every path as well.
+            path = landing / f"ada.lovelace@example.org/{n}-sk-proj-abcdefghijklmnop1234" / uri
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    where, estimates = ("--warehouse", str(warehouse)), ("estimate", str(landing), "--format")
+    said = {}
+
+    def say(*command):
+        home = {"DAGSTER_HOME": str(folder / "home")}
+        done = CliRunner().invoke(cli.app, command, env=home)
+        assert done.exception is None or isinstance(done.exception, SystemExit), command
+        assert done.stdout + done.stderr, command
+        said[command] = (done.exit_code, done.stdout, done.stderr)
+        return done
+
+    assert say("run", "--landing", str(landing), *where).exit_code == 0
+    (first, *_) = json.loads(say(*estimates, "json").stdout)
+    for command in (
+        (*estimates, "table"), (*estimates, "csv"),
+        ("explain", first["run_id"], *where), ("explain", "none-of-them", *where),
+        *(("rollup", *where, "--format", form) for form in output.Format),
+        ("advise", *where), ("what-if", *where, "--region", "France"),
+        ("restate", "--dry-run", *where), ("as-reported", "--at", "2026-12-30", *where),
+        ("doctor", "--landing", str(landing), *where), ("report", *where),
+        ("study", *where), ("reference", "list", *where), ("token-time", "evaluate"),
+        *(("export", name, *where) for name in FORMATS),
+    ):  # fmt: skip
+        say(*command)
+    return folder, said
+
+
+def test_every_command_was_asked(night):
+    asked = {command[0] for command in night[1]}
+    groups = {group.name for group in cli.app.registered_groups}
+    assert asked == {command.name for command in cli.app.registered_commands} | groups
+
+
+def test_no_command_says_a_secret_or_gives_an_order(night):
+    for command, (_, *streams) in night[1].items():
+        for said in streams:
+            assert found_in(said) == [], command
+            assert terminal_orders.given_in(said) == [], command
+    # Secrets came as far as what is shown, and had to be taken out.
+    everything = "".join(said for _, *streams in night[1].values() for said in streams)
+    assert everything.count("[removed") > 100
+
+
+def test_no_table_holds_a_secret(night):
+    warehouse = night[0] / "warehouse"
+    rows = {table: store.read(warehouse, table) for table in TABLES}
+    for table, frame in rows.items():
+        assert found_in(frame.to_csv()) == [], table.name
+    assert rows[QUARANTINE]["raw"].str.contains("[removed", regex=False).any()
+    assert rows[QUARANTINE]["reason"].str.contains("[removed", regex=False).any()
+
+
+def test_no_file_of_the_warehouse_and_of_dagster_holds_a_secret(night):
+    for place in ("warehouse", "home"):
+        files = [path for path in (night[0] / place).rglob("*") if path.is_file()]
+        raw = b"\n".join(path.read_bytes() for path in files).decode("latin-1")
+        names = "\n".join(path.relative_to(night[0]).as_posix() for path in files)
+        assert found_in(raw + names) == [], place
+    # Events and metadata lie there.
+    assert "ASSET_MATERIALIZATION" in raw
+    assert (night[0] / "warehouse/report/index.html").stat().st_size
