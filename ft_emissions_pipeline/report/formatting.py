@@ -81,6 +81,11 @@ def day(value: Any) -> str:
     return f"{value:%Y-%m-%d}" if known(value) else UNKNOWN
 
 
+def instant(value: Any) -> str:
+    """Return an instant as ISO 8601 to the second, in UTC."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if known(value) else UNKNOWN
+
+
 def anchor(run_id: Any) -> str:
     """Return the id under which a run stands on the page; `#` and this link to it."""
     return f"run-{quote(str(run_id), safe='')}"
