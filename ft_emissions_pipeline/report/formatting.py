@@ -10,6 +10,7 @@ import math
 from typing import Any
 from urllib.parse import quote
 
+from ft_emissions_pipeline.readers.harmless import visible
 from ft_emissions_pipeline.readers.repairs import about, parted
 
 UNKNOWN = "unknown"
@@ -98,8 +99,8 @@ def repairs_in_words(repairs: str) -> str:
 
 
 def shortened(text: Any, length: int = 160) -> str:
-    """Return text of a log, cut where it is long; empty where there is none."""
+    """Return text of a log on one line, cut where it is long; empty where there is none."""
     if not known(text):
         return ""
-    words = str(text)
+    words = visible(str(text))
     return words if len(words) <= length else f"{words[: length - 1]}…"

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from ft_emissions_pipeline.readers.harmless import no_formula, visible
+from ft_emissions_pipeline.readers.harmless import no_formula
 from ft_emissions_pipeline.report.figures import CARBON_PARTS, RATIOS, SHARED, WATER_PARTS
 from ft_emissions_pipeline.report.formatting import known, shortened
 
@@ -84,7 +84,7 @@ def payload(
     found = {
         "models": [
             {
-                "name": shortened(visible(row["model_name"]), 80),
+                "name": shortened(row["model_name"], 80),
                 "csv": no_formula(row["model_name"]),
                 "carbon": [_number(row[part]) for part in CARBON_PARTS],
                 "water": [_number(row[part]) for part in WATER_PARTS],

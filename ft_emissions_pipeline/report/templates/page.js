@@ -260,6 +260,10 @@ const views = {};
 // The interpreter of expressions needs no eval, which the page's policy forbids.
 async function draw(id, spec) {
   views[id]?.finalize();
+  delete views[id];
+  byId(id).replaceChildren();
+  for (const name of ["role", "aria-roledescription", "aria-label"]) byId(id).removeAttribute(name);
+  if (!spec.data.values.some((row) => known(row.value))) return;
   const options = { mode: "vega-lite", ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true } };
   views[id] = await window.vegaEmbed(byId(id), spec, options);
 }
@@ -269,7 +273,8 @@ function charts(data, values) {
   const labels = models.map((model, n) => (
     models.some((other, m) => m !== n && other.name === model.name) ? `${model.name} (${n + 1})` : model.name));
   const withDays = models.flatMap((model, n) => (model.points.day.length ? [n] : []));
-  const chosen = new Set(withDays.slice(0, DRAWN_AT_FIRST));
+  const used = withDays.filter((n) => models[n].points.inferences.some((each) => each > 0));
+  const chosen = new Set(used.slice(0, DRAWN_AT_FIRST));
   const boxes = new Map();
   let logarithmic = null; // until the reader says
 
@@ -304,7 +309,7 @@ function charts(data, values) {
     return [labels[n], at.length, served, carbon, served ? (carbon * 1000) / served : null, water, served ? (water * 1000) / served : null];
   }
 
-  async function change() {
+  async function update() {
     const metric = METRICS[byId("metric").value];
     const [from, to] = [dayOf(byId("from").value), dayOf(byId("to").value)];
     const picked = [...chosen].sort((a, b) => a - b);
@@ -343,6 +348,15 @@ function charts(data, values) {
     await draw("over-time", overTime(rows, names, metric, byId("log").checked, words));
     await draw("parts", spec);
     document.documentElement.dataset.drawn = `${byId("metric").value} ${rows.length}`;
+  }
+
+  // One drawing after the other, or an earlier one might be the last to end; only the newest choice.
+  let [turn, newest] = [Promise.resolve(), 0];
+  function change() {
+    newest += 1;
+    const mine = newest;
+    turn = turn.then(() => (mine === newest ? update() : undefined));
+    return turn;
   }
 
   byId("find").addEventListener("input", () => {
