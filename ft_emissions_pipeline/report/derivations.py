@@ -22,7 +22,6 @@ from ft_emissions_pipeline.report.formatting import (
 )
 
 _PER_KG = dict(zip(RATIOS, zip(SHARED, ("kgCO2e", "L"), ("gCO2e", "mL"), strict=True), strict=True))
-_DIGITS = 7
 LARGEST = 10
 """Models of a sum that are named."""
 SUMMED = 4
@@ -158,4 +157,6 @@ def _version(version: Any, logs: pd.DataFrame, steps: Mapping[str, str]) -> list
 
 
 def _number(value: Any) -> str:
-    return significant(value, _DIGITS)
+    """Return a number as `explain` writes it, so that both can be followed with a calculator."""
+    number = float(value)
+    return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"

@@ -1,7 +1,7 @@
 """Sums and selections that the page shows.
 
 Put here: DataFrame to DataFrame summaries; means are recomputed from sums, never from ratios. Keep
-out: text and markup (`formatting.py`, `template.html`), charts (`charts.py`).
+out: text and markup (`formatting.py`, `templates/`), what is embedded (`payload.py`).
 
 Intervals of sums are those of the roll-ups: runs err together as far as they share factors.
 """

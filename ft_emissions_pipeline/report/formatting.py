@@ -1,6 +1,6 @@
 """How numbers, ranges and anchors look on the page.
 
-Put here: text made from single values. Keep out: markup (`template.html`) and anything that looks
+Put here: text made from single values. Keep out: markup (`templates/`) and anything that looks
 at a table.
 """
 

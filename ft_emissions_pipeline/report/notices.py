@@ -1,7 +1,7 @@
 """What the report says of records: refusals, repairs, what was filled in, values that moved.
 
 Put here: words and counts. Keep out: sums and series (`figures.py`), text and markup
-(`formatting.py`, `template.html`).
+(`formatting.py`, `templates/`).
 """
 
 from __future__ import annotations

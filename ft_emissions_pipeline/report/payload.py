@@ -94,14 +94,14 @@ def payload(
         "stepDays": step_days, "derivations": dict(derivations),
         "csv": {name: csv(frame) for name, frame in listings.items()},
     }  # fmt: skip
-    return f'{_json(found)[:-1]},"points":{_numbers(_columns(ordered))}}}'
+    return f'{_json(found)[:-1]},"points":{numbers(_columns(ordered))}}}'
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _numbers(columns: dict[str, list[Any]]) -> str:
+def numbers(columns: dict[str, list[Any]]) -> str:
     """Return columns of numbers as JSON, each as short as it can be; NaN becomes null."""
     return re.sub(r"\.0(?=[],])", "", _json(columns).replace("NaN", "null"))
 
@@ -109,9 +109,9 @@ def _numbers(columns: dict[str, list[Any]]) -> str:
 def _columns(rows: pd.DataFrame) -> dict[str, list[Any]]:
     """Return points as columns, the days of a model one after the other: so they pack best."""
     days = (rows["date"] - pd.Timestamp(0)).dt.days
-    numbers = {name: rounded(rows[name].to_numpy(dtype=float), n) for name, n in _DIGITS.items()}
+    short = {name: rounded(rows[name].to_numpy(dtype=float), n) for name, n in _DIGITS.items()}
     whole = {"model": rows["model"].tolist(), "day": days.tolist()}
-    return {**whole, "provisional": rows["provisional"].astype(int).tolist(), **numbers}
+    return {**whole, "provisional": rows["provisional"].astype(int).tolist(), **short}
 
 
 def rounded(values: np.ndarray, digits: int) -> list[float]:

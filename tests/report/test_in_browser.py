@@ -5,6 +5,7 @@ The fleet is that of `fleet.FULL`, twelve plain models, and names that somebody 
 
 import importlib.util
 import io
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def test_figure_opens_how_it_was_made_by_keyboard(page):
     text = page.run("document.getElementById('derivation-text').textContent")
     # 16 g over 40 inferences.
     assert "gco2e_per_inference = allocated_kgco2e x 1000 / inferences" in text
-    assert "= 0.01600000 x 1000 / 40.00000 = 0.4000000 gCO2e (0.200 to 0.800)" in text
+    assert "= 0.016 x 1000 / 40 = 0.4 gCO2e (0.200 to 0.800)" in text
     assert "gpus/A100: NVIDIA, 2020" in text
     page.press("Escape", 27)
     assert not page.run("document.getElementById('derivation').open")
@@ -234,20 +235,19 @@ def test_figure_opens_how_it_was_made_by_keyboard(page):
 
 
 def test_link_to_a_run_turns_to_its_page(page):
-    target = "document.getElementById('run-run-0')"
     page.run(
         "(() => { const sizes = document.querySelector('[aria-label^=\"Rows of Table of runs\"]');"
         " sizes.value = '10'; sizes.dispatchEvent(new Event('change')); })()"
     )
     hidden = page.run(
-        "[...document.querySelectorAll('[data-listing=runs] tbody tr')].find((row) => row.hidden).id"
+        "[...document.querySelectorAll('[data-listing=runs] tbody tr')]"
+        ".find((row) => row.hidden).id"
     )
     page.run(
         f"(() => {{ const link = document.createElement('a'); link.href = '#{hidden}';"
         " document.body.append(link); link.click(); link.remove(); })()"
     )
     assert not page.run(f"document.getElementById('{hidden}').hidden")
-    assert page.run(f"{target} !== null")
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -303,7 +303,7 @@ def test_everything_has_a_name_and_headings_keep_their_order(page):
     assert nameless == []
     levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map((one) => +one.tagName[1])")
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 _AXE = importlib.util.find_spec("axe_core_python")
