@@ -56,12 +56,7 @@ def take(shown: Browser, page: Path, folder: Path) -> list[Path]:
     return paths
 
 
-def main(warehouse: str) -> None:
-    FOLDER.mkdir(exist_ok=True)
-    with browser(PROGRAMS[0]) as shown:
-        for path in take(shown, Path(warehouse) / "report" / "index.html", FOLDER):
-            print(path.name, path.stat().st_size)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    FOLDER.mkdir(exist_ok=True)
+    with browser(PROGRAMS[0]) as started:
+        take(started, Path(sys.argv[1]) / "report" / "index.html", FOLDER)

@@ -18,7 +18,6 @@ from ft_emissions_pipeline.report.formatting import (
     interval,
     known,
     shortened,
-    significant,
 )
 
 _PER_KG = dict(zip(RATIOS, zip(SHARED, ("kgCO2e", "L"), ("gCO2e", "mL"), strict=True), strict=True))
