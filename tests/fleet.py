@@ -127,8 +127,15 @@ DAYS = inference_impacts(
 
 NOTES = pd.DataFrame(
     [
-        ("run-a", "tasks_summed queueing_included", "codecarbon", "logs/emissions.csv", "meter"),
-        ("run-b", None, "disclosure", "summariser.md", "power_model"),
+        (
+            "run-a",
+            "tasks_summed queueing_included",
+            "codecarbon",
+            "logs/emissions.csv",
+            "1",
+            "meter",
+        ),
+        ("run-b", None, "disclosure", "summariser.md", "1", "power_model"),
     ],
     columns=list(RUN_NOTES),
 )
@@ -248,16 +255,17 @@ FULL = ReportData(
 
 
 class Page(HTMLParser):
-    """What a page holds: tags with attributes, its text, the cells of each row."""
+    """What a page holds: tags with attributes, its text but no script, the cells of each row."""
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.texts, self.rows, self._cell = [], [], [], None
+        self.tags, self.texts, self.rows, self._cell, self._code = [], [], [], None, False
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        self._code = tag in {"script", "style"}
         if tag not in {"a", "code", "strong"}:
             self.handle_data(" ")
         if tag == "tr":
@@ -266,11 +274,14 @@ class Page(HTMLParser):
             self._cell = []
 
     def handle_endtag(self, tag):
+        self._code = False
         if tag in {"td", "th"}:
             self.rows[-1].append(" ".join("".join(self._cell).split()))
             self._cell = None
 
     def handle_data(self, data):
+        if self._code:
+            return
         self.texts.append(data)
         if self._cell is not None:
             self._cell.append(data)
@@ -286,17 +297,3 @@ class Page(HTMLParser):
 
     def ids(self):
         return [attrs["id"] for _, attrs in self.tags if "id" in attrs]
-
-
-def points(**values):
-    frames = [
-        pd.DataFrame(
-            {
-                "model_name": name,
-                "gco2e_per_inference": of_model,
-                "gco2e_per_inference_p95": [2 * value for value in of_model],
-            }
-        )
-        for name, of_model in values.items()
-    ]
-    return pd.concat(frames, ignore_index=True)

@@ -12,7 +12,10 @@ A source's total is carbon of electricity. With the same energy behind both,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.tables.words import EnergyRoute
@@ -28,7 +31,9 @@ _ALIKE = 0.01
 """Relative difference up to which two factors are the same."""
 
 
-def compared(normalized: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
+def compared(
+    normalized: pd.DataFrame, run_impacts: pd.DataFrame, most: int | None = None
+) -> pd.DataFrame:
     """Return the runs whose source disclosed a total, beside ours.
 
     Parameters
@@ -37,6 +42,8 @@ def compared(normalized: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFram
         Columns `COMPARED` of table `normalized_runs`.
     run_impacts : DataFrame
         Table `run_impacts`.
+    most : int, optional
+        Rows whose reasons are told; of all by default.
 
     Returns
     -------
@@ -50,21 +57,23 @@ def compared(normalized: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFram
     both = stated.merge(ours, on="run_id")
     theirs = both["disclosed_kgco2e"]
     both["ratio"] = both["total_kgco2e"] / theirs.where(theirs > 0)
-    both["reasons"] = pd.Series(
-        [reasons(row) for _, row in both.iterrows()], index=both.index, dtype="object"
-    )
-    apart = both["ratio"].map(lambda ratio: abs(math.log(ratio)) if ratio > 0 else math.inf)
-    return both.assign(apart=apart).sort_values(
+    apart = np.abs(np.log(both["ratio"].where(both["ratio"] > 0))).fillna(math.inf)
+    both = both.assign(apart=apart).sort_values(
         ["apart", "run_id"], ascending=[False, True], ignore_index=True
     )
+    told = [
+        reasons(row) for row in both.head(len(both) if most is None else most).to_dict("records")
+    ]
+    both["reasons"] = pd.Series(told, index=both.index[: len(told)], dtype="object")
+    return both
 
 
-def reasons(run: pd.Series) -> list[str]:
+def reasons(run: pd.Series | Mapping[str, Any]) -> list[str]:
     """Return what of the difference is known, as sentences with their numbers.
 
     Parameters
     ----------
-    run : Series
+    run : Series or mapping
         Columns `COMPARED`, and embodied_kgco2e of table `run_impacts`.
     """
     theirs, ours = run["disclosed_kgco2e"], run["it_energy_kwh"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +443,7 @@ def _shown(row: Any) -> str:
     return f"{row.value} ({_number(row.p05)} to {_number(row.p95)})"
 
 
+@lru_cache(maxsize=4096)
 def _source_of(factor_id: str, reference: Reference) -> str:
     if factor_id.startswith("methodology/"):
         return ": convention of the methodology, see docs/rules.md"

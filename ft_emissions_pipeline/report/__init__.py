@@ -1,8 +1,9 @@
 """The page that shows an auditor the figures, what they rest on, and what was left out.
 
 Put here: writing the page beside the tables. Keep out: reading the tables (`data.py`), sums over
-them (`figures.py`), charts (`charts.py`), how numbers look (`formatting.py`) and the page itself
-(`page.py`, `template.html`). Nothing of the report computes a footprint; what to disclose next,
+them (`figures.py`), what is said of records (`notices.py`) and of figures (`derivations.py`), how
+numbers look (`formatting.py`), what the script works on (`payload.py`) and the page itself
+(`page.py`, `templates/`). Nothing of the report computes a footprint; what to disclose next,
 `analysis/advice.py` finds from the stored runs.
 """
 
@@ -80,8 +81,8 @@ def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
         str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode()
     )
     parts.update(reference.refusal(warehouse).encode())
-    for source in sorted(Path(__file__).parent.iterdir()):
-        if source.suffix in {".py", ".html"}:
+    for source in sorted(Path(__file__).parent.rglob("*.*")):
+        if source.suffix in {".py", ".html", ".css", ".js"}:
             parts.update(source.read_bytes())
     return parts.hexdigest()
 

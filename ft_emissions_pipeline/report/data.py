@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
-from ft_emissions_pipeline import methodology, stages, tables
+from ft_emissions_pipeline import methodology, stages, tables, token_time
 from ft_emissions_pipeline.analysis import advice, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
+from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
-from ft_emissions_pipeline.reference import in_force, refusal
+from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
+from ft_emissions_pipeline.report.figures import newest_rows
 from ft_emissions_pipeline.tables import (
+    FACTORS_USED,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     LANDING_INDEX,
@@ -38,7 +42,7 @@ from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
-    INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
+    INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE, FACTORS_USED,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -46,11 +50,13 @@ every run of it; a page that changed for that alone would never be the same twic
 RUNS_AT_ONCE = 5000
 """Runs whose provenance is in memory at a time; each has some fifty rows of it."""
 
-RUNS_ADVISED, MODELS_ADVISED = 200, 100
-"""The latest runs, and the models with the most carbon, whose latest run is advised on."""
+RUNS_DETAILED, MODELS_DETAILED = 50, 200
+"""The latest runs, and the models with the most carbon, of whose newest version each step is told
+and what to disclose next."""
 
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
-RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "energy_route")
+RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "source_record", "energy_route")
+FACTORS = ("factor_id", "source", "source_year", "verification", "licence")
 LANDED = (
     "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
     "content", "records", "merged", "quarantined",
@@ -89,7 +95,17 @@ class ReportData:
     study : DataFrame
         Columns `study.FINDINGS`: what the latest runs say about energy.
     advice : DataFrame
-        Columns `ADVICE`: for the latest runs, what to disclose next.
+        Columns `ADVICE`: for the runs that are told in detail, what to disclose next.
+    steps : mapping
+        Run id -> each step of it in words, of these runs.
+    factors : DataFrame
+        Columns `FACTORS`: the rows of the reference tables on which figures rest.
+    token_time : mapping
+        Errors of the token-time model on sources that no fit saw.
+    commits : DataFrame
+        version and timestamp: when each version of table `inference_impacts` was written.
+    made_at : Timestamp
+        When the newest of the tables was written; NaT where there is none.
     versions : mapping
         Name of a table -> its Delta version.
     refused_reference : str
@@ -114,6 +130,13 @@ class ReportData:
     )
     study: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(study.FINDINGS)))
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
+    steps: Mapping[str, str] = field(default_factory=dict)
+    factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FACTORS)))
+    token_time: Mapping[str, float] = field(default_factory=dict)
+    commits: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame({"version": [], "timestamp": []})
+    )
+    made_at: Any = pd.NaT
     versions: Mapping[str, int | None] = field(default_factory=dict)
     refused_reference: str = ""
 
@@ -135,54 +158,78 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     def whole(table: Table, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
-    run_impacts = whole(RUN_IMPACTS)
-    disclosed = whole(NORMALIZED_RUNS, COMPARED)
-    run_notes = whole(NORMALIZED_RUNS, RUN_NOTES)
+    run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
+    run_notes = whole(NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED)))
+    reference = in_force(warehouse, keep=False)
+    commits = _commits(warehouse, pinned)
+    advised, steps = _details(
+        warehouse, run_impacts, inference_impacts, run_notes, reference, pinned
+    )
     return ReportData(
         run_impacts=run_impacts,
         run_spreads=whole(RUN_SPREADS),
-        expected_log_sd=expected_log_sd(in_force(warehouse, keep=False)),
+        expected_log_sd=expected_log_sd(reference),
         model_versions=whole(MODEL_VERSIONS),
-        inference_impacts=whole(INFERENCE_IMPACTS),
+        inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),
         quarantine=whole(QUARANTINE),
         restatements=whole(RESTATEMENTS),
         pipeline_footprint=whole(PIPELINE_FOOTPRINT),
-        run_notes=run_notes,
-        disclosed=disclosed[disclosed["disclosed_kgco2e"].notna()],
+        run_notes=run_notes[list(RUN_NOTES)],
+        disclosed=run_notes.loc[run_notes["disclosed_kgco2e"].notna(), list(COMPARED)],
         usage_notes=whole(USAGE, ("repairs",)),
         landed=whole(LANDING_INDEX, LANDED),
         basis_counts=_basis_counts(
             warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
         ),
         study=study.of_warehouse(warehouse, versions=pinned),
-        advice=_advice(warehouse, run_impacts, run_notes, pinned),
+        advice=advised,
+        steps=steps,
+        factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
+        token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
+        commits=commits[INFERENCE_IMPACTS.name],
+        made_at=pd.concat(commits.values())["timestamp"].max(),
         versions=pinned,
         refused_reference=refusal(warehouse),
     )
 
 
-def _advice(
+def _commits(warehouse: str | Path, versions: Mapping[str, int | None]) -> dict[str, pd.DataFrame]:
+    """Return when each version of the tables was written, up to the ones that are shown."""
+    found = {}
+    for table in SHOWN:
+        commits, newest = store.history(warehouse, table), versions.get(table.name)
+        found[table.name] = commits[commits["version"] <= (-1 if newest is None else newest)]
+    return found
+
+
+def _factors(used: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """Return the rows of the tables in force on which figures rest; of a row that went, its id."""
+    tables_of = set(reference.tables)
+    rows = []
+    for factor_id in sorted(used["factor_id"].dropna().unique()):
+        if factor_id.split("/", 1)[0] in tables_of:
+            try:
+                row = describe(reference, factor_id)
+            except KeyError:
+                row = {"factor_id": factor_id}
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(FACTORS))
+
+
+def _details(
     warehouse: str | Path,
     run_impacts: pd.DataFrame,
+    inference_impacts: pd.DataFrame,
     run_notes: pd.DataFrame,
+    reference: Reference,
     versions: Mapping[str, int | None],
-) -> pd.DataFrame:
-    """Return what to disclose next; of runs whose figures rest on the reference tables in use."""
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return what to disclose next, and each step; of runs that rest on the tables in force."""
     nothing = pd.DataFrame(columns=list(ADVICE))
-    if run_impacts.empty:
-        return nothing
-    factors = in_force(warehouse, keep=False)
-    known = run_impacts[
-        (run_impacts["reference_version"] == factors.version)
-        & run_impacts["methodology"].isin(list(methodology.PROFILES))
-    ].sort_values(["date", "ended_at", "run_id"])
-    carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_ADVISED)
-    latest = known.drop_duplicates("model_name", keep="last")
-    latest = latest[latest["model_name"].isin(carbon.index)]
-    chosen = pd.concat([known.tail(RUNS_ADVISED), latest]).drop_duplicates("run_id")
+    chosen = _detailed(run_impacts, inference_impacts, reference)
     if chosen.empty:
-        return nothing
+        return nothing, {}
     days = pd.DatetimeIndex(chosen["date"].unique())
     ids = ("run_id", set(chosen["run_id"]))
     runs, normalized, provenance = (
@@ -193,11 +240,11 @@ def _advice(
     whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
     chosen = chosen[chosen["run_id"].isin(whole)]
     if chosen.empty:
-        return nothing
+        return nothing, {}
     calibration = None
     if (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any():
         calibration = stages.stored_calibration(warehouse)
-    models = stages.stored_token_time(warehouse, runs, factors)
+    models = stages.stored_token_time(warehouse, runs, reference)
     found = [
         advice.best(
             advice.ranked(
@@ -206,13 +253,41 @@ def _advice(
                     normalized,
                     provenance,
                     rows,
-                    stages.Choices(factors, methodology.profile(str(profile)), models, calibration),
+                    stages.Choices(
+                        reference, methodology.profile(str(profile)), models, calibration
+                    ),
                 )
             )
         )
         for profile, rows in chosen.groupby("methodology")
     ]
-    return pd.concat(found, ignore_index=True)[list(ADVICE)]
+    of_run = dict(list(provenance.groupby("run_id")))
+    values = normalized.set_index("run_id", drop=False)
+    steps = {
+        row["run_id"]: explain(values.loc[row["run_id"]], of_run[row["run_id"]], row, reference)
+        for _, row in chosen.iterrows()
+    }
+    return pd.concat(found, ignore_index=True)[list(ADVICE)], steps
+
+
+def _detailed(
+    run_impacts: pd.DataFrame, inference_impacts: pd.DataFrame, reference: Reference
+) -> pd.DataFrame:
+    """Return the latest runs, and each model's latest and the one that serves on its newest day."""
+    known = run_impacts[
+        (run_impacts["reference_version"] == reference.version)
+        & run_impacts["methodology"].isin(list(methodology.PROFILES))
+    ].sort_values(["date", "ended_at", "run_id"])
+    carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_DETAILED)
+    of_models = known[known["model_name"].isin(carbon.index)]
+    serving = newest_rows(inference_impacts).drop_duplicates("model_name", keep="last")
+    return pd.concat(
+        [
+            known.tail(RUNS_DETAILED),
+            of_models.drop_duplicates("model_name", keep="last"),
+            of_models[of_models["run_id"].isin(serving["model_version"])],
+        ]
+    ).drop_duplicates("run_id")
 
 
 def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,14 @@
 """Sums and selections that the page shows.
 
 Put here: DataFrame to DataFrame summaries; means are recomputed from sums, never from ratios. Keep
-out: text and markup (`formatting.py`, `template.html`), charts (`charts.py`).
+out: text and markup (`formatting.py`, `templates/`), what is embedded (`payload.py`).
 
 Intervals of sums are those of the roll-ups: runs err together as far as they share factors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
 
 
 RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
+
+
+SHARED = ("allocated_kgco2e", "allocated_water_l")
 
 
 def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[Any, Any] | None:
@@ -55,12 +59,28 @@ def per_inference(
     Returns
     -------
     DataFrame
-        The keys, inferences, and the per-inference columns with percentiles.
+        The keys, inferences, carbon and water that they share, and the per-inference columns with
+        percentiles.
     """
     known = rows[rows["inferences"].notna()]
     found = rollups.summed(known, known[keys], run_spreads, expected_log_sd=expected_log_sd)
     ratios = [ratio + suffix for ratio in RATIOS for suffix in ("", "_p05", "_p95")]
-    return found[[*keys, "inferences", *ratios]]
+    return found[[*keys, "inferences", *SHARED, *ratios]]
+
+
+def daily(rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float) -> pd.DataFrame:
+    """Return `per_inference` of each model on each day, with the day's status."""
+    keys = ["model_name", "date"]
+    found = per_inference(rows, keys, run_spreads, expected_log_sd)
+    provisional = (rows["status"] == Status.PROVISIONAL).groupby([rows[key] for key in keys]).any()
+    return found.merge(provisional.rename("provisional").reset_index(), on=keys, how="left")
+
+
+def newest_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what served on the newest day of each model that has inferences, most used last."""
+    served = rows[rows["inferences"] > 0]
+    newest = served.groupby("model_name")["date"].transform("max")
+    return served[served["date"] == newest].sort_values(["model_name", "inferences"], kind="stable")
 
 
 def models(
@@ -68,6 +88,7 @@ def models(
     run_impacts: pd.DataFrame,
     run_spreads: pd.DataFrame,
     expected_log_sd: float,
+    by_day: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return one row per model, the one whose runs emitted most first.
 
@@ -77,33 +98,31 @@ def models(
         Tables `inference_impacts`, `run_impacts` and `run_spreads`.
     expected_log_sd : float
         As for `rollups.summed`.
+    by_day : DataFrame
+        What `daily` returns.
 
     Returns
     -------
     DataFrame
-        model_name, total_kgco2e and total_water_l of its runs, runs; for the latest day
-        with inferences (`latest_`) and for all days (`mean_`) the per-inference columns;
+        model_name, runs, parts and totals of carbon and water of its runs; for the newest day
+        with inferences (`latest_`) and for all days (`mean_`) what `per_inference` returns;
         latest_date, latest_version, latest_status; counted and expected inferences; days,
         provisional_days, unknown_days.
     """
     by_run = run_impacts.groupby("model_name")
-    frame = by_run[list(TOTALS)].sum()
+    frame = by_run[[*TOTALS, *CARBON_PARTS, *WATER_PARTS]].sum()
     frame["runs"] = by_run.size()
     names = frame.index.union(pd.Index(rows["model_name"].unique()), sort=False)
     frame = frame.reindex(names)
-    daily = per_inference(rows, ["model_name", "date"], run_spreads, expected_log_sd)
-    latest = daily[daily["inferences"] > 0].drop_duplicates("model_name", keep="last")
+    latest = by_day[by_day["inferences"] > 0].drop_duplicates("model_name", keep="last")
     frame = frame.join(latest.set_index("model_name").add_prefix("latest_"))
-    mean = per_inference(rows, ["model_name"], run_spreads, expected_log_sd)
-    frame = frame.join(mean.set_index("model_name").add_prefix("mean_"))
-    on_latest = rows.merge(
-        latest[["model_name", "date"]], on=["model_name", "date"], how="inner"
-    ).sort_values(["model_name", "inferences"], kind="stable")
-    served_most = on_latest.drop_duplicates("model_name", keep="last").set_index("model_name")
-    frame["latest_version"] = served_most["model_version"]
-    frame["latest_status"] = _provisional(on_latest).map(
+    frame["latest_status"] = frame.pop("latest_provisional").map(
         {True: Status.PROVISIONAL, False: Status.FINAL}
     )
+    mean = per_inference(rows, ["model_name"], run_spreads, expected_log_sd)
+    frame = frame.join(mean.set_index("model_name").add_prefix("mean_"))
+    served_most = newest_rows(rows).drop_duplicates("model_name", keep="last")
+    frame["latest_version"] = served_most.set_index("model_name")["model_version"]
     by_basis = rows.pivot_table(
         index="model_name", columns="inferences_basis", values="inferences", aggfunc="sum"
     ).reindex(columns=[Inferences.ACTUAL, Inferences.EXPECTED])
@@ -124,56 +143,41 @@ def models(
     ).reset_index(drop=True)
 
 
-def _provisional(rows: pd.DataFrame) -> pd.Series:
-    return (rows["status"] == Status.PROVISIONAL).groupby(rows["model_name"]).any()
-
-
 def series(
-    rows: pd.DataFrame, names: list[str], run_spreads: pd.DataFrame, expected_log_sd: float
+    rows: pd.DataFrame, by_day: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
 ) -> tuple[pd.DataFrame, int]:
-    """Return per-inference figures of some models by day, or by week where days are too many.
+    """Return figures of all models by day, or by weeks where the days are too many for a page.
 
     Parameters
     ----------
     rows : DataFrame
         Table `inference_impacts`.
-    names : list of str
-        Models.
+    by_day : DataFrame
+        What `daily` returns of them.
     run_spreads, expected_log_sd
         As for `rollups.summed`.
 
     Returns
     -------
     points : DataFrame
-        model_name, date (the Monday of a week), and what `per_inference` returns beside them.
+        What `daily` returns; a week stands under its Monday.
     step_days : int
-        1 for days, 7 for weeks.
+        Days from one point to the next.
     """
-    rows = rows[rows["model_name"].isin(names)]
-    longest = rows.groupby("model_name")["date"].nunique().max()
-    step_days = 7 if longest > LONGEST_DAILY else 1
-    if step_days == 7:
-        monday = rows["date"] - pd.to_timedelta(rows["date"].dt.day_of_week, unit="D")
-        rows = rows.assign(date=monday)
-    points = per_inference(rows, ["model_name", "date"], run_spreads, expected_log_sd)
-    return points, step_days
+    step_days = 1
+    while len(by_day) > MOST_POINTS and step_days < LONGEST_STEP_DAYS:
+        step_days = 7 if step_days == 1 else 2 * step_days
+        weeks = (rows["date"] - MONDAY).dt.days // step_days
+        first = MONDAY + pd.to_timedelta(weeks * step_days, unit="D")
+        by_day = daily(rows.assign(date=first), run_spreads, expected_log_sd)
+    return by_day, step_days
 
 
-LONGEST_DAILY = 400
-"""Days of one model above which charts show weeks: more points than pixels tell nothing."""
+MOST_POINTS = 80_000
+"""Points that fit into a page of 3 MB: 200 models over a year of days are 73,000."""
 
-
-def spans(points: pd.DataFrame) -> tuple[dict[str, tuple[Any, Any]], bool]:
-    """Return first and last day of each model's chart, and whether these are its own.
-
-    Models share the days unless one of them would fill less than a fifth of its chart.
-    """
-    by_model = points.groupby("model_name")["date"]
-    first, last = by_model.min(), by_model.max()
-    whole = last.max() - first.min() if len(first) else pd.Timedelta(0)
-    own = bool(((last - first) < whole / 5).any())
-    every = (first.min(), last.max())
-    return {str(name): (first[name], last[name]) if own else every for name in first.index}, own
+LONGEST_STEP_DAYS = 448
+MONDAY = pd.Timestamp("1970-01-05")
 
 
 def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[str, Any]]:
@@ -206,17 +210,21 @@ def latest_sums(rollups: pd.DataFrame, periods: int, labels: int) -> list[dict[s
     return [{**row, "label": _label(row)} for row in rows.to_dict("records")]
 
 
-def _label(row: dict[str, Any]) -> str:
+def period_name(row: Mapping[str, Any]) -> str:
+    """Return the period of a row of table `rollups` as 2026-01, 2026 Q1 or 2026."""
     first = row["date"]
-    period = {
+    return {
         "month": f"{first:%Y-%m}", "quarter": f"{first:%Y} Q{first.quarter}", "year": f"{first:%Y}",
     }[row["period"]]  # fmt: skip
+
+
+def _label(row: dict[str, Any]) -> str:
     if row["grouped_by"] == Group.FLEET:
-        return period
+        return period_name(row)
     label = row["grouped_by"]
     if not isinstance(row["name"], str):
-        return f"{period}, no {label} named"
-    return f"{period}, {label} {row['name']}"
+        return f"{period_name(row)}, no {label} named"
+    return f"{period_name(row)}, {label} {row['name']}"
 
 
 def lineages(
@@ -259,20 +267,6 @@ def lineages(
                 }
             )
     return found
-
-
-def composition(run_impacts: pd.DataFrame, names: list[str], others: str) -> pd.DataFrame:
-    """Return what the totals of models consist of, all but the named ones in one row.
-
-    Returns
-    -------
-    DataFrame
-        model_name in the order of the names, then the parts of carbon and of water.
-    """
-    group = run_impacts["model_name"].where(run_impacts["model_name"].isin(names), others)
-    sums = run_impacts.groupby(group)[[*CARBON_PARTS, *WATER_PARTS]].sum()
-    order = [name for name in (*names, others) if name in sums.index]
-    return sums.loc[order].rename_axis("model_name").reset_index()
 
 
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:

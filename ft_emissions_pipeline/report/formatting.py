@@ -1,6 +1,6 @@
 """How numbers, ranges and anchors look on the page.
 
-Put here: text made from single values. Keep out: markup (`template.html`) and anything that looks
+Put here: text made from single values. Keep out: markup (`templates/`) and anything that looks
 at a table.
 """
 
@@ -10,6 +10,7 @@ import math
 from typing import Any
 from urllib.parse import quote
 
+from ft_emissions_pipeline.readers.harmless import visible
 from ft_emissions_pipeline.readers.repairs import about, parted
 
 UNKNOWN = "unknown"
@@ -81,6 +82,11 @@ def day(value: Any) -> str:
     return f"{value:%Y-%m-%d}" if known(value) else UNKNOWN
 
 
+def instant(value: Any) -> str:
+    """Return an instant as ISO 8601 to the second, in UTC."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if known(value) else UNKNOWN
+
+
 def anchor(run_id: Any) -> str:
     """Return the id under which a run stands on the page; `#` and this link to it."""
     return f"run-{quote(str(run_id), safe='')}"
@@ -93,8 +99,8 @@ def repairs_in_words(repairs: str) -> str:
 
 
 def shortened(text: Any, length: int = 160) -> str:
-    """Return text of a log, cut where it is long; empty where there is none."""
+    """Return text of a log on one line, cut where it is long; empty where there is none."""
     if not known(text):
         return ""
-    words = str(text)
+    words = visible(str(text))
     return words if len(words) <= length else f"{words[: length - 1]}…"

@@ -1,7 +1,7 @@
 """What the report says of records: refusals, repairs, what was filled in, values that moved.
 
 Put here: words and counts. Keep out: sums and series (`figures.py`), text and markup
-(`formatting.py`, `template.html`).
+(`formatting.py`, `templates/`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.readers import REASONS
 from ft_emissions_pipeline.readers.repairs import REPAIRS, about, parted
 from ft_emissions_pipeline.tables import BASES, RUN_FIELDS
+from ft_emissions_pipeline.tables.words import Basis
 
 _DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
 
@@ -58,6 +59,12 @@ def bases(basis_counts: pd.DataFrame) -> pd.DataFrame:
     frame["imputed"] = frame[list(IMPUTED)].sum(axis=1)
     frame["rules"] = frame["field"].map(rules)
     return frame.sort_values(["imputed", "field"], ascending=[False, True]).reset_index(drop=True)
+
+
+def predicted_runs(basis_counts: pd.DataFrame) -> int:
+    """Return in how many runs the token-time model told the time; there it decides the error."""
+    of_time = basis_counts[(basis_counts["field"] == "active_s")]
+    return int(of_time.loc[of_time["basis"] == Basis.PREDICTED, "runs"].sum())
 
 
 def rule_in_words(field: str, rule: str, basis: str) -> str:
@@ -146,7 +153,7 @@ def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str
         word, meaning, runs, counts (rows of usage); the most frequent first.
     """
     counted = {
-        name: frame["repairs"].dropna().map(_distinct).explode().value_counts()
+        name: _by_word(frame["repairs"].value_counts())
         for name, frame in (("runs", run_notes), ("counts", usage_notes))
     }
     table = pd.DataFrame(counted).fillna(0).astype("int64").rename_axis("word").reset_index()
@@ -157,9 +164,13 @@ def repairs(run_notes: pd.DataFrame, usage_notes: pd.DataFrame) -> list[dict[str
     return [{str(name): value for name, value in each.items()} for each in found]
 
 
-def _distinct(cell: str) -> list[str]:
-    """Return the words up to their colon, each once: two conflicts of a run make one record."""
-    return sorted({about(word)[0] for word in parted(cell)})
+def _by_word(cells: pd.Series) -> pd.Series:
+    """Return records by word, of cells by records: two conflicts of a run make one record."""
+    counted: dict[str, int] = {}
+    for cell, records in cells.items():
+        for word in {about(word)[0] for word in parted(cell)}:
+            counted[word] = counted.get(word, 0) + int(records)
+    return pd.Series(counted, dtype="int64")
 
 
 def not_joined(landed: pd.DataFrame) -> list[dict[str, Any]]:
@@ -201,11 +212,54 @@ def landed_records(landed: pd.DataFrame) -> dict[str, int]:
 
 
 def causes(restatements: pd.DataFrame) -> pd.DataFrame:
-    """Return how many values of how many days moved, by cause."""
-    grouped = restatements.groupby("cause", as_index=False)
-    return grouped.agg(values=("new", "size"), days=("date", "nunique")).sort_values(
-        ["values", "cause"], ascending=[False, True]
-    )
+    """Return what moved by cause, the cause of most values first.
+
+    Returns
+    -------
+    DataFrame
+        cause, values, days, models, moved_kgco2e (what shared carbon moved by, in sum), detail (the
+        most frequent cause_detail).
+    """
+    carbon = restatements["column"] == "allocated_kgco2e"
+    by = restatements["new"].fillna(0.0) - restatements["old"].fillna(0.0)
+    grouped = restatements.assign(by=by.where(carbon, 0.0)).groupby("cause", as_index=False)
+    return grouped.agg(
+        values=("new", "size"),
+        days=("date", "nunique"),
+        models=("model_name", "nunique"),
+        moved_kgco2e=("by", "sum"),
+        detail=("cause_detail", _most_frequent),
+    ).sort_values(["values", "cause"], ascending=[False, True])
+
+
+def _most_frequent(details: pd.Series) -> str | None:
+    counted = details.value_counts()
+    return str(counted[counted == counted.max()].index.min()) if len(counted) else None
+
+
+def last_moves(restatements: pd.DataFrame, commits: pd.DataFrame) -> pd.DataFrame:
+    """Return the moves that came last: those written on the newest day that moved anything.
+
+    Parameters
+    ----------
+    restatements : DataFrame
+        Table of this name.
+    commits : DataFrame
+        version and timestamp of table `inference_impacts`.
+
+    Returns
+    -------
+    DataFrame
+        The rows, with the instant of their writing in column written_at.
+    """
+    if restatements.empty:
+        return restatements.assign(written_at=pd.NaT)
+    written_at = restatements["new_table_version"].map(commits.set_index("version")["timestamp"])
+    written = restatements.assign(written_at=pd.to_datetime(written_at, utc=True))
+    day = written["written_at"].dt.floor("D")
+    if day.isna().all():
+        return written[written["new_table_version"] == written["new_table_version"].max()]
+    return written[day == day.max()]
 
 
 def latest_restatements(restatements: pd.DataFrame, limit: int) -> pd.DataFrame:

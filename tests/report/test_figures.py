@@ -7,8 +7,13 @@ from fleet import DAYS, RUNS, inference_impacts, run_impacts, spreads
 from ft_emissions_pipeline.report import figures
 
 
+def models_of(days, runs):
+    by_day = figures.daily(days, spreads(runs), 0.0)
+    return figures.models(days, runs, spreads(runs), 0.0, by_day)
+
+
 def test_period_mean_is_a_ratio_of_sums():
-    models = figures.models(DAYS, RUNS, spreads(RUNS), 0.0).set_index("model_name")
+    models = models_of(DAYS, RUNS).set_index("model_name")
 
     router = models.loc["router"]
     assert router["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
@@ -20,9 +25,7 @@ def test_period_mean_is_a_ratio_of_sums():
 
 
 def test_days_without_known_inferences_stay_out_of_the_mean():
-    summariser = (
-        figures.models(DAYS, RUNS, spreads(RUNS), 0.0).set_index("model_name").loc["summariser"]
-    )
+    summariser = models_of(DAYS, RUNS).set_index("model_name").loc["summariser"]
 
     assert summariser["mean_gco2e_per_inference"] == pytest.approx(2.0, rel=1e-12)
     assert summariser["latest_date"] == pd.Timestamp("2026-01-06")
@@ -42,7 +45,7 @@ def test_a_version_that_nobody_used_adds_its_carbon_to_the_mean():
         ("idle", "summariser", "2026-01-06", 0.3, 0.0),
     )
 
-    model = figures.models(days, runs, spreads(runs), 0.0).iloc[0]
+    model = models_of(days, runs).iloc[0]
 
     assert model["mean_gco2e_per_inference"] == pytest.approx(5.0, rel=1e-12)
     assert model["mean_gco2e_per_inference_p05"] == pytest.approx(2.5, rel=1e-12)
@@ -60,9 +63,27 @@ def test_two_versions_of_a_day_are_one_figure_by_their_sums():
         ("v1", "router", "2026-01-05", 0.1, 0.0), ("v2", "router", "2026-01-06", 0.3, 0.0)
     )
 
-    model = figures.models(days, runs, spreads(runs), 0.0).iloc[0]
+    model = models_of(days, runs).iloc[0]
     assert model["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
     assert model["latest_status"] == "provisional"
-    points, step_days = figures.series(days, ["router"], spreads(runs), 0.0)
+    by_day = figures.daily(days, spreads(runs), 0.0)
+    points, step_days = figures.series(days, by_day, spreads(runs), 0.0)
     assert points["gco2e_per_inference"].tolist() == pytest.approx([1.0], rel=1e-12)
     assert step_days == 1
+
+
+def test_days_that_are_too_many_for_a_page_become_weeks_from_sums(monkeypatch):
+    # From a Monday on, each day 0.1 kg over 100 inferences; 402 days are 57 weeks and 3 days.
+    monkeypatch.setattr(figures, "MOST_POINTS", 100)
+    first = pd.date_range("2026-01-05", periods=402)
+    days = inference_impacts(
+        *((f"{day:%Y-%m-%d}", "router", "run-a", 100.0, 0.1, "actual", "final") for day in first)
+    )
+    by_day = figures.daily(days, spreads(RUNS), 0.0)
+    found, step_days = figures.series(days, by_day, spreads(RUNS), 0.0)
+
+    assert step_days == 7
+    assert len(found) == 58
+    assert found["inferences"].iloc[0] == 700
+    assert found["gco2e_per_inference"].to_numpy() == pytest.approx(1.0, rel=1e-12)
+    assert (found["date"].dt.day_name() == "Monday").all()

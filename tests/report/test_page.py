@@ -3,12 +3,11 @@
 Expected values are worked out in the comments beside the frames, not taken from the code.
 """
 
-import os
+import base64
+import gzip
+import hashlib
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -30,28 +29,59 @@ from fleet import (
 )
 from ledger_rows import branched_merged_and_rolled_back, counts, impacts
 
+import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import ledger, report
 from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, formatting, notices
 from ft_emissions_pipeline.tables import ROLLUPS, conform
 
-BROWSERS = [path for name in ("chromium", "google-chrome") if (path := shutil.which(name))][:1]
-
 
 def test_header_states_the_fleet(page):
     # 0.6 + 0.3 kg; ten times that in litres; intervals half and twice of it.
     assert (
-        "Carbon of all fine-tuning runs 0.900 kgCO2e 5th to 95th percentile 0.450 to 1.80"
-        in page.text
+        "All fine-tuning runs 0.900 kgCO2e 0.450 to 1.80 9.00 L 4.50 to 18.0"
+        " 2 models, 2 versions, 2 runs, 5.00 kWh at the facility" in page.text
     )
-    assert "Water of all fine-tuning runs 9.00 L 5th to 95th percentile 4.50 to 18.0" in page.text
-    assert "500 400 counted, 100 expected" in page.text
+    assert "500 inferences: 400 counted, 100 expected." in page.text
     assert (
         "2026-01-05 to 2026-01-07 (UTC days) · profile default · reference tables a1b2c3"
         in page.text
     )
-    assert "2 versions, 2 runs, 5.00 kWh at the facility" in page.text
-    assert "The days up to 2026-01-07 carry all of it." in page.text
+    assert "The days up to 2026-01-07 carry all of the runs' carbon and water." in page.text
+
+
+def test_page_tells_its_release_and_the_instant_of_its_tables():
+    made_at = pd.Timestamp("2026-01-08T01:02:03Z")
+    text = Page(report.render(replace(FULL, made_at=made_at))).text
+    assert f"made by ft_emissions_pipeline {fte.__version__}" in text
+    assert "tables of 2026-01-08 01:02:03 UTC" in text
+
+
+def test_first_screen_tells_what_moved_on_the_last_day_that_moved_anything():
+    # Version 3 was written a day after version 2, so the factor's move is not the last.
+    commits = pd.DataFrame(
+        {
+            "version": [1, 2, 3],
+            "timestamp": pd.to_datetime(
+                ["2026-01-06T01:00Z", "2026-01-07T01:00Z", "2026-01-08T01:00Z"]
+            ),
+        }
+    )
+    text = Page(report.render(replace(FULL, commits=commits))).text
+    assert "What moved last usage true-up 1 values of 1 days of 1 model on 2026-01-08" in text
+
+
+def test_first_screen_tells_the_newest_month_and_year_of_the_fleet():
+    rows = [("month", "2026-01-01", 2.0), ("month", "2026-02-01", 3.0), ("year", "2026-01-01", 5.0)]
+    filled = {c.name: 1 for c in ROLLUPS.columns if c.required}
+    fleet = [
+        {**filled, "period": period, "date": day, "allocated_kgco2e": kg, "grouped_by": "fleet"}
+        for period, day, kg in rows
+    ]
+    text = Page(report.render(ReportData(rollups=conform(pd.DataFrame(fleet), ROLLUPS)))).text
+    assert "All models in 2026-02 3.00 kgCO2e" in text
+    assert "All models in 2026 5.00 kgCO2e" in text
+    assert "All models in 2026-01" not in text
 
 
 def test_per_inference_table(page):
@@ -158,7 +188,7 @@ def test_what_moved(page):
     assert latest[2:5] == ["inferences", "200.0 → 300.0", "+50 %"]
     assert earlier[2:5] == ["gco2e_per_inference", "2.500 → 3.000", "+20 %"]
     assert earlier[5] == "factor changed reference_version a0 -> a1b2c3"
-    assert ["usage true-up", "1", "1"] in page.rows
+    assert ["usage true-up", "1", "1", "1", "0", "inferences_basis expected -> actual"] in page.rows
 
 
 def test_own_footprint_beside_the_fleet(page):
@@ -176,11 +206,6 @@ def test_quirks_of_the_profile_in_force_are_named(page):
 def test_two_reference_versions_are_said_to_be_two():
     runs = RUNS.assign(reference_version=["old", "new"])
     assert "more than one profile or version" in report.render(replace(FULL, run_impacts=runs))
-
-
-def test_composition_states_the_totals(page):
-    assert "router 0.600 kgCO2e, summariser 0.300 kgCO2e." in page.text
-    assert "router 6.00 L, summariser 3.00 L." in page.text
 
 
 def test_weak_points_are_stated(page):
@@ -211,11 +236,31 @@ def test_page_refers_to_nothing_outside_itself(html, page):
     assert "http:" not in html
     assert "https:" not in html
     assert not re.search(r"url\(|@import", html)
-    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "embed", "base"})
-    policies = [
+    assert {tag for tag, _ in page.tags}.isdisjoint({"iframe", "object", "embed", "base"})
+    assert not any("style" in attrs for _, attrs in page.tags)
+
+
+def test_policy_lets_only_the_scripts_in_that_are_there(html, page):
+    (policy,) = [
         a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
     ]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    packed = re.search(r'id="vega">([^<]*)<', html)[1]
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    vega = gzip.decompress(base64.b64decode(packed)).decode()
+    hashes = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+        for text in (vega, script, style)
+    ]
+    assert policy == (
+        f"default-src 'none'; script-src {hashes[0]} {hashes[1]}; style-src {hashes[2]};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_licences_of_the_inlined_script_stand_in_the_page(page):
+    assert "Copyright (c) 2015-2023, University of Washington Interactive Data Lab" in page.text
+    assert "Redistributions in binary form must reproduce the above copyright" in page.text
 
 
 @pytest.mark.parametrize(
@@ -287,7 +332,8 @@ def test_zero_carbon_makes_a_page():
     assert Page(report.render(data)).row("router 2026-01-05", 9)[1] == "0"
 
 
-def test_many_models_and_runs_are_cut_and_it_is_said():
+def test_many_models_and_runs_are_cut_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("ft_emissions_pipeline.report.page.MODELS_SHOWN", 120)
     # 130 models, model 129 emits most; two runs each.
     runs = run_impacts(
         *(
@@ -309,16 +355,11 @@ def test_many_models_and_runs_are_cut_and_it_is_said():
         inference_impacts=days,
     )
 
-    html = report.render(data)
-
-    found = Page(html)
-    assert "The 100 models with the most carbon of 130." in found.text
-    assert "The 12 models with the most carbon of 130 are drawn." in found.text
-    assert "the latest 200 of 260" in found.text
-    assert "118 other models" in found.text
+    found = Page(report.render(data))
+    assert "The 120 models with the most carbon of 130" in found.text
+    assert "the latest 250 of 260" in found.text
     assert "model-129" in found.text
-    assert not [row for row in found.rows if row and row[0].startswith("model-029 2026")]
-    assert len(html) < 3_000_000
+    assert not [row for row in found.rows if row and row[0].startswith("model-009 2026")]
 
 
 def test_sums_of_the_latest_year_by_team_and_tag():
@@ -383,30 +424,3 @@ def test_a_parent_that_no_run_made_is_named_as_logged():
 
 def test_models_of_one_version_have_no_lineage(page):
     assert "lineage" not in page.ids()
-
-
-def console_of(browser, page, profile):
-    """Return what a browser writes to its console while it shows a page."""
-    done = subprocess.run(
-        [
-            browser, "--headless", "--no-sandbox", "--disable-gpu",
-            "--disable-background-networking",
-            f"--user-data-dir={profile}", "--enable-logging=stderr", "--v=0", "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-        env={**os.environ, "HOME": str(profile.parent)},  # where it would leave traces
-    )  # fmt: skip
-    assert "</html>" in done.stdout
-    return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-
-@pytest.mark.parametrize("browser", BROWSERS, ids=lambda path: Path(path).name)
-def test_browser_shows_the_page_without_complaint(browser, html, tmp_path):
-    shown = tmp_path / "index.html"
-    shown.write_text(html, "utf-8")
-    assert console_of(browser, shown, tmp_path / "profile") == []
-
-    # A browser that never complained would prove nothing.
-    shown.write_text(html.replace("</body>", "<script>1</script></body>"), "utf-8")
-    assert console_of(browser, shown, tmp_path / "profile")
