@@ -15,17 +15,20 @@ import pandas as pd
 from ft_emissions_pipeline import export, normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
 from ft_emissions_pipeline.landing import configurations, token_lengths
-from ft_emissions_pipeline.landing.days import measured_runs
+from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
+    MODEL_EVENTS,
     NORMALIZED_RUNS,
     QUARANTINE,
     RUN_IMPACTS,
     RUN_SPREADS,
+    USAGE,
     VALIDATED_RUNS,
     conform,
     empty,
@@ -51,6 +54,11 @@ class Estimate:
     calibration: pd.DataFrame
     accepted: pd.DataFrame
     spreads: pd.DataFrame
+
+    @property
+    def total(self) -> dict[str, float]:
+        """Carbon and water of all runs together; their interval knows which factors runs share."""
+        return rollups.sum_of_runs(self.runs, self.spreads)
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -116,11 +124,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Logs:
-    """What files said: tables `runs` and `quarantine`, and of each file its format and content."""
+    """What files said: tables of these names, and of each file its format and content."""
 
     runs: pd.DataFrame
     quarantine: pd.DataFrame
     files: pd.DataFrame
+    usage: pd.DataFrame
+    model_events: pd.DataFrame
 
 
 def read_runs(
@@ -174,7 +184,8 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
     quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)
     files = [(uri, source_format, reading.content) for uri, source_format, reading in readings]
     columns = ["source_uri", "source_format", "content"]
-    return Logs(runs, quarantine, pd.DataFrame(files, columns=columns))
+    told = pd.DataFrame(files, columns=columns)
+    return Logs(runs, quarantine, told, counted(readings), happened(readings))
 
 
 def estimate(
@@ -183,6 +194,8 @@ def estimate(
     profile: str = "default",
     reference: Reference | None = None,
     calibrate: bool = False,
+    usage: pd.DataFrame | None = None,
+    model_events: pd.DataFrame | None = None,
 ) -> Estimate:
     """Estimate carbon and water of runs.
 
@@ -199,6 +212,9 @@ def estimate(
         Whether runs without a meter take over the ratio that runs with one on the same host have
         between the meter's and the software's energy. `calibration` of the result tells the ratios
         either way.
+    usage, model_events : DataFrame, optional
+        Tables of these names, as `read_logs` returns them: inferences that were counted, by which
+        `per_inference` shares the runs of their models, and what befell these models.
 
     Returns
     -------
@@ -214,14 +230,20 @@ def estimate(
     accepted, refused, choices = stages.prepared(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
-    normalized, provenance, impacts, spreads = stages.footprints(accepted, choices)
+    made = stages.footprints(accepted, choices)
+    normalized, provenance, impacts, spreads = made
     impossible = stages.impossible(accepted, impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
     found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
         impacts,
-        stages.expected_per_inference(impacts, provenance),
+        stages.per_inference(
+            made,
+            choices.reference,
+            empty(USAGE) if usage is None else usage,
+            empty(MODEL_EVENTS) if model_events is None else model_events,
+        ),
         provenance,
         normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,

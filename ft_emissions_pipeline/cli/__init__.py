@@ -19,6 +19,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    options,
     reference,
     report,
     restate,
@@ -32,10 +33,10 @@ from ft_emissions_pipeline.cli import (
 app = typer.Typer(
     help="Carbon and water of fine-tuning, per inference and day, from the logs you have.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.callback()(options.of_every_command)
 app.command("estimate")(estimate.estimate)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)

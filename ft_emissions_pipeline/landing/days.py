@@ -278,14 +278,26 @@ def usage_of(
         Table `usage`.
     """
     wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
+    readings = _read(folder, index, set(wanted["source_uri"]), settings)
+    return counted(readings, (first, last))
+
+
+def counted(
+    readings: Iterable[tuple[str, str | None, Reading]],
+    days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
+) -> pd.DataFrame:
+    """Return table `usage` of what some files count, on all days or on those given."""
     frames = [
         reading.usage.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, index, set(wanted["source_uri"]), settings)
+        for uri, source_format, reading in readings
+        if len(reading.usage)
     ]
     if not frames:
         return empty(USAGE)
     usage = pd.concat(frames, ignore_index=True)
-    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
+    if days is not None:
+        usage = usage[usage["date"].between(*days)]
+    return conform(whole_days(usage), USAGE)
 
 
 def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -302,9 +314,14 @@ def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.Dat
         Table `model_events`.
     """
     wanted = set(index.loc[index["content"] == "events", "source_uri"])
+    return happened(_read(folder, index, wanted, settings))
+
+
+def happened(readings: Iterable[tuple[str, str | None, Reading]]) -> pd.DataFrame:
+    """Return table `model_events` of what some files tell."""
     frames = [
         reading.events.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, index, wanted, settings)
+        for uri, source_format, reading in readings
         if len(reading.events)
     ]
     return conform(pd.concat(frames), MODEL_EVENTS) if frames else empty(MODEL_EVENTS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -166,6 +167,7 @@ LIMIT = 1 << 30
 DOCUMENT_LIMIT = 1 << 28
 """Largest JSON, YAML or Markdown file: parsed, it takes many times its size in memory."""
 
+_LOG = logging.getLogger(__name__)
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
 _BAD_CONTENT = (
@@ -221,6 +223,7 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     only = [data]
     del data
     reading, source_format = _read(only, uri, settings)
+    _LOG.info("read %s: %s, %d record(s)", uri, source_format, reading.records)
     if reading.content == "other" and head:
         # Known again by its beginning, as `content_hash` looks at it.
         content_hash = _hash_of_head(head, size)
