@@ -19,6 +19,7 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    init,
     options,
     reference,
     report,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.callback()(options.of_every_command)
 app.command("estimate")(estimate.estimate)
+app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)

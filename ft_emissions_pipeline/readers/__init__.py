@@ -1,6 +1,7 @@
 """Readers of logs: one module per format, each registered here by what it recognises.
 
-A new format is one new module with the names of `reading.Reader`, and one line in `READERS`.
+A new format is one new module with the names of `reading.Reader`, and one line in `READERS`; or a
+package of others with an entry point in the group `ft_emissions_pipeline.readers`.
 Put here: the registry, and what happens to every file whatever its format: opening it, choosing the
 reader, and turning whatever goes wrong into a row of quarantine. Keep out: finding files
 (`files.py`), checking what was read (`validation.py`), and everything about one format.
@@ -14,6 +15,8 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pyarrow as pa
@@ -105,7 +108,10 @@ __all__ = [
     "read_file",
 ]
 
-READERS: tuple[Reader, ...] = (
+GROUP = "ft_emissions_pipeline.readers"
+"""Entry points of packages of others; each names a module with the names of `reading.Reader`."""
+
+OURS: tuple[Reader, ...] = (
     codecarbon,
     codecarbon_json,
     eco2ai,
@@ -160,14 +166,40 @@ READERS: tuple[Reader, ...] = (
     card_header,
     token_lengths,
 )
-"""In order of asking: the first reader that recognises a file reads it."""
+"""In order of asking, a strict one before one that takes much."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def _of_others() -> Iterator[Reader]:
+    """Yield the readers that installed packages offer; one that is none is told and left out."""
+    known = {reader.FORMAT for reader in OURS}
+    for entry in sorted(entry_points(group=GROUP)):
+        try:
+            reader = entry.load()
+        except Exception as error:  # noqa: BLE001 - whatever a package of others does in loading
+            _LOG.warning("reader %s is left out: %s", entry.value, error)
+            continue
+        names = (name for name in vars(Reader) if not name.startswith("_"))
+        lacking = [name for name in names if not hasattr(reader, name)]
+        if lacking:
+            _LOG.warning("reader %s is left out: it lacks %s", entry.value, ", ".join(lacking))
+        elif reader.FORMAT in known:
+            _LOG.warning("reader %s is left out: %s is read already", entry.value, reader.FORMAT)
+        else:
+            known.add(reader.FORMAT)
+            yield reader
+
+
+READERS: tuple[Reader, ...] = (*_of_others(), *OURS)
+"""In order of asking: the first reader that recognises a file reads it. What somebody installed
+for a format of theirs comes before what takes much."""
 
 LIMIT = 1 << 30
 """Largest file that is read, in bytes."""
 DOCUMENT_LIMIT = 1 << 28
 """Largest JSON, YAML or Markdown file: parsed, it takes many times its size in memory."""
 
-_LOG = logging.getLogger(__name__)
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
 _BAD_CONTENT = (
@@ -286,7 +318,10 @@ def _reader_of(source_format: str) -> Reader:
         if source_format == reader.FORMAT:
             return reader
     known = ", ".join(reader.FORMAT for reader in READERS)
-    msg = f"no reader has format {source_format!r}; registered are {known}"
+    msg = (
+        f"no reader has format {source_format!r}; registered are {known}; if a package of others "
+        "read it, install that again"
+    )
     raise KeyError(msg)
 
 
@@ -412,7 +447,7 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
         )
         raise RefusalError(msg, "binary_file")
     for reader in READERS:
-        if reader.recognises(name, head):
+        if _recognises(reader, name, head):
             return reader, None
     kind = known_files.kind_otherwise(name, head)
     if kind is not None:
@@ -423,6 +458,17 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
         "lists them); remove it, or ask for a reader"
     )
     raise RefusalError(msg, "unrecognised")
+
+
+def _recognises(reader: Reader, name: str, head: bytes) -> bool:
+    try:
+        return reader.recognises(name, head)
+    except Exception as error:
+        if reader in OURS:
+            raise
+        # A reader of others that stumbles over a file must not cost us the file.
+        _LOG.warning("reader %s fails to look at %s: %s", reader.FORMAT, name, error)
+        return False
 
 
 def _start(data: bytes) -> str:
