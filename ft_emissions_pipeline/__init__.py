@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ft_emissions_pipeline.analysis.advice import advise
     from ft_emissions_pipeline.analysis.scenarios import what_if
-    from ft_emissions_pipeline.api import Estimate, estimate, read_runs
+    from ft_emissions_pipeline.api import Estimate, Logs, estimate, read_logs, read_runs
     from ft_emissions_pipeline.token_time.padding import expected_padded_tokens
 
     __version__: str
 
-__all__ = ["Estimate", "advise", "estimate", "expected_padded_tokens", "read_runs", "what_if"]
+__all__ = [
+    "Estimate", "Logs", "advise", "estimate", "expected_padded_tokens", "read_logs", "read_runs",
+    "what_if",
+]  # fmt: skip
 
 _ELSEWHERE = {
     "advise": "ft_emissions_pipeline.analysis.advice",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ft_emissions_pipeline import export, normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
+from ft_emissions_pipeline.export import notebook, sheets
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
 from ft_emissions_pipeline.ledger import rollups
@@ -33,6 +35,9 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -56,9 +61,40 @@ class Estimate:
     spreads: pd.DataFrame
 
     @property
+    def table(self) -> pd.DataFrame:
+        """Runs with what one inference of each carries, in order of their days."""
+        return notebook.table(self.runs, self.per_inference)
+
+    @property
     def total(self) -> dict[str, float]:
         """Carbon and water of all runs together; their interval knows which factors runs share."""
         return rollups.sum_of_runs(self.runs, self.spreads)
+
+    def summary(self) -> pd.DataFrame:
+        """Return sums by model, with a last row for all: what `export.notebook.summary` says."""
+        return notebook.summary(self.table, self.spreads)
+
+    def plot(self) -> alt.VConcatChart:
+        """Return a chart of carbon and water of each run on its day, with intervals."""
+        return notebook.plot(self.table)
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """Write `table` as CSV, no text of which a spreadsheet runs; without a path return it."""
+        text = sheets.csv_of(self.table)
+        if path is None:
+            return text
+        Path(path).write_text(text, "utf-8")
+        return None
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write `table` as Parquet."""
+        self.table.to_parquet(path, index=False)
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a notebook shows it."""
+        release = f"reference tables {self.reference.version}"
+        profiles = ", ".join(f"profile {name}" for name in self.runs["methodology"].unique())
+        return notebook.html(self.summary(), ", ".join(filter(None, (profiles, release))))
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -189,21 +225,20 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
 
 
 def estimate(
-    runs: Given,
+    runs: Given | Logs,
     *,
     profile: str = "default",
     reference: Reference | None = None,
     calibrate: bool = False,
-    usage: pd.DataFrame | None = None,
-    model_events: pd.DataFrame | None = None,
 ) -> Estimate:
     """Estimate carbon and water of runs.
 
     Parameters
     ----------
-    runs : DataFrame, mapping, or sequence of mappings
-        Runs from `read_runs`, or disclosures: columns of table `runs` or the methodology's own
-        labels ("Total reserved time") as keys.
+    runs : Logs, DataFrame, mapping, or sequence of mappings
+        What `read_logs` returns, so that inferences which were counted share the runs of their
+        models; runs from `read_runs`; or disclosures: columns of table `runs` or the methodology's
+        own labels ("Total reserved time") as keys.
     profile : str
         Profile of the methodology.
     reference : Reference, optional
@@ -212,9 +247,6 @@ def estimate(
         Whether runs without a meter take over the ratio that runs with one on the same host have
         between the meter's and the software's energy. `calibration` of the result tells the ratios
         either way.
-    usage, model_events : DataFrame, optional
-        Tables of these names, as `read_logs` returns them: inferences that were counted, by which
-        `per_inference` shares the runs of their models, and what befell these models.
 
     Returns
     -------
@@ -227,6 +259,9 @@ def estimate(
         If the profile is unknown, a disclosure has an unknown key or an unreadable value, or
         nothing could be computed from it.
     """
+    usage, events = empty(USAGE), empty(MODEL_EVENTS)
+    if isinstance(runs, Logs):
+        runs, usage, events = runs.runs, runs.usage, runs.model_events
     accepted, refused, choices = stages.prepared(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
@@ -238,12 +273,7 @@ def estimate(
     found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
         impacts,
-        stages.per_inference(
-            made,
-            choices.reference,
-            empty(USAGE) if usage is None else usage,
-            empty(MODEL_EVENTS) if model_events is None else model_events,
-        ),
+        stages.per_inference(made, choices.reference, usage, events),
         provenance,
         normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,

@@ -28,27 +28,19 @@ def estimate(
 
     with output.refusals():
         logs = api.read_logs(files, timezone=timezone)
-        runs, quarantine = logs.runs, logs.quarantine
-        found = api.estimate(
-            runs,
-            profile=profile,
-            calibrate=calibrate,
-            usage=logs.usage,
-            model_events=logs.model_events,
-        )
-    shared = found.per_inference.drop(columns="model_name")
-    result = found.runs.merge(shared, on="run_id").sort_values(["date", "run_id"])
+        found = api.estimate(logs, profile=profile, calibrate=calibrate)
+    result = found.table
     if len(result) or form is not output.Format.table:
         output.show(result, form, _parts(result, found.total))
     err = form is not output.Format.table
     kinds = logs.files.loc[logs.files["content"] == "other", "source_format"]
     output.tell_of_other_files(kinds, err=err)
     output.tell_of_what_is_missing(set(logs.files["content"]), len(result), err=err)
-    output.tell_of_refused_records(quarantine)
-    output.tell_of_notes(runs, "repairs")
+    output.tell_of_refused_records(logs.quarantine)
+    output.tell_of_notes(logs.runs, "repairs")
     output.tell_of_unknown_names(found.provenance)
     output.tell_of_meters(found.calibration, applied=calibrate)
-    if result.empty and len(quarantine):
+    if result.empty and len(logs.quarantine):
         output.refuse()
 
 

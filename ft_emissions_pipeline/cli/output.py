@@ -53,11 +53,9 @@ def show(rows: pd.DataFrame, form: Format, parts: Iterable[Table | str]) -> None
     if form is Format.json:
         typer.echo(as_json(rows, indent=2))
     elif form is Format.csv:
-        from ft_emissions_pipeline.readers.harmless import no_formula
+        from ft_emissions_pipeline.export.sheets import csv_of
 
-        texts = rows.select_dtypes(["object", "string"]).columns
-        safe = rows.assign(**{name: rows[name].map(no_formula) for name in texts})
-        typer.echo(safe.to_csv(index=False), nl=False)
+        typer.echo(csv_of(rows), nl=False)
     else:
         for part in parts:
             if isinstance(part, str):
