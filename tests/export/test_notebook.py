@@ -52,7 +52,7 @@ def test_a_plot_shows_every_run_with_its_interval(estimate):
     drawn = estimate.plot().to_dict()
     carbon, water = drawn["vconcat"]
     for panel, name in ((carbon, "total_kgco2e"), (water, "total_water_l")):
-        values = panel["data"]["values"]
+        values = drawn["datasets"][panel["data"]["name"]]
         assert [row[name] for row in values] == pytest.approx(estimate.table[name].tolist())
         assert panel["layer"][0]["encoding"]["y2"]["field"] == f"{name}_p95"
 
@@ -72,7 +72,7 @@ def test_files_of_the_table_hold_it(estimate, tmp_path):
 def test_no_run_has_a_table_and_a_plot_too():
     none = fte.estimate(fte.read_runs(EXAMPLES / "broken")[0])
     assert "all models" in none._repr_html_()
-    assert none.plot().to_dict()["vconcat"][0]["data"]["values"] == []
+    assert set(map(len, none.plot().to_dict()["datasets"].values())) == {0}
 
 
 def test_counts_that_lie_beside_share_the_runs_of_their_model(tmp_path):
