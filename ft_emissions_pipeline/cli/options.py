@@ -213,9 +213,12 @@ def need_warehouse(warehouse: str) -> None:
 
 
 def range_of_days(
-    date: datetime | None, first: datetime | None, last: datetime | None
+    date: datetime | None, first: datetime | None, last: datetime | None, *, to_come: bool = False
 ) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the days that --date, or --from and --to, name; None where none of them is given."""
+    """Return the days that --date, or --from and --to, name; None where none of them is given.
+
+    Days `to_come` may be named where they only choose rows: a year that is not over is one.
+    """
     import pandas as pd
 
     from ft_emissions_pipeline.tables import EARLIEST
@@ -230,7 +233,7 @@ def range_of_days(
     if start > end:
         wrong_usage(f"--from {start:%Y-%m-%d} lies after --to {end:%Y-%m-%d}")
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-    if end > today:
+    if end > today and not to_come:
         wrong_usage(
             f"{end:%Y-%m-%d} lies in the future; the last day that can be named is "
             f"{today:%Y-%m-%d} (UTC)"
