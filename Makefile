@@ -8,7 +8,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 # pip asks for the version of rustc, and a rustc of rustup's writes its settings on being asked.
 export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 
-.PHONY: run test test-fast ui lint audit setup clean
+.PHONY: run test test-fast ui lint audit docs setup clean
 
 run: $(READY) $(DAGSTER_HOME)/dagster.yaml
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
@@ -36,6 +36,17 @@ lint: $(READY)
 audit: $(READY)
 	@$(BIN)/python -m docs.audit
 
+# Its tools have an environment of their own: neither pipeline nor tests need them.
+SITE := .cache/site
+docs: $(SITE)/.ready
+	@$(SITE)/bin/mkdocs build --strict --quiet
+	@echo "Site: site/index.html"
+
+$(SITE)/.ready: requirements-docs.lock $(READY)
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(SITE)
+	@$(BIN)/uv pip install --quiet --python $(SITE)/bin/python --require-hashes -r requirements-docs.lock
+	@touch $@
+
 setup: $(READY)
 
 # pip fetches only uv, which installs the locked set about ten times faster than pip would.
@@ -48,4 +59,4 @@ $(READY): requirements.lock requirements-installer.lock pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .cache .dagster warehouse
+	rm -rf $(VENV) .cache .dagster warehouse site

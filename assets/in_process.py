@@ -29,6 +29,7 @@ from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
+Ahead = Callable[[int, str], None]
 
 APART = 31
 """Touched days up to a month apart share one run: the days between cost less than another run."""
@@ -53,6 +54,7 @@ def materialize(
     calibrate: bool = False,
     reference_data: str | Path | None = None,
     progress: Progress = lambda _: None,
+    ahead: Ahead = lambda *_: None,
 ) -> Materialized:
     """Materialize the DAG in this process.
 
@@ -78,6 +80,8 @@ def materialize(
         on.
     progress : callable
         Called with the name of each stage as it begins.
+    ahead : callable
+        Called before each range of days, with the number of its stages and the range in words.
 
     Raises
     ------
@@ -103,10 +107,11 @@ def materialize(
         raise ValueError(msg)
     with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
-            failures = _run(defs, instance, EVERYTHING, days)
+            index = store.read(warehouse, LANDING_INDEX)
+            failures = _run(defs, instance, EVERYTHING, days, index, ahead=ahead)
             return Materialized([days], failures)
         factors = in_force(warehouse, reference_data)
-        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors)
+        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors, ahead)
 
 
 def _run_what_is_due(
@@ -116,6 +121,7 @@ def _run_what_is_due(
     warehouse: str | Path,
     timezone: str,
     factors: Reference,
+    ahead: Ahead,
 ) -> Materialized:
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
     index = store.read(warehouse, LANDING_INDEX)
@@ -134,7 +140,8 @@ def _run_what_is_due(
         due = pending.days(warehouse, job)
         for each in calendar_days.ranges(due[due <= today], APART):
             done.append(each)
-            failures = _run(defs, instance, job, each, {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"})
+            until = {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"}
+            failures = _run(defs, instance, job, each, new_index, until, ahead)
             if failures:
                 return Materialized(done, failures)
     return Materialized(done, [])
@@ -155,9 +162,14 @@ def _run(
     instance: dg.DagsterInstance,
     job: str,
     days: Range | None = None,
+    index: pd.DataFrame | None = None,
     tags: Mapping[str, str] | None = None,
+    ahead: Ahead = lambda *_: None,
 ) -> list[str]:
-    result = defs.resolve_job_def(job).execute_in_process(
+    made = defs.resolve_job_def(job)
+    if days is not None and index is not None:
+        ahead(len(made.graph.node_defs), _in_words(days, index))
+    result = made.execute_in_process(
         tags={**(range_tags(*days) if days else {}), **(tags or {})},
         run_config={"loggers": {"progress": {"config": {}}}},
         raise_on_error=False,
@@ -177,6 +189,16 @@ def _run(
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
     ]
+
+
+def _in_words(days: Range, index: pd.DataFrame) -> str:
+    """Return a range of days, how many they are, and how many runs the index knows of them."""
+    first, last = days
+    runs = index.loc[index["date"].between(first, last), "run_id"].nunique()
+    return (
+        f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {(last - first).days + 1} day(s)"
+        f"{f', {runs} run(s)' if runs else ''}"
+    )
 
 
 def _root_cause(error: Any) -> str:

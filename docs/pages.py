@@ -7,11 +7,17 @@ test compares them with what is committed.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from typer.main import get_command
 
 from docs.exports import COMMANDS, command
-from ft_emissions_pipeline import methodology
+from ft_emissions_pipeline import cli, equations, methodology
 from ft_emissions_pipeline.export import FORMATS
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.readers import READERS, REPAIRS
@@ -32,6 +38,8 @@ def pages() -> dict[str, str]:
         "formats.md": _page("Formats that are read", _formats()),
         "exports.md": _page("Handing figures on", _exports()),
         "quarantine.md": _page("Why a record is not used", _reasons()),
+        "equations.md": _page("Equations", _equations()),
+        "command_line.md": _page("The command line", _command_line()),
         "repairs.md": _page("What was repaired or left open in reading", _repairs()),
     }
 
@@ -180,6 +188,95 @@ def _repairs() -> Iterator[str]:
     yield "| word | meaning |"
     yield "|---|---|"
     yield from (f"| `{word}` | {meaning} |" for word, meaning in sorted(REPAIRS.items()))
+
+
+_MATH = re.compile(r"^\.\. math::\s*(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
+
+
+def _equations() -> Iterator[str]:
+    yield "Each stands beside its function in `ft_emissions_pipeline/equations.py`, which takes"
+    yield "numbers, arrays and quantities alike; units in brackets are those of the pipeline."
+    yield ""
+    for name, function in vars(equations).items():
+        if isinstance(function, FunctionType):
+            yield from _equation(name, inspect.getdoc(function) or "")
+    references = _sections(inspect.getdoc(equations) or "")["References"]
+    yield "## Sources"
+    yield ""
+    for each in references.split(".. [")[1:]:
+        mark, _, words = each.partition("] ")
+        yield f"- **[{mark}]** {' '.join(words.split())}"
+
+
+def _equation(name: str, text: str) -> Iterator[str]:
+    sections = _sections(text)
+    summary = sections[""]
+    notes = "\n\n".join(sections.get(each, "") for each in ("", "Notes", "References"))
+    math = _MATH.search(notes)
+    yield f"## {summary.splitlines()[0].rstrip('.')}"
+    yield ""
+    if math:
+        yield from ("$$", " ".join(math[1].split()), "$$", "")
+    yield f"`{name}({', '.join(inspect.signature(getattr(equations, name)).parameters)})`"
+    yield ""
+    for each in ("Parameters", "Returns"):
+        for field, words in re.findall(r"^(\S[^\n]*?) : [^\n]*\n((?:[ ]+[^\n]*\n?)+)",
+                                       sections.get(each, ""), re.MULTILINE):  # fmt: skip
+            of = "" if each == "Parameters" else "gives "
+            yield f"- {of}`{field}`: {' '.join(words.split())}"
+    yield ""
+    rest = _MATH.sub("", notes).removeprefix(summary.splitlines()[0]).strip()
+    # The marks of numpydoc, as a reader writes them.
+    yield re.sub(r"\.\. (\[\w+\])", r"\1", rest).replace("]_", "]")
+    yield ""
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the parts of a numpydoc text by their heads; the summary has none."""
+    first, *parts = _SECTION.split(text)
+    return {
+        "": first.strip(),
+        **dict(zip(parts[::2], (p.strip() for p in parts[1::2]), strict=True)),
+    }
+
+
+def _command_line() -> Iterator[str]:
+    root = get_command(cli.app)
+    codes = (cli.__doc__ or "").partition("Exit codes: ")[2]
+    yield "`ft-emissions --help` and `ft-emissions COMMAND --help` print the same."
+    yield f"Exit codes: {' '.join(codes.split())}"
+    yield ""
+    yield "Options before the command:"
+    yield ""
+    yield from _parameters(root)
+    yield from _commands(root, "ft-emissions")
+
+
+def _commands(group: Any, prefix: str) -> Iterator[str]:
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from _commands(each, f"{prefix} {name}")
+            continue
+        arguments = [_name(p) for p in each.params if p.param_type_name == "argument"]
+        yield from ("", f"## {' '.join([prefix, name, *arguments])}", "")
+        yield from (inspect.cleandoc(each.help or ""), "")
+        yield from _parameters(each)
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    return ", ".join((*parameter.opts, *parameter.secondary_opts))
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    yield "| option | meaning |"
+    yield "|---|---|"
+    for each in command.params:
+        default = each.default if isinstance(each.default, str) else ""
+        shown = f" Default: `{default}`." if default else ""
+        yield f"| `{_name(each)}` | {each.help or ''}{shown} |"
 
 
 def write(folder: Path) -> None:

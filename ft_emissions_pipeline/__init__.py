@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from ft_emissions_pipeline.analysis.advice import advise
     from ft_emissions_pipeline.analysis.plan import plan
     from ft_emissions_pipeline.analysis.scenarios import what_if
-    from ft_emissions_pipeline.api import Estimate, estimate, read_runs
+    from ft_emissions_pipeline.api import Estimate, Logs, estimate, read_logs, read_runs
     from ft_emissions_pipeline.token_time.padding import expected_padded_tokens
 
     __version__: str
 
 __all__ = [
-    "Estimate", "advise", "estimate", "expected_padded_tokens", "plan", "read_runs", "what_if",
+    "Estimate", "Logs", "advise", "estimate", "expected_padded_tokens", "plan", "read_logs",
+    "read_runs", "what_if",
 ]  # fmt: skip
 
 _ELSEWHERE = {

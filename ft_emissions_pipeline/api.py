@@ -9,27 +9,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ft_emissions_pipeline import export, normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
+from ft_emissions_pipeline.export import notebook, sheets
 from ft_emissions_pipeline.landing import configurations, token_lengths
-from ft_emissions_pipeline.landing.days import measured_runs
+from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
+from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
+    MODEL_EVENTS,
     NORMALIZED_RUNS,
     QUARANTINE,
     RUN_IMPACTS,
     RUN_SPREADS,
+    USAGE,
     VALIDATED_RUNS,
     conform,
     empty,
 )
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -51,6 +59,42 @@ class Estimate:
     calibration: pd.DataFrame
     accepted: pd.DataFrame
     spreads: pd.DataFrame
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Runs with what one inference of each carries, in order of their days."""
+        return notebook.table(self.runs, self.per_inference)
+
+    @property
+    def total(self) -> dict[str, float]:
+        """Carbon and water of all runs together; their interval knows which factors runs share."""
+        return rollups.sum_of_runs(self.runs, self.spreads)
+
+    def summary(self) -> pd.DataFrame:
+        """Return sums by model, with a last row for all: what `export.notebook.summary` says."""
+        return notebook.summary(self.table, self.spreads)
+
+    def plot(self) -> alt.VConcatChart:
+        """Return a chart of carbon and water of each run on its day, with intervals."""
+        return notebook.plot(self.table)
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """Write `table` as CSV, no text of which a spreadsheet runs; without a path return it."""
+        text = sheets.csv_of(self.table)
+        if path is None:
+            return text
+        Path(path).write_text(text, "utf-8")
+        return None
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write `table` as Parquet."""
+        self.table.to_parquet(path, index=False)
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a notebook shows it."""
+        release = f"reference tables {self.reference.version}"
+        profiles = ", ".join(f"profile {name}" for name in self.runs["methodology"].unique())
+        return notebook.html(self.summary(), ", ".join(filter(None, (profiles, release))))
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -116,11 +160,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Logs:
-    """What files said: tables `runs` and `quarantine`, and of each file its format and content."""
+    """What files said: tables of these names, and of each file its format and content."""
 
     runs: pd.DataFrame
     quarantine: pd.DataFrame
     files: pd.DataFrame
+    usage: pd.DataFrame
+    model_events: pd.DataFrame
 
 
 def read_runs(
@@ -174,11 +220,12 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
     quarantine = conform(pd.concat(frames), QUARANTINE) if frames else empty(QUARANTINE)
     files = [(uri, source_format, reading.content) for uri, source_format, reading in readings]
     columns = ["source_uri", "source_format", "content"]
-    return Logs(runs, quarantine, pd.DataFrame(files, columns=columns))
+    told = pd.DataFrame(files, columns=columns)
+    return Logs(runs, quarantine, told, counted(readings), happened(readings))
 
 
 def estimate(
-    runs: Given,
+    runs: Given | Logs,
     *,
     profile: str = "default",
     reference: Reference | None = None,
@@ -188,9 +235,10 @@ def estimate(
 
     Parameters
     ----------
-    runs : DataFrame, mapping, or sequence of mappings
-        Runs from `read_runs`, or disclosures: columns of table `runs` or the methodology's own
-        labels ("Total reserved time") as keys.
+    runs : Logs, DataFrame, mapping, or sequence of mappings
+        What `read_logs` returns, so that inferences which were counted share the runs of their
+        models; runs from `read_runs`; or disclosures: columns of table `runs` or the methodology's
+        own labels ("Total reserved time") as keys.
     profile : str
         Profile of the methodology.
     reference : Reference, optional
@@ -211,17 +259,21 @@ def estimate(
         If the profile is unknown, a disclosure has an unknown key or an unreadable value, or
         nothing could be computed from it.
     """
+    usage, events = empty(USAGE), empty(MODEL_EVENTS)
+    if isinstance(runs, Logs):
+        runs, usage, events = runs.runs, runs.usage, runs.model_events
     accepted, refused, choices = stages.prepared(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
-    normalized, provenance, impacts, spreads = stages.footprints(accepted, choices)
+    made = stages.footprints(accepted, choices)
+    normalized, provenance, impacts, spreads = made
     impossible = stages.impossible(accepted, impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
     found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
         impacts,
-        stages.expected_per_inference(impacts, provenance),
+        stages.per_inference(made, choices.reference, usage, events),
         provenance,
         normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,

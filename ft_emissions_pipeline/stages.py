@@ -8,7 +8,7 @@ Keep out: what the stages compute, reading of logs (`landing/`), sharing over in
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +27,7 @@ from ft_emissions_pipeline import (
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import by_run
 from ft_emissions_pipeline.landing.days import joined_runs
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
@@ -46,7 +47,7 @@ from ft_emissions_pipeline.tables import (
     empty,
 )
 from ft_emissions_pipeline.tables.rows import unsound
-from ft_emissions_pipeline.tables.words import EnergyRoute
+from ft_emissions_pipeline.tables.words import EnergyRoute, Inferences
 from ft_emissions_pipeline.warehouse import store
 
 Disclosure: TypeAlias = Mapping[str, object]
@@ -277,22 +278,57 @@ def quarantined(
 
 
 def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
-    """Return the runs of one id or of one model; all where none is named.
+    """Return the runs of one model, or the run of one id; all where none is named.
 
     Raises
     ------
     UnknownRun
-        If no run has the id or the model; the message names the nearest.
+        If neither a run nor a model is meant; the message names the nearest.
     """
     if only is None:
         return runs
-    chosen = runs[(runs["run_id"] == only) | (runs["model_name"] == only)]
+    chosen = runs[runs["model_name"] == only]
     if chosen.empty:
-        known = [*runs["model_name"].dropna().unique(), *runs["run_id"]]
-        near = ", ".join(difflib.get_close_matches(only, known, cutoff=0.4)) or known[0]
-        msg = f"no run or model {only!r} among {len(runs)} runs; nearest: {near}"
-        raise UnknownRun(msg)
+        models = runs["model_name"].dropna().unique()
+        chosen = runs[runs["run_id"] == run_named(only, runs["run_id"], models)]
     return chosen.reset_index(drop=True)
+
+
+def run_named(name: str, runs: Iterable[str], models: Iterable[str] = ()) -> str:
+    """Return the id of the run that is meant by its id, or by how its id alone begins.
+
+    Parameters
+    ----------
+    name : str
+        What somebody wrote.
+    runs, models : iterable of str
+        Ids of the runs there are, and further names that might have been meant.
+
+    Raises
+    ------
+    UnknownRun
+        If no run is meant, or several are; the message names some.
+
+    Examples
+    --------
+    >>> run_named("5ec", ["5ec7791d", "5f61637b"])
+    '5ec7791d'
+    """
+    ids = list(runs)
+    meant = [name] if name in ids else [run for run in ids if name and run.startswith(name)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        msg = f"{name!r} begins {len(meant)} runs: {', '.join(meant[:_NAMED])}; write more of it"
+        raise UnknownRun(msg)
+    known = [*models, *ids]
+    near = difflib.get_close_matches(name, known, n=_NAMED, cutoff=0.4) or known[:_NAMED]
+    msg = f"no run or model {name!r} among {len(ids)} runs; nearest: {', '.join(near)}"
+    raise UnknownRun(msg)
+
+
+_NAMED = 10
+"""Runs that a refusal names."""
 
 
 def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
@@ -306,14 +342,17 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
     Returns
     -------
     DataFrame
-        run_id, model_name, inferences (expected over the use life), gco2e_per_inference and
-        water_ml_per_inference with p05 and p95, which know how far off expected inferences and use
-        life may be; market_gco2e_per_inference, where contracts' factors are known. Empty where no
-        inferences were disclosed.
+        run_id, model_name, inferences (expected over the use life) and what they rest on,
+        gco2e_per_inference and water_ml_per_inference with p05 and p95, which know how far off
+        expected inferences and use life may be; market_gco2e_per_inference, where contracts'
+        factors are known. Empty where no inferences were disclosed.
     """
     inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
     served = inferences.where(inferences > 0)
-    frame = impacts[["run_id", "model_name"]].assign(inferences=served)
+    frame = impacts[["run_id", "model_name"]].assign(
+        inferences=served,
+        inferences_basis=np.where(served.isna(), Inferences.NONE, Inferences.EXPECTED),
+    )
     widths = {}
     for field in ("expected_inferences_per_day", "expected_use_life_days"):
         bounds = (by_run(impacts["run_id"], provenance, field, end) for end in ("p05", "p95"))
@@ -342,6 +381,52 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
         market * equations.GRAMS_PER_KG, served
     )
     return frame
+
+
+def per_inference(
+    made: Footprints, reference: Reference, usage: pd.DataFrame, events: pd.DataFrame
+) -> pd.DataFrame:
+    """Share each run over the inferences that were counted of its model; else expected of it.
+
+    Parameters
+    ----------
+    made : Footprints
+        Tables of the runs.
+    reference : Reference
+        Reference tables.
+    usage, events : DataFrame
+        Tables `usage` and `model_events`.
+
+    Returns
+    -------
+    DataFrame
+        As `expected_per_inference`. Of a version with counts it is what the ledger says of its
+        newest day with inferences.
+    """
+    expected = expected_per_inference(made.impacts, made.provenance)
+    if usage.empty or made.impacts.empty:
+        return expected
+    first, last = made.impacts["date"].min(), max(made.impacts["date"].max(), usage["date"].max())
+    versions = ledger.model_versions(made.impacts, usage, last, events)
+    days = ledger.inference_impacts(
+        versions,
+        usage,
+        first,
+        last,
+        expected_log_sd=expected_log_sd(reference),
+        events=events,
+        schedule=ledger.monthly_schedule(versions, usage, last, events),
+    )
+    served = days[days["inferences"] > 0].drop_duplicates("model_version", keep="last")
+    lives = versions.set_index("model_version")["inferences"]
+    served = served.assign(inferences=served["model_version"].map(lives))
+    served = served.set_index("model_version").loc[
+        lambda rows: rows["inferences_basis"] != Inferences.EXPECTED
+    ]
+    columns = expected.columns.drop(["run_id", "model_name"])
+    counted = expected["run_id"].isin(served.index)
+    expected.loc[counted, columns] = served.loc[expected.loc[counted, "run_id"], columns].to_numpy()
+    return expected
 
 
 def _width(value: pd.Series, p05: pd.Series, p95: pd.Series) -> tuple[np.ndarray, np.ndarray]:

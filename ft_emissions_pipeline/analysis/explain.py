@@ -33,7 +33,7 @@ from ft_emissions_pipeline.normalize.energy import (
     part_energies,
 )
 from ft_emissions_pipeline.reference import Reference, describe, in_force
-from ft_emissions_pipeline.stages import UnknownRun
+from ft_emissions_pipeline.stages import run_named
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     MODEL_VERSIONS,
@@ -357,13 +357,6 @@ ANCESTORS_SHOWN = 10
 """Versions of a chain that are shown; of the earlier ones only their sum."""
 
 
-def stored_ancestry(warehouse: str | Path, model_version: str) -> str:
-    """Return `ancestry` out of a warehouse's tables."""
-    versions = store.read(warehouse, MODEL_VERSIONS)
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["run_id", "base_model"])
-    return ancestry(versions, runs.set_index("run_id")["base_model"], model_version)
-
-
 def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str) -> str:
     """Return the text that shows from which versions one was fine-tuned, back to the base model.
 
@@ -430,7 +423,7 @@ def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> 
     for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
         if row.field not in used | keys:
             continue
-        yield f"  {row.field} = {_shown(row)}"
+        yield f"  {row.field} = {_shown(row)}".rstrip()
         rule = "as logged" if row.rule == "as_logged" else described[row.field, row.rule]
         yield f"    {row.basis}: {rule}" + (f"; {row.source}" if pd.notna(row.source) else "")
         for factor_id in [] if pd.isna(row.factor_id) else str(row.factor_id).split():
@@ -438,9 +431,25 @@ def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> 
 
 
 def _shown(row: Any) -> str:
+    unit = NORMALIZED_RUNS.column(row.field).unit
     if pd.isna(row.p05) or row.p05 == row.p95:
-        return str(row.value)
-    return f"{row.value} ({_number(row.p05)} to {_number(row.p95)})"
+        return f"{row.value} {unit}"
+    return f"{row.value} ({_number(row.p05)} to {_number(row.p95)}) {unit}"
+
+
+def values_of(provenance: pd.DataFrame, run_id: str) -> pd.DataFrame:
+    """Return the run's rows of `field_provenance`, each with its unit.
+
+    Raises
+    ------
+    UnknownRun
+        If no run is meant by the id.
+    """
+    meant = run_named(run_id, provenance["run_id"].unique())
+    rows = provenance[provenance["run_id"] == meant].reset_index(drop=True)
+    units = [NORMALIZED_RUNS.column(field).unit for field in rows["field"]]
+    rows.insert(rows.columns.get_loc("value") + 1, "unit", units)
+    return rows
 
 
 @lru_cache(maxsize=4096)
@@ -454,7 +463,7 @@ def _source_of(factor_id: str, reference: Reference) -> str:
 
 
 def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: int = 0) -> str:
-    """Return the explanation of a run out of a warehouse's tables.
+    """Return the explanation of a run out of a warehouse's tables, and what it was tuned from.
 
     Raises
     ------
@@ -465,7 +474,13 @@ def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: 
         store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
     )
     reference = in_force(warehouse, keep=False)
-    return explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
+    run_id = run_named(run_id, normalized["run_id"])
+    text = explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
+    versions, base_models = (
+        store.read(warehouse, MODEL_VERSIONS),
+        impacts.set_index("run_id")["base_model"],
+    )
+    return f"{text}\n\n{ancestry(versions, base_models, run_id)}".rstrip()
 
 
 def explain_row(
@@ -484,13 +499,9 @@ def explain_row(
     UnknownRun
         If no run has the id.
     """
-    at = normalized["run_id"] == run_id
-    if not at.any():
-        known = ", ".join(normalized["run_id"].head(10))
-        msg = f"no run {run_id!r}; there are {len(normalized)}, for instance {known}"
-        raise UnknownRun(msg)
+    run_id = run_named(run_id, normalized["run_id"])
     return explain(
-        normalized[at].iloc[0],
+        normalized[normalized["run_id"] == run_id].iloc[0],
         provenance[provenance["run_id"] == run_id],
         impacts[impacts["run_id"] == run_id].iloc[0],
         reference,

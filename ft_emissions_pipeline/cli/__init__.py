@@ -20,6 +20,8 @@ from ft_emissions_pipeline.cli import (
     estimate,
     explain,
     export,
+    init,
+    options,
     output,
     plan,
     reconcile,
@@ -37,11 +39,12 @@ app = typer.Typer(
     cls=output.Commands,
     help="Carbon and water of fine-tuning, per inference and day, from the logs you have.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.callback()(options.of_every_command)
 app.command("estimate")(estimate.estimate)
+app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)

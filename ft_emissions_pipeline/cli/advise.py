@@ -74,13 +74,20 @@ def _cells(row: dict[str, Any], key: str) -> tuple[str, ...]:
         return (*known, "nothing", "", _range(row, ""), "", "", "")
     return (
         *known,
-        row["field"],
+        " ".join(map(_with_unit, row["field"].split())),
         _shown(row["value"]),
         _range(row, ""),
         _range(row, "then_"),
         f"{row['carbon_narrowed']:.0%}",
         f"{row['water_narrowed']:.0%}",
     )
+
+
+def _with_unit(field: str) -> str:
+    from ft_emissions_pipeline.tables import RUNS
+
+    unit = RUNS.column(field).unit
+    return f"{field} [{unit}]" if unit else field
 
 
 def _shown(value: str) -> str:

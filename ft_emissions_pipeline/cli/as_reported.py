@@ -44,7 +44,8 @@ def as_reported(
 
     need_warehouse(warehouse)
     with output.refusals():
-        found = past.as_reported(warehouse, pd.Timestamp(at), range_of_days(date, first, last))
+        days = range_of_days(date, first, last, to_come=True)
+        found = past.as_reported(warehouse, pd.Timestamp(at), days)
     if form is output.Format.json:
         rows = {"as_reported": found.rows, "restated_since": found.restated}
         texts = [f'"{name}": {output.as_json(frame)}' for name, frame in rows.items()]

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Landing, Repair, Warehouse
+from ft_emissions_pipeline.cli.options import Form, Landing, Repair, Warehouse
 
 FEW_BYTES = 1 << 30
 """Free space of which a run over many days may need all."""
@@ -25,7 +25,10 @@ Checked = tuple[str, str]
 
 
 def doctor(
-    landing: Landing = "landing", warehouse: Warehouse = "warehouse", repair: Repair = False
+    landing: Landing = "landing",
+    warehouse: Warehouse = "warehouse",
+    repair: Repair = False,
+    form: Form = output.Format.table,
 ) -> None:
     """Check warehouse, landing folder, lock and factor tables, and say what to repair.
 
@@ -39,14 +42,23 @@ def doctor(
         output.wrong_usage(
             f"{warehouse} is no folder; name the folder of the tables with --warehouse"
         )
-    ill = 0
+    import pandas as pd
+
+    checked: list[Checked] = []
     with output.refusals():
-        for checks in (_landing(landing), _folder(Path(warehouse)), _reference(warehouse)):
+        for checks in (
+            _landing(landing),
+            _folder(Path(warehouse)),
+            _reference(warehouse),
+            _tables(warehouse, landing, repair),
+        ):
             for what, wrong in checks:
-                typer.echo(f"{what}: {wrong or 'ok'}")
-                ill += bool(wrong)
-        ill += _tables(warehouse, landing, repair)
-    if ill:
+                checked.append((what.strip(), wrong))
+                if form is output.Format.table:
+                    typer.echo(f"{what}: {wrong or 'ok'}")
+    if form is not output.Format.table:
+        output.show(pd.DataFrame(checked, columns=["what", "wrong"]), form, [])
+    if any(wrong for _, wrong in checked):
         raise typer.Exit(output.REFUSED)
 
 
@@ -96,8 +108,8 @@ def _reference(warehouse: str) -> Iterator[Checked]:
         yield f"factor tables, version {reference.version}", reference.refused
 
 
-def _tables(warehouse: str, landing: str, repair: bool) -> int:
-    """Tell of each damaged table, or mend it; return how many are left to mend or to make anew."""
+def _tables(warehouse: str, landing: str, repair: bool) -> Iterator[Checked]:
+    """Tell of each damaged table, or mend it, and what is to be done then."""
     from ft_emissions_pipeline.tables import PENDING_RESTATEMENT
     from ft_emissions_pipeline.warehouse import health, store
     from ft_emissions_pipeline.warehouse.lock import locked
@@ -105,26 +117,20 @@ def _tables(warehouse: str, landing: str, repair: bool) -> int:
     run = f"`ft-emissions run --landing {landing} --warehouse {warehouse}`"
     found = health.damages(warehouse)
     for damage in found:
+        what = f"table {damage.table.name}"
         if repair:
             with locked(warehouse, "the doctor"):
-                typer.echo(f"table {damage.table.name}: {health.repair(warehouse, damage)}")
+                yield what, health.repair(warehouse, damage)
         else:
             lost = health.ONLY_HERE.get(damage.table)
-            typer.echo(
-                f"table {damage.table.name}: {damage.what}"
-                + (f"; look for a backup first, no log tells {lost} again" if lost else "")
-            )
-    if found:
-        typer.echo(
-            f"next: {run} makes the rows anew from the logs"
-            if repair
-            else "next: `--repair` sets the broken files aside, then a run makes their rows anew"
-        )
-        return len(found)
-    typer.echo("tables: ok")
-    begun = store.read(warehouse, PENDING_RESTATEMENT)
-    if len(begun):
-        typer.echo(
-            f"restatement: {len(begun)} run(s) begun, not ended; next: `ft-emissions restate`"
-        )
-    return int(len(begun) > 0)
+            backup = f"; look for a backup first, no log tells {lost} again" if lost else ""
+            yield what, damage.what + backup
+    if found and repair:
+        yield "next", f"{run} makes the rows anew from the logs"
+    elif found:
+        yield "next", "`--repair` sets the broken files aside, then a run makes their rows anew"
+    else:
+        yield "tables", ""
+        begun = len(store.read(warehouse, PENDING_RESTATEMENT))
+        if begun:
+            yield "restatement", f"{begun} run(s) begun, not ended; next: `ft-emissions restate`"

@@ -5,7 +5,7 @@ Put here: the command and its table. Keep out: the figures (`api.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
@@ -28,44 +28,60 @@ def estimate(
 
     with output.refusals():
         logs = api.read_logs(files, timezone=timezone)
-        runs, quarantine = logs.runs, logs.quarantine
-        found = api.estimate(runs, profile=profile, calibrate=calibrate)
-    columns = ["run_id", "inferences", "gco2e_per_inference", "water_ml_per_inference"]
-    result = found.runs.merge(found.per_inference[columns], on="run_id")
+        found = api.estimate(logs, profile=profile, calibrate=calibrate)
+    result = found.table
     if len(result) or form is not output.Format.table:
-        output.show(result, form, _parts(result))
-    if form is output.Format.table:
-        output.tell_of_other_files(
-            logs.files.loc[logs.files["content"] == "other", "source_format"]
-        )
-        output.tell_of_what_is_missing(set(logs.files["content"]), len(result))
-    output.tell_of_refused_records(quarantine)
-    output.tell_of_notes(runs, "repairs")
+        output.show(result, form, _parts(result, found.total))
+    err = form is not output.Format.table
+    kinds = logs.files.loc[logs.files["content"] == "other", "source_format"]
+    output.tell_of_other_files(kinds, err=err)
+    output.tell_of_what_is_missing(set(logs.files["content"]), len(result), err=err)
+    output.tell_of_refused_records(logs.quarantine)
+    output.tell_of_notes(logs.runs, "repairs")
     output.tell_of_unknown_names(found.provenance)
     output.tell_of_meters(found.calibration, applied=calibrate)
-    if result.empty and len(quarantine):
+    if result.empty and len(logs.quarantine):
         output.refuse()
 
 
-def _parts(result: pd.DataFrame) -> Iterator[Table | str]:
+UNKNOWN = "unknown"
+"""Stands where no inference is known that could carry a footprint."""
+
+
+def _parts(result: pd.DataFrame, total: Mapping[str, float]) -> Iterator[Table | str]:
+    last = ("total", f"{len(result)} run(s)", "", output.figure(result["it_energy_kwh"].sum()),
+            *_amounts(total), "", "", "")  # fmt: skip
     yield output.table(
         "Carbon and water of fine-tuning runs (5th to 95th percentile)",
-        ("run", "day", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference",
+        ("model", "run", "day", "energy kWh", "carbon kgCO2e", "water L", "gCO2e/inference",
          "mL/inference", "tier"),
-        map(_cells, result.itertuples(index=False)),
-        left={"run", "day"},
+        (*map(_cells, result.to_dict("records")), last),
+        left={"model", "run", "day"},
     )  # fmt: skip
-    yield "Follow one with: ft-emissions explain RUN_ID --file FILE"
+    unserved = result.loc[result["inferences"].isna(), "model_name"].unique()
+    if len(unserved):
+        yield (
+            f"Inferences are unknown of {', '.join(unserved[: output.SHOWN_RUNS])}"
+            f"{' and others' if len(unserved) > output.SHOWN_RUNS else ''}: put counts beside the "
+            "logs (a CSV with date, model_name, inferences), or state "
+            "expected_inferences_per_day in runs.yaml"
+        )
+    yield "Follow one with: ft-emissions explain RUN --file FILE"
 
 
-def _cells(row: Any) -> tuple[str, ...]:
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    each = (row["gco2e_per_inference"], row["water_ml_per_inference"])
     return (
-        row.run_id,
-        f"{row.date:%Y-%m-%d}",
-        output.figure(row.it_energy_kwh),
-        output.with_interval(row.total_kgco2e, row.total_kgco2e_p05, row.total_kgco2e_p95),
-        output.with_interval(row.total_water_l, row.total_water_l_p05, row.total_water_l_p95),
-        output.figure(row.gco2e_per_inference),
-        output.figure(row.water_ml_per_inference),
-        row.quality_tier,
+        row["model_name"],
+        row["run_id"],
+        f"{row['date']:%Y-%m-%d}",
+        output.figure(row["it_energy_kwh"]),
+        *_amounts(row),
+        *(output.figure(value) or UNKNOWN for value in each),
+        row["quality_tier"],
     )
+
+
+def _amounts(row: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("total_kgco2e", "total_water_l"):
+        yield output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typer
 
+from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     Draws,
+    Form,
     LogsOfRun,
     Profile,
     Run,
@@ -17,7 +19,6 @@ from ft_emissions_pipeline.cli.options import (
     Zone,
     need_warehouse,
 )
-from ft_emissions_pipeline.cli.output import refusals, tell_of_refused_records
 
 
 def explain(
@@ -28,18 +29,28 @@ def explain(
     timezone: Zone = "UTC",
     draws: Draws = 0,
     seed: Seed = 0,
+    form: Form = output.Format.table,
 ) -> None:
-    """Print each step of a run: formula, values, units, factors and their sources."""
-    from ft_emissions_pipeline import api
-    from ft_emissions_pipeline.analysis.explain import explain_stored, stored_ancestry
+    """Print each step of a run: formula, values, units, factors and their sources.
 
-    with refusals():
+    As JSON or CSV: each value that the run was given, with its unit, interval, basis and source.
+    """
+    from ft_emissions_pipeline import api
+    from ft_emissions_pipeline.analysis.explain import explain_stored, values_of
+    from ft_emissions_pipeline.tables import FIELD_PROVENANCE
+    from ft_emissions_pipeline.warehouse import store
+
+    with output.refusals():
         if file:
             runs, quarantine = api.read_runs(file, timezone=timezone)
-            text = api.estimate(runs, profile=profile).explain(run_id, draws=draws, seed=seed)
-            tell_of_refused_records(quarantine)
+            found = api.estimate(runs, profile=profile)
+            output.tell_of_refused_records(quarantine)
         else:
             need_warehouse(warehouse)
-            text = explain_stored(run_id, warehouse, draws=draws, seed=seed)
-            text = f"{text}\n\n{stored_ancestry(warehouse, run_id)}".rstrip()
-    typer.echo(text)
+        if form is not output.Format.table:
+            kept = found.provenance if file else store.read(warehouse, FIELD_PROVENANCE)
+            output.show(values_of(kept, run_id), form, [])
+        elif file:
+            typer.echo(found.explain(run_id, draws=draws, seed=seed))
+        else:
+            typer.echo(explain_stored(run_id, warehouse, draws=draws, seed=seed))

@@ -40,7 +40,7 @@ def export(
     if name not in exports.FORMATS:
         wrong_usage(f"no format {name!r}; there are {', '.join(exports.FORMATS)}")
     need_warehouse(warehouse)
-    choice = exports.Choice(model, version, range_of_days(None, first, last))
+    choice = exports.Choice(model, version, range_of_days(None, first, last, to_come=True))
     with refusals():
         figures = exports.of_warehouse(warehouse, choice, made_at=exports.now(), entity=entity)
         said = exports.write(name, figures, out)

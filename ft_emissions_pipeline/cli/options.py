@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.output import (
     Format,
     refusals,
@@ -24,10 +25,50 @@ if TYPE_CHECKING:
 
 DAY = ["%Y-%m-%d"]
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import ft_emissions_pipeline
+
+        typer.echo(f"ft-emissions {ft_emissions_pipeline.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version, and end."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print results and refusals, no remarks or progress.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log each file that is read and table written.")
+]
+
+
+def of_every_command(
+    version: Version = False,  # noqa: ARG001 - its callback answers
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Carbon and water of fine-tuning, per inference and day, from the logs you have."""
+    if quiet and verbose:
+        wrong_usage("give either --quiet or --verbose")
+    output.quiet.set(quiet)
+    if verbose:
+        import logging
+
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("ft_emissions_pipeline").setLevel(logging.INFO)
+
+
 # How a result is printed, and where it comes from
 Form = Annotated[Format, typer.Option("--format", help="How to print.")]
 Warehouse = Annotated[str, typer.Option(help="Folder of the tables, or URL of an object store.")]
 Landing = Annotated[str, typer.Option(help="Folder of the logs, or its URL.")]
+LogsFolder = Annotated[Path, typer.Argument(help="Folder of the logs.")]
 Logs = Annotated[list[str], typer.Argument(help="Logs, disclosures, folders, globs or URLs.")]
 LogsOfRun = Annotated[
     list[str] | None,
@@ -41,8 +82,13 @@ LogsToStudy = Annotated[
 ]
 
 # Which runs and days
-Run = Annotated[str, typer.Argument(help="Run, as `estimate` or the report names it.")]
-RunOrModel = Annotated[str | None, typer.Argument(help="Run or model; all of them by default.")]
+Run = Annotated[
+    str, typer.Argument(help="Run, as `estimate` or the report names it, or how its id begins.")
+]
+RunOrModel = Annotated[
+    str | None,
+    typer.Argument(help="Run, how its id begins, or model; all of them by default."),
+]
 Date = Annotated[datetime | None, typer.Option(formats=DAY, help="UTC day.")]
 First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First UTC day.")]
 Last = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last UTC day.")]
@@ -218,9 +264,12 @@ def need_warehouse(warehouse: str) -> None:
 
 
 def range_of_days(
-    date: datetime | None, first: datetime | None, last: datetime | None
+    date: datetime | None, first: datetime | None, last: datetime | None, *, to_come: bool = False
 ) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the days that --date, or --from and --to, name; None where none of them is given."""
+    """Return the days that --date, or --from and --to, name; None where none of them is given.
+
+    Days `to_come` may be named where they only choose rows: a year that is not over is one.
+    """
     import pandas as pd
 
     from ft_emissions_pipeline.tables import EARLIEST
@@ -235,7 +284,7 @@ def range_of_days(
     if start > end:
         wrong_usage(f"--from {start:%Y-%m-%d} lies after --to {end:%Y-%m-%d}")
     today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-    if end > today:
+    if end > today and not to_come:
         wrong_usage(
             f"{end:%Y-%m-%d} lies in the future; the last day that can be named is "
             f"{today:%Y-%m-%d} (UTC)"

@@ -1,4 +1,4 @@
-"""How commands print: rows as table, JSON or CSV; figures; what was refused.
+"""How commands print: rows as table, JSON or CSV; figures; progress; what was refused.
 
 Put here: whatever two commands print alike, which refusal ends with which exit code, and the one
 filter through which all that is printed goes. Keep out: what one command alone says, and every
@@ -11,6 +11,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -36,6 +37,16 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+"""Whether `--quiet` was given: only results are printed, and what was refused and why."""
+
+
+def remark(text: str, *, err: bool = True) -> None:
+    """Print what is good to know beside a result."""
+    if not quiet.get():
+        typer.echo(text, err=err)
 
 
 # What is printed
@@ -75,11 +86,9 @@ def show(rows: pd.DataFrame, form: Format, parts: Iterable[Table | str]) -> None
     if form is Format.json:
         typer.echo(as_json(rows, indent=2))
     elif form is Format.csv:
-        from ft_emissions_pipeline.readers.harmless import no_formula
+        from ft_emissions_pipeline.export.sheets import csv_of
 
-        texts = rows.select_dtypes(["object", "string"]).columns
-        safe = rows.assign(**{name: rows[name].map(no_formula) for name in texts})
-        typer.echo(safe.to_csv(index=False), nl=False)
+        typer.echo(csv_of(rows), nl=False)
     else:
         for part in parts:
             if isinstance(part, str):
@@ -99,12 +108,15 @@ def as_json(rows: pd.DataFrame, indent: int = 0) -> str:
 def table(
     title: str, names: Iterable[str], rows: Iterable[Iterable[str]], *, left: Collection[str]
 ) -> Table:
-    """Return a table for the terminal; columns that `left` does not name are set to the right."""
+    """Return a table for the terminal; columns that `left` does not name are set to the right.
+
+    On a narrow terminal cells are folded: an id of which the end is cut names nothing.
+    """
     from rich.table import Table
 
     made = Table(title=visible(title))
     for name in names:
-        made.add_column(name, justify="left" if name in left else "right")
+        made.add_column(name, justify="left" if name in left else "right", overflow="fold")
     for cells in rows:
         made.add_row(*map(visible, cells))
     return made
@@ -113,10 +125,11 @@ def table(
 def _print(part: Table) -> None:
     from rich.console import Console
 
-    # A pipe has no width of its own; cells must not be cut there.
+    # A pipe has no width of its own; ids are copied from there, so that they should not be folded.
     # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
-    width = None if sys.stdout.isatty() else 160
-    console = Console(width=width, markup=False, color_system=None)
+    console = Console(
+        width=None if sys.stdout.isatty() else 240, markup=False, color_system=None
+    )
     console.print(part)
 
 
@@ -149,19 +162,58 @@ def _stored(cell: object) -> str:
     return "nothing" if cell is None else str(cell)
 
 
+Begun = Callable[[str], None]
+"""Called with the name of a stage as it begins."""
+
+Ahead = Callable[[int, str], None]
+"""Called before stages begin, with how many there are and what they are run over."""
+
+
 @contextlib.contextmanager
-def progress_shown() -> Iterator[Callable[[str], None]]:
-    """Show the stage under way; on a terminal in one line, else a line each."""
+def progress_shown() -> Iterator[tuple[Begun, Ahead]]:
+    """Show what is under way: on a terminal a bar with time left, else a line for each stage."""
     from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
 
     # The line that moves is drawn by what is filtered out.
     stream = sys.stderr.stream if isinstance(sys.stderr, Filtered) else sys.stderr
     console = Console(file=stream)
-    if not console.is_terminal:
-        yield lambda stage: console.print(f"  {visible(stage)}", highlight=False)
+    if not console.is_terminal or quiet.get():
+        yield lambda stage: remark(f"  {stage}"), lambda *_: None
         return
-    with console.status("starting") as status:
-        yield lambda stage: status.update(visible(stage))
+    bar = Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+        BarColumn(12),
+        MofNCompleteColumn(),
+        TextColumn("stages,"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        work = bar.add_task("starting", total=None)
+        over, stages, begun = "", 0, 0
+
+        def ahead(count: int, words: str) -> None:
+            nonlocal over, stages
+            over, stages = f"{words}: ", stages + count
+
+        def begin(stage: str) -> None:
+            nonlocal begun
+            bar.update(work, completed=begun, total=stages or None, description=visible(over + stage))
+            begun += 1
+
+        yield begin, ahead
 
 
 # What was refused
@@ -235,20 +287,20 @@ def tell_of_refused_records(quarantine: pd.DataFrame) -> None:
         )
 
 
-def tell_of_other_files(kinds: pd.Series) -> None:
+def tell_of_other_files(kinds: pd.Series, *, err: bool = False) -> None:
     """Say how many files of each known kind tell nothing of a run."""
     counted = kinds.value_counts().sort_index()
     if len(counted):
         listed = ", ".join(f"{n} {kind}" for kind, n in counted.items())
-        typer.echo(f"Left aside, as they tell nothing of a run: {listed}")
+        remark(f"Left aside, as they tell nothing of a run: {listed}", err=err)
 
 
-def tell_of_what_is_missing(contents: Collection[str], runs: int) -> None:
+def tell_of_what_is_missing(contents: Collection[str], runs: int, *, err: bool = False) -> None:
     """Say what a folder of which no footprint comes lacks."""
     from ft_emissions_pipeline.landing.missing import lacking
 
     for sentence in lacking(contents, runs):
-        typer.echo(sentence)
+        remark(sentence, err=err)
 
 
 _NOTES = {
@@ -281,9 +333,9 @@ def tell_of_notes(records: pd.DataFrame, column: str) -> None:
         for word, named, more in notes_of(getattr(row, column))
     ]
     for line in lines[:_SHOWN]:
-        typer.echo(line, err=True)
+        remark(line)
     if len(lines) > _SHOWN:
-        typer.echo(f"and {len(lines) - _SHOWN} more such notes; the report lists them", err=True)
+        remark(f"and {len(lines) - _SHOWN} more such notes; the report lists them")
 
 
 def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
@@ -292,17 +344,16 @@ def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
 
     found = unknown_of(provenance).value_counts()
     for sentence, runs in found.head(_SHOWN).items():
-        typer.echo(f"guessed: {sentence} ({runs} run(s))", err=True)
+        remark(f"guessed: {sentence} ({runs} run(s))")
     if len(found) > _SHOWN:
-        typer.echo(f"guessed: {len(found)} names in all; `explain` tells those of a run", err=True)
+        remark(f"guessed: {len(found)} names in all; `explain` tells those of a run")
 
 
 def tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:
     """Say what meters saw of the energy that software logged on the same host."""
     for row in coefficients.itertuples(index=False):
         more = "applied" if applied else "not applied, see --calibrate"
-        typer.echo(
+        remark(
             f"host {row.host}: the meter saw {row.coefficient:.3g} times what software did, "
-            f"in {row.runs} run(s); {more}",
-            err=True,
+            f"in {row.runs} run(s); {more}"
         )

@@ -5,6 +5,7 @@ Put here: the commands and how they print. Keep out: everything else (`reference
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ft_emissions_pipeline.cli.options import (
     Basis,
     ByAge,
     Cells,
+    Form,
     GridBasis,
     GridFile,
     GridZone,
@@ -33,6 +35,8 @@ from ft_emissions_pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ft_emissions_pipeline.reference import Reference
 
 PACKAGE = "package"
@@ -43,17 +47,33 @@ app = typer.Typer(help="The factor tables: what they hold, and your own.", no_ar
 
 @app.command("list")
 def list_tables(
-    tables: Tables = PACKAGE, warehouse: WarehouseOfYours = "warehouse", own: Own = None
+    tables: Tables = PACKAGE,
+    warehouse: WarehouseOfYours = "warehouse",
+    own: Own = None,
+    form: Form = output.Format.table,
 ) -> None:
     """List the tables: rows, version, licences."""
     import hashlib
 
+    import pandas as pd
+
     reference = _load(tables, warehouse, own)
-    typer.echo(f"reference tables {reference.version} in {reference.folder}")
-    for name, frame in reference.tables.items():
-        version = hashlib.sha256("".join(frame["row_hash"]).encode()).hexdigest()[:12]
-        licences = "; ".join(sorted(frame["licence"].unique()))
-        typer.echo(f"{name:20} {len(frame):5} rows  {version}  {licences}")
+    listed = pd.DataFrame(
+        {
+            "table": name,
+            "rows": len(frame),
+            "version": hashlib.sha256("".join(frame["row_hash"]).encode()).hexdigest()[:12],
+            "licences": "; ".join(sorted(frame["licence"].unique())),
+        }
+        for name, frame in reference.tables.items()
+    )
+    lines = (
+        f"{row.table:20} {row.rows:5} rows  {row.version}  {row.licences}"
+        for row in listed.itertuples(index=False)
+    )
+    output.show(
+        listed, form, [f"reference tables {reference.version} in {reference.folder}", *lines]
+    )
 
 
 @app.command("show")
@@ -63,8 +83,11 @@ def show_rows(
     tables: Tables = PACKAGE,
     warehouse: WarehouseOfYours = "warehouse",
     own: Own = None,
+    form: Form = output.Format.table,
 ) -> None:
     """Print rows of a table with their sources."""
+    import pandas as pd
+
     from ft_emissions_pipeline.reference import describe
 
     reference = _load(tables, warehouse, own)
@@ -75,12 +98,16 @@ def show_rows(
             output.wrong_usage(str(error.args[0]))
     else:
         rows = _rows(reference, name, filters or [])
-    for row in rows:
-        typer.echo(row["factor_id"])
-        for column, cell in row.items():
-            if column != "factor_id":
-                typer.echo(f"  {column}: {_text(cell)}")
-    typer.echo(f"{len(rows)} row(s)", err=True)
+    lines = (
+        line
+        for row in rows
+        for line in (
+            str(row["factor_id"]),
+            *(f"  {name}: {_text(cell)}" for name, cell in row.items() if name != "factor_id"),
+        )
+    )
+    output.show(pd.DataFrame(rows), form, lines)
+    output.remark(f"{len(rows)} row(s)")
 
 
 @app.command("resolve")
@@ -90,6 +117,7 @@ def resolve_names(
     tables: Tables = PACKAGE,
     warehouse: WarehouseOfYours = "warehouse",
     own: Own = None,
+    form: Form = output.Format.table,
 ) -> None:
     """Print what names in logs stand for, and why; one that several kinds know comes for each."""
     import pandas as pd
@@ -101,14 +129,20 @@ def resolve_names(
     reference = _load(tables, warehouse, own)
     asked = (kind,) if kind else KINDS
     found = {each: resolve(reference, each, pd.Series(names, dtype="str")) for each in asked}
-    for place, name in enumerate(names):
-        typer.echo(repr(name[:100]))
-        rows = {each: dict(found[each].iloc[place].dropna()) for each in asked}
-        told = {each: row for each, row in rows.items() if set(row) - {"assumed", "why"}}
-        for each, row in told.items():
-            typer.echo(f"  {each}: {_answer(row)}")
-        if not told:
-            typer.echo("  nothing known")
+    rows = [
+        {"name": name, "kind": each, **dict(found[each].iloc[place].dropna())}
+        for place, name in enumerate(names)
+        for each in asked
+    ]
+    told = [row for row in rows if set(row) - {"name", "kind", "assumed", "why"}]
+    output.show(pd.DataFrame(told), form, _answers(names, told))
+
+
+def _answers(names: list[str], told: list[dict[Any, Any]]) -> Iterator[str]:
+    for name in names:
+        yield repr(name[:100])
+        known = [f"  {row['kind']}: {_answer(row)}" for row in told if row["name"] == name]
+        yield from known or ["  nothing known"]
 
 
 def _answer(row: dict[Any, Any]) -> str:
@@ -126,63 +160,69 @@ def _answer(row: dict[Any, Any]) -> str:
 
 
 @app.command("diff")
-def compare_tables(old: TablesToCompare, new: TablesToCompare) -> None:
+def compare_tables(
+    old: TablesToCompare, new: TablesToCompare, form: Form = output.Format.table
+) -> None:
     """Print what moved between two folders, by row: column, old -> new."""
     from ft_emissions_pipeline.reference import difference
 
     moved = difference(_load(old), _load(new))
-    for row in moved.itertuples(index=False):
-        cells = (
-            f": {row.column} {_text(row.old)} -> {_text(row.new)}"
-            if row.change == "changed"
-            else ""
-        )
-        typer.echo(f"{row.change} {row.factor_id}{cells}")
-    typer.echo(f"{moved['factor_id'].nunique()} row(s) differ", err=True)
+    output.show(moved, form, map(_moved, moved.itertuples(index=False)))
+    output.remark(f"{moved['factor_id'].nunique()} row(s) differ")
+
+
+def _moved(row: Any) -> str:
+    said = f"{row.change} {row.factor_id}"
+    if row.change != "changed":
+        return said
+    return f"{said}: {row.column} {_text(row.old)} -> {_text(row.new)}"
 
 
 @app.command("check")
-def check_tables(folder: TablesToCheck = PACKAGE, age: ByAge = False, own: Own = None) -> None:
+def check_tables(
+    folder: TablesToCheck = PACKAGE,
+    age: ByAge = False,
+    own: Own = None,
+    form: Form = output.Format.table,
+) -> None:
     """Print what is wrong with tables: file, line, reason; else how their rows were checked."""
-    from ft_emissions_pipeline.reference import check
+    from datetime import UTC, datetime
+
+    from ft_emissions_pipeline.reference import aged, check, verified
 
     with output.refusals():
         problems = check(_folder(folder), own)
     if problems:
         output.refuse(*problems)
-    typer.echo("no problem found")
     reference = _load(folder, own=own)
-    _print_aged(reference) if age else _print_verified(reference)
+    if age:
+        rows = aged(reference, datetime.now(UTC).year)
+        lines = map(_aged, rows.itertuples(index=False))
+        output.show(rows, form, ["no problem found", *lines])
+        output.remark(f"{len(rows)} row(s) are older than their table's cadence")
+    else:
+        counts = verified(reference)
+        output.show(counts.rename_axis("table").reset_index(), form, _verified(counts))
 
 
-def _print_verified(reference: Reference) -> None:
-    """Print rows by how their values were checked; a derived row has no source to be read in."""
-    from ft_emissions_pipeline.reference import verified
-
-    counts = verified(reference)
-    typer.echo(f"{'rows':20} " + " ".join(f"{name:>15}" for name in counts.columns))
-    for table, row in counts.iterrows():
-        typer.echo(f"{table:20} " + " ".join(f"{count:15}" for count in row))
+def _verified(counts: pd.DataFrame) -> Iterator[str]:
+    """Tell rows by how their values were checked; a derived row has no source to be read in."""
+    yield "no problem found"
+    yield f"{'rows':20} " + " ".join(f"{name:>15}" for name in counts.columns)
     total = counts.sum()
-    typer.echo(f"{'all':20} " + " ".join(f"{count:15}" for count in total))
+    for table, row in (*counts.iterrows(), ("all", total)):
+        yield f"{table:20} " + " ".join(f"{count:15}" for count in row)
     stated, read = int(total.sum() - total["derived"]), int(total["read_in_source"])
-    typer.echo(
+    yield (
         f"of {stated} rows that state what a source says "
         f"{read} were read in it ({read / stated:.1%}); "
         f"{total['derived']} more are computed from other rows or judged, as their notes say"
     )
 
 
-def _print_aged(reference: Reference) -> None:
-    from datetime import UTC, datetime
-
-    from ft_emissions_pipeline.reference import aged
-
-    rows = aged(reference, datetime.now(UTC).year)
-    for row in rows.itertuples(index=False):
-        years = "year" if row.cadence_years == 1 else f"{row.cadence_years} years"
-        typer.echo(f"{row.factor_id}: source of {row.source_year}, due every {years}")
-    typer.echo(f"{len(rows)} row(s) are older than their table's cadence", err=True)
+def _aged(row: Any) -> str:
+    years = "year" if row.cadence_years == 1 else f"{row.cadence_years} years"
+    return f"{row.factor_id}: source of {row.source_year}, due every {years}"
 
 
 @app.command("seal")

@@ -5,14 +5,14 @@ Put here: the command, and how a plan is told. Keep out: what is restated (`rest
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     Calibrate,
     DryRun,
+    Form,
     Profile,
     ReferenceFolder,
     Warehouse,
@@ -22,7 +22,7 @@ from ft_emissions_pipeline.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ft_emissions_pipeline.restatement import Plan
+    from ft_emissions_pipeline.restatement import Done, Plan
 
 DAYS_SHOWN = 6
 NOTHING = "Nothing to restate: every run rests on the factors in force."
@@ -34,8 +34,12 @@ def restate(
     profile: Profile = "default",
     calibrate: Calibrate = False,
     reference: ReferenceFolder = None,
+    form: Form = output.Format.table,
 ) -> None:
-    """Compute anew exactly what a changed factor, token-time model or profile touches."""
+    """Compute anew exactly what a changed factor, token-time model or profile touches.
+
+    As JSON or CSV: with --dry-run each model's totals, now and then; else each value that moved.
+    """
     from ft_emissions_pipeline import methodology, report, restatement, stages
     from ft_emissions_pipeline.reference import newest
 
@@ -45,35 +49,39 @@ def restate(
         calibration = stages.stored_calibration(warehouse) if calibrate else None
         choices = stages.Choices(factors, methodology.profile(profile), calibration=calibration)
         if dry_run:
-            _tell(restatement.plan(warehouse, choices))
+            plan = restatement.plan(warehouse, choices)
+            output.show(plan.by_model, form, _plan(plan))
             return
-        with output.progress_shown() as progress:
-            done = restatement.apply(warehouse, choices, progress)
-        if not done.runs:
-            typer.echo(NOTHING)
-            return
-        typer.echo(f"Restated {done.runs} run(s) and {_days(done.days)}.")
-        for (cause, detail), rows in done.restatements.groupby(["cause", "cause_detail"]):
-            typer.echo(f"{len(rows)} value(s) moved, {cause}: {detail}")
-        typer.echo(f"Report: {report.write(warehouse)}")
+        with output.progress_shown() as (begun, _):
+            done = restatement.apply(warehouse, choices, begun)
+        page = report.write(warehouse) if done.runs else ""
+        output.show(done.restatements, form, _done(done, page))
 
 
-def _tell(plan: Plan) -> None:
-    if plan.runs.empty:
-        typer.echo(NOTHING)
+def _done(done: Done, page: object) -> Iterator[str]:
+    if not done.runs:
+        yield NOTHING
         return
-    typer.echo("Changed factor rows:")
+    yield f"Restated {done.runs} run(s) and {_days(done.days)}."
+    for (cause, detail), rows in done.restatements.groupby(["cause", "cause_detail"]):
+        yield f"{len(rows)} value(s) moved, {cause}: {detail}"
+    yield f"Report: {page}"
+
+
+def _plan(plan: Plan) -> Iterator[str]:
+    if plan.runs.empty:
+        yield NOTHING
+        return
+    yield "Changed factor rows:"
     for row in plan.rows.itertuples(index=False):
-        typer.echo(f"  {row.factor_id}  {_cells(row)}")
+        yield f"  {row.factor_id}  {_cells(row)}"
     if plan.rows.empty:
-        typer.echo("  none that was used before: another row, rule or profile answers now")
-    typer.echo(f"Affected: {len(plan.runs)} run(s), {_days(plan.days)}")
+        yield "  none that was used before: another row, rule or profile answers now"
+    yield f"Affected: {len(plan.runs)} run(s), {_days(plan.days)}"
     for row in plan.by_model.itertuples(index=False):
         carbon = _move(row.total_kgco2e, row.total_kgco2e_expected, "kgCO2e")
         water = _move(row.total_water_l, row.total_water_l_expected, "L")
-        typer.echo(
-            f"  {row.model_name}: {row.runs} run(s), {carbon}, {water}; per inference likewise"
-        )
+        yield f"  {row.model_name}: {row.runs} run(s), {carbon}, {water}; per inference likewise"
 
 
 def _cells(row: Any) -> str:

@@ -21,6 +21,7 @@ from ft_emissions_pipeline.cli.options import (
     Calibrate,
     Date,
     First,
+    Form,
     Landing,
     Last,
     Profile,
@@ -45,6 +46,7 @@ def run(
     timezone: Zone = "UTC",
     calibrate: Calibrate = False,
     reference: ReferenceFolder = None,
+    form: Form = output.Format.table,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
@@ -57,7 +59,7 @@ def run(
         )
     with output.refusals():
         days = range_of_days(date, first, last)
-        with output.progress_shown() as progress:
+        with output.progress_shown() as (begun, ahead):
             home = os.environ.get("DAGSTER_HOME")
             done = _dag().materialize(
                 landing,
@@ -68,9 +70,10 @@ def run(
                 home=Path(home) if home else None,
                 calibrate=calibrate,
                 reference_data=reference,
-                progress=progress,
+                progress=begun,
+                ahead=ahead,
             )
-        _summary(warehouse, done.ranges)
+        _summary(warehouse, done.ranges, form)
         _tell_of_refused_tables(warehouse)
         output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
     if done.failures:
@@ -103,7 +106,9 @@ def _tell_of_refused_tables(warehouse: str) -> None:
         typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
 
 
-def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) -> None:
+def _summary(
+    warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]], form: output.Format
+) -> None:
     from ft_emissions_pipeline import report
     from ft_emissions_pipeline.landing.index import outcomes
     from ft_emissions_pipeline.tables import (
@@ -115,52 +120,55 @@ def _summary(warehouse: str, ranges: list[tuple[pd.Timestamp, pd.Timestamp]]) ->
     )
     from ft_emissions_pipeline.warehouse import store
 
+    # Rows for a program stand alone on stdout.
+    err = form is not output.Format.table
     index = store.read(warehouse, LANDING_INDEX)
     quarantine = store.read(warehouse, QUARANTINE)
     counts = outcomes(index, quarantine[quarantine["content_hash"].isna()])
     days = ", ".join(f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" for first, last in ranges)
-    typer.echo(f"Days run: {days or 'none, no new log tells of one'}")
-    typer.echo(
+    output.remark(f"Days run: {days or 'none, no new log tells of one'}", err=err)
+    output.remark(
         f"Records: {counts['records'].sum()} read from {len(counts)} files, "
         f"{counts['used'].sum()} used, {counts['merged'].sum()} merged, "
-        f"{counts['quarantined'].sum()} in quarantine"
+        f"{counts['quarantined'].sum()} in quarantine",
+        err=err,
     )
     output.tell_of_refused_records(quarantine)
-    output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"])
+    output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"], err=err)
     output.tell_of_notes(index.dropna(subset=["join_note"]), "join_note")
     for span in ranges:
         named = store.read(warehouse, FIELD_PROVENANCE, span, columns=("rule", "source"))
         output.tell_of_unknown_names(named)
     runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
-    output.tell_of_what_is_missing(set(index["content"]), len(runs))
-    impacts = store.read(warehouse, INFERENCE_IMPACTS)
-    if (impacts["inferences"] > 0).any():
-        output.show(impacts, output.Format.table, [_per_inference(impacts)])
+    output.tell_of_what_is_missing(set(index["content"]), len(runs), err=err)
+    latest = newest_served(store.read(warehouse, INFERENCE_IMPACTS))
+    if len(latest) or err:
+        output.show(latest, form, [_per_inference(latest)])
     page = Path(warehouse) / "report" / "index.html"
     if not ranges and not page.exists() and "://" not in warehouse:
         # Without a day no asset writes it, and what is missing should be read there, too.
         report.write(warehouse)
     if page.exists():
-        typer.echo(f"Report: {page}")
+        output.remark(f"Report: {page}", err=err)
 
 
-def per_inference_cells(impacts: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the rows of the printed table: each model's latest day with inferences."""
-    latest = impacts.sort_values("date", kind="stable")
-    latest = latest[latest["inferences"] > 0].drop_duplicates("model_name", keep="last")
-    return [_cells(row) for row in latest.sort_values("model_name").itertuples(index=False)]
+def newest_served(impacts: pd.DataFrame) -> pd.DataFrame:
+    """Return each model's latest day with inferences."""
+    served = impacts[impacts["inferences"] > 0].sort_values("date", kind="stable")
+    return served.drop_duplicates("model_name", keep="last").sort_values("model_name")
 
 
-def _per_inference(impacts: pd.DataFrame) -> Table:
+def _per_inference(latest: pd.DataFrame) -> Table:
     return output.table(
         "Per inference, latest day of each model (5th to 95th percentile)",
         ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"),
-        per_inference_cells(impacts),
+        map(cells, latest.itertuples(index=False)),
         left={"model", "day", "status"},
     )
 
 
-def _cells(row: Any) -> tuple[str, ...]:
+def cells(row: Any) -> tuple[str, ...]:
+    """Return the cells of a row of the printed table."""
     return (
         row.model_name,
         f"{row.date:%Y-%m-%d}",

@@ -5,7 +5,12 @@ Put here: the commands. Keep out: everything else (`token_time/` of the library)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import typer
+
+from ft_emissions_pipeline.cli import output
+from ft_emissions_pipeline.cli.options import Form
 
 app = typer.Typer(
     help="The model that turns tokens into time and energy.",
@@ -15,14 +20,22 @@ app = typer.Typer(
 
 
 @app.command()
-def evaluate() -> None:
-    """Print errors on sources no fit saw, beside simpler predictors, and what own runs change."""
+def evaluate(form: Form = output.Format.table) -> None:
+    """Print errors on sources no fit saw, beside simpler predictors, and what own runs change.
+
+    As JSON or CSV: the errors alone.
+    """
     from ft_emissions_pipeline.reference import load
     from ft_emissions_pipeline.token_time import evaluate as evaluation
 
     factors = load()
-    typer.echo(evaluation.markdown(evaluation.evaluate(factors)))
-    typer.echo(evaluation.own_runs_markdown(evaluation.own_run_trials(factors)), nl=False)
+    errors = evaluation.evaluate(factors)
+
+    def parts() -> Iterator[str]:
+        yield evaluation.markdown(errors)
+        yield evaluation.own_runs_markdown(evaluation.own_run_trials(factors)).rstrip("\n")
+
+    output.show(errors, form, parts())
 
 
 @app.command()

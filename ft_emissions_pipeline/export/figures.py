@@ -29,7 +29,7 @@ from ft_emissions_pipeline.tables import (
     Table,
     empty,
 )
-from ft_emissions_pipeline.tables.words import Cause, EnergyRoute, Inferences, Life, Status
+from ft_emissions_pipeline.tables.words import Cause, EnergyRoute, Life, Status
 from ft_emissions_pipeline.warehouse import store
 
 Row: TypeAlias = Mapping[str, Any]
@@ -206,16 +206,13 @@ def of_tables(
     tables : mapping of Table to DataFrame
         At least `run_impacts` and `normalized_runs`.
     expected : DataFrame
-        What `stages.expected_per_inference` returns of the runs: there is no ledger.
+        What `stages.per_inference` returns of the runs: there is no ledger.
     choice, made_at, entity
         As for `figures`.
     """
     kept = tables[RUN_IMPACTS][["run_id", "date", "methodology", "reference_version"]]
     served = expected.merge(kept, on="run_id").rename(columns={"run_id": "model_version"})
-    served = served.assign(
-        inferences_basis=Inferences.EXPECTED,
-        status=Status.PROVISIONAL,
-    )
+    served = served.assign(status=Status.PROVISIONAL)
     served = served[served["inferences"].notna()]
 
     def read(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:

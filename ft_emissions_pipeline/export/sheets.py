@@ -14,6 +14,13 @@ from ft_emissions_pipeline.export.figures import rounded
 from ft_emissions_pipeline.readers.harmless import no_formula
 
 
+def csv_of(rows: pd.DataFrame) -> str:
+    """Return rows as CSV, numbers in full and no text as a formula."""
+    texts = rows.select_dtypes(["object", "string"]).columns
+    safe = rows.assign(**{name: rows[name].map(no_formula) for name in texts})
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
 def sheet(rows: pd.DataFrame, out: Path | None, made_at: pd.Timestamp) -> str | bytes:
     """Return rows as XLSX where `out` is named so, else as CSV.
 

@@ -281,14 +281,26 @@ def usage_of(
         Table `usage`.
     """
     wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
+    readings = _read(folder, index, set(wanted["source_uri"]), settings)
+    return counted(readings, (first, last))
+
+
+def counted(
+    readings: Iterable[tuple[str, str | None, Reading]],
+    days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
+) -> pd.DataFrame:
+    """Return table `usage` of what some files count, on all days or on those given."""
     frames = [
         reading.usage.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, index, set(wanted["source_uri"]), settings)
+        for uri, source_format, reading in readings
+        if len(reading.usage)
     ]
     if not frames:
         return empty(USAGE)
     usage = pd.concat(frames, ignore_index=True)
-    return conform(whole_days(usage[usage["date"].between(first, last)]), USAGE)
+    if days is not None:
+        usage = usage[usage["date"].between(*days)]
+    return conform(whole_days(usage), USAGE)
 
 
 def events_of(folder: Folder, index: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -318,14 +330,25 @@ def cloud_reports_of(folder: Folder, index: pd.DataFrame, settings: Settings) ->
     return _whole(folder, index, settings, "cloud_reports", CLOUD_REPORTS)
 
 
+def happened(readings: Iterable[tuple[str, str | None, Reading]]) -> pd.DataFrame:
+    """Return table `model_events` of what some files tell."""
+    return _together(readings, "events", MODEL_EVENTS)
+
+
 def _whole(
     folder: Folder, index: pd.DataFrame, settings: Settings, content: Content, table: Table
 ) -> pd.DataFrame:
-    """Return a table without days; a reading holds its rows under the name of their content."""
     wanted = set(index.loc[index["content"] == content, "source_uri"])
+    return _together(_read(folder, index, wanted, settings), content, table)
+
+
+def _together(
+    readings: Iterable[tuple[str, str | None, Reading]], content: Content, table: Table
+) -> pd.DataFrame:
+    """Return a table without days; a reading holds its rows under the name of their content."""
     frames = [
         getattr(reading, content).assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in _read(folder, index, wanted, settings)
+        for uri, source_format, reading in readings
     ]
     frames = [frame for frame in frames if len(frame)]
     return conform(pd.concat(frames), table) if frames else empty(table)

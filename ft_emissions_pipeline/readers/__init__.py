@@ -1,6 +1,7 @@
 """Readers of logs: one module per format, each registered here by what it recognises.
 
-A new format is one new module with the names of `reading.Reader`, and one line in `READERS`.
+A new format is one new module with the names of `reading.Reader`, and one line in `READERS`; or a
+package of others with an entry point in the group `ft_emissions_pipeline.readers`.
 Put here: the registry, and what happens to every file whatever its format: opening it, choosing the
 reader, and turning whatever goes wrong into a row of quarantine. Keep out: finding files
 (`files.py`), checking what was read (`validation.py`), and everything about one format.
@@ -10,9 +11,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import os
 import re
 import stat
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pyarrow as pa
@@ -109,7 +113,10 @@ __all__ = [
     "read_file",
 ]
 
-READERS: tuple[Reader, ...] = (
+GROUP = "ft_emissions_pipeline.readers"
+"""Entry points of packages of others; each names a module with the names of `reading.Reader`."""
+
+OURS: tuple[Reader, ...] = (
     codecarbon,
     codecarbon_json,
     eco2ai,
@@ -169,7 +176,34 @@ READERS: tuple[Reader, ...] = (
     card_header,
     token_lengths,
 )
-"""In order of asking: the first reader that recognises a file reads it."""
+"""In order of asking, a strict one before one that takes much."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def _of_others() -> Iterator[Reader]:
+    """Yield the readers that installed packages offer; one that is none is told and left out."""
+    known = {reader.FORMAT for reader in OURS}
+    for entry in sorted(entry_points(group=GROUP)):
+        try:
+            reader = entry.load()
+        except Exception as error:  # noqa: BLE001 - whatever a package of others does in loading
+            _LOG.warning("reader %s is left out: %s", entry.value, error)
+            continue
+        names = (name for name in vars(Reader) if not name.startswith("_"))
+        lacking = [name for name in names if not hasattr(reader, name)]
+        if lacking:
+            _LOG.warning("reader %s is left out: it lacks %s", entry.value, ", ".join(lacking))
+        elif reader.FORMAT in known:
+            _LOG.warning("reader %s is left out: %s is read already", entry.value, reader.FORMAT)
+        else:
+            known.add(reader.FORMAT)
+            yield reader
+
+
+READERS: tuple[Reader, ...] = (*_of_others(), *OURS)
+"""In order of asking: the first reader that recognises a file reads it. What somebody installed
+for a format of theirs comes before what takes much."""
 
 LIMIT = 1 << 30
 """Largest file that is read, in bytes."""
@@ -231,6 +265,7 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     only = [data]
     del data
     reading, source_format = _read(only, uri, settings)
+    _LOG.info("read %s: %s, %d record(s)", uri, source_format, reading.records)
     if reading.content == "other" and head:
         # Known again by its beginning, as `content_hash` looks at it.
         content_hash = _hash_of_head(head, size)
@@ -296,7 +331,10 @@ def _reader_of(source_format: str) -> Reader:
         if source_format == reader.FORMAT:
             return reader
     known = ", ".join(reader.FORMAT for reader in READERS)
-    msg = f"no reader has format {source_format!r}; registered are {known}"
+    msg = (
+        f"no reader has format {source_format!r}; registered are {known}; if a package of others "
+        "read it, install that again"
+    )
     raise KeyError(msg)
 
 
@@ -422,7 +460,7 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
         )
         raise RefusalError(msg, "binary_file")
     for reader in READERS:
-        if reader.recognises(name, head):
+        if _recognises(reader, name, head):
             return reader, None
     kind = known_files.kind_otherwise(name, head)
     if kind is not None:
@@ -433,6 +471,17 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
         "lists them); remove it, or ask for a reader"
     )
     raise RefusalError(msg, "unrecognised")
+
+
+def _recognises(reader: Reader, name: str, head: bytes) -> bool:
+    try:
+        return reader.recognises(name, head)
+    except Exception as error:
+        if reader in OURS:
+            raise
+        # A reader of others that stumbles over a file must not cost us the file.
+        _LOG.warning("reader %s fails to look at %s: %s", reader.FORMAT, name, error)
+        return False
 
 
 def _start(data: bytes) -> str:

@@ -16,6 +16,7 @@ Three rules hold for every table:
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ Days = tuple[date, date]
 SchemaMode = Literal["merge", "overwrite"] | None
 
 APPEND_ATTEMPTS = 10
+
+_LOG = logging.getLogger(__name__)
 
 # Delta forgets log entries after 30 days by default, and with them the versions that they describe.
 _KEEP_HISTORY = {
@@ -199,7 +202,12 @@ def write(
             # another process appends meanwhile would outlive the replacement.
             commit_properties=None if predicate else _ONCE,
         )
-    return Written(delta.version(), True, rows.num_rows)
+    return _told(table, Written(delta.version(), True, rows.num_rows))
+
+
+def _told(table: Table, written: Written) -> Written:
+    _LOG.info("wrote %s: %d row(s), version %d", table.name, written.rows, written.version)
+    return written
 
 
 def replace(
@@ -263,7 +271,7 @@ def replace(
             schema_mode=None if complete else "merge",
             commit_properties=None if predicate else _ONCE,
         )
-    return Written(delta.version(), True, new.num_rows)
+    return _told(table, Written(delta.version(), True, new.num_rows))
 
 
 def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
@@ -301,7 +309,7 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
                 )
         except StoreBusy:
             continue
-        return Written(delta.version(), True, new.num_rows)
+        return _told(table, Written(delta.version(), True, new.num_rows))
     raise StoreBusy(_busy(warehouse, table))
 
 

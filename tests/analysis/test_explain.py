@@ -202,9 +202,7 @@ def test_a_flat_power_is_not_called_a_power_model(texts):
 
 
 def test_an_unknown_run_is_refused_with_runs_that_there_are(estimates):
-    with pytest.raises(
-        KeyError, match="no run 'blom'; there are 9, for instance bloom, components"
-    ):
+    with pytest.raises(KeyError, match="no run or model 'blom' among 9 runs; nearest: bloom"):
         estimates["default"].explain("blom")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +58,54 @@ def test_the_example_refuses_what_it_cannot_use(registered):
     assert sorted(reading.quarantine["reason_code"]) == [
         "bad_timestamp", "missing_value", "not_a_number", "wrong_shape",
     ]  # fmt: skip
+
+
+def installed(folder, name, code, value=None):
+    """Put a module and its entry point into a folder, as pip would."""
+    (folder / f"{name}.py").write_text(code)
+    made = folder / f"{name}-1.0.dist-info"
+    made.mkdir()
+    (made / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\n")
+    (made / "entry_points.txt").write_text(f"[{readers.GROUP}]\n{name} = {value or name}\n")
+
+
+def test_a_package_of_others_brings_its_reader(registered, tmp_path):
+    code, log = registered
+    installed(tmp_path, "acme_tuner", code)
+    installed(tmp_path, "half_a_reader", 'FORMAT = "half"\n')
+    installed(tmp_path, "broken_reader", "import no_such_package\n")
+    installed(tmp_path, "second_codecarbon", code.replace('"acme_tuner"', '"codecarbon"'))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "tuner_log.json").write_text(json.dumps(log))
+    script = (
+        "from ft_emissions_pipeline import readers\n"
+        "(path, uri), = readers.files_in(['logs'])\n"
+        "print(readers.read_file(path, uri, readers.Settings())[2])\n"
+        "print([r.FORMAT for r in readers.READERS if r not in readers.OURS])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+    )  # fmt: skip
+    assert told.stdout.splitlines() == ["acme_tuner", "['acme_tuner']"]
+    warnings = told.stderr.splitlines()
+    assert [line.split(": ")[1] for line in warnings[:3]] == [
+        "No module named 'no_such_package'",
+        "it lacks LOG, TELLS, LACKS, CONTENT, BASIS, PROGRESS, recognises, read",
+        "codecarbon is read already",
+    ]
+    assert len(warnings) == 3
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_reader_of_others_that_stumbles_costs_no_file(monkeypatch, caplog):
+    module = sys.modules["acme_tuner"]
+    monkeypatch.setattr(module, "recognises", lambda *_: 1 / 0)
+    row = b"date,model_name,inferences\n2026-01-05,bot,10\n"
+    reading, source_format = read_bytes(row, "usage.csv", NOW)
+    assert (source_format, len(reading.usage)) == ("usage", 1)
+    assert "acme_tuner fails to look at usage.csv: division by zero" in caplog.text
 
 
 def test_every_name_that_the_page_mentions_exists():

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from assets.in_process import materialize
 from ft_emissions_pipeline import cli
-from ft_emissions_pipeline.cli.run import per_inference_cells
+from ft_emissions_pipeline.cli.run import cells, newest_served
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
 from ft_emissions_pipeline.warehouse import store
 
@@ -27,8 +27,9 @@ def warehouse(made_once):
 def test_the_readme_prints_the_table_of_the_examples(warehouse):
     heads = ("contract-", "intent-", "support-", "ticket-")
     printed = [line.split() for line in README.splitlines() if line.strip().startswith(heads)]
-    told = per_inference_cells(store.read(warehouse, INFERENCE_IMPACTS))
-    assert printed == [" ".join(cells).split() for cells in told]
+    latest = newest_served(store.read(warehouse, INFERENCE_IMPACTS))
+    told = map(cells, latest.itertuples(index=False))
+    assert printed == [" ".join(row).split() for row in told]
 
 
 def test_the_readme_prints_lines_of_an_explanation(warehouse):
