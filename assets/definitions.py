@@ -13,6 +13,7 @@ from ft_emissions_pipeline import source_tree
 
 from . import impacts, landing, ledger, normalize, reference, report, restatement, schedules
 from .io_manager import DeltaIOManager
+from .labels import labelled
 from .resources import OwnFootprint, Pipeline
 
 MODULES = (reference, landing, normalize, impacts, ledger, report)
@@ -57,7 +58,7 @@ def build_defs(
     logs = landing or os.environ.get("FT_EMISSIONS_LANDING", home / at_home)
     tables = warehouse or os.environ.get("FT_EMISSIONS_WAREHOUSE", home / "warehouse")
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(MODULES),
+        assets=labelled(dg.load_assets_from_modules(MODULES), profile),
         jobs=[schedules.everything, schedules.allocation, schedules.intake, restatement.job],
         schedules=[schedules.daily],
         sensors=[restatement.sensor()],
