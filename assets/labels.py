@@ -32,9 +32,7 @@ REPORTED = (INFERENCE_IMPACTS.name, ROLLUPS.name, "daily_report")
 """Assets on which people rely in the morning."""
 
 
-def labelled(
-    assets: Sequence[dg.AssetsDefinition], profile: str
-) -> Sequence[dg.AssetsDefinition]:
+def labelled(assets: Sequence[dg.AssetsDefinition], profile: str) -> Sequence[dg.AssetsDefinition]:
     """Return assets with owners, tags, version, freshness, and links to code and docs.
 
     Parameters
@@ -52,19 +50,19 @@ def labelled(
     owners, tags = _listed(OWNERS), dict(each.partition("=")[::2] for each in _listed(TAGS))
     version = f"{ft_emissions_pipeline.__version__} {profile}"
 
-    def label(spec: dg.AssetSpec, source: dict[str, object]) -> dg.AssetSpec:
-        return spec.replace_attributes(
-            owners=owners,
-            tags={**spec.tags, **tags},
-            code_version=version,
-            freshness_policy=FRESH if spec.key.path[-1] in REPORTED else None,
-            metadata={**spec.metadata, **source, **_page(spec.key.path[-1])},
+    def label(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+        source = _source(asset)
+        return asset.map_asset_specs(
+            lambda spec: spec.replace_attributes(
+                owners=owners,
+                tags={**spec.tags, **tags},
+                code_version=version,
+                freshness_policy=FRESH if spec.key.path[-1] in REPORTED else None,
+                metadata={**spec.metadata, **source, **_page(spec.key.path[-1])},
+            )
         )
 
-    return [
-        each.map_asset_specs(lambda spec, source=_source(each): label(spec, source))
-        for each in assets
-    ]
+    return [label(asset) for asset in assets]
 
 
 def _listed(setting: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from ft_emissions_pipeline.reference.declaration import FactorTable
 from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Column, Table, lineage
 from ft_emissions_pipeline.tables.schema import limits
 
@@ -72,7 +73,7 @@ def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., An
     return decorate
 
 
-def column_schema(table: Table) -> dg.TableSchema:
+def column_schema(table: Table | FactorTable) -> dg.TableSchema:
     """Return a table's columns with type, unit, description and constraints."""
     return dg.TableSchema(
         columns=[
@@ -91,7 +92,7 @@ def column_schema(table: Table) -> dg.TableSchema:
         constraints=dg.TableConstraints(
             other=[
                 f"key: {', '.join(table.key)}",
-                *(f"no row where {rule.description}" for rule in table.row_rules),
+                *(f"no row where {rule.description}" for rule in getattr(table, "row_rules", ())),
             ]
         ),
     )

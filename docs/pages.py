@@ -83,17 +83,20 @@ def _table(name: str, table: Table | FactorTable, more: str) -> Iterator[str]:
 
 def _made_of(table: Table) -> Iterator[str]:
     taken_from = lineage.TAKES_OVER.get(table.name, ())
-    if taken_from:
-        named = " and ".join(f"`{name}`" for name in taken_from)
-        yield f"Columns that {named} has too are taken over. Computed are:"
-        yield ""
-    for column in lineage.COMPUTED.get(table.name, {}):
+    made = lineage.COMPUTED.get(table.name, ())
+    if not taken_from:
+        return
+    named = " and ".join(f"`{name}`" for name in taken_from)
+    yield f"Columns of the same name come from {named}." + (" Computed are:" if made else "")
+    yield ""
+    for column in made:
         sources: dict[str, list[str]] = {}
         for source, name in dict.fromkeys(lineage.made_of(table.name, column)):
             sources.setdefault(source, []).append(name)
         of = "; ".join(f"{', '.join(names)} ({source})" for source, names in sources.items())
         yield f"- `{column}` of {of}"
-    yield ""
+    if made:
+        yield ""
 
 
 def _rules() -> Iterator[str]:

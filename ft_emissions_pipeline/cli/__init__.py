@@ -26,6 +26,7 @@ from ft_emissions_pipeline.cli import (
     run,
     study,
     token_time,
+    ui,
     what_if,
 )
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command("estimate")(estimate.estimate)
 app.command("run")(run.run)
+app.command("ui")(ui.ui)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("report")(report.report)

@@ -18,11 +18,12 @@ from ft_emissions_pipeline.cli.options import (
     Warehouse,
     need_warehouse,
 )
+from ft_emissions_pipeline.cli.run import dag
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ft_emissions_pipeline.restatement import Plan
+    from ft_emissions_pipeline.restatement import Done, Plan
 
 DAYS_SHOWN = 6
 NOTHING = "Nothing to restate: every run rests on the factors in force."
@@ -56,6 +57,15 @@ def restate(
         for (cause, detail), rows in done.restatements.groupby(["cause", "cause_detail"]):
             typer.echo(f"{len(rows)} value(s) moved, {cause}: {detail}")
         typer.echo(f"Report: {report.write(warehouse)}")
+        _show_in_dagster(warehouse, done)
+
+
+def _show_in_dagster(warehouse: str, done: Done) -> None:
+    """Tell the lineage page, at the newest restated day of each table, what moved it and why."""
+    with dag("home").instance_of(dag("home").home_of(warehouse)) as instance:
+        newest = {event.asset_key: event for event in dag("restatement").refreshed(warehouse, done)}
+        for event in newest.values():
+            instance.report_runless_asset_event(event)
 
 
 def _tell(plan: Plan) -> None:

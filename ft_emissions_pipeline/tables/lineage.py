@@ -67,8 +67,7 @@ _PLACE = (
 _OF_FACTORS = {
     "gpu_max_w": f"{_CARD} gpus.tdp_w hardware_classes.tdp_w",
     "gpu_idle_w": f"{_CARD} gpus.idle_w hardware_classes.idle_w",
-    "gpu_embodied_kgco2e": f"{_CARD} gpu_embodied.embodied_kgco2e "
-    "hardware_classes.embodied_kgco2e",
+    "gpu_embodied_kgco2e": f"{_CARD} gpu_embodied.embodied_kgco2e hardware_classes.embodied_kgco2e",
     "gpu_embodied_water_l": f"{_CARD} gpu_water.embodied_water_l hardware_classes.embodied_water_l",
     **{
         name: f"{_SERVER} servers.{name}"
@@ -142,7 +141,9 @@ def _of_rollups() -> dict[str, str]:
             per: f"{amount} inference_impacts.inferences",
         }
         made |= {f"allocated_{whole}{end}": spread for end in ("_p05", "_p95")}
-        made |= {f"{per}{end}": f"{spread} inference_impacts.inferences" for end in ("_p05", "_p95")}
+        made |= {
+            f"{per}{end}": f"{spread} inference_impacts.inferences" for end in ("_p05", "_p95")
+        }
     return made
 
 
@@ -236,8 +237,5 @@ def made_of(table: str, column: str) -> tuple[tuple[str, str], ...]:
         pairs = (name.split(".") for name in dict.fromkeys(told.split()))
         return tuple((source, name) for source, name in pairs)
     return tuple(
-        (source, column)
-        for source in TAKES_OVER.get(table, ())
-        if column in TABLES[source].names
+        (source, column) for source in TAKES_OVER.get(table, ()) if column in TABLES[source].names
     )
-

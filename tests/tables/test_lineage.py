@@ -51,7 +51,7 @@ def test_a_footprint_moves_with_what_it_is_made_of_and_with_nothing_else(route):
     """One route counts power and time, the other a disclosed energy; together they are all."""
     values = dict(zip(INPUTS, np.linspace(0.31, 0.67, len(INPUTS)), strict=True))
     values |= {"active_s": 1800.0, "reserved_s": 5400.0, "pue": 1.2, "development_multiplier": 2.0}
-    values |= {name: 1.0 for name in ("pace", "power_model", "scale", "hosts")}
+    values |= dict.fromkeys(("pace", "power_model", "scale", "hosts"), 1.0)
     runs = pd.DataFrame({"energy_route": [route]})
     chain = footprint.chain_of(runs, reference.load(), methodology.profile("default"))
 
