@@ -1,11 +1,12 @@
 """The DAG: thin Dagster assets over the library's stages.
 
     reference    reference.py    factor tables, their hash as data version
-    landing      landing.py      landing_index, quarantine
-    runs         runs.py         runs, usage, validated_runs
-    normalized   normalized.py   token_time_model, normalized_runs, field_provenance
-    impacts      impacts.py      run_impacts, run_spreads, model_versions, inference_impacts,
-                                 restatements, rollups
+    landing      landing.py      landing_index, runs, usage, telemetry, model_events, validated_runs
+    normalize    normalize.py    token_time_model, normalized_runs, field_provenance, run_factors,
+                                 factors_used, factor_rows
+    impacts      impacts.py      run_impacts, run_spreads
+    ledger       ledger.py       model_versions, amortisation_schedule, inference_impacts, rollups,
+                                 restatements, quarantine
     report       report.py       pipeline_footprint, daily_report
 
 `restatement.py` holds the job and the sensor that restate the past when a factor changed.

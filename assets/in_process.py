@@ -7,7 +7,6 @@ Put here: which jobs run over which days, with progress. Keep out: the command l
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ft_emissions_pipeline.warehouse import faults, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
+from .home import instance_of
 from .partitions import ALLOCATION_UNTIL, range_tags
 from .resources import WAIT_S
 
@@ -71,8 +71,7 @@ def materialize(
     timezone : str
         Zone of instants in logs that name none.
     home : Path, optional
-        Dagster's home, where its web page finds the runs; by default they leave no trace. It must
-        hold a dagster.yaml, as Dagster would otherwise send telemetry.
+        Dagster's home, where its web page finds the runs; by default they leave no trace.
     calibrate : bool
         Whether runs without a meter are scaled by what meters of the same host saw.
     reference_data : str or Path, optional
@@ -105,7 +104,7 @@ def materialize(
     if not files_in([landing]):
         msg = f"{landing} holds no logs; put some there, or name their folder. Nothing was changed"
         raise ValueError(msg)
-    with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
+    with locked(warehouse, "a run", wait_s=WAIT_S), instance_of(home) as instance:
         if days is not None:
             index = store.read(warehouse, LANDING_INDEX)
             failures = _run(defs, instance, EVERYTHING, days, index, ahead=ahead)
@@ -151,12 +150,6 @@ def _files(index: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(index["source_uri"], index["content_hash"], strict=True))
 
 
-def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
-    if home is None or not (home / "dagster.yaml").is_file():
-        return dg.DagsterInstance.ephemeral()
-    return dg.DagsterInstance.from_config(str(home))
-
-
 def _run(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
@@ -187,7 +180,7 @@ def _run(
     return [f"{step}: {text}" for step, text in failed.items()] + [
         f"{evaluation.asset_key.to_user_string()}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
 
 

@@ -15,6 +15,8 @@ from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
 from ft_emissions_pipeline.warehouse import store
 
+from .table_asset import column_lineage
+
 APPENDED = frozenset(
     table.name
     for table in (
@@ -25,6 +27,12 @@ APPENDED = frozenset(
     )
 )
 """Tables that only grow: what was restated, measured or used once is never taken back."""
+
+PLOTTED = {
+    tables.RUN_IMPACTS.name: ("total_kgco2e", "total_water_l", "it_energy_kwh"),
+    tables.INFERENCE_IMPACTS.name: ("allocated_kgco2e", "allocated_water_l", "inferences"),
+}
+"""Columns whose daily sums stand in the metadata of a day, where Dagster draws them over time."""
 
 PREVIEW_ROWS = 5
 PREVIEW_WIDTH = 24
@@ -51,10 +59,19 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 "dagster/uri": store.uri(self.warehouse, table),
                 "delta_version": written.version,
                 "changed": written.changed,
-                "preview": dg.MarkdownMetadataValue(preview(obj)),
                 **({"days": f"{days[0]} to {days[1]}"} if days else {}),
             }
         )
+        # Dagster writes an event for each day of a run: what is long stands in the last alone.
+        long = {
+            "preview": dg.MarkdownMetadataValue(preview(obj)),
+            "dagster/column_lineage": column_lineage(table),
+        }
+        told = {str(days[1]): long} if days else {None: long}
+        for day, figures in figures_by_day(table, obj).items():
+            told[day] = {**told.get(day, {}), **figures}
+        for key, metadata in told.items():
+            context.step_context.add_asset_metadata(metadata, context.asset_key, key)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the days of the upstream asset that this run needs, in one go."""
@@ -69,6 +86,18 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         ):
             return store.read(self.warehouse, table)
         return store.read(self.warehouse, table, _span(wanted))
+
+
+def figures_by_day(table: Table, frame: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return the figures of each day that the page plots over the days of an asset."""
+    names = PLOTTED.get(table.name)
+    if names is None or frame.empty:
+        return {}
+    sums = frame.groupby("date")[list(names)].sum()
+    return {
+        f"{day:%Y-%m-%d}": {name: float(value) for name, value in row.items()}
+        for day, row in sums.iterrows()
+    }
 
 
 def preview(frame: pd.DataFrame) -> str:

@@ -12,10 +12,13 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 
 from ft_emissions_pipeline import report, restatement
+from ft_emissions_pipeline.readers.harmless import no_markup
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
@@ -53,22 +56,33 @@ def restate(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     if not done.runs:
         return
     report.write(pipeline.warehouse)
-    for event in _refreshed(pipeline, done):
+    for event in refreshed(pipeline.warehouse, done):
         context.log_event(event)
 
 
-def _refreshed(pipeline: Pipeline, done: restatement.Done) -> Iterator[dg.AssetMaterialization]:
+def refreshed(warehouse: str | Path, done: restatement.Done) -> Iterator[dg.AssetMaterialization]:
+    """Return what the lineage is told of a restatement: each table and day with its causes."""
     known = set(DAILY.get_partition_keys())
     for table in (*BY_DAY, MODEL_VERSIONS, AMORTISATION_SCHEDULE, ROLLUPS):
         metadata = {
-            "delta_version": store.version(pipeline.warehouse, table),
+            "delta_version": store.version(warehouse, table),
             "restated_runs": done.runs,
             "restated_values": len(done.restatements),
+            "causes": dg.MetadataValue.md(causes(done.restatements)),
         }
         days = [f"{day:%Y-%m-%d}" for day in done.days] if table in BY_DAY else [None]
         for day in days:
             if day is None or day in known:
                 yield dg.AssetMaterialization(table.name, partition=day, metadata=metadata)
+
+
+def causes(moved: pd.DataFrame) -> str:
+    """Return in Markdown what moved values, and how many: a factor's row with its old and new."""
+    rows = [
+        f"| {no_markup(str(cause))} | {no_markup(str(detail))} | {len(values)} |"
+        for (cause, detail), values in moved.groupby(["cause", "cause_detail"])
+    ]
+    return "\n".join(["| cause | what changed | values |", "|---|---|---|", *rows])
 
 
 @dg.job(

@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline.tables import ARROW_TYPES, Column, Table
+from ft_emissions_pipeline.reference.declaration import FactorTable
+from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Column, Table, lineage
 from ft_emissions_pipeline.tables.schema import limits
 
 from .checks import check_result, check_spec
@@ -56,6 +57,7 @@ def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., An
         # Dagster reads inputs and resources off the signature, in the names of the asset's module.
         signature = inspect.signature(function, eval_str=True)
         body.__name__, body.__doc__ = function.__name__, function.__doc__
+        body.__wrapped__ = function  # type: ignore[attr-defined]
         body.__signature__ = signature.replace(return_annotation=Iterator[Any])  # type: ignore[attr-defined]
         body.__annotations__ = {
             name: parameter.annotation for name, parameter in signature.parameters.items()
@@ -71,7 +73,7 @@ def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., An
     return decorate
 
 
-def column_schema(table: Table) -> dg.TableSchema:
+def column_schema(table: Table | FactorTable) -> dg.TableSchema:
     """Return a table's columns with type, unit, description and constraints."""
     return dg.TableSchema(
         columns=[
@@ -90,9 +92,24 @@ def column_schema(table: Table) -> dg.TableSchema:
         constraints=dg.TableConstraints(
             other=[
                 f"key: {', '.join(table.key)}",
-                *(f"no row where {rule.description}" for rule in table.row_rules),
+                *(f"no row where {rule.description}" for rule in getattr(table, "row_rules", ())),
             ]
         ),
+    )
+
+
+def column_lineage(table: Table) -> dg.TableColumnLineage:
+    """Return of which columns of other tables each column is made."""
+    return dg.TableColumnLineage(
+        {
+            column.name: [
+                dg.TableColumnDep(
+                    dg.AssetKey(source if source in TABLES else ["reference", source]), name
+                )
+                for source, name in lineage.made_of(table.name, column.name)
+            ]
+            for column in table.columns
+        }
     )
 
 

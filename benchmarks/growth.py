@@ -90,7 +90,7 @@ def main() -> None:
         home = Path(folder) / "home" if given.home else None
         if home is not None:
             home.mkdir()
-            source = Path(__file__).resolve().parent.parent / "dagster.yaml"
+            source = Path(__file__).resolve().parent.parent / "assets/dagster.yaml"
             (home / "dagster.yaml").write_bytes(source.read_bytes())
         found = nights(given.nights, Path(folder), home, given.every, given.landed)
     told = sorted(found["files"].dropna().index)

@@ -24,7 +24,7 @@ from ft_emissions_pipeline.readers import READERS, REPAIRS
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.reference.declaration import FactorTable
 from ft_emissions_pipeline.report.notices import reasons
-from ft_emissions_pipeline.tables import TABLES, Table
+from ft_emissions_pipeline.tables import TABLES, Table, lineage
 from ft_emissions_pipeline.tables.schema import limits
 
 MADE_BY = "Made by `python -m docs.pages`; do not edit by hand."
@@ -55,6 +55,7 @@ def _dictionary() -> Iterator[str]:
     for table in TABLES.values():
         partitioned = f" Partitioned by `{table.partition}`." if table.partition else ""
         yield from _table(table.name, table, partitioned)
+        yield from _made_of(table)
         if table.row_rules:
             yield "Refused when:"
             yield ""
@@ -86,6 +87,24 @@ def _table(name: str, table: Table | FactorTable, more: str) -> Iterator[str]:
         )  # fmt: skip
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def _made_of(table: Table) -> Iterator[str]:
+    taken_from = lineage.TAKES_OVER.get(table.name, ())
+    made = lineage.COMPUTED.get(table.name, ())
+    if not taken_from:
+        return
+    named = " and ".join(f"`{name}`" for name in taken_from)
+    yield f"Columns of the same name come from {named}." + (" Computed are:" if made else "")
+    yield ""
+    for column in made:
+        sources: dict[str, list[str]] = {}
+        for source, name in dict.fromkeys(lineage.made_of(table.name, column)):
+            sources.setdefault(source, []).append(name)
+        of = "; ".join(f"{', '.join(names)} ({source})" for source, names in sources.items())
+        yield f"- `{column}` of {of}"
+    if made:
+        yield ""
 
 
 def _rules() -> Iterator[str]:

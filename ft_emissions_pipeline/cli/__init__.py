@@ -32,6 +32,7 @@ from ft_emissions_pipeline.cli import (
     run,
     study,
     token_time,
+    ui,
     what_if,
 )
 
@@ -46,6 +47,7 @@ app.callback()(options.of_every_command)
 app.command("estimate")(estimate.estimate)
 app.command("init")(init.init)
 app.command("run")(run.run)
+app.command("ui")(ui.ui)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("report")(report.report)

@@ -18,6 +18,7 @@ from ft_emissions_pipeline.cli.options import (
     Warehouse,
     need_warehouse,
 )
+from ft_emissions_pipeline.cli.run import dag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,16 @@ def restate(
             done = restatement.apply(warehouse, choices, begun)
         page = report.write(warehouse) if done.runs else ""
         output.show(done.restatements, form, _done(done, page))
+        if done.runs:
+            _show_in_dagster(warehouse, done)
+
+
+def _show_in_dagster(warehouse: str, done: Done) -> None:
+    """Tell the lineage page, at the newest restated day of each table, what moved it and why."""
+    with dag("home").instance_of(dag("home").home_of(warehouse)) as instance:
+        newest = {event.asset_key: event for event in dag("restatement").refreshed(warehouse, done)}
+        for event in newest.values():
+            instance.report_runless_asset_event(event)
 
 
 def _done(done: Done, page: object) -> Iterator[str]:

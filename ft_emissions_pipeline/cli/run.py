@@ -6,7 +6,6 @@ Put here: the command and its summary. Keep out: what runs over which days
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -60,14 +59,13 @@ def run(
     with output.refusals():
         days = range_of_days(date, first, last)
         with output.progress_shown() as (begun, ahead):
-            home = os.environ.get("DAGSTER_HOME")
-            done = _dag().materialize(
+            done = dag("in_process").materialize(
                 landing,
                 warehouse,
                 days=days,
                 profile=profile,
                 timezone=timezone,
-                home=Path(home) if home else None,
+                home=dag("home").home_of(warehouse),
                 calibrate=calibrate,
                 reference_data=reference,
                 progress=begun,
@@ -80,10 +78,10 @@ def run(
         output.refuse(*(f"failed: {failure}" for failure in done.failures))
 
 
-def _dag() -> Any:
-    """Return the module `in_process` of the DAG that came with this package.
+def dag(module: str) -> Any:
+    """Return a module of the DAG that came with this package.
 
-    It is found by its place, as the user's own project may have a package `assets` as well.
+    The package is found by its place, as a user's own project may have a package `assets` as well.
     """
     name, place = "ft_emissions_pipeline.assets", shipped("assets")
     if name not in sys.modules:
@@ -94,7 +92,7 @@ def _dag() -> Any:
         assert spec.loader is not None
         sys.modules[name] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
-    return import_module(f"{name}.in_process")
+    return import_module(f"{name}.{module}")
 
 
 def _tell_of_refused_tables(warehouse: str) -> None:

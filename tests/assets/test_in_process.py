@@ -44,7 +44,7 @@ def test_runs_are_on_record_where_dagster_has_a_home(tmp_path):
     # Without its settings, which switch telemetry off, the home is left alone.
     materialize(landing, tmp_path / "first", home=home)
     assert list(home.iterdir()) == []
-    shutil.copy(ROOT / "dagster.yaml", home)
+    shutil.copy(ROOT / "assets/dagster.yaml", home)
     materialize(landing, tmp_path / "second", home=home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert [run.job_name for run in instance.get_runs()] == ["intake"]

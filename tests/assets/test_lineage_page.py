@@ -3,6 +3,7 @@
 Runs once for each browser that the machine has.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from teams import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +30,7 @@ BROWSERS = [
 ][:1]
 START_LIMIT_S = 90
 PAGES = {
-    "asset-groups": {"reference", "landing", "runs", "normalized", "impacts", "report"},
+    "asset-groups": {"reference", "landing", "normalize", "impacts", "ledger", "report"},
     "locations/assets/asset-groups/impacts/lineage": {
         "run_impacts",
         "model_versions",
@@ -84,22 +86,23 @@ def wait_until_up(url: str, server: subprocess.Popen, log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("home")
-    shutil.copy(ROOT / "dagster.yaml", home)
-    log, port = home / "log.txt", free_port()
-    command = [sys.executable, "-m", "dagster_webserver", "-w", str(ROOT / "workspace.yaml")]
-    settings = {
-        "DAGSTER_HOME": str(home),
-        "FT_EMISSIONS_LANDING": str(home / "landing"),
-        "FT_EMISSIONS_WAREHOUSE": str(home / "warehouse"),
-    }
+    """Address of the page that `ft-emissions ui` opens where `ft-emissions run` ran before."""
+    folder = tmp_path_factory.mktemp("folder")
+    log, port = folder / "log.txt", free_port()
+    (folder / "logs").mkdir()
+    shutil.copy(EXAMPLES / "disclosures/intent_classifier.yaml", folder / "logs")
+    command = [sys.executable, "-m", "ft_emissions_pipeline"]
+    where = ["--landing", "logs", "--warehouse", "tables"]
+    environment = {name: at for name, at in os.environ.items() if name != "DAGSTER_HOME"}
+    environment["PYTHONPATH"] = str(ROOT)
+    subprocess.run([*command, "run", *where], cwd=folder, env=environment, check=True)
     with (
         log.open("w") as output,
         ended_in_any_case(
             subprocess.Popen(
-                [*command, "-h", "127.0.0.1", "-p", str(port)],
-                env=os.environ | settings,
-                cwd=ROOT,
+                [*command, "ui", *where, "--port", str(port)],
+                env=environment,
+                cwd=folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -137,3 +140,16 @@ def test_page_names_stages_assets_and_what_they_are(browser, page, address, tmp_
     assert "Join the Dagster community" not in text
     # Dagster loads this script from the network where telemetry is on.
     assert "oss-telemetry" not in text
+
+
+def test_the_page_shows_what_the_command_line_ran(address):
+    question = """{ assetOrError(assetKey: {path: ["inference_impacts"]}) {
+      ... on Asset { assetMaterializations(limit: 1) { partition } } } }"""
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps({"query": question}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        (newest,) = json.load(answer)["data"]["assetOrError"]["assetMaterializations"]
+    assert newest["partition"] == "2024-07-06"

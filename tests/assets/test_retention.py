@@ -27,7 +27,7 @@ def quick() -> None:
 
 @pytest.fixture
 def instance(tmp_path: Path):
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "assets/dagster.yaml", tmp_path)
     with dg.DagsterInstance.from_config(str(tmp_path)) as made:
         yield made
 

@@ -18,6 +18,7 @@ from ft_emissions_pipeline.tables import (
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
+    RUN_IMPACTS,
     TELEMETRY,
 )
 from ft_emissions_pipeline.warehouse import store
@@ -94,6 +95,31 @@ def test_materialisations_say_rows_place_version_and_show_some(started):
         assert (table.key[0] in preview) if len(rows) else preview == "no rows"
 
 
+def test_the_last_day_says_of_which_columns_a_table_is_made(started):
+    """Dagster's page draws the lineage of the newest materialization."""
+    lineage = materializations(started.result)[RUN_IMPACTS.name].metadata["dagster/column_lineage"]
+    of_water = {dep.column_name for dep in lineage.value.deps_by_column["onsite_water_l"]}
+    assert {"wue_l_per_kwh", "active_s"} <= of_water
+    assert "pue" not in of_water
+
+
+def test_each_day_has_its_own_figures_to_plot(started):
+    impacts = started.team.read(RUN_IMPACTS)
+    told = {
+        event.partition: event.materialization.metadata
+        for event in started.result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(RUN_IMPACTS.name)
+    }
+    assert list(told) == [f"2026-01-{number:02d}" for number in range(5, 10)]
+    by_day = impacts.groupby(impacts["date"].dt.strftime("%Y-%m-%d"))["total_kgco2e"].sum()
+    assert len(by_day) > 1
+    for each, metadata in told.items():
+        if each in by_day:
+            assert metadata["total_kgco2e"].value == pytest.approx(by_day[each], rel=1e-12)
+        else:
+            assert "total_kgco2e" not in metadata
+
+
 def test_run_records_its_own_footprint(started):
     own = started.team.read(PIPELINE_FOOTPRINT)
     assert list(own["pipeline_run_id"]) == [started.result.run_id]
@@ -108,7 +134,7 @@ def test_run_records_its_own_footprint(started):
 
 def test_nothing_calls_the_network(started):
     assert started.connections == []
-    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    settings = yaml.safe_load((ROOT / "assets/dagster.yaml").read_text())
     assert settings["telemetry"] == {"enabled": False}
 
 
