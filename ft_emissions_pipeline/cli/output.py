@@ -74,7 +74,7 @@ class Commands(TyperGroup):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run a command."""
-        sys.stdout, sys.stderr = Filtered(sys.stdout), Filtered(sys.stderr)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = Filtered(sys.stdout), Filtered(sys.stderr)
         return super().main(*arguments, **options)
 
 
@@ -127,9 +127,7 @@ def _print(part: Table) -> None:
 
     # A pipe has no width of its own; ids are copied from there, so that they should not be folded.
     # Markup is off, or a run named `[removed 1a2b]` would be taken for it and not be shown.
-    console = Console(
-        width=None if sys.stdout.isatty() else 240, markup=False, color_system=None
-    )
+    console = Console(width=None if sys.stdout.isatty() else 240, markup=False, color_system=None)
     console.print(part)
 
 
@@ -210,7 +208,9 @@ def progress_shown() -> Iterator[tuple[Begun, Ahead]]:
 
         def begin(stage: str) -> None:
             nonlocal begun
-            bar.update(work, completed=begun, total=stages or None, description=visible(over + stage))
+            bar.update(
+                work, completed=begun, total=stages or None, description=visible(over + stage)
+            )
             begun += 1
 
         yield begin, ahead
