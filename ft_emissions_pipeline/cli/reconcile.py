@@ -46,9 +46,9 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
         (*titles, "runs", "unit", "ours", "theirs", "ratio"),
         (
             (
-                row["provider"], row["region"] or "(none told)", f"{row['month']:%Y-%m}", row["line"],
-                str(row["runs"]), row["unit"], _ours(row), output.figure(row["theirs"]),
-                output.figure(row["ratio"]),
+                row["provider"], row["region"] or "(none told)", f"{row['month']:%Y-%m}",
+                row["line"], str(row["runs"]), row["unit"], _ours(row),
+                output.figure(row["theirs"]), output.figure(row["ratio"]),
             )
             for row in found.to_dict("records")
         ),
