@@ -45,6 +45,8 @@ ABOVE = "ours is larger, by more than its interval: look for runs counted twice 
 BELOW = "theirs is larger, by more than our interval: other work, or runs without a log"
 NO_RUN = "no run is known there"
 NO_REPORT = "no report is there"
+NO_REGION = "the region of these runs is not known: state cloud_region in runs.yaml"
+NO_CONTRACT = "a run has no contract's factor, so ours is not known: see docs/reference_data.md"
 KEY = ["provider", "region", "month"]
 
 
@@ -188,15 +190,17 @@ def _compared(
             "ours_p95": bounds[1],
             "theirs": theirs,
             "ratio": ours / theirs if theirs > 0 else np.nan,
-            "said": _said(len(runs), theirs, *bounds),
+            "said": _said(runs, ours, theirs, *bounds),
         }
 
 
-def _said(runs: int, theirs: float, p05: float, p95: float) -> str:
+def _said(runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float) -> str:
     if np.isnan(theirs):
-        return NO_REPORT
-    if not runs:
+        return NO_REPORT if runs["region"].iloc[0] else NO_REGION
+    if runs.empty:
         return NO_RUN
+    if np.isnan(ours):
+        return NO_CONTRACT
     if np.isnan(p05):
         return ""
     return ABOVE if theirs < p05 else BELOW if theirs > p95 else WITHIN

@@ -46,16 +46,16 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
         (*titles, "runs", "unit", "ours", "theirs", "ratio"),
         (
             (
-                row["provider"], row["region"] or "(all)", f"{row['month']:%Y-%m}", row["line"],
-                str(row["runs"]), row["unit"], _ours(row), output.figure(row["theirs"]),
-                output.figure(row["ratio"]),
+                row["provider"], row["region"] or "(none told)", f"{row['month']:%Y-%m}",
+                row["line"], str(row["runs"]), row["unit"], _ours(row),
+                output.figure(row["theirs"]), output.figure(row["ratio"]),
             )
             for row in found.to_dict("records")
         ),
         left=titles,
     )  # fmt: skip
     for row in found[found["said"] != ""].to_dict("records"):
-        place = f"{row['provider']} {row['region'] or '(all regions)'} {row['month']:%Y-%m}"
+        place = f"{row['provider']} {row['region'] or '(no region told)'} {row['month']:%Y-%m}"
         accounts = f" (accounts {row['accounts']})" if row["accounts"] else ""
         yield f"{place}{accounts}, {row['line']}: {row['said']}"
     yield f"Ours covers: {OURS}."

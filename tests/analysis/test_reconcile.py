@@ -11,6 +11,8 @@ import pytest
 from ft_emissions_pipeline.analysis.reconcile import (
     ABOVE,
     BELOW,
+    NO_CONTRACT,
+    NO_REGION,
     NO_REPORT,
     NO_RUN,
     TOTAL,
@@ -105,6 +107,11 @@ def test_regions_and_months_of_one_side_alone_are_named() -> None:
     found = reconcile(reports, *runs(elsewhere, unreported)).set_index(["region", "line"])
     assert found["said"]["eu-west-1", TOTAL] == NO_REPORT
     assert found["said"]["us-west-2", TOTAL] == NO_RUN
+    nowhere = {"cloud_region": None, "operational_market_kgco2e": np.nan}
+    found_nowhere = reconcile(reports, *runs(nowhere, {"operational_market_kgco2e": np.nan}))
+    said = found_nowhere.set_index(["region", "line"])["said"]
+    assert said["", TOTAL] == NO_REGION
+    assert said["us-west-2", "total, market-based"] == NO_CONTRACT
     # A month of which the provider tells nothing is not compared.
     assert (found["month"] == pd.Timestamp("2026-01-01")).all()
 
