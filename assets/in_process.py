@@ -16,16 +16,14 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import calendar_days
-from ft_emissions_pipeline.landing import index as logs
-from ft_emissions_pipeline.readers import Settings, files_in
-from ft_emissions_pipeline.reference import Reference, in_force, newest
-from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
-from ft_emissions_pipeline.warehouse import faults, pending, store
+from ft_emissions_pipeline.landing import due
+from ft_emissions_pipeline.landing.due import WAIT_S
+from ft_emissions_pipeline.tables import EVERYTHING, INTAKE
+from ft_emissions_pipeline.warehouse import faults, pending
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
 from .partitions import ALLOCATION_UNTIL, range_tags
-from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
@@ -94,54 +92,33 @@ def materialize(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
         calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
     )  # fmt: skip
-    if reference_data is not None:
-        newest(warehouse, reference_data, keep=False)
-    # What cannot be read, or is empty as a folder that is not mounted, is refused before anything
-    # changes.
-    if not files_in([landing]):
-        msg = f"{landing} holds no logs; put some there, or name their folder. Nothing was changed"
-        raise ValueError(msg)
+    due.check(landing, warehouse, reference_data)
     with locked(warehouse, "a run", wait_s=WAIT_S), _instance(home) as instance:
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)
             return Materialized([days], failures)
-        factors = in_force(warehouse, reference_data)
-        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors)
+        due.take_in(landing, warehouse, timezone, reference_data)
+        return _run_what_is_due(defs, instance, warehouse)
 
 
 def _run_what_is_due(
-    defs: dg.Definitions,
-    instance: dg.DagsterInstance,
-    landing: str | Path,
-    warehouse: str | Path,
-    timezone: str,
-    factors: Reference,
+    defs: dg.Definitions, instance: dg.DagsterInstance, warehouse: str | Path
 ) -> Materialized:
-    today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
-    index = store.read(warehouse, LANDING_INDEX)
-    new_index = logs.scan(landing, factors, Settings(timezone=timezone), index)
-    touched = logs.touched_days(index, new_index)
-    pending.note(warehouse, EVERYTHING, touched)
+    until = {ALLOCATION_UNTIL: f"{pd.Timestamp.now('UTC'):%Y-%m-%d}"}
     done: list[Range] = []
-    if touched.empty and _files(index) != _files(new_index):
-        # Files without a day: broken ones, whose records quarantine must show all the same, and
-        # models.yaml, after which versions may serve on other days.
-        failures = _run(defs, instance, "intake")
-        if failures:
-            return Materialized([], failures)
     for job in pending.SETTLES:
         # Which days the versions move on is known once all runs are, so it is asked for only then.
-        due = pending.days(warehouse, job)
-        for each in calendar_days.ranges(due[due <= today], APART):
-            done.append(each)
-            failures = _run(defs, instance, job, each, {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"})
+        for each in calendar_days.ranges(due.days(warehouse, job), APART):
+            if job == INTAKE:
+                failures = _run(defs, instance, job)
+            else:
+                done.append(each)
+                failures = _run(defs, instance, job, each, until)
             if failures:
                 return Materialized(done, failures)
+            if job == INTAKE:
+                pending.settle(warehouse, job, *each)
     return Materialized(done, [])
-
-
-def _files(index: pd.DataFrame) -> set[tuple[str, str]]:
-    return set(zip(index["source_uri"], index["content_hash"], strict=True))
 
 
 def _instance(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:

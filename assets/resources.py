@@ -12,14 +12,12 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
+from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.stages import Choices, stored_calibration
 from ft_emissions_pipeline.warehouse.lock import locked
-
-WAIT_S = 60.0
-"""Seconds that a run waits for another one, or for a restatement, to end."""
 
 
 class Pipeline(dg.ConfigurableResource):

@@ -48,6 +48,7 @@ def run(
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
+    from ft_emissions_pipeline.landing import due
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
@@ -57,24 +58,29 @@ def run(
         )
     with output.refusals():
         days = range_of_days(date, first, last)
-        with output.progress_shown() as progress:
+        ranges: list[tuple[pd.Timestamp, pd.Timestamp]] = []
+        failures: list[str] = []
+        # Dagster takes a second to import, which a run that has nothing to do should not pay.
+        if days is not None or due.anything(landing, warehouse, timezone, reference):
             home = os.environ.get("DAGSTER_HOME")
-            done = _dag().materialize(
-                landing,
-                warehouse,
-                days=days,
-                profile=profile,
-                timezone=timezone,
-                home=Path(home) if home else None,
-                calibrate=calibrate,
-                reference_data=reference,
-                progress=progress,
-            )
-        _summary(warehouse, done.ranges)
+            with output.progress_shown() as progress:
+                done = _dag().materialize(
+                    landing,
+                    warehouse,
+                    days=days,
+                    profile=profile,
+                    timezone=timezone,
+                    home=Path(home) if home else None,
+                    calibrate=calibrate,
+                    reference_data=reference,
+                    progress=progress,
+                )
+            ranges, failures = done.ranges, done.failures
+        _summary(warehouse, ranges)
         _tell_of_refused_tables(warehouse)
         output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
-    if done.failures:
-        output.refuse(*(f"failed: {failure}" for failure in done.failures))
+    if failures:
+        output.refuse(*(f"failed: {failure}" for failure in failures))
 
 
 def _dag() -> Any:

@@ -52,6 +52,7 @@ from ft_emissions_pipeline.tables.schema import Column, Kind, RowRule, Table
 from ft_emissions_pipeline.tables.state import (
     ALLOCATION,
     EVERYTHING,
+    INTAKE,
     PENDING_DAYS,
     PENDING_RESTATEMENT,
     PIPELINE_FOOTPRINT,
@@ -79,6 +80,7 @@ __all__ = [
     "GROUPS",
     "HAND_ON",
     "INFERENCE_IMPACTS",
+    "INTAKE",
     "LANDING_INDEX",
     "METHODS",
     "METHODS_OF_SHARING",

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, PENDING_DAYS, conform
+from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, INTAKE, PENDING_DAYS, conform
 from ft_emissions_pipeline.warehouse import store
 
-SETTLES = {EVERYTHING: (EVERYTHING, ALLOCATION), ALLOCATION: (ALLOCATION,)}
+SETTLES = {
+    INTAKE: (INTAKE,),
+    EVERYTHING: (EVERYTHING, ALLOCATION),
+    ALLOCATION: (ALLOCATION,),
+}
 """Which jobs' days a job settles; runs of hand-picked assets settle none."""
 
 
