@@ -18,6 +18,8 @@ import pandas as pd
 from ft_emissions_pipeline import calendar_days
 from ft_emissions_pipeline.landing import due
 from ft_emissions_pipeline.landing.due import WAIT_S
+from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import EVERYTHING, INTAKE
 from ft_emissions_pipeline.warehouse import faults, pending
 from ft_emissions_pipeline.warehouse.lock import locked
@@ -97,7 +99,8 @@ def materialize(
         if days is not None:
             failures = _run(defs, instance, EVERYTHING, days)
             return Materialized([days], failures)
-        due.take_in(landing, warehouse, timezone, reference_data)
+        factors = in_force(warehouse, reference_data)
+        due.take_in(landing, warehouse, Settings(timezone=timezone), factors)
         return _run_what_is_due(defs, instance, warehouse)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.readers import Settings, files_in
-from ft_emissions_pipeline.reference import in_force, newest
+from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX
 from ft_emissions_pipeline.warehouse import pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
@@ -40,21 +40,19 @@ def check(landing: index.Folder, warehouse: str | Path, reference_data: str | Pa
 
 
 def take_in(
-    landing: index.Folder,
-    warehouse: str | Path,
-    timezone: str,
-    reference_data: str | Path | None,
+    landing: index.Folder, warehouse: str | Path, settings: Settings, reference: Reference
 ) -> None:
-    """Index what landed since the last run, and note what is due for it before.
+    """Index what landed since the last run, and note before what is due for it.
 
     Parameters
     ----------
-    landing, warehouse, timezone, reference_data
-        As for `assets.in_process.materialize`.
+    landing, reference, settings
+        As for `index.scan`.
+    warehouse : str or Path
+        Folder or URL of the tables.
     """
     held = store.read(warehouse, LANDING_INDEX)
-    factors = in_force(warehouse, reference_data)
-    found = index.scan(landing, factors, Settings(timezone=timezone), held)
+    found = index.scan(landing, reference, settings, held)
     if found is held:
         return
     touched = index.touched_days(held, found)
@@ -77,7 +75,7 @@ def anything(
     Parameters
     ----------
     landing, warehouse, timezone, reference_data
-        As for `take_in`.
+        As for `assets.in_process.materialize`.
 
     Raises
     ------
@@ -86,7 +84,9 @@ def anything(
     """
     check(landing, warehouse, reference_data)
     with locked(warehouse, "a run", wait_s=WAIT_S):
-        take_in(landing, warehouse, timezone, reference_data)
+        take_in(
+            landing, warehouse, Settings(timezone=timezone), in_force(warehouse, reference_data)
+        )
         return any(len(days(warehouse, job)) for job in pending.SETTLES)
 
 

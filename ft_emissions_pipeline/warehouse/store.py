@@ -329,6 +329,21 @@ def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(held).as_unit("us").sort_values()
 
 
+def moved_days(warehouse: str | Path, table: Table, since: int) -> pd.DatetimeIndex | None:
+    """Return the days whose files are no longer those of an older version, from the log alone.
+
+    None where that version can no longer be opened. Files that were only joined count as moved.
+    """
+    try:
+        with clear_errors(warehouse, table):
+            old, new = (_open(warehouse, table, at) for at in (since, None))
+            files = [set() if each is None else set(each.file_uris()) for each in (old, new)]
+    except (StoreDamaged, ValueError):
+        return None
+    found = [re.search(rf"/{table.partition}=([\d-]+)/", each) for each in files[0] ^ files[1]]
+    return pd.DatetimeIndex(sorted({each[1] for each in found if each})).as_unit("us")
+
+
 def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
     """Return each version of a table with the instant of its commit, oldest first.
 
