@@ -71,7 +71,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             all_days.get_first_partition_key(),
             all_days.get_last_partition_key(),
         ):
-            return store.read(self.warehouse, table)
+            return self._whole(table)
         return store.read(self.warehouse, table, _span(wanted))
 
     def _as_it_stands(self, name: str) -> dict[str, object]:
