@@ -19,6 +19,7 @@ from ft_emissions_pipeline import reference, stages
 from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
+    LANDING_INDEX,
     MODEL_EVENTS,
     PIPELINE_FOOTPRINT,
     QUARANTINE,
@@ -155,12 +156,12 @@ def test_data_version_of_reference_tables_is_the_hash_of_their_rows(started):
 
 
 def test_what_failed_its_check_is_not_taken_to_stand(tmp_path):
-    def quarantine(pipeline: Pipeline):  # noqa: ARG001 - the notes are taken where it says
-        """Rows that the declaration of the table does not allow."""
-        row = {"source_uri": "u", "source_record": "1", "reason_code": "no such code", "reason": ""}
-        return conform(pd.DataFrame([row]), QUARANTINE)
+    def landing_index(pipeline: Pipeline):  # noqa: ARG001 - the notes are taken where it says
+        """A file with fewer records than none."""
+        row = {"source_uri": "u", "content_hash": "h", "content": "usage", "records": -1}
+        return conform(pd.DataFrame([row | {"merged": 0, "quarantined": 0}]), LANDING_INDEX)
 
-    asset = table_asset(QUARANTINE, group="g", made_from=lambda *_: {})(quarantine)
+    asset = table_asset(LANDING_INDEX, group="g", made_from=lambda *_: {})(landing_index)
     resources = {
         "pipeline": Pipeline(landing="landing", warehouse=str(tmp_path)),
         "io_manager": DeltaIOManager(warehouse=str(tmp_path)),
@@ -168,4 +169,5 @@ def test_what_failed_its_check_is_not_taken_to_stand(tmp_path):
     result = dg.materialize([asset], resources=resources, raise_on_error=False)
     (check,) = result.get_asset_check_evaluations()
     assert not check.passed
-    assert unmoved.made_from(tmp_path, QUARANTINE) is None
+    assert len(store.read(tmp_path, LANDING_INDEX)) == 1
+    assert unmoved.made_from(tmp_path, LANDING_INDEX) is None
