@@ -15,17 +15,17 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import calendar_days
-from ft_emissions_pipeline.landing import index as logs
-from ft_emissions_pipeline.readers import Settings, files_in
-from ft_emissions_pipeline.reference import Reference, in_force, newest
-from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX
-from ft_emissions_pipeline.warehouse import faults, pending, store
+from ft_emissions_pipeline.landing import due
+from ft_emissions_pipeline.landing.due import WAIT_S
+from ft_emissions_pipeline.readers import Settings
+from ft_emissions_pipeline.reference import in_force
+from ft_emissions_pipeline.tables import EVERYTHING, INTAKE
+from ft_emissions_pipeline.warehouse import faults, pending
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs
 from .home import instance_of
 from .partitions import ALLOCATION_UNTIL, range_tags
-from .resources import WAIT_S
 
 Range = tuple[pd.Timestamp, pd.Timestamp]
 Progress = Callable[[str], None]
@@ -97,57 +97,36 @@ def materialize(
         landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
         calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
     )  # fmt: skip
-    if reference_data is not None:
-        newest(warehouse, reference_data, keep=False)
-    # What cannot be read, or is empty as a folder that is not mounted, is refused before anything
-    # changes.
-    if not files_in([landing]):
-        msg = f"{landing} holds no logs; put some there, or name their folder. Nothing was changed"
-        raise ValueError(msg)
+    due.check(landing, warehouse, reference_data)
     with locked(warehouse, "a run", wait_s=WAIT_S), instance_of(home) as instance:
         if days is not None:
             index = store.read(warehouse, LANDING_INDEX)
             failures = _run(defs, instance, EVERYTHING, days, index, ahead=ahead)
             return Materialized([days], failures)
         factors = in_force(warehouse, reference_data)
-        return _run_what_is_due(defs, instance, landing, warehouse, timezone, factors, ahead)
+        due.take_in(landing, warehouse, Settings(timezone=timezone), factors)
+        return _run_what_is_due(defs, instance, warehouse, ahead)
 
 
 def _run_what_is_due(
-    defs: dg.Definitions,
-    instance: dg.DagsterInstance,
-    landing: str | Path,
-    warehouse: str | Path,
-    timezone: str,
-    factors: Reference,
-    ahead: Ahead,
+    defs: dg.Definitions, instance: dg.DagsterInstance, warehouse: str | Path, ahead: Ahead
 ) -> Materialized:
-    today = pd.Timestamp.now("UTC").tz_localize(None).floor("D")
+    until = {ALLOCATION_UNTIL: f"{pd.Timestamp.now('UTC'):%Y-%m-%d}"}
     index = store.read(warehouse, LANDING_INDEX)
-    new_index = logs.scan(landing, factors, Settings(timezone=timezone), index)
-    touched = logs.touched_days(index, new_index)
-    pending.note(warehouse, EVERYTHING, touched)
     done: list[Range] = []
-    if touched.empty and _files(index) != _files(new_index):
-        # Files without a day: broken ones, whose records quarantine must show all the same, and
-        # models.yaml, after which versions may serve on other days.
-        failures = _run(defs, instance, "intake")
-        if failures:
-            return Materialized([], failures)
     for job in pending.SETTLES:
         # Which days the versions move on is known once all runs are, so it is asked for only then.
-        due = pending.days(warehouse, job)
-        for each in calendar_days.ranges(due[due <= today], APART):
-            done.append(each)
-            until = {ALLOCATION_UNTIL: f"{today:%Y-%m-%d}"}
-            failures = _run(defs, instance, job, each, new_index, until, ahead)
+        for each in calendar_days.ranges(due.days(warehouse, job), APART):
+            if job == INTAKE:
+                failures = _run(defs, instance, job)
+            else:
+                done.append(each)
+                failures = _run(defs, instance, job, each, index, until, ahead)
             if failures:
                 return Materialized(done, failures)
+            if job == INTAKE:
+                pending.settle(warehouse, job, *each)
     return Materialized(done, [])
-
-
-def _files(index: pd.DataFrame) -> set[tuple[str, str]]:
-    return set(zip(index["source_uri"], index["content_hash"], strict=True))
 
 
 def _run(

@@ -10,6 +10,7 @@ from datetime import date
 
 import dagster as dg
 import pandas as pd
+from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
@@ -43,9 +44,12 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
     warehouse: str
 
+    _held: dict[str, tuple[int | None, pd.DataFrame]] = PrivateAttr(default_factory=dict)
+
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | None) -> None:
-        """Write the days of this run; an asset that returns None has written nothing."""
+        """Write the days of this run; an asset that returns None leaves its table as it is."""
         if obj is None:
+            context.add_output_metadata(self._as_it_stands(context.asset_key.path[-1]))
             return
         table = _table(context.asset_key)
         days = _output_days(context, table)
@@ -77,15 +81,37 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         """Read the days of the upstream asset that this run needs, in one go."""
         table = _table(context.asset_key)
         if table.partition is None or not context.has_asset_partitions:
-            return store.read(self.warehouse, table)
+            return self._whole(table)
         # A range, not its keys: of all days there are thousands.
         wanted, all_days = context.asset_partition_key_range, context.asset_partitions_def
         if (wanted.start, wanted.end) == (
             all_days.get_first_partition_key(),
             all_days.get_last_partition_key(),
         ):
-            return store.read(self.warehouse, table)
+            return self._whole(table)
         return store.read(self.warehouse, table, _span(wanted))
+
+    def _as_it_stands(self, name: str) -> dict[str, object]:
+        """Return what is shown of a table that did not move; the report is none."""
+        delta = store.opened(self.warehouse, tables.TABLES[name]) if name in tables.TABLES else None
+        if delta is None:
+            return {}
+        return {
+            "dagster/row_count": delta.count(),
+            "dagster/uri": store.uri(self.warehouse, tables.TABLES[name]),
+            "delta_version": delta.version(),
+            "changed": False,
+        }
+
+    def _whole(self, table: Table) -> pd.DataFrame:
+        """Read a table once for all steps that need it as it stands."""
+        version = store.version(self.warehouse, table)
+        held = self._held.get(table.name)
+        if held is None or held[0] != version:
+            held = version, store.read(self.warehouse, table)
+            self._held[table.name] = held
+        # Steps share the cells: what pandas changes, it copies first.
+        return held[1].copy(deep=False)
 
 
 def figures_by_day(table: Table, frame: pd.DataFrame) -> dict[str, dict[str, float]]:

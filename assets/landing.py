@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import normalize
-from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing import due
 from ft_emissions_pipeline.landing import telemetry as measurements
 from ft_emissions_pipeline.landing.days import (
     cloud_reports_of,
@@ -21,7 +21,6 @@ from ft_emissions_pipeline.landing.days import (
 from ft_emissions_pipeline.readers.harmless import no_markup
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
-    EVERYTHING,
     LANDING_INDEX,
     MODEL_EVENTS,
     RUNS,
@@ -30,7 +29,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     empty,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import store, unmoved
 
 from .partitions import DAYS_OF_A_RUN, days
 from .reference import key
@@ -49,14 +48,17 @@ SHOWN = 100
 @table_asset(
     LANDING_INDEX,
     group=GROUP,
+    made_from=lambda *_: {},
     deps=DATED_BY,
 )
-def landing_index(pipeline: Pipeline) -> pd.DataFrame:
+def landing_index(pipeline: Pipeline) -> pd.DataFrame | None:
     """Look through the landing folder; files that did not change are not read again."""
-    previous = store.read(pipeline.warehouse, LANDING_INDEX)
-    found = index.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), previous)
-    pending.note(pipeline.warehouse, EVERYTHING, index.touched_days(previous, found))
-    return found
+    due.take_in(
+        pipeline.landing_folder, pipeline.warehouse, pipeline.settings(), pipeline.reference()
+    )
+    if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}):
+        return None
+    return store.read(pipeline.warehouse, LANDING_INDEX)
 
 
 @table_asset(

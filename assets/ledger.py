@@ -15,7 +15,6 @@ from ft_emissions_pipeline import ledger, restatement, stages
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
 from ft_emissions_pipeline.ledger import life_days, stored_rollups
-from ft_emissions_pipeline.ledger import rollups as rollups_of
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
@@ -23,6 +22,8 @@ from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
     INFERENCE_IMPACTS,
+    LANDING_INDEX,
+    MODEL_EVENTS,
     MODEL_VERSIONS,
     QUARANTINE,
     RESTATEMENTS,
@@ -30,12 +31,14 @@ from ft_emissions_pipeline.tables import (
     RUN_FACTORS,
     RUN_IMPACTS,
     RUN_SPREADS,
+    RUNS,
+    USAGE,
     VALIDATED_RUNS,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import pending, store, unmoved
 
-from .checks import ADDS_UP, check_result, check_spec, sums_check
-from .partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, tagged_days
+from .checks import ADDS_UP, CHECK_NAME, check_result, check_spec, stands, sums_check
+from .partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, every_day, tagged_days
 from .reference import key
 from .resources import Pipeline
 from .table_asset import out, table_asset
@@ -173,36 +176,51 @@ def inference_impacts(
 )
 def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
     """Sum the per-inference table by month, quarter and year; by model, team, tag and fleet."""
-    frame, rows = stored_rollups.refreshed(
+    inputs = pipeline.made_from(INFERENCE_IMPACTS, MODEL_VERSIONS, RUN_SPREADS)
+    before = unmoved.made_from(pipeline.warehouse, ROLLUPS)
+    if before == inputs:
+        yield dg.Output(None)
+        yield stands(ROLLUPS, CHECK_NAME)
+        yield stands(ROLLUPS, ADDS_UP.name)
+        return
+    frame, left = stored_rollups.refreshed(
         pipeline.warehouse,
         tagged_days(context.run.tags),
         expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
+        since=before[INFERENCE_IMPACTS.name] if before else None,
     )
     yield dg.Output(frame)
-    yield check_result(frame, ROLLUPS)
-    yield sums_check(rollups_of.differences(frame, rows))
+    checks = check_result(frame, ROLLUPS), sums_check(left)
+    if all(each.passed for each in checks):
+        unmoved.note(pipeline.warehouse, ROLLUPS, inputs)
+    yield from checks
+
+
+QUARANTINE_RESTS_ON = (
+    LANDING_INDEX, RUNS, USAGE, VALIDATED_RUNS, RUN_IMPACTS, MODEL_VERSIONS, MODEL_EVENTS,
+)  # fmt: skip
 
 
 @table_asset(
     QUARANTINE,
     group=GROUP,
-    ins={"runs": ALL_DAYS, "usage": ALL_DAYS},
-    deps=[VALIDATED_RUNS.name, RUN_IMPACTS.name],
+    made_from=lambda pipeline, _: pipeline.made_from(*QUARANTINE_RESTS_ON),
+    deps=[
+        dg.AssetDep(each.name, partition_mapping=every_day(each)) for each in QUARANTINE_RESTS_ON
+    ],
 )
-def quarantine(
-    pipeline: Pipeline,
-    landing_index: pd.DataFrame,
-    runs: pd.DataFrame,
-    usage: pd.DataFrame,
-    model_versions: pd.DataFrame,
-    model_events: pd.DataFrame,
-) -> pd.DataFrame:
+def quarantine(pipeline: Pipeline) -> pd.DataFrame | None:
     """Collect the records on which no figure rests.
 
     They could not be read, break a rule, say too little, lead to no figure, or fit no version.
     """
-    previous = store.read(pipeline.warehouse, QUARANTINE)
-    unread = refused_of(pipeline.landing_folder, landing_index, previous, pipeline.settings())
-    return stages.quarantined(
-        pipeline.warehouse, unread, runs, usage, model_versions, model_events, pipeline.choices()
+    warehouse = pipeline.warehouse
+    if unmoved.stands(warehouse, QUARANTINE, pipeline.made_from(*QUARANTINE_RESTS_ON)):
+        return None
+    landed, previous, usage, versions, events = (
+        store.read(warehouse, table)
+        for table in (LANDING_INDEX, QUARANTINE, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
     )
+    unread = refused_of(pipeline.landing_folder, landed, previous, pipeline.settings())
+    runs = stages.doubtful_runs(warehouse, versions)
+    return stages.quarantined(warehouse, unread, runs, usage, versions, events, pipeline.choices())

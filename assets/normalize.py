@@ -22,9 +22,10 @@ from ft_emissions_pipeline.tables import (
     RUN_FACTORS,
     TOKEN_TIME_MODEL,
     VALIDATED_RUNS,
+    empty,
 )
 from ft_emissions_pipeline.token_time import diagnostics
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import store, unmoved
 
 from .checks import check_result, check_spec
 from .partitions import DAILY, ONE_RUN, days
@@ -38,9 +39,26 @@ MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROW
 """Tables of the stage that fills gaps."""
 
 
+def _made_from(pipeline: Pipeline, models: pd.DataFrame) -> unmoved.Inputs:
+    return {**pipeline.made_from(VALIDATED_RUNS), "day": f"{models['date'].max():%Y-%m-%d}"}
+
+
+def _of_the_day_before(pipeline: Pipeline, first: pd.Timestamp) -> pd.DataFrame:
+    """Return the models of the last day made, where no run since could teach others."""
+    made = unmoved.made_from(pipeline.warehouse, TOKEN_TIME_MODEL) or {}
+    held = empty(TOKEN_TIME_MODEL)
+    if "day" in made:
+        day = pd.Timestamp(str(made["day"]))
+        learnt = store.days(pipeline.warehouse, VALIDATED_RUNS).max()
+        if day < first and not learnt > day:
+            held = store.read(pipeline.warehouse, TOKEN_TIME_MODEL, (day.date(), day.date()))
+    return held if len(held) and _made_from(pipeline, held) == made else held.head(0)
+
+
 @table_asset(
     TOKEN_TIME_MODEL,
     group=GROUP,
+    made_from=_made_from,
     deps=[key("calibration"), key("defaults"), VALIDATED_RUNS.name],
 )
 def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> pd.DataFrame:
@@ -50,6 +68,11 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
     it, by GPU model and family of the base model, if that does no worse on held-out ones.
     """
     first, last = days(context)
+    held = _of_the_day_before(pipeline, first)
+    if len(held):
+        context.add_output_metadata({"as_on": f"{held['date'][0]:%Y-%m-%d}"}, output_name="result")
+        every = pd.date_range(first, last, unit="us")
+        return pd.concat([held.assign(date=day) for day in every], ignore_index=True)
     factors = pipeline.reference()
     own = normalize.timed_work(
         store.read(pipeline.warehouse, VALIDATED_RUNS),

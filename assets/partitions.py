@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline.tables import EARLIEST
+from ft_emissions_pipeline.tables import EARLIEST, Table
 
 DAILY = dg.DailyPartitionsDefinition(
     start_date=f"{EARLIEST:%Y-%m-%d}", timezone="UTC", end_offset=1
@@ -36,6 +36,12 @@ DAYS_OF_A_RUN = dg.TimeWindowPartitionMapping(
 
 ALL_DAYS = dg.AssetIn(partition_mapping=dg.AllPartitionMapping())
 """Input of which every day is needed."""
+
+
+def every_day(table: Table) -> dg.AllPartitionMapping | None:
+    """Return the mapping to all days of a table on which one without days rests."""
+    return dg.AllPartitionMapping() if table.partition else None
+
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -12,14 +12,14 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
+from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.stages import Choices, stored_calibration
+from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse import unmoved
 from ft_emissions_pipeline.warehouse.lock import locked
-
-WAIT_S = 60.0
-"""Seconds that a run waits for another one, or for a restatement, to end."""
 
 
 class Pipeline(dg.ConfigurableResource):
@@ -55,6 +55,11 @@ class Pipeline(dg.ConfigurableResource):
         calibration = stored_calibration(self.warehouse) if self.calibrate else None
         profile = methodology.profile(self.profile)
         return Choices(self.reference(), profile, token_time, calibration)
+
+    def made_from(self, *tables: Table) -> dict[str, str | int | None]:
+        """Return what a table is made from that rests on these: their versions, and choices."""
+        chosen = {"profile": self.profile, "reference": self.reference().version}
+        return {**unmoved.versions(self.warehouse, *tables), **chosen}
 
     def settings(self) -> Settings:
         """Return what the readers need to know."""

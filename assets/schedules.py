@@ -8,7 +8,13 @@ import pandas as pd
 
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.ledger import life_days
-from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, LANDING_INDEX, MODEL_VERSIONS
+from ft_emissions_pipeline.tables import (
+    ALLOCATION,
+    EVERYTHING,
+    INTAKE,
+    LANDING_INDEX,
+    MODEL_VERSIONS,
+)
 from ft_emissions_pipeline.warehouse import pending, store
 
 from .partitions import range_tags
@@ -21,7 +27,7 @@ everything = dg.define_asset_job(
 )
 
 intake = dg.define_asset_job(
-    "intake",
+    INTAKE,
     selection=dg.AssetSelection.assets(
         "landing_index",
         "model_events",
@@ -64,7 +70,7 @@ def window_start(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
     new = index.scan(pipeline.landing_folder, pipeline.reference(), pipeline.settings(), old)
     touched = index.touched_days(old, new)
     open_days = life_days.open_days(store.read(pipeline.warehouse, MODEL_VERSIONS), last)
-    due = [pending.days(pipeline.warehouse, job) for job in pending.SETTLES]
+    due = [pending.days(pipeline.warehouse, job) for job in (EVERYTHING, ALLOCATION)]
     earlier = touched.union(open_days).union(due[0]).union(due[1])
     earlier = earlier[earlier <= last]
     return min(last, earlier.min()) if len(earlier) else last

@@ -14,9 +14,11 @@ import pandas as pd
 from ft_emissions_pipeline.reference.declaration import FactorTable
 from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Column, Table, lineage
 from ft_emissions_pipeline.tables.schema import limits
+from ft_emissions_pipeline.warehouse import unmoved
 
-from .checks import check_result, check_spec
+from .checks import check_result, check_spec, stands
 from .partitions import DAILY, ONE_RUN
+from .resources import Pipeline
 
 KINDS = {"python", "pandas", "deltalake"}
 
@@ -31,10 +33,17 @@ def out(table: Table, description: str) -> dict[str, Any]:
     }
 
 
-def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., Any]:
+def table_asset(
+    table: Table,
+    *,
+    group: str,
+    made_from: Callable[[Pipeline, pd.DataFrame], unmoved.Inputs] | None = None,
+    **options: Any,
+) -> Callable[..., Any]:
     """Declare an asset that makes one table; its function returns the rows, which are then checked.
 
-    The function's docstring is what the lineage page shows.
+    The function's docstring is what the lineage page shows. It may return None where the table
+    stands as it was checked.
 
     Parameters
     ----------
@@ -42,17 +51,27 @@ def table_asset(table: Table, *, group: str, **options: Any) -> Callable[..., An
         Declaration of the table; its partition column makes the asset daily.
     group : str
         Stage of the pipeline.
+    made_from : callable, optional
+        Returns from what the rows (its second argument) are made, to be noted once they are
+        checked.
     **options
         Passed on to `dagster.asset`.
     """
     if table.partition is not None:
         options = {"partitions_def": DAILY, "backfill_policy": ONE_RUN, **options}
 
-    def decorate(function: Callable[..., pd.DataFrame]) -> dg.AssetsDefinition:
+    def decorate(function: Callable[..., pd.DataFrame | None]) -> dg.AssetsDefinition:
         def body(*args: Any, **kwargs: Any) -> Iterator[Any]:
             frame = function(*args, **kwargs)
             yield dg.Output(frame)
-            yield check_result(frame, table)
+            if frame is None:
+                yield stands(table)
+                return
+            result = check_result(frame, table)
+            if made_from is not None and result.passed:
+                pipeline: Pipeline = kwargs["pipeline"]
+                unmoved.note(pipeline.warehouse, table, made_from(pipeline, frame))
+            yield result
 
         # Dagster reads inputs and resources off the signature, in the names of the asset's module.
         signature = inspect.signature(function, eval_str=True)

@@ -249,6 +249,25 @@ def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:
     return impossible(store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost)), made, choices)
 
 
+def doubtful_runs(warehouse: str | Path, versions: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of table `runs`: of runs that were refused, or that name an impossible parent.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Folder or URL of the tables.
+    versions : DataFrame
+        Table `model_versions`.
+    """
+    landed, known = (
+        set(store.read(warehouse, table, columns=["run_id"])["run_id"])
+        for table in (RUNS, VALIDATED_RUNS)
+    )
+    _, _, child, _ = ledger.lineage.parents(versions)
+    doubtful = (landed - known) | set(versions["model_version"].to_numpy()[child])
+    return store.read(warehouse, RUNS, where=("run_id", doubtful)) if doubtful else empty(RUNS)
+
+
 def quarantined(
     warehouse: str | Path,
     unread: pd.DataFrame,
@@ -266,8 +285,10 @@ def quarantined(
         Folder or URL of the tables.
     unread : DataFrame
         Rows of `quarantine` for records that could not be read.
-    runs, usage, versions, events : DataFrame
-        Tables `runs`, `usage`, `model_versions` and `model_events`, all days.
+    runs : DataFrame
+        Rows of table `runs`, at least the doubtful ones (`doubtful_runs`).
+    usage, versions, events : DataFrame
+        Tables `usage`, `model_versions` and `model_events`, all days.
     choices : Choices
         With what the runs are computed.
     """

@@ -49,6 +49,7 @@ def run(
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
+    from ft_emissions_pipeline.landing import due
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
@@ -58,24 +59,29 @@ def run(
         )
     with output.refusals():
         days = range_of_days(date, first, last)
-        with output.progress_shown() as (begun, ahead):
-            done = dag("in_process").materialize(
-                landing,
-                warehouse,
-                days=days,
-                profile=profile,
-                timezone=timezone,
-                home=dag("home").home_of(warehouse),
-                calibrate=calibrate,
-                reference_data=reference,
-                progress=begun,
-                ahead=ahead,
-            )
-        _summary(warehouse, done.ranges, form)
+        ranges: list[tuple[pd.Timestamp, pd.Timestamp]] = []
+        failures: list[str] = []
+        # Dagster takes a second to import, which a run that has nothing to do should not pay.
+        if days is not None or due.anything(landing, warehouse, timezone, reference):
+            with output.progress_shown() as (begun, ahead):
+                done = dag("in_process").materialize(
+                    landing,
+                    warehouse,
+                    days=days,
+                    profile=profile,
+                    timezone=timezone,
+                    home=dag("home").home_of(warehouse),
+                    calibrate=calibrate,
+                    reference_data=reference,
+                    progress=begun,
+                    ahead=ahead,
+                )
+            ranges, failures = done.ranges, done.failures
+        _summary(warehouse, ranges, form)
         _tell_of_refused_tables(warehouse)
         output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
-    if done.failures:
-        output.refuse(*(f"failed: {failure}" for failure in done.failures))
+    if failures:
+        output.refuse(*(f"failed: {failure}" for failure in failures))
 
 
 def dag(module: str) -> Any:

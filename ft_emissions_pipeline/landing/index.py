@@ -62,20 +62,29 @@ def scan(
     Returns
     -------
     DataFrame
-        Table `landing_index`.
+        Table `landing_index`; `previous` itself where nothing moved.
     """
-    known = set(zip(previous["source_uri"], previous["content_hash"], strict=True))
+    known = dict(zip(previous["source_uri"], previous["content_hash"], strict=True))
     content = dict(zip(previous["source_uri"], previous["content"], strict=True))
+    found = files_in([folder])
+    same = {
+        uri
+        for path, uri in found
+        if uri in known and content_hash(path, content[uri]) == known[uri]
+    }
+    absent = {uri for uri, hashed in known.items() if hashed == token_lengths.ABSENT_HASH}
+    uris = {uri for _, uri in found}
+    if same == uris and known.keys() - uris == absent - uris and _days_stand(previous, reference):
+        return previous
     kept: list[str] = []
     frames: list[pd.DataFrame] = []
     rows: list[dict[str, object]] = []
     pairs: list[tuple[str, str]] = []
     named: list[NamedLengths] = []
 
-    found = files_in([folder])
     for path, uri in found:
-        held = content.get(uri)
-        if held not in {None, "mapping"} and (uri, content_hash(path, str(held))) in known:
+        # What a runs.yaml says of others is not in the index.
+        if uri in same and content[uri] != "mapping":
             kept.append(uri)
             continue
         reading, hashed, source_format = read_file(path, uri, settings)
@@ -84,7 +93,7 @@ def scan(
         frames += many
         pairs += reading.mapping
         named += reading.named_lengths
-    for uri in sorted({each.uri for each in named} - {uri for _, uri in found}):
+    for uri in sorted({each.uri for each in named} - uris):
         rows += _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)[0]
     unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
     frames = [frame for frame in (unchanged, pd.DataFrame(rows), *frames) if len(frame)]
@@ -92,6 +101,18 @@ def scan(
         return empty(LANDING_INDEX)
     dated = _dated(pd.concat(frames, ignore_index=True), tuple(pairs), reference)
     return conform(configurations.dated(token_lengths.dated(dated, named)), LANDING_INDEX)
+
+
+def _days_stand(index: pd.DataFrame, reference: Reference) -> bool:
+    """Say whether runs that the reference tables date still belong to the days of the index."""
+    runs = index[index["run_id"].notna()]
+    told = runs[["ended_at", "started_at", "published_at"]].notna().any(axis=1)
+    undated = runs[~runs["run_id"].isin(runs.loc[told, "run_id"])]
+    if undated.empty:
+        return True
+    joined, _ = join(_as_runs(undated.drop(columns="run_id")), links=undated)
+    days = _day_of_run(conform(joined, RUNS), index, reference)
+    return bool((undated["run_id"].map(days) == undated["date"]).all())
 
 
 def _index_rows(
@@ -149,13 +170,18 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: Reference) -> pd.DataFra
         owner = owner.set_index(place)["run_id"]
         at = pd.MultiIndex.from_frame(records[place])
         index.loc[of_runs, "run_id"] = owner.reindex(at).to_numpy()
-        if (index["content"] == "configuration").any():
-            found = configurations.tied(index)
-            joined["base_model"] = configurations.base_models(joined, index, found)
-        joined["date"], _ = run_day(joined, reference)
-        days = joined.set_index("run_id")["date"]
+        days = _day_of_run(joined, index, reference)
         index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
     return conform(index, LANDING_INDEX)
+
+
+def _day_of_run(joined: pd.DataFrame, index: pd.DataFrame, reference: Reference) -> pd.Series:
+    """Return the day of each run by its id; of an undated one its configuration has a say."""
+    if (index["content"] == "configuration").any():
+        found = configurations.tied(index)
+        joined["base_model"] = configurations.base_models(joined, index, found)
+    joined["date"], _ = run_day(joined, reference)
+    return joined.set_index("run_id")["date"]
 
 
 def _as_runs(records: pd.DataFrame) -> pd.DataFrame:
@@ -200,6 +226,8 @@ def run_day(runs: pd.DataFrame, reference: Reference) -> tuple[pd.Series, pd.Ser
 
 def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
     """Return the days whose records came, changed or went between two states of the index."""
+    if new is old:
+        return pd.DatetimeIndex([])
     marks = ["source_uri", "content_hash", "source_record", "run_id", "join_note", "date"]
     kept = [*marks, "content", "host", "started_at", "ended_at"]
     sides = old[kept].merge(new[marks], on=marks, how="outer", indicator="side")

@@ -40,6 +40,7 @@ def refreshed(
     days: tuple[pd.Timestamp, pd.Timestamp] | None,
     *,
     expected_log_sd: float,
+    since: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return table `rollups` with the periods made anew that some days touch.
 
@@ -51,28 +52,49 @@ def refreshed(
         First and last day whose rows may have changed; None for all days.
     expected_log_sd : float
         As for `roll_up`.
+    since : int, optional
+        Version of `inference_impacts` of which all roll-ups are known to be the sums.
 
     Returns
     -------
-    rollups, ledger : DataFrame
-        The table, and columns `CHECKED` of `inference_impacts`, which `differences` compares.
+    rollups, left : DataFrame
+        The table, and what `differences` still finds in it; looked for in the years that moved
+        since then.
 
     Notes
     -----
     A period that no longer adds up, because a run ended before its roll-ups were written, is made
     anew whatever the days are.
     """
-    ledger = store.read(warehouse, INFERENCE_IMPACTS, columns=CHECKED)
+    years = _years_moved(warehouse, days, since)
+    ledger = store.read(warehouse, INFERENCE_IMPACTS, years, columns=CHECKED)
     held = store.read(warehouse, ROLLUPS)
     every = ledger["date"] if days is None else _each(days)
-    stale = differences(held, ledger)
+    stale = differences(_within(held, years), ledger)
     due = {
         period: pd.concat(
             [period_start(every, period), stale.loc[stale["period"] == period, "date"]]
         ).drop_duplicates()
         for period in PERIODS
     }
-    return _anew(warehouse, held, due, expected_log_sd), ledger
+    made = _anew(warehouse, held, due, expected_log_sd)
+    return made, differences(_within(made, years), ledger)
+
+
+def _years_moved(
+    warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp] | None, since: int | None
+) -> store.Days | None:
+    """Return first and last day of the years of some days and of those that moved; None for all."""
+    moved = None if since is None else store.moved_days(warehouse, INFERENCE_IMPACTS, since)
+    if moved is None or days is None:
+        return None
+    every = moved.union(pd.DatetimeIndex(days))
+    return every.min().replace(month=1, day=1).date(), every.max().replace(month=12, day=31).date()
+
+
+def _within(sums: pd.DataFrame, years: store.Days | None) -> pd.DataFrame:
+    """Return the sums over periods in some years; no period reaches over the end of one."""
+    return sums if years is None else sums[sums["date"].between(*map(pd.Timestamp, years))]
 
 
 def of_days(

@@ -53,6 +53,7 @@ from ft_emissions_pipeline.tables.schema import Column, Kind, RowRule, Table
 from ft_emissions_pipeline.tables.state import (
     ALLOCATION,
     EVERYTHING,
+    INTAKE,
     PENDING_DAYS,
     PENDING_RESTATEMENT,
     PIPELINE_FOOTPRINT,
@@ -81,6 +82,7 @@ __all__ = [
     "GROUPS",
     "HAND_ON",
     "INFERENCE_IMPACTS",
+    "INTAKE",
     "LANDING_INDEX",
     "METHODS",
     "METHODS_OF_SHARING",

@@ -26,7 +26,11 @@ EVERYTHING = "everything"
 
 
 ALLOCATION = "allocation"
-"""Jobs: all stages of some days, or only the sharing over versions and days."""
+
+
+INTAKE = "intake"
+"""Jobs: all stages of some days; only the sharing over versions and days; only what is about no
+day."""
 
 
 PENDING_DAYS = Table(
@@ -34,7 +38,12 @@ PENDING_DAYS = Table(
     "a day that a job has yet to refresh",
     (
         day("Day that is due."),
-        text("job", "Job that is to refresh it.", required=True, allowed=(EVERYTHING, ALLOCATION)),
+        text(
+            "job",
+            "Job that is to refresh it.",
+            required=True,
+            allowed=(EVERYTHING, ALLOCATION, INTAKE),
+        ),
     ),
     key=("date", "job"),
 )

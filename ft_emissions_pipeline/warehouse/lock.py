@@ -79,6 +79,12 @@ def locked(warehouse: str | Path, purpose: str, *, wait_s: float = 0.0) -> Itera
             del held[path]
 
 
+def holds(warehouse: str | Path) -> bool:
+    """Say whether this thread holds the warehouse."""
+    path = _lock_of(warehouse)
+    return path is not None and path in _held()
+
+
 def not_replaced(warehouse: str | Path) -> None:
     """Refuse to write where the folder that this thread locked is no longer the one that is there.
 

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, PENDING_DAYS, conform
+from ft_emissions_pipeline.tables import ALLOCATION, EVERYTHING, INTAKE, PENDING_DAYS, conform
 from ft_emissions_pipeline.warehouse import store
 
-SETTLES = {EVERYTHING: (EVERYTHING, ALLOCATION), ALLOCATION: (ALLOCATION,)}
+SETTLES = {
+    INTAKE: (INTAKE,),
+    EVERYTHING: (EVERYTHING, ALLOCATION, INTAKE),
+    ALLOCATION: (ALLOCATION,),
+}
 """Which jobs' days a job settles; runs of hand-picked assets settle none."""
 
 
@@ -40,6 +44,8 @@ def note(warehouse: str | Path, job: str, touched: pd.DatetimeIndex) -> None:
 def settle(warehouse: str | Path, job: str, first: pd.Timestamp, last: pd.Timestamp) -> None:
     """Take away the days from `first` to `last`, now that a job has refreshed them."""
     due = store.read(warehouse, PENDING_DAYS)
-    settled = due["date"].between(first, last) & due["job"].isin(SETTLES.get(job, ()))
+    # What is about no day is done by any run of its job.
+    done = due["date"].between(first, last) | (due["job"] == INTAKE)
+    settled = done & due["job"].isin(SETTLES.get(job, ()))
     if settled.any():
         store.write(warehouse, PENDING_DAYS, due[~settled])

@@ -34,8 +34,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse import gathered
 from ft_emissions_pipeline.warehouse.faults import MachineFault, explained
-from ft_emissions_pipeline.warehouse.lock import StoreBusy, not_replaced
+from ft_emissions_pipeline.warehouse.lock import StoreBusy, holds, not_replaced
 
 Days = tuple[date, date]
 """First and last day of a range, both inside it."""
@@ -147,7 +148,12 @@ def read(
                 )
                 raise ValueError(msg)
             return tables.empty(table)[names]
-        rows = _canonical(_scan(delta, table, {*names, *table.key}, predicate, where), table)
+        needed = {*names, *table.key}
+        if predicate is None and where is None and table.partition:
+            rows = _whole(warehouse, delta, table, needed)
+        else:
+            rows = _scan(delta, table, needed, predicate, where)
+        rows = _canonical(rows, table)
     return tables.from_arrow(rows, table, set(names))[names]
 
 
@@ -337,6 +343,21 @@ def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(held).as_unit("us").sort_values()
 
 
+def moved_days(warehouse: str | Path, table: Table, since: int) -> pd.DatetimeIndex | None:
+    """Return the days whose files are no longer those of an older version, from the log alone.
+
+    None where that version can no longer be opened. Files that were only joined count as moved.
+    """
+    try:
+        with clear_errors(warehouse, table):
+            old, new = (_open(warehouse, table, at) for at in (since, None))
+            files = [set() if each is None else set(each.file_uris()) for each in (old, new)]
+    except (StoreDamaged, ValueError):
+        return None
+    found = [re.search(rf"/{table.partition}=([\d-]+)/", each) for each in files[0] ^ files[1]]
+    return pd.DatetimeIndex(sorted({each[1] for each in found if each})).as_unit("us")
+
+
 def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
     """Return each version of a table with the instant of its commit, oldest first.
 
@@ -490,6 +511,30 @@ def _scan(
         return rows.select(loose.names).cast(loose)
     except pa.ArrowInvalid as error:
         raise StoreOutdated(_outdated(delta.table_uri, table, error)) from error
+
+
+def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str]) -> pa.Table:
+    """Read columns of all days; of what was gathered only the days that moved since."""
+    files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
+    writes = holds(warehouse) and delta.version() == version(warehouse, table)
+    stored = _stored_names(delta)
+    every = [name for name in table.names if name in stored]
+    try:
+        held, moved = gathered.standing(warehouse, table, files)
+        if held.column_names != every:
+            raise LookupError
+    except LookupError:
+        if not writes or len(files) < gathered.MANY:
+            return _scan(delta, table, names, None)
+        rows = _scan(delta, table, set(every), None)
+    else:
+        if not moved:
+            return held.select([name for name in every if name in names])
+        fresh = _scan(delta, table, set(every), _on_days(table, pd.DatetimeIndex(sorted(moved))))
+        rows = pa.concat_tables([held, fresh.cast(held.schema)])
+    if writes:
+        gathered.keep(warehouse, table, files, rows)
+    return rows.select([name for name in every if name in names])
 
 
 def _scan_sorted(

@@ -6,22 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+import pandas as pd
 import pytest
 import yaml
 from teams import ROOT, TABLES, Team, day, small_landing
 
 from assets import build_defs
-from ft_emissions_pipeline import reference
+from assets.io_manager import DeltaIOManager
+from assets.resources import Pipeline
+from assets.table_asset import table_asset
+from ft_emissions_pipeline import reference, stages
+from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
+    LANDING_INDEX,
     MODEL_EVENTS,
     PIPELINE_FOOTPRINT,
     QUARANTINE,
     RESTATEMENTS,
     RUN_IMPACTS,
     TELEMETRY,
+    conform,
 )
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import store, unmoved
 
 pytestmark = pytest.mark.slow
 
@@ -138,8 +145,12 @@ def test_nothing_calls_the_network(started):
     assert settings["telemetry"] == {"enabled": False}
 
 
-def test_repeated_run_changes_no_byte_and_restates_nothing(started, tmp_path):
+def test_repeated_run_changes_no_byte_and_does_again_just_what_could_move(
+    started, tmp_path, monkeypatch
+):
     team = started.team.copy(tmp_path)
+    for module, name in ((stages, "quarantined"), (stored_rollups, "refreshed")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("was done again"))
     before, versions = team.data_files(), team.versions()
     again = team.run(
         day(5), day(9), dg.AssetSelection.all() - dg.AssetSelection.assets("daily_report")
@@ -168,3 +179,21 @@ def test_data_version_of_reference_tables_is_the_hash_of_their_rows(started):
     for name, frame in reference.load().tables.items():
         rows = "".join(frame["row_hash"]).encode()
         assert hashlib.sha256(rows).hexdigest().startswith(found[f"reference/{name}"])
+
+
+def test_what_failed_its_check_is_not_taken_to_stand(tmp_path):
+    def landing_index(pipeline: Pipeline):  # noqa: ARG001 - the notes are taken where it says
+        """A file with fewer records than none."""
+        row = {"source_uri": "u", "content_hash": "h", "content": "usage", "records": -1}
+        return conform(pd.DataFrame([row | {"merged": 0, "quarantined": 0}]), LANDING_INDEX)
+
+    asset = table_asset(LANDING_INDEX, group="g", made_from=lambda *_: {})(landing_index)
+    resources = {
+        "pipeline": Pipeline(landing="landing", warehouse=str(tmp_path)),
+        "io_manager": DeltaIOManager(warehouse=str(tmp_path)),
+    }
+    result = dg.materialize([asset], resources=resources, raise_on_error=False)
+    (check,) = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert len(store.read(tmp_path, LANDING_INDEX)) == 1
+    assert unmoved.made_from(tmp_path, LANDING_INDEX) is None

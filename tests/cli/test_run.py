@@ -228,12 +228,13 @@ def test_rows_that_break_a_check_stop_the_run_until_they_are_mended(ran, tmp_pat
 # Help
 
 
-def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
+def heavy_modules_of(*arguments: object) -> tuple[str, set[str]]:
+    """Return what a command prints in a process of its own, and what it imported."""
     code = (
-        "import sys; sys.argv = ['ft-emissions', '--help']\n"
+        f"import sys; sys.argv = {['ft-emissions', *map(str, arguments)]}\n"
         "from ft_emissions_pipeline import cli\n"
         "try:\n    cli.main()\n"
-        "finally:\n    print('heavy:', {'pandas', 'dagster', 'great_expectations'} & "
+        "finally:\n    print('heavy:', *{'pandas', 'dagster', 'great_expectations'} & "
         "set(sys.modules))"
     )
     told = subprocess.run(
@@ -244,9 +245,21 @@ def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "100"},
     )
-    assert "heavy: set()" in told.stdout
+    return told.stdout, set(told.stdout.partition("heavy:")[2].split())
+
+
+def test_help_is_quick_as_it_imports_neither_pandas_nor_dagster():
+    printed, heavy = heavy_modules_of("--help")
+    assert heavy == set()
     for command in ("estimate", "run", "explain", "report"):
-        assert command in told.stdout
+        assert command in printed
+
+
+def test_a_run_that_has_nothing_to_do_is_quick_as_it_imports_no_dagster(ran):
+    landing, warehouse, _ = ran
+    printed, heavy = heavy_modules_of("run", "--landing", landing, "--warehouse", warehouse)
+    assert "Days run: none" in printed
+    assert heavy == {"pandas"}
 
 
 def test_exit_codes_are_documented():

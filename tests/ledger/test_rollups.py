@@ -304,10 +304,10 @@ def test_what_does_not_add_up_is_found(change, words):
     assert words in set(rollups.differences(change(found), TWO)["column"])
 
 
-def write(warehouse, frame, scatter):
+def write(warehouse, frame, scatter, days=None):
     """Write what roll-ups are made of as the stages before them do."""
-    columns = {"methodology": "default", "reference_version": "x"}
-    store.write(warehouse, INFERENCE_IMPACTS, conform(frame.assign(**columns), INFERENCE_IMPACTS))
+    rows = frame.assign(methodology="default", reference_version="x")
+    store.write(warehouse, INFERENCE_IMPACTS, conform(rows, INFERENCE_IMPACTS), days)
     store.write(warehouse, RUN_SPREADS, conform(scatter, RUN_SPREADS))
     runs = pd.DataFrame({"run_id": scatter["run_id"].unique()})
     filled = {
@@ -341,10 +341,10 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
 
     monkeypatch.setattr(stored_rollups, "rollups", counting)
     days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
-    again, rows = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
+    again, left = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert made == [("month", "2026-02"), ("quarter", "2026-01"), ("year", "2026-01")]
     pd.testing.assert_frame_equal(again, whole)
-    assert rollups.differences(again, rows).empty
+    assert left.empty
 
     made.clear()
     pd.testing.assert_frame_equal(
@@ -355,12 +355,35 @@ def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_
     made.clear()
     moved = ledger(("2025-06-01", "a", "r1", 1, 9.0), ("2026-02-05", "a", "r1", 1, 4.0))
     write(tmp_path, moved, spreads(runs=["r1"]))
-    healed, rows = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
+    healed, left = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1)
     assert ("month", "2025-06") in made
-    assert rollups.differences(healed, rows).empty
+    assert left.empty
     assert "2026-01" not in set(
         healed.loc[healed["period"] == "month", "date"].dt.strftime("%Y-%m")
     )
+
+
+def test_of_sums_that_stood_just_the_years_that_moved_are_looked_at(tmp_path, monkeypatch):
+    old, new = ("2024-06-01", "a", "r1", 1, 1.0), ("2026-02-05", "a", "r1", 1, 4.0)
+    write(tmp_path, ledger(old, new), spreads(runs=["r1"]))
+    whole, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    store.write(tmp_path, ROLLUPS, whole)
+    since = store.version(tmp_path, INFERENCE_IMPACTS)
+    late, day = ("2025-03-04", "a", "r1", 1, 9.0), pd.Timestamp("2025-03-04").date()
+    write(tmp_path, ledger(late), spreads(runs=["r1"]), days=(day, day))
+    days = (pd.Timestamp("2026-02-05"), pd.Timestamp("2026-02-05"))
+    looked_at, differences = [], stored_rollups.differences
+
+    def watched(sums, rows):
+        looked_at.extend(rows["date"].dt.year)
+        return differences(sums, rows)
+
+    monkeypatch.setattr(stored_rollups, "differences", watched)
+    found, left = stored_rollups.refreshed(tmp_path, days, expected_log_sd=0.1, since=since)
+    assert set(looked_at) == {2025, 2026}
+    assert left.empty
+    again, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    pd.testing.assert_frame_equal(found, again)
 
 
 def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
@@ -373,9 +396,9 @@ def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
 
 
 def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
-    found, rows = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    found, left = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     assert found.empty
-    assert rollups.differences(found, rows).empty
+    assert left.empty
     assert stored_rollups.of_warehouse(tmp_path, ["model", "month"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
 

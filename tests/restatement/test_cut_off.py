@@ -12,11 +12,11 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import warehouses
 from deltalake.exceptions import DeltaError
+from kills import killed_over_and_over
 
 from ft_emissions_pipeline import reference, restatement, tables
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, RESTATEMENTS, RUN_FACTORS
@@ -99,8 +99,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
         assert_same(warehouse, undisturbed)
 
 
-KILLS = 20
-NIGHTS = 365
+NIGHTS = 120
 """Days of the warehouse whose restatement is killed over and over."""
 
 
@@ -111,37 +110,16 @@ def restate_the_nights(warehouse: Path, ready: multiprocessing.synchronize.Event
 
 
 def test_kill_9_at_random_moments_over_and_over(tmp_path: Path) -> None:
-    """Each restatement meets what the killed ones before it left; one that ends is begun anew."""
-    runs = warehouses.nights(NIGHTS)
-    whole = warehouses.write(
-        tmp_path / "whole", warehouses.everything(runs, USAGE, warehouses.chosen(FACTORS))
+    made = warehouses.everything(warehouses.nights(NIGHTS), USAGE, warehouses.chosen(FACTORS))
+    killed_over_and_over(
+        restate_the_nights,
+        warehouses.write(tmp_path / "whole", made),
+        tmp_path,
+        lambda warehouse: [store.read(warehouse, table) for table in warehouses.COMPUTED],
+        assert_same,
+        preload=("great_expectations",),
     )
-    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    undisturbed = shutil.copytree(whole, tmp_path / "undisturbed")
-    began = time.perf_counter()
-    assert restatement.apply(undisturbed, choices).runs == NIGHTS
-    length = time.perf_counter() - began
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["warehouses", "great_expectations"])
-    warehouse = shutil.copytree(whole, tmp_path / "killed-0")
-    killed = 0
-    for number, moment in enumerate(np.random.default_rng(20).uniform(0, length, KILLS)):
-        ready = processes.Event()
-        process = processes.Process(target=restate_the_nights, args=(warehouse, ready))
-        process.start()
-        assert ready.wait(120)
-        process.join(moment)
-        process.kill()
-        process.join()
-        killed += process.exitcode == -signal.SIGKILL
-        for table in warehouses.COMPUTED:
-            store.read(warehouse, table)
-        if process.exitcode == 0:
-            assert_same(warehouse, undisturbed)
-            warehouse = shutil.copytree(whole, tmp_path / f"killed-{number + 1}")
-    assert killed > KILLS / 2
-    restatement.apply(warehouse, choices)
-    assert_same(warehouse, undisturbed)
+    assert len(store.read(tmp_path / "undisturbed", RESTATEMENTS))
 
 
 def hold(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:

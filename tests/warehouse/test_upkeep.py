@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing.synchronize
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from kills import killed_over_and_over
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, PIPELINE_FOOTPRINT, USAGE, Table
@@ -74,6 +77,34 @@ def test_nights_of_commits_leave_few_files_and_a_short_log(tmp_path):
     told = store.read(tmp_path, PIPELINE_FOOTPRINT)["pipeline_run_id"].tolist()
     assert told == [f"run-{night:03d}" for night in range(40)]
     assert health.damages(tmp_path) == []
+
+
+def keep_up(warehouse: Path, ready: multiprocessing.synchronize.Event) -> None:
+    upkeep.DUE_AFTER = DUE
+    os.environ[KEEP_DAYS] = "0"
+    ready.set()
+    upkeep.upkeep(warehouse)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_of_the_upkeep_over_and_over(tmp_path):
+    start = tmp_path / "start"
+    for night in range(20):
+        store.write(start, USAGE, usage(float(night)), (DAY.date(), DAY.date()))
+        store.append(start, PIPELINE_FOOTPRINT, footprint(night))
+
+    def assert_whole(warehouse: Path) -> None:
+        assert store.read(warehouse, USAGE)["inferences"].tolist() == [19.0]
+        assert len(store.read(warehouse, PIPELINE_FOOTPRINT)) == 20
+        assert health.damages(warehouse) == []
+
+    def assert_same(warehouse: Path, undisturbed: Path) -> None:
+        assert_whole(warehouse)
+        for table in (USAGE, PIPELINE_FOOTPRINT):
+            files = [store.opened(each, table).file_uris() for each in (warehouse, undisturbed)]
+            assert [len(each) for each in files] == [1, 1]
+
+    killed_over_and_over(keep_up, start, tmp_path, assert_whole, assert_same)
 
 
 def test_what_was_reported_stays_readable_for_good(tmp_path):

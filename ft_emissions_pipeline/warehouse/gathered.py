@@ -1,0 +1,88 @@
+"""Tables of many small files gathered into one each, for whoever needs all their days.
+
+Put here: the gathered file, and which of its rows still stand. Keep out: the tables (`store.py`).
+
+A table has a file for each day, so that reading all of a thousand days opens a thousand files. A
+gathered file names the files that it was made from, which Delta never changes: only days whose
+files came or went since are read anew. It may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import feather
+
+from ft_emissions_pipeline.tables import Table
+
+FOLDER = ".gathered"
+"""Folder beside the tables."""
+
+MANY = 30
+"""Files from which on gathering them pays."""
+
+MOST_BYTES = 64_000_000
+"""Size in memory above which a table is left in its files: then its rows cost, not their number."""
+
+_FILES = b"files"
+
+
+def standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.Table, set[str]]:
+    """Return the gathered rows that still stand, and the days to be read from their files.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store, in which nothing is gathered.
+    table : Table
+        A table with a file for each day.
+    files : set of str
+        The files of which it consists now.
+
+    Raises
+    ------
+    LookupError
+        If nothing usable was gathered.
+    """
+    try:
+        rows = feather.read_table(_path(warehouse, table))
+        known = set(json.loads(rows.schema.metadata[_FILES]))
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
+        raise LookupError from error
+    moved = {day for day in map(_day, files ^ known) if day}
+    days = pc.cast(rows[str(table.partition)], pa.string())
+    stands = pc.invert(pc.is_in(days, pa.array(sorted(moved), pa.string())))
+    return rows.filter(stands).replace_schema_metadata(None), moved
+
+
+def keep(warehouse: str | Path, table: Table, files: set[str], rows: pa.Table) -> None:
+    """Gather the rows of a table, if they are few; whoever calls it holds the warehouse."""
+    path = _path(warehouse, table)
+    if len(files) < MANY or rows.nbytes > MOST_BYTES:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    # In one piece, as each of a thousand costs when it is read.
+    named = rows.combine_chunks().replace_schema_metadata(
+        {_FILES: json.dumps(sorted(files)).encode()}
+    )
+    try:
+        feather.write_feather(named, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _path(warehouse: str | Path, table: Table) -> Path:
+    return Path(warehouse) / FOLDER / f"{table.name}.arrow"
+
+
+def _day(file: str) -> str:
+    found = re.match(r"[^/]+=([\d-]+)/", file)
+    return found[1] if found else ""
