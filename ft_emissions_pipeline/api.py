@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from ft_emissions_pipeline.analysis.explain import explain_row
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import measured_runs
 from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
@@ -39,18 +41,24 @@ class Estimate:
     """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused.
 
     `calibration` tells what meters saw over what software did, by host; `accepted` is what was
-    logged of the runs, `spreads` how far each input moves a total.
+    logged of the runs, `spreads` how far each input moves a total; `origins` is what
+    `provenance` shows.
     """
 
     runs: pd.DataFrame
     per_inference: pd.DataFrame
-    provenance: pd.DataFrame
     normalized: pd.DataFrame
     quarantine: pd.DataFrame
     reference: Reference
     calibration: pd.DataFrame
     accepted: pd.DataFrame
     spreads: pd.DataFrame
+    origins: Provenance
+
+    @cached_property
+    def provenance(self) -> pd.DataFrame:
+        """Table `field_provenance`, a row per run and field, made when it is first asked for."""
+        return self.origins.table()
 
     def explain(self, run_id: str, *, draws: int = 0, seed: int = 0) -> str:
         """Return each step of a run: formula, values, units, factors, sources.
@@ -214,19 +222,19 @@ def estimate(
     accepted, refused, choices = stages.prepared(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
-    normalized, provenance, impacts, spreads = stages.footprints(accepted, choices)
-    impossible = stages.impossible(accepted, impacts, choices)
+    made = stages.footprints(accepted, choices)
+    impossible = stages.impossible(accepted, made.impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
     found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
-        impacts,
-        stages.expected_per_inference(impacts, provenance),
-        provenance,
-        normalized,
+        made.impacts,
+        stages.expected_per_inference(made.impacts, made.origins),
+        made.normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,
         choices.reference,
         meters.calibration(accepted),
         accepted,
-        spreads,
+        made.spreads,
+        made.origins,
     )

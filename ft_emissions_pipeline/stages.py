@@ -10,11 +10,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ft_emissions_pipeline import (
     equations,
@@ -25,10 +28,11 @@ from ft_emissions_pipeline import (
     uncertainty,
 )
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
-from ft_emissions_pipeline.impacts.inputs import by_run
+from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import reading_of_runs
 from ft_emissions_pipeline.reference import Reference, in_force, load
@@ -73,13 +77,22 @@ class Choices:
     calibration: pd.DataFrame | None = None
 
 
-class Footprints(NamedTuple):
-    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs."""
+@dataclass(frozen=True)
+class Footprints:
+    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs.
+
+    `origins` is what `provenance` shows, which is made when it is asked for.
+    """
 
     normalized: pd.DataFrame
-    provenance: pd.DataFrame
+    origins: Provenance
     impacts: pd.DataFrame
     spreads: pd.DataFrame
+
+    @cached_property
+    def provenance(self) -> pd.DataFrame:
+        """Table `field_provenance`."""
+        return self.origins.table()
 
 
 def prepared(
@@ -139,18 +152,22 @@ def _of_disclosures(runs: Disclosure | Sequence[Disclosure], reference: Referenc
     return joined_runs([("disclosure", FORMAT, reading_of_runs(rows, []))], reference)
 
 
-def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenance]:
+    """Return table `normalized_runs` of accepted runs, and where their fields come from."""
     models = choices.token_time
     if models is None:
         models = token_time.parameters(choices.reference, _days(runs))
-    return normalize.normalize(
-        runs, choices.reference, choices.profile, models, choices.calibration
-    )
+    return normalize.filled(runs, choices.reference, choices.profile, models, choices.calibration)
+
+
+def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+    frame, origins = filled(runs, choices)
+    return frame, origins.table()
 
 
 def impacts(
-    normalized: pd.DataFrame, provenance: pd.DataFrame, choices: Choices
+    normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `run_impacts` and `run_spreads` of normalized runs."""
     return impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
@@ -158,12 +175,18 @@ def impacts(
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
     """Return all tables of accepted runs, but of those with an impossible figure (`impossible`)."""
-    return Footprints(*sound(_MADE, _footprints(runs, choices)))
+    made = _footprints(runs, choices)
+    faulty = _faults_of(made).index
+    return made if faulty.empty else _footprints(runs[~runs["run_id"].isin(faulty)], choices)
 
 
 def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
-    filled, provenance = normalized(runs, choices)
-    return Footprints(filled, provenance, *impacts(filled, provenance, choices))
+    frame, origins = filled(runs, choices)
+    return Footprints(frame, origins, *impacts(frame, origins, choices))
+
+
+def _faults_of(made: Footprints) -> pd.Series:
+    return _faults(_MADE, (made.normalized, made.origins.endless(), made.impacts, made.spreads))
 
 
 _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)
@@ -208,7 +231,7 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     missing = runs[~runs["run_id"].isin(impacts["run_id"])].reset_index(drop=True)
     if missing.empty:
         return empty(QUARANTINE)
-    faults = _faults(_MADE, _footprints(missing, choices))
+    faults = _faults_of(_footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
     reasons = [
         f"run {run}: {faults[run]}; computed from "
@@ -233,7 +256,7 @@ def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
     ]
     without = [run.assign(**{name: np.nan, "run_id": name}) for name in given]
     tried, _ = normalize.accepted(pd.concat(without)) if without else (run.head(0), None)
-    faults = _faults(_MADE, _footprints(tried, choices)).index if len(tried) else tried["run_id"]
+    faults = _faults_of(_footprints(tried, choices)).index if len(tried) else tried["run_id"]
     cured = [name for name in tried["run_id"] if name not in set(faults)]
     return ", ".join(f"{name} {run[name].iloc[0]:g}" for name in cured or given)
 
@@ -295,13 +318,17 @@ def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
     return chosen.reset_index(drop=True)
 
 
-def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
+def expected_per_inference(
+    impacts: pd.DataFrame, provenance: pd.DataFrame | Provenance
+) -> pd.DataFrame:
     """Share each run over the inferences that were expected of it.
 
     Parameters
     ----------
-    impacts, provenance : DataFrame
-        Tables `run_impacts` and `field_provenance`.
+    impacts : DataFrame
+        Table `run_impacts`.
+    provenance : DataFrame or Provenance
+        Table `field_provenance` of them, or what it shows.
 
     Returns
     -------
@@ -313,10 +340,10 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
     inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
     served = inferences.where(inferences > 0)
     frame = impacts[["run_id", "model_name"]].assign(inferences=served)
-    widths = {}
+    origins, widths = held(provenance, impacts), {}
     for field in ("expected_inferences_per_day", "expected_use_life_days"):
-        bounds = (by_run(impacts["run_id"], provenance, field, end) for end in ("p05", "p95"))
-        widths[field] = _width(impacts[field], *bounds)
+        low, high = (origins.of(field, end, np.nan) for end in _ENDS)
+        widths[field] = _width(impacts[field], low, high)
     certain = np.ones(len(impacts))
     for name, total, factor in (
         ("gco2e_per_inference", "total_kgco2e", equations.GRAMS_PER_KG),
@@ -339,7 +366,10 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
     return frame
 
 
-def _width(value: pd.Series, p05: pd.Series, p95: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+_ENDS = (attrgetter("p05"), attrgetter("p95"))
+
+
+def _width(value: pd.Series, p05: ArrayLike, p95: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return uncertainty.log_sd_of_interval(p05, p95), uncertainty.skew_of_interval(value, p05, p95)
 
 

@@ -110,7 +110,7 @@ def flat_gpu_power_w(reference: Reference) -> float:
 
 def _of_power_model(frame: pd.DataFrame, context: Context) -> np.ndarray:
     """Return what the linear formula may miss; a predicted utilisation errs by itself."""
-    predicted = (context.basis("gpu_utilization", frame.index) == Basis.PREDICTED).to_numpy()
+    predicted = context.basis("gpu_utilization", frame.index) == Basis.PREDICTED
     return np.where(predicted, 0.0, context.log_gsd(POWER_MODEL, frame["date"]))
 
 
@@ -325,8 +325,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
         With `energy_route`, and without the logged total where the step will answer. What a person
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
-    measured = logged_basis(runs, "it_energy_kwh") == Basis.MEASURED
-    counted = (routes == EnergyRoute.LOGGED_TOTAL) & measured & (not profile.counters_as_plug)
+    counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
+    counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,

@@ -55,12 +55,11 @@ class Context:
 
     def imputed(self, name: str, index: pd.Index) -> np.ndarray:
         """Return where a field filled before was predicted or taken from a default."""
-        return np.asarray(self.basis(name, index).isin(IMPUTED))
+        return np.isin(self.basis(name, index), IMPUTED)
 
-    def basis(self, name: str, index: pd.Index) -> pd.Series:
+    def basis(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the basis of a field filled before."""
-        found = self._of(name, "basis", index, np.full(len(index), np.nan, dtype="object"))
-        return pd.Series(found, index, dtype="str")
+        return self._of(name, "basis", index, np.full(len(index), "", dtype="object"))
 
     def rule(self, name: str, index: pd.Index) -> pd.Series:
         """Return the rule that filled a field; missing where it was logged."""
@@ -235,19 +234,25 @@ def apply(
     kind = kinds(frame, known, context.reference)
     first = first_of(kind)
     shared = frame[[name for name in SHARED if name in frame]].take(first)
+    asked: tuple[str, bool] | None = None
     for rule in rules:
-        if rule.field not in frame:
-            frame[rule.field] = shared[rule.field] = pd.Series(np.nan, frame.index, dtype="object")
-        gap = frame[rule.field].isna().to_numpy()
-        at = np.flatnonzero(gap if rule.by_run else gap[first])
+        if asked != (rule.field, rule.by_run):  # else nothing has changed since the rule before
+            if rule.field not in frame:
+                empty = pd.Series(np.nan, frame.index, dtype="object")
+                frame[rule.field] = shared[rule.field] = empty
+            gap = frame[rule.field].isna().to_numpy()
+            at = np.flatnonzero(gap if rule.by_run else gap[first])
+            alike = frame if rule.by_run else shared
+            seen = alike if len(at) == len(alike) else alike.take(at)
+            asked = rule.field, rule.by_run
         if not len(at):
             continue
-        seen = (frame if rule.by_run else shared).take(at)
         offer = rule.offer(seen, context)
         told = offer.values.notna().to_numpy()
         if not told.any():
             continue
-        taken = np.full(len(frame if rule.by_run else first), -1)
+        asked = None
+        taken = np.full(len(alike), -1)
         taken[at[told]] = np.arange(told.sum())
         of = taken if rule.by_run else taken[kind]
         rows = np.flatnonzero(of >= 0)
@@ -336,8 +341,9 @@ def _as_logged(
         at = present.to_numpy()
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
         basis, sources = of_format[format_codes[at]], source[at]
-        for place in np.flatnonzero(joined[at]):
-            basis[place], sources[place] = known[at[place]][name]
+        of_joined = [known[row][name] for row in at[joined[at]]]
+        basis[joined[at]] = [each.basis for each in of_joined]
+        sources[joined[at]] = [each.record for each in of_joined]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_GSD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
@@ -348,10 +354,9 @@ def _as_logged(
             log_sd = np.where(touched, wider[at], log_sd)
         values = frame[name].iloc[at]
         low, high = _interval(values, log_sd)
-        said = pd.Series(sources, index=present)
         piece = Piece(
             name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,
-            said,
+            sources,
         )  # fmt: skip
         context.pieces[name] = [piece]
         pieces.append(piece)

@@ -85,7 +85,7 @@ def kinds(frame: pd.DataFrame, known: list[Origins | None], reference: Reference
         Its rows' periods part the days.
     """
     bases = np.empty(len(frame), dtype="object")
-    bases[:] = [each and tuple((name, each[name].basis) for name in sorted(each)) for each in known]
+    bases[:] = [each and (*each, *(origin.basis for origin in each.values())) for each in known]
     days = frame["date"].to_numpy(dtype="datetime64[D]")
     parts = [
         *(frame[name] for name in SHARED[1:] if name in frame),

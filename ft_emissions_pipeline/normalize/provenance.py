@@ -6,7 +6,9 @@ Keep out: how fields are filled (`filling.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,8 +37,8 @@ class Piece:
     skew: np.ndarray | float
     p05: np.ndarray | float
     p95: np.ndarray | float
-    factor_id: pd.Series | None = None
-    source: pd.Series | None = None
+    factor_id: pd.Series | np.ndarray | None = None
+    source: pd.Series | np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,50 @@ class Provenance:
     kind: np.ndarray
     first: np.ndarray
 
-    def of(self, name: str, part: str) -> np.ndarray:
-        """Return one part of a field's provenance by run; missing where there is no such field."""
-        numbers = part in ("p05", "p95")
-        found = np.full(len(self.runs), np.nan, dtype="float64" if numbers else "object")
+    @classmethod
+    def of_table(
+        cls, table: pd.DataFrame, normalized: pd.DataFrame, fields: Collection[str]
+    ) -> Provenance:
+        """Return what table `field_provenance` says of some fields of normalized runs."""
+        position = pd.Index(normalized["run_id"])
+        wanted = table[table["field"].isin(fields) & table["run_id"].isin(position)]
+        pieces = []
+        for (name, rule), rows in wanted.groupby(["field", "rule"], sort=False):
+            at = position.get_indexer(rows["run_id"])
+            pieces.append(
+                Piece(
+                    name, rule, rows["basis"].to_numpy(dtype="object"), at, np.arange(len(at)),
+                    normalized[name].iloc[at], 0.0, 0.0, rows["p05"].to_numpy(),
+                    rows["p95"].to_numpy(), rows["factor_id"].to_numpy(dtype="object"),
+                )
+            )  # fmt: skip
+        each = np.arange(len(normalized))
+        return cls(normalized[["date", "run_id"]], pieces, each, each)
+
+    def of(self, name: str, part: Callable[[Piece], Any], otherwise: Any = None) -> np.ndarray:
+        """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
+        found = np.full(len(self.runs), otherwise)
         for piece in self.pieces:
-            if piece.field == name and getattr(piece, part) is not None:
-                found[piece.rows] = np.broadcast_to(getattr(piece, part), len(piece.value))[
-                    piece.of
-                ]
+            if piece.field == name:
+                found[piece.rows] = np.broadcast_to(part(piece), len(piece.value))[piece.of]
         return found
 
     def table(self) -> pd.DataFrame:
         """Return table `field_provenance`, a row per run and field."""
-        frames = [_rows(piece, self.runs) for piece in self.pieces]
-        return conform(pd.concat(frames) if frames else empty(FIELD_PROVENANCE), FIELD_PROVENANCE)
+        return _table([_rows(piece, self.runs) for piece in self.pieces])
+
+    def endless(self) -> pd.DataFrame:
+        """Return the rows of table `field_provenance` whose interval has no end."""
+        frames = []
+        for piece in self.pieces:
+            bad = np.broadcast_to(np.isinf(piece.p05) | np.isinf(piece.p95), len(piece.value))
+            if bad.any():
+                frames.append(_rows(piece, self.runs)[bad[piece.of]])
+        return _table(frames)
+
+
+def _table(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return conform(pd.concat(frames) if frames else empty(FIELD_PROVENANCE), FIELD_PROVENANCE)
 
 
 def _rows(piece: Piece, runs: pd.DataFrame) -> pd.DataFrame:
