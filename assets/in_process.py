@@ -19,8 +19,8 @@ from ft_emissions_pipeline.landing import due
 from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import in_force
-from ft_emissions_pipeline.tables import EVERYTHING, INTAKE
-from ft_emissions_pipeline.warehouse import faults, pending
+from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX
+from ft_emissions_pipeline.warehouse import faults, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 from .definitions import build_defs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
 from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
@@ -47,18 +49,24 @@ class Estimate:
     """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused.
 
     `calibration` tells what meters saw over what software did, by host; `accepted` is what was
-    logged of the runs, `spreads` how far each input moves a total.
+    logged of the runs, `spreads` how far each input moves a total; `origins` is what
+    `provenance` shows.
     """
 
     runs: pd.DataFrame
     per_inference: pd.DataFrame
-    provenance: pd.DataFrame
     normalized: pd.DataFrame
     quarantine: pd.DataFrame
     reference: Reference
     calibration: pd.DataFrame
     accepted: pd.DataFrame
     spreads: pd.DataFrame
+    origins: Provenance
+
+    @cached_property
+    def provenance(self) -> pd.DataFrame:
+        """Table `field_provenance`, a row per run and field, made when it is first asked for."""
+        return self.origins.table()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -266,19 +274,18 @@ def estimate(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
     made = stages.footprints(accepted, choices)
-    normalized, provenance, impacts, spreads = made
-    impossible = stages.impossible(accepted, impacts, choices)
+    impossible = stages.impossible(accepted, made.impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
     found = [frame for frame in (refused, impossible) if len(frame)]
     return Estimate(
-        impacts,
+        made.impacts,
         stages.per_inference(made, choices.reference, usage, events),
-        provenance,
-        normalized,
+        made.normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,
         choices.reference,
         meters.calibration(accepted),
         accepted,
-        spreads,
+        made.spreads,
+        made.origins,
     )

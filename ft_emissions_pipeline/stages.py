@@ -10,11 +10,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ft_emissions_pipeline import (
     equations,
@@ -25,11 +28,12 @@ from ft_emissions_pipeline import (
     uncertainty,
 )
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
-from ft_emissions_pipeline.impacts.inputs import by_run
+from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import reading_of_runs
 from ft_emissions_pipeline.reference import Reference, in_force, load
@@ -74,13 +78,22 @@ class Choices:
     calibration: pd.DataFrame | None = None
 
 
-class Footprints(NamedTuple):
-    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs."""
+@dataclass(frozen=True)
+class Footprints:
+    """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs.
+
+    `origins` is what `provenance` shows, which is made when it is asked for.
+    """
 
     normalized: pd.DataFrame
-    provenance: pd.DataFrame
+    origins: Provenance
     impacts: pd.DataFrame
     spreads: pd.DataFrame
+
+    @cached_property
+    def provenance(self) -> pd.DataFrame:
+        """Table `field_provenance`."""
+        return self.origins.table()
 
 
 def prepared(
@@ -140,18 +153,22 @@ def _of_disclosures(runs: Disclosure | Sequence[Disclosure], reference: Referenc
     return joined_runs([("disclosure", FORMAT, reading_of_runs(rows, []))], reference)
 
 
-def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenance]:
+    """Return table `normalized_runs` of accepted runs, and where their fields come from."""
     models = choices.token_time
     if models is None:
         models = token_time.parameters(choices.reference, _days(runs))
-    return normalize.normalize(
-        runs, choices.reference, choices.profile, models, choices.calibration
-    )
+    return normalize.filled(runs, choices.reference, choices.profile, models, choices.calibration)
+
+
+def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+    frame, origins = filled(runs, choices)
+    return frame, origins.table()
 
 
 def impacts(
-    normalized: pd.DataFrame, provenance: pd.DataFrame, choices: Choices
+    normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `run_impacts` and `run_spreads` of normalized runs."""
     return impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
@@ -159,12 +176,18 @@ def impacts(
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
     """Return all tables of accepted runs, but of those with an impossible figure (`impossible`)."""
-    return Footprints(*sound(_MADE, _footprints(runs, choices)))
+    made = _footprints(runs, choices)
+    faulty = _faults_of(made).index
+    return made if faulty.empty else _footprints(runs[~runs["run_id"].isin(faulty)], choices)
 
 
 def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
-    filled, provenance = normalized(runs, choices)
-    return Footprints(filled, provenance, *impacts(filled, provenance, choices))
+    frame, origins = filled(runs, choices)
+    return Footprints(frame, origins, *impacts(frame, origins, choices))
+
+
+def _faults_of(made: Footprints) -> pd.Series:
+    return _faults(_MADE, (made.normalized, made.origins.endless(), made.impacts, made.spreads))
 
 
 _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)
@@ -209,7 +232,7 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     missing = runs[~runs["run_id"].isin(impacts["run_id"])].reset_index(drop=True)
     if missing.empty:
         return empty(QUARANTINE)
-    faults = _faults(_MADE, _footprints(missing, choices))
+    faults = _faults_of(_footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
     reasons = [
         f"run {run}: {faults[run]}; computed from "
@@ -234,7 +257,7 @@ def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
     ]
     without = [run.assign(**{name: np.nan, "run_id": name}) for name in given]
     tried, _ = normalize.accepted(pd.concat(without)) if without else (run.head(0), None)
-    faults = _faults(_MADE, _footprints(tried, choices)).index if len(tried) else tried["run_id"]
+    faults = _faults_of(_footprints(tried, choices)).index if len(tried) else tried["run_id"]
     cured = [name for name in tried["run_id"] if name not in set(faults)]
     return ", ".join(f"{name} {run[name].iloc[0]:g}" for name in cured or given)
 
@@ -352,13 +375,17 @@ _NAMED = 10
 """Runs that a refusal names."""
 
 
-def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
+def expected_per_inference(
+    impacts: pd.DataFrame, provenance: pd.DataFrame | Provenance
+) -> pd.DataFrame:
     """Share each run over the inferences that were expected of it.
 
     Parameters
     ----------
-    impacts, provenance : DataFrame
-        Tables `run_impacts` and `field_provenance`.
+    impacts : DataFrame
+        Table `run_impacts`.
+    provenance : DataFrame or Provenance
+        Table `field_provenance` of them, or what it shows.
 
     Returns
     -------
@@ -374,10 +401,10 @@ def expected_per_inference(impacts: pd.DataFrame, provenance: pd.DataFrame) -> p
         inferences=served,
         inferences_basis=np.where(served.isna(), Inferences.NONE, Inferences.EXPECTED),
     )
-    widths = {}
+    origins, widths = held(provenance, impacts), {}
     for field in ("expected_inferences_per_day", "expected_use_life_days"):
-        bounds = (by_run(impacts["run_id"], provenance, field, end) for end in ("p05", "p95"))
-        widths[field] = _width(impacts[field], *bounds)
+        low, high = (origins.of(field, end, np.nan) for end in _ENDS)
+        widths[field] = _width(impacts[field], low, high)
     certain = np.ones(len(impacts))
     for name, total, factor in (
         ("gco2e_per_inference", "total_kgco2e", equations.GRAMS_PER_KG),
@@ -424,7 +451,7 @@ def per_inference(
         As `expected_per_inference`. Of a version with counts it is what the ledger says of its
         newest day with inferences.
     """
-    expected = expected_per_inference(made.impacts, made.provenance)
+    expected = expected_per_inference(made.impacts, made.origins)
     if usage.empty or made.impacts.empty:
         return expected
     first, last = made.impacts["date"].min(), max(made.impacts["date"].max(), usage["date"].max())
@@ -450,7 +477,10 @@ def per_inference(
     return expected
 
 
-def _width(value: pd.Series, p05: pd.Series, p95: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+_ENDS = (attrgetter("p05"), attrgetter("p95"))
+
+
+def _width(value: pd.Series, p05: ArrayLike, p95: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return uncertainty.log_sd_of_interval(p05, p95), uncertainty.skew_of_interval(value, p05, p95)
 
 

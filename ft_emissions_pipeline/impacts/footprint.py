@@ -15,14 +15,14 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.impacts.inputs import by_run, uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import held, imputed, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.normalize.energy import (
     GPU_POWERS,
     flat_gpu_power_w,
     modelled_it_energy,
 )
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
 from ft_emissions_pipeline.tables.words import EnergyRoute
@@ -139,7 +139,7 @@ def _whole_if_scaled(values: Any, multiplier: Any) -> Any:
 
 def impacts_and_spreads(
     normalized: pd.DataFrame,
-    provenance: pd.DataFrame,
+    provenance: pd.DataFrame | Provenance,
     reference: Reference,
     profile: Profile,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -147,8 +147,10 @@ def impacts_and_spreads(
 
     Parameters
     ----------
-    normalized, provenance : DataFrame
-        Tables `normalized_runs` and `field_provenance`.
+    normalized : DataFrame
+        Table `normalized_runs`.
+    provenance : DataFrame or Provenance
+        Table `field_provenance` of them, or what it shows.
     reference : Reference
         Reference tables.
     profile : Profile
@@ -159,7 +161,8 @@ def impacts_and_spreads(
     run_impacts, run_spreads : DataFrame
         Tables of these names; the first in the order of `normalized`.
     """
-    inputs = uncertain_inputs(normalized, provenance, reference)
+    origins = held(provenance, normalized)
+    inputs = uncertain_inputs(normalized, origins, reference)
     chain = chain_of(normalized, reference, profile)
     found = chain(inputs.values)
 
@@ -192,9 +195,8 @@ def impacts_and_spreads(
     frame["share_imputed"] = _share_imputed(
         spreads["total_kgco2e"].contributions, inputs.imputed, shape
     )
-    basis = by_run(normalized["run_id"], provenance, "expected_use_life_days", "basis")
-    frame["expected_use_life_basis"] = basis.to_numpy()
-    frame["quality_tier"] = _quality_tier(normalized, provenance)
+    frame["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
+    frame["quality_tier"] = _quality_tier(normalized, origins)
     return conform(frame, RUN_IMPACTS), _run_spreads(normalized, spreads, inputs.shared)
 
 
@@ -262,16 +264,15 @@ def _share_imputed(
     return np.divide(guessed, everything, out=np.zeros(shape), where=everything > 0)
 
 
-def _quality_tier(normalized: pd.DataFrame, provenance: pd.DataFrame) -> np.ndarray:
+def _quality_tier(normalized: pd.DataFrame, origins: Provenance) -> np.ndarray:
     """Grade a run by what had to be imputed of hardware, time and place."""
-    run_id = normalized["run_id"]
-    guesses = sum(
-        by_run(run_id, provenance, field, "basis").isin(IMPUTED).to_numpy().astype(int)
-        for field in ("gpu_id", "reserved_s", "country_iso3")
+    hardware, time, place = (
+        imputed(origins, name) for name in ("gpu_id", "reserved_s", "country_iso3")
     )
+    guesses = hardware.astype(int) + time + place
     metered = (normalized["energy_route"] == EnergyRoute.METER).to_numpy()
     logged = (normalized["energy_route"] != EnergyRoute.POWER_MODEL).to_numpy()
-    placed = ~by_run(run_id, provenance, "country_iso3", "basis").isin(IMPUTED).to_numpy()
+    placed = ~place
     return np.select(
         [metered & placed, (guesses == 0) | (logged & placed), guesses == 1],
         ["A", "B", "C"],

@@ -5,6 +5,7 @@ Put here: spreads of inputs. Keep out: how spreads become an interval (`uncertai
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from ft_emissions_pipeline.normalize.energy import (
     POWER_MODEL,
 )
 from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.reference import Reference, default
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.token_time import MODEL_ID
@@ -45,7 +47,7 @@ class UncertainInputs:
 
 
 def uncertain_inputs(
-    normalized: pd.DataFrame, provenance: pd.DataFrame, reference: Reference
+    normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, reference: Reference
 ) -> UncertainInputs:
     """Return the inputs of a footprint with their spreads.
 
@@ -56,8 +58,14 @@ def uncertain_inputs(
     `power_model` is what the linear power formula may miss at a utilisation; a predicted one brings
     the error of its power along.
     """
-    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
-    inputs = _inputs_of(values, normalized["run_id"], provenance)
+    origins = held(provenance, normalized)
+    inputs = UncertainInputs(
+        {name: normalized[name].to_numpy(dtype=float) for name in INPUTS},
+        {name: origins.of(name, _log_sd, 0.0) for name in INPUTS},
+        {name: origins.of(name, _skew, 0.0) for name in INPUTS},
+        {name: imputed(origins, name) for name in INPUTS},
+        {name: origins.of(name, _shared) for name in INPUTS},
+    )
     active, reserved = inputs.log_sd["active_s"], inputs.log_sd["reserved_s"]
     pace = np.minimum(active, reserved)
     # What is common leans as the narrower of the two; a part of a spread leans as the whole.
@@ -84,9 +92,9 @@ def uncertain_inputs(
         inputs.skew[name] = leans[name]
         inputs.imputed[name] = inputs.imputed["server_count"]
         inputs.shared[name] = inputs.shared["server_count"]
-    of_utilization = by_run(normalized["run_id"], provenance, "gpu_utilization", "basis")
+    of_utilization = origins.of("gpu_utilization", lambda piece: piece.basis)
     linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
-    linear = linear & (of_utilization != Basis.PREDICTED).to_numpy()
+    linear = linear & (of_utilization != Basis.PREDICTED)
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
     inputs.values["power_model"] = np.ones(len(normalized))
     inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
@@ -98,39 +106,37 @@ def uncertain_inputs(
     return inputs
 
 
-def by_run(run_id: pd.Series, provenance: pd.DataFrame, field: str, column: str) -> pd.Series:
-    """Return what provenance says of a field, one value per run."""
-    rows = provenance[provenance["field"] == field].set_index("run_id")[column]
-    return run_id.map(rows)
+ASKED = (*INPUTS, "gpu_id", "country_iso3", "expected_use_life_days", "expected_inferences_per_day")
+"""Fields of whose provenance figures know."""
 
 
-def _inputs_of(
-    values: dict[str, np.ndarray], run_id: pd.Series, provenance: pd.DataFrame
-) -> UncertainInputs:
-    position = pd.Index(run_id)
-    spread, skew = ({name: np.zeros(len(position)) for name in INPUTS} for _ in range(2))
-    imputed = {name: np.zeros(len(position), dtype=bool) for name in INPUTS}
-    shared = {name: np.full(len(position), None, dtype="object") for name in INPUTS}
-    wanted = provenance[provenance["field"].isin(INPUTS)]
-    wanted = wanted.assign(shared=_shared_factors(wanted))
-    for field, rows in wanted.groupby("field", sort=False):
-        at = position.get_indexer(rows["run_id"])
-        known = at >= 0
-        log_sd = uncertainty.log_sd_of_interval(rows["p05"], rows["p95"])
-        lean = uncertainty.skew_of_interval(values[str(field)][at], rows["p05"], rows["p95"])
-        spread[str(field)][at[known]] = log_sd[known]
-        skew[str(field)][at[known]] = np.clip(
-            lean[known], -uncertainty.MOST_LEANING, uncertainty.MOST_LEANING
-        )
-        imputed[str(field)][at[known]] = rows["basis"].isin(IMPUTED).to_numpy()[known]
-        shared[str(field)][at[known]] = rows["shared"].to_numpy(dtype="object")[known]
-    return UncertainInputs(values, spread, skew, imputed, shared)
+def held(provenance: pd.DataFrame | Provenance, normalized: pd.DataFrame) -> Provenance:
+    """Return where the runs' fields come from, of table `field_provenance` or of what it shows."""
+    if isinstance(provenance, Provenance):
+        return provenance
+    return Provenance.of_table(
+        provenance, normalized, [name for name in ASKED if name in normalized]
+    )
 
 
-_YEAR = r"/\d{4}(?:-\d{2})*$"
+def imputed(origins: Provenance, name: str) -> np.ndarray:
+    """Return of which runs a field was predicted or taken from a default."""
+    return origins.of(name, lambda piece: np.isin(piece.basis, IMPUTED), False)
 
 
-def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
+def _log_sd(piece: Piece) -> np.ndarray:
+    return uncertainty.log_sd_of_interval(piece.p05, piece.p95)
+
+
+def _skew(piece: Piece) -> np.ndarray:
+    lean = uncertainty.skew_of_interval(piece.value.to_numpy(float), piece.p05, piece.p95)
+    return np.clip(lean, -uncertainty.MOST_LEANING, uncertainty.MOST_LEANING)
+
+
+_YEAR = re.compile(r"/\d{4}(?:-\d{2})*$")
+
+
+def _shared(piece: Piece) -> np.ndarray:
     """Return the reference row whose error runs share, missing where a value errs for itself.
 
     Of several rows the first decides the spread. Rows of one place that differ in the year only
@@ -139,15 +145,14 @@ def _shared_factors(provenance: pd.DataFrame) -> pd.Series:
     measures errs with the software's assumptions, hence together; a meter, a sensor or somebody's
     statement errs for itself.
     """
-    first = provenance["factor_id"].str.split(" ", n=1).str[0].str.replace(_YEAR, "", regex=True)
-    first = first.mask(first.str.startswith(MODEL_ID, na=False), MODEL_ID.rstrip("/"))
-    by_software = (
-        (provenance["rule"] == "as_logged")
-        & (provenance["basis"] == Basis.MEASURED)
-        & provenance["field"].isin(_BY_SOFTWARE)
-    ) | (provenance["rule"] == "energy_at_plug")
-    alone = (provenance["basis"] == Basis.MEASURED) | first.isna()
-    return first.mask(alone, None).mask(by_software, f"defaults/{SOFTWARE}")
+    measured = np.asarray(piece.basis) == Basis.MEASURED
+    logged, alone = piece.rule == AS_LOGGED, np.array(None)
+    if piece.rule == "energy_at_plug" or (logged and piece.field in _BY_SOFTWARE):
+        return np.where(measured | (not logged), f"defaults/{SOFTWARE}", alone)
+    codes, ids = pd.factorize(pd.Series(piece.factor_id, piece.value.index))
+    rows = [_YEAR.sub("", factor_id.split(" ", 1)[0]) for factor_id in ids]
+    rows = [MODEL_ID.rstrip("/") if row.startswith(MODEL_ID) else row for row in rows]
+    return np.where(measured, alone, np.array([*rows, None], dtype="object")[codes])
 
 
 SOFTWARE = "gsd_software_measured"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ft_emissions_pipeline.normalize import duration, tokens
+from ft_emissions_pipeline.normalize.kinds import is_timed
 from ft_emissions_pipeline.tables import (
     QUARANTINE,
     RUNS,
@@ -69,7 +70,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     counted = (runs["train_flop"] > 0) | tokens.tells_tokens(runs)
     # Tokens tell the time by an accelerator's peak; a run without one has none.
     told = counted & (runs["gpu_count"] != 0)
-    refused = runs[~(duration.is_timed(runs) | told | duration.has_energy(runs))]
+    refused = runs[~(is_timed(runs) | told | duration.has_energy(runs))]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],

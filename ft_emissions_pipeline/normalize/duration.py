@@ -20,10 +20,12 @@ from ft_emissions_pipeline.normalize.filling import (
     Context,
     Offer,
     Rule,
+    by_run,
     ranged,
     unknown_names,
 )
 from ft_emissions_pipeline.normalize.hardware import managed_rows
+from ft_emissions_pipeline.normalize.kinds import TIMED
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
 from ft_emissions_pipeline.reference import default, model_size_log_sd, resolve, take
 from ft_emissions_pipeline.tables.words import Basis
@@ -36,12 +38,6 @@ SIZE_IN_NAME = "size_in_name"
 
 LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 """A predicted time above it is doubted in its note."""
-
-
-def is_timed(frame: pd.DataFrame) -> pd.Series:
-    """Say which runs log how long they took, so that nothing need be predicted from tokens."""
-    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
-    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
 
 
 def _default(parameter: str) -> Answer:
@@ -114,7 +110,7 @@ def _log_sd_of_family(context: Context) -> pd.Series:
 def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     """Fill only where the size decides something: a time to predict, or a service's hardware."""
     offer = _default("model_parameters")(frame, context)
-    needed = ~is_timed(frame) | frame["managed_service"].notna()
+    needed = ~frame[TIMED] | frame["managed_service"].notna()
     note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
     return replace(offer, values=offer.values.where(needed), note=note)
 
@@ -365,7 +361,8 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
 
 MODEL = (
     Rule("model_name", "model_named_after_run", Basis.DEFAULT,
-         "no name was logged; the run's id stands for it", lambda frame, _: Offer(frame["run_id"])),
+         "no name was logged; the run's id stands for it", lambda frame, _: Offer(frame["run_id"]),
+         by_run=True),
     Rule("development_multiplier", "final_run_only", Basis.DEFAULT,
          "the log tells of one run; no others are assumed",
          lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
@@ -388,7 +385,7 @@ MODEL = (
 )  # fmt: skip
 """The models before and after."""
 
-WORK = (
+WORK = by_run(
     *TOKENS,
     Rule("train_flop", "flop_from_tokens", Basis.PREDICTED,
          "operations per token by the method, attention included, x tokens", _flop_from_tokens),
@@ -396,7 +393,7 @@ WORK = (
 """How much was computed."""
 
 
-DURATION = (
+DURATION = by_run(
     Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start",
          _reserved_from_dates),
     Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio",

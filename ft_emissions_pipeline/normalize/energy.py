@@ -18,7 +18,14 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, logged_basis, ranged
+from ft_emissions_pipeline.normalize.filling import (
+    Context,
+    Offer,
+    Rule,
+    by_run,
+    logged_basis,
+    ranged,
+)
 from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
@@ -103,7 +110,7 @@ def flat_gpu_power_w(reference: Reference) -> float:
 
 def _of_power_model(frame: pd.DataFrame, context: Context) -> np.ndarray:
     """Return what the linear formula may miss; a predicted utilisation errs by itself."""
-    predicted = context.basis["gpu_utilization"].reindex(frame.index) == Basis.PREDICTED
+    predicted = context.basis("gpu_utilization", frame.index) == Basis.PREDICTED
     return np.where(predicted, 0.0, context.log_gsd(POWER_MODEL, frame["date"]))
 
 
@@ -318,8 +325,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
         With `energy_route`, and without the logged total where the step will answer. What a person
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
-    measured = logged_basis(runs, "it_energy_kwh") == Basis.MEASURED
-    counted = (routes == EnergyRoute.LOGGED_TOTAL) & measured & (not profile.counters_as_plug)
+    counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
+    counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,
@@ -405,7 +412,7 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
     return pd.Series(chosen, index=frame.index, dtype="str")
 
 
-RULES = (
+RULES = by_run(
     Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged",
          _counted_total),
     Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),

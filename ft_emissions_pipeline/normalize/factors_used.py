@@ -19,8 +19,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
+from ft_emissions_pipeline.normalize.kinds import ASKED_BY_SIZE, PER_RUN, is_timed
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
@@ -41,14 +41,6 @@ EVERY_RUN = "*"
 
 OF_ALLOCATION = "defaults/gsd_expectation"
 """Spread of expected counts of inferences, which comes in after the run."""
-
-
-PER_RUN = frozenset({"run_id", "job_id", "host", "model_name", "parent_version"})
-"""Texts by which nothing is looked up; whether they are there may matter all the same."""
-
-
-ASKED_BY_SIZE = ("gpu_count", "server_count", "model_parameters")
-"""Numbers that decide which row answers."""
 
 
 KIND = ["factors_key", "methodology", "reference_version"]

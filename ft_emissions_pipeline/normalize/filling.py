@@ -11,15 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, codes_of, first_of, is_timed, kinds
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
 from ft_emissions_pipeline.reference import Reference, default, nearest, period_note
-from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS
+from ft_emissions_pipeline.tables import (
+    NORMALIZED_RUNS,
+    RUN_FIELDS,
+)
 from ft_emissions_pipeline.tables.words import Basis
 
 IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
@@ -27,27 +33,20 @@ IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
 
 @dataclass(frozen=True)
 class Context:
-    """What rules may look at beside the runs; the last four grow as fields are filled."""
+    """What rules may look at beside the runs; `pieces` grow as fields are filled."""
 
     reference: Reference
     profile: Profile
     token_time: pd.DataFrame
-    log_sd: dict[str, pd.Series] = field(default_factory=dict)
-    basis: dict[str, pd.Series] = field(default_factory=dict)
-    rules: dict[str, pd.Series] = field(default_factory=dict)
-    skew: dict[str, pd.Series] = field(default_factory=dict)
+    pieces: dict[str, list[Piece]] = field(default_factory=dict)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
-        if name not in self.log_sd:
-            return np.zeros(len(index))
-        return np.asarray(self.log_sd[name].reindex(index), dtype=float)
+        return self._of(name, "log_sd", index, np.zeros(len(index)))
 
     def skew_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return how much wider a field filled before is above its value than below."""
-        if name not in self.skew:
-            return np.zeros(len(index))
-        return np.asarray(self.skew[name].reindex(index), dtype=float)
+        return self._of(name, "skew", index, np.zeros(len(index)))
 
     def log_gsd(self, name: str, days: pd.Series) -> np.ndarray:
         """Return the logarithm of a geometric standard deviation of the defaults on some days."""
@@ -56,13 +55,25 @@ class Context:
 
     def imputed(self, name: str, index: pd.Index) -> np.ndarray:
         """Return where a field filled before was predicted or taken from a default."""
-        if name not in self.basis:
-            return np.zeros(len(index), dtype=bool)
-        return np.asarray(self.basis[name].reindex(index).isin(IMPUTED), dtype=bool)
+        return np.isin(self.basis(name, index), IMPUTED)
+
+    def basis(self, name: str, index: pd.Index) -> np.ndarray:
+        """Return the basis of a field filled before."""
+        return self._of(name, "basis", index, np.full(len(index), "", dtype="object"))
 
     def rule(self, name: str, index: pd.Index) -> pd.Series:
         """Return the rule that filled a field; missing where it was logged."""
-        return self.rules.get(name, pd.Series(index=index, dtype="str")).reindex(index)
+        found = self._of(name, "rule", index, np.full(len(index), np.nan, dtype="object"))
+        return pd.Series(found, index, dtype="str").mask(found == AS_LOGGED)
+
+    def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
+        rows = index.to_numpy()
+        for piece in self.pieces.get(name, ()):
+            at = np.minimum(np.searchsorted(piece.rows, rows), len(piece.rows) - 1)
+            there = piece.rows[at] == rows
+            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
+            found[there] = parts[piece.of[at[there]]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -109,26 +120,40 @@ Answer = Callable[[pd.DataFrame, Context], Offer]
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to fill one field; `description` is what `explain` and the docs print."""
+    """One way to fill one field; `description` is what `explain` and the docs print.
+
+    A rule is asked once per kind of run, and sees no more than what makes a kind (`kinds.py`) and
+    what such rules filled before. One that rests on amounts or instants is asked `by_run`.
+    """
 
     field: str
     name: str
     basis: str
     description: str
     offer: Answer
+    by_run: bool = False
+
+
+def by_run(*rules: Rule) -> tuple[Rule, ...]:
+    """Return rules that are asked for each run, as they rest on its amounts or instants."""
+    return tuple(replace(rule, by_run=True) for rule in rules)
 
 
 def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
     """Return the basis of a logged field by run: of the log it was joined from, else the format."""
-    known = runs["origins"].map(origins.from_json, na_action="ignore")
     return pd.Series(
         [
-            each[name].basis if isinstance(each, dict) and name in each else basis_of(kind, name)
-            for each, kind in zip(known, runs["source_format"], strict=True)
+            each[name].basis if each and name in each else basis_of(kind, name)
+            for each, kind in zip(_origins(runs), runs["source_format"], strict=True)
         ],
         index=runs.index,
         dtype="str",
     )
+
+
+def _origins(runs: pd.DataFrame) -> list[origins.Origins | None]:
+    """Return the origins of each run that has some of its own."""
+    return [origins.from_json(cell) if isinstance(cell, str) else None for cell in runs["origins"]]
 
 
 def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
@@ -176,22 +201,10 @@ DOUBTED_GSD = {
 }
 """Repair -> the number that it puts in doubt, its spread then, and whether a measured one too."""
 
-PROVENANCE_PARTS = (
-    "run_id",
-    "field",
-    "value",
-    "p05",
-    "p95",
-    "basis",
-    "rule",
-    "factor_id",
-    "source",
-)
-
 
 def apply(
     runs: pd.DataFrame, rules: tuple[Rule, ...], context: Context
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, Provenance]:
     """Return the runs with gaps filled, and the provenance of every field.
 
     Parameters
@@ -205,104 +218,111 @@ def apply(
 
     Returns
     -------
-    frame, provenance : DataFrame
-        `frame` may still hold gaps that no rule could fill; provenance has the columns of table
-        `field_provenance` and names a value only where there is one.
+    frame, provenance
+        `frame` may still hold gaps that no rule could fill; provenance names a value only where
+        there is one.
+
+    Notes
+    -----
+    Runs of one kind have the same gaps, and stay alike: where a rule that was asked by run
+    answers some of them, or on other factors, the kind falls apart.
     """
-    frame = runs.reset_index(drop=True).copy()
-    pieces = _as_logged(frame, context)
+    frame = runs.reset_index(drop=True)
+    frame[TIMED] = is_timed(frame)
+    known = _origins(frame)
+    pieces = _as_logged(frame, known, context)
+    kind = kinds(frame, known, context.reference)
+    first = first_of(kind)
+    shared = frame[[name for name in SHARED if name in frame]].take(first)
+    asked: tuple[str, bool] | None = None
     for rule in rules:
-        if rule.field not in frame:
-            frame[rule.field] = pd.Series(np.nan, index=frame.index, dtype="object")
-        gaps = frame.index[frame[rule.field].isna()]
-        if gaps.empty:
+        if asked != (rule.field, rule.by_run):  # else nothing has changed since the rule before
+            if rule.field not in frame:
+                empty = pd.Series(np.nan, frame.index, dtype="object")
+                frame[rule.field] = shared[rule.field] = empty
+            gap = frame[rule.field].isna().to_numpy()
+            at = np.flatnonzero(gap if rule.by_run else gap[first])
+            alike = frame if rule.by_run else shared
+            seen = alike if len(at) == len(alike) else alike.take(at)
+            asked = rule.field, rule.by_run
+        if not len(at):
             continue
-        offer = rule.offer(frame if len(gaps) == len(frame) else frame.take(gaps), context)
-        answered = offer.values.notna()
-        if not answered.any():
+        offer = rule.offer(seen, context)
+        told = offer.values.notna().to_numpy()
+        if not told.any():
             continue
-        taken = gaps[answered.to_numpy()]
-        values = offer.values[answered]
-        column = frame[rule.field]
-        if column.isna().all():
-            column = pd.Series(index=frame.index, dtype=values.dtype)
-        column.loc[taken] = values.to_numpy()
-        frame[rule.field] = column
-        log_sd, skew = (_part(each, answered) for each in (offer.log_sd, offer.skew))
-        _remember(context, rule.field, frame.index, taken, log_sd, rule.basis, skew)
-        named = context.rules.setdefault(rule.field, pd.Series(index=frame.index, dtype="str"))
-        named.loc[taken] = rule.name
-        pieces.append(_piece(frame, rule, offer, taken, answered, context.reference))
-    provenance = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
-    return frame, provenance.reindex(columns=["date", *PROVENANCE_PARTS])
+        asked = None
+        taken = np.full(len(alike), -1)
+        taken[at[told]] = np.arange(told.sum())
+        of = taken if rule.by_run else taken[kind]
+        rows = np.flatnonzero(of >= 0)
+        piece = _piece(rule, offer, told, rows, of[rows], seen["date"], context.reference)
+        pieces.append(piece)
+        context.pieces.setdefault(rule.field, []).append(piece)
+        frame[rule.field] = _filled(frame[rule.field], piece, of)
+        if rule.by_run:
+            shared = shared.drop(columns=rule.field, errors="ignore")
+            marks = np.zeros(len(frame), dtype="int64")
+            marks[rows] = 1 if offer.factor_id is None else codes_of(piece.factor_id) + 1
+            parts = codes_of(kind, marks)
+            first = first_of(parts)
+            shared, kind = shared.take(kind[first]).set_axis(first), parts
+        elif rule.field in shared:
+            shared[rule.field] = frame[rule.field].take(first)
+    provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)
+    return frame.drop(columns=TIMED), provenance
+
+
+def _filled(column: pd.Series, piece: Piece, of: np.ndarray) -> pd.Series:
+    if column.isna().all():
+        filled = pd.api.extensions.take(piece.value.array, of, allow_fill=True)
+        return pd.Series(filled, index=range(len(of)))
+    column = column.copy()
+    column.iloc[piece.rows] = piece.value.to_numpy()[piece.of]
+    return column
 
 
 def _piece(
-    frame: pd.DataFrame,
     rule: Rule,
     offer: Offer,
-    taken: pd.Index,
-    answered: pd.Series,
+    told: np.ndarray,
+    rows: np.ndarray,
+    of: np.ndarray,
+    days: pd.Series,
     reference: Reference,
-) -> pd.DataFrame:
-    values = frame.loc[taken, rule.field]
-    low, high = _interval(values, _part(offer.log_sd, answered), _part(offer.skew, answered))
+) -> Piece:
+    value = offer.values[told].rename(rule.field)
+    log_sd, skew = (_part(each, told) for each in (offer.log_sd, offer.skew))
     factor: object = f"methodology/{rule.name}"
     if offer.factor_id is not None:
-        factor = _part(offer.factor_id, answered)
-    piece = pd.DataFrame(
-        {
-            "date": frame.loc[taken, "date"].to_numpy(),
-            "run_id": frame.loc[taken, "run_id"].to_numpy(),
-            "field": rule.field,
-            "value": _as_text(values).to_numpy(),
-            "p05": low,
-            "p95": high,
-            "basis": rule.basis,
-            "rule": rule.name,
-            "factor_id": factor,
-            "source": _part(offer.note, answered),
-        }
-    )
-    another_period = period_note(reference, piece["factor_id"], piece["date"])
+        factor = _part(offer.factor_id, told)
+    factor_id = pd.Series(factor, index=value.index, dtype="str")
+    source = pd.Series(_part(offer.note, told), index=value.index, dtype="str")
+    another_period = period_note(reference, factor_id, days[told])
     if another_period.notna().any():
-        said = piece["source"].astype("str")
-        piece["source"] = (said + "; " + another_period).fillna(said).fillna(another_period)
-    return piece
+        source = (source + "; " + another_period).fillna(source).fillna(another_period)
+    low, high = _interval(value, log_sd, skew)
+    return Piece(
+        rule.field, rule.name, rule.basis, rows, of, value, log_sd, skew, low, high, factor_id,
+        source,
+    )  # fmt: skip
 
 
-def _part(value: object, answered: pd.Series) -> object:
+def _part(value: object, told: np.ndarray) -> Any:
     """Return what belongs to the rows for which a rule had an answer."""
     if isinstance(value, pd.Series):
-        return value[answered].to_numpy()
+        return value[told].to_numpy()
     if isinstance(value, np.ndarray) and value.ndim:
-        return value[answered.to_numpy()]
+        return value[told]
     return value
 
 
-def _remember(
-    context: Context,
-    name: str,
-    index: pd.Index,
-    rows: pd.Index,
-    log_sd: object,
-    basis: object,
-    skew: object = 0.0,
-) -> None:
-    if name not in context.log_sd:
-        context.log_sd[name], context.skew[name] = (pd.Series(0.0, index=index) for _ in range(2))
-        context.basis[name] = pd.Series(np.nan, index=index, dtype="str")
-    context.log_sd[name].loc[rows] = log_sd
-    context.skew[name].loc[rows] = skew
-    context.basis[name].loc[rows] = basis
-
-
-def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
+def _as_logged(
+    frame: pd.DataFrame, known: list[origins.Origins | None], context: Context
+) -> list[Piece]:
     uri, record = (frame[name].astype("str") for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
-    date, run_id = frame["date"].to_numpy(), frame["run_id"].to_numpy()
     format_codes, formats = pd.factorize(frame["source_format"])
-    known = frame["origins"].map(origins.from_json, na_action="ignore").to_numpy(dtype="object")
     joined = frame["origins"].notna().to_numpy()
     gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
     gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
@@ -321,8 +341,9 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
         at = present.to_numpy()
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
         basis, sources = of_format[format_codes[at]], source[at]
-        for place in np.flatnonzero(joined[at]):
-            basis[place], sources[place] = known[at[place]][name]
+        of_joined = [known[row][name] for row in at[joined[at]]]
+        basis[joined[at]] = [each.basis for each in of_joined]
+        sources[joined[at]] = [each.record for each in of_joined]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_GSD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
@@ -332,40 +353,21 @@ def _as_logged(frame: pd.DataFrame, context: Context) -> list[pd.DataFrame]:
             touched = doubted[at] & (measured_too | (basis != Basis.MEASURED))
             log_sd = np.where(touched, wider[at], log_sd)
         values = frame[name].iloc[at]
-        _remember(context, name, frame.index, present, log_sd, basis)
         low, high = _interval(values, log_sd)
-        pieces.append(
-            pd.DataFrame(
-                {
-                    "date": date[at],
-                    "run_id": run_id[at],
-                    "field": name,
-                    "value": _as_text(values).to_numpy(),
-                    "p05": low,
-                    "p95": high,
-                    "basis": basis,
-                    "rule": "as_logged",
-                    "factor_id": None,
-                    "source": sources,
-                }
-            )
-        )
+        piece = Piece(
+            name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,
+            sources,
+        )  # fmt: skip
+        context.pieces[name] = [piece]
+        pieces.append(piece)
     return pieces
 
 
-def _interval(values: pd.Series, log_sd: object, skew: object = 0.0) -> tuple[object, object]:
+def _interval(values: pd.Series, log_sd: object, skew: object = 0.0) -> tuple[Any, Any]:
     """Return the percentiles of numbers, kept within what the column's declaration allows."""
-    if not pd.api.types.is_float_dtype(values):
+    column = NORMALIZED_RUNS.column(str(values.name))
+    if column.kind != "float":
         return np.nan, np.nan
     width, lean = (np.asarray(each, dtype=float) for each in (log_sd, skew))
-    low, high = uncertainty.interval(values.to_numpy(), width, lean)
-    column = NORMALIZED_RUNS.column(str(values.name))
+    low, high = uncertainty.interval(values.to_numpy(dtype=float), width, lean)
     return np.clip(low, column.minimum, None), np.clip(high, None, column.maximum)
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return values.map(lambda instant: instant.isoformat()).astype("str")
-    if pd.api.types.is_float_dtype(values):
-        return values.map("{:.12g}".format).astype("str")
-    return values.astype("str")

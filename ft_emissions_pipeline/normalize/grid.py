@@ -188,6 +188,7 @@ class GridRule:
     source: Source
     others: tuple[Source, ...] = ()
     narrow: bool = False
+    by_run: bool = False
 
     def life_cycle(self, frame: pd.DataFrame, context: Context) -> Offer:
         """Offer the intensity on the basis of the profile."""
@@ -327,7 +328,7 @@ _COUNTRY = _of_zone("country", country, "gsd_grid_country_for_region")
 GRID = (
     GridRule("grid_of_own_hours", Basis.DISCLOSED,
              "your own hourly factors, averaged over the run's hours; the year's mean stands in "
-             "for hours without one", _own_hours, narrow=True),
+             "for hours without one", _own_hours, narrow=True, by_run=True),
     GridRule("grid_of_own_table", Basis.DISCLOSED,
              "your own factor for the narrowest of region, subregion, state, country and world",
              _own("location-based"), narrow=True),
@@ -351,16 +352,16 @@ GRID = (
 RULES = (
     *(
         Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle",
-             rule.life_cycle)
+             rule.life_cycle, rule.by_run)
         for rule in GRID
     ),
     *(
         Rule("grid_direct_kgco2e_per_kwh", f"direct_part_of_{rule.name}", rule.basis,
-             f"what leaves the stacks, of {rule.name}", rule.direct)
+             f"what leaves the stacks, of {rule.name}", rule.direct, rule.by_run)
         for rule in GRID
     ),
     Rule("grid_direct_kgco2e_per_kwh", "direct_part_as_logged", Basis.DISCLOSED,
-         "a logged intensity itself, as it states no basis", _logged_grid),
+         "a logged intensity itself, as it states no basis", _logged_grid, by_run=True),
     Rule("market_kgco2e_per_kwh", "market_of_own_table", Basis.DISCLOSED,
          "your contracts' factor, beside the grid's; without one there is no market-based figure",
          _market),

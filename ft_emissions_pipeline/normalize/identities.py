@@ -7,12 +7,15 @@ of one row (`filling.py`).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.filling import IMPUTED
+from ft_emissions_pipeline.normalize.filling import Context
+from ft_emissions_pipeline.normalize.kinds import first_of
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables.words import Basis
 
@@ -35,49 +38,36 @@ IDENTITY_OF = {
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
 
 
-def guessed_identities(provenance: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+def guessed_identities(frame: pd.DataFrame, context: Context, piece: Piece) -> Piece:
     """Widen factors by what is open about the identity by which they were looked up.
 
     A guessed country could be any, a guessed accelerator or server any of its kind, so the spread
     over these comes on top; a name that covers several variants (PCIe or SXM) adds the spread over
     those.
     """
-    changed = provenance.copy()
-    for field, identity in IDENTITY_OF.items():
-        of = changed[changed["field"] == identity].set_index("run_id")
-        rows = changed.index[(changed["field"] == field) & (changed["rule"] != "as_logged")]
-        run_id = changed.loc[rows, "run_id"]
-        guessed = run_id.map(of["basis"]).isin(IMPUTED).to_numpy()
-        vague = (
-            run_id.map(of["rule"])
-            .astype("str")
-            .str.endswith("_name_ambiguous")
-            .to_numpy(dtype=bool)
-        )
-        # The others keep theirs to the last digit: on its way through a logarithm it would change.
-        doubtful = guessed | vague
-        if not doubtful.any():
-            continue
-        rows, run_id, guessed, vague = (
-            rows[doubtful],
-            run_id[doubtful],
-            guessed[doubtful],
-            vague[doubtful],
-        )
-        of_kinds, of_variants = _log_sds_over(reference, field)
-        named = run_id.map(of["value"]).astype("str")
-        # Of a kind with one row nobody sees the spread: it is taken as usual, not as the widest.
-        within = of_kinds.fillna(of_kinds.median())
-        wide = named.map(_kinds(reference, identity)).map(within).fillna(of_kinds.max())
-        variant = named.map(_variant_family).map(of_variants).fillna(0.0)
-        extra = np.where(guessed, wide, np.where(vague, variant, 0.0))
-        value = changed.loc[rows, "value"].astype(float)
-        below, above = uncertainty.widened(
-            value, changed.loc[rows, "p05"], changed.loc[rows, "p95"], extra
-        )
-        changed.loc[rows, "p05"], changed.loc[rows, "p95"] = value * below, value * above
-        changed.loc[rows[guessed], "basis"] = Basis.DEFAULT
-    return changed
+    if piece.field not in IDENTITY_OF or piece.rule == AS_LOGGED:
+        return piece
+    identity, first = IDENTITY_OF[piece.field], piece.rows[first_of(piece.of)]
+    named = frame[identity].iloc[first].astype("str")
+    guessed = context.imputed(identity, named.index)
+    vague = context.rule(identity, named.index).str.endswith("_name_ambiguous").fillna(False)
+    # The others keep theirs to the last digit: on its way through a logarithm it would change.
+    doubtful = guessed | vague.to_numpy(dtype=bool)
+    if not doubtful.any():
+        return piece
+    of_kinds, of_variants = _log_sds_over(context.reference, piece.field)
+    # Of a kind with one row nobody sees the spread: it is taken as usual, not as the widest.
+    within = of_kinds.fillna(of_kinds.median())
+    wide = named.map(_kinds(context.reference, identity)).map(within).fillna(of_kinds.max())
+    variant = named.map(_variant_family).map(of_variants).fillna(0.0)
+    value = piece.value.to_numpy(dtype=float)
+    ends = uncertainty.widened(value, piece.p05, piece.p95, np.where(guessed, wide, variant))
+    low, high = (
+        np.where(doubtful, value * by, end)
+        for by, end in zip(ends, (piece.p05, piece.p95), strict=True)
+    )
+    basis = np.where(guessed, Basis.DEFAULT, piece.basis).astype("object")
+    return replace(piece, p05=low, p95=high, basis=basis)
 
 
 _FAMILY = re.compile(r"\D*\d*[A-Za-z]*")

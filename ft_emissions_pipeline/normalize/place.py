@@ -269,6 +269,7 @@ FACTORS = (
          _electricity_water("world", world, "gsd_electricity_water_world")),
     Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs",
          Basis.REFERENCE,
-         "the country's mix without reservoirs, beside the figure with them", _without_reservoirs),
+         "the country's mix without reservoirs, beside the figure with them", _without_reservoirs,
+         by_run=True),
 )  # fmt: skip
 """Factors of the place."""

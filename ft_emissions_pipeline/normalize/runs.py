@@ -6,16 +6,18 @@ per subject beside this one), and which runs can be computed (`accepted.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import duration, energy, grid, hardware, place, tokens
 from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
 from ft_emissions_pipeline.normalize.identities import guessed_identities
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.normalize.unknown import with_unknown_names
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables import (
-    FIELD_PROVENANCE,
     NORMALIZED_RUNS,
     TOKEN_TIME_MODEL,
     conform,
@@ -35,13 +37,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def normalize(
+def filled(
     runs: pd.DataFrame,
     reference: Reference,
     profile: Profile,
     token_time: pd.DataFrame,
     calibration: pd.DataFrame | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, Provenance]:
     """Fill every needed field of the runs, and write down where each value comes from.
 
     Parameters
@@ -59,8 +61,8 @@ def normalize(
 
     Returns
     -------
-    normalized, provenance : DataFrame
-        Tables `normalized_runs` and `field_provenance`.
+    normalized, provenance
+        Table `normalized_runs`; and what `normalize` returns as table `field_provenance`.
     """
     context = Context(reference, profile, token_time)
     if calibration is not None:
@@ -68,12 +70,24 @@ def normalize(
     routes = energy.route(runs, profile)
     stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
     frame, provenance = apply(stepped, RULES, context)
-    provenance = guessed_identities(provenance, reference)
-    provenance = with_unknown_names(provenance, frame, context)
+    pieces = [guessed_identities(frame, context, piece) for piece in provenance.pieces]
+    provenance = with_unknown_names(frame, context, replace(provenance, pieces=pieces))
     frame["methodology"] = profile.name
     frame["reference_version"] = reference.version
     declared = [name for name in NORMALIZED_RUNS.names if name in frame]
-    return conform(frame[declared], NORMALIZED_RUNS), conform(provenance, FIELD_PROVENANCE)
+    return conform(frame[declared], NORMALIZED_RUNS), provenance
+
+
+def normalize(
+    runs: pd.DataFrame,
+    reference: Reference,
+    profile: Profile,
+    token_time: pd.DataFrame,
+    calibration: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs` and `field_provenance`; parameters are those of `filled`."""
+    normalized, provenance = filled(runs, reference, profile, token_time, calibration)
+    return normalized, provenance.table()
 
 
 def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, ranged
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, by_run, ranged
 from ft_emissions_pipeline.reference import default
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.padding import (
@@ -185,7 +185,7 @@ def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
     return tokens.clip(lower=frame["tokens_unpadded"])
 
 
-TOKENS = (
+TOKENS = by_run(
     Rule("tokens_padded", "padded_from_batches", Basis.DISCLOSED,
          "token_lengths: given batches, each padded to its longest example, x epochs",
          _from_batches),

@@ -7,10 +7,13 @@ what a run gets in their place, which the rules decide (`hardware.py`, `machine.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ft_emissions_pipeline.normalize.filling import Context, unknown_names
 from ft_emissions_pipeline.normalize.place import region_id
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.reference import places, resolve
 
 _TABLES = {
@@ -27,34 +30,33 @@ _TABLES = {
 _SAID = r"(?P<name>(?:" + "|".join(_TABLES) + r") '.*' is not known in .*)$"
 
 
-def with_unknown_names(
-    provenance: pd.DataFrame, frame: pd.DataFrame, context: Context
-) -> pd.DataFrame:
+def with_unknown_names(frame: pd.DataFrame, context: Context, provenance: Provenance) -> Provenance:
     """Return the provenance with a word beside each logged name that no table knows.
 
     Parameters
     ----------
-    provenance, frame : DataFrame
+    frame, provenance
         As `filling.apply` returns them.
     context : Context
         Holds the reference tables.
     """
-    notes = [_notes(frame, name, context) for name in _TABLES]
-    told = pd.concat(notes, ignore_index=True)
-    if told.empty:
-        return provenance
-    logged = provenance[["run_id", "field"]].where(provenance["rule"] == "as_logged")
-    # Where no logged name is told of, the column is empty, and text only by its type.
-    added = logged.merge(told, on=["run_id", "field"], how="left")["note"].astype("str").array
-    source = provenance["source"].astype("str")
-    return provenance.assign(source=(source + "; " + added).fillna(source))
+    pieces = [
+        _with_word(piece, frame, context, provenance)
+        if piece.rule == AS_LOGGED and piece.field in _TABLES
+        else piece
+        for piece in provenance.pieces
+    ]
+    return replace(provenance, pieces=pieces)
 
 
-def _notes(frame: pd.DataFrame, name: str, context: Context) -> pd.DataFrame:
-    named = frame.loc[frame[name].notna()]
-    note = unknown_names(named[name].where(_unknown(named, name, context)), _TABLES[name], context)
-    said = pd.DataFrame({"run_id": named["run_id"], "field": name, "note": note})
-    return said.dropna(subset="note")
+def _with_word(piece: Piece, frame: pd.DataFrame, context: Context, of: Provenance) -> Piece:
+    one_of_kind = frame.take(of.first)
+    names = one_of_kind[piece.field]
+    unknown = names.notna() & _unknown(one_of_kind, piece.field, context)
+    note = unknown_names(names.where(unknown), _TABLES[piece.field], context)
+    word = pd.Series(note.array.take(of.kind[piece.rows]), piece.value.index, dtype="str")
+    logged = pd.Series(piece.source, piece.value.index, dtype="str")
+    return replace(piece, source=(logged + "; " + word).fillna(logged))
 
 
 def _unknown(frame: pd.DataFrame, name: str, context: Context) -> pd.Series:

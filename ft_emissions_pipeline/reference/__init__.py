@@ -53,6 +53,7 @@ from ft_emissions_pipeline.reference.lookup import (
     hourly_grid,
     managed_service,
     period_note,
+    period_starts,
     take,
 )
 from ft_emissions_pipeline.reference.names import KINDS, model_size_log_sd, nearest, resolve
@@ -87,6 +88,7 @@ __all__ = [
     "newest",
     "own_folder",
     "period_note",
+    "period_starts",
     "places",
     "prior_file",
     "refusal",

@@ -472,6 +472,15 @@ def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd
 
 
 @lru_cache(maxsize=8)
+def period_starts(reference: Reference) -> np.ndarray:
+    """Return the days on which a row of any table begins or no longer holds, in order."""
+    frames = reference.tables.values()
+    dates = [frame["valid_from"] for frame in frames]
+    dates += [frame["valid_to"] + pd.Timedelta(days=1) for frame in frames]
+    return np.unique(pd.concat(dates).dropna().to_numpy(dtype="datetime64[D]"))
+
+
+@lru_cache(maxsize=8)
 def _bounded(reference: Reference) -> dict[str, tuple[np.datetime64, np.datetime64]]:
     """Return id -> first and last day of rows with bounds; a table by year says so itself."""
     found: dict[str, tuple[np.datetime64, np.datetime64]] = {}

@@ -25,8 +25,8 @@ from ft_emissions_pipeline.analysis.scenarios.changes import Retimed, Side
 from ft_emissions_pipeline.impacts.footprint import footprint, together
 from ft_emissions_pipeline.impacts.inputs import UncertainInputs, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize.duration import is_timed
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w, modelled_it_energy
+from ft_emissions_pipeline.normalize.kinds import is_timed
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.token_time import MODEL_ID

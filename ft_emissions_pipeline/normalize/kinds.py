@@ -1,0 +1,97 @@
+"""Kinds of runs: what look-ups may ask of a run, and which runs ask alike.
+
+Put here: the fields that make a kind, and the code of each run's. Keep out: the answers, which the
+rules give once per kind (`filling.py`), and the stamps that name a kind's factors
+(`factors_used.py`).
+
+A fleet has few kinds. Runs of one kind have the same names, the same fields logged on the same
+bases, and days within one year and one period of every factor; they differ in amounts and instants.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.readers.origins import Origins
+from ft_emissions_pipeline.reference import Reference, period_starts
+from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
+
+PER_RUN = frozenset({"run_id", "job_id", "host", "model_name", "parent_version"})
+"""Texts by which nothing is looked up; whether they are there may matter all the same."""
+
+ASKED_BY_SIZE = ("gpu_count", "server_count", "model_parameters")
+"""Numbers that decide which row answers."""
+
+LENGTHS = "token_lengths"
+"""A text that is an amount: nothing is looked up by it, but tokens are computed from it."""
+
+_NAMES = tuple(
+    column.name
+    for column in RUNS.columns
+    if column.kind in ("string", "boolean")
+    and column.name in RUN_FIELDS
+    and column.name not in {*PER_RUN, LENGTHS}
+)
+
+ROUTE = "energy_route"
+"""Column with what a run's energy rests on."""
+
+TIMED = "timed"
+"""Column with what `is_timed` says of the runs as logged."""
+
+SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, "source_format", ROUTE, TIMED)
+"""Columns that the runs of a kind have in common; of the day, its year and periods."""
+
+
+def is_timed(frame: pd.DataFrame) -> pd.Series:
+    """Say which runs log how long they took, so that nothing need be predicted from tokens."""
+    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
+    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
+
+
+def codes_of(*parts: pd.Series | np.ndarray) -> np.ndarray:
+    """Return a code by row, numbered by first appearance: equal where all parts are."""
+    found = np.zeros(len(parts[0]), dtype="int64")
+    for part in parts:
+        codes, values = pd.factorize(part)
+        if len(values):
+            found, _ = pd.factorize(found * (len(values) + 1) + codes + 1)
+    return found
+
+
+def first_of(codes: np.ndarray) -> np.ndarray:
+    """Return the first row of each code."""
+    first = np.empty(codes.max(initial=-1) + 1, dtype="int64")
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last write wins
+    return first
+
+
+def known_fields(runs: pd.DataFrame) -> np.ndarray:
+    """Return which fields each run has, a bit for each."""
+    return np.packbits(runs[list(RUN_FIELDS)].notna().to_numpy(), axis=1)
+
+
+def kinds(frame: pd.DataFrame, known: list[Origins | None], reference: Reference) -> np.ndarray:
+    """Return the kind of each run.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of table `runs`.
+    known : list
+        Column `origins`, parsed.
+    reference : Reference
+        Its rows' periods part the days.
+    """
+    bases = np.empty(len(frame), dtype="object")
+    bases[:] = [each and (*each, *(origin.basis for origin in each.values())) for each in known]
+    days = frame["date"].to_numpy(dtype="datetime64[D]")
+    parts = [
+        *(frame[name] for name in SHARED[1:] if name in frame),
+        *known_fields(frame).T,
+        frame["date"].dt.year,
+        np.searchsorted(period_starts(reference), days, side="right"),
+        bases,
+    ]
+    return codes_of(*parts)
