@@ -87,6 +87,12 @@ _OF_FACTORS = {
     "validated_runs.ram_energy_kwh",
 }
 
+_PARTS = (
+    "facility_energy_kwh", "operational_kgco2e", "operational_direct_kgco2e", "embodied_kgco2e",
+    "onsite_water_l", "electricity_water_l", "embodied_water_l",
+)  # fmt: skip
+_OWN_MARKET = "run_impacts.operational_market_kgco2e run_impacts.embodied_kgco2e"
+
 _METRICS = (("kgco2e", "gco2e"), ("water_l", "water_ml"))
 
 
@@ -122,6 +128,9 @@ def _of_inferences() -> dict[str, str]:
         for end in ("_p05", "_p95"):
             ends = _of("model_versions", f"total_{whole}{end} inherited_{whole}{end}")
             made[f"{part}_per_inference{end}"] = f"{own} {ends} {share}"
+    market = "operational_market_kgco2e embodied_kgco2e inherited_market_kgco2e"
+    made["allocated_market_kgco2e"] = f"{_of('model_versions', market)} {share}"
+    made["market_gco2e_per_inference"] = made["allocated_market_kgco2e"]
     return made
 
 
@@ -130,7 +139,12 @@ def _of_rollups() -> dict[str, str]:
         "ledger_rows": "inference_impacts.date",
         "name": "inference_impacts.model_name model_versions.team model_versions.tag",
         "expected_inferences": "inference_impacts.inferences inference_impacts.inferences_basis",
+        "uncontracted_kgco2e": "inference_impacts.allocated_kgco2e "
+        "inference_impacts.allocated_market_kgco2e",
     }
+    share = "inference_impacts.allocated_kgco2e model_versions.total_kgco2e"
+    made |= {part: f"model_versions.{part} model_versions.inherited_{part} {share}"
+             for part in _PARTS}  # fmt: skip
     for whole, part in _METRICS:
         amount = f"inference_impacts.allocated_{whole}"
         spread = f"{amount} run_spreads.total_{whole}_log_sd"
@@ -218,6 +232,11 @@ COMPUTED: dict[str, dict[str, str]] = {
             "usage.inferences"
             for whole in ("kgco2e", "water_l") for end in ("", "_p05", "_p95")
         },
+        **{
+            f"inherited_{part}": f"run_impacts.{part} run_impacts.parent_version usage.inferences"
+            for part in _PARTS
+        },
+        "inherited_market_kgco2e": f"{_OWN_MARKET} run_impacts.parent_version usage.inferences",
         "base_gco2e_per_inference": "model_events.base_model_kgco2e "
         "model_events.base_model_inferences",
         "base_water_ml_per_inference": "model_events.base_model_water_l "
