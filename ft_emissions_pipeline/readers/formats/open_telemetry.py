@@ -4,7 +4,9 @@ By the semantic conventions: a span of a call of a model has `gen_ai.operation.n
 text_completion, generate_content, embeddings) and `gen_ai.request.model` or
 `gen_ai.response.model`; spans of agents and tools are none. The histogram
 `gen_ai.client.operation.duration` counts the same calls, as deltas or as totals since a start;
-`gen_ai.server.request.duration` is the server's view of them, and counts where no client's does.
+`gen_ai.server.request.duration` is the server's view of them, and counts where no client's does;
+where neither is there, `gen_ai.client.token.usage` counts the calls of which tokens are known, once
+for each `gen_ai.token.type`, of which `input` is taken.
 """
 
 from __future__ import annotations
@@ -42,7 +44,12 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _CALLS = {"chat", "text_completion", "generate_content", "embeddings", "completion"}
-_METRICS = ("gen_ai.client.operation.duration", "gen_ai.server.request.duration")
+_METRICS = (
+    "gen_ai.client.operation.duration", "gen_ai.server.request.duration",
+    "gen_ai.client.token.usage",
+)  # fmt: skip
+"""The first of them that is there counts."""
+_TOKENS = "gen_ai.token.type"
 _MODELS = ("gen_ai.response.model", "gen_ai.request.model")
 _DELTA = (1, "1", "AGGREGATION_TEMPORALITY_DELTA")
 Labels = dict[str, str]
@@ -137,13 +144,15 @@ def _points(record: str, document: Mapping[str, object]) -> Iterator[Point]:
 
 
 def _of_metrics(points: list[Point], refused: list[Refused]) -> Reading:
-    kept = [point for point in points if point[1] == _METRICS[0]] or points
+    first = min((point[1] for point in points), key=_METRICS.index)
+    kept = [point for point in points if point[1] == first]
     deltas: list[dict[str, object]] = []
     totals: list[tuple[object, ...]] = []
     others = len(points) - len(kept)
     for place, _, delta, point in kept:
         labels = _labels(point.get("attributes"))
-        if labels.get("gen_ai.operation.name", "chat") not in _CALLS:
+        wanted = labels.get(_TOKENS, "input") == "input"
+        if labels.get("gen_ai.operation.name", "chat") not in _CALLS or not wanted:
             others += 1
             continue
         try:

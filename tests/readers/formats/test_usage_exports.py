@@ -16,6 +16,8 @@ EXPECTED = {
     # Four by the first minute, ten by the second.
     "open_telemetry_totals.jsonl": ("support-bot", 10, None, 2),
     "open_telemetry_deltas.json": ("support-bot", 4, "failed_requests_left_out", 2),
+    # Each call has a count of input and one of output.
+    "open_telemetry_tokens.json": ("support-bot", 6, None, 2),
     "sglang.prom": ("support-bot", 15, None, 2),
     "tgi.json": ("support-bot", 5, None, 2),
 }
