@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Paths = str | Path | Sequence[str | Path]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """Footprints of some runs: `runs`, `per_inference`, `provenance`, and what was refused.
 
@@ -97,6 +97,14 @@ class Estimate:
     def to_parquet(self, path: str | Path) -> None:
         """Write `table` as Parquet."""
         self.table.to_parquet(path, index=False)
+
+    def __repr__(self) -> str:
+        """Return one line: how many runs, and their carbon and water together."""
+        models, total = self.runs["model_name"].nunique(), self.total
+        return (
+            f"<Estimate of {len(self.runs)} run(s) of {models} model(s): "
+            f"{total['total_kgco2e']:.3g} kgCO2e, {total['total_water_l']:.3g} L>"
+        )
 
     def _repr_html_(self) -> str:
         """Return the summary as a notebook shows it."""

@@ -26,8 +26,10 @@ def estimate(
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
 
-    with output.refusals():
+    with output.refusals(), output.progress_shown(lines=False) as (begun, _):
+        begun("reading logs")
         logs = api.read_logs(files, timezone=timezone)
+        begun("estimating")
         found = api.estimate(logs, profile=profile, calibrate=calibrate)
     result = found.table
     if len(result) or form is not output.Format.table:

@@ -22,8 +22,11 @@ def init(folder: LogsFolder, timezone: Zone = "UTC") -> None:
     if not folder.is_dir():
         output.wrong_usage(f"{folder} is no folder; name the folder of your logs")
     with output.refusals():
-        logs = api.read_logs(folder, timezone=timezone)
-        found = api.estimate(logs.runs)
+        with output.progress_shown(lines=False) as (begun, _):
+            begun("reading logs")
+            logs = api.read_logs(folder, timezone=timezone)
+            begun("estimating")
+            found = api.estimate(logs.runs)
         models = sorted({*found.runs["model_name"], *logs.usage["model_name"]})
         for name, text in (
             ("runs.yaml", starting.runs_yaml(found.accepted, found.provenance)),

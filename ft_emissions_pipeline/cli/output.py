@@ -168,12 +168,14 @@ Ahead = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
-def progress_shown() -> Iterator[tuple[Begun, Ahead]]:
-    """Show what is under way: on a terminal a bar with time left, else a line for each stage."""
+def progress_shown(*, lines: bool = True) -> Iterator[tuple[Begun, Ahead]]:
+    """Show what is under way: on a terminal a bar with time left, else a line for each stage.
+
+    Without `lines` nothing is told where there is no terminal.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeElapsedColumn,
@@ -185,21 +187,20 @@ def progress_shown() -> Iterator[tuple[Begun, Ahead]]:
     stream = sys.stderr.stream if isinstance(sys.stderr, Filtered) else sys.stderr
     console = Console(file=stream)
     if not console.is_terminal or quiet.get():
-        yield lambda stage: remark(f"  {stage}"), lambda *_: None
+        yield lambda stage: remark(f"  {stage}") if lines else None, lambda *_: None
         return
     bar = Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
         BarColumn(12),
-        MofNCompleteColumn(),
-        TextColumn("stages,"),
+        TextColumn("{task.fields[counted]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("{task.fields[left]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
     )
     with bar:
-        work = bar.add_task("starting", total=None)
+        work = bar.add_task("starting", total=None, counted="", left="")
         over, stages, begun = "", 0, 0
 
         def ahead(count: int, words: str) -> None:
@@ -208,9 +209,9 @@ def progress_shown() -> Iterator[tuple[Begun, Ahead]]:
 
         def begin(stage: str) -> None:
             nonlocal begun
-            bar.update(
-                work, completed=begun, total=stages or None, description=visible(over + stage)
-            )
+            bar.update(work, completed=begun, description=visible(over + stage))
+            if stages:
+                bar.update(work, total=stages, counted=f"{begun}/{stages} stages", left="left")
             begun += 1
 
         yield begin, ahead

@@ -206,6 +206,18 @@ def test_an_unknown_run_is_refused_with_runs_that_there_are(estimates):
         estimates["default"].explain("blom")
 
 
+def test_the_beginning_of_an_id_names_a_run_where_it_is_unique(estimates):
+    whole = estimates["default"].explain("bloom")
+    assert estimates["default"].explain("blo") == whole
+    ids = estimates["default"].runs["run_id"]
+    first = min(id_[0] for id_ in ids if sum(each.startswith(id_[0]) for each in ids) > 1)
+    alike = [each for each in ids if each.startswith(first)]
+    with pytest.raises(KeyError, match=f"begins {len(alike)} runs: {', '.join(alike)}"):
+        estimates["default"].explain(first)
+    with pytest.raises(KeyError, match="no run or model ''"):
+        estimates["default"].explain("")
+
+
 def test_the_calculator_knows_brackets_and_precedence():
     assert calculated("2 x (3 + 4) - 10 / 5") == 12.0
     assert calculated("1.5e-05 x 2") == pytest.approx(3e-5)

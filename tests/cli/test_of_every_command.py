@@ -18,8 +18,8 @@ from ft_emissions_pipeline.cli import output
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "landing"
 DISCLOSURES = EXAMPLES / "disclosures"
-NO_ROWS = {"export", "report", "init", "reference seal", "reference add-grid", "token-time show",
-           "token-time fit"}  # fmt: skip
+NO_ROWS = {"export", "report", "init", "ui", "reference seal", "reference add-grid",
+           "token-time show", "token-time fit"}  # fmt: skip
 """Commands that write a file and name it, or print one."""
 
 

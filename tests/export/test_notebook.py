@@ -48,6 +48,11 @@ def test_a_notebook_shows_sums_with_names_that_are_no_markup(estimate):
     assert "unknown" in page  # what one inference of a model without counts carries
 
 
+def test_a_prompt_shows_one_line(estimate):
+    carbon = estimate.runs["total_kgco2e"].sum()
+    assert repr(estimate).startswith(f"<Estimate of 3 run(s) of 2 model(s): {carbon:.3g} kgCO2e, ")
+
+
 def test_a_plot_shows_every_run_with_its_interval(estimate):
     drawn = estimate.plot().to_dict()
     carbon, water = drawn["vconcat"]
