@@ -59,6 +59,7 @@ def test_a_day_outside_the_tables_is_refused_before_anything_is_made(
 COMMANDS = [
     ("report",), ("restate",), ("restate", "--dry-run"), ("rollup",), ("study",), ("advise",),
     ("explain", "mine"),
+    ("compare", "--at", "2026-01-05", "--at", "2026-01-06"), ("reconcile",),
     ("as-reported", "--at", "2026-01-05"), ("what-if", "--region", "aws:eu-west-1"),
 ]  # fmt: skip
 
