@@ -104,9 +104,9 @@ def everything(
     factors = choices.reference
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
-    normalized, provenance, footprints, spreads = stages.footprints(
-        runs, replace(choices, token_time=model)
-    )
+    made = stages.footprints(runs, replace(choices, token_time=model))
+    normalized, provenance = made.normalized, made.provenance
+    footprints, spreads = made.impacts, made.spreads
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
     versions = ledger.model_versions(footprints, usage, LAST, events)
     spread = stored_rollups.expected_log_sd(factors)
