@@ -11,7 +11,7 @@ deviations on the two sides, `skew` what sets them apart: they are `log_sd` (1 -
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -132,6 +132,19 @@ class Spread:
         median = np.asarray(value, dtype=float)
         low, high = interval(median * np.exp(self.shift + Z_95**2 * self.bend), self.log_sd)
         return np.minimum(low, median), np.maximum(high, median)
+
+
+def joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
+    """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
+    return Spread(
+        {
+            name: np.concatenate(
+                [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
+            )
+            for name in names
+        },
+        *(np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")),
+    )
 
 
 def propagate(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.impacts.inputs import held, imputed, uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import UncertainInputs, held, imputed, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.energy import (
     GPU_POWERS,
@@ -166,11 +166,7 @@ def impacts_and_spreads(
     chain = chain_of(normalized, reference, profile)
     found = chain(inputs.values)
 
-    def totals(values: Values) -> dict[str, Any]:
-        parts = chain(values)
-        return {name: parts[name] for name in TOTALS}
-
-    spreads = uncertainty.propagate(totals, inputs.values, inputs.log_sd, inputs.skew)
+    spreads = _spreads(normalized, inputs, reference, profile)
     frame = normalized[
         ["date", "run_id", "model_name", "team", "parent_version", "base_model",
          "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
@@ -198,6 +194,35 @@ def impacts_and_spreads(
     frame["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
     frame["quality_tier"] = _quality_tier(normalized, origins)
     return conform(frame, RUN_IMPACTS), _run_spreads(normalized, spreads, inputs.shared)
+
+
+BLOCK = 8192
+"""Runs whose intervals are worked out at a time: their arrays stay within a processor's cache."""
+
+
+def _spreads(
+    normalized: pd.DataFrame, inputs: UncertainInputs, reference: Reference, profile: Profile
+) -> dict[str, uncertainty.Spread]:
+    """Return how far each total of the runs scatters, and each input's part in it."""
+
+    def block(at: slice) -> dict[str, uncertainty.Spread]:
+        chain = chain_of(normalized.iloc[at], reference, profile)
+
+        def totals(values: Values) -> dict[str, Any]:
+            parts = chain(values)
+            return {name: parts[name] for name in TOTALS}
+
+        parts = (inputs.values, inputs.log_sd, inputs.skew)
+        return uncertainty.propagate(
+            totals, *({name: each[at] for name, each in of.items()} for of in parts)
+        )
+
+    starts = range(0, max(len(normalized), 1), BLOCK)
+    blocks = [block(slice(start, start + BLOCK)) for start in starts]
+    return {
+        total: uncertainty.joined([block[total] for block in blocks], inputs.values)
+        for total in TOTALS
+    }
 
 
 def chain_of(
@@ -235,20 +260,25 @@ def _run_spreads(
     shared: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Return table `run_spreads`: inputs that move a total, and where the totals' middles lie."""
-    frame = normalized[["date", "run_id"]].reset_index(drop=True)
-    names = [f"{total}_log_sd" for total in TOTALS]
-    pieces = []
-    for name in spreads[TOTALS[0]].contributions:
-        parts = [spreads[total].contributions[name] for total in TOTALS]
-        moved = np.any([part != 0 for part in parts], axis=0)
-        piece = frame.assign(
-            input=name, factor_id=shared[name], **dict(zip(names, parts, strict=True))
-        )
-        pieces.append(piece[moved])
-    for name in ("shift", "bend"):
-        parts = [getattr(spreads[total], name) for total in TOTALS]
-        pieces.append(frame.assign(input=name, **dict(zip(names, parts, strict=True))))
-    return conform(pd.concat(pieces, ignore_index=True), RUN_SPREADS)
+    parts = {
+        **{name: [each.contributions[name] for each in spreads.values()] for name in shared},
+        **{name: [getattr(each, name) for each in spreads.values()] for name in ("shift", "bend")},
+    }
+    # Each run has a row for its middle, and for each input that moves it.
+    moved = {
+        name: np.flatnonzero(np.any(of, axis=0) if name in shared else np.ones(len(normalized)))
+        for name, of in parts.items()
+    }
+    frame = normalized[["date", "run_id"]].take(np.concatenate(list(moved.values())))
+    frame["input"] = pd.array(list(parts), dtype="str").repeat([len(at) for at in moved.values()])
+    nothing = np.full(len(normalized), None)
+    frame["factor_id"] = np.concatenate(
+        [shared.get(name, nothing)[at] for name, at in moved.items()]
+    )
+    for number, total in enumerate(TOTALS):
+        column = [parts[name][number][at] for name, at in moved.items()]
+        frame[f"{total}_log_sd"] = np.concatenate(column)
+    return conform(frame, RUN_SPREADS)
 
 
 def _share_imputed(

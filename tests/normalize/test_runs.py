@@ -250,6 +250,33 @@ def test_a_run_alone_comes_out_as_among_others(default):
     pd.testing.assert_frame_equal(alone.runs, among, check_exact=True)
 
 
+def test_runs_of_one_kind_come_out_as_alone_where_their_hours_tell_them_apart(with_own_grid):
+    """Same names, fields and year; but one began in a year without your hourly factors."""
+    spans = {
+        "inside": ("2024-03-01T10:00:00Z", "2024-03-01T12:00:00Z"),
+        "across": ("2023-12-31T22:00:00Z", "2024-01-01T02:00:00Z"),
+    }
+    runs = [
+        {"started_at": start, "ended_at": end, "location": "Germany", "run_id": name}
+        for name, (start, end) in spans.items()
+    ]
+    together = fte.estimate(runs, reference=with_own_grid)
+    grid = together.provenance[together.provenance["field"] == "grid_kgco2e_per_kwh"]
+    assert grid.set_index("run_id")["rule"].to_dict() == {
+        "inside": "grid_of_own_hours",
+        "across": "grid_of_country",
+    }
+    for run in runs:
+        alone = fte.estimate(run, reference=with_own_grid)
+        for table in ("runs", "provenance"):
+            among = getattr(together, table).query(f"run_id == '{run['run_id']}'")
+            pd.testing.assert_frame_equal(
+                getattr(alone, table).drop(columns="source", errors="ignore"),
+                among.drop(columns="source", errors="ignore").reset_index(drop=True),
+                check_exact=True,
+            )
+
+
 def test_no_runs_give_empty_tables():
     runs = tables.empty(tables.RUNS)
     model = token_time.parameters(load(), pd.DatetimeIndex([]))
