@@ -3,7 +3,7 @@
 Put here: the text of both files. Keep out: what the files may say (`readers/formats/run_mapping.py`
 and `model_events.py`), and writing them (`cli/init.py`).
 
-Whatever stands there without a # is true already, so that the files as written move no figure.
+Whatever stands there without a # holds already, so that the files as written move no figure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import yaml
 
 from ft_emissions_pipeline.normalize import IMPUTED
 from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.tables.words import Sharing
 
 LISTED = 100
 """Newest runs that are listed; a rule for more of them is better written by hand."""
@@ -57,7 +58,7 @@ def runs_yaml(runs: pd.DataFrame, provenance: pd.DataFrame) -> str:
     ]
     if len(newest) < len(runs):
         lines.append(f"# Of {len(runs)} runs {len(newest)} are listed.")
-    lines.append("runs:" if len(newest) else "runs: {}")
+    lines.append("runs:")
     for run in newest.to_dict("records"):
         lines += _run(run, taken.get(run["run_id"], {}))
     return "\n".join(lines) + "\n"
@@ -80,16 +81,16 @@ def models_yaml(models: list[str]) -> str:
     lines = [
         "# What happened to models besides tuning, and how their footprint is shared:",
         "# docs/continuous_fine_tuning.md. Take the # off what is true.",
-        "models:" if any(map(_is_key, models)) else "models: {}",
+        "models:",
     ]
     for model in filter(_is_key, models):
         lines += [
             f"  {_text(model)}:",
-            "    events: []",
+            f"    method: {Sharing.BY_USE}  # as without this file; or {Sharing.MONTHLY}",
             "    # team:  # who answers for it; sums by team",
             "    # tag:  # a word to sum by",
             "    # hand_on: unused  # an unused version's footprint goes to its successor",
-            "    # events: [{at: 2026-01-31, retired: everything}]  # in place of the line above",
+            "    # events: [{at: 2026-01-31, retired: everything}]",
         ]
     return "\n".join(lines) + "\n"
 

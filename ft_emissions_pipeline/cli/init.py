@@ -28,11 +28,13 @@ def init(folder: LogsFolder, timezone: Zone = "UTC") -> None:
             begun("estimating")
             found = api.estimate(logs.runs)
         models = sorted({*found.runs["model_name"], *logs.usage["model_name"]})
-        for name, text in (
-            ("runs.yaml", starting.runs_yaml(found.accepted, found.provenance)),
-            ("models.yaml", starting.models_yaml(models)),
+        for name, told, text in (
+            ("runs.yaml", found.accepted, starting.runs_yaml(found.accepted, found.provenance)),
+            ("models.yaml", models, starting.models_yaml(models)),
         ):
-            if (folder / name).exists():
+            if not len(told):
+                output.remark(f"{folder / name} is not written: no log names any")
+            elif (folder / name).exists():
                 output.remark(f"{folder / name} is there already, and is left alone")
             else:
                 (folder / name).write_text(text, "utf-8")

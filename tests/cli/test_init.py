@@ -29,13 +29,13 @@ def landing(tmp_path):
 
 
 def test_what_is_written_moves_no_figure_until_it_is_edited(landing):
-    before = fte.estimate(fte.read_runs(landing)[0]).runs
+    before = fte.estimate(fte.read_logs(landing))
     told = invoke("init", landing)
     assert told.exit_code == 0, told.stderr
     assert told.stdout.split() == [str(landing / "runs.yaml"), str(landing / "models.yaml")]
-    runs, quarantine = fte.read_runs(landing)
-    assert quarantine.empty
-    pd.testing.assert_frame_equal(fte.estimate(runs).runs, before)
+    logs = fte.read_logs(landing)
+    assert logs.quarantine.empty
+    pd.testing.assert_frame_equal(fte.estimate(logs).table, before.table)
     # Of the usage the model is known as well, though none of its runs is.
     assert {"support-bot", "intent-classifier"} <= yaml.safe_load(
         (landing / "models.yaml").read_text("utf-8")
@@ -46,7 +46,7 @@ def test_what_is_written_moves_no_figure_until_it_is_edited(landing):
         text.replace("# pue:  # ratio, now taken as 1.12", "pue: 1.5", 1), "utf-8"
     )
     edited = fte.estimate(fte.read_runs(landing)[0]).runs
-    assert edited["facility_energy_kwh"].sum() > before["facility_energy_kwh"].sum()
+    assert edited["facility_energy_kwh"].sum() > before.runs["facility_energy_kwh"].sum()
 
 
 def test_a_file_that_is_there_is_left_alone(landing):
@@ -57,9 +57,11 @@ def test_a_file_that_is_there_is_left_alone(landing):
     assert (landing / "runs.yaml").read_text() == "runs: {}\n"
 
 
-def test_a_folder_without_runs_gets_files_that_are_read(tmp_path):
-    assert invoke("init", tmp_path).exit_code == 0
-    assert fte.read_runs(tmp_path)[1].empty
+def test_a_folder_without_runs_gets_no_file(tmp_path):
+    told = invoke("init", tmp_path)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr.count("is not written: no log names any") == 2
+    assert list(tmp_path.iterdir()) == []
     assert "is no folder" in invoke("init", tmp_path / "nowhere").stderr
 
 
