@@ -14,13 +14,14 @@ from typing import Any, cast
 import pandas as pd
 
 from ft_emissions_pipeline import methodology, stages, tables, token_time
-from ft_emissions_pipeline.analysis import advice, study
+from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
 from ft_emissions_pipeline.report.figures import newest_rows
 from ft_emissions_pipeline.tables import (
+    CLOUD_REPORTS,
     FACTORS_USED,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -43,6 +44,7 @@ from ft_emissions_pipeline.warehouse import store
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
     INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE, FACTORS_USED,
+    CLOUD_REPORTS,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -56,6 +58,7 @@ and what to disclose next."""
 
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "source_record", "energy_route")
+PLACES = ("run_id", "cloud_provider", "cloud_region")
 FACTORS = ("factor_id", "source", "source_year", "verification", "licence")
 LANDED = (
     "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
@@ -100,6 +103,8 @@ class ReportData:
         Run id -> each step of it in words, of these runs.
     factors : DataFrame
         Columns `FACTORS`: the rows of the reference tables on which figures rest.
+    reconciled : DataFrame
+        Runs beside what cloud providers report, as `reconcile` returns them.
     token_time : mapping
         Errors of the token-time model on sources that no fit saw.
     commits : DataFrame
@@ -132,6 +137,7 @@ class ReportData:
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
     steps: Mapping[str, str] = field(default_factory=dict)
     factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FACTORS)))
+    reconciled: pd.DataFrame = field(default_factory=pd.DataFrame)
     token_time: Mapping[str, float] = field(default_factory=dict)
     commits: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame({"version": [], "timestamp": []})
@@ -159,7 +165,8 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
     run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
-    run_notes = whole(NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED)))
+    run_notes = whole(NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED + PLACES)))
+    run_spreads = whole(RUN_SPREADS)
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
     advised, steps = _details(
@@ -167,7 +174,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     )
     return ReportData(
         run_impacts=run_impacts,
-        run_spreads=whole(RUN_SPREADS),
+        run_spreads=run_spreads,
         expected_log_sd=expected_log_sd(reference),
         model_versions=whole(MODEL_VERSIONS),
         inference_impacts=inference_impacts,
@@ -185,6 +192,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
+        reconciled=reconcile.reconcile(
+            whole(CLOUD_REPORTS), run_impacts, run_notes[list(PLACES)], run_spreads
+        ),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
         commits=commits[INFERENCE_IMPACTS.name],

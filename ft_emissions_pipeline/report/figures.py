@@ -33,6 +33,10 @@ RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
 SHARED = ("allocated_kgco2e", "allocated_water_l")
 
 
+MARKET = ("allocated_market_kgco2e", "uncontracted_kgco2e")
+"""Market-based carbon, and the location-based carbon of what no contract's factor is known for."""
+
+
 def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[Any, Any] | None:
     """Return first and last day that the figures cover; of the runs where nothing is shared yet."""
     for frame in (inference_impacts, run_impacts):
@@ -65,7 +69,7 @@ def per_inference(
     known = rows[rows["inferences"].notna()]
     found = rollups.summed(known, known[keys], run_spreads, expected_log_sd=expected_log_sd)
     ratios = [ratio + suffix for ratio in RATIOS for suffix in ("", "_p05", "_p95")]
-    return found[[*keys, "inferences", *SHARED, *ratios]]
+    return found[[*keys, "inferences", *SHARED, *MARKET, *ratios]]
 
 
 def daily(rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float) -> pd.DataFrame:

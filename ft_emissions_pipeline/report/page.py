@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology
-from ft_emissions_pipeline.analysis import disclosed, study
+from ft_emissions_pipeline.analysis import disclosed, reconcile, study
 from ft_emissions_pipeline.landing.missing import lacking
 from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.report import derivations, figures, formatting, notices, payload
@@ -155,6 +155,11 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         "causes": notices.causes(data.restatements).to_dict("records"),
         "moves": moves.to_dict("records"),
         "factors": data.factors.to_dict("records"),
+        "reconciled": data.reconciled.to_dict("records"),
+        "covers": {
+            "ours": reconcile.OURS,
+            **{name: reconcile.COVERS[name] for name in data.reconciled.get("provider", [])},
+        },
         "predicted": notices.predicted_runs(data.basis_counts),
     }
 
@@ -176,6 +181,7 @@ def _listings(
         "fields": pd.DataFrame(sections["fields"]).drop(columns="rules", errors="ignore"),
         "quarantine": data.quarantine.drop(columns="raw").head(REFUSED_IN_CSV),
         "factors": data.factors,
+        "reconciled": data.reconciled,
     }
 
 

@@ -4,7 +4,10 @@
 can say of them. Whatever was said and stored is searched.
 """
 
+import base64
+import gzip
 import json
+import re
 
 import pytest
 import terminal_orders
@@ -95,4 +98,8 @@ def test_no_file_of_the_warehouse_and_of_dagster_holds_a_secret(night):
         assert found_in(raw + names) == [], place
     # Events and metadata lie there.
     assert "ASSET_MATERIALIZATION" in raw
-    assert (night[0] / "warehouse/report/index.html").stat().st_size
+    page = (night[0] / "warehouse/report/index.html").read_text("utf-8")
+    packed = re.search(r'id="packed">([^<]*)<', page)[1]
+    embedded = gzip.decompress(base64.b64decode(packed)).decode()
+    assert "model_name" in embedded
+    assert found_in(embedded) == []

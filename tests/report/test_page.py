@@ -31,6 +31,7 @@ from ledger_rows import branched_merged_and_rolled_back, counts, impacts
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import ledger, report
+from ft_emissions_pipeline.analysis import reconcile
 from ft_emissions_pipeline.readers import REPAIRS
 from ft_emissions_pipeline.report import ReportData, formatting, notices
 from ft_emissions_pipeline.tables import ROLLUPS, conform
@@ -172,6 +173,40 @@ def test_disclosed_totals_stand_beside_ours(page):
 def test_no_section_of_disclosed_totals_without_any():
     empty_handed = Page(report.render(replace(FULL, disclosed=STATED[:0])))
     assert "disclosed" not in empty_handed.ids()
+
+
+def test_market_based_carbon_stands_beside_the_location_based():
+    # The contracts halve it; then they cover only the first of the router's two equal days.
+    halved = DAYS["allocated_kgco2e"] / 2
+    row = days_of(halved).row("router 2026-01-06", 9)
+    assert row[1:3] == [
+        "1.00 0.500 to 2.00 market-based 0.500",
+        "1.50 0.750 to 3.00 market-based 0.750",
+    ]
+    row = days_of(halved.where(DAYS["date"] == "2026-01-05")).row("router 2026-01-06", 9)
+    assert row[1] == "1.00 0.500 to 2.00"
+    assert row[2].endswith("market-based 0.375, without 50 % that no contract covers")
+
+
+def days_of(market):
+    days = DAYS.assign(allocated_market_kgco2e=market)
+    return Page(report.render(replace(FULL, inference_impacts=days)))
+
+
+def test_runs_stand_beside_what_a_cloud_reports_of_them():
+    line = {
+        "provider": "aws", "region": "us-east-1", "month": pd.Timestamp("2026-01-01"),
+        "accounts": "1234", "runs": 2, "line": "total, location-based", "unit": "kgCO2e",
+        "ours": 1.0, "ours_p05": 0.5, "ours_p95": 2.0, "theirs": 4.0, "ratio": 0.25,
+        "said": reconcile.BELOW,
+    }  # fmt: skip
+    found = Page(report.render(replace(FULL, reconciled=pd.DataFrame([line]))))
+    assert found.row("aws us-east-1 1234", 9)[1:] == [
+        "2026-01", "total, location-based", "2", "kgCO2e", "1.00 0.500 to 2.00", "4.00", "0.250",
+        reconcile.BELOW,
+    ]  # fmt: skip
+    assert f"Theirs (aws) covers: {reconcile.COVERS['aws']}." in found.text
+    assert "reconciled" not in Page(report.render(FULL)).ids()
 
 
 def test_what_was_not_used(page):
