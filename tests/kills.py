@@ -2,6 +2,7 @@
 
 import multiprocessing
 import multiprocessing.synchronize
+import os
 import shutil
 import signal
 import time
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-KILLS = 40
-MOST = 4 * KILLS
-"""Processes at most; some end before they are killed."""
+KILLS = int(os.environ.get("KILLS", "40"))
+"""Kills of what takes a second; set by hand, of everything."""
+
+PER_KILL = 4
+"""Processes for each kill at most; some end before they are killed."""
 
 READY_S = 120.0
 
@@ -28,6 +31,7 @@ def killed_over_and_over(
     assert_same: Callable[[Path, Path], None],
     *,
     preload: tuple[str, ...] = (),
+    kills: int = KILLS,
     seed: int = 20,
 ) -> None:
     """Assert that work comes to the same however often it is killed on the way.
@@ -58,8 +62,8 @@ def killed_over_and_over(
     length_s = killed_after(None, begun("timed"))[1]
     warehouse, killed = begun("killed"), 0
     shares = np.random.default_rng(seed)
-    for number in range(MOST):
-        if killed == KILLS:
+    for number in range(PER_KILL * kills):
+        if killed == kills:
             break
         code, _ = killed_after(shares.uniform() * length_s, warehouse)
         killed += code == -signal.SIGKILL
@@ -67,6 +71,6 @@ def killed_over_and_over(
         if code == 0:
             assert_same(warehouse, undisturbed)
             warehouse = begun(f"killed-{number}")
-    assert killed == KILLS
+    assert killed == kills
     assert killed_after(None, warehouse)[0] == 0
     assert_same(warehouse, undisturbed)

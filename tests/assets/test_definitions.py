@@ -52,7 +52,7 @@ def graph() -> dict:
         },
         "sensors": {
             sensor.name: {
-                "job": sensor.job_name,
+                "job": sensor.job_name if sensor.has_jobs else None,
                 "on_by_default": sensor.default_status is dg.DefaultSensorStatus.RUNNING,
             }
             for sensor in defs.sensors

@@ -17,6 +17,9 @@ from ft_emissions_pipeline.warehouse import pending
 
 pytestmark = pytest.mark.slow
 
+KILLS = int(os.environ.get("KILLS", "6"))
+"""A run takes many seconds: forty kills of it are asked for by `KILLS=40`."""
+
 PRELOAD = ("assets.in_process", "great_expectations", "codecarbon")
 
 
@@ -77,4 +80,5 @@ def test_kill_9_at_random_moments_over_and_over(tmp_path, reported, late):
         lambda folder: [team(folder).read(table) for table in TABLES.values()],
         assert_same,
         preload=PRELOAD,
+        kills=KILLS,
     )

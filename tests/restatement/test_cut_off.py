@@ -99,7 +99,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
         assert_same(warehouse, undisturbed)
 
 
-NIGHTS = 120
+NIGHTS = 365
 """Days of the warehouse whose restatement is killed over and over."""
 
 
