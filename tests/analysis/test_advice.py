@@ -212,13 +212,13 @@ def test_many_runs_of_a_kind_get_what_each_gets_alone():
 def test_the_rules_are_asked_once_for_each_kind_of_run(monkeypatch):
     asked = []
 
-    normalized = stages.normalized
+    filled = stages.filled
 
     def counted(runs, choices):
         asked.append(len(runs))
-        return normalized(runs, choices)
+        return filled(runs, choices)
 
-    monkeypatch.setattr(stages, "normalized", counted)
+    monkeypatch.setattr(stages, "filled", counted)
     nights = [{**LOGGED, "run_id": f"{n}", "it_energy_kwh": 100.0 + n} for n in range(50)]
     rows = advised([*nights, BARE])
     assert rows["run_id"].nunique() == 51
