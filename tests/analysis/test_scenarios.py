@@ -402,7 +402,7 @@ def taught(tmp_path_factory):
     made = stages.footprints(valid, replace(choices, token_time=models))
     warehouse = tmp_path_factory.mktemp("taught")
     every = (tables.NORMALIZED_RUNS, tables.FIELD_PROVENANCE, tables.RUN_IMPACTS)
-    for table, frame in zip(every, made, strict=False):
+    for table, frame in zip(every, (made.normalized, made.provenance, made.impacts), strict=True):
         store.write(warehouse, table, frame)
     store.write(warehouse, tables.VALIDATED_RUNS, valid)
     store.write(warehouse, tables.TOKEN_TIME_MODEL, models)
