@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import typer
 from typer.core import TyperGroup
 
-from ft_emissions_pipeline.readers.harmless import visible
-
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
@@ -50,6 +48,18 @@ def remark(text: str, *, err: bool = True) -> None:
 
 
 # What is printed
+
+
+def visible(text: str) -> str:
+    """Return text on one line without what a terminal would obey.
+
+    All of that is unprintable, so that `--help` does not pay for the import of the readers.
+    """
+    if text.isprintable():
+        return text
+    from ft_emissions_pipeline.readers import harmless
+
+    return harmless.visible(text)
 
 
 class Filtered:

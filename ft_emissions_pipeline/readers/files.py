@@ -159,11 +159,22 @@ def _told_apart(files: list[tuple[File, str]]) -> list[tuple[File, str]]:
     counts = Counter(uri for _, uri in files)
     if max(counts.values(), default=1) == 1:
         return files
-    longer = [(file, uri if counts[uri] == 1 else _with_parent(file, uri)) for file, uri in files]
-    if longer != files:
-        return _told_apart(longer)
-    # Their names differ in what is not shown alone.
-    return [(file, uri if counts[uri] == 1 else _marked(file, uri)) for file, uri in files]
+    names = Counter((uri, _named(file, uri)) for file, uri in files)
+    longer = [
+        (file, uri)
+        if counts[uri] == 1
+        # Their names differ in what is not shown alone.
+        else (file, _marked(file, uri))
+        if names[uri, _named(file, uri)] == 1
+        else (file, _with_parent(file, uri))
+        for file, uri in files
+    ]
+    return _told_apart(longer)
+
+
+def _named(file: File, uri: str) -> str:
+    """Return the part of a file's name that its printed name shows."""
+    return _last_parts(file, len(PurePosixPath(uri).parts))
 
 
 def _with_parent(file: File, uri: str) -> str:
@@ -171,8 +182,8 @@ def _with_parent(file: File, uri: str) -> str:
 
 
 def _marked(file: File, uri: str) -> str:
-    place, mark = PurePosixPath(uri), _last_parts(file, len(PurePosixPath(uri).parts))
-    digest = hashlib.sha256(os.fsencode(mark)).hexdigest()[:8]
+    place = PurePosixPath(uri)
+    digest = hashlib.sha256(os.fsencode(_named(file, uri))).hexdigest()[:8]
     return place.with_name(f"{digest}-{place.name}").as_posix()
 
 
