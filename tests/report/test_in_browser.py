@@ -157,7 +157,7 @@ def test_every_model_with_inferences_can_be_drawn_and_says_its_values(page):
     page.until("document.documentElement.dataset.drawn === 'carbon 4'")
     # 4 g over 10, 20 and 40 inferences; the third of January is a hole.
     said = (
-        "model-03: 3 points from 2026-01-01 to 2026-01-04, between 0.100 to 0.400;"
+        "model-03: 3 points from 2026-01-01 to 2026-01-04, values 0.100 to 0.400;"
         " newest 0.100 (0.0500 to 0.200) gCO2e"
     )
     assert said in page.run("document.getElementById('over-time-told').textContent")

@@ -183,7 +183,7 @@ function told(label, rows, unit) {
   const all = values.map((row) => row.value);
   const range = `${significant(Math.min(...all))} to ${significant(Math.max(...all))}`;
   return `${label}: ${values.length} ${values.length === 1 ? "point" : "points"} from ${isoDay(values[0].at)} to ` +
-    `${isoDay(newest.at)}, between ${range}; newest ${significant(newest.value)} ` +
+    `${isoDay(newest.at)}, values ${range}; newest ${significant(newest.value)} ` +
     `(${significant(newest.low)} to ${significant(newest.high)}) ${unit}`;
 }
 
