@@ -31,14 +31,13 @@ BROWSERS = [
 START_LIMIT_S = 90
 PAGES = {
     "asset-groups": {"reference", "landing", "normalize", "impacts", "ledger", "report"},
-    "locations/assets/asset-groups/impacts/lineage": {
-        "run_impacts",
+    "locations/assets/asset-groups/ledger/lineage": {
         "model_versions",
         "inference_impacts",
-        "restatements",
+        "rollups",
+        "quarantine",
         # Where the group is entered and left.
-        "normalized_runs",
-        "field_provenance",
+        "run_impacts",
         "usage",
         "daily_report",
     },
