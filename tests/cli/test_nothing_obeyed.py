@@ -46,7 +46,7 @@ def test_no_estimate_gives_an_order(hostile, form):
         ("export", f"none{ALL}"),
         ("doctor", f"more{ALL}"),
     ],
-    ids=lambda command: command[0][:9],
+    ids=lambda command: ascii(" ".join(command))[1:16],
 )
 def test_no_refusal_gives_an_order(hostile, command):
     done = invoke(*(str(hostile) if part == "{hostile}" else part for part in command))

@@ -89,7 +89,7 @@ def test_no_command_says_a_secret_or_gives_an_order(night):
 
 def test_no_table_holds_a_secret(night):
     warehouse = night[0] / "warehouse"
-    rows = {table: store.read(warehouse, table) for table in TABLES}
+    rows = {table: store.read(warehouse, table) for table in TABLES.values()}
     for table, frame in rows.items():
         assert found_in(frame.to_csv()) == [], table.name
     assert rows[QUARANTINE]["raw"].str.contains("[removed", regex=False).any()

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.reading import Reading, of_no_use, reading_of_runs
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.run_folders import home
 
 Settings = Mapping[str, object]
@@ -120,7 +121,8 @@ def truth(value: object) -> bool | None:
 
 def model_name(value: object) -> str | None:
     """Return a model's name; of a path on somebody's machine the last part, if it is a name."""
-    text = value.strip() if isinstance(value, str) else ""
+    # Scrubbed whole: of a part of it one could not tell any more what is secret.
+    text = scrubbed(value).strip() if isinstance(value, str) else ""
     cached = _CACHE.search(text)
     if cached:
         return "/".join(cached.groups())
