@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import selection, store
 
 from .table_asset import column_lineage
 
@@ -157,11 +157,11 @@ def _table(key: dg.AssetKey) -> Table:
     return tables.TABLES[name]
 
 
-def _output_days(context: dg.OutputContext, table: Table) -> store.Days | None:
+def _output_days(context: dg.OutputContext, table: Table) -> selection.Days | None:
     if table.partition is None or not context.has_asset_partitions:
         return None
     return _span(context.asset_partition_key_range)
 
 
-def _span(keys: dg.PartitionKeyRange) -> store.Days:
+def _span(keys: dg.PartitionKeyRange) -> selection.Days:
     return date.fromisoformat(keys.start), date.fromisoformat(keys.end)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
-
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     At,
@@ -47,9 +45,7 @@ def as_reported(
         days = range_of_days(date, first, last, to_come=True)
         found = past.as_reported(warehouse, pd.Timestamp(at), days)
     if form is output.Format.json:
-        rows = {"as_reported": found.rows, "restated_since": found.restated}
-        texts = [f'"{name}": {output.as_json(frame)}' for name, frame in rows.items()]
-        typer.echo("{" + ",\n".join(texts) + "}")
+        output.show_as_json({"as_reported": found.rows, "restated_since": found.restated})
         return
     output.show(found.rows, form, _lines(found, pd.Timestamp(at)))
 

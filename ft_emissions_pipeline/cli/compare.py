@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
-
 from ft_emissions_pipeline.cli import output
 from ft_emissions_pipeline.cli.options import (
     Date,
@@ -49,9 +47,7 @@ def compare(
         earlier, later = (pd.Timestamp(each) for each in at)
         found = between.compare(warehouse, earlier, later, days)
     if form is output.Format.json:
-        rows = {"stood": found.stood, "moved": found.moved}
-        texts = [f'"{name}": {output.as_json(frame)}' for name, frame in rows.items()]
-        typer.echo("{" + ",\n".join(texts) + "}")
+        output.show_as_json({"stood": found.stood, "moved": found.moved})
         return
     output.show(found.moved, form, _parts(found))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -105,6 +105,12 @@ def show(rows: pd.DataFrame, form: Format, parts: Iterable[Table | str]) -> None
                 typer.echo(part)
             else:
                 _print(part)
+
+
+def show_as_json(parts: Mapping[str, pd.DataFrame]) -> None:
+    """Print several tables as one JSON object, an array of rows by the name of each."""
+    texts = [f'"{name}": {as_json(rows)}' for name, rows in parts.items()]
+    typer.echo("{" + ",\n".join(texts) + "}")
 
 
 def as_json(rows: pd.DataFrame, indent: int = 0) -> str:

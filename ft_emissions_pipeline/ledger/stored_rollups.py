@@ -32,7 +32,7 @@ from ft_emissions_pipeline.tables import (
     RUN_SPREADS,
     conform,
 )
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import selection, store
 
 
 def refreshed(
@@ -83,7 +83,7 @@ def refreshed(
 
 def _years_moved(
     warehouse: str | Path, days: tuple[pd.Timestamp, pd.Timestamp] | None, since: int | None
-) -> store.Days | None:
+) -> selection.Days | None:
     """Return first and last day of the years of some days and of those that moved; None for all."""
     moved = None if since is None else store.moved_days(warehouse, INFERENCE_IMPACTS, since)
     if moved is None or days is None:
@@ -92,7 +92,7 @@ def _years_moved(
     return every.min().replace(month=1, day=1).date(), every.max().replace(month=12, day=31).date()
 
 
-def _within(sums: pd.DataFrame, years: store.Days | None) -> pd.DataFrame:
+def _within(sums: pd.DataFrame, years: selection.Days | None) -> pd.DataFrame:
     """Return the sums over periods in some years; no period reaches over the end of one."""
     return sums if years is None else sums[sums["date"].between(*map(pd.Timestamp, years))]
 

@@ -39,7 +39,7 @@ from ft_emissions_pipeline.tables import (
     Table,
 )
 from ft_emissions_pipeline.tables.words import EnergyRoute
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import selection, store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
@@ -325,7 +325,7 @@ def _basis_counts(warehouse: str | Path, run_days: pd.Series, version: int | Non
     return pd.concat(counts).groupby(list(columns), as_index=False)["runs"].sum()
 
 
-def _windows(run_days: pd.Series) -> Iterator[store.Days]:
+def _windows(run_days: pd.Series) -> Iterator[selection.Days]:
     """Return ranges of days that hold `RUNS_AT_ONCE` runs or, where one day has more, that day."""
     per_day = run_days.value_counts().sort_index()
     window = (per_day.cumsum() - 1) // RUNS_AT_ONCE

@@ -21,25 +21,21 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
-from ft_emissions_pipeline.warehouse import gathered
+from ft_emissions_pipeline.warehouse import gathered, selection
 from ft_emissions_pipeline.warehouse.faults import MachineFault, explained
 from ft_emissions_pipeline.warehouse.lock import StoreBusy, holds, not_replaced
-
-Days = tuple[date, date]
-"""First and last day of a range, both inside it."""
+from ft_emissions_pipeline.warehouse.selection import Days, StoreOutdated
 
 SchemaMode = Literal["merge", "overwrite"] | None
 
@@ -55,10 +51,6 @@ _KEEP_HISTORY = {
 }
 
 _ONCE = CommitProperties(max_commit_retries=0)
-
-
-class StoreOutdated(ValueError):
-    """A stored table has columns that this version of the package cannot extend."""
 
 
 class StoreDamaged(MachineFault):
@@ -135,9 +127,9 @@ def read(
     if isinstance(days, pd.DatetimeIndex):
         if days.empty:
             return tables.empty(table)[names]
-        predicate: str | None = _on_days(table, days)
+        predicate: str | None = selection.on_days(table, days)
     else:
-        predicate = _predicate(table, days)
+        predicate = selection.on_range(table, days)
     with _of_history(warehouse, table, version), clear_errors(warehouse, table):
         delta = _open(warehouse, table, version)
         if delta is None:
@@ -152,8 +144,8 @@ def read(
         if predicate is None and where is None and table.partition:
             rows = _whole(warehouse, delta, table, needed)
         else:
-            rows = _scan(delta, table, needed, predicate, where)
-        rows = _canonical(rows, table)
+            rows = selection.scan(delta, table, needed, predicate, where)
+        rows = selection.canonical(rows, table)
     return tables.from_arrow(rows, table, set(names))[names]
 
 
@@ -187,14 +179,14 @@ def write(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    predicate = _predicate(table, days)
-    rows = _canonical(tables.to_arrow(frame, table), table)
+    predicate = selection.on_range(table, days)
+    rows = selection.canonical(tables.to_arrow(frame, table), table)
     if days is not None:
         _refuse_rows_outside(rows, table, days)
     with clear_errors(warehouse, table):
         delta, created = _open_or_create(warehouse, table)
-        complete = set(table.names) == _stored_names(delta)
-        if complete and _scan_sorted(delta, table, predicate).equals(rows):
+        complete = set(table.names) == selection.stored_names(delta)
+        if complete and selection.scan_sorted(delta, table, predicate).equals(rows):
             return Written(delta.version(), created, rows.num_rows)
         # A range can only add a column to the table; the whole table can lose one, too.
         mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
@@ -253,17 +245,19 @@ def replace(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = _canonical(tables.to_arrow(frame, table), table)
+    new = selection.canonical(tables.to_arrow(frame, table), table)
     with clear_errors(warehouse, table):
         delta, created = _open_or_create(warehouse, table)
         if days is not None and days.empty:
             return Written(delta.version(), created, 0)
-        predicate = None if days is None else _on_days(table, days)
-        complete = set(table.names) == _stored_names(delta)
-        if complete and _scan_sorted(delta, table, predicate, (column, gone)).equals(new):
+        predicate = None if days is None else selection.on_days(table, days)
+        complete = set(table.names) == selection.stored_names(delta)
+        if complete and selection.scan_sorted(delta, table, predicate, (column, gone)).equals(new):
             return Written(delta.version(), created, new.num_rows)
         # As it came, for a cast would copy it.
-        others = _query(delta, _stored_names(delta), predicate, (column, gone), "ANTI")
+        others = selection.query(
+            delta, selection.stored_names(delta), predicate, (column, gone), "ANTI"
+        )
         types = {field.name: field.type for field in others.schema}
         schema = pa.schema(
             [field.with_type(types.get(field.name, field.type)) for field in new.schema]
@@ -303,13 +297,15 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
         try:
             with clear_errors(warehouse, table):
                 delta, created = _open_or_create(warehouse, table)
-                held = _scan(delta, table, set(table.key), _predicate(table, days))
+                held = selection.scan(delta, table, set(table.key), selection.on_range(table, days))
                 new = tables.to_arrow(_without(fresh, held, table), table)
                 if not new.num_rows:
                     return Written(delta.version(), created, 0)
                 # Delta lets two appends pass side by side, even of the same key. Without its own
                 # retries the second one fails, reads what the first one added, and adds the rest.
-                mode: SchemaMode = None if set(table.names) == _stored_names(delta) else "merge"
+                mode: SchemaMode = (
+                    None if set(table.names) == selection.stored_names(delta) else "merge"
+                )
                 write_deltalake(
                     delta, new, mode="append", schema_mode=mode, commit_properties=_ONCE
                 )
@@ -439,7 +435,7 @@ def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bo
     try:
         DeltaTable.create(
             place,
-            schema=_schema(table),
+            schema=selection.schema(table),
             mode="error",
             partition_by=[table.partition] if table.partition else None,
             description=f"One row is {table.row}.",
@@ -456,68 +452,11 @@ def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bo
     return DeltaTable(place), True
 
 
-def _schema(table: Table) -> pa.Schema:
-    return pa.schema([field.remove_metadata() for field in tables.arrow_schema(table)])
-
-
-def _stored_names(delta: DeltaTable) -> set[str]:
-    return {field.name for field in delta.schema().fields}
-
-
-def _query(
-    delta: DeltaTable,
-    names: set[str],
-    predicate: str | None,
-    where: tuple[str, Collection[str]] | None = None,
-    join: Literal["SEMI", "ANTI"] = "SEMI",
-) -> pa.Table:
-    """Read columns of the rows whose cell is among the given values (SEMI), or is not (ANTI)."""
-    query = f"SELECT {', '.join(map(_name, sorted(names)))} FROM stored"
-    if where is not None:
-        column, values = where
-        # A join looks each cell up once, where a list of thousands of values would be gone through.
-        wanted = ", ".join(f"({_text(value)})" for value in sorted(values)) or "(NULL)"
-        query += (
-            f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = "
-            "wanted.value"
-        )
-    if predicate is not None:
-        query += f" WHERE {predicate}"
-    return pa.table(QueryBuilder().register("stored", delta).execute(query))
-
-
-def _name(column: str) -> str:
-    return f'"{column}"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _scan(
-    delta: DeltaTable,
-    table: Table,
-    names: set[str],
-    predicate: str | None,
-    where: tuple[str, Collection[str]] | None = None,
-) -> pa.Table:
-    """Read columns in the declared types; a column that an older version lacks is left out."""
-    stored = _stored_names(delta)
-    fields = [f for f in _schema(table) if f.name in names and f.name in stored]
-    # A stored column may allow nulls where today's declaration no longer does.
-    loose = pa.schema([field.with_nullable(True) for field in fields])
-    rows = _query(delta, set(loose.names), predicate, where)
-    try:
-        return rows.select(loose.names).cast(loose)
-    except pa.ArrowInvalid as error:
-        raise StoreOutdated(_outdated(delta.table_uri, table, error)) from error
-
-
 def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str]) -> pa.Table:
     """Read columns of all days; of what was gathered only the days that moved since."""
     files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
     writes = holds(warehouse) and delta.version() == version(warehouse, table)
-    stored = _stored_names(delta)
+    stored = selection.stored_names(delta)
     every = [name for name in table.names if name in stored]
     try:
         held, moved = gathered.standing(warehouse, table, files)
@@ -525,70 +464,18 @@ def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[st
             raise LookupError
     except LookupError:
         if not writes or len(files) < gathered.MANY:
-            return _scan(delta, table, names, None)
-        rows = _scan(delta, table, set(every), None)
+            return selection.scan(delta, table, names, None)
+        rows = selection.scan(delta, table, set(every), None)
     else:
         if not moved:
             return held.select([name for name in every if name in names])
-        fresh = _scan(delta, table, set(every), _on_days(table, pd.DatetimeIndex(sorted(moved))))
+        fresh = selection.scan(
+            delta, table, set(every), selection.on_days(table, pd.DatetimeIndex(sorted(moved)))
+        )
         rows = pa.concat_tables([held, fresh.cast(held.schema)])
     if writes:
         gathered.keep(warehouse, table, files, rows)
     return rows.select([name for name in every if name in names])
-
-
-def _scan_sorted(
-    delta: DeltaTable,
-    table: Table,
-    predicate: str | None,
-    where: tuple[str, Collection[str]] | None = None,
-) -> pa.Table:
-    rows = _canonical(_scan(delta, table, set(table.names), predicate, where), table)
-    return rows.select(table.names)
-
-
-def _canonical(rows: pa.Table, table: Table) -> pa.Table:
-    """Sort by the key, empty cells first, then by the other columns: one order for one content."""
-    names = [*table.key, *(name for name in rows.column_names if name not in table.key)]
-    # The sort's own option for empty cells changed between Arrow releases; a column for them did
-    # not.
-    sparse = [name for name in names if name in rows.column_names and rows[name].null_count]
-    keyed = rows
-    for name in sparse:
-        keyed = keyed.append_column(f"{name} is there", pc.is_valid(rows[name]))
-    order: list[tuple[str, str]] = []
-    for name in names:
-        if name in sparse:
-            order.append((f"{name} is there", "ascending"))
-        if name in rows.column_names:
-            order.append((name, "ascending"))
-    schema = pa.schema([field.with_nullable(True) for field in rows.schema])
-    return rows.cast(schema).take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
-
-
-def _predicate(table: Table, days: Days | None) -> str | None:
-    if days is None:
-        return None
-    if table.partition is None:
-        msg = f"table {table.name} has no partition column, so no range of days can be taken of it"
-        raise ValueError(msg)
-    first, last = days
-    if first > last:
-        msg = f"table {table.name}: the range of days ends ({last}) before it starts ({first})"
-        raise ValueError(msg)
-    return f"{table.partition} >= '{first:%Y-%m-%d}' AND {table.partition} <= '{last:%Y-%m-%d}'"
-
-
-def _on_days(table: Table, days: pd.DatetimeIndex) -> str:
-    """Return the condition for just these days, in as few ranges as there are."""
-    ordered = days.unique().sort_values()
-    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(1, "D"))
-    starts, ends = ordered[np.r_[0, breaks + 1]], ordered[np.r_[breaks, len(ordered) - 1]]
-    spans = [
-        _predicate(table, (first.date(), last.date()))
-        for first, last in zip(starts, ends, strict=True)
-    ]
-    return " OR ".join(f"({span})" for span in spans)
 
 
 def _refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
@@ -624,13 +511,6 @@ def _busy(warehouse: str | Path, table: Table) -> str:
     )
 
 
-def _outdated(place: str | Path, table: Table, error: Exception) -> str:
-    return (
-        f"table {table.name} in {place} was written with columns of other types ({error}); "
-        "export what is still needed and start with an empty warehouse"
-    )
-
-
 @contextmanager
 def _of_history(warehouse: str | Path, table: Table, at_version: int | None) -> Iterator[None]:
     """Say of a failure to read an old version what it is."""
@@ -651,7 +531,7 @@ def clear_errors(warehouse: str | Path, table: Table) -> Iterator[None]:
     except CommitFailedError as error:
         raise StoreBusy(_busy(warehouse, table)) from error
     except SchemaMismatchError as error:
-        raise StoreOutdated(_outdated(warehouse, table, error)) from error
+        raise StoreOutdated(selection.outdated(warehouse, table, error)) from error
     except (DeltaError, pa.ArrowException, OSError, MemoryError) as error:
         found = explained(error, f"table {table.name} in {warehouse}")
         if found is not None:

@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import yaml_documents
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
-from ft_emissions_pipeline.readers.shared.training_settings import plan_of, reading_of_settings
+from ft_emissions_pipeline.readers.reading import Reading, Settings
+from ft_emissions_pipeline.readers.shared.training_settings import (
+    only_mapping,
+    plan_of,
+    reading_of_settings,
+)
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "axolotl_config"
@@ -43,11 +47,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one training."""
-    documents = yaml_documents(data)
-    given = documents[0] if len(documents) == 1 else None
-    if not isinstance(given, dict):
-        msg = "no mapping of settings to values; write one configuration per file"
-        raise RefusalError(msg, "wrong_shape")
+    given = only_mapping(yaml_documents(data))
     fields = plan_of(given)
     if not given.get("adapter") and "method" not in fields:
         # Without an adapter axolotl trains all weights.

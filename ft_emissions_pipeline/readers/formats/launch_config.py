@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
+    only_mapping,
     positive,
     reading_of_settings,
     settings_of,
@@ -47,10 +48,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         documents = [items[0].value] if single else []
     else:
         documents = yaml_documents(data)
-    given = documents[0] if len(documents) == 1 else None
-    if not isinstance(given, dict):
-        msg = "no mapping of settings to values; write one configuration per file"
-        raise RefusalError(msg, "wrong_shape")
+    given = only_mapping(documents)
     fields = settings_of(given)
     processes = None if truth(given.get("use_cpu")) else positive(given.get("num_processes"))
     return reading_of_settings({**fields, "world_size": processes}, uri)

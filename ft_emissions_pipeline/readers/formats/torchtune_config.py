@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers.documents import yaml_documents
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
+    only_mapping,
     positive,
     reading_of_settings,
     truth,
@@ -42,11 +43,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one recipe."""
-    documents = yaml_documents(data)
-    given = documents[0] if len(documents) == 1 else None
-    if not isinstance(given, dict):
-        msg = "no mapping of settings to values; write one configuration per file"
-        raise RefusalError(msg, "wrong_shape")
+    given = only_mapping(yaml_documents(data))
     model, tokenizer, dataset, checkpointer = (
         _part(given, name) for name in ("model", "tokenizer", "dataset", "checkpointer")
     )

@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ft_emissions_pipeline.readers.reading import Reading, of_no_use, reading_of_runs
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, of_no_use, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.run_folders import home
 
@@ -130,6 +130,21 @@ def model_name(value: object) -> str | None:
         text = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
     named = re.search(r"[A-Za-z]", text) and not _NO_NAME.fullmatch(text) and "$" not in text
     return text if named else None
+
+
+def only_mapping(documents: Sequence[object]) -> Settings:
+    """Return the settings of a configuration.
+
+    Raises
+    ------
+    RefusalError
+        If the file holds anything but one mapping.
+    """
+    given = documents[0] if len(documents) == 1 else None
+    if not isinstance(given, dict):
+        msg = "no mapping of settings to values; write one configuration per file"
+        raise RefusalError(msg, "wrong_shape")
+    return given
 
 
 def settings_of(given: Settings) -> dict[str, object]:

@@ -1,0 +1,157 @@
+"""Rows of a Delta table: which columns and days are read, in which types and order.
+
+Put here: the question that a table is asked. Keep out: where a table lies, its versions and its
+writing (`store.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, QueryBuilder
+
+from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.tables import Table
+
+Days = tuple[date, date]
+"""First and last day of a range, both inside it."""
+
+
+class StoreOutdated(ValueError):
+    """A stored table has columns that this version of the package cannot extend."""
+
+
+def schema(table: Table) -> pa.Schema:
+    """Return the stored types of a table: Arrow's, without descriptions."""
+    return pa.schema([field.remove_metadata() for field in tables.arrow_schema(table)])
+
+
+def stored_names(delta: DeltaTable) -> set[str]:
+    """Return the columns that a version of a table holds."""
+    return {field.name for field in delta.schema().fields}
+
+
+def query(
+    delta: DeltaTable,
+    names: set[str],
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+    join: Literal["SEMI", "ANTI"] = "SEMI",
+) -> pa.Table:
+    """Read columns of the rows whose cell is among the given values (SEMI), or is not (ANTI)."""
+    query = f"SELECT {', '.join(map(_name, sorted(names)))} FROM stored"
+    if where is not None:
+        column, values = where
+        # A join looks each cell up once, where a list of thousands of values would be gone through.
+        wanted = ", ".join(f"({_text(value)})" for value in sorted(values)) or "(NULL)"
+        query += (
+            f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = "
+            "wanted.value"
+        )
+    if predicate is not None:
+        query += f" WHERE {predicate}"
+    return pa.table(QueryBuilder().register("stored", delta).execute(query))
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def scan(
+    delta: DeltaTable,
+    table: Table,
+    names: set[str],
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
+    """Read columns in the declared types; a column that an older version lacks is left out."""
+    stored = stored_names(delta)
+    fields = [f for f in schema(table) if f.name in names and f.name in stored]
+    # A stored column may allow nulls where today's declaration no longer does.
+    loose = pa.schema([field.with_nullable(True) for field in fields])
+    rows = query(delta, set(loose.names), predicate, where)
+    try:
+        return rows.select(loose.names).cast(loose)
+    except pa.ArrowInvalid as error:
+        raise StoreOutdated(outdated(delta.table_uri, table, error)) from error
+
+
+def scan_sorted(
+    delta: DeltaTable,
+    table: Table,
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
+    """Read all columns in the order in which a table is written."""
+    rows = canonical(scan(delta, table, set(table.names), predicate, where), table)
+    return rows.select(table.names)
+
+
+def canonical(rows: pa.Table, table: Table) -> pa.Table:
+    """Sort by the key, empty cells first, then by the other columns: one order for one content."""
+    names = [*table.key, *(name for name in rows.column_names if name not in table.key)]
+    # The sort's own option for empty cells changed between Arrow releases; a column for them did
+    # not.
+    sparse = [name for name in names if name in rows.column_names and rows[name].null_count]
+    keyed = rows
+    for name in sparse:
+        keyed = keyed.append_column(f"{name} is there", pc.is_valid(rows[name]))
+    order: list[tuple[str, str]] = []
+    for name in names:
+        if name in sparse:
+            order.append((f"{name} is there", "ascending"))
+        if name in rows.column_names:
+            order.append((name, "ascending"))
+    schema = pa.schema([field.with_nullable(True) for field in rows.schema])
+    return rows.cast(schema).take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
+
+
+def on_range(table: Table, days: Days | None) -> str | None:
+    """Return the condition for a range of days, None for all rows.
+
+    Raises
+    ------
+    ValueError
+        If the table has no days, or the range ends before it starts.
+    """
+    if days is None:
+        return None
+    if table.partition is None:
+        msg = f"table {table.name} has no partition column, so no range of days can be taken of it"
+        raise ValueError(msg)
+    first, last = days
+    if first > last:
+        msg = f"table {table.name}: the range of days ends ({last}) before it starts ({first})"
+        raise ValueError(msg)
+    return f"{table.partition} >= '{first:%Y-%m-%d}' AND {table.partition} <= '{last:%Y-%m-%d}'"
+
+
+def on_days(table: Table, days: pd.DatetimeIndex) -> str:
+    """Return the condition for just these days, in as few ranges as there are."""
+    ordered = days.unique().sort_values()
+    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(1, "D"))
+    starts, ends = ordered[np.r_[0, breaks + 1]], ordered[np.r_[breaks, len(ordered) - 1]]
+    spans = [
+        on_range(table, (first.date(), last.date()))
+        for first, last in zip(starts, ends, strict=True)
+    ]
+    return " OR ".join(f"({span})" for span in spans)
+
+
+def outdated(place: str | Path, table: Table, error: Exception) -> str:
+    """Return what is said where stored columns have other types than declared ones."""
+    return (
+        f"table {table.name} in {place} was written with columns of other types ({error}); "
+        "export what is still needed and start with an empty warehouse"
+    )
