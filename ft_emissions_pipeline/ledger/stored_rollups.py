@@ -66,9 +66,11 @@ def refreshed(
     A period that no longer adds up, because a run ended before its roll-ups were written, is made
     anew whatever the days are.
     """
-    years = _years_moved(warehouse, days, since)
+    stored = store.read(warehouse, ROLLUPS)
+    # Rows that an older release wrote lack what is declared since.
+    held = stored.dropna(subset=[column.name for column in ROLLUPS.columns if column.required])
+    years = _years_moved(warehouse, days, since) if len(held) == len(stored) else None
     ledger = store.read(warehouse, INFERENCE_IMPACTS, years, columns=CHECKED)
-    held = store.read(warehouse, ROLLUPS)
     every = ledger["date"] if days is None else _each(days)
     stale = differences(_within(held, years), ledger)
     due = {

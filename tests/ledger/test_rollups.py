@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -384,6 +385,20 @@ def test_of_sums_that_stood_just_the_years_that_moved_are_looked_at(tmp_path, mo
     assert left.empty
     again, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     pd.testing.assert_frame_equal(found, again)
+
+
+def test_roll_ups_of_an_older_release_which_lack_a_column_are_made_anew(tmp_path):
+    rows = [(f"{year}-06-01", "a", "r1", 1, 1.0) for year in (2024, 2025, 2026)]
+    write(tmp_path, ledger(*rows), spreads(runs=["r1"]))
+    whole, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
+    store.write(tmp_path, ROLLUPS, whole)
+    old = DeltaTable(tmp_path / ROLLUPS.name).to_pyarrow_table().drop_columns(["uncontracted_kgco2e"])
+    write_deltalake(tmp_path / ROLLUPS.name, old, mode="overwrite", schema_mode="overwrite")
+    day = pd.Timestamp("2026-06-01")
+    since = store.version(tmp_path, INFERENCE_IMPACTS)
+    found, left = stored_rollups.refreshed(tmp_path, (day, day), expected_log_sd=0.1, since=since)
+    pd.testing.assert_frame_equal(found, whole)
+    assert left.empty
 
 
 def test_periods_whose_days_are_gone_have_no_roll_ups(tmp_path):
