@@ -392,8 +392,9 @@ def test_roll_ups_of_an_older_release_which_lack_a_column_are_made_anew(tmp_path
     write(tmp_path, ledger(*rows), spreads(runs=["r1"]))
     whole, _ = stored_rollups.refreshed(tmp_path, None, expected_log_sd=0.1)
     store.write(tmp_path, ROLLUPS, whole)
-    old = DeltaTable(tmp_path / ROLLUPS.name).to_pyarrow_table().drop_columns(["uncontracted_kgco2e"])
-    write_deltalake(tmp_path / ROLLUPS.name, old, mode="overwrite", schema_mode="overwrite")
+    place = tmp_path / ROLLUPS.name
+    old = DeltaTable(place).to_pyarrow_table().drop_columns(["uncontracted_kgco2e"])
+    write_deltalake(place, old, mode="overwrite", schema_mode="overwrite")
     day = pd.Timestamp("2026-06-01")
     since = store.version(tmp_path, INFERENCE_IMPACTS)
     found, left = stored_rollups.refreshed(tmp_path, (day, day), expected_log_sd=0.1, since=since)
