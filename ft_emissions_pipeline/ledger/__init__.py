@@ -1,13 +1,13 @@
 """Model versions, their use life, and what each inference of a day carries.
 
-    lifecycle.py    names and service: which version of a model serves from when to when
-    lineage.py      which version was fine-tuned from which
-    days.py         the days of a version, and the inferences counted or expected on each
-    inheritance.py  what a version hands on to the one that takes its place
-    schedule.py     the monthly schedule for long-lived models
-    versions.py     the table `model_versions`, made of the above
-    ledger.py       the table `inference_impacts`
-    unused.py       counts and events that the ledger cannot use, and why
+    lifecycle.py      names and service: which version of a model serves from when to when
+    lineage.py        which version was fine-tuned from which
+    days.py           the days of a version, and the inferences counted or expected on each
+    inheritance.py    what a version hands on to the one that takes its place
+    schedule.py       the monthly schedule for long-lived models
+    versions.py       the table `model_versions`, made of the above
+    per_inference.py  the table `inference_impacts`
+    unused.py         counts and events that the ledger cannot use, and why
 
 Put here: which version serves when, how many inferences fall on it, how a run's footprint is shared
 over them. Keep out: the footprint itself (`impacts/`) and what moved since the last report

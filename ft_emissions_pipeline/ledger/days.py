@@ -1,7 +1,7 @@
 """The days of a version, and the inferences counted or expected on each.
 
 Put here: cutting use lives at midnight (UTC), and sharing a day's counts between versions. Keep
-out: when a version serves (`lifecycle.py`) and what an inference carries (`ledger.py`).
+out: when a version serves (`lifecycle.py`) and what an inference carries (`per_inference.py`).
 
 A count that names a version is that version's, wherever in its life the day lies: an old version
 serves again, or two share a day. A count of the model is shared by those in service on the day:

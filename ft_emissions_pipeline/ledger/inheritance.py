@@ -1,7 +1,7 @@
 """What a version hands on to the one that takes its place.
 
 Put here: how much of a version's footprint its successor inherits. Keep out: what lands on which
-day (`ledger.py`).
+day (`per_inference.py`).
 
 By default nothing is handed on: a closed version's footprint lies on its own inferences, and that
 of one that served none in a row `unallocated`. A model's switch `hand_on` changes that, see

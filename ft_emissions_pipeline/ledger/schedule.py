@@ -1,7 +1,7 @@
 """The monthly schedule for long-lived models: remaining cost over remaining projected inferences.
 
 Put here: the second method of sharing, `method: monthly`, of the methodology's page on training.
-Keep out: sharing by use, and rows of days (`ledger.py`).
+Keep out: sharing by use, and rows of days (`per_inference.py`).
 
 A month's rate is fixed by what was known when it began, so a month that is over is final although
 its version still serves; what was projected wrongly is made up for in the months that follow. The

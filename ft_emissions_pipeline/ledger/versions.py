@@ -1,7 +1,7 @@
 """The table `model_versions`: each version's use life, the inferences over it, what it takes over.
 
 Put here: when a use life ends, or is expected to, and the table itself. Keep out: service that
-follows from events alone (`lifecycle.py`), and the sharing over days (`ledger.py`).
+follows from events alone (`lifecycle.py`), and the sharing over days (`per_inference.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tables of impacts: the footprint of a run, and how far it errs.
 
-Put here: their columns. Keep out: what versions and inferences carry (`ledger.py`).
+Put here: their columns. Keep out: what versions and inferences carry (`tables/ledger.py`).
 """
 
 from __future__ import annotations
