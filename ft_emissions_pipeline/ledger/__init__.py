@@ -7,6 +7,8 @@
     schedule.py       the monthly schedule for long-lived models
     versions.py       the table `model_versions`, made of the above
     per_inference.py  the table `inference_impacts`
+    rollups.py        sums over periods, models, teams and tags; `stored_rollups.py` refreshes them
+    life_days.py      the days that must be shared anew when use lives move
     unused.py         counts and events that the ledger cannot use, and why
 
 Put here: which version serves when, how many inferences fall on it, how a run's footprint is shared
