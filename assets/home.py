@@ -34,7 +34,10 @@ def home_of(warehouse: str | Path) -> Path | None:
 
 
 def instance_of(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
-    """Return the instance that keeps its runs in a home, or one that forgets them."""
-    if home is None:
+    """Return the instance that keeps its runs in a home, or one that forgets them.
+
+    A home without settings is left alone, as Dagster would send telemetry.
+    """
+    if home is None or not (home / SETTINGS.name).is_file():
         return dg.DagsterInstance.ephemeral()
     return dg.DagsterInstance.from_config(str(home))

@@ -112,9 +112,13 @@ def test_tables_that_were_refused_are_told_of_beside_those_that_serve(reported, 
 @pytest.mark.parametrize(("setting", "status"), [("", "STOPPED"), ("1", "RUNNING")])
 def test_the_sensor_is_off_but_for_one_setting(monkeypatch, setting, status):
     monkeypatch.setenv(restatement.SETTING, setting)
-    (sensor,) = build_defs(landing="landing", warehouse="warehouse").sensors
-    assert sensor.default_status.value == status
-    assert sensor.job_name == "restatement"
+    sensors = {
+        sensor.name: sensor
+        for sensor in build_defs(landing="landing", warehouse="warehouse").sensors
+    }
+    assert sensors["changed_factors"].default_status.value == status
+    assert sensors["changed_factors"].job_name == "restatement"
+    assert sensors["failed_runs"].default_status.value == "STOPPED"
 
 
 def test_a_run_that_dagster_launches_waits_for_the_warehouse_and_then_says_who_has_it(

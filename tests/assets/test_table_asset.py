@@ -19,6 +19,7 @@ from ft_emissions_pipeline import reference, stages
 from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
+    CLOUD_REPORTS,
     LANDING_INDEX,
     MODEL_EVENTS,
     PIPELINE_FOOTPRINT,
@@ -85,7 +86,14 @@ def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
     # Version 0 is the creation of the table, version 1 its first content.
     without_rows = {
         table.name
-        for table in (QUARANTINE, RESTATEMENTS, TELEMETRY, MODEL_EVENTS, AMORTISATION_SCHEDULE)
+        for table in (
+            QUARANTINE,
+            RESTATEMENTS,
+            TELEMETRY,
+            MODEL_EVENTS,
+            AMORTISATION_SCHEDULE,
+            CLOUD_REPORTS,
+        )
     }
     assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
 

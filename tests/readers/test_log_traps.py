@@ -82,11 +82,18 @@ def test_each_run_has_the_country_of_its_own_row(read, emissions_csv):
     [
         ("aws.csv", "usage_period_start,product_code,region_code,total_lbm_emissions_value\n"
                     "2026-03-01,x,y,0.1\n", "unrecognised"),
-        ("gcp.csv", "usage_month,project.id,service.id,carbon_footprint_kgCO2e.scope1\n"
-                    "2026-03-01,x,y,0.1\n", "unrecognised"),
         ("events.out.tfevents.1772366400.node1",
          b"\x18\x00\x00\x00\x00\x00\x00\x00\xa3\x7fK\"brain.Event:2", "no_training"),
     ],
 )  # fmt: skip
 def test_cloud_exports_and_event_files_of_nothing_are_no_runs(refusal, uri, content, code):
     assert refusal(uri, content)[0] == code
+
+
+def test_what_google_reports_of_an_account_is_no_run(read):
+    reading = read(
+        "gcp.csv",
+        "usage_month,project.id,service.id,carbon_footprint_kgCO2e.scope1\n2026-03-01,x,y,0.1\n",
+    )
+    assert reading.runs.empty
+    assert reading.cloud_reports["scope_1_kgco2e"].tolist() == [0.1]

@@ -17,7 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, PIPELINE_FOOTPRINT, QUARANTINE, USAGE
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import selection, store
 
 D = dt.date
 JANUARY = (D(2026, 1, 1), D(2026, 1, 31))
@@ -171,7 +171,7 @@ def test_the_days_of_a_table_are_told_by_its_log(tmp_path, monkeypatch):
     held = [D(2026, 1, n) for n in (4, 1, 2)]
     store.write(tmp_path, USAGE, pd.concat([usage(day, "m", "n") for day in held]))
     store.write(tmp_path, USAGE, tables.empty(USAGE), (held[2], held[2]))
-    monkeypatch.delattr(store, "QueryBuilder")
+    monkeypatch.delattr(selection, "QueryBuilder")
     found = store.days(tmp_path, USAGE)
     assert found.day.tolist() == [1, 4]
     assert found.dtype == tables.empty(USAGE)["date"].dtype
