@@ -26,6 +26,7 @@ DIGITS = 5
 """Significant digits of amounts by day; the tables have all."""
 
 _INTERVAL_DIGITS = 3
+_LAST_EXACT_POWER = 22  # 10**23 is no float; a quotient of exact numbers is the nearest float
 _DIGITS = {
     "inferences": 12,
     **dict.fromkeys(SHARED, DIGITS),
@@ -121,6 +122,8 @@ def rounded(values: np.ndarray, digits: int) -> list[float]:
     whole = np.isfinite(exponent)
     up, down = (10.0 ** np.where(whole, sign * exponent, 0.0).clip(0, 300) for sign in (1, -1))
     near = np.round(values * up / down) / up * down
+    inexact = whole & (np.abs(exponent) > _LAST_EXACT_POWER)
+    near[inexact] = [float(f"{value:.{digits - 1}e}") for value in values[inexact]]
     return list(near.tolist())
 
 

@@ -6,13 +6,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline.report import figures, payload
 
 
-@given(st.floats(min_value=1e-12, max_value=1e15), st.integers(1, 12))
+@given(st.floats(min_value=1e-30, max_value=1e30), st.integers(1, 12))
+@example(1.0000000000000002e-12, 12)
+@example(1.2345678e27, 5)
 def test_rounding_keeps_the_digits_and_no_more(value, digits):
     (found,) = payload.rounded(np.array([value]), digits)
     assert found == float(f"{value:.{digits - 1}e}") or found == pytest.approx(
