@@ -11,7 +11,7 @@ export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 DG_HOME := $(CURDIR)/.cache/dagster
 DG := VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(DG_HOME) $(BIN)/dg
 
-.PHONY: run test test-fast ui lint audit docs setup clean
+.PHONY: run test test-fast ui lint audit bench bench-quick docs setup clean
 
 run: $(READY)
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
@@ -32,6 +32,14 @@ lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@mkdir -p $(DG_HOME) && cp assets/dagster.yaml $(DG_HOME)
 	@$(DG) check defs && $(DG) list defs >/dev/null
+
+# Each figure beside a baseline that does the same work; DuckDB and polars are group `bench`.
+bench: $(READY)
+	@$(BIN)/python -m benchmarks --page docs/benchmarks.md
+
+# Small sizes: a wrong result fails, a slow one never.
+bench-quick: $(READY)
+	@$(BIN)/python -m benchmarks --quick
 
 # Licences of all that is locked, and a bill of materials to be put beside a release.
 audit: $(READY)

@@ -7,14 +7,12 @@ shown.
 
 import argparse
 import itertools
-import resource
-import sys
 
 import numpy as np
 import pandas as pd
 
 import ft_emissions_pipeline as fte
-from benchmarks.timing import best_of, table
+from benchmarks.timing import best_of, peak_mb, table
 from ft_emissions_pipeline import methodology, reference, stages
 from ft_emissions_pipeline.normalize import accepted
 
@@ -89,12 +87,6 @@ def plain(runs: pd.DataFrame, factors: pd.DataFrame) -> pd.DataFrame:
             "total_water_l": water_l + made["water_l"],
         }
     )
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ time under 10 s, unchanged under 1 s.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -76,7 +76,9 @@ def hashed(folder: Path) -> int:
 
 def main() -> None:
     """Print what indexing takes, the first time and unchanged."""
-    files = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=5000)
+    files = parser.parse_args().files
     reference = load()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -71,7 +71,14 @@ def measure(reference: Reference, kind: str, rows: int) -> tuple[str, ...]:
         resolve(Reference(**vars(reference)), kind, names)
 
     ours, floor = best_of(3, fresh), best_of(3, lambda: names.map(answers))
-    resolve(reference, kind, names.head(1))
+    singly = {
+        name: resolve(reference, kind, pd.Series([name], dtype="str"))["id"].iloc[0]
+        for name in known[:50]
+    }
+    found = resolve(reference, kind, names)["id"]
+    pd.testing.assert_series_equal(
+        found[names.isin(singly)], names[names.isin(singly)].map(singly), check_names=False
+    )
     worst = max(
         best_of(5, partial(resolve, reference, kind, one)).wall_s
         for one in (pd.Series([name], dtype="str") for name in WORST)

@@ -7,19 +7,15 @@ units, repairs, or what is wrong. Target: at most three times the floor, at most
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
-import multiprocessing
-import resource
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.timing import table
+from benchmarks.timing import alone, table
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
@@ -89,22 +85,12 @@ def parse_states(folder: Path) -> int:
     return sum(bool(json.loads(path.read_bytes())) for path in folder.rglob("*.json"))
 
 
-def _measured(case: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
-    started = time.perf_counter()
-    count = case(path)
-    seconds = time.perf_counter() - started
-    # In kB on Linux, in bytes on macOS.
-    unit = 1e9 if sys.platform == "darwin" else 1e6
-    return count, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def alone(case: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
-    """Return count, seconds and peak memory in GB of a case that runs in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (case, path))
-
-
-def main(rows: int = 1_000_000, states: int = 10_000) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--states", type=int, default=10_000)
+    given = parser.parse_args()
+    rows, states = given.rows, given.states
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder / "emissions.csv", rows)
@@ -114,22 +100,29 @@ def main(rows: int = 1_000_000, states: int = 10_000) -> None:
             ("CodeCarbon rows", folder / "emissions.csv", read_rows, parse_rows),
             ("trainer states", folder / "states", read_states, parse_states),
         )
-        lines = [("", "s", "GB at most", "x parsing")]
+        lines = [("", "s", "CPU s", "GB at most", "x parsing")]
         for what, path, reader, floor in cases:
-            count, seconds, peak = alone(reader, path)
-            parsed, least, floor_peak = alone(floor, path)
+            count, read, peak = alone(1, reader, path)
+            parsed, least, floor_peak = alone(1, floor, path)
             assert count == parsed, f"{count} of {parsed} {what} were read"
             lines.append(
                 (
                     f"{what} read, checked, typed",
-                    f"{seconds:.2f}",
-                    f"{peak:.2f}",
-                    f"{seconds / least:.1f}",
+                    f"{read.wall_s:.2f}",
+                    f"{read.cpu_s:.2f}",
+                    f"{peak / 1e3:.2f}",
+                    f"{read.cpu_s / least.cpu_s:.1f}",
                 )
             )
-            lines.append((f"{what} only parsed", f"{least:.2f}", f"{floor_peak:.2f}", "1.0"))
+            parsing = (
+                f"{least.wall_s:.2f}",
+                f"{least.cpu_s:.2f}",
+                f"{floor_peak / 1e3:.2f}",
+                "1.0",
+            )
+            lines.append((f"{what} only parsed", *parsing))
         table(f"{rows:,} CodeCarbon rows, {states:,} trainer states", lines)
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+    main()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,34 @@ def best_of(repetitions: int, call: Callable[[], object]) -> Timed:
         call()
         found.append(Timed(time.perf_counter() - wall, time.process_time() - cpu))
     return min(found, key=lambda timed: timed.wall_s)
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def alone(repetitions: int, call: Callable[..., Any], *arguments: Any) -> tuple[Any, Timed, float]:
+    """Return result, time and peak memory in MB of a call in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (repetitions, call, arguments))
+
+
+def _measured(
+    repetitions: int, call: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Any, Timed, float]:
+    results = []
+    timed = best_of(repetitions, lambda: results.append(call(*arguments)))
+    return results[-1], timed, peak_mb()
+
+
+def hold_equal(what: str, found: Any, expected: Any, at_most: float = 1e-9) -> None:
+    """End the benchmark where two results differ, relative to the second."""
+    off = np.abs(np.asarray(found, dtype=float) / np.asarray(expected, dtype=float) - 1)
+    if not np.all(off <= at_most):
+        msg = f"{what} differs by up to {off.max():.1e}; no times are shown"
+        raise SystemExit(msg)
 
 
 def table(title: str, rows: list[tuple[str, ...]]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.timing import Timed, best_of, table
+from benchmarks.timing import Timed, best_of, peak_mb, table
 from ft_emissions_pipeline import reference, token_time
 from ft_emissions_pipeline.token_time import own_runs
 from ft_emissions_pipeline.token_time.workload import Workload, workload
@@ -123,7 +123,7 @@ def main() -> None:
         return np.stack([time_s, time_s / half, time_s * half])
 
     whole = best_of(3, lambda: predicted(workload(runs, factors)))
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kilobytes on Linux
+    used = peak_mb() / 1e3
     work = workload(runs, factors)
 
     def plain() -> np.ndarray:

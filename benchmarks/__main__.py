@@ -1,0 +1,101 @@
+"""Every benchmark, one after the other, each in a process of its own.
+
+    python -m benchmarks              sizes that tell something; a quarter of an hour on two cores
+    python -m benchmarks --quick      small ones, to see that all results are still right
+    python -m benchmarks --page FILE  write what was printed into a page, with date and machine
+
+Each one holds its results against a baseline's before it shows a time. A wrong result ends this
+with 1; a slow one never does.
+"""
+
+import argparse
+import datetime as dt
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+WORK: dict[str, tuple[str, str | None]] = {
+    "arithmetic": ("--runs 10000000", "--runs 200000"),
+    "fleet": ("--runs 100000", "--runs 2000"),
+    "token_time": ("--runs 1000000", "--runs 2000 --own 500"),
+    "names": ("--rows 1000000", "--rows 3000"),
+    "readers": ("--rows 1000000 --states 2000", "--rows 5000 --states 50"),
+    "landing_index": ("--files 5000", "--files 200"),
+    "store": ("", "--models 20"),
+    "ledger": ("--models 2000", "--models 20 --days 60"),
+    "rollup": ("--models 2000", "--models 20 --days 60"),
+    "restatement": ("--models 200 --days 1095", "--models 4 --days 40 --places 4"),
+    "pipeline_day": ("--days 30", None),
+}
+"""By benchmark, what it is asked for the page, and in the quick form unless that has no sense."""
+
+PAGE = """# What it costs
+
+Every table is printed by `make bench`, on {date}, on a machine with {cpus} cores ({machine}),
+Python {python}, pandas {pandas}, NumPy {numpy}. Machines differ and are shared: read the ratios to
+the baseline of the same table and the CPU seconds, not the seconds on the clock. Each benchmark
+holds its results against the baseline's before it shows a time.
+
+The thousand nights of [running for years](running_for_years.md) take hours and are measured apart,
+by `python -m benchmarks.growth`.
+
+## Why the arithmetic stays in NumPy
+
+DuckDB and polars do the same sums in a half to a fifth of the CPU seconds: they make one pass where
+NumPy writes each part of a footprint to memory. But the arithmetic is about a hundredth of what a
+run costs; rules, intervals and provenance are the rest, and they ask for the equations as Python
+functions that a reader can follow, with the parts that `explain` shows. So the equations stay in
+one place, for numbers and for arrays, and no second engine has to agree with them.
+"""
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: are results right?")
+    parser.add_argument("--page", type=Path, help="Markdown page to write")
+    parser.add_argument("names", nargs="*", help=f"only these of {', '.join(WORK)}")
+    given = parser.parse_args()
+    unknown = set(given.names) - set(WORK)
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    wrong, page = [], [PAGE.format(**_where())]
+    for name in given.names or WORK:
+        asked = WORK[name][given.quick]
+        if asked is None:
+            continue
+        arguments = asked.split()
+        print(f"\n== {name} {' '.join(arguments)}", flush=True)
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+            check=False, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        print(done.stdout, flush=True)
+        wrong += [name] if done.returncode else []
+        command = " ".join(["python -m", f"benchmarks.{name}", *arguments])
+        page.append(f"## {name}\n\n```console\n$ {command}\n{done.stdout.strip()}\n```\n")
+    if wrong:
+        msg = f"wrong or broken: {', '.join(wrong)}; see above"
+        raise SystemExit(msg)
+    if given.page:
+        given.page.write_text("\n".join(page), encoding="utf-8")
+
+
+def _where() -> dict[str, object]:
+    return {
+        "date": dt.date.today().isoformat(),  # noqa: DTZ011 - the reader's calendar
+        "cpus": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "pandas": version("pandas"),
+        "numpy": version("numpy"),
+    }
+
+
+if __name__ == "__main__":
+    main()
