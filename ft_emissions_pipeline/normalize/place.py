@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,9 +62,11 @@ def _region(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     provider = resolve(context.reference, "providers", _provider_words(frame))["id"]
     found = pd.DataFrame({"id": np.nan}, index=frame.index).astype("str")
     for name in ("cloud_region", "location"):
-        for text in (frame[name], _without_zone(frame[name])):
-            named = resolve(context.reference, "cloud_regions", text, provider)
-            found = found.where(found["id"].notna(), named[["id"]])
+        for read in _READINGS:
+            text = read(frame[name].where(found["id"].isna()))
+            if text.notna().any():
+                named = resolve(context.reference, "cloud_regions", text, provider)
+                found = found.where(found["id"].notna(), named[["id"]])
     return found
 
 
@@ -76,6 +79,9 @@ def _without_zone(names: pd.Series) -> pd.Series:
         regions[name] = next((match[1] for match in found if match), None)
     return names.map(regions).astype("str")
 
+
+_READINGS: tuple[Callable[[Any], Any], ...] = (lambda names: names, _without_zone)
+"""A name may be that of a region, else that of one of its zones."""
 
 _LONGEST_ZONE = 60
 """Characters; a longer text is no name of a zone."""

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from ft_emissions_pipeline.readers import known_files
+from ft_emissions_pipeline.readers import known_files, parquet
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
 from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
@@ -291,6 +291,8 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         if not data or data.isspace():
             msg = "the file is empty; was it still being written?"
             raise RefusalError(msg, "empty_file")
+        if data.startswith(parquet.MAGIC):
+            uri, data = _as_known_csv(uri, data)
         reader, kind = _reader(uri, data)
         if reader is None:
             return of_no_use(), kind
@@ -313,6 +315,16 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         # Its reader looked further than the beginning, and there was nothing.
         kind = known_files.kind_otherwise(uri, start.encode())
     return reading, kind or (None if reader is None else reader.FORMAT)
+
+
+def _as_known_csv(uri: str, data: bytes) -> tuple[str, bytes]:
+    """Return a Parquet file as the CSV file that some reader knows, else as it is."""
+    names = parquet.columns(data)
+    if usage.counts(names) or aws_carbon.reports(names):
+        return uri, data
+    name, text = parquet.csv_name(uri), parquet.as_csv(data, LIMIT)
+    known = any(_recognises(reader, name.casefold(), text[:_HEAD]) for reader in READERS)
+    return (name, text) if known else (uri, data)
 
 
 def basis_of(source_format: str, field: str) -> str:
@@ -453,7 +465,7 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
-    if b"\0" in head and not (head.startswith(b"PAR1") or tensorboard.is_event_file(head)):
+    if b"\0" in head and not (head.startswith(parquet.MAGIC) or tensorboard.is_event_file(head)):
         msg = (
             f"binary, {len(data)} bytes, of no format that is read; "
             "remove it from the landing folder"
@@ -485,4 +497,4 @@ def _recognises(reader: Reader, name: str, head: bytes) -> bool:
 
 
 def _start(data: bytes) -> str:
-    return "" if data.startswith(b"PAR1") else data[:_HEAD].decode("utf-8", errors="replace")
+    return "" if data.startswith(parquet.MAGIC) else data[:_HEAD].decode("utf-8", errors="replace")

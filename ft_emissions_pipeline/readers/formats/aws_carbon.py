@@ -44,11 +44,16 @@ _PLACES = ("carbon", "usage_period=")
 """What stands in the path of such a Parquet file, whose columns are named at its very end."""
 
 
+def reports(columns: list[str]) -> bool:
+    """Say whether columns of these names are those of the export."""
+    return set(columns) >= _NEEDED
+
+
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the columns are those of the export."""
     if head.startswith(b"PAR1"):
         return b"total_mbm_emissions_value" in head or any(part in name for part in _PLACES)
-    return name.endswith((".csv", ".tsv")) and set(header_of(head)[0]) >= _NEEDED
+    return name.endswith((".csv", ".tsv")) and reports(header_of(head)[0])
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (times are UTC)

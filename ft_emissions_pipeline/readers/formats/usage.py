@@ -52,6 +52,11 @@ _ALIASES = {
 _NEEDED = ("date", "model_name", "inferences")
 
 
+def counts(columns: list[str]) -> bool:
+    """Say whether columns of these names are those of usage."""
+    return set(_NEEDED) <= set(_named(columns))
+
+
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the columns are those of usage; any Parquet file is taken to be."""
     if head.startswith(b"PAR1"):
@@ -59,7 +64,7 @@ def recognises(name: str, head: bytes) -> bool:
     if name.endswith((".json", ".jsonl", ".ndjson")):
         first = head[:4096].decode("utf-8", errors="replace")
         return all(any(f'"{alias}"' in first for alias in _ALIASES[name]) for name in _NEEDED)
-    return name.endswith((".csv", ".tsv")) and set(_NEEDED) <= set(_named(header_of(head)[0]))
+    return name.endswith((".csv", ".tsv")) and counts(header_of(head)[0])
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (rows name themselves)
