@@ -183,6 +183,8 @@ class Logs:
     files: pd.DataFrame
     usage: pd.DataFrame
     model_events: pd.DataFrame
+    telemetry: pd.DataFrame
+    """What became of samples of GPUs and meters: `landing.telemetry.REPORT`."""
 
 
 def read_runs(
@@ -227,7 +229,7 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
         reading, content_hash, source_format = read_file(path, uri, settings)
         readings.append((uri, source_format, reading))
         refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
-    joined, _, unused = measured_runs(readings, reference or load())
+    joined, samples, unused = measured_runs(readings, reference or load())
     of_no_run = ((uri, configurations.of_no_run()) for uri in sorted(unused))
     for uri, reading in (*token_lengths.unused(readings), *of_no_run):
         refused.append(reading.quarantine.assign(source_uri=uri))
@@ -237,7 +239,7 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
     files = [(uri, source_format, reading.content) for uri, source_format, reading in readings]
     columns = ["source_uri", "source_format", "content"]
     told = pd.DataFrame(files, columns=columns)
-    return Logs(runs, quarantine, told, counted(readings), happened(readings))
+    return Logs(runs, quarantine, told, counted(readings), happened(readings), samples)
 
 
 def estimate(

@@ -40,6 +40,7 @@ def estimate(
     output.tell_of_what_is_missing(set(logs.files["content"]), len(result), err=err)
     output.tell_of_refused_records(logs.quarantine)
     output.tell_of_notes(logs.runs, "repairs")
+    output.tell_of_telemetry(logs.telemetry)
     output.tell_of_unknown_names(found.provenance)
     output.tell_of_meters(found.calibration, applied=calibrate)
     if result.empty and len(logs.quarantine):

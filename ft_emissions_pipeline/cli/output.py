@@ -355,6 +355,17 @@ def tell_of_notes(records: pd.DataFrame, column: str) -> None:
         remark(f"and {len(lines) - _SHOWN} more such notes; the report lists them")
 
 
+def tell_of_telemetry(report: pd.DataFrame) -> None:
+    """Say which samples of GPUs and meters were not used, and which belong to a run by a guess."""
+    from ft_emissions_pipeline.landing.telemetry import told
+
+    lines = list(told(report))
+    for line in lines[:_SHOWN]:
+        remark(line)
+    if len(lines) > _SHOWN:
+        remark(f"telemetry: {len(lines)} such notes in all; `explain` tells those of a run")
+
+
 def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
     """Say on stderr which names no reference table knows; a guess of their kind stands for them."""
     from ft_emissions_pipeline.normalize import unknown_of

@@ -120,7 +120,7 @@ def measured_runs(
     runs, owners, ties = _joined(told, reference)
     telemetry = _joined_telemetry(told, _mapping(told), owners)
     given = {uri for uri, _, said in told if said.content == "configuration" and len(said.runs)}
-    return *measurements.measured(runs, telemetry), given - set(ties["source_uri"])
+    return *measurements.measured(runs, telemetry, owners=owners), given - set(ties["source_uri"])
 
 
 def _joined(

@@ -5,8 +5,9 @@ ratio to what software measured. Keep out: reading samples (`readers/`) and what
 rests on (`normalize/energy.py`).
 
 An interval belongs to the run that its file names, or that `runs.yaml` gives the file to. Else it
-belongs to the one run that was on its host at its time; were there two, or more GPUs than the run
-used, nothing is shared out, and the runs say `telemetry_ambiguous`.
+belongs to the one run that was on its host at its time; where the file names no host, to the one
+whose logs lie in its folder or below, else in the nearest folder above. Were there two, or more
+GPUs than the run used, nothing is shared out, and the runs say `telemetry_ambiguous`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
+from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.tables import BASES
 from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
@@ -34,7 +37,10 @@ CLOCKS_S = 60.0
 """Runs that follow each other may overlap by this much, by clocks that disagree."""
 
 
-REPORT = ("run_id", "kind", "outcome", "energy_kwh", "share_covered", "source_uri", "candidates")
+REPORT = (
+    "run_id", "kind", "outcome", "energy_kwh", "share_covered", "source_uri", "candidates",
+    "by_folder",
+)  # fmt: skip
 
 
 _STREAM = ["source_format", "source_uri", "kind", "host", "device", "run_id"]
@@ -68,7 +74,10 @@ class _Piece:
 
 
 def measured(
-    runs: pd.DataFrame, telemetry: pd.DataFrame, windows: pd.DataFrame | None = None
+    runs: pd.DataFrame,
+    telemetry: pd.DataFrame,
+    windows: pd.DataFrame | None = None,
+    owners: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fill in what telemetry measured of runs, where no log of theirs did.
 
@@ -81,6 +90,8 @@ def measured(
     windows : DataFrame, optional
         `run_id`, `host`, `started_at`, `ended_at` of every run there is, for who else was on a
         host; by default the runs themselves.
+    owners : DataFrame, optional
+        `source_uri` and `run_id` of every record there is; by default those of the runs.
 
     Returns
     -------
@@ -88,7 +99,7 @@ def measured(
         With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, their `origins`, and
         in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
         `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0;
-        `power_polled`.
+        `power_polled`; `telemetry_by_folder`.
     report : DataFrame
         Columns `REPORT`: what became of the telemetry of each run and kind; without run_id, files
         that belong to no run.
@@ -97,8 +108,11 @@ def measured(
     if telemetry.empty:
         return runs, _report([])
     times = _times(runs)
-    pieces = _pieces(runs, times, telemetry)
-    rivals = _rivals(_windows(runs, windows), {run_id for run_id, _, _ in pieces})
+    telemetry, places = _by_folder(telemetry, runs if owners is None else owners)
+    known = _at_places(_windows(runs, windows), places)
+    hosts = known.drop_duplicates("run_id").set_index("run_id")["host"]
+    pieces = _pieces(runs["run_id"], hosts.reindex(runs["run_id"]), times, telemetry)
+    rivals = _rivals(known, {run_id for run_id, _, _ in pieces})
     at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
     changes: list[dict[str, object]] = []
     rows: list[dict[str, object]] = []
@@ -144,14 +158,55 @@ def _seconds(instants: pd.Series) -> pd.Series:
     return (instants - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
 
 
+_FOLDER = "folder:"
+"""Begins what stands for the host of samples that name none, and of the runs that lie near them."""
+
+
+def _by_folder(
+    telemetry: pd.DataFrame, owners: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, set[str]]]:
+    """Return the telemetry with a folder for a host where it names none, and the runs of each."""
+    unnamed = telemetry["host"].isna() & telemetry["run_id"].isna()
+    if not unnamed.any():
+        return telemetry, {}
+    own: dict[str, set[str]] = defaultdict(set)
+    below: dict[str, set[str]] = defaultdict(set)
+    for uri, ids in owners.groupby("source_uri")["run_id"]:
+        folder = home(str(uri))
+        own[folder].update(ids)
+        for above in parents(folder):
+            below[above].update(ids)
+    near = {}
+    for uri in telemetry.loc[unnamed, "source_uri"].unique():
+        folder = home(uri)
+        around = (above for above in parents(folder) if above in own)
+        near[uri] = folder if folder in below else next(around, None)
+    tokens = {each: _FOLDER + quote(each) for each in near.values() if each is not None}
+    host = telemetry["source_uri"].map(near).map(tokens).astype("str")
+    given = telemetry.assign(host=telemetry["host"].where(~unnamed, host))
+    return given, {token: below.get(each) or own[each] for each, token in tokens.items()}
+
+
+def _at_places(windows: pd.DataFrame, places: dict[str, set[str]]) -> pd.DataFrame:
+    """Return the windows with the folders of their runs beside their hosts."""
+    if not places:
+        return windows
+    beside: dict[str, str] = {}
+    for token, ids in places.items():
+        beside.update({run_id: f"{beside.get(run_id, '')} {token}" for run_id in ids})
+    more = windows["run_id"].map(beside).astype("str").fillna("")
+    host = (windows["host"].astype("str").fillna("") + more).str.strip()
+    return windows.assign(host=host.mask(host == ""))
+
+
 def _pieces(
-    runs: pd.DataFrame, times: pd.DataFrame, telemetry: pd.DataFrame
+    run_ids: pd.Series, hosts_of: pd.Series, times: pd.DataFrame, telemetry: pd.DataFrame
 ) -> dict[tuple[str, str, bool], list[_Piece]]:
     """Return what each file says of each device, by run, kind, and whether by host alone."""
-    at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
+    at = {run_id: position for position, run_id in enumerate(run_ids)}
     on_host: dict[str, list[int]] = defaultdict(list)
     timed = (times["seconds"] > 0).to_numpy()
-    for position, hosts in enumerate(runs["host"]):
+    for position, hosts in enumerate(hosts_of):
         if timed[position] and isinstance(hosts, str):
             for host in hosts.split():
                 on_host[host].append(position)
@@ -176,7 +231,7 @@ def _pieces(
             for part in (sums.energy, sums.covered, sums.busy, sums.known)
         )
         for n in np.flatnonzero((covered > 0) | (known > 0)):
-            found[runs["run_id"].iloc[mine[n]], kind, not named].append(
+            found[run_ids.iloc[mine[n]], kind, not named].append(
                 _Piece(
                     source_format, uri, (str(host), device), energy[n], covered[n], busy[n],
                     known[n], max(sums.first, low[n]), min(sums.last, high[n]), polled,
@@ -278,6 +333,7 @@ def _outcome(
         "run_id": run["run_id"], "kind": kind, "energy_kwh": energy if powered else np.nan,
         "share_covered": share, "source_uri": " ".join(sorted({piece.uri for piece in pieces})),
         "candidates": " ".join(rivals),
+        "by_folder": any(host.startswith(_FOLDER) for host, _ in devices),
     }  # fmt: skip
     change: dict[str, object] = {"run_id": run["run_id"], "place": min(p.uri for p in pieces)}
     needed = run["gpu_count"] if kind == Instrument.GPU else _hosts_of(run)
@@ -301,8 +357,9 @@ def _outcome(
     change[_ENERGY_OF[kind]] = energy if whole else energy / share
     change["basis"] = Basis.MEASURED if whole else Basis.PREDICTED
     change["polled"] = kind == Instrument.GPU and any(piece.polled for piece in powered)
-    if not whole:
-        change["repair"] = f"telemetry_covers:{share:.0%}"
+    words = [] if whole else [f"telemetry_covers:{share:.0%}"]
+    words += ["telemetry_by_folder"] if row["by_folder"] else []
+    change["repair"] = " ".join(words) or None
     return change, {**row, "outcome": "used" if whole else "extrapolated"}
 
 
@@ -358,7 +415,7 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
             polled_is_taken |= name == _ENERGY_OF[Instrument.GPU]
         if taken:
             filled.at[row, "origins"] = origins.to_json(known)
-        added = [str(change["repair"])] if "repair" in change else []
+        added = str(change["repair"]).split() if change.get("repair") else []
         added += ["power_polled"] if change.get("polled") and polled_is_taken else []
         if added:
             words = {*repairs.parted(filled.at[row, "repairs"]), *added}
@@ -367,8 +424,14 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
 
 
 def told(report: pd.DataFrame) -> Iterator[str]:
-    """Yield a sentence for whatever telemetry was not used."""
-    for row in report[~report["outcome"].isin(["used", "extrapolated"])].itertuples(index=False):
+    """Yield a sentence for whatever telemetry was not used, and for what was by its folder."""
+    used = report["outcome"].isin(["used", "extrapolated"])
+    for row in report[used & report["by_folder"].eq(True)].itertuples(index=False):
+        yield (
+            f"telemetry of run {row.run_id}: {row.source_uri} names no machine; it lies with the "
+            "run's logs, and no other run was there at the time"
+        )
+    for row in report[~used].itertuples(index=False):
         whose = "of no run" if pd.isna(row.run_id) else f"of run {row.run_id}: {row.outcome}"
         beside = (
             f" (also there: {row.candidates})"

@@ -109,6 +109,8 @@ REPAIRS: dict[str, str] = {
     "tasks_summed": "the rows of a run's tasks were added up",
     "telemetry_ambiguous": "telemetry fits several runs or has more GPUs than the run; "
     "it was not used",
+    "telemetry_by_folder": "the samples name no machine; they lie with the run's logs, and it was "
+    "the only run there at the time",
     "telemetry_covers": "samples cover this share of the run; the rest counts at the same power, "
     "unless unused",
     "telemetry_incomplete": "telemetry lacks some of the run's GPUs or servers; it was not used",

@@ -105,11 +105,37 @@ def test_a_file_that_names_its_run_needs_no_host():
     assert run["gpu_energy_kwh"] == pytest.approx(1.0)
 
 
-def test_telemetry_without_run_and_host_is_reported():
-    run, report = one([{}], [{"host": None}])
+def test_telemetry_without_run_and_host_in_a_folder_of_its_own_is_reported():
+    run, report = one([{"source_uri": "a/s.txt"}], [{"host": None, "source_uri": "b/g.csv"}])
     assert pd.isna(run["gpu_energy_kwh"])
-    assert report[["source_uri", "outcome"]].to_numpy().tolist() == [["g.csv", "of_no_run"]]
-    assert list(telemetry.told(report)) == ["telemetry not used: g.csv: gpu of no run"]
+    assert report[["source_uri", "outcome"]].to_numpy().tolist() == [["b/g.csv", "of_no_run"]]
+    assert list(telemetry.told(report)) == ["telemetry not used: b/g.csv: gpu of no run"]
+
+
+@pytest.mark.parametrize("host", ["h1", None])
+@pytest.mark.parametrize("place", ["a/g.csv", "a/samples/g.csv", "g.csv"])
+def test_samples_that_name_no_machine_are_of_the_run_in_their_folder(host, place):
+    """Beside its log, in a folder within, or in the one above; another run ended before."""
+    earlier = {"run_id": "earlier", "host": None, "source_uri": "b/s.txt",
+               "started_at": hours(-2), "ended_at": NOON}  # fmt: skip
+    run, report = one(
+        [{"host": host, "source_uri": "a/s.txt"}, earlier], [{"host": None, "source_uri": place}]
+    )
+    assert run["gpu_energy_kwh"] == pytest.approx(1.0)
+    assert run["repairs"] == "telemetry_by_folder"
+    assert list(telemetry.told(report)) == [
+        f"telemetry of run r: {place} names no machine; it lies with the run's logs, and no other "
+        "run was there at the time"
+    ]
+
+
+def test_of_two_runs_in_a_folder_at_one_time_neither_has_samples_that_name_no_machine():
+    rows = [{"host": None, "source_uri": "a/s.txt"},
+            {"host": None, "source_uri": "b/s.txt", "run_id": "other"}]  # fmt: skip
+    run, report = one(rows, [{"host": None, "source_uri": "g.csv"}])
+    assert pd.isna(run["gpu_energy_kwh"])
+    assert run["repairs"] == "telemetry_ambiguous"
+    assert set(report["outcome"]) == {"ambiguous"}
 
 
 def test_more_gpus_than_the_run_used_cannot_be_shared_out():
