@@ -367,6 +367,17 @@ NVIDIA_SMI_CSV = "timestamp, index, name, power.draw [W], utilization.gpu [%]\n"
     for n in range(3)
     for gpu, watts in enumerate(["87 %", "[N/A]"])
 )
+NVIDIA_SMI_DMON = (
+    "#Date       Time        gpu    pwr  gtemp  mtemp     sm    mem\n"
+    "#YYYYMMDD   HH:MM:SS    Idx      W      C      C      %      %\n"
+    " 20260301   12:00:00      0    300     50      -     95     40\n"
+    " 20260301   12:00:00      1      -     50      -      5      0\n"
+    " 20260301   12:00:10      0    320     50      -     85     40\n"
+    "#Date       Time        gpu    pwr  gtemp  mtemp     sm    mem\n"
+    "#YYYYMMDD   HH:MM:SS    Idx      W      C      C      %      %\n"
+    " 20260301   12:00:10      1      -     50      -     15      0\n"
+)
+"""The heading comes back every few lines; a card of an old driver tells no power."""
 _DCGM_LABELS = 'gpu="0",UUID="GPU-ab",modelName="NVIDIA A100",Hostname="node1"'
 DCGM_TEXT = "".join(
     f"DCGM_FI_DEV_POWER_USAGE{{{_DCGM_LABELS}}} 77.5 177236640{n}000\n"
@@ -481,6 +492,7 @@ def seeds(emissions_csv):
         "vllm/range.json": json.dumps(VLLM_RANGE).encode(),
         "sacct.txt": SACCT.encode(),
         "host=node1/nvidia-smi.csv": NVIDIA_SMI_CSV.encode(),
+        "dmon.log": NVIDIA_SMI_DMON.encode(),
         "dcgm.prom": DCGM_TEXT.encode(),
         "dcgm.json": json.dumps(DCGM_JSON).encode(),
         "mlruns/0/abc/metrics/system/gpu_0_power_usage_watts": b"1772366400000 300 0\n"

@@ -201,3 +201,24 @@ def test_cards_of_rocm_smi_and_of_nvml_are_gpus(energy, header, row):
 def test_what_a_processors_package_draws_is_not_read_at_the_plug(refusal):
     content = lines("time,package power (W)", *(f"{at(second)},80" for second in range(5)))
     assert refusal("cpu.csv", content)[0] == "unrecognised"
+
+
+def test_the_monitor_of_nvidia_smi_is_read_with_its_headings_and_gaps(seeds):
+    """300 and 320 W over ten seconds: 3.1 kJ. Of the other card only the utilisation is known."""
+    data = seeds["dmon.log"]
+    reading, own = read_bytes(data + b" 20260301   12:00:20      0    3\n", "dmon.log", NOW)
+    assert own == "nvidia_smi"
+    told = reading.telemetry.set_index("device")
+    assert told["energy_kwh"].tolist() == [
+        pytest.approx(3100 / 3.6e6),
+        pytest.approx(np.nan, nan_ok=True),
+    ]
+    assert told["utilization"].tolist() == [pytest.approx(0.9), pytest.approx(0.1)]
+    cut = reading.quarantine.iloc[0]
+    assert (cut["source_record"], cut["reason_code"]) == ("9", "shifted_row")
+
+
+def test_the_monitor_of_nvidia_smi_without_times_says_how_to_get_them():
+    data = b"# gpu    pwr     sm\n# Idx      W      %\n    0     86     30\n"
+    reading, _ = read_bytes(data, "dmon.log", NOW)
+    assert "run nvidia-smi dmon with -o DT" in reading.quarantine["reason"].item()

@@ -1,7 +1,8 @@
-"""Read `nvidia-smi --query-gpu=... --format=csv -l`: power and utilisation of each GPU, by time.
+"""Read nvidia-smi's power and utilisation of each GPU, by time.
 
-The tool names no machine: it comes from a folder or file name `host=<name>`, or a `runs.yaml` gives
-the file to its run. Without index and uuid, the lines of one moment are one GPU each.
+Its queries (`--query-gpu=... --format=csv -l`) and its monitor (`dmon -o DT`) name no machine: it
+comes from a folder or file name `host=<name>`, or a `runs.yaml` gives the file to its run. Without
+index and uuid, the lines of one moment are one GPU each.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of
+from ft_emissions_pipeline.readers.documents import header_of, sheet_of, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -30,7 +31,9 @@ from ft_emissions_pipeline.tables import rows
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "nvidia_smi"
-LOG = "`nvidia-smi --query-gpu=timestamp,index,power.draw,... --format=csv`"
+LOG = (
+    "`nvidia-smi --query-gpu=timestamp,index,power.draw,... --format=csv`, `nvidia-smi dmon -o DT`"
+)
 TELLS = "measured power and utilisation of each GPU, by time"
 LACKS = "the machine (name a folder `host=<name>`), the run, everything but the GPUs"
 CONTENT: Content = "telemetry"
@@ -45,6 +48,9 @@ _NAMES = {
     "uuid": ("uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"),
     "gpu_model": ("name", "gpu_name"),
 }
+_OF_MONITOR = {"gpu": "index", "pwr": "power.draw", "sm": "utilization.gpu"}
+"""Column of `dmon` -> that of a query."""
+_MONITOR = re.compile(rb"^\s*#\s*(?:Date\s+)?(?:Time\s+)?gpu[\s,].*\b(?:pwr|sm)\b")
 _STAMP = re.compile(rb"^\s*\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}\.\d{3}\s*,")
 
 
@@ -52,6 +58,8 @@ def recognises(name: str, head: bytes) -> bool:
     """Say whether the header names queries of nvidia-smi, or the lines begin as it begins them."""
     if name.endswith((".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md")):
         return False
+    if _MONITOR.match(head):
+        return True
     columns = _columns(header_of(head)[0])
     return ("timestamp" in columns and bool({"watts", "utilization"} & set(columns))) or bool(
         _STAMP.match(head)
@@ -60,7 +68,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file."""
-    sheet = sheet_of(data)
+    sheet = sheet_of(_as_query(data) if _MONITOR.match(data) else data)
     columns = _columns(sheet.header)
     if not {"watts", "utilization"} & set(columns) or "timestamp" not in columns:
         msg = (
@@ -107,6 +115,28 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         }
     )[kept]
     return telemetry_reading(samples, len(samples), refused)
+
+
+def _as_query(data: bytes) -> bytes:
+    """Return what `dmon` wrote as a query would, line by line; a heading comes back at times."""
+    columns: list[str] = []
+    lines = []
+    for line in text_of(data).split("\n"):
+        cells = re.split(r"[\s,]+", line.replace("#", " ").strip())
+        if "gpu" in cells:
+            if not {"Date", "Time"} <= set(cells):
+                msg = "tells no date and time of its lines; run nvidia-smi dmon with -o DT"
+                raise RefusalError(msg, "missing_columns")
+            first, columns = not columns, cells
+            lines.append(",".join(["timestamp", *_OF_MONITOR.values()]) if first else "")
+        elif line.lstrip().startswith("#") or len(cells) != len(columns):
+            lines.append("" if line.lstrip().startswith("#") else line)
+        else:
+            row = dict(zip(columns, cells, strict=True))
+            day = re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", row["Date"])
+            told = ("[N/A]" if row.get(name, "-") == "-" else row[name] for name in _OF_MONITOR)
+            lines.append(",".join([f"{day} {row['Time']}", *told]))
+    return "\n".join(lines).encode()
 
 
 def _columns(header: list[str]) -> dict[str, str]:
