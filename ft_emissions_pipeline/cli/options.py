@@ -150,7 +150,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move, an
 By = Annotated[
     str,
     typer.Option(
-        help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
+        help="model, team, tag, base_model or family (of the base model), and month, quarter or "
+        "year, with commas between; '' for one sum."
     ),
 ]
 YearBegins = Annotated[

@@ -17,9 +17,9 @@ from ft_emissions_pipeline import methodology, stages, tables, token_time
 from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
-from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd, rooted_versions
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
-from ft_emissions_pipeline.report.figures import newest_rows
+from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
     FACTORS_USED,
@@ -103,6 +103,8 @@ class ReportData:
         Run id -> each step of it in words, of these runs.
     factors : DataFrame
         Columns `FACTORS`: the rows of the reference tables on which figures rest.
+    base_models : DataFrame
+        What `figures.of_base_models` returns.
     reconciled : DataFrame
         Runs beside what cloud providers report, as `reconcile` returns them.
     token_time : mapping
@@ -137,6 +139,7 @@ class ReportData:
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
     steps: Mapping[str, str] = field(default_factory=dict)
     factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FACTORS)))
+    base_models: pd.DataFrame = field(default_factory=pd.DataFrame)
     reconciled: pd.DataFrame = field(default_factory=pd.DataFrame)
     token_time: Mapping[str, float] = field(default_factory=dict)
     commits: pd.DataFrame = field(
@@ -172,10 +175,13 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     advised, steps = _details(
         warehouse, run_impacts, inference_impacts, run_notes, reference, pinned
     )
+    log_sd = expected_log_sd(reference)
+    rooted = rooted_versions(warehouse, reference, pinned)
     return ReportData(
         run_impacts=run_impacts,
         run_spreads=run_spreads,
-        expected_log_sd=expected_log_sd(reference),
+        expected_log_sd=log_sd,
+        base_models=of_base_models(rooted, inference_impacts, run_spreads, log_sd),
         model_versions=whole(MODEL_VERSIONS),
         inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),

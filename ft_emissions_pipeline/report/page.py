@@ -120,6 +120,7 @@ def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[st
             VERSIONS_SHOWN,
         ),
         "relatives_shown": RELATIVES_SHOWN,
+        "base_models": data.base_models.to_dict("records"),
         "compared": compared.head(COMPARED_SHOWN).to_dict("records"),
         "all_compared": len(compared),
         "compared_sums": compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
@@ -182,6 +183,7 @@ def _listings(
         "quarantine": data.quarantine.drop(columns="raw").head(REFUSED_IN_CSV),
         "factors": data.factors,
         "reconciled": data.reconciled,
+        "base_models": data.base_models,
     }
 
 
