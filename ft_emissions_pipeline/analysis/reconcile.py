@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
@@ -62,7 +63,7 @@ _CARBON: dict[str, _Line] = {
     TOTAL: ("kgCO2e", _sum("total_kgco2e"), ("total_location_kgco2e",)),
     "total, market-based": (
         "kgCO2e",
-        _sum("operational_market_kgco2e", "embodied_kgco2e"),
+        lambda runs: own_amount(runs, "market_kgco2e"),
         ("total_market_kgco2e",),
     ),
     "electricity, location-based, Scope 1 and 2": (
