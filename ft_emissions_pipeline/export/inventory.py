@@ -2,10 +2,11 @@
 
 A run counts in the year in which it ended, whenever its version serves: what was emitted in a year,
 where the per-inference table and its roll-ups tell what the inferences of a year carry. Over a
-version's whole life both are the same kilograms, market-based ones too (`own_amount`). Scopes follow the
-GHG Protocol (Corporate Standard; Scope 2 Guidance; Scope 3 Standard): electricity of own hardware is
-Scope 2 with what leaves the stacks alone, its supply is category 3; a cloud's service is category
-1, all of it.
+version's whole life both are the same kilograms, market-based ones too (`own_amount`).
+
+Scopes follow the GHG Protocol (Corporate Standard; Scope 2 Guidance; Scope 3 Standard): electricity
+of own hardware is Scope 2 with what leaves the stacks alone, its supply is category 3; a cloud's
+service is category 1, all of it.
 
 Put here: which amounts a year has, in kWh, kg and litres. Keep out: the words of a standard
 (`formats/ghg.py`, `formats/esrs.py`).
