@@ -154,6 +154,9 @@ By = Annotated[
         "year, with commas between; '' for one sum."
     ),
 ]
+Places = Annotated[
+    str, typer.Option("--by", help="region or account, or both with a comma between.")
+]
 YearBegins = Annotated[
     int, typer.Option(min=1, max=12, help="Month with which a year and its quarters begin.")
 ]

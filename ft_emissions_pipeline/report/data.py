@@ -58,7 +58,6 @@ and what to disclose next."""
 
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "source_record", "energy_route")
-PLACES = ("run_id", "cloud_provider", "cloud_region")
 FACTORS = ("factor_id", "source", "source_year", "verification", "licence")
 LANDED = (
     "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
@@ -168,7 +167,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
     run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
-    run_notes = whole(NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED + PLACES)))
+    run_notes = whole(
+        NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED + reconcile.OF_RUNS))
+    )
     run_spreads = whole(RUN_SPREADS)
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
@@ -198,9 +199,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
-        reconciled=reconcile.reconcile(
-            whole(CLOUD_REPORTS), run_impacts, run_notes[list(PLACES)], run_spreads
-        ),
+        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, run_spreads),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
         commits=commits[INFERENCE_IMPACTS.name],
