@@ -31,15 +31,20 @@ TOLD = (
 """What `told` says of a family beside the key."""
 
 
-def rooted(versions: pd.DataFrame, runs: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+def rooted(
+    versions: pd.DataFrame,
+    run_impacts: pd.DataFrame,
+    normalized_runs: pd.DataFrame,
+    models: pd.DataFrame,
+) -> pd.DataFrame:
     """Find the base model of each version, its own or that of what it was tuned from.
 
     Parameters
     ----------
     versions : DataFrame
         Columns `OF_VERSIONS` of table `model_versions`, all rows.
-    runs : DataFrame
-        Columns `OF_RUNS` of table `run_impacts`, and `model_id` of `normalized_runs`.
+    run_impacts, normalized_runs : DataFrame
+        Columns `OF_RUNS`, and run_id and model_id, of the tables of these names.
     models : DataFrame
         Factor table of this name.
 
@@ -50,7 +55,13 @@ def rooted(versions: pd.DataFrame, runs: pd.DataFrame, models: pd.DataFrame) -> 
         pretraining_kgco2e and pretraining_source; their parent_version also names a model of ours
         that a run names as its base model.
     """
-    told = runs.set_index("run_id").reindex(versions["model_version"]).reset_index(drop=True)
+    told = pd.concat(
+        [
+            runs.set_index("run_id").reindex(versions["model_version"]).reset_index(drop=True)
+            for runs in (run_impacts[list(OF_RUNS)], normalized_runs[["run_id", "model_id"]])
+        ],
+        axis=1,
+    )
     table = models.drop_duplicates("model_id", keep="last").set_index("model_id")
     versions = versions.reset_index(drop=True)
     ours = versions["model_name"].unique()

@@ -32,7 +32,6 @@ from ft_emissions_pipeline.tables import (
     ROLLUPS,
     RUN_IMPACTS,
     RUN_SPREADS,
-    Table,
     conform,
 )
 from ft_emissions_pipeline.warehouse import selection, store
@@ -167,7 +166,12 @@ def of_warehouse(
     reference = in_force(warehouse, keep=False)
     keys = [key for key in families.KEYS if key in by]
     if keys:
-        rooted = rooted_versions(warehouse, reference)
+        rooted = families.rooted(
+            store.read(warehouse, MODEL_VERSIONS, columns=families.OF_VERSIONS),
+            store.read(warehouse, RUN_IMPACTS, columns=families.OF_RUNS),
+            store.read(warehouse, NORMALIZED_RUNS, columns=("run_id", "model_id")),
+            reference.tables["models"],
+        )
         versions = versions.join(rooted.set_index("model_version")[list(families.KEYS)])
     found = roll_up(
         rows,
@@ -179,24 +183,6 @@ def of_warehouse(
     )
     # Of a base model within its family, the base model is told.
     return found.merge(families.told(rooted, keys[0]), "left", keys[0]) if keys else found
-
-
-def rooted_versions(
-    warehouse: str | Path,
-    reference: Reference,
-    versions: Mapping[str, int | None] | None = None,
-) -> pd.DataFrame:
-    """Return `families.rooted` of a warehouse, or of some versions of its tables."""
-
-    def columns(table: Table, *names: str) -> pd.DataFrame:
-        version = (versions or {}).get(table.name)
-        return store.read(warehouse, table, columns=names, version=version)
-
-    runs = columns(RUN_IMPACTS, *families.OF_RUNS).merge(
-        columns(NORMALIZED_RUNS, "run_id", "model_id"), "left", "run_id"
-    )
-    of_table = columns(MODEL_VERSIONS, *families.OF_VERSIONS)
-    return families.rooted(of_table, runs, reference.tables["models"])
 
 
 def expected_log_sd(reference: Reference) -> float:

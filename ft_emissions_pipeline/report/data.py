@@ -17,7 +17,8 @@ from ft_emissions_pipeline import methodology, stages, tables, token_time
 from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
-from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd, rooted_versions
+from ft_emissions_pipeline.ledger import families
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
 from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
 from ft_emissions_pipeline.tables import (
@@ -168,7 +169,8 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
 
     run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
     run_notes = whole(
-        NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED + reconcile.OF_RUNS))
+        NORMALIZED_RUNS,
+        tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
     )
     run_spreads = whole(RUN_SPREADS)
     reference = in_force(warehouse, keep=False)
@@ -177,13 +179,14 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         warehouse, run_impacts, inference_impacts, run_notes, reference, pinned
     )
     log_sd = expected_log_sd(reference)
-    rooted = rooted_versions(warehouse, reference, pinned)
+    model_versions = whole(MODEL_VERSIONS)
+    rooted = families.rooted(model_versions, run_impacts, run_notes, reference.tables["models"])
     return ReportData(
         run_impacts=run_impacts,
         run_spreads=run_spreads,
         expected_log_sd=log_sd,
         base_models=of_base_models(rooted, inference_impacts, run_spreads, log_sd),
-        model_versions=whole(MODEL_VERSIONS),
+        model_versions=model_versions,
         inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),
         quarantine=whole(QUARANTINE),

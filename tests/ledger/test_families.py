@@ -34,7 +34,7 @@ def rooted(*rows):
         ]
     ).astype({"base_model": "str", "model_id": "str", "pretraining_kgco2e": "float64"})  # fmt: skip
     ordered = versions.sort_values(["model_name", "model_version"], ignore_index=True)
-    return families.rooted(ordered, runs, MODELS).set_index("model_version", drop=False)
+    return families.rooted(ordered, runs, runs, MODELS).set_index("model_version", drop=False)
 
 
 def test_a_version_without_a_base_model_takes_that_of_what_it_was_tuned_from():
