@@ -220,12 +220,12 @@ def _compared(
             "ours_p95": bounds[1],
             "theirs": theirs,
             "ratio": ours / theirs if theirs > 0 else np.nan,
-            "said": _said(runs, ours, theirs, *bounds, by),
+            "said": _said(runs, ours, theirs, *bounds, by=by),
         }
 
 
 def _said(
-    runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float, by: Sequence[str]
+    runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float, *, by: Sequence[str]
 ) -> str:
     if np.isnan(theirs):
         unknown = [place for place in by if not runs[place].iloc[0]]

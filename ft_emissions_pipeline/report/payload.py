@@ -51,7 +51,7 @@ def charting() -> tuple[str, str]:
 
     They come with the renderer; bundling them takes a large part of a page's time.
     """
-    script = str(vl_convert.javascript_bundle())
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed"))
     return packed(script), fingerprint(script)
 
 
