@@ -418,6 +418,7 @@ def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
     assert found.empty
     assert left.empty
     assert stored_rollups.of_warehouse(tmp_path, ["model", "month"]).empty
+    assert stored_rollups.of_warehouse(tmp_path, ["family", "base_model"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
 
 
