@@ -86,7 +86,7 @@ _TABLES = {
 
 
 _ANCESTORS = {
-    "Ancestors with a known footprint, and the base model's pre-training, which is in no total": {
+    "Of each family, over all days: known ancestors, and pre-training, which is in no total": {
         "versions": lambda row: f"{row['versions']:,.0f}",
         "ancestors": lambda row: f"{row['ancestors']:,.0f}",
         "covered": _share("ancestors_covered", "ancestors"),
