@@ -57,9 +57,10 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             self._ask(f"{domain}.enable")
 
-    def open(self, page: Path) -> None:
-        """Open a file."""
-        self._ask("Page.navigate", url=page.absolute().as_uri())
+    def open(self, page: Path | str) -> None:
+        """Open a file, or an address."""
+        address = page if isinstance(page, str) else page.absolute().as_uri()
+        self._ask("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
 
     def run(self, expression: str) -> Any:

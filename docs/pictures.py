@@ -1,12 +1,14 @@
-"""Pictures of the report for the README and the documentation, in `docs/pictures/`.
+"""Pictures of the report and of Dagster's pages for the documentation, in `docs/pictures/`.
 
-Put here: what is shown of the page, and how large. Keep out: the browser (`browser.py`).
-`python -m docs.pictures WAREHOUSE` takes them anew of the report of the examples' warehouse.
+Put here: what is shown of a page, and how large. Keep out: the browser (`browser.py`).
+`python -m docs.pictures WAREHOUSE` takes them anew of the report of the examples' warehouse, and
+`python -m docs.pictures http://127.0.0.1:3000` of Dagster's pages, which `ft-emissions ui` serves.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,17 @@ PICTURES = {
 }
 """Name of the file -> what it shows."""
 
+PAGES = {
+    "dagster_lineage": "assets/inference_impacts?view=lineage&lineageScope=neighbors",
+    "dagster_day": "assets/run_impacts?view=partitions&partition=2026-01-12",
+    "dagster_check": "assets/inference_impacts?view=checks",
+}
+"""Name of the file -> page of Dagster over the examples' warehouse."""
+
+_SHOWN = {"dagster_lineage": "daily_report", "dagster_day": "total_water_l",
+          "dagster_check": "Passed"}  # fmt: skip
+"""What stands on a page once it has its data."""
+
 
 def take(shown: Browser, page: Path, folder: Path) -> list[Path]:
     """Take all pictures of a page."""
@@ -49,14 +62,35 @@ def take(shown: Browser, page: Path, folder: Path) -> list[Path]:
         shown.run(picture.before)
         paths.append(folder / f"{name}.png")
         shown.picture(paths[-1])
-        size = paths[-1].stat().st_size
-        if size > LARGEST_BYTES:
-            msg = f"{paths[-1]} has {size:,} bytes, more than {LARGEST_BYTES:,}; show less of it"
-            raise ValueError(msg)
+        _refuse_large(paths[-1])
     return paths
+
+
+def take_of_dagster(shown: Browser, address: str, folder: Path) -> None:
+    """Take the pictures of Dagster's pages, each once it stands still."""
+    shown.sized(1280, 860)
+    for name, page in PAGES.items():
+        shown.open(f"{address.rstrip('/')}/{page}")
+        shown.until(f"document.body.innerText.includes({_SHOWN[name]!r})")
+        path, before = folder / f"{name}.png", b""
+        while not path.exists() or path.read_bytes() != before:
+            before = path.read_bytes() if path.exists() else b""
+            time.sleep(1)
+            shown.picture(path)
+        _refuse_large(path)
+
+
+def _refuse_large(path: Path) -> None:
+    size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        msg = f"{path} has {size:,} bytes, more than {LARGEST_BYTES:,}; show less of it"
+        raise ValueError(msg)
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     with browser(PROGRAMS[0]) as started:
-        take(started, Path(sys.argv[1]) / "report" / "index.html", FOLDER)
+        if sys.argv[1].startswith("http"):
+            take_of_dagster(started, sys.argv[1], FOLDER)
+        else:
+            take(started, Path(sys.argv[1]) / "report" / "index.html", FOLDER)

@@ -30,6 +30,7 @@ from ft_emissions_pipeline import (
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
+from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
@@ -424,9 +425,8 @@ def expected_per_inference(
         )["each"]
         frame[name] = equations.per_inference(impacts[total] * factor, served)
         frame[f"{name}_p05"], frame[f"{name}_p95"] = scatter.interval(frame[name])
-    market = impacts["operational_market_kgco2e"] + impacts["embodied_kgco2e"]
     frame["market_gco2e_per_inference"] = equations.per_inference(
-        market * equations.GRAMS_PER_KG, served
+        own_amount(impacts, "market_kgco2e") * equations.GRAMS_PER_KG, served
     )
     return frame
 

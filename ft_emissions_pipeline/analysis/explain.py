@@ -357,15 +357,15 @@ ANCESTORS_SHOWN = 10
 """Versions of a chain that are shown; of the earlier ones only their sum."""
 
 
-def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str) -> str:
+def ancestry(versions: pd.DataFrame, run_impacts: pd.DataFrame, model_version: str) -> str:
     """Return the text that shows from which versions one was fine-tuned, back to the base model.
 
     Parameters
     ----------
     versions : DataFrame
         Table `model_versions`.
-    base_models : Series
-        Run id -> base model, as logged.
+    run_impacts : DataFrame
+        Columns run_id, base_model and pretraining_kgco2e of the table of this name.
     model_version : str
         The version; of one that is not in the table there is nothing to tell.
     """
@@ -381,7 +381,16 @@ def ancestry(versions: pd.DataFrame, base_models: pd.Series, model_version: str)
     if len(earlier):
         together = _number(earlier["total_kgco2e"].sum())
         lines.append(f"  and {len(earlier)} earlier, {together} kgCO2e of their own together")
-    lines += [f"  base model {name}" for name in base_models.reindex(chain).dropna().unique()]
+    bases = run_impacts.set_index("run_id").reindex(chain).dropna(subset=["base_model"])
+    for name, published in (
+        bases.groupby("base_model", sort=False)["pretraining_kgco2e"].max().items()
+    ):
+        said = (
+            "no pre-training in the factor tables"
+            if pd.isna(published)
+            else (f"{_number(published)} kgCO2e of pre-training published, in no total")
+        )
+        lines.append(f"  base model {name}: {said}")
     own = rows.iloc[0]
     if pd.notna(own["base_gco2e_per_inference"]):
         lines.append(
@@ -476,11 +485,8 @@ def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: 
     reference = in_force(warehouse, keep=False)
     run_id = run_named(run_id, normalized["run_id"])
     text = explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
-    versions, base_models = (
-        store.read(warehouse, MODEL_VERSIONS),
-        impacts.set_index("run_id")["base_model"],
-    )
-    return f"{text}\n\n{ancestry(versions, base_models, run_id)}".rstrip()
+    versions = store.read(warehouse, MODEL_VERSIONS)
+    return f"{text}\n\n{ancestry(versions, impacts, run_id)}".rstrip()
 
 
 def explain_row(

@@ -3,7 +3,8 @@
 Put here: which rows of a provider's report stand, the runs' sums of the same region and month, and
 what a difference says. Keep out: reading of reports (`readers/`), and every figure of a run.
 
-A run counts in the month of its day. Runs name no account, so accounts are added up, and named.
+A run counts in the month of its day. Accounts are added up, and named, unless they are asked for;
+which one a run was made in, only its owner can state, as no account id is taken over from a log.
 Providers report whole accounts, so their figure is expected to be the larger one. They state no
 interval; theirs is taken as exact.
 """
@@ -11,12 +12,13 @@ interval; theirs is taken as exact.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
@@ -45,9 +47,12 @@ ABOVE = "ours is larger, by more than its interval: look for runs counted twice 
 BELOW = "theirs is larger, by more than our interval: other work, or runs without a log"
 NO_RUN = "no run is known there"
 NO_REPORT = "no report is there"
-NO_REGION = "the region of these runs is not known: state cloud_region in runs.yaml"
+NOT_KNOWN = "the {0} of these runs is not known: state cloud_{0} in runs.yaml"
 NO_CONTRACT = "a run has no contract's factor, so ours is not known: see docs/reference_data.md"
-KEY = ["provider", "region", "month"]
+PLACES = ("region", "account")
+"""What providers tell apart, and runs as `cloud_` and this word."""
+OF_RUNS = ("run_id", "cloud_provider", *(f"cloud_{place}" for place in PLACES))
+"""Columns of `normalized_runs` that tell where a run was made."""
 
 
 def _sum(*names: str) -> Callable[[pd.DataFrame], pd.Series]:
@@ -62,7 +67,7 @@ _CARBON: dict[str, _Line] = {
     TOTAL: ("kgCO2e", _sum("total_kgco2e"), ("total_location_kgco2e",)),
     "total, market-based": (
         "kgCO2e",
-        _sum("operational_market_kgco2e", "embodied_kgco2e"),
+        lambda runs: own_amount(runs, "market_kgco2e"),
         ("total_market_kgco2e",),
     ),
     "electricity, location-based, Scope 1 and 2": (
@@ -97,6 +102,7 @@ def reconcile(
     run_impacts: pd.DataFrame,
     normalized_runs: pd.DataFrame,
     run_spreads: pd.DataFrame,
+    by: Sequence[str] = ("region",),
 ) -> pd.DataFrame:
     """Set the runs of each region and month beside what the provider reports of it.
 
@@ -104,20 +110,26 @@ def reconcile(
     ----------
     cloud_reports, run_impacts, normalized_runs, run_spreads : DataFrame
         Tables of these names.
+    by : sequence of str
+        Of `PLACES`, at least one.
 
     Returns
     -------
     DataFrame
-        provider, region (empty where one side does not tell it apart), month, accounts (of the
-        report), runs, line, unit, ours, with ours_p05 and ours_p95 where it is known how runs err
-        together, theirs, ratio (ours over theirs), said (what the difference means).
+        provider, region or account (empty where one side does not tell it apart), month, accounts
+        (of the report), runs, line, unit, ours, with ours_p05 and ours_p95 where it is known how
+        runs err together, theirs, ratio (ours over theirs), said (what the difference means).
     """
-    places = normalized_runs[["run_id", "cloud_provider", "cloud_region"]]
-    runs = run_impacts.merge(places, on="run_id").rename(
-        columns={"cloud_provider": "provider", "cloud_region": "region"}
+    if not by or set(by) - set(PLACES):
+        msg = f"reconcile by {' or '.join(PLACES)}, or both with a comma between"
+        raise ValueError(msg)
+    key = ["provider", *by, "month"]
+    places = normalized_runs[list(OF_RUNS)].rename(
+        columns={f"cloud_{name}": name for name in ("provider", *PLACES)}
     )
+    runs = run_impacts.merge(places, on="run_id").fillna(dict.fromkeys(PLACES, ""))
     month = runs["date"].to_numpy("datetime64[M]").astype("datetime64[us]")
-    runs = runs.assign(month=month, region=runs["region"].fillna(""))
+    runs = runs.assign(month=month)
     reports = cloud_reports.rename(columns={"month_start": "month"})
     reports = reports.fillna(dict.fromkeys(_NAMES, ""))
     # Water and carbon come in rows of their own, and may be broken down differently.
@@ -125,10 +137,10 @@ def reconcile(
     rows = [
         row
         for kind, lines in ((~water, _CARBON), (water, _WATER))
-        for row in _beside(_standing(reports[kind]), runs, run_spreads, lines)
+        for row in _beside(_standing(reports[kind], by), runs, run_spreads, lines, by)
     ]
-    found = pd.DataFrame(rows, columns=[*KEY, *_COLUMNS])
-    return found.sort_values(KEY, kind="stable", ignore_index=True)
+    found = pd.DataFrame(rows, columns=[*key, *_COLUMNS])
+    return found.sort_values(key, kind="stable", ignore_index=True)
 
 
 _NAMES = ("account", "region", "service", "carbon_model")
@@ -137,17 +149,29 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def of_warehouse(warehouse: str | Path) -> pd.DataFrame:
-    """Return `reconcile` of a warehouse's tables."""
+def of_warehouse(
+    warehouse: str | Path,
+    by: Sequence[str] = ("region",),
+    days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
+) -> pd.DataFrame:
+    """Return `reconcile` of a warehouse's tables, of all months or those that some days touch."""
     reports = store.read(warehouse, CLOUD_REPORTS)
-    if reports.empty:
-        return pd.DataFrame(columns=[*KEY, *_COLUMNS])
-    tables = (store.read(warehouse, each) for each in (RUN_IMPACTS, NORMALIZED_RUNS, RUN_SPREADS))
-    return reconcile(reports, *tables)
+    span = None
+    if days is not None:
+        first, last = (day.to_period("M") for day in days)
+        span = first.start_time.date(), last.end_time.date()
+        reports = reports[reports["month_start"].between(first.start_time, last.end_time)]
+    impacts, spreads = (store.read(warehouse, each, span) for each in (RUN_IMPACTS, RUN_SPREADS))
+    places = store.read(warehouse, NORMALIZED_RUNS, span, columns=OF_RUNS)
+    return reconcile(reports, impacts, places, spreads, by)
 
 
 def _beside(
-    reports: pd.DataFrame, runs: pd.DataFrame, spreads: pd.DataFrame, lines: Mapping[str, _Line]
+    reports: pd.DataFrame,
+    runs: pd.DataFrame,
+    spreads: pd.DataFrame,
+    lines: Mapping[str, _Line],
+    by: Sequence[str],
 ) -> Iterator[dict[str, object]]:
     """Yield the lines of each place and month of which the provider tells anything."""
 
@@ -155,18 +179,24 @@ def _beside(
         return pd.MultiIndex.from_frame(frame[["provider", "month"]])
 
     runs = runs[of(runs).isin(of(reports))]
-    # A report that does not tell regions apart is set beside the runs of all of them.
-    whole = of(runs).isin(of(reports[reports["region"] == ""]))
-    runs = runs.assign(region=runs["region"].mask(whole, ""))
-    theirs, ours = (dict(list(side.groupby(KEY))) for side in (reports, runs))
+    # A report that does not tell places apart is set beside the runs of all of them.
+    for place in by:
+        whole = of(runs).isin(of(reports[reports[place] == ""]))
+        runs = runs.assign(**{place: runs[place].mask(whole, "")})
+    names = ["provider", *by, "month"]
+    theirs, ours = (dict(list(side.groupby(names))) for side in (reports, runs))
     for key in sorted({*theirs, *ours}):
         sides = theirs.get(key, reports.head(0)), ours.get(key, runs.head(0))
-        for row in _compared(*sides, spreads, lines):
-            yield {**dict(zip(KEY, key, strict=True)), **row}
+        for row in _compared(*sides, spreads, lines, by):
+            yield {**dict(zip(names, key, strict=True)), **row}
 
 
 def _compared(
-    reports: pd.DataFrame, runs: pd.DataFrame, spreads: pd.DataFrame, lines: Mapping[str, _Line]
+    reports: pd.DataFrame,
+    runs: pd.DataFrame,
+    spreads: pd.DataFrame,
+    lines: Mapping[str, _Line],
+    by: Sequence[str],
 ) -> Iterator[dict[str, object]]:
     whole = sum_of_runs(runs, spreads[spreads["run_id"].isin(runs["run_id"])]) if len(runs) else {}
     for line, (unit, of_run, columns) in lines.items():
@@ -190,13 +220,16 @@ def _compared(
             "ours_p95": bounds[1],
             "theirs": theirs,
             "ratio": ours / theirs if theirs > 0 else np.nan,
-            "said": _said(runs, ours, theirs, *bounds),
+            "said": _said(runs, ours, theirs, *bounds, by=by),
         }
 
 
-def _said(runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float) -> str:
+def _said(
+    runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float, *, by: Sequence[str]
+) -> str:
     if np.isnan(theirs):
-        return NO_REPORT if runs["region"].iloc[0] else NO_REGION
+        unknown = [place for place in by if not runs[place].iloc[0]]
+        return NOT_KNOWN.format(unknown[0]) if unknown else NO_REPORT
     if runs.empty:
         return NO_RUN
     if np.isnan(ours):
@@ -206,15 +239,16 @@ def _said(runs: pd.DataFrame, ours: float, theirs: float, p05: float, p95: float
     return ABOVE if theirs < p05 else BELOW if theirs > p95 else WITHIN
 
 
-def _standing(rows: pd.DataFrame) -> pd.DataFrame:
+def _standing(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Return the rows that may be added up: of one method and one breakdown, each thing once.
 
-    Of a provider's month those stand that tell regions apart, then accounts; of an account's those
-    of its newest method, then of the finest breakdown by service, then of the last file's format;
-    of several files of one thing the last by name.
+    Of a provider's month those stand that tell what is asked for apart, then the other; of an
+    account's those of its newest method, then of the finest breakdown by service, then of the last
+    file's format; of several files of one thing the last by name.
     """
     month, account = ["provider", "month"], ["provider", "month", "account"]
-    rows = _best(rows, 2 * (rows["region"] != "") + (rows["account"] != ""), month)
+    told = sum((1 + (place in by)) * (rows[place] != "") for place in PLACES)
+    rows = _best(rows, told, month)
     methods = sorted(rows["carbon_model"].unique(), key=_natural)
     rows = _best(rows, rows["carbon_model"].map(methods.index), account)
     rows = _best(rows, (rows["service"] != "").astype("int64"), account)

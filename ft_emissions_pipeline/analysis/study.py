@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.normalize.meters import calibration
-from ft_emissions_pipeline.reference import load
+from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     MODEL_EVENTS,
@@ -525,7 +525,7 @@ def of_warehouse(
         of(VALIDATED_RUNS, *_METERED),
         of(RUN_IMPACTS, "model_name", "total_kgco2e", "pretraining_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),
-        load().tables["models"],
+        in_force(warehouse, keep=False).tables["models"],
         scale=scale,
     )
 

@@ -150,8 +150,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would move, an
 By = Annotated[
     str,
     typer.Option(
-        help="model, team, tag, and month, quarter or year, with commas between; '' for one sum."
+        help="model, team, tag, base_model or family (of the base model), and month, quarter or "
+        "year, with commas between; '' for one sum."
     ),
+]
+Places = Annotated[
+    str, typer.Option("--by", help="region or account, or both with a comma between.")
 ]
 YearBegins = Annotated[
     int, typer.Option(min=1, max=12, help="Month with which a year and its quarters begin.")

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Form, Warehouse, need_warehouse
+from ft_emissions_pipeline.cli.options import (
+    First,
+    Form,
+    Last,
+    Places,
+    Warehouse,
+    need_warehouse,
+    range_of_days,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,37 +25,47 @@ if TYPE_CHECKING:
 
 
 def reconcile(
+    by: Places = "region",
+    first: First = None,
+    last: Last = None,
     warehouse: Warehouse = "warehouse",
     form: Form = output.Format.table,
 ) -> None:
-    """Set runs beside what AWS, Google or Azure reports of them, by region and month."""
+    """Set runs beside what AWS, Google or Azure reports of them, by region or account, and month.
+
+    Months that the days touch are compared whole: reports tell no days apart.
+    """
     from ft_emissions_pipeline.analysis import reconcile as beside
 
     need_warehouse(warehouse)
+    places = [place.strip() for place in by.split(",") if place.strip()]
+    days = range_of_days(None, first, last)
     with output.refusals():
-        found = beside.of_warehouse(warehouse)
+        found = beside.of_warehouse(warehouse, places, days)
     output.show(found, form, _parts(found))
     if found.empty:
+        months = "" if days is None else " of these months"
         output.refuse(
-            f"{warehouse} holds no report of a cloud provider; put the export (docs/formats.md: "
-            "aws_carbon, aws_carbon_api, google_carbon, azure_carbon) into the landing folder and "
-            "run `ft-emissions run`"
+            f"{warehouse} holds no report of a cloud provider{months}; put the export "
+            "(docs/formats.md: aws_carbon, aws_carbon_api, google_carbon, azure_carbon) into the "
+            "landing folder and run `ft-emissions run`"
         )
 
 
 def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
-    from ft_emissions_pipeline.analysis.reconcile import COVERS, OURS
+    from ft_emissions_pipeline.analysis.reconcile import COVERS, OURS, PLACES
 
     if found.empty:
         return
-    titles = ("provider", "region", "month", "line")
+    places = [place for place in PLACES if place in found]
+    titles = ("provider", *places, "month", "line")
     yield output.table(
         "Runs beside the providers' reports (5th to 95th percentile)",
         (*titles, "runs", "unit", "ours", "theirs", "ratio"),
         (
             (
-                row["provider"], row["region"] or "(none told)", f"{row['month']:%Y-%m}",
-                row["line"], str(row["runs"]), row["unit"], _ours(row),
+                row["provider"], *(row[place] or "(none told)" for place in places),
+                f"{row['month']:%Y-%m}", row["line"], str(row["runs"]), row["unit"], _ours(row),
                 output.figure(row["theirs"]), output.figure(row["ratio"]),
             )
             for row in found.to_dict("records")
@@ -55,8 +73,10 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
         left=titles,
     )  # fmt: skip
     for row in found[found["said"] != ""].to_dict("records"):
-        place = f"{row['provider']} {row['region'] or '(no region told)'} {row['month']:%Y-%m}"
-        accounts = f" (accounts {row['accounts']})" if row["accounts"] else ""
+        told = " ".join(row[place] or f"(no {place} told)" for place in places)
+        place = f"{row['provider']} {told} {row['month']:%Y-%m}"
+        listed = row["accounts"] and "account" not in places
+        accounts = f" (accounts {row['accounts']})" if listed else ""
         yield f"{place}{accounts}, {row['line']}: {row['said']}"
     yield f"Ours covers: {OURS}."
     for provider in found["provider"].unique():

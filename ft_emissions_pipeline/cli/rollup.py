@@ -85,11 +85,29 @@ _TABLES = {
 }
 
 
+_ANCESTORS = {
+    "Of each family, over all days: known ancestors, and pre-training, which is in no total": {
+        "versions": lambda row: f"{row['versions']:,.0f}",
+        "ancestors": lambda row: f"{row['ancestors']:,.0f}",
+        "covered": _share("ancestors_covered", "ancestors"),
+        "pre-training kgCO2e": lambda row: (
+            output.figure(row["pretraining_kgco2e"])
+            or ("none published" if row["ancestors"] else "")
+        ),
+        "at most gCO2e each": _plain("pretraining_gco2e_per_inference"),
+        "of all users' gCO2e each": _plain("base_gco2e_per_inference"),
+    }
+}
+
+
 def _parts(found: pd.DataFrame) -> Iterator[Table]:
-    keys = [name for name in ("model_name", "team", "tag", "date") if name in found]
-    words = {"model_name": "model", "date": "from"}
+    from ft_emissions_pipeline.ledger.rollups import GROUP_KEYS
+
+    keys = [name for name in (*GROUP_KEYS.values(), "date") if name in found]
+    words = {"model_name": "model", "base_model": "base model", "date": "from"}
     titles = [words.get(key, key) for key in keys]
-    for title, columns in _TABLES.items():
+    of_families = _ANCESTORS if "ancestors" in found else {}
+    for title, columns in (_TABLES | of_families).items():
         yield output.table(
             title,
             (*titles, *columns),

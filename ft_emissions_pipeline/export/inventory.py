@@ -1,9 +1,12 @@
 """Lines of a yearly inventory: energy, carbon by scope, water, by who owned the hardware.
 
-A run counts in the year in which it ended, whenever its version serves. Scopes follow the GHG
-Protocol (Corporate Standard; Scope 2 Guidance; Scope 3 Standard): electricity of own hardware is
-Scope 2 with what leaves the stacks alone, its supply is category 3; a cloud's service is category
-1, all of it.
+A run counts in the year in which it ended, whenever its version serves: what was emitted in a year,
+where the per-inference table and its roll-ups tell what the inferences of a year carry. Over a
+version's whole life both are the same kilograms, market-based ones too (`own_amount`).
+
+Scopes follow the GHG Protocol (Corporate Standard; Scope 2 Guidance; Scope 3 Standard): electricity
+of own hardware is Scope 2 with what leaves the stacks alone, its supply is category 3; a cloud's
+service is category 1, all of it.
 
 Put here: which amounts a year has, in kWh, kg and litres. Keep out: the words of a standard
 (`formats/ghg.py`, `formats/esrs.py`).
@@ -17,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.export.figures import READ_AS_ENERGY, Figures, inside, iso, tool
+from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
 from ft_emissions_pipeline.methodology import PROFILES
 from ft_emissions_pipeline.tables import RUN_SPREADS
@@ -141,7 +145,8 @@ def _lines(group: pd.DataFrame, spreads: pd.DataFrame, hardware: str) -> Iterato
         yield total(ALL_CARBON, "total_kgco2e")
     elif hardware == CLOUD:
         yield total(CATEGORY_1, "total_kgco2e")
-        yield alone(CATEGORY_1_MARKET, market + embodied)
+        market_based = own_amount(group, "market_kgco2e").sum(skipna=False)
+        yield alone(CATEGORY_1_MARKET, float(market_based))
     else:
         yield total(UNASSIGNED, "total_kgco2e")
     yield alone(ONSITE_WATER, summed("onsite_water_l"))

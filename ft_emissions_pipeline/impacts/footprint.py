@@ -168,7 +168,7 @@ def impacts_and_spreads(
 
     spreads = _spreads(normalized, inputs, reference, profile)
     frame = normalized[
-        ["date", "run_id", "model_name", "team", "parent_version", "base_model",
+        ["date", "run_id", "model_name", "team", "tag", "parent_version", "base_model",
          "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
          "methodology", "reference_version"]
     ].reset_index(drop=True)  # fmt: skip

@@ -7,7 +7,8 @@
     schedule.py       the monthly schedule for long-lived models
     versions.py       the table `model_versions`, made of the above
     per_inference.py  the table `inference_impacts`
-    rollups.py        sums over periods, models, teams and tags; `stored_rollups.py` refreshes them
+    families.py       base models at the root of lineages, and how many ancestors are covered
+    rollups.py        sums over periods, models and labels; `stored_rollups.py` refreshes them
     life_days.py      the days that must be shared anew when use lives move
     unused.py         counts and events that the ledger cannot use, and why
 

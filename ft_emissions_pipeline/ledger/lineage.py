@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from ft_emissions_pipeline.ledger.days import Ints, instants, position_of
 
+BETWEEN = r"[,\s]+"
+"""What stands between several parents."""
+
 
 def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the pairs of child and parent, and those that cannot be.
@@ -46,7 +49,7 @@ def parents(versions: pd.DataFrame) -> tuple[Ints, Ints, Ints, Ints]:
     rest = [
         (int(at), token)
         for at, text in zip(child[parent < 0], named[parent < 0], strict=True)
-        for token in re.split(r"[,\s]+", text)
+        for token in re.split(BETWEEN, text)
     ]
     if rest:
         made = instants(versions["use_life_start"])

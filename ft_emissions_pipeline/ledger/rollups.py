@@ -1,4 +1,4 @@
-"""Sums of the per-inference table: by model, team, tag and fleet, over months, quarters and years.
+"""Sums of the per-inference table: by model, team, tag, base model and its family, and fleet.
 
 Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
 whose parts err together. Keep out: the per-inference table itself (`ledger/`), how far a run
@@ -14,6 +14,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
+from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.days import expectations
 from ft_emissions_pipeline.tables import (
     GROUPS,
@@ -29,6 +30,7 @@ GROUP_KEYS: dict[str, str] = {
     Group.MODEL: "model_name",
     Group.TEAM: "team",
     Group.TAG: "tag",
+    **{name: name for name in families.KEYS},
 }
 
 
@@ -92,21 +94,21 @@ def roll_up(
     run_spreads : DataFrame
         Rows of the table of this name, at least of the runs behind these versions.
     by : sequence of str
-        Of `KEYS`: `model`, `team`, `tag`, and at most one of `month`, `quarter`, `year`.
+        Of `KEYS`: what `GROUP_KEYS` names, and at most one of `month`, `quarter`, `year`.
     expected_log_sd : float
         Standard deviation of the logarithm of one expectation, of inferences or of a use life; they
         err together.
     versions : DataFrame, optional
-        Columns `OF_VERSIONS` by run id; needed for the parts, and to roll up by team or tag. A
-        version has one team and one tag, so that no gram counts under two.
+        Columns `OF_VERSIONS` by run id, and `families.KEYS` to roll up by them; needed for the
+        parts and labels. A version has one of each label, so that no gram counts under two.
     year_begins : int
         Month, 1 to 12, with which a year and its first quarter begin.
 
     Returns
     -------
     DataFrame
-        Ordered by its keys: `model_name`, `team` and `tag` where asked for, `date` (first day of
-        the period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
+        Ordered by its keys: `model_name` and labels where asked for, `date` (first day of the
+        period), the sums in `ADDITIVE`, `allocated_kgco2e` and `allocated_water_l` with
         percentiles, their `PARTS`, and intensities made of the sums, with percentiles.
 
     Raises
@@ -185,7 +187,11 @@ def _labelled(inference_impacts: pd.DataFrame, versions: pd.DataFrame | None) ->
         return ledger
     at = pd.Index(versions.index).get_indexer(ledger["model_version"])
     return ledger.assign(
-        **{name: versions[name].array.take(at, allow_fill=True) for name in LABELS}
+        **{
+            name: versions[name].array.take(at, allow_fill=True)
+            for name in (*LABELS, *families.KEYS)
+            if name in versions
+        }
     )
 
 

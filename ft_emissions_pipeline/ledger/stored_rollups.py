@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.rollups import (
     CHECKED,
     NEEDED,
@@ -26,6 +27,7 @@ from ft_emissions_pipeline.reference import Reference, default, in_force
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
+    NORMALIZED_RUNS,
     PERIODS,
     ROLLUPS,
     RUN_IMPACTS,
@@ -154,18 +156,33 @@ def of_warehouse(
     days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
     year_begins: int = 1,
 ) -> pd.DataFrame:
-    """Return `roll_up` of a warehouse's days, of all or from a first to a last."""
+    """Return `roll_up` of a warehouse's days, of all or from a first to a last.
+
+    Rows by base model or family also say what `families.told` says of it.
+    """
     span = None if days is None else (days[0].date(), days[1].date())
     rows = store.read(warehouse, INFERENCE_IMPACTS, span, columns=NEEDED)
     spreads, versions = of_versions(warehouse, rows["model_version"])
-    return roll_up(
+    reference = in_force(warehouse, keep=False)
+    keys = [key for key in families.KEYS if key in by]
+    if keys:
+        rooted = families.rooted(
+            store.read(warehouse, MODEL_VERSIONS, columns=families.OF_VERSIONS),
+            store.read(warehouse, RUN_IMPACTS, columns=families.OF_RUNS),
+            store.read(warehouse, NORMALIZED_RUNS, columns=("run_id", "model_id")),
+            reference.tables["models"],
+        )
+        versions = versions.join(rooted.set_index("model_version")[list(families.KEYS)])
+    found = roll_up(
         rows,
         spreads,
         by,
-        expected_log_sd=expected_log_sd(in_force(warehouse, keep=False)),
+        expected_log_sd=expected_log_sd(reference),
         versions=versions,
         year_begins=year_begins,
     )
+    # Of a base model within its family, the base model is told.
+    return found.merge(families.told(rooted, keys[0]), "left", keys[0]) if keys else found
 
 
 def expected_log_sd(reference: Reference) -> float:

@@ -249,8 +249,8 @@ def changed(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
     """Add what `models.yaml` declares of each model; where it is silent, the run's own stands.
 
-    The run's own are its team, and the base model's pre-training as the factor tables have it; over
-    how many inferences that is shared, only `models.yaml` can tell.
+    The run's own are its team and tag, and the base model's pre-training as the factor tables have
+    it; over how many inferences that is shared, only `models.yaml` can tell.
     """
     declared = events[events["event"] == Event.DECLARED]
     # Of several files the last by name stands, as everywhere.
@@ -281,6 +281,6 @@ def _with_declared(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
     if "pretraining_kgco2e" in versions:
         disclosed = disclosed.fillna(versions["pretraining_kgco2e"])
     columns["base_gco2e_per_inference"] = per_inference(disclosed * GRAMS_PER_KG, shared)
-    if "team" in versions:
-        columns["team"] = pd.Series(columns["team"], dtype="str").fillna(versions["team"])
+    for label in {"team", "tag"} & set(versions):
+        columns[label] = pd.Series(columns[label], dtype="str").fillna(versions[label])
     return versions.assign(**columns)

@@ -17,9 +17,10 @@ from ft_emissions_pipeline import methodology, stages, tables, token_time
 from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
+from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
-from ft_emissions_pipeline.report.figures import newest_rows
+from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
     FACTORS_USED,
@@ -58,7 +59,6 @@ and what to disclose next."""
 
 ADVICE = ("run_id", "model_name", "field", "carbon_narrowed", "water_narrowed")
 RUN_NOTES = ("run_id", "repairs", "source_format", "source_uri", "source_record", "energy_route")
-PLACES = ("run_id", "cloud_provider", "cloud_region")
 FACTORS = ("factor_id", "source", "source_year", "verification", "licence")
 LANDED = (
     "source_uri", "source_record", "run_id", "join_note", "content_hash", "source_format",
@@ -103,6 +103,8 @@ class ReportData:
         Run id -> each step of it in words, of these runs.
     factors : DataFrame
         Columns `FACTORS`: the rows of the reference tables on which figures rest.
+    base_models : DataFrame
+        What `figures.of_base_models` returns.
     reconciled : DataFrame
         Runs beside what cloud providers report, as `reconcile` returns them.
     token_time : mapping
@@ -137,6 +139,7 @@ class ReportData:
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
     steps: Mapping[str, str] = field(default_factory=dict)
     factors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FACTORS)))
+    base_models: pd.DataFrame = field(default_factory=pd.DataFrame)
     reconciled: pd.DataFrame = field(default_factory=pd.DataFrame)
     token_time: Mapping[str, float] = field(default_factory=dict)
     commits: pd.DataFrame = field(
@@ -165,18 +168,25 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
     run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
-    run_notes = whole(NORMALIZED_RUNS, tuple(dict.fromkeys(RUN_NOTES + COMPARED + PLACES)))
+    run_notes = whole(
+        NORMALIZED_RUNS,
+        tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
+    )
     run_spreads = whole(RUN_SPREADS)
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
     advised, steps = _details(
         warehouse, run_impacts, inference_impacts, run_notes, reference, pinned
     )
+    log_sd = expected_log_sd(reference)
+    model_versions = whole(MODEL_VERSIONS)
+    rooted = families.rooted(model_versions, run_impacts, run_notes, reference.tables["models"])
     return ReportData(
         run_impacts=run_impacts,
         run_spreads=run_spreads,
-        expected_log_sd=expected_log_sd(reference),
-        model_versions=whole(MODEL_VERSIONS),
+        expected_log_sd=log_sd,
+        base_models=of_base_models(rooted, inference_impacts, run_spreads, log_sd),
+        model_versions=model_versions,
         inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),
         quarantine=whole(QUARANTINE),
@@ -192,9 +202,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
-        reconciled=reconcile.reconcile(
-            whole(CLOUD_REPORTS), run_impacts, run_notes[list(PLACES)], run_spreads
-        ),
+        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, run_spreads),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
         commits=commits[INFERENCE_IMPACTS.name],

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import ledger
-from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger import families, rollups
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -271,6 +271,32 @@ def lineages(
                 }
             )
     return found
+
+
+def of_base_models(
+    rooted: pd.DataFrame, rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
+) -> pd.DataFrame:
+    """Return what the days of each base model's versions carry, beside its own pre-training.
+
+    Parameters
+    ----------
+    rooted : DataFrame
+        What `families.rooted` returns.
+    rows, run_spreads, expected_log_sd
+        As for `per_inference`.
+
+    Returns
+    -------
+    DataFrame
+        base_model, what `per_inference` returns, `families.TOLD`, pretraining_source; the base
+        model with most inferences first, versions whose base model nobody names left out.
+    """
+    roots = rooted.set_index("model_version")["base_model"]
+    named = rows.assign(base_model=rows["model_version"].map(roots)).dropna(subset=["base_model"])
+    sums = per_inference(named, ["base_model"], run_spreads, expected_log_sd)
+    sources = rooted.groupby("base_model")["pretraining_source"].first().reset_index()
+    told = families.told(rooted, "base_model").merge(sources, on="base_model")
+    return sums.merge(told, on="base_model").sort_values("inferences", ascending=False)
 
 
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ markup, looks and script themselves (`templates/`).
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -59,7 +60,8 @@ def page(data: ReportData) -> str:
     sections = _fleet(data, models, sums) | _runs(data, models, runs) | _evidence(data)
     listings = _listings(data, models, runs, sections)
     packed = payload.payload(models, points, step_days, _told(data, models, runs, sums), listings)
-    script, style, vega = _file("page.js"), _file("page.css"), payload.charting()
+    script, style = _file("page.js"), _file("page.css")
+    vega, vega_hash = payload.charting()
     return _template().render(
         data=data,
         release=fte.__version__,
@@ -68,9 +70,9 @@ def page(data: ReportData) -> str:
         charted=len(points) > 0,
         style=Markup(style),
         script=Markup(script),
-        vega=payload.packed(vega),
+        vega=vega,
         packed=payload.packed(packed),
-        script_hashes=Markup(" ".join(payload.fingerprint(each) for each in (vega, script))),
+        script_hashes=Markup(f"{vega_hash} {payload.fingerprint(script)}"),
         style_hash=Markup(payload.fingerprint(style)),
         notice=_file("notice.txt"),
         bases=BASES,
@@ -120,6 +122,7 @@ def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[st
             VERSIONS_SHOWN,
         ),
         "relatives_shown": RELATIVES_SHOWN,
+        "base_models": data.base_models.to_dict("records"),
         "compared": compared.head(COMPARED_SHOWN).to_dict("records"),
         "all_compared": len(compared),
         "compared_sums": compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
@@ -182,6 +185,7 @@ def _listings(
         "quarantine": data.quarantine.drop(columns="raw").head(REFUSED_IN_CSV),
         "factors": data.factors,
         "reconciled": data.reconciled,
+        "base_models": data.base_models,
     }
 
 
@@ -203,6 +207,7 @@ def _told(
     }
 
 
+@cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,14 @@ def fingerprint(source: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() + "'"
 
 
-def charting() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script; they come with the renderer."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed"))
+@cache
+def charting() -> tuple[str, str]:
+    """Return Vega, Vega-Lite and Vega-Embed as one packed script, and its fingerprint.
+
+    They come with the renderer; bundling them takes a large part of a page's time.
+    """
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed"))
+    return packed(script), fingerprint(script)
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ RUN_IMPACTS = Table(
         text("run_id", "Identity of the run.", required=True),
         text("model_name", "Name of the registered model.", required=True),
         text("team", "Team, product or cost centre to which the run is counted."),
+        text("tag", "Word by which runs are grouped."),
         text("parent_version", "Version that was fine-tuned further."),
         text("base_model", "Pre-trained model, as logged."),
         number("pretraining_kgco2e", "kgCO2e",

@@ -55,6 +55,8 @@ FIELDS_OF_RUNS = (
     text("team",
          "Team, product or cost centre to which the run is counted, in the words of `runs.yaml`.",
          of_names=True),
+    text("tag", "Word by which runs are grouped, where `models.yaml` has none for their model.",
+         of_names=True),
     text("parent_version", "Version that was fine-tuned further; empty where the base model was.",
          of_names=True),
     text("base_model", "Pre-trained model, as named in the log.", of_names=True),
@@ -87,6 +89,9 @@ FIELDS_OF_RUNS = (
     text("location", "Where the servers stood, in the words of the log.", of_names=True),
     text("cloud_provider", "Cloud provider: aws, gcp, azure or another.", of_names=True),
     text("cloud_region", "The provider's own id of the region.", of_names=True),
+    text("cloud_account",
+         "Account, project or subscription, as the provider's carbon report names it; only where "
+         "you state it.", of_names=True),
     text("country_iso3", "Country, ISO 3166-1 alpha-3.", of_names=True),
     number("pue", "ratio", "Power usage effectiveness of the data centre.", minimum=1.0,
            maximum=5.0),

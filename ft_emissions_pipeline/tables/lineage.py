@@ -238,6 +238,7 @@ COMPUTED: dict[str, dict[str, str]] = {
         },
         "inherited_market_kgco2e": f"{_OWN_MARKET} run_impacts.parent_version usage.inferences",
         "base_gco2e_per_inference": "model_events.base_model_kgco2e "
+        "run_impacts.pretraining_kgco2e "
         "model_events.base_model_inferences",
         "base_water_ml_per_inference": "model_events.base_model_water_l "
         "model_events.base_model_inferences",

@@ -225,7 +225,7 @@ def test_the_calculator_knows_brackets_and_precedence():
 
 def ancestry_of(version):
     runs, versions = branched_merged_and_rolled_back()
-    return ancestry(versions, runs.set_index("run_id")["base_model"], version).split("\n")
+    return ancestry(versions, runs, version).split("\n")
 
 
 def test_a_merged_version_is_followed_back_to_its_base_model():
@@ -237,13 +237,13 @@ def test_a_merged_version_is_followed_back_to_its_base_model():
         "  run-2 of model m: tuned on 2026-01-03 from run-0; 12.8 kgCO2e of its own, "
         "10.24 kgCO2e inherited; served again after a break",
         "  run-0 of model m: tuned on 2026-01-01; 12.8 kgCO2e of its own, 10.24 kgCO2e handed on",
-        "  base model bert-base",
+        "  base model bert-base: no pre-training in the factor tables",
     ]
 
 
 def test_a_branched_version_names_its_children_and_a_disclosed_pre_training():
     assert ancestry_of("run-0")[2:] == [
-        "  base model bert-base",
+        "  base model bert-base: no pre-training in the factor tables",
         "    1 gCO2e per inference of its pre-training, in no total",
         "  fine-tuned further into run-1, run-2",
     ]
@@ -257,7 +257,7 @@ def test_of_a_long_chain_the_nearest_are_shown_and_the_others_summed():
     """By hand: 30 versions, of which 10 are shown: 20 x 12.8 kg = 256 kg."""
     runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(30)))
     versions = ledger.model_versions(runs, counts(), runs["date"].max())
-    lines = ancestry(versions, runs.set_index("run_id")["base_model"], "run-29").split("\n")
+    lines = ancestry(versions, runs, "run-29").split("\n")
     assert len(lines) == 13
     assert lines[10].startswith("  run-20 of")
     assert lines[11] == "  and 20 earlier, 256 kgCO2e of their own together"
@@ -266,8 +266,15 @@ def test_of_a_long_chain_the_nearest_are_shown_and_the_others_summed():
 def test_a_parent_that_no_run_made_is_named_as_logged():
     runs = impacts({"parent_version": "hub/model"})
     versions = ledger.model_versions(runs, counts(), runs["date"].max())
-    text = ancestry(versions, runs.set_index("run_id")["base_model"], "run-0")
+    text = ancestry(versions, runs, "run-0")
     assert "tuned on 2026-01-01 from hub/model, of which no run is known; 12.8" in text
+
+
+def test_a_published_pre_training_stands_beside_its_base_model():
+    runs = impacts({"base_model": "Llama 2 7B", "pretraining_kgco2e": 31220.0})
+    versions = ledger.model_versions(runs, counts(), runs["date"].max())
+    told = ancestry(versions, runs, "run-0").split("\n")[2]
+    assert told == "  base model Llama 2 7B: 31220 kgCO2e of pre-training published, in no total"
 
 
 def test_of_a_run_that_made_no_version_yet_there_is_no_ancestry():

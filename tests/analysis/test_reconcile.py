@@ -12,15 +12,18 @@ from ft_emissions_pipeline.analysis.reconcile import (
     ABOVE,
     BELOW,
     NO_CONTRACT,
-    NO_REGION,
     NO_REPORT,
     NO_RUN,
+    NOT_KNOWN,
+    OF_RUNS,
     TOTAL,
     WITHIN,
+    of_warehouse,
     reconcile,
 )
 from ft_emissions_pipeline.readers import Settings, read_bytes
 from ft_emissions_pipeline.tables import CLOUD_REPORTS, RUN_IMPACTS, RUN_SPREADS, conform
+from ft_emissions_pipeline.warehouse import store
 
 DATA = Path(__file__).parents[1] / "data" / "cloud_reports"
 NOW = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
@@ -43,7 +46,7 @@ def runs(*rows: dict[str, object]) -> tuple[pd.DataFrame, ...]:
         "cloud_provider": "aws", "cloud_region": "us-west-2",
     }  # fmt: skip
     frame = pd.DataFrame([{**figures, "run_id": f"r{n}", **row} for n, row in enumerate(rows)])
-    places = frame[["run_id", "cloud_provider", "cloud_region"]]
+    places = frame.reindex(columns=list(OF_RUNS)).astype("str")
     spreads = pd.DataFrame(
         [
             {"run_id": run, "input": name, "factor_id": factor, "date": pd.Timestamp("2026-01-20"),
@@ -110,7 +113,7 @@ def test_regions_and_months_of_one_side_alone_are_named() -> None:
     nowhere = {"cloud_region": None, "operational_market_kgco2e": np.nan}
     found_nowhere = reconcile(reports, *runs(nowhere, {"operational_market_kgco2e": np.nan}))
     said = found_nowhere.set_index(["region", "line"])["said"]
-    assert said["", TOTAL] == NO_REGION
+    assert said["", TOTAL] == NOT_KNOWN.format("region")
     assert said["us-west-2", "total, market-based"] == NO_CONTRACT
     # A month of which the provider tells nothing is not compared.
     assert (found["month"] == pd.Timestamp("2026-01-01")).all()
@@ -135,3 +138,34 @@ def test_water_of_all_regions_leaves_the_carbon_of_each_where_it_is() -> None:
     found = reconcile(whole, *runs({}, {"cloud_region": "eu-west-1"})).set_index(["region", "line"])
     assert found["ours"]["us-west-2", TOTAL] == 10.0
     assert found["ours"]["", "water on site: consumed, over withdrawn"] == 10.0
+
+
+def test_by_account_each_is_set_beside_the_runs_whose_owner_states_it() -> None:
+    """By hand: 30 kg of the first account, 1 kg of the second, whose run nobody states."""
+    reports = landed("aws_carbon_two_methods.csv")
+    told = runs({"cloud_account": "444455556666"}, {"cloud_account": None})
+    found = reconcile(reports, *told, by=["account"]).set_index(["account", "line"])
+    assert found["theirs"].xs(TOTAL, level="line").dropna().to_dict() == {
+        "444455556666": 30.0, "777788889999": 1.0,
+    }  # fmt: skip
+    assert found["ours"]["444455556666", TOTAL] == 10.0
+    assert found["said"]["777788889999", TOTAL] == NO_RUN
+    assert found["said"]["", TOTAL] == NOT_KNOWN.format("account")
+    both = reconcile(reports, *told, by=["region", "account"])
+    assert both.columns[:4].tolist() == ["provider", "region", "account", "month"]
+    with pytest.raises(ValueError, match="reconcile by region or account"):
+        reconcile(reports, *told, by=["city"])
+
+
+def test_a_report_without_accounts_is_set_beside_the_runs_of_all_accounts() -> None:
+    reports = landed("aws_carbon_two_methods.csv").iloc[:1].assign(account=None)
+    told = runs({"cloud_account": "1"}, {"cloud_account": "2"})
+    found = reconcile(reports.astype({"account": "str"}), *told, by=["account"])
+    assert lines(found).loc[TOTAL, ["account", "runs", "ours"]].tolist() == ["", 2, 20.0]
+
+
+def test_months_that_the_days_touch_are_compared_whole(tmp_path: Path) -> None:
+    days = pd.Timestamp("2026-01-30"), pd.Timestamp("2026-02-02")
+    store.write(tmp_path, CLOUD_REPORTS, landed("aws_carbon_two_methods.csv"))
+    assert set(of_warehouse(tmp_path, days=days)["month"]) == {pd.Timestamp("2026-01-01")}
+    assert of_warehouse(tmp_path, days=(days[1], days[1])).empty

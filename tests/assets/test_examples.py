@@ -8,7 +8,9 @@ import pytest
 from teams import EXAMPLES, Team, assert_allocated_once, day
 
 from ft_emissions_pipeline.landing import index as logs
+from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
+    INFERENCE_IMPACTS,
     LANDING_INDEX,
     MODEL_VERSIONS,
     QUARANTINE,
@@ -38,6 +40,18 @@ def test_every_gram_of_a_closed_version_is_allocated_once(examples):
     totals = examples.read(RUN_IMPACTS).set_index("run_id")["total_kgco2e"]
     versions = examples.read(MODEL_VERSIONS).set_index("model_version")["total_kgco2e"]
     assert versions.to_dict() == totals.to_dict()
+
+
+def test_families_add_up_and_tell_what_their_makers_published(examples):
+    """Of Meta's cards: 31.22 t for Llama 2 7B, 420 t for Llama 3.1 8B; the rest names no base."""
+    families = stored_rollups.of_warehouse(examples.warehouse, ["family", "year"])
+    by_family = families.drop_duplicates("family").set_index("family")
+    assert by_family["pretraining_kgco2e"].dropna().to_dict() == {
+        "Llama 2": 31_220.0, "Llama 3.1": 420_000.0,
+    }  # fmt: skip
+    assert by_family.loc["Llama 2", ["ancestors", "ancestors_covered"]].tolist() == [1, 1]
+    shared = examples.read(INFERENCE_IMPACTS)["allocated_kgco2e"].sum()
+    assert families["allocated_kgco2e"].sum() == pytest.approx(shared)
 
 
 def test_quarantine_holds_the_broken_records_of_the_examples(examples):

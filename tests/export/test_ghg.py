@@ -5,11 +5,13 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import ledger_rows
 import pandas as pd
 import pytest
 from inventory_by_hand import NOT_CLOUD, PARTS, read, sheet_of
+from ledger_rows import counts, impacts
 
-from ft_emissions_pipeline import export
+from ft_emissions_pipeline import export, ledger
 from ft_emissions_pipeline.tables import RUN_SPREADS
 
 
@@ -42,6 +44,24 @@ def test_a_cloud_is_a_purchased_service_with_all_of_it(disclosed, tmp_path, clou
         ("3", "1", "location-based"): 0.96,
         ("3", "1", "market-based"): pytest.approx(0.16),
     }
+
+
+def test_over_a_whole_life_the_inferences_carry_the_market_based_carbon_of_the_sheet(
+    disclosed, tmp_path
+):
+    """Two runs of 0.1 t by contracts and 0.06 t of hardware each; the first was superseded."""
+    runs = impacts(*({**PARTS, "expected_use_life_days": 9.0, "expected_inferences_per_day": 7.0}
+                     for _ in range(2)))  # fmt: skip
+    last = ledger_rows.FIRST + pd.Timedelta(days=30)
+    versions = ledger.model_versions(runs, counts(), last)
+    carried = ledger.inference_impacts(
+        versions, counts(), ledger_rows.FIRST, last, expected_log_sd=0.0
+    )["allocated_market_kgco2e"].sum()
+    two = pd.concat([disclosed.versions.iloc[:1]] * 2, ignore_index=True)
+    both = replace(disclosed, versions=two)
+    found = amounts(sheet_of(both, tmp_path, **{**NOT_CLOUD, "on_cloud": True}))
+    assert carried == pytest.approx(320.0)
+    assert found[("3", "1", "market-based")] * 1000 == pytest.approx(carried)
 
 
 def test_hardware_that_nobody_owns_up_to_gets_no_scope(disclosed, tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger_rows import FIRST, counts, impacts, told
 
+from ft_emissions_pipeline import ledger as ledger_of
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.ledger import rollups, stored_rollups
 from ft_emissions_pipeline.tables import (
@@ -416,6 +418,7 @@ def test_an_empty_warehouse_has_no_roll_ups(tmp_path):
     assert found.empty
     assert left.empty
     assert stored_rollups.of_warehouse(tmp_path, ["model", "month"]).empty
+    assert stored_rollups.of_warehouse(tmp_path, ["family", "base_model"]).empty
     assert found.columns.tolist() == empty(ROLLUPS).columns.tolist()
 
 
@@ -435,3 +438,14 @@ def test_the_example_of_the_documentation():
     apart = np.sqrt(0.075**2 + 0.025**2 + 0.0375**2 + 0.0125**2)
     assert f"would be {apart:.4f}" in example
     assert f"still have {np.hypot(grid, meter / 10):.4f}" in example
+
+
+def test_a_run_s_own_team_and_tag_stand_where_its_model_declares_none():
+    runs = impacts({"team": "search", "tag": "chat"}, {"tag": "mail"})
+    declared = told({"event": "declared", "team": "support"})
+    alone, of_model = (
+        ledger_of.model_versions(runs, counts(), FIRST, events)[["team", "tag"]]
+        for events in (None, declared)
+    )
+    assert alone.fillna("").to_numpy().tolist() == [["search", "chat"], ["", "mail"]]
+    assert of_model.to_numpy().tolist() == [["support", "chat"], ["support", "mail"]]

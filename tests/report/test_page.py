@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from fleet import (
@@ -33,7 +34,7 @@ import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import ledger, report
 from ft_emissions_pipeline.analysis import reconcile
 from ft_emissions_pipeline.readers import REPAIRS
-from ft_emissions_pipeline.report import ReportData, formatting, notices
+from ft_emissions_pipeline.report import ReportData, figures, formatting, notices
 from ft_emissions_pipeline.tables import ROLLUPS, conform
 
 
@@ -455,6 +456,22 @@ def test_a_parent_that_no_run_made_is_named_as_logged():
         report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
     )
     assert page.row("run-0", 7)[1] == "hub/model, of which no run is known"
+
+
+def test_base_models_stand_beside_what_was_made_of_them():
+    """By hand: the router's 0.6 kg over 400; 1,000 kg over 400 inferences of its use life."""
+    rooted = versions(RUNS, inferences=400.0).assign(
+        base_model=["Llama 2 7B", "Unheard 8B"], family="a", parent_version=None,
+        pretraining_kgco2e=[1000.0, np.nan], pretraining_source=["its card", None],
+    )  # fmt: skip
+    made = figures.of_base_models(rooted, DAYS, spreads(RUNS), 0.0)
+    page = Page(report.render(replace(FULL, base_models=made)))
+    assert page.row("Llama 2 7B its card", 8)[1:] == [
+        "1", "1 of 1", "400", "1.50 0.750 to 3.00", "1,000", "2,500", "unknown"
+    ]  # fmt: skip
+    assert page.row("Unheard 8B", 8)[1:3] == ["1", "0 of 1"]
+    assert page.row("Unheard 8B", 8)[5:] == ["none published", "unknown", "unknown"]
+    assert "base-models" not in Page(report.render(FULL)).ids()
 
 
 def test_models_of_one_version_have_no_lineage(page):

@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from fleet import inference_impacts, run_impacts, spreads
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline.report import figures, payload
+from ft_emissions_pipeline import report
+from ft_emissions_pipeline.report import ReportData, figures, payload
 
 
 @given(st.floats(min_value=1e-30, max_value=1e30), st.integers(1, 12))
@@ -57,3 +59,25 @@ def test_points_lie_model_by_model_in_the_order_of_models():
 def test_same_text_packs_to_the_same_bytes():
     assert payload.packed("a" * 1000) == payload.packed("a" * 1000)
     assert len(payload.packed("a" * 1000)) < 60
+
+
+def test_a_year_of_200_models_fits_into_a_page_of_3_mb():
+    """What a model's further days add, figures of no pattern at all, times 200 x 365."""
+    rng = np.random.default_rng(0)
+
+    def size(models: int, days: int) -> int:
+        first = pd.Timestamp("2026-01-01")
+        rows = inference_impacts(
+            *((f"{first + pd.Timedelta(days=day):%Y-%m-%d}", f"model-{model}", f"run-{model}",
+               float(rng.integers(1, 10**6)), rng.lognormal(sigma=3.0), "actual", "final")
+              for model in range(models) for day in range(days))
+        )  # fmt: skip
+        runs = run_impacts(*((f"run-{model}", f"model-{model}", "2026-01-01", 1.0, 0.1)
+                             for model in range(models)))  # fmt: skip
+        data = ReportData(inference_impacts=rows, run_impacts=runs, run_spreads=spreads(runs))
+        return len(report.render(data).encode())
+
+    alone, few, many = size(1, 1), size(20, 20), size(20, 60)
+    a_model = (few - alone) / 19
+    a_day = (many - few) / (20 * 40)
+    assert alone + 200 * a_model + 200 * 345 * a_day < 3_000_000
