@@ -130,10 +130,20 @@ def measured(
         changes.append(change)
         rows.append(row)
     used = {piece.uri for found in pieces.values() for piece in found}
+    timeless = set(times.loc[~(times["seconds"] > 0), "run_id"])
+    unused = telemetry.loc[~telemetry["source_uri"].isin(used), ["kind", "source_uri", "host"]]
     rows += [
-        {"kind": kind, "outcome": "of_no_run", "source_uri": uri}
-        for kind, uri in sorted(set(zip(telemetry["kind"], telemetry["source_uri"], strict=True)))
-        if uri not in used
+        {
+            "kind": kind,
+            "outcome": "of_no_run"
+            if not (near := places.get(host, set()) & timeless)
+            else "no_time",
+            "source_uri": uri,
+            "candidates": " ".join(sorted(near)),
+        }
+        for kind, uri, host in sorted(
+            unused.astype("str").drop_duplicates().itertuples(index=False)
+        )
     ]
     return _filled(runs, changes), _report(rows)
 
@@ -433,9 +443,12 @@ def told(report: pd.DataFrame) -> Iterator[str]:
         )
     for row in report[~used].itertuples(index=False):
         whose = "of no run" if pd.isna(row.run_id) else f"of run {row.run_id}: {row.outcome}"
-        beside = (
-            f" (also there: {row.candidates})"
-            if isinstance(row.candidates, str) and row.candidates
-            else ""
-        )
+        beside = ""
+        if row.outcome == "no_time":
+            beside = (
+                f": {row.candidates} beside it tells neither start nor end; state started_at and "
+                "ended_at in runs.yaml"
+            )
+        elif isinstance(row.candidates, str) and row.candidates:
+            beside = f" (also there: {row.candidates})"
         yield f"telemetry not used: {row.source_uri}: {row.kind} {whose}{beside}"

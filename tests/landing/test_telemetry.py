@@ -129,6 +129,16 @@ def test_samples_that_name_no_machine_are_of_the_run_in_their_folder(host, place
     ]
 
 
+def test_a_run_beside_samples_that_tells_no_time_is_named():
+    timeless = {"host": None, "started_at": None, "ended_at": None, "reserved_s": None}
+    run, report = one([timeless], [{"host": None}])
+    assert pd.isna(run["gpu_energy_kwh"])
+    assert list(telemetry.told(report)) == [
+        "telemetry not used: g.csv: gpu of no run: r beside it tells neither start nor end; state "
+        "started_at and ended_at in runs.yaml"
+    ]
+
+
 def test_of_two_runs_in_a_folder_at_one_time_neither_has_samples_that_name_no_machine():
     rows = [{"host": None, "source_uri": "a/s.txt"},
             {"host": None, "source_uri": "b/s.txt", "run_id": "other"}]  # fmt: skip
