@@ -81,6 +81,7 @@ from ft_emissions_pipeline.readers.formats import (
     usage,
     vertex,
     vllm,
+    wandb_file,
     wandb_metrics,
     wandb_run,
     zeus,
@@ -123,6 +124,7 @@ OURS: tuple[Reader, ...] = (
     carbontracker,
     zeus,
     impact_tracker,
+    wandb_file,
     wandb_run,
     tensorboard,
     hugging_face,
@@ -246,6 +248,8 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     """
     try:
         if isinstance(path, OutsideLink):
+            if (kind := known_files.kind_of(inner_name(uri), b"")) is not None:
+                return of_no_use(), _stand_in(path, "leads_outside"), kind
             msg = (
                 "a link that leads out of the folder, and is not followed; put a copy in its place"
             )
@@ -465,7 +469,8 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
-    if b"\0" in head and not (head.startswith(parquet.MAGIC) or tensorboard.is_event_file(head)):
+    known = (parquet.MAGIC, wandb_file.MAGIC)
+    if b"\0" in head and not (head.startswith(known) or tensorboard.is_event_file(head)):
         msg = (
             f"binary, {len(data)} bytes, of no format that is read; "
             "remove it from the landing folder"
