@@ -25,15 +25,24 @@ def test_carbontracker_takes_its_prediction_where_it_saw_fewer_epochs_than_plann
 
 
 def test_carbontrackers_log_beside_its_output_names_devices_and_power_without_a_pue(tracked):
-    (run,) = tracked("trackers/two_gpus_carbontracker.log").runs.to_dict("records")
-    assert (run["run_id"], run["gpu_model"], run["gpu_count"]) == (
-        "trackers/two_gpus",
-        "NVIDIA A100-SXM4-40GB",
-        2,
-    )
+    found, measured = tracked("trackers/two_gpus_carbontracker.log").runs.to_dict("records")
+    assert found["run_id"] == measured["run_id"] == "trackers/two_gpus"
+    assert (found["gpu_model"], found["gpu_count"]) == ("NVIDIA A100-SXM4-40GB", 2)
     # 540 W of GPUs and 120 W of CPUs over 600 s.
-    assert run["gpu_energy_kwh"] == pytest.approx(0.09)
-    assert run["cpu_energy_kwh"] == pytest.approx(0.02)
+    assert measured["gpu_energy_kwh"] == pytest.approx(0.09)
+    assert measured["cpu_energy_kwh"] == pytest.approx(0.02)
+
+
+def test_what_carbontracker_measured_of_one_epoch_is_no_part_of_what_it_tells_of_three(
+    landed_file, tmp_path
+):
+    for name in ("two_gpus_carbontracker.log", "two_gpus_carbontracker_output.log"):
+        (tmp_path / name).write_bytes(landed_file(f"trackers/{name}"))
+    (run,) = fte.read_runs(tmp_path)[0].to_dict("records")
+    assert (run["active_s"], run["epochs"], run["gpu_count"]) == (1800, 3, 2)
+    assert run["it_energy_kwh"] == pytest.approx(0.5247)
+    assert pd.isna(run.get("gpu_energy_kwh"))
+    assert "conflict" not in run["repairs"]
 
 
 def test_inner_windows_of_zeus_repeat_their_outer_ones(tracked):
