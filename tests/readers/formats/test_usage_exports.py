@@ -11,6 +11,8 @@ EXPECTED = {
     "azure_monitor.json": ("support-bot", 5, "failed_requests_left_out", 2),
     "vertex_endpoint.json": ("4321", 7, None, 1),
     "sagemaker_endpoint.json": ("support-bot", 9, None, 1),
+    # 12 and 30; an hour without requests has no cell, and latencies beside them are none.
+    "cloudwatch_console.csv": ("support-bot", 42, None, 2),
     # The agent's span holds the calls of the model.
     "open_telemetry_spans.json": ("support-bot", 1, "failed_requests_left_out", 3),
     # Four by the first minute, ten by the second.
@@ -72,3 +74,13 @@ def test_a_counter_of_tgi_that_no_label_ties_to_a_model_is_refused(read):
         "tgi_request_success 3\n",
     )
     assert reading.quarantine["reason_code"].unique().tolist() == ["missing_value"]
+
+
+def test_an_average_of_cloudwatch_is_no_count(refusal):
+    text = (
+        "Label,bot Invocations\nStatistic,Average\n2026-03-02T10:00:00Z,1.0\n"
+        "2026-03-02T11:00:00Z,1.0\n"
+    )
+    code, reason = refusal("graph.csv", text)
+    assert code == "wrong_shape"
+    assert "export Sum" in reason
