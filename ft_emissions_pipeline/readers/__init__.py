@@ -56,6 +56,7 @@ from ft_emissions_pipeline.readers.formats import (
     llama_factory,
     meter,
     mistral,
+    mlflow_database,
     mlflow_metrics,
     mlflow_run,
     model_card,
@@ -150,6 +151,7 @@ OURS: tuple[Reader, ...] = (
     litellm,
     vllm,
     slurm,
+    mlflow_database,
     mlflow_metrics,
     mlflow_run,
     wandb_metrics,
@@ -469,7 +471,7 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
-    known = (parquet.MAGIC, wandb_file.MAGIC)
+    known = (parquet.MAGIC, wandb_file.MAGIC, mlflow_database.MAGIC)
     if b"\0" in head and not (head.startswith(known) or tensorboard.is_event_file(head)):
         msg = (
             f"binary, {len(data)} bytes, of no format that is read; "

@@ -80,8 +80,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             config |= {k: v for part in _parts(value, 4) for k, v in _items(part, 1).items()}
         elif number == 26:
             machine |= _environment(value)
-    if run_id is None:
-        msg = "names no run; land the whole file, or what wandb sync makes of it"
+    if run_id is None or not machine:
+        msg = "tells of no run; land the whole file, or what wandb sync makes of it"
         raise RefusalError(msg, "wrong_shape")
     settled = wandb_run.configuration_of({name: {"value": each} for name, each in config.items()})
     told = wandb_run.metadata_of(machine)
