@@ -151,6 +151,28 @@ def test_the_older_name_of_allocated_gpus(one_run, gres):
     assert (run["gpu_count"], run["gpu_model"]) == (2, "a100")
 
 
+@pytest.mark.parametrize(
+    ("mark", "resources", "nodes"),
+    [(",", "billing=8,cpu=32,gres/gpu=4,gres/gpu:a100=4", "n[1,3-4]"),
+     (",", '"billing=8,cpu=32,gres/gpu:a100=4"', "n1"),
+     ("\t", "billing=8,gres/gpu:a100=4", "n1"), (";", "gres/gpu:a100=4", "n1")],
+)  # fmt: skip
+def test_other_delimiters_of_sacct(one_run, mark, resources, nodes):
+    header = ("JobID", "State", "Start", "End", "Elapsed", "AllocTRES", "NodeList")
+    cells = ("7", "COMPLETED", "2026-03-02T10:00:00", "2026-03-02T11:00:00", "01:00:00",
+             resources, nodes)  # fmt: skip
+    run = one_run("sacct.csv", f"{mark.join(header)}\n{mark.join(cells)}\n")
+    assert (run["gpu_count"], run["gpu_model"], run["reserved_s"]) == (4, "a100", 3600)
+    assert len(run["host"].split()) == (3 if "," in nodes else 1)
+
+
+def test_a_file_of_sacct_without_header_says_how_to_write_it(refusal):
+    line = "7|ft|COMPLETED|2026-03-02T10:00:00|2026-03-02T11:00:00|01:00:00|gres/gpu=4\n"
+    code, reason = refusal("sacct.txt", line)
+    assert code == "missing_columns"
+    assert "--noheader" in reason
+
+
 def test_times_of_slurm_in_unix_seconds(one_run):
     text = "JobID|State|Start|End|Elapsed\n7|COMPLETED|1772445600|1772449200|01:00:00\n"
     assert one_run("sacct.txt", text)["started_at"] == pd.Timestamp("2026-03-02T10:00Z")

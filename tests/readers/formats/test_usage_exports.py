@@ -15,6 +15,8 @@ EXPECTED = {
     "cloudwatch_console.csv": ("support-bot", 42, None, 2),
     # The agent's span holds the calls of the model.
     "open_telemetry_spans.json": ("support-bot", 1, "failed_requests_left_out", 3),
+    # Objects over several lines, one below the other, of an agent and a failed call, too.
+    "open_telemetry_sdk_spans.json": ("support-bot", 2, "failed_requests_left_out", 4),
     # Four by the first minute, ten by the second.
     "open_telemetry_totals.jsonl": ("support-bot", 10, None, 2),
     "open_telemetry_deltas.json": ("support-bot", 4, "failed_requests_left_out", 2),
