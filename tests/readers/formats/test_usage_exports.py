@@ -1,5 +1,7 @@
 """Usage that people export: counts per day and model, worked out by hand."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -15,8 +17,8 @@ EXPECTED = {
     "cloudwatch_console.csv": ("support-bot", 42, None, 2),
     # The agent's span holds the calls of the model.
     "open_telemetry_spans.json": ("support-bot", 1, "failed_requests_left_out", 3),
-    # Objects over several lines, one below the other, of an agent and a failed call, too.
-    "open_telemetry_sdk_spans.json": ("support-bot", 2, "failed_requests_left_out", 4),
+    # One of an agent and a failed one are no inferences.
+    "open_telemetry_sdk_spans.jsonl": ("support-bot", 2, "failed_requests_left_out", 4),
     # Four by the first minute, ten by the second.
     "open_telemetry_totals.jsonl": ("support-bot", 10, None, 2),
     "open_telemetry_deltas.json": ("support-bot", 4, "failed_requests_left_out", 2),
@@ -86,3 +88,15 @@ def test_an_average_of_cloudwatch_is_no_count(refusal):
     code, reason = refusal("graph.csv", text)
     assert code == "wrong_shape"
     assert "export Sum" in reason
+
+
+def test_objects_over_several_lines_below_each_other_are_records(read, landed_file):
+    # As the console exporter of OpenTelemetry's SDK prints them, and jq.
+    lines = landed_file("usage_exports/open_telemetry_sdk_spans.jsonl").decode().splitlines()
+    printed = "\n".join(json.dumps(json.loads(line), indent=4) for line in lines)
+    reading = read("spans.json", printed)
+    assert reading.quarantine.empty
+    assert (reading.usage["inferences"].sum(), reading.records) == (2, 4)
+    broken = read("spans.json", printed.replace('"attributes"', "attributes", 1))
+    assert broken.quarantine["reason_code"].tolist() == ["broken_json"]
+    assert broken.usage["inferences"].sum() == 1
