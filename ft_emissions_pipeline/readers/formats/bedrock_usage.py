@@ -52,8 +52,13 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _METRIC = "Invocations"
-_WORDS = {"AWS/Bedrock", "AWS/SageMaker", _METRIC, "ModelId", "EndpointName", "Sum", "SampleCount"}
+_WORDS = {
+    "AWS/Bedrock", "AWS/SageMaker", _METRIC, "ModelId", "EndpointName", "VariantName", "AllTraffic",
+    "Sum", "SampleCount",
+}  # fmt: skip
 """What CloudWatch itself puts into a label, besides the model."""
+_OTHERS = re.compile(r"\S*(?:Latency|Errors?|Throttles|Count|Utilization|PerInstance|Token)")
+"""What ends the names of both services' other metrics."""
 _NAMES = ("ModelId", "EndpointName")
 _DIMENSIONS = {"AWS/Bedrock": {"ModelId"}, "AWS/SageMaker": {"EndpointName", "VariantName"}}
 """Namespace -> dimensions of the counts that add up to all of its requests."""
@@ -114,7 +119,7 @@ def _table(data: bytes) -> tuple[list[list[str]], list[list[str]]]:
 
 
 def _words(label: str) -> list[str]:
-    return [word.strip(":;=,\"'") for word in re.split(r"[\s,]+", label)]
+    return [word.strip(":;=,\"'()") for word in re.split(r"[\s,]+", label)]
 
 
 def _columns(data: bytes) -> Iterator[Item]:
@@ -158,7 +163,7 @@ def _rows(series: object, record: str, timezone: str) -> list[dict[str, object]]
     if "metric_name" in series:
         return _streamed(series, record)
     metric = series.get("MetricName")
-    if isinstance(metric, str) and metric != _METRIC:
+    if (isinstance(metric, str) and metric != _METRIC) or _of_other(series.get("Label")):
         return []
     times, values = _points(series)
     starts = [instant(time, timezone, "Timestamp") for time in times]
@@ -168,6 +173,12 @@ def _rows(series: object, record: str, timezone: str) -> list[dict[str, object]]
         _row(model, others, start, period, number(value, _METRIC), f"{record}.{n}")
         for n, (start, value) in enumerate(zip(starts, values, strict=True), 1)
     ]
+
+
+def _of_other(label: object) -> bool:
+    """Say whether a label names another metric of the same answer."""
+    words = str(label or "").split()
+    return _METRIC not in words and any(map(_OTHERS.fullmatch, words))
 
 
 def _streamed(line: Mapping[str, object], record: str) -> list[dict[str, object]]:

@@ -100,3 +100,31 @@ def test_objects_over_several_lines_below_each_other_are_records(read, landed_fi
     broken = read("spans.json", printed.replace('"attributes"', "attributes", 1))
     assert broken.quarantine["reason_code"].tolist() == ["broken_json"]
     assert broken.usage["inferences"].sum() == 1
+
+
+def test_other_metrics_of_an_answer_of_cloudwatch_are_no_requests(read):
+    def series(name, value):
+        return {
+            "Id": "m", "Label": f"AWS/SageMaker bot AllTraffic {name}",
+            "Timestamps": ["2026-03-02T10:00:00+00:00"], "Values": [value],
+        }  # fmt: skip
+
+    names = {"Invocations": 5, "ModelLatency": 5e4, "Invocation4XXErrors": 2}
+    reading = read("m.json", {"MetricDataResults": [series(*each) for each in names.items()]})
+    assert reading.usage[["model_name", "inferences"]].to_numpy().tolist() == [["bot", 5]]
+
+
+def test_refused_calls_in_gclouds_list_of_series_are_left_out(read):
+    kind = "aiplatform.googleapis.com/publisher/online_serving/model_invocation_count"
+    span = {"startTime": "2026-03-02T10:00:00Z", "endTime": "2026-03-02T10:01:00Z"}
+    series = [
+        {
+            "metric": {"type": kind, "labels": {"response_code": code}},
+            "resource": {"labels": {"model_user_id": "bot"}},
+            "points": [{"interval": span, "value": {"int64Value": count}}],
+        }
+        for code, count in (("200", "3"), ("429", "2"))
+    ]
+    usage = read("m.json", series).usage
+    assert (usage["inferences"].sum(), usage["model_name"].unique().tolist()) == (3, ["bot"])
+    assert "failed_requests_left_out" in usage["repairs"].tolist()
