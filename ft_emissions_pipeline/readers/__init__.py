@@ -471,8 +471,9 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
-    known = (parquet.MAGIC, wandb_file.MAGIC, mlflow_database.MAGIC)
-    if b"\0" in head and not (head.startswith(known) or tensorboard.is_event_file(head)):
+    binary = (tensorboard, wandb_file, mlflow_database)
+    known = head.startswith(parquet.MAGIC) or any(each.recognises(name, head) for each in binary)
+    if b"\0" in head and not known:
         msg = (
             f"binary, {len(data)} bytes, of no format that is read; "
             "remove it from the landing folder"
@@ -504,4 +505,5 @@ def _recognises(reader: Reader, name: str, head: bytes) -> bool:
 
 
 def _start(data: bytes) -> str:
-    return "" if data.startswith(parquet.MAGIC) else data[:_HEAD].decode("utf-8", errors="replace")
+    head = data[:_HEAD]
+    return "" if b"\0" in head else head.decode("utf-8", errors="replace")

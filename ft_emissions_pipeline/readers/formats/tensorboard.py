@@ -58,14 +58,9 @@ _LONGEST = 1 << 26
 """Bytes of a record beyond which its length is no length."""
 
 
-def is_event_file(head: bytes) -> bool:
-    """Say whether bytes begin as every event file does: with a record of the file's version."""
-    return b"brain.Event:" in head[:40]
-
-
 def recognises(name: str, head: bytes) -> bool:  # noqa: ARG001 (the content tells)
-    """Say whether the content is that of an event file."""
-    return is_event_file(head)
+    """Say whether the content begins as every event file does: with a record of its version."""
+    return b"brain.Event:" in head[:40]
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (Unix times)

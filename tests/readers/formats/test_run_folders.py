@@ -222,6 +222,7 @@ def test_a_database_of_another_tool_is_refused(refusal, tmp_path):
     code, reason = refusal("mlflow.db", (tmp_path / "mlflow.db").read_bytes())
     assert code == "wrong_shape"
     assert "no tracking database of MLflow" in reason
+    assert refusal("optuna.db", (tmp_path / "mlflow.db").read_bytes())[0] == "binary_file"
 
 
 @pytest.mark.parametrize(
