@@ -225,6 +225,25 @@ def test_a_database_of_another_tool_is_refused(refusal, tmp_path):
     assert refusal("optuna.db", (tmp_path / "mlflow.db").read_bytes())[0] == "binary_file"
 
 
+def test_a_secret_in_a_binary_file_of_a_tracker_is_dropped(run_folder, landed_file, tmp_path):
+    secret = "sk-abcdefghijklmnop1234"
+    named = b"meta-llama/Llama-3.2-1B"
+    assert len(secret) == len(named)
+    shutil.copytree(run_folder("mlflow_database"), tmp_path / "a")
+    with closing(sqlite3.connect(tmp_path / "a/mlflow.db")) as database:
+        database.execute("UPDATE params SET value = ? WHERE value = ?", (secret, named.decode()))
+        database.execute("UPDATE runs SET start_time = ? WHERE status = 'KILLED'", (secret,))
+        database.commit()
+    (tmp_path / "run-elydvfhj.wandb").write_bytes(
+        landed_file(OFFLINE).replace(named, secret.encode())
+    )
+    runs, quarantine = fte.read_runs(tmp_path)
+    assert len(runs) == 2
+    # The start that is no number.
+    assert quarantine["reason_code"].tolist() == ["not_a_number"]
+    assert secret not in runs.to_csv() + quarantine.to_csv()
+
+
 @pytest.mark.parametrize(
     ("uri", "content"),
     [("wandb/debug.log",
