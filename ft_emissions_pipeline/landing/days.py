@@ -172,7 +172,10 @@ def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
 def _joined_telemetry(
     readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return table `telemetry`, each file given to the run that its own record joined."""
+    """Return table `telemetry`, each file given to the run that its own record joined.
+
+    Of a file of several runs, samples name the record of theirs.
+    """
     frames = [
         reading.telemetry.assign(source_uri=uri, source_format=source_format)
         for uri, source_format, reading in readings
@@ -184,7 +187,11 @@ def _joined_telemetry(
     rows["run_id"] = mapped_ids(rows, pairs)
     own = owners[owners["source_uri"].isin(rows["source_uri"])]
     owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
-    rows["run_id"] = rows["source_uri"].map(owner).astype("str").fillna(rows["run_id"])
+    place = ["source_uri", "source_record"]
+    of_record = own.drop_duplicates(place).set_index(place)["run_id"]
+    told = of_record.reindex(pd.MultiIndex.from_frame(rows[place])).set_axis(rows.index)
+    told = told.astype("str").fillna(rows["source_uri"].map(owner).astype("str"))
+    rows["run_id"] = told.fillna(rows["run_id"])
     rows["date"] = telemetry_days(rows)
     return conform(rows, TELEMETRY)
 

@@ -32,11 +32,20 @@ chose."""
 PERHAPS = "perhaps_one_machine"
 _FOLLOWS_FOLDER = dict.fromkeys(("hugging_face", "llama_factory", "model_card"), True)
 """Formats whose files are one run a folder."""
-_IN_ITS_FOLDER = ("wandb_run", "wandb_metrics", "mlflow_run", "mlflow_metrics")
+_IN_ITS_FOLDER = (
+    "wandb_file",
+    "wandb_run",
+    "wandb_metrics",
+    "mlflow_run",
+    "mlflow_metrics",
+    "mlflow_database",
+)
 """Formats that lie in a trainer's folder for no other reason than that it made them."""
 _OF_A_PROJECT = (
     "console",
+    "wandb_file",
     "wandb_run",
+    "mlflow_database",
     "mlflow_run",
     "codecarbon",
     "codecarbon_json",

@@ -208,6 +208,7 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
             "low": _seconds(records.loc[known, "started_at"]),
             "high": _seconds(records.loc[known, "ended_at"]),
             "format": records.loc[known, "source_format"],
+            "file": records.loc[known, "source_uri"],
         }
     )  # fmt: skip
     for _, group in frame.groupby(["format", "machine", "host"], sort=True):
@@ -236,8 +237,17 @@ def _beside(group: pd.DataFrame) -> Iterator[tuple[_Tracked, _Tracked]]:
 
 
 def _alike(one: _Tracked, other: _Tracked) -> bool:
+    """Say whether two trackers measured the same.
+
+    Two that append to one file differ in some digit. Its rows that are the same to the last one
+    were written by a script or by hand, and whether they are two runs is for people to say.
+    """
+    copied = (one.file, one.low, one.high, one.kwh) == (
+        other.file, other.low, other.high, other.kwh
+    )  # fmt: skip
     return (
-        one.gpus == other.gpus != "part"
+        not copied
+        and one.gpus == other.gpus != "part"
         and abs(one.low - other.low) <= _AT_ONCE_S
         and abs(one.high - other.high) <= _AT_ONCE_S
         and abs(one.kwh - other.kwh) <= _ALIKE * max(one.kwh, other.kwh)
@@ -248,6 +258,7 @@ class _Tracked:
     """A row of what a tracker saw."""
 
     run_id: str
+    file: str
     gpus: str
     kwh: float
     low: float

@@ -56,6 +56,7 @@ from ft_emissions_pipeline.readers.formats import (
     llama_factory,
     meter,
     mistral,
+    mlflow_database,
     mlflow_metrics,
     mlflow_run,
     model_card,
@@ -81,6 +82,7 @@ from ft_emissions_pipeline.readers.formats import (
     usage,
     vertex,
     vllm,
+    wandb_file,
     wandb_metrics,
     wandb_run,
     zeus,
@@ -123,6 +125,7 @@ OURS: tuple[Reader, ...] = (
     carbontracker,
     zeus,
     impact_tracker,
+    wandb_file,
     wandb_run,
     tensorboard,
     hugging_face,
@@ -148,6 +151,7 @@ OURS: tuple[Reader, ...] = (
     litellm,
     vllm,
     slurm,
+    mlflow_database,
     mlflow_metrics,
     mlflow_run,
     wandb_metrics,
@@ -246,6 +250,8 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
     """
     try:
         if isinstance(path, OutsideLink):
+            if (kind := known_files.kind_of(inner_name(uri), b"")) is not None:
+                return of_no_use(), _stand_in(path, "leads_outside"), kind
             msg = (
                 "a link that leads out of the folder, and is not followed; put a copy in its place"
             )
@@ -465,7 +471,9 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
-    if b"\0" in head and not (head.startswith(parquet.MAGIC) or tensorboard.is_event_file(head)):
+    binary = (tensorboard, wandb_file, mlflow_database)
+    known = head.startswith(parquet.MAGIC) or any(each.recognises(name, head) for each in binary)
+    if b"\0" in head and not known:
         msg = (
             f"binary, {len(data)} bytes, of no format that is read; "
             "remove it from the landing folder"
@@ -497,4 +505,5 @@ def _recognises(reader: Reader, name: str, head: bytes) -> bool:
 
 
 def _start(data: bytes) -> str:
-    return "" if data.startswith(parquet.MAGIC) else data[:_HEAD].decode("utf-8", errors="replace")
+    head = data[:_HEAD]
+    return "" if b"\0" in head else head.decode("utf-8", errors="replace")

@@ -10,6 +10,7 @@ import codecs
 import csv
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Item:
 def json_items(data: bytes) -> tuple[list[Item], bool]:
     """Return the records of a JSON object, list or lines, and whether it was one object.
 
-    A record's place is its number in a list, or its line number in JSON lines, from 1 on.
+    A record's place is its number in a list, or the line on which it begins, from 1 on.
 
     Raises
     ------
@@ -71,11 +72,11 @@ def json_items(data: bytes) -> tuple[list[Item], bool]:
             if not text.lstrip().startswith("["):
                 raise
             return list(_json_list(text)), False
-        lines = list(_json_lines(text))
-        if len(lines) < 2 or all(item.problem for item in lines):
-            msg = f"no valid JSON: {error}; write the file again"
-            raise RefusalError(msg, "broken_json") from error
-        return lines, False
+        for items in map(list, (_json_lines(text), _json_objects(text))):
+            if len(items) > 1 and not all(item.problem for item in items):
+                return items, False
+        msg = f"no valid JSON: {error}; write the file again"
+        raise RefusalError(msg, "broken_json") from error
     if isinstance(document, list):
         return [Item(str(n), value) for n, value in enumerate(document, 1)], False
     return [Item("1", document)], True
@@ -85,6 +86,15 @@ def _json_lines(text: str) -> Iterator[Item]:
     for n, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield _json_item(n, line)
+
+
+def _json_objects(text: str) -> Iterator[Item]:
+    """Read objects that stand below each other, each over several lines, as `jq` prints them."""
+    starts = [0, *(seam.end() for seam in re.finditer(r"(?m)^\}\n+(?=\{)", text))]
+    line = 1
+    for start, end in itertools.pairwise([*starts, len(text)]):
+        yield _json_item(line, text[start:end])
+        line += text.count("\n", start, end)
 
 
 def _json_list(text: str) -> Iterator[Item]:

@@ -25,7 +25,7 @@ _BINARY = {
                   ".orc"),
     "tokenizers": (".model", ".spm", ".vocab"),
     "compiled code": (".so", ".pyc", ".o", ".a", ".dll", ".whl", ".dylib", ".ptx", ".cubin"),
-    "binary logs": (".wandb", ".nsys-rep", ".qdrep", ".ncu-rep"),
+    "binary logs": (".nsys-rep", ".qdrep", ".ncu-rep"),
 }  # fmt: skip
 """Kind -> endings of files that are binary."""
 _OPTIMISER = re.compile(
@@ -50,6 +50,7 @@ _NAMED = {
     ),
     "weights": re.compile(
         r"\.index\.json$|^latest(?:_checkpointed_iteration)?(?:\.txt)?$|^\.metadata$"),
+    "logs of programs": re.compile(r"^debug-core\.log$|carbontracker_err\.log$"),
     "settings of generation": re.compile(r"^generation_config\.json$"),
     "readings of other devices": re.compile(
         r"^(?:cpu_utilization|system_memory_usage|disk_(?:usage|available)|gpu_\d+_memory_usage"
@@ -85,6 +86,8 @@ _TELLING = re.compile(
     rb"(?i)kwh|\bwatt|joule|energy|emission|co2|runtime|elapsed|tokens?[_ /]|tokens_per|iteration"
     rb"|\bstep\b|epoch|loss"
 )
+_OF_WANDB = re.compile(rb" MainThread:\d+ \[wandb_\w+\.py:")
+"""W&B's log of itself repeats the run's settings, which stand in the run's own files."""
 _TIMED = re.compile(rb"(?i)time|tokens|second|energy|power|kwh|watt")
 _OF_EVALUATION = re.compile(r"^(?:eval|test|predict|validation)\w*_results\.json$")
 
@@ -171,7 +174,7 @@ def _chatter(name: str, head: bytes) -> str | None:
     """Tell the log of a program that names nothing of a training in its lines."""
     if b"\0" in head or not name.endswith((".log", ".out", ".err", ".txt")):
         return None
-    told = _TELLING.search(head)
+    told = _TELLING.search(head) and not _OF_WANDB.search(head)
     return "logs of programs" if _LOGGED.search(head) and not told else None
 
 

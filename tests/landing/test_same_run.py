@@ -188,10 +188,19 @@ def test_the_field_case_of_two_ranks_counts_once_and_says_so():
 
 
 def test_ranks_of_a_file_and_of_several_count_once(runs_in):
-    both = emissions(run_id="a") + emissions(run_id="b").split("\n")[1] + "\n"
+    second = emissions(run_id="b", timestamp="2026-03-02T12:00:01")
+    both = emissions(run_id="a") + second.split("\n")[1] + "\n"
     runs = runs_in({"e.csv": both, "f.csv": emissions(run_id="c", timestamp="2026-03-02T12:00:09")})
     assert runs["it_energy_kwh"].tolist() == [1.07]
     assert "one_machine_counted_once:b,c" in runs["repairs"].item()
+
+
+def test_rows_of_a_file_that_are_the_same_to_the_last_digit_are_left_and_named():
+    # cc_glued_rows: three runs, of which two have the same figures.
+    runs, quarantine = api.read_runs(CASES / "cc_glued_rows")
+    assert quarantine.empty
+    assert runs["it_energy_kwh"].tolist() == [0.37, 0.17, 0.17]
+    assert runs["repairs"].str.contains("perhaps_one_machine:").all()
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 
 OF_NUMBERS = {
     "adapter_config", "axolotl_config", "card_header", "carbontracker", "console", "langfuse",
-    "launch_config", "model_config", "openrouter", "tensorboard", "torchtune_config",
-    "training_args", "unsloth_config", "wandb_run",
+    "launch_config", "mlflow_database", "model_config", "openrouter", "tensorboard",
+    "torchtune_config", "training_args", "unsloth_config", "wandb_file", "wandb_run",
 }  # fmt: skip
 """Formats full of texts of which the reader takes one or two, and passes the others over."""
 

@@ -7,6 +7,7 @@ from ft_emissions_pipeline.readers import READERS, Settings, read_bytes
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, scrubbed
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
+OFFLINE = "run_folders/wandb_offline/offline-run-20260302_100000-elydvfhj/run-elydvfhj.wandb"
 TABLES = ("runs", "usage", "telemetry", "events", "lengths", "cloud_reports")
 
 
@@ -198,6 +199,33 @@ ROWS = {
         "run_id": "r", "source_record": "2", "kind": "gpu", "device": "0",
         "energy_from": "power", "started_at": at("2026-03-01T12:00"),
         "ended_at": at("2026-03-01T12:00:40"), "energy_kwh": 300.5 * 40 / 3.6e6,
+    },
+    ("wandb_file", OFFLINE, "runs"): {
+        "run_id": "elydvfhj", "source_record": "1", "job_id": "4712", "host": hashed_host("node-a"),
+        "base_model": "meta-llama/Llama-3.2-1B", "software": "hf_trainer",
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"),
+        "reserved_s": 540.5, "active_s": 540.5, "gpu_model": "NVIDIA A100-SXM4-40GB",
+        "gpu_count": 2, "tokens_padded": 5000, "steps": 50, "epochs": 1, "sequence_length": 2048,
+        "micro_batch_size": 4, "gradient_accumulation": 2, "packing": True, "precision": "bf16",
+        "repairs": "padding_not_stated",
+    },
+    ("wandb_file", OFFLINE, "telemetry"): {
+        "run_id": "elydvfhj", "source_record": "0", "kind": "gpu", "device": "0",
+        "host": hashed_host("node-a"), "energy_from": "power", "started_at": at("2026-03-02T10:00"),
+        "ended_at": at("2026-03-02T10:01:40"), "utilization": 0.8, "energy_kwh": 300 * 100 / 3.6e6,
+    },
+    ("mlflow_database", "run_folders/mlflow_database/mlflow.db", "runs"): {
+        "run_id": "6d05af59356b4b1b86bdc93971aade63", "source_record": "1",
+        "base_model": "meta-llama/Llama-3.2-1B", "software": "hf_trainer",
+        "started_at": at("2026-03-02T10:00"), "ended_at": at("2026-03-02T10:10"),
+        "reserved_s": 590.5, "active_s": 590.5, "tokens_padded": 3000, "epochs": 1,
+        "micro_batch_size": 4, "gradient_accumulation": 2, "precision": "bf16",
+        "repairs": "padding_not_stated",
+    },
+    ("mlflow_database", "run_folders/mlflow_database/mlflow.db", "telemetry"): {
+        "run_id": "6d05af59356b4b1b86bdc93971aade63", "source_record": "1", "kind": "gpu",
+        "device": "0", "energy_from": "power", "started_at": at("2026-03-02T10:00"),
+        "ended_at": at("2026-03-02T10:01"), "energy_kwh": 300 * 60 / 3.6e6,
     },
     ("wandb_metrics", "wandb/run-20260301_120000-k3j/events.jsonl", "runs"): {
         "run_id": "k3j", "source_record": "1", "host": hashed_host("n1"),

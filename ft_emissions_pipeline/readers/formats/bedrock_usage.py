@@ -5,6 +5,8 @@
 - GetMetricStatistics: Label and `Datapoints`. The answer names neither model nor period: save the
   Dimensions and Period of the question beside them.
 - metric stream: one JSON object a line, a minute each. Lines of other metrics are no records.
+- CSV, as the console downloads a graph and scripts write one; AWS documents no layout. Rows of
+  labels (full label, statistic, period) go before a row per time, with a column per series.
 
 The metric counts successful requests. Of a model's ARN only the model stays. Counts with further
 dimensions besides ModelId repeat those without and are no records. An endpoint of SageMaker counts
@@ -13,13 +15,15 @@ per variant (dimensions EndpointName, VariantName), which add up; the endpoint s
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import Item, json_items
+from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -28,6 +32,7 @@ from ft_emissions_pipeline.readers.reading import (
     instant,
     number,
 )
+from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.usage_days import (
     buckets_of,
     reading_of_buckets,
@@ -38,7 +43,7 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 FORMAT = "bedrock_usage"
 LOG = (
     "AWS Bedrock's and SageMaker endpoints' `Invocations` from CloudWatch: GetMetricData, "
-    "GetMetricStatistics, metric stream"
+    "GetMetricStatistics, metric stream, CSV of the console"
 )
 TELLS = "counted requests per model and day"
 LACKS = "everything about the fine-tuning; the model's own name, where an id stands for it"
@@ -47,16 +52,29 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _METRIC = "Invocations"
-_WORDS = {"AWS/Bedrock", "AWS/SageMaker", _METRIC, "ModelId", "EndpointName", "Sum", "SampleCount"}
+_WORDS = {
+    "AWS/Bedrock", "AWS/SageMaker", _METRIC, "ModelId", "EndpointName", "VariantName", "AllTraffic",
+    "Sum", "SampleCount",
+}  # fmt: skip
 """What CloudWatch itself puts into a label, besides the model."""
+_OTHERS = re.compile(r"\S*(?:Latency|Errors?|Throttles|Count|Utilization|PerInstance|Token)")
+"""What ends the names of both services' other metrics."""
 _NAMES = ("ModelId", "EndpointName")
 _DIMENSIONS = {"AWS/Bedrock": {"ModelId"}, "AWS/SageMaker": {"EndpointName", "VariantName"}}
 """Namespace -> dimensions of the counts that add up to all of its requests."""
 _STREAM_PERIOD = 60.0
+_INSTANT = re.compile(r"\s*\d{4}[-/]\d{2}[-/]\d{2}[T ]\d{2}:\d{2}")
+_LABELS = 20
+"""Rows of labels at most."""
+_NO_LABELS = {"id", "unit", "statistic", "period", "region", "color", "y axis", "account id"}
+_COUNTS = {"Sum", "Sample count", "SampleCount", "sum", "n"}
 
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the file holds a metric of Bedrock as CloudWatch writes it."""
+    if name.endswith(".csv"):
+        labels, points = _table(head)
+        return bool(points) and any(_METRIC in _words(cell) for row in labels for cell in row)
     if not name.endswith((".json", ".jsonl", ".ndjson")):
         return False
     if b'"metric_stream_name"' in head or b'"metric_name"' in head:
@@ -67,7 +85,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (rows name themselves)
     """Read every count of invocations in a file."""
-    items, _ = json_items(data)
+    items = json_items(data)[0] if data.lstrip()[:1] in {b"{", b"["} else list(_columns(data))
     rows: list[dict[str, object]] = []
     texts: list[str] = []
     refused: list[Refused] = []
@@ -89,6 +107,46 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     return reading_of_buckets(buckets_of(rows), refused, lambda i: texts[i])
 
 
+def _table(data: bytes) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of labels before the first time, and those from there on."""
+    try:
+        rows = [row for row in csv.reader(text_of(data).split("\n")) if any(row)]
+    except csv.Error as error:
+        msg = f"no CSV: {error}; download the graph again"
+        raise RefusalError(msg, "wrong_shape") from error
+    begin = next((n for n, row in enumerate(rows) if _INSTANT.match(row[0])), len(rows))
+    return (rows[:begin], rows[begin:]) if begin < _LABELS else ([], [])
+
+
+def _words(label: str) -> list[str]:
+    return [word.strip(":;=,\"'()") for word in re.split(r"[\s,]+", label)]
+
+
+def _columns(data: bytes) -> Iterator[Item]:
+    """Yield each column that counts invocations, as an answer of GetMetricData has it."""
+    labels, points = _table(data)
+    for n in range(1, max(map(len, labels), default=0)):
+        told = {row[0].strip().casefold(): row[n].strip() for row in labels if len(row) > n}
+        words = list(dict.fromkeys(
+            word for name, cell in told.items() if name not in _NO_LABELS for word in _words(cell)
+        ))  # fmt: skip
+        statistic = told.get("statistic", "Sum")
+        if _METRIC not in words:
+            continue
+        if statistic not in _COUNTS:
+            msg = f"its statistic is {shown(statistic)}, no count; export Sum"
+            yield Item(f"column {n + 1}", None, msg, code="wrong_shape")
+            continue
+        cells = [(row[0], row[n].strip()) for row in points if len(row) > n and row[n].strip()]
+        yield Item(
+            f"column {n + 1}",
+            {
+                "Label": " ".join(words), "Period": told.get("period") or None,
+                "Timestamps": [time for time, _ in cells], "Values": [cell for _, cell in cells],
+            },
+        )  # fmt: skip
+
+
 def _series(item: Item) -> Iterator[tuple[str, object]]:
     document = item.value
     results = document.get("MetricDataResults") if isinstance(document, dict) else None
@@ -105,7 +163,7 @@ def _rows(series: object, record: str, timezone: str) -> list[dict[str, object]]
     if "metric_name" in series:
         return _streamed(series, record)
     metric = series.get("MetricName")
-    if isinstance(metric, str) and metric != _METRIC:
+    if (isinstance(metric, str) and metric != _METRIC) or _of_other(series.get("Label")):
         return []
     times, values = _points(series)
     starts = [instant(time, timezone, "Timestamp") for time in times]
@@ -115,6 +173,12 @@ def _rows(series: object, record: str, timezone: str) -> list[dict[str, object]]
         _row(model, others, start, period, number(value, _METRIC), f"{record}.{n}")
         for n, (start, value) in enumerate(zip(starts, values, strict=True), 1)
     ]
+
+
+def _of_other(label: object) -> bool:
+    """Say whether a label names another metric of the same answer."""
+    words = str(label or "").split()
+    return _METRIC not in words and any(map(_OTHERS.fullmatch, words))
 
 
 def _streamed(line: Mapping[str, object], record: str) -> list[dict[str, object]]:

@@ -5,7 +5,8 @@ The output states time, energy and carbon of the epochs that were monitored, `Ac
 prediction is taken, as the tool's own summary does (`aggregate_consumption` of its `parser.py`),
 and the run says so. Its energy has a PUE in it that differs by version (`total_energy_per_epoch` in
 `tracker.py`) and that the output does not name. The log beside it names components and each epoch's
-duration and mean power per device, without a PUE: energy of GPUs and CPUs apart.
+duration and mean power per device, without a PUE: energy of GPUs and CPUs apart. What it found and
+what it measured are two records, as the second may be of fewer epochs than the output tells of.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -29,7 +31,7 @@ LOG = "carbontracker `*_carbontracker_output.log`, `*_carbontracker.log`"
 TELLS = "energy of GPU, CPU and memory in one, its PUE in it; time; accelerators; carbon as stated"
 LACKS = "base model, tokens, place, usage; the PUE that is in the energy"
 CONTENT: Content = "runs"
-PROGRESS = None
+PROGRESS = "epochs"
 BASIS = {
     "*": Basis.DISCLOSED,
     "active_s": Basis.MEASURED,
@@ -74,21 +76,24 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     names = [name.strip() for name in gpus.group(1).split(",")] if gpus else []
     row: dict[str, object] = {
         "run_id": _NAME.sub("", uri) or uri,
+        "ended_at": instant("T".join(stamps[-1]), settings.timezone) if stamps else None,
         "gpu_model": names[0] if len(set(names)) == 1 else None,
         "gpu_count": float(len(names)) if names else (0.0 if components else None),
         "repairs": "cpu_only" if components and not names else "",
         "source_record": "1",
     }
-    if components:
-        row |= _epochs(text)
     if found:
-        row |= _consumption(found)
-        row["ended_at"] = instant("T".join(stamps[-1]), settings.timezone) if stamps else None
-    return reading_of_runs([row], [])
+        whole, consumed = _consumption(found)
+        words = ("pue_may_be_included", "" if whole else PREDICTED)
+        row |= {**consumed, "repairs": repairs.joined([str(row["repairs"]), *words])}
+    measured = _epochs(text)
+    further = {"run_id": row["run_id"], "repairs": "", **measured, "source_record": "2"}
+    return reading_of_runs([row, further] if measured["epochs"] else [row], [])
 
 
 def _epochs(text: str) -> dict[str, object]:
-    """Return time and energies of the monitored epochs, missing where one was too short."""
+    """Return number, time and energies of the monitored epochs, missing where one was too short."""
+    number = 0
     seconds = 0.0
     joules: dict[str, float] = {}
     unread: set[str] = set()
@@ -99,6 +104,7 @@ def _epochs(text: str) -> dict[str, object]:
         hours, minutes, rest = (float(each) for each in clock.groups())
         length = (hours * 60 + minutes) * 60 + rest
         seconds += length
+        number += 1
         for kind, listed, single in _POWER.findall(part):
             powers = [positive(each) for each in (listed or single).replace(",", " ").split()]
             if not powers or None in powers:
@@ -109,10 +115,12 @@ def _epochs(text: str) -> dict[str, object]:
         for kind, total in joules.items()
         if kind not in unread
     }
-    return {"active_s": seconds or None, "reserved_s": seconds or None, **energies}
+    time = seconds or None
+    return {"epochs": float(number), "active_s": time, "reserved_s": time, **energies}
 
 
-def _consumption(found: dict[str, list[str]]) -> dict[str, object]:
+def _consumption(found: dict[str, list[str]]) -> tuple[bool, dict[str, object]]:
+    """Return whether all planned epochs were monitored, and what they consumed."""
     actual, predicted = found.get("actual"), found.get("predicted")
     whole = actual is not None and (predicted is None or actual[0] in {"", predicted[0]})
     block = actual if whole and actual else (predicted or actual)
@@ -120,11 +128,10 @@ def _consumption(found: dict[str, list[str]]) -> dict[str, object]:
     epochs, days, hours, minutes, seconds, energy, grams = block
     time = ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds)
     carbon = positive(grams)
-    return {
+    return whole, {
         "active_s": time or None,
         "reserved_s": time or None,
         "epochs": positive(epochs),
         "it_energy_kwh": positive(energy),
         "disclosed_kgco2e": carbon / 1000 if carbon else None,
-        "repairs": "pue_may_be_included" if whole else f"pue_may_be_included {PREDICTED}",
     }

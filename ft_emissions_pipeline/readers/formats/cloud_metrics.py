@@ -6,7 +6,8 @@
 - Cloud Monitoring (`projects.timeSeries.list`):
   `aiplatform.googleapis.com/prediction/online/prediction_count` of an endpoint (label
   `deployed_model_id`, resource label `endpoint_id`), or
-  `publisher/online_serving/model_invocation_count` (`model_user_id`).
+  `publisher/online_serving/model_invocation_count` (`model_user_id`, where also by
+  `response_code`, as above).
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def _series(document: object, record: str) -> Iterator[tuple[str, Mapping[str, o
         if _named(metric.get("name")) in _AZURE:
             for m, series in enumerate(_dicts(metric.get("timeseries")), 1):
                 yield f"{record}.{n}.{m}", {"data": [], **series}, answer.get("interval")
-    listed = answer.get("timeSeries") if answer else document
+    # `gcloud monitoring time-series list --format=json` gives a list of the series alone.
+    listed = [answer] if "points" in answer else answer.get("timeSeries")
     for n, series in enumerate(_dicts(listed), 1):
         inner = series.get("metric")
         kind = str(inner.get("type", "")) if isinstance(inner, dict) else ""
@@ -120,7 +122,7 @@ def _azure(series: Mapping[str, object], grain: object) -> list[Bucket]:
     parts = _GRAIN.fullmatch(str(grain or ""))
     days, hours, minutes = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
     length = pd.Timedelta(minutes=(days * 24 + hours) * 60 + minutes)
-    status = labels.get("statuscode", "200")
+    served = labels.get("statuscode", "200").startswith("2")
     points = _dicts(series.get("data"))
     starts = [instant(point.get("timeStamp"), "UTC", "timeStamp") for point in points]
     known = sorted(start for start in starts if start is not None)
@@ -130,9 +132,9 @@ def _azure(series: Mapping[str, object], grain: object) -> list[Bucket]:
     return [
         {
             "model_name": model, "start": start, "end": None if start is None else start + length,
-            "inferences": count if status.startswith("2") else 0.0,
+            "inferences": count if served else 0.0,
             "series": series_of({k: v for k, v in labels.items() if k not in _MODELS}),
-            "repairs": "" if status.startswith("2") or not count else FAILED,
+            "repairs": "" if served or not count else FAILED,
         }
         for start, point in zip(starts, points, strict=True)
         # Of an interval without requests Azure gives no total.
@@ -150,18 +152,19 @@ def _google(series: Mapping[str, object]) -> list[Bucket]:
     others = {
         k: v for k, v in labels.items() if k not in {*_NAMES, "project_id", "resource_container"}
     }
+    served = str(labels.get("response_code", "200")).startswith("2")
     buckets = []
     for point in _dicts(series.get("points")):
         interval, value = point.get("interval"), point.get("value")
         times = interval if isinstance(interval, dict) else {}
         counted = value if isinstance(value, dict) else {}
         start, end = (instant(times.get(name), "UTC", name) for name in ("startTime", "endTime"))
+        count = number(counted.get("int64Value", counted.get("doubleValue")), "value")
         buckets.append(
             {
                 "model_name": model, "start": start, "end": end,
-                "inferences": number(counted.get("int64Value", counted.get("doubleValue")),
-                                     "value"),
-                "series": series_of(others), "repairs": "",
+                "inferences": count if served else 0.0,
+                "series": series_of(others), "repairs": "" if served or not count else FAILED,
             }
         )  # fmt: skip
     return buckets

@@ -69,6 +69,13 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of one run."""
     cells, refused = _cells(data, uri)
+    return reading_of_cells(cells, refused, uri, settings)
+
+
+def reading_of_cells(
+    cells: pd.DataFrame, refused: list[Refused], uri: str, settings: Settings
+) -> Reading:
+    """Return the reading of a table with `key`, `value`, `timestamp` and `run_id`."""
     named = cells["key"].astype("str").str.extract(_METRIC)
     wanted = named[1].notna()
     if not wanted.any() and _FILE.search(uri.casefold()):

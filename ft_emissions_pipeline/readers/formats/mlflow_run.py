@@ -49,7 +49,7 @@ BASIS = {
     "train_flop": Basis.PREDICTED,
 }  # fmt: skip
 
-_FAILED = {"4": "ended_early", "5": "ended_early"}
+_FAILED = dict.fromkeys(("4", "5", "FAILED", "KILLED"), "ended_early")
 _PART = re.compile(r"/(params|metrics|tags)/(.+)$")
 
 
@@ -77,11 +77,12 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             raise RefusalError(msg, "wrong_shape")
         if "artifact_location" in meta and "artifact_uri" not in meta:
             return Reading(CONTENT, no_runs(), no_usage(), quarantine_rows([]), records=1, merged=1)
-        row = _meta(meta)
+        row = run_of(meta)
     return reading_of_runs([{"repairs": "", **row, "source_record": "1"}], [])
 
 
-def _meta(meta: Mapping[str, object]) -> dict[str, object]:
+def run_of(meta: Mapping[str, object]) -> dict[str, object]:
+    """Return id, start, end and fate of a run, which `meta.yaml` and the database name alike."""
     run_id = meta.get("run_id") or meta.get("run_uuid")
     if not isinstance(run_id, str) or not run_id:
         msg = "names no run_id; save the file as MLflow wrote it"
@@ -102,12 +103,17 @@ def _moment(value: object, name: str) -> object:
 def _part(kind: str, name: str, data: bytes) -> dict[str, object]:
     text = text_of(data).strip()
     if kind == "params":
-        # Its callback writes all arguments of the Trainer; this one is named so by no other tool.
-        by_trainer = {"software": "hf_trainer"} if name == "per_device_train_batch_size" else {}
-        return {**fields_of({name: text}), **settings_of({name: text}), **by_trainer}
+        return parameters_of({name: text})
     if kind == "metrics":
         lines = [cells for line in text.split("\n") if len(cells := line.split()) in {2, 3}]
         last = lines[-1][1] if lines else None
         fields, open_points = figures_of({name: last})
         return {**fields, "repairs": repairs.joined(open_points)}
     return {}
+
+
+def parameters_of(given: Mapping[str, object]) -> dict[str, object]:
+    """Return what parameters of a run tell."""
+    # Its callback writes all arguments of the Trainer; this one is named so by no other tool.
+    by_trainer = {"software": "hf_trainer"} if "per_device_train_batch_size" in given else {}
+    return {**fields_of(given), **settings_of(given), **by_trainer}

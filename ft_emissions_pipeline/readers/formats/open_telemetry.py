@@ -1,4 +1,4 @@
-"""Read OpenTelemetry's spans and metrics of generative AI (`gen_ai.*`): OTLP as JSON or JSON lines.
+"""Read OpenTelemetry's spans and metrics of generative AI (`gen_ai.*`), as JSON of OTLP or its SDK.
 
 By the semantic conventions: a span of a call of a model has `gen_ai.operation.name` (chat,
 text_completion, generate_content, embeddings) and `gen_ai.request.model` or
@@ -6,7 +6,8 @@ text_completion, generate_content, embeddings) and `gen_ai.request.model` or
 `gen_ai.client.operation.duration` counts the same calls, as deltas or as totals since a start;
 `gen_ai.server.request.duration` is the server's view of them, and counts where no client's does;
 where neither is there, `gen_ai.client.token.usage` counts the calls of which tokens are known, once
-for each `gen_ai.token.type`, of which `input` is taken.
+for each `gen_ai.token.type`, of which `input` is taken. Python's SDK prints a span as an object
+with `context`, `start_time` and `attributes` (`ReadableSpan.to_json`, its console exporter).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "open_telemetry"
-LOG = "OpenTelemetry `gen_ai.*` spans or metrics as OTLP JSON"
+LOG = "OpenTelemetry `gen_ai.*` spans or metrics as OTLP JSON, spans as the SDK prints them"
 TELLS = "counted calls of models per model and day"
 LACKS = "everything about the fine-tuning; calls that were sampled away"
 CONTENT: Content = "usage"
@@ -59,7 +60,8 @@ def recognises(name: str, head: bytes) -> bool:
     """Say whether spans or metrics of generative AI stand in a document of OTLP."""
     if not name.endswith((".json", ".jsonl", ".ndjson")):
         return False
-    return b"gen_ai." in head and (b'"resourceSpans"' in head or b'"resourceMetrics"' in head)
+    otlp = b'"resourceSpans"' in head or b'"resourceMetrics"' in head
+    return b'"gen_ai.' in head and (otlp or (b'"context"' in head and b'"trace_id"' in head))
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (times are Unix time)
@@ -93,6 +95,8 @@ def _dicts(value: object, *path: str) -> Iterator[dict[str, object]]:
 
 
 def _labels(value: object) -> Labels:
+    if isinstance(value, dict):
+        return {str(name): str(inner) for name, inner in value.items()}
     found: Labels = {}
     for pair in _dicts(value):
         inner = pair.get("value")
@@ -102,6 +106,8 @@ def _labels(value: object) -> Labels:
 
 
 def _spans(record: str, document: Mapping[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    if "context" in document:
+        yield record, dict(document)
     spans = _dicts(document.get("resourceSpans"), "scopeSpans", "spans")
     yield from ((f"{record}.{n}", span) for n, span in enumerate(spans, 1))
 
@@ -112,10 +118,11 @@ def _call(span: Mapping[str, object]) -> tuple[str, object, str] | None:
         return None
     status = span.get("status")
     failed = "error.type" in labels or (
-        isinstance(status, dict) and status.get("code") in (2, "STATUS_CODE_ERROR")
+        isinstance(status, dict)
+        and status.get("code", status.get("status_code")) in (2, "STATUS_CODE_ERROR", "ERROR")
     )
     nanoseconds = number(span.get("startTimeUnixNano"), "startTimeUnixNano")
-    at = None if nanoseconds is None else nanoseconds / 1e9
+    at = span.get("start_time") if nanoseconds is None else nanoseconds / 1e9
     return _model(labels), at, FAILED if failed else ""
 
 

@@ -6,11 +6,13 @@ used. Waiting in the queue is not part of the run, which begins at `Start`. `Con
 the cluster's plug-in counts, whole nodes or processors only; sacct does not say which. 0 means that
 none is set up.
 
-Bars part the cells, or commas (`--delimiter=,`). The same is read of `sacct --json` (`jobs` with
-`time`, `tres`, `steps`, in seconds and joules, by Slurm's `data_parser`), of `scontrol show job`
-(`JobId=… JobState=…`) and of `seff` (`Job ID:`, `Job Wall-clock time:`). Columns aligned for the
-eye are cut off at their width, and refused. `SLURM_TIME_FORMAT` may write a time as
-`2026/03/02-10:00:00` or in Unix seconds; `AllocGRES` is the older name of what `AllocTRES` lists.
+Bars part the cells, or what `--delimiter` names: commas, of which those within `AllocTRES` and a
+list of nodes part none, tabs or semicolons. A file without header (`-n`) is refused. The same is
+read of `sacct --json` (`jobs` with `time`, `tres`, `steps`, in seconds and joules, by Slurm's
+`data_parser`), of `scontrol show job` (`JobId=… JobState=…`) and of `seff` (`Job ID:`,
+`Job Wall-clock time:`). Columns aligned for the eye are cut off at their width, and refused.
+`SLURM_TIME_FORMAT` may write a time as `2026/03/02-10:00:00` or in Unix seconds; `AllocGRES` is the
+older name of what `AllocTRES` lists.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "slurm"
 LOG = (
-    "Slurm `sacct -P` (or `-p`, or commas) with JobID, State, Start, End, Elapsed, AllocTRES, "
+    "Slurm `sacct -P` (or `-p`, commas, tabs) with JobID, State, Start, End, Elapsed, AllocTRES, "
     "NodeList; `sacct --json`, `scontrol show job`, `seff`"
 )
 TELLS = (
@@ -74,8 +76,15 @@ _KEPT = (
 _SHOWN = ("jobid", "jobidraw", "state", "start", "end", "elapsed", "elapsedraw", "alloctres")
 """What quarantine may keep of a row; users, accounts and nodes are nobody's business."""
 _ALIGNED = re.compile(r"\A\s*JobID[ \t]+\w+[^|\n]*\n[ \t]*-{3,}[ \t]+-{3,}")
+_HEADLESS = re.compile(
+    r"\A\s*\d+(?:[_.+]\w+)*[|,;\t](?:[^\n]*[|,;\t])?"
+    r"(?:COMPLETED|FAILED|TIMEOUT|CANCELLED|RUNNING|OUT_OF_MEMORY|NODE_FAIL|PREEMPTED)\b"
+)
+_WITHIN = re.compile(r"\[[^\]\n]*\]|=[\w.:/()-]*,(?=[\w/:.-]+=)")
+"""Commas in a list of nodes, and between resources."""
 _SCONTROL = re.compile(r"\bJobId=\d+[^\n]*\bJobName=")
 _SEFF = re.compile(r"^Job ID: \d+\n(?:.*\n){1,12}?Job Wall-clock time:", re.MULTILINE)
+_FORMS = (_ALIGNED, _HEADLESS, _SCONTROL, _SEFF)
 _RAN = ("COMPLETED", "TIMEOUT", "CANCELLED")
 _GOING_ON = ("RUNNING", "PENDING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING")
 _NO_NAME = {"wrap", "bash", "sh", "sbatch", "interactive", "zsh", "python", "python3"}
@@ -100,7 +109,7 @@ def recognises(name: str, head: bytes) -> bool:
     text = head.decode("utf-8", errors="replace")
     columns = set(_header(text)[0])
     sacct = columns >= _MARKS and bool(columns & _TIMES)
-    return sacct or any(form.search(text) for form in (_ALIGNED, _SCONTROL, _SEFF))
+    return sacct or any(form.search(text) for form in _FORMS)
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (jobs name themselves)
@@ -126,7 +135,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         (~(seconds > 0).to_numpy(), "out_of_range", lambda _: "Elapsed is 0: the job did not run"),
         (bad_start | bad_end, "bad_timestamp",
          lambda i: f"Start is {jobs['start'].iloc[i]!r}, End {jobs['end'].iloc[i]!r}; "
-                   "must be like 2026-03-01T12:00:00"),
+                   "must be like 2026-03-01T12:00:00; unset SLURM_TIME_FORMAT"),
     ]  # fmt: skip
     records = jobs["record"].to_numpy()
     refused += refused_rows(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
@@ -160,6 +169,9 @@ def _as_sacct(data: bytes) -> str:
             "write them with sacct -P"
         )
         raise RefusalError(msg, "wrong_shape")
+    if _HEADLESS.search(text):
+        msg = "its first line names no columns; write it without -n (--noheader)"
+        raise RefusalError(msg, "missing_columns")
     if _SCONTROL.search(text):
         return _lines(_of_scontrol(block) for block in re.split(r"(?=\bJobId=\d)", text)[1:])
     if _SEFF.search(text):
@@ -260,19 +272,19 @@ def _of_seff(block: str) -> dict[str, object]:
 def _header(text: str) -> tuple[list[str], str]:
     """Return the names of the columns, and what parts them."""
     first = next((line for line in text.split("\n", 50) if line.strip()), "")
-    mark = "|" if "|" in first else ","
+    mark = next((mark for mark in "|\t;" if mark in first), ",")
     return ([name.strip().casefold() for name in first.split(mark)] if mark in first else []), mark
 
 
 def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
-    """Return the rows' known columns; none of sacct's cells is quoted."""
+    """Return the rows' known columns; sacct quotes none of its cells."""
     header, mark = _header(text)
     if not (set(header) >= _MARKS and set(header) & _TIMES):
         msg = "the first line lacks JobID, State or Elapsed; query them with sacct -P --format"
         raise RefusalError(msg, "missing_columns")
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()][1:]
     # With -p a bar also ends the line; a job's name may hold one, which shifts the rest.
-    split = [(n, line.split(mark)) for n, line in lines]
+    split = [(n, _cells(line, mark)) for n, line in lines]
     good = [(n, cells) for n, cells in split if len(cells) == len(header)]
     reason = (
         f"has another number of cells than the header's {len(header)}; is a bar in a name, "
@@ -297,6 +309,13 @@ def _rows(text: str) -> tuple[pd.DataFrame, list[Refused]]:
     frame["alloctres"] = frame["alloctres"].fillna(older).astype("str")
     record = pd.Series([str(n) for n, _ in good], dtype="str")
     return frame.assign(record=record), refused
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    if mark != ",":
+        return line.split(mark)
+    within = _WITHIN.sub(lambda found: found.group().replace(",", "\x1f"), line)
+    return [cell.replace("\x1f", ",").strip('"') for cell in within.split(",")]
 
 
 def _jobs(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:

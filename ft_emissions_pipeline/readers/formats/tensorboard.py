@@ -31,6 +31,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.shared.protobuf import fields_in
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import settings_of
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -57,14 +58,9 @@ _LONGEST = 1 << 26
 """Bytes of a record beyond which its length is no length."""
 
 
-def is_event_file(head: bytes) -> bool:
-    """Say whether bytes begin as every event file does: with a record of the file's version."""
-    return b"brain.Event:" in head[:40]
-
-
 def recognises(name: str, head: bytes) -> bool:  # noqa: ARG001 (the content tells)
-    """Say whether the content is that of an event file."""
-    return is_event_file(head)
+    """Say whether the content begins as every event file does: with a record of its version."""
+    return b"brain.Event:" in head[:40]
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (Unix times)
@@ -140,54 +136,23 @@ def _records(data: bytes) -> Iterator[bytes]:
         at += 16 + length
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of each field of a message, up to where it is no message."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            size, at = _varint(message, at)
-        else:
-            size = {1: 8, 5: 4}.get(kind, len(message) + 1)
-        if size > len(message) - at:
-            return
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 64:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
-
-
 def _event(message: bytes) -> tuple[float, int, list[tuple[str, float | str]]]:
     at, step = 0.0, 0
     values: list[tuple[str, float | str]] = []
-    for number, value in _fields(message):
+    for number, value in fields_in(message):
         if number == 1 and isinstance(value, bytes) and len(value) == 8:
             (at,) = struct.unpack("<d", value)
         elif number == 2 and isinstance(value, int):
             step = value if value < 1 << 62 else 0
         elif number == 5 and isinstance(value, bytes):
-            values += [found for n, part in _fields(value) if n == 1 and (found := _value(part))]
+            values += [found for n, part in fields_in(value) if n == 1 and (found := _value(part))]
     return at, step, values
 
 
 def _value(part: int | bytes) -> tuple[str, float | str] | None:
     """Return tag and value of a summary: a number, or a text."""
     tag, value = "", None
-    for number, content in _fields(part) if isinstance(part, bytes) else ():
+    for number, content in fields_in(part) if isinstance(part, bytes) else ():
         if not isinstance(content, bytes):
             continue
         if number == 1:
@@ -200,7 +165,7 @@ def _value(part: int | bytes) -> tuple[str, float | str] | None:
 
 
 def _tensor(content: bytes) -> float | str | None:
-    for number, value in _fields(content):
+    for number, value in fields_in(content):
         if isinstance(value, bytes) and number == 8:
             return value.decode("utf-8", errors="replace")
         if isinstance(value, bytes) and number in {4, 5} and len(value) == 4:

@@ -49,10 +49,11 @@ BASIS = {
     "reserved_s": Basis.PREDICTED,
 }
 
-_COLUMN = re.compile(
+COLUMN = re.compile(
     r"^(?:(.+) - )?(?:system[./])?gpu\.(\d{1,4})\.(powerWatts|energyJoules|gpu)(?:/l:(.+))?$"
     r"(?<!__MIN)(?<!__MAX)"
 )
+"""A metric of a GPU: run, device, metric and label of the node."""
 _FIELDS = {"powerWatts": "watts", "energyJoules": "counter_kwh", "gpu": "utilization"}
 _SCALES = {"powerWatts": 1.0, "energyJoules": 1 / JOULES_PER_KWH, "gpu": 0.01}
 _RUN = re.compile(r"(?:^|/)(?:offline-)?run-\d{8}_\d{6}-([A-Za-z0-9]+)/")
@@ -68,13 +69,20 @@ def recognises(name: str, head: bytes) -> bool:
             re.search(rb'"(?:system[./])?gpu\.\d{1,4}\.(?:powerWatts|energyJoules|gpu)', head)
         )
     header = header_of(head)[0]
-    return bool({*_TIMES} & {*header}) and any(_COLUMN.match(column) for column in header)
+    return bool({*_TIMES} & {*header}) and any(COLUMN.match(column) for column in header)
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of one run; each GPU's cell in a line is a record."""
     frame, refused = _cells(data)
-    columns = {name: found for name in frame if (found := _COLUMN.match(str(name)))}
+    return reading_of_cells(frame, refused, uri, settings)
+
+
+def reading_of_cells(
+    frame: pd.DataFrame, refused: list[Refused], uri: str, settings: Settings
+) -> Reading:
+    """Return the reading of a table with `_timestamp` and a column for each GPU and metric."""
+    columns = {name: found for name in frame if (found := COLUMN.match(str(name)))}
     if columns and _TIME not in frame and {*_TIMES} & {*frame}:
         msg = (
             "its times count from the start of the run, and no column says when that was; "
@@ -160,7 +168,7 @@ def _cells(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     wanted = [
         key
         for key in dict.fromkeys(key for row in rows for key in row)
-        if key == _TIME or _COLUMN.match(key)
+        if key == _TIME or COLUMN.match(key)
     ]
     index = pd.Index(places, dtype="str")
     cells = {

@@ -77,16 +77,17 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = "no object as W&B writes it into the folder of a run; save the file as it was"
         raise RefusalError(msg, "wrong_shape")
     if "startedAt" in document:
-        row = _metadata(document)
+        row = metadata_of(document)
     elif "_runtime" in document or "_timestamp" in document:
-        row = _summary(document)
+        row = summary_of(document)
     else:
-        row = _configuration(document)
+        row = configuration_of(document)
     run_id = wandb_id(uri) or home(uri)
     return reading_of_runs([{"repairs": "", **row, "run_id": run_id, "source_record": "1"}], [])
 
 
-def _metadata(given: Mapping[str, object]) -> dict[str, object]:
+def metadata_of(given: Mapping[str, object]) -> dict[str, object]:
+    """Return what a run's metadata tell: start, machine, accelerators, arguments."""
     host, gpu, slurm = given.get("host"), given.get("gpu"), given.get("slurm")
     job_id = slurm.get("job_id") or slurm.get("jobid") if isinstance(slurm, dict) else None
     devices = given.get("gpu_devices") or given.get("gpu_nvidia")
@@ -117,7 +118,8 @@ def _arguments(args: object) -> dict[str, object]:
     return found
 
 
-def _summary(given: Mapping[str, object]) -> dict[str, object]:
+def summary_of(given: Mapping[str, object]) -> dict[str, object]:
+    """Return what the last values of a run's figures tell."""
     fields, open_points = figures_of(given)
     inner = given.get("_wandb")
     runtime = positive(given.get("_runtime"))
@@ -130,7 +132,8 @@ def _summary(given: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _configuration(given: Mapping[str, object]) -> dict[str, object]:
+def configuration_of(given: Mapping[str, object]) -> dict[str, object]:
+    """Return what a run's settings tell, each under `value`."""
     settings = {
         name: part["value"]
         for name, part in given.items()

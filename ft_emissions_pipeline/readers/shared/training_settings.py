@@ -43,6 +43,12 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "packing": ("packing", "sample_packing", "neat_packing"),
 }
 MODELS = ("base_model", "model_name_or_path", "model_name", "base_model_name_or_path", "model_id")
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
+    # Ways of recomputation in axolotl and Unsloth.
+    **dict.fromkeys(("offload", "offload_disk", "unsloth"), True),
+}
 _PRECISIONS = {
     "bf16": "bf16",
     "pure_bf16": "bf16",
@@ -114,9 +120,7 @@ def truth(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
     word = value.strip().casefold() if isinstance(value, str) else ""
-    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(
-        word
-    )
+    return _TRUTHS.get(word)
 
 
 def model_name(value: object) -> str | None:

@@ -243,6 +243,16 @@ def test_parameters_of_a_dense_model_and_of_a_mixture_are_those_of_their_publish
     assert sizes({**mixtral, "model_type": "deepseek_v3"}) == (None, None)
 
 
+@pytest.mark.parametrize(("way", "on"), [("offload", True), ("unsloth", True), ("false", False)])
+def test_a_way_of_recomputation_is_recomputation(landed, way, on):
+    configuration = AXOLOTL.replace(
+        "gradient_checkpointing: true", f"gradient_checkpointing: {way}"
+    )
+    assert way in configuration
+    runs, _ = landed({"trainer_state.json": STATE, "config.yml": configuration})
+    assert runs.loc["root", "gradient_checkpointing"] == on
+
+
 def test_the_card_of_axolotl_holds_its_configuration(landed):
     card = f"---\nbase_model: a/b\n---\n\naxolotl version: `0.11.0`\n```yaml\n{AXOLOTL}\n```\n"
     runs, _ = landed({"trainer_state.json": STATE, "README.md": card})

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 import struct
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -16,9 +18,18 @@ EVENTS = "runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.
 
 
 @pytest.fixture
-def hub(field_case):
+def run_folder(field_case):
+    """Folders by name; `wandb_offline` is what wandb 0.31 wrote, `mlflow_database` MLflow 3.17.
+
+    Their times were moved, and samples of two GPUs written beside by the tools' own declarations.
+    """
+    return lambda name: field_case("hf_folder").parent.parent / "run_folders" / name
+
+
+@pytest.fixture
+def hub(run_folder):
     """A folder as on a hub: card, adapter, state, checkpoint, W&B, and tensorboardX 2.6's file."""
-    return field_case("hf_folder").parent.parent / "run_folders" / "hub"
+    return run_folder("hub")
 
 
 def test_a_hubs_folder_is_one_run_with_model_method_hardware_time_and_tokens(hub):
@@ -162,3 +173,83 @@ def test_field_case_of_the_trainer(field_case, case, expected):
     assert quarantine.empty, quarantine.to_dict("records")
     (run,) = runs.to_dict("records")
     assert {name: run[name] for name in expected} == expected
+
+
+OFFLINE = "run_folders/wandb_offline/offline-run-20260302_100000-elydvfhj/run-elydvfhj.wandb"
+
+
+def test_a_run_that_wandb_kept_offline_is_read_from_its_own_file(run_folder):
+    runs, quarantine = fte.read_runs(run_folder("wandb_offline"))
+    assert quarantine.empty, quarantine.to_dict("records")
+    (run,) = runs.to_dict("records")
+    expected = {
+        "run_id": "elydvfhj", "base_model": "meta-llama/Llama-3.2-1B", "active_s": 540.5,
+        "tokens_padded": 5000, "steps": 50, "gpu_count": 2, "gpu_model": "NVIDIA A100-SXM4-40GB",
+        "job_id": "4712", "sequence_length": 2048, "packing": True, "precision": "bf16",
+        "started_at": pd.Timestamp("2026-03-02T10:00Z"),
+        "ended_at": pd.Timestamp("2026-03-02T10:10Z"),
+    }  # fmt: skip
+    assert {name: run[name] for name in expected} == expected
+    # 300 W and 200 W over 600 s.
+    assert run["gpu_energy_kwh"] == pytest.approx(500 * 600 / 3.6e6)
+    assert "someone" not in runs.to_csv()
+
+
+def test_of_a_file_of_wandb_that_was_cut_off_all_whole_records_count(landed_file, read):
+    whole = landed_file(OFFLINE)
+    # The samples come last: the cut takes one of seven, and 100 s of 600.
+    reading = read(OFFLINE, whole[:-20])
+    assert reading.telemetry["energy_kwh"].sum() == pytest.approx(500 * 500 / 3.6e6)
+    assert reading.runs["active_s"].tolist() == [540.5]
+    assert read(OFFLINE, whole[:60]).quarantine["reason_code"].tolist() == ["wrong_shape"]
+
+
+def test_the_runs_of_mlflows_database_are_those_that_were_not_deleted(run_folder):
+    runs, quarantine = fte.read_runs(run_folder("mlflow_database"))
+    assert quarantine.empty, quarantine.to_dict("records")
+    killed, trained = runs.sort_values("run_id").to_dict("records")
+    assert (killed["reserved_s"], killed["repairs"]) == (120, "ended_early")
+    assert pd.isna(killed.get("gpu_energy_kwh"))
+    assert (trained["base_model"], trained["active_s"]) == ("meta-llama/Llama-3.2-1B", 590.5)
+    # 300 W and 150 W over 600 s.
+    assert trained["gpu_energy_kwh"] == pytest.approx(450 * 600 / 3.6e6)
+    assert "someone" not in runs.to_csv()
+
+
+def test_a_database_of_another_tool_is_refused(refusal, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("CREATE TABLE studies (study_id INTEGER)")
+    code, reason = refusal("mlflow.db", (tmp_path / "mlflow.db").read_bytes())
+    assert code == "wrong_shape"
+    assert "no tracking database of MLflow" in reason
+    assert refusal("optuna.db", (tmp_path / "mlflow.db").read_bytes())[0] == "binary_file"
+
+
+def test_a_secret_in_a_binary_file_of_a_tracker_is_dropped(run_folder, landed_file, tmp_path):
+    secret = "sk-abcdefghijklmnop1234"
+    named = b"meta-llama/Llama-3.2-1B"
+    assert len(secret) == len(named)
+    shutil.copytree(run_folder("mlflow_database"), tmp_path / "a")
+    with closing(sqlite3.connect(tmp_path / "a/mlflow.db")) as database:
+        database.execute("UPDATE params SET value = ? WHERE value = ?", (secret, named.decode()))
+        database.execute("UPDATE runs SET start_time = ? WHERE status = 'KILLED'", (secret,))
+        database.commit()
+    (tmp_path / "run-elydvfhj.wandb").write_bytes(
+        landed_file(OFFLINE).replace(named, secret.encode())
+    )
+    runs, quarantine = fte.read_runs(tmp_path)
+    assert len(runs) == 2
+    # The start that is no number.
+    assert quarantine["reason_code"].tolist() == ["not_a_number"]
+    assert secret not in runs.to_csv() + quarantine.to_csv()
+
+
+@pytest.mark.parametrize(
+    ("uri", "content"),
+    [("wandb/debug.log",
+      "2026-03-02 10:00:00,958 INFO    MainThread:24051 [wandb_init.py:init():838] epoch: 1\n"),
+     ("bot_2026-03-02T100000Z_carbontracker_err.log",
+      "2026-03-02 10:00:00,383 - MainThread - WARNING - carbon intensity: 445.00 gCO2eq/kWh.\n")],
+)  # fmt: skip
+def test_what_trackers_log_of_themselves_is_no_log_of_a_run(read, uri, content):
+    assert read(uri, content).content == "other"

@@ -25,15 +25,24 @@ def test_carbontracker_takes_its_prediction_where_it_saw_fewer_epochs_than_plann
 
 
 def test_carbontrackers_log_beside_its_output_names_devices_and_power_without_a_pue(tracked):
-    (run,) = tracked("trackers/two_gpus_carbontracker.log").runs.to_dict("records")
-    assert (run["run_id"], run["gpu_model"], run["gpu_count"]) == (
-        "trackers/two_gpus",
-        "NVIDIA A100-SXM4-40GB",
-        2,
-    )
+    found, measured = tracked("trackers/two_gpus_carbontracker.log").runs.to_dict("records")
+    assert found["run_id"] == measured["run_id"] == "trackers/two_gpus"
+    assert (found["gpu_model"], found["gpu_count"]) == ("NVIDIA A100-SXM4-40GB", 2)
     # 540 W of GPUs and 120 W of CPUs over 600 s.
-    assert run["gpu_energy_kwh"] == pytest.approx(0.09)
-    assert run["cpu_energy_kwh"] == pytest.approx(0.02)
+    assert measured["gpu_energy_kwh"] == pytest.approx(0.09)
+    assert measured["cpu_energy_kwh"] == pytest.approx(0.02)
+
+
+def test_what_carbontracker_measured_of_one_epoch_is_no_part_of_what_it_tells_of_three(
+    landed_file, tmp_path
+):
+    for name in ("two_gpus_carbontracker.log", "two_gpus_carbontracker_output.log"):
+        (tmp_path / name).write_bytes(landed_file(f"trackers/{name}"))
+    (run,) = fte.read_runs(tmp_path)[0].to_dict("records")
+    assert (run["active_s"], run["epochs"], run["gpu_count"]) == (1800, 3, 2)
+    assert run["it_energy_kwh"] == pytest.approx(0.5247)
+    assert pd.isna(run.get("gpu_energy_kwh"))
+    assert "conflict" not in run["repairs"]
 
 
 def test_inner_windows_of_zeus_repeat_their_outer_ones(tracked):
@@ -140,6 +149,28 @@ def test_the_older_name_of_allocated_gpus(one_run, gres):
     )
     run = one_run("sacct.txt", text)
     assert (run["gpu_count"], run["gpu_model"]) == (2, "a100")
+
+
+@pytest.mark.parametrize(
+    ("mark", "resources", "nodes"),
+    [(",", "billing=8,cpu=32,gres/gpu=4,gres/gpu:a100=4", "n[1,3-4]"),
+     (",", '"billing=8,cpu=32,gres/gpu:a100=4"', "n1"),
+     ("\t", "billing=8,gres/gpu:a100=4", "n1"), (";", "gres/gpu:a100=4", "n1")],
+)  # fmt: skip
+def test_other_delimiters_of_sacct(one_run, mark, resources, nodes):
+    header = ("JobID", "State", "Start", "End", "Elapsed", "AllocTRES", "NodeList")
+    cells = ("7", "COMPLETED", "2026-03-02T10:00:00", "2026-03-02T11:00:00", "01:00:00",
+             resources, nodes)  # fmt: skip
+    run = one_run("sacct.csv", f"{mark.join(header)}\n{mark.join(cells)}\n")
+    assert (run["gpu_count"], run["gpu_model"], run["reserved_s"]) == (4, "a100", 3600)
+    assert len(run["host"].split()) == (3 if "," in nodes else 1)
+
+
+def test_a_file_of_sacct_without_header_says_how_to_write_it(refusal):
+    line = "7|ft|COMPLETED|2026-03-02T10:00:00|2026-03-02T11:00:00|01:00:00|gres/gpu=4\n"
+    code, reason = refusal("sacct.txt", line)
+    assert code == "missing_columns"
+    assert "--noheader" in reason
 
 
 def test_times_of_slurm_in_unix_seconds(one_run):

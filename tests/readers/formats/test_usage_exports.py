@@ -1,5 +1,7 @@
 """Usage that people export: counts per day and model, worked out by hand."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -11,8 +13,12 @@ EXPECTED = {
     "azure_monitor.json": ("support-bot", 5, "failed_requests_left_out", 2),
     "vertex_endpoint.json": ("4321", 7, None, 1),
     "sagemaker_endpoint.json": ("support-bot", 9, None, 1),
+    # 12 and 30; an hour without requests has no cell, and latencies beside them are none.
+    "cloudwatch_console.csv": ("support-bot", 42, None, 2),
     # The agent's span holds the calls of the model.
     "open_telemetry_spans.json": ("support-bot", 1, "failed_requests_left_out", 3),
+    # One of an agent and a failed one are no inferences.
+    "open_telemetry_sdk_spans.jsonl": ("support-bot", 2, "failed_requests_left_out", 4),
     # Four by the first minute, ten by the second.
     "open_telemetry_totals.jsonl": ("support-bot", 10, None, 2),
     "open_telemetry_deltas.json": ("support-bot", 4, "failed_requests_left_out", 2),
@@ -72,3 +78,53 @@ def test_a_counter_of_tgi_that_no_label_ties_to_a_model_is_refused(read):
         "tgi_request_success 3\n",
     )
     assert reading.quarantine["reason_code"].unique().tolist() == ["missing_value"]
+
+
+def test_an_average_of_cloudwatch_is_no_count(refusal):
+    text = (
+        "Label,bot Invocations\nStatistic,Average\n2026-03-02T10:00:00Z,1.0\n"
+        "2026-03-02T11:00:00Z,1.0\n"
+    )
+    code, reason = refusal("graph.csv", text)
+    assert code == "wrong_shape"
+    assert "export Sum" in reason
+
+
+def test_objects_over_several_lines_below_each_other_are_records(read, landed_file):
+    # As the console exporter of OpenTelemetry's SDK prints them, and jq.
+    lines = landed_file("usage_exports/open_telemetry_sdk_spans.jsonl").decode().splitlines()
+    printed = "\n".join(json.dumps(json.loads(line), indent=4) for line in lines)
+    reading = read("spans.json", printed)
+    assert reading.quarantine.empty
+    assert (reading.usage["inferences"].sum(), reading.records) == (2, 4)
+    broken = read("spans.json", printed.replace('"attributes"', "attributes", 1))
+    assert broken.quarantine["reason_code"].tolist() == ["broken_json"]
+    assert broken.usage["inferences"].sum() == 1
+
+
+def test_other_metrics_of_an_answer_of_cloudwatch_are_no_requests(read):
+    def series(name, value):
+        return {
+            "Id": "m", "Label": f"AWS/SageMaker bot AllTraffic {name}",
+            "Timestamps": ["2026-03-02T10:00:00+00:00"], "Values": [value],
+        }  # fmt: skip
+
+    names = {"Invocations": 5, "ModelLatency": 5e4, "Invocation4XXErrors": 2}
+    reading = read("m.json", {"MetricDataResults": [series(*each) for each in names.items()]})
+    assert reading.usage[["model_name", "inferences"]].to_numpy().tolist() == [["bot", 5]]
+
+
+def test_refused_calls_in_gclouds_list_of_series_are_left_out(read):
+    kind = "aiplatform.googleapis.com/publisher/online_serving/model_invocation_count"
+    span = {"startTime": "2026-03-02T10:00:00Z", "endTime": "2026-03-02T10:01:00Z"}
+    series = [
+        {
+            "metric": {"type": kind, "labels": {"response_code": code}},
+            "resource": {"labels": {"model_user_id": "bot"}},
+            "points": [{"interval": span, "value": {"int64Value": count}}],
+        }
+        for code, count in (("200", "3"), ("429", "2"))
+    ]
+    usage = read("m.json", series).usage
+    assert (usage["inferences"].sum(), usage["model_name"].unique().tolist()) == (3, ["bot"])
+    assert "failed_requests_left_out" in usage["repairs"].tolist()
