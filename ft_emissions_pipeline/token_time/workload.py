@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -249,17 +250,23 @@ def _dimensions(
     model: Mapping[str, Floats], active: Floats, reference: Reference
 ) -> tuple[Floats, Floats]:
     """Return layers and width: the model's own, else those usual at its size."""
-    known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
-    known = known[known["architecture"] == "dense_decoder"]
-    size = np.log(known["parameters"].to_numpy(dtype=float))
     found = []
     for column in ("layers", "hidden_size"):
-        slope, offset = np.polyfit(size, np.log(known[column].to_numpy(dtype=float)), 1)
+        slope, offset = _growth(reference, column)
         own = model[column].copy()
         open_ = np.isnan(own)
         own[open_] = np.exp(offset + slope * np.log(active[open_]))
         found.append(own)
     return found[0], found[1]
+
+
+@lru_cache(maxsize=16)
+def _growth(reference: Reference, column: str) -> Floats:
+    """Return slope and offset of a dimension's logarithm over the size's."""
+    known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
+    known = known[known["architecture"] == "dense_decoder"]
+    size, dimension = (np.log(known[name].to_numpy(float)) for name in ("parameters", column))
+    return np.polyfit(size, dimension, 1)
 
 
 def _multiplied(
