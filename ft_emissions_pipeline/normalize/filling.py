@@ -261,12 +261,14 @@ def apply(
         context.pieces.setdefault(rule.field, []).append(piece)
         frame[rule.field] = _filled(frame[rule.field], piece, of)
         if rule.by_run:
-            shared = shared.drop(columns=rule.field, errors="ignore")
+            if rule.field in shared:
+                del shared[rule.field]
             marks = np.zeros(len(frame), dtype="int64")
             marks[rows] = 1 if offer.factor_id is None else codes_of(piece.factor_id) + 1
             parts = codes_of(kind, marks)
-            first = first_of(parts)
-            shared, kind = shared.take(kind[first]).set_axis(first), parts
+            if parts.max() > kind.max():
+                first = first_of(parts)
+                shared, kind = shared.take(kind[first]).set_axis(first), parts
         elif rule.field in shared:
             shared[rule.field] = frame[rule.field].take(first)
     provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)

@@ -101,7 +101,7 @@ def _meanings(reference: Reference, name: str) -> list[Place]:
             for country, code in codes.items()
             if code in _subdivisions(reference)
         ]
-    return meanings + [cities[plain(name)]] if plain(name) in cities else meanings
+    return [*meanings, cities[plain(name)]] if plain(name) in cities else meanings
 
 
 @lru_cache(maxsize=65536)

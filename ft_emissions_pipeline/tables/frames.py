@@ -77,7 +77,8 @@ _PANDAS_TYPES = {
 def _typed(frame: pd.DataFrame, table: Table, column: Column) -> pd.Series:
     values = frame.get(column.name)
     if values is None:
-        values = pd.Series(None, index=frame.index, dtype="object")
+        dtype = _PANDAS_TYPES.get(column.kind, "object")
+        values = pd.Series(None, index=frame.index, dtype=dtype)
     if str(values.dtype) == _PANDAS_TYPES.get(column.kind):
         return values
     try:
