@@ -243,7 +243,7 @@ def apply(
             gap = frame[rule.field].isna().to_numpy()
             at = np.flatnonzero(gap if rule.by_run else gap[first])
             alike = frame if rule.by_run else shared
-            seen = alike if len(at) == len(alike) else alike.take(at)
+            seen = alike if len(at) in (0, len(alike)) else alike.take(at)
             asked = rule.field, rule.by_run
         if not len(at):
             continue

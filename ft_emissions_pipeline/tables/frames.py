@@ -7,6 +7,7 @@ Put here: conversion by declaration. Keep out: declarations, and the storage of 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 import pandas as pd
 import pyarrow as pa
@@ -123,4 +124,9 @@ def from_arrow(
 
 def empty(table: Table) -> pd.DataFrame:
     """Return a table without rows."""
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: Table) -> pd.DataFrame:
     return conform(pd.DataFrame(columns=table.names), table)

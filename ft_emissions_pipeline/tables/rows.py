@@ -164,11 +164,11 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     cells = {name: frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in numbers}
     for name, values in cells.items():
         bad = np.isinf(values) | (np.isnan(values) & numbers[name].required)
-        found = dict.fromkeys(np.flatnonzero(bad), f"{name} is not finite") | found
+        found = dict.fromkeys(np.flatnonzero(bad).tolist(), f"{name} is not finite") | found
         if {f"{name}_p05", f"{name}_p95"} <= cells.keys():
             outside = (values < cells[f"{name}_p05"]) | (values > cells[f"{name}_p95"])
             words = f"{name} lies outside its interval"
-            found = dict.fromkeys(np.flatnonzero(outside), words) | found
+            found = dict.fromkeys(np.flatnonzero(outside).tolist(), words) | found
     at = sorted(found)
     return pd.Series([found[row] for row in at], index=frame.index[at], dtype="str")
 
