@@ -24,7 +24,7 @@ from ft_emissions_pipeline.impacts.footprint import footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import RULES, unknown_of
+from ft_emissions_pipeline.normalize import RULES, unknown_in
 from ft_emissions_pipeline.normalize.energy import (
     COMPONENTS,
     COUNTED_IN_PART,
@@ -422,18 +422,19 @@ def _version(row: Mapping[Any, Any]) -> str:
     )
 
 
+_DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
+_ORDER = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
+
+
 def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
-    described = {(rule.field, rule.name): rule.description for rule in RULES}
-    keys = {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3",
+    keys = used | {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3",
             "tokens_padded", "train_flop", "model_parameters", "it_energy_kwh",
             "counted_energy_kwh", "token_lengths"}  # fmt: skip
-    keys |= set(provenance.loc[unknown_of(provenance).notna(), "field"])
-    order = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
-    for row in provenance.sort_values("field", key=lambda f: f.map(order)).itertuples(index=False):
-        if row.field not in used | keys:
+    for row in sorted(provenance.itertuples(index=False), key=lambda row: _ORDER[row.field]):
+        if row.field not in keys and unknown_in(row.rule, row.source) is None:
             continue
         yield f"  {row.field} = {_shown(row)}".rstrip()
-        rule = "as logged" if row.rule == "as_logged" else described[row.field, row.rule]
+        rule = "as logged" if row.rule == "as_logged" else _DESCRIBED[row.field, row.rule]
         yield f"    {row.basis}: {rule}" + (f"; {row.source}" if pd.notna(row.source) else "")
         for factor_id in [] if pd.isna(row.factor_id) else str(row.factor_id).split():
             yield f"    {factor_id}" + _source_of(factor_id, reference)

@@ -7,6 +7,7 @@ how many tokens were computed (`tokens.py`), and what the time means in energy (
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ from ft_emissions_pipeline.normalize.filling import (
 from ft_emissions_pipeline.normalize.hardware import managed_rows
 from ft_emissions_pipeline.normalize.kinds import TIMED
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
-from ft_emissions_pipeline.reference import default, model_size_log_sd, resolve, take
+from ft_emissions_pipeline.reference import Reference, default, model_size_log_sd, resolve, take
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
@@ -67,7 +68,9 @@ def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
     row = take(context.reference, "models", frame["model_id"], columns, on=frame["date"])
     found = resolve(context.reference, "models", frame["base_model"])
     open_size = found["assumed"] & found["parameters"].isna()
-    vague = row["family"].map(_log_sd_of_family(context)).fillna(0.0).where(open_size, 0.0)
+    vague = (
+        row["family"].map(_log_sd_of_family(context.reference)).fillna(0.0).where(open_size, 0.0)
+    )
     estimated = row["active_p05"].notna()
     low, high = (row[name].where(estimated, 1.0) for name in ("active_p05", "active_p95"))
     log_sd = np.hypot(vague, uncertainty.log_sd_of_interval(low, high))
@@ -101,9 +104,10 @@ def _pretraining(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
-def _log_sd_of_family(context: Context) -> pd.Series:
+@lru_cache(maxsize=8)
+def _log_sd_of_family(reference: Reference) -> pd.Series:
     """Return how far sizes lie apart within a family, for names that leave the size open."""
-    models = context.reference.tables["models"].dropna(subset=["parameters"])
+    models = reference.tables["models"].dropna(subset=["parameters"])
     return np.log(models["parameters"]).groupby(models["family"]).std()
 
 

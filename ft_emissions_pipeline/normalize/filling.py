@@ -243,7 +243,7 @@ def apply(
             gap = frame[rule.field].isna().to_numpy()
             at = np.flatnonzero(gap if rule.by_run else gap[first])
             alike = frame if rule.by_run else shared
-            seen = alike if len(at) == len(alike) else alike.take(at)
+            seen = alike if len(at) in (0, len(alike)) else alike.take(at)
             asked = rule.field, rule.by_run
         if not len(at):
             continue
@@ -261,12 +261,14 @@ def apply(
         context.pieces.setdefault(rule.field, []).append(piece)
         frame[rule.field] = _filled(frame[rule.field], piece, of)
         if rule.by_run:
-            shared = shared.drop(columns=rule.field, errors="ignore")
+            if rule.field in shared:
+                del shared[rule.field]
             marks = np.zeros(len(frame), dtype="int64")
             marks[rows] = 1 if offer.factor_id is None else codes_of(piece.factor_id) + 1
             parts = codes_of(kind, marks)
-            first = first_of(parts)
-            shared, kind = shared.take(kind[first]).set_axis(first), parts
+            if parts.max() > kind.max():
+                first = first_of(parts)
+                shared, kind = shared.take(kind[first]).set_axis(first), parts
         elif rule.field in shared:
             shared[rule.field] = frame[rule.field].take(first)
     provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,7 @@ def _variant_family(identity: str) -> str:
     return found.group() if found else ""
 
 
+@lru_cache(maxsize=64)
 def _kinds(reference: Reference, identity: str) -> pd.Series:
     """Return the kind by identity: an accelerator's class, and a server's by its accelerator."""
     gpus = reference.tables["gpus"].drop_duplicates("gpu_id", keep="last").set_index("gpu_id")
@@ -111,6 +113,7 @@ _COLUMN_OF = {
 }
 
 
+@lru_cache(maxsize=64)
 def _log_sds_over(reference: Reference, field: str) -> tuple[pd.Series, pd.Series]:
     """Return a factor's log standard deviation by kind of device (places: one), and by family."""
     table, column = _COLUMN_OF[field]

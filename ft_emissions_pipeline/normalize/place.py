@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from ft_emissions_pipeline.normalize.filling import (
     unknown_names,
 )
 from ft_emissions_pipeline.reference import (
+    Reference,
     alternatives_log_sd,
     at_year,
     default,
@@ -31,6 +32,7 @@ from ft_emissions_pipeline.reference import (
     resolve,
     take,
 )
+from ft_emissions_pipeline.reference.names import coded, named, strings
 from ft_emissions_pipeline.tables.words import Basis
 
 DEFAULT_COUNTRY = "USA"
@@ -55,47 +57,45 @@ _ZONES_OF_REGIONS = (
 
 def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
     """Return each run's cloud region as `provider:region`, missing where none is known."""
-    return _region(frame, context)["id"]
+    names = ("managed_service", "cloud_provider", "cloud_region", "location")
+    codes, words = coded([frame[name] for name in names])
+    ids = [_region(context.reference, *each) for each in words]
+    return pd.Series(strings(ids).take(codes), index=frame.index)
 
 
-def _region(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
-    provider = resolve(context.reference, "providers", _provider_words(frame))["id"]
-    found = pd.DataFrame({"id": np.nan}, index=frame.index).astype("str")
-    for name in ("cloud_region", "location"):
-        for read in _READINGS:
-            text = read(frame[name].where(found["id"].isna()))
-            if text.notna().any():
-                named = resolve(context.reference, "cloud_regions", text, provider)
-                found = found.where(found["id"].notna(), named[["id"]])
-    return found
+@lru_cache(maxsize=65536)
+def _region(reference: Reference, service: object, cloud: object, *names: object) -> str | None:
+    """Return the region that the first of some names with a meaning stands for."""
+    provider = named(reference, "providers", _provider_word(service, cloud)).id
+    spellings = ((name, _without_zone(name)) for name in names if isinstance(name, str))
+    texts = (text for pair in spellings for text in pair if text)
+    ids = (named(reference, "cloud_regions", text, provider).id for text in texts)
+    return next(filter(None, ids), None)
 
 
-def _without_zone(names: pd.Series) -> pd.Series:
-    """Return the region of each name that looks like one of a region's zones, else missing."""
-    known = names.dropna().unique()
-    regions = {}
-    for name in known[[len(name) < _LONGEST_ZONE for name in known]]:
-        found = (re.match(zone, name.strip().lower()) for zone in _ZONES_OF_REGIONS)
-        regions[name] = next((match[1] for match in found if match), None)
-    return names.map(regions).astype("str")
+def _without_zone(name: str) -> str | None:
+    """Return the region of a name that looks like one of a region's zones."""
+    if len(name) >= _LONGEST_ZONE:
+        return None
+    found = (re.match(zone, name.strip().lower()) for zone in _ZONES_OF_REGIONS)
+    return next((match[1] for match in found if match), None)
 
-
-_READINGS: tuple[Callable[[Any], Any], ...] = (lambda names: names, _without_zone)
-"""A name may be that of a region, else that of one of its zones."""
 
 _LONGEST_ZONE = 60
 """Characters; a longer text is no name of a zone."""
 
 
-def _provider_words(frame: pd.DataFrame) -> pd.Series:
-    service = frame["managed_service"].str.extract(r"^(\S+)", expand=False)
-    return frame["cloud_provider"].fillna(service)
+def _provider_word(service: object, cloud: object) -> object:
+    """Return the provider as logged, else the first word of the service."""
+    if isinstance(cloud, str) or not isinstance(service, str):
+        return cloud
+    word = re.match(r"\S+", service)
+    return word and word[0]
 
 
 def _of_region(column: str) -> Answer:
     def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        found = _region(frame, context)
-        row = take(context.reference, "cloud_regions", found["id"], [column], on=frame["date"])
+        row = _in_region(frame, context, column)
         return Offer(row[column], factor_id=row["factor_id"])
 
     return offer
@@ -151,7 +151,9 @@ def world(frame: pd.DataFrame, _: Context) -> pd.Series:
 
 
 def _provider(frame: pd.DataFrame, context: Context) -> pd.Series:
-    return resolve(context.reference, "providers", _provider_words(frame))["id"]
+    pairs = zip(frame["managed_service"], frame["cloud_provider"], strict=True)
+    words = pd.Series([_provider_word(*pair) for pair in pairs], frame.index, dtype="str")
+    return resolve(context.reference, "providers", words)["id"]
 
 
 def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:

@@ -7,6 +7,7 @@ what a run gets in their place, which the rules decide (`hardware.py`, `machine.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -27,7 +28,7 @@ _TABLES = {
 }
 """Field with a name -> the table that should know it."""
 
-_SAID = r"(?P<name>(?:" + "|".join(_TABLES) + r") '.*' is not known in .*)$"
+_SAID = re.compile(r"(?P<name>(?:" + "|".join(_TABLES) + r") '.*' is not known in .*)$")
 
 
 def with_unknown_names(frame: pd.DataFrame, context: Context, provenance: Provenance) -> Provenance:
@@ -79,5 +80,11 @@ def unknown_of(provenance: pd.DataFrame) -> pd.Series:
     provenance : DataFrame
         Table `field_provenance`.
     """
-    logged = provenance["source"].astype("str").where(provenance["rule"] == "as_logged")
-    return logged.str.extract(_SAID)["name"]
+    logged = provenance["source"].astype("str").where(provenance["rule"] == AS_LOGGED)
+    return logged.str.extract(_SAID.pattern)["name"]
+
+
+def unknown_in(rule: str, source: object) -> str | None:
+    """Return the sentence of one row of provenance that `unknown_of` returns of many."""
+    found = isinstance(source, str) and rule == AS_LOGGED and _SAID.search(source)
+    return found["name"] if found else None

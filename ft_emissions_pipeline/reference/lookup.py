@@ -504,10 +504,16 @@ def describe(reference: Reference, factor_id: str) -> dict[str, object]:
         If there is no such row; the message names the nearest ones.
     """
     name = factor_id.split("/", 1)[0]
-    frame = reference.tables.get(name, pd.DataFrame({"factor_id": []}, dtype="str"))
-    rows = frame[frame["factor_id"] == factor_id]
-    if rows.empty:
-        near = difflib.get_close_matches(factor_id, frame["factor_id"])
+    places = _places_of_ids(reference, name)
+    if factor_id not in places:
+        near = difflib.get_close_matches(factor_id, places)
         msg = f"no reference row has the id {factor_id}; nearest: {', '.join(near) or 'none'}"
         raise KeyError(msg)
-    return dict(rows.iloc[0].dropna())
+    return dict(reference.tables[name].iloc[places[factor_id]].dropna())
+
+
+@lru_cache(maxsize=256)
+def _places_of_ids(reference: Reference, table: str) -> dict[str, int]:
+    """Return id -> number of its first row; nothing of a table that there is not."""
+    ids = reference.tables[table]["factor_id"] if table in reference.tables else ()
+    return {factor_id: place for place, factor_id in reversed(list(enumerate(ids)))}

@@ -125,7 +125,7 @@ def resolve(
     """
     owners = provider if provider is not None else pd.Series(index=names.index, dtype="str")
     codes, pairs = coded([names, owners])
-    found = [_found(reference, kind, name, owner) for name, owner in pairs]
+    found = [named(reference, kind, name, owner) for name, owner in pairs]
     parts = {
         "id": strings([each.id for each in found]),
         "assumed": np.array([each.assumed for each in found], dtype=bool),
@@ -147,7 +147,8 @@ def resolve(
 
 
 @lru_cache(maxsize=65536)
-def _found(reference: Reference, kind: str, name: object, owner: object) -> Found:
+def named(reference: Reference, kind: str, name: object, owner: object = None) -> Found:
+    """Return what one name stands for; as `resolve` of many."""
     if not isinstance(name, str):
         return Found(why="no name")
     if len(name) > LONGEST:

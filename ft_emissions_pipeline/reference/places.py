@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import Reference
-from ft_emissions_pipeline.reference.names import coded, plain, resolve, strings
+from ft_emissions_pipeline.reference.names import coded, named, plain, resolve, strings
 
 _BETWEEN_PARTS = re.compile(r"\s*[,;/()|\n]\s*|\s+[-\u2013\u2014]\s+")
 LONGEST = 200
@@ -58,10 +58,8 @@ def places(
     """
     given = countries if countries is not None else pd.Series(index=texts.index, dtype="str")
     codes, pairs = coded([texts, given])
-    known = {text: _parts(text) for text, _ in pairs if isinstance(text, str)}
-    meanings = _meanings(reference, [part for parts in known.values() for part in parts])
     found = [
-        _place(known[text], meanings, country if isinstance(country, str) else None)
+        _place(reference, text, country if isinstance(country, str) else None)
         if isinstance(text, str)
         else NOWHERE
         for text, country in pairs
@@ -83,36 +81,34 @@ def _parts(text: str) -> list[str]:
     return list(dict.fromkeys([text, *reversed(parts)]))
 
 
-def _meanings(reference: Reference, parts: Sequence[str]) -> dict[str, list[Place]]:
-    """Return what each part may mean: as a country, as a state or province, as a city."""
-    names = pd.Series(list(dict.fromkeys(parts)), dtype="str")
-    meanings: dict[str, list[Place]] = {name: [] for name in names}
+def _meanings(reference: Reference, name: str) -> list[Place]:
+    """Return what a part may mean: a country, a state or province, a city."""
+    countries, cities = _countries(reference), _cities(reference)
+    meanings = []
     for kind in ("countries", "us_states", "subdivisions"):
-        rows = resolve(reference, kind, names)
-        for name, identity, alias in zip(names, rows["id"], rows["alias_factor_id"], strict=True):
-            if not isinstance(identity, str):
-                continue
-            factor = alias if isinstance(alias, str) else None
-            if kind == "countries":
-                meanings[name].append(Place(identity, None, factor, "country"))
-            else:
-                country = _countries(reference)[identity[:2]]
-                meanings[name].append(Place(country, identity, factor, "state"))
-    subdivisions, cities = _subdivisions(reference), _cities(reference)
-    for name in names:
-        if re.fullmatch("[A-Z]{2,3}", name):
-            meanings[name] += [
-                Place(_countries(reference)[country], f"{country}-{name}", None, "code")
-                for country in _countries(reference)
-                if f"{country}-{name}" in subdivisions
-            ]
-        if plain(name) in cities:
-            meanings[name].append(cities[plain(name)])
-    return meanings
+        found = named(reference, kind, name)
+        if found.id is None:
+            continue
+        if kind == "countries":
+            meanings.append(Place(found.id, None, found.alias_factor_id, "country"))
+        else:
+            place = countries[found.id[:2]], found.id
+            meanings.append(Place(*place, found.alias_factor_id, "state"))
+    if re.fullmatch("[A-Z]{2,3}", name):
+        codes = {country: f"{country}-{name}" for country in countries}
+        meanings += [
+            Place(countries[country], code, None, "code")
+            for country, code in codes.items()
+            if code in _subdivisions(reference)
+        ]
+    return [*meanings, cities[plain(name)]] if plain(name) in cities else meanings
 
 
-def _place(parts: Sequence[str], meanings: dict[str, list[Place]], country: str | None) -> Place:
-    """Choose the meanings that agree with each other."""
+@lru_cache(maxsize=65536)
+def _place(reference: Reference, text: str, country: str | None) -> Place:
+    """Choose the meanings of a text's parts that agree with each other."""
+    parts = _parts(text)
+    meanings = {part: _meanings(reference, part) for part in parts}
     told = [each for part in parts for each in meanings[part]]
     if country is None:
         country = _country(parts, meanings)

@@ -7,6 +7,7 @@ Put here: conversion by declaration. Keep out: declarations, and the storage of 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 import pandas as pd
 import pyarrow as pa
@@ -77,7 +78,8 @@ _PANDAS_TYPES = {
 def _typed(frame: pd.DataFrame, table: Table, column: Column) -> pd.Series:
     values = frame.get(column.name)
     if values is None:
-        values = pd.Series(None, index=frame.index, dtype="object")
+        dtype = _PANDAS_TYPES.get(column.kind, "object")
+        values = pd.Series(None, index=frame.index, dtype=dtype)
     if str(values.dtype) == _PANDAS_TYPES.get(column.kind):
         return values
     try:
@@ -122,4 +124,9 @@ def from_arrow(
 
 def empty(table: Table) -> pd.DataFrame:
     """Return a table without rows."""
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: Table) -> pd.DataFrame:
     return conform(pd.DataFrame(columns=table.names), table)

@@ -160,16 +160,17 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
         Their table.
     """
     numbers = {column.name: column for column in table.columns if column.kind == "float"}
-    found = pd.Series("", index=frame.index, dtype="str")
-    for name, column in numbers.items():
-        cells = frame[name].to_numpy(dtype="float64", na_value=np.nan)
-        bad = np.isinf(cells) | (np.isnan(cells) & column.required)
-        found = found.mask(bad & (found == ""), f"{name} is not finite")
-        if {f"{name}_p05", f"{name}_p95"} <= set(numbers):
-            low, high = frame[f"{name}_p05"], frame[f"{name}_p95"]
-            outside = (cells < low) | (cells > high)
-            found = found.mask(outside & (found == ""), f"{name} lies outside its interval")
-    return found[found != ""]
+    found: dict[int, str] = {}
+    cells = {name: frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in numbers}
+    for name, values in cells.items():
+        bad = np.isinf(values) | (np.isnan(values) & numbers[name].required)
+        found = dict.fromkeys(np.flatnonzero(bad).tolist(), f"{name} is not finite") | found
+        if {f"{name}_p05", f"{name}_p95"} <= cells.keys():
+            outside = (values < cells[f"{name}_p05"]) | (values > cells[f"{name}_p95"])
+            words = f"{name} lies outside its interval"
+            found = dict.fromkeys(np.flatnonzero(outside).tolist(), words) | found
+    at = sorted(found)
+    return pd.Series([found[row] for row in at], index=frame.index[at], dtype="str")
 
 
 def _constant(reason: str) -> Callable[[int], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -113,10 +114,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
                  "stage",
                  "lora_rank", "software"]
     )  # fmt: skip
-    model = _each(
-        [frame["model_id"], optional["architecture"], *on], lambda rows: _of_model(rows, reference)
-    )
-    gpu = _each([frame["gpu_id"], *on], lambda rows: _of_gpu(rows, reference))
+    model = _each([frame["model_id"], optional["architecture"], *on], _of_model, reference)
+    gpu = _each([frame["gpu_id"], *on], _of_gpu, reference)
     method = frame["method"].astype("category")
     parameters = _floats(frame["parameters"])
     own = _floats(optional["active_parameters"])
@@ -152,23 +151,37 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         gpus=gpus,
         nodes=np.maximum(np.where(np.isnan(nodes), gpus / GPUS_PER_NODE, nodes), 1.0),
         **gpu,
-        **_each([frame["precision"]], _of_precision),
+        **_each([frame["precision"]], _of_precision, reference),
         frozen=frozen,
         quantized=(method == Method.QLORA).to_numpy(),
         sparsity=np.log(np.maximum(parameters / active, 1.0)),
         encoder=model["encoder"],
-        **_each([optional["stage"], optional["software"], frame["method"]], _of_recipe),
+        **_each([optional["stage"], optional["software"], frame["method"]], _of_recipe, reference),
     )
 
 
+_Answer = Callable[[pd.DataFrame, Reference], Mapping[str, ArrayLike]]
+
+
 def _each(
-    columns: Sequence[pd.Series], found: Callable[[pd.DataFrame], Mapping[str, ArrayLike]]
+    columns: Sequence[pd.Series], answer: _Answer, reference: Reference
 ) -> dict[str, np.ndarray]:
     """Return arrays by what text and days say, worked out once per distinct combination of them."""
     codes, kinds = coded(columns)
-    rows = pd.DataFrame(kinds, columns=[column.name for column in columns])
-    rows = rows.astype({column.name: column.dtype for column in columns})
-    return {name: np.asarray(values)[codes] for name, values in found(rows).items()}
+    types = tuple((str(column.name), column.dtype) for column in columns)
+    found = _answers(answer, reference, types, tuple(kinds))
+    return {name: values[codes] for name, values in found.items()}
+
+
+@lru_cache(maxsize=64)
+def _answers(
+    answer: _Answer,
+    reference: Reference,
+    types: tuple[tuple[str, object], ...],
+    kinds: tuple[tuple[object, ...], ...],
+) -> dict[str, np.ndarray]:
+    rows = pd.DataFrame(kinds, columns=[name for name, _ in types]).astype(dict(types))
+    return {name: np.asarray(values) for name, values in answer(rows, reference).items()}
 
 
 def _of_model(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
@@ -224,12 +237,12 @@ def _generation(gpu: pd.DataFrame) -> pd.Series:
     return found
 
 
-def _of_precision(rows: pd.DataFrame) -> dict[str, ArrayLike]:
+def _of_precision(rows: pd.DataFrame, _: Reference) -> dict[str, ArrayLike]:
     number_format = rows["precision"].map(FORMAT_OF).astype("object").fillna("16")
     return {"format": number_format.to_numpy("U5"), "format_unknown": rows["precision"].isna()}
 
 
-def _of_recipe(rows: pd.DataFrame) -> dict[str, ArrayLike]:
+def _of_recipe(rows: pd.DataFrame, _: Reference) -> dict[str, ArrayLike]:
     software = rows["software"].astype("object")
     stack = software.map(stack_of, na_action="ignore")
     pretraining = (rows["stage"] == "pretrain") | (rows["method"] == Method.CONTINUED_PRETRAINING)
@@ -249,17 +262,23 @@ def _dimensions(
     model: Mapping[str, Floats], active: Floats, reference: Reference
 ) -> tuple[Floats, Floats]:
     """Return layers and width: the model's own, else those usual at its size."""
-    known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
-    known = known[known["architecture"] == "dense_decoder"]
-    size = np.log(known["parameters"].to_numpy(dtype=float))
     found = []
     for column in ("layers", "hidden_size"):
-        slope, offset = np.polyfit(size, np.log(known[column].to_numpy(dtype=float)), 1)
+        slope, offset = _growth(reference, column)
         own = model[column].copy()
         open_ = np.isnan(own)
         own[open_] = np.exp(offset + slope * np.log(active[open_]))
         found.append(own)
     return found[0], found[1]
+
+
+@lru_cache(maxsize=16)
+def _growth(reference: Reference, column: str) -> Floats:
+    """Return slope and offset of a dimension's logarithm over the size's."""
+    known = reference.tables["models"].dropna(subset=["layers", "hidden_size", "parameters"])
+    known = known[known["architecture"] == "dense_decoder"]
+    size, dimension = (np.log(known[name].to_numpy(float)) for name in ("parameters", column))
+    return np.polyfit(size, dimension, 1)
 
 
 def _multiplied(

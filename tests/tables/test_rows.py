@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.tables import RUNS, USAGE
-from ft_emissions_pipeline.tables.rows import CODES, split
+from ft_emissions_pipeline.tables import RUNS, USAGE, Column, Table
+from ft_emissions_pipeline.tables.rows import CODES, split, unsound
 
 LATER = ("date", "date_rule", "source_format", "source_uri")
 
@@ -76,3 +76,33 @@ def test_an_empty_table_is_good():
 
 def test_every_code_is_explained():
     assert all(CODES.values())
+
+
+def test_of_each_unsound_row_the_first_impossible_figure_is_told():
+    table = Table(
+        "t",
+        "a row",
+        (
+            Column("energy_kwh", "float", "", required=True),
+            Column("carbon", "float", ""),
+            Column("carbon_p05", "float", ""),
+            Column("carbon_p95", "float", ""),
+        ),
+        key=(),
+    )
+    frame = pd.DataFrame(
+        {
+            "energy_kwh": [1.0, np.nan, 1.0, 1.0, np.inf],
+            "carbon": [2.0, np.inf, 5.0, np.nan, 2.0],
+            "carbon_p05": [1.0, 1.0, 1.0, 1.0, 1.0],
+            "carbon_p95": [3.0, 3.0, 3.0, 3.0, 3.0],
+        },
+        index=[10, 11, 12, 13, 14],
+    )
+    assert unsound(frame, table).to_dict() == {
+        11: "energy_kwh is not finite",
+        12: "carbon lies outside its interval",
+        14: "energy_kwh is not finite",
+    }
+    assert unsound(frame.iloc[[0, 3]], table).empty
+    assert unsound(frame.iloc[:0], table).empty

@@ -265,3 +265,12 @@ def test_days_are_stored_as_dates_and_instants_in_utc():
     schema = tables.arrow_schema(tables.RUNS)
     assert schema.field("date").type == pa.date32()
     assert schema.field("ended_at").type == pa.timestamp("us", tz="UTC")
+
+
+def test_a_table_without_rows_is_its_callers_own():
+    first = tables.empty(tables.RUNS)
+    first["run_id"] = first["run_id"].astype("object")
+    first.loc[0, "reserved_s"] = 1.0
+    second = tables.empty(tables.RUNS)
+    assert second.empty
+    assert second["run_id"].dtype == "str"
