@@ -52,6 +52,10 @@ _ENERGY_OF: dict[str, str] = {
 }
 
 
+_HARDWARE = ("gpu_count", "gpu_model")
+"""What samples of GPUs tell of a run whose logs do not."""
+
+
 _UNREAD: dict[str, str] = {Instrument.GPU: "gpu_energy_unread", Instrument.METER: "energy_unread"}
 """Word of `repairs` where a device told no energy all through a run."""
 
@@ -71,6 +75,7 @@ class _Piece:
     last: float
     polled: bool
     """Whether any of its energy is power sampled now and then."""
+    gpu_model: str | None
 
 
 def measured(
@@ -96,7 +101,8 @@ def measured(
     Returns
     -------
     runs : DataFrame
-        With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, their `origins`, and
+        With `gpu_energy_kwh`, `gpu_utilization` and `meter_energy_kwh` filled, `gpu_count` and
+        `gpu_model` where no log tells them, their `origins`, and
         in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
         `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0;
         `power_polled`; `telemetry_by_folder`.
@@ -234,6 +240,7 @@ def _pieces(
         low, high = started[mine], ended[mine]
         sums = _sums(stream)
         polled = bool((stream["energy_from"] == EnergyFrom.POWER).any())
+        models = stream["gpu_model"].dropna()
         whole = np.isnan(low) | np.isnan(high)
         low, high = np.where(whole, sums.first, low), np.where(whole, sums.last, high)
         energy, covered, busy, known = (
@@ -245,6 +252,7 @@ def _pieces(
                 _Piece(
                     source_format, uri, (str(host), device), energy[n], covered[n], busy[n],
                     known[n], max(sums.first, low[n]), min(sums.last, high[n]), polled,
+                    None if models.empty else str(models.iloc[0]),
                 )
             )  # fmt: skip
     return found
@@ -350,6 +358,10 @@ def _outcome(
     have = len(devices) if kind == Instrument.GPU else len(counted)
     if rivals or have > needed:
         return {**change, "repair": "telemetry_ambiguous"}, {**row, "outcome": "ambiguous"}
+    if kind == Instrument.GPU and not len({host for host, _ in devices}) < _hosts_of(run):
+        change["gpu_count"] = float(len(devices))
+        models = {piece.gpu_model for piece in pieces}
+        change["gpu_model"] = models.pop() if len(models) == 1 else None
     if kind == Instrument.GPU and known > 0:
         change["gpu_utilization"] = sum(piece.busy_s for piece in pieces) / known
     if not powered:
@@ -423,6 +435,12 @@ def _filled(runs: pd.DataFrame, changes: list[dict[str, object]]) -> pd.DataFram
             known[name] = origins.Origin(basis, str(change["place"]))
             taken = True
             polled_is_taken |= name == _ENERGY_OF[Instrument.GPU]
+        for name in _HARDWARE:
+            # Only what no log says: one that does speaks of the run, samples of what was there.
+            if change.get(name) is not None and pd.isna(filled.at[row, name]):
+                filled.at[row, name] = change[name]
+                known[name] = origins.Origin(Basis.MEASURED, str(change["place"]))
+                taken = True
         if taken:
             filled.at[row, "origins"] = origins.to_json(known)
         added = str(change["repair"]).split() if change.get("repair") else []

@@ -129,6 +129,17 @@ def test_samples_that_name_no_machine_are_of_the_run_in_their_folder(host, place
     ]
 
 
+def test_samples_tell_the_hardware_of_a_run_whose_logs_do_not():
+    rows = [{"device": device, "gpu_model": "NVIDIA A100-SXM4-80GB"} for device in "01"]
+    run, _ = one([{}], rows)
+    assert (run["gpu_count"], run["gpu_model"]) == (2, "NVIDIA A100-SXM4-80GB")
+    assert json.loads(run["origins"])["gpu_model"] == ["measured", "g.csv"]
+    run, _ = one([{"gpu_count": 4, "gpu_model": "H100"}], rows)
+    assert (run["gpu_count"], run["gpu_model"]) == (4, "H100")
+    run, _ = one([{"host": "h1 h2"}], rows)
+    assert pd.isna(run["gpu_count"])  # of the other machine there are none
+
+
 def test_a_run_beside_samples_that_tells_no_time_is_named():
     timeless = {"host": None, "started_at": None, "ended_at": None, "reserved_s": None}
     run, report = one([timeless], [{"host": None}])
@@ -186,7 +197,8 @@ def test_a_copy_of_a_file_does_not_add_up_but_its_next_day_does():
 
 
 def test_what_a_log_measured_stays_and_what_it_predicted_gives_way():
-    measured, _ = one([{"gpu_energy_kwh": 5.0, "source_format": "codecarbon"}], [{}])
+    logged = {"gpu_energy_kwh": 5.0, "gpu_count": 1, "source_format": "codecarbon"}
+    measured, _ = one([logged], [{}])
     assert measured["gpu_energy_kwh"] == 5.0
     assert pd.isna(measured["origins"])
     stated, _ = one([{"gpu_energy_kwh": 5.0, "source_format": "disclosure"}], [{}])
