@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ft_emissions_pipeline import cli
 from ft_emissions_pipeline.landing.index import outcomes
-from ft_emissions_pipeline.readers import REASONS
+from ft_emissions_pipeline.report import notices
 from ft_emissions_pipeline.tables import LANDING_INDEX, QUARANTINE
 from ft_emissions_pipeline.warehouse import store
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 FILES = int(os.environ.get("BROKEN_FILES", "100"))
 """Files to try; ten thousand are asked for by `BROKEN_FILES=10000`."""
 
-IN_A_FOLDER = 500
+IN_A_FOLDER = 2000
 TOGETHER = 40
 """Folders within a folder of logs, so that some broken files lie beside those they belong to."""
 
@@ -68,7 +68,7 @@ def test_a_folder_of_broken_files_is_reported_and_each_is_accounted_for(tmp_path
     other = set(index.loc[index["content"] == "other", "source_uri"])
     assert idle - other <= set(quarantine["source_uri"]) <= written
     assert quarantine["reason"].str.len().min() > 0
-    assert set(quarantine["reason_code"]) <= set(REASONS) - {"reader_failed"}
+    assert set(quarantine["reason_code"]) <= set(notices.reasons()) - {"reader_failed"}
 
     records, used, merged, refused = counts.select_dtypes("number").sum()
     told = f"{records} read from {len(written)} files, {used} used, {merged} merged, {refused} in"
