@@ -51,7 +51,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.rows import unsound
+from ft_emissions_pipeline.tables.rows import out_of_range, unsound
 from ft_emissions_pipeline.tables.words import EnergyRoute, Inferences
 from ft_emissions_pipeline.warehouse import store
 
@@ -208,10 +208,16 @@ def sound(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> tuple[pd.Dat
 
 
 def _faults(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> pd.Series:
-    """Return by run the first figure that none can be, with the stage that made it."""
+    """Return by run the first figure that none can be, with the stage that made it.
+
+    What a run was filled with is bound as what a log tells; bounds of other tables are kept by a
+    check, as breaking one is the stage's own fault.
+    """
     found = []
     for table, frame in zip(tables, made, strict=True):
         words = unsound(frame, table)
+        if table is NORMALIZED_RUNS:
+            words = pd.concat([words, out_of_range(frame, table)])
         runs = frame.loc[words.index, "run_id"]
         found.append(pd.Series((f"{table.name}: " + words).to_numpy(), index=runs, dtype="str"))
     faults = pd.concat(found)
@@ -235,9 +241,11 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
         return empty(QUARANTINE)
     faults = _faults_of(_footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
+    inputs: dict[str, str] = {}
+    for start in range(0, len(missing), _TRIED_AT_ONCE):
+        inputs |= _what_did_it(missing.iloc[start : start + _TRIED_AT_ONCE], choices)
     reasons = [
-        f"run {run}: {faults[run]}; computed from "
-        f"{_what_did_it(missing[missing['run_id'] == run], choices)}: "
+        f"run {run}: {faults[run]}; computed from {inputs[run]}: "
         "correct the log, or state the right values in runs.yaml"
         for run in missing["run_id"]
     ]
@@ -249,18 +257,29 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     )
 
 
-def _what_did_it(run: pd.DataFrame, choices: Choices) -> str:
-    """Return the numbers of a run any one of which spoils its figures; else all of them."""
-    given = [
-        column.name
-        for column in RUNS.columns
-        if column.kind == "float" and run[column.name].notna().all()
+_TRIED_AT_ONCE = 500
+"""Runs of which each number is left out in turn: some twenty thousand rows."""
+
+
+def _what_did_it(runs: pd.DataFrame, choices: Choices) -> dict[str, str]:
+    """Return by run its numbers any one of which spoils its figures; else all of them."""
+    numbers = [column.name for column in RUNS.columns if column.kind == "float"]
+    without = [
+        runs[runs[name].notna()].assign(
+            **{name: np.nan}, run_id=lambda rows, name=name: f"{name} of " + rows["run_id"]
+        )
+        for name in numbers
     ]
-    without = [run.assign(**{name: np.nan, "run_id": name}) for name in given]
-    tried, _ = normalize.accepted(pd.concat(without)) if without else (run.head(0), None)
-    faults = _faults_of(_footprints(tried, choices)).index if len(tried) else tried["run_id"]
-    cured = [name for name in tried["run_id"] if name not in set(faults)]
-    return ", ".join(f"{name} {run[name].iloc[0]:g}" for name in cured or given)
+    tried, _ = normalize.accepted(pd.concat(without))
+    cured = set(tried["run_id"])
+    if cured:
+        cured -= set(_faults_of(_footprints(tried, choices)).index)
+    found = {}
+    for row in runs.to_dict("records"):
+        given = [name for name in numbers if pd.notna(row[name])]
+        named = [name for name in given if f"{name} of {row['run_id']}" in cured] or given
+        found[row["run_id"]] = ", ".join(f"{name} {row[name]:g}" for name in named)
+    return found
 
 
 def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:

@@ -2,101 +2,200 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import warehouses
+import yaml
+from fleet import Page
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import stages, tables
-from ft_emissions_pipeline.tables import Column
+from ft_emissions_pipeline import report, stages, tables
+from ft_emissions_pipeline.api import read_logs
+from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
+from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.report.data import COMPARED, RUN_NOTES, count_bases
+from ft_emissions_pipeline.tables import Column, Table, rows
+from ft_emissions_pipeline.tables.words import HAND_ON, METHODS_OF_SHARING
 
 NUMBERS = [column for column in tables.RUNS.columns if column.kind == "float"]
-NAMES = {
-    "gpu_model": [None, "A100-SXM4-80GB", "Foo 9000"],
-    "base_model": [None, "Llama 2 7B", "Unheard 8B"],
-    "managed_service": [None, None, "AWS Bedrock"],
-    "country_iso3": [None, "DEU"],
-    "method": [None, "lora"],
+OF_MODELS = [column for column in tables.MODEL_EVENTS.columns if column.kind == "float"]
+WORDS = {
+    "job_id": [str(n) for n in range(50)],
+    "host": [f"node{n}" for n in range(50)],
+    "team": ["support"],
+    "base_model": ["Llama 2 7B", "Mixtral 8x7B", "Unheard 8B"],
+    "gpu_model": ["A100-SXM4-80GB", "Foo 9000"],
+    "server_model": ["DGX A100", "Foo"],
+    "cpu_model": ["AMD EPYC 7742", "Foo"],
+    "operating_system": ["Linux"],
+    "instance_type": ["p4d.24xlarge", "foo.large"],
+    "managed_service": ["AWS Bedrock", "Foo Tuning"],
+    "location": ["Paris, France", "Moon"],
+    "cloud_provider": ["aws", "foo"],
+    "cloud_region": ["eu-west-1", "nowhere-1"],
+    "country_iso3": ["DEU", "ISL"],
+    "precision": ["bf16", "int3"],
+    "token_lengths": ['{"128": 100}', '{"1": 1}'],
 }
+"""Of each field of a run that holds a name, names that tables know and that nobody knows."""
 PARTS = {"active_s": "reserved_s", "tokens_unpadded": "tokens_padded"}
 """What cannot be more than another field; readers refuse it."""
-ROWS = 1000
-"""Runs per draw: five draws make 5,000 records."""
+ROWS, ALIKE = 2500, 250
+"""Runs per draw, two draws make 5,000 records; and how many share how often a field is what."""
+MODELS = 250
+FIRST = warehouses.LAST - pd.Timedelta(days=18)
 
 
 def least(column: Column) -> float:
     return column.smallest or column.minimum or 0.0
 
 
-def cells(column: Column, chance: np.random.Generator) -> np.ndarray:
+def cells(column: Column, chance: np.random.Generator, rows: int = ROWS) -> np.ndarray:
     """Return values that a column's declaration accepts: none, 0, a bound, or any size between."""
     low, high = np.log(least(column)), np.log(column.maximum)
-    between = np.clip(np.exp(chance.uniform(low, high, ROWS)), least(column), column.maximum)
+    between = np.clip(np.exp(chance.uniform(low, high, rows)), least(column), column.maximum)
     zero = 0.0 if column.minimum == 0.0 and not column.above_zero else least(column)
-    kinds = [np.full(ROWS, np.nan), np.full(ROWS, least(column)), np.full(ROWS, column.maximum),
-             np.full(ROWS, zero), between]  # fmt: skip
-    share = chance.dirichlet(np.ones(len(kinds)))
-    return np.choose(chance.choice(len(kinds), ROWS, p=share), kinds)
+    kinds = [np.full(rows, np.nan), np.full(rows, least(column)), np.full(rows, column.maximum),
+             np.full(rows, zero), between]  # fmt: skip
+    # Half of all cells are empty, as in logs.
+    upper = chance.dirichlet([4, 1, 1, 1, 1], -(-rows // ALIKE)).cumsum(axis=1)[:, :-1]
+    drawn = chance.uniform(size=(rows, 1)) > np.repeat(upper, ALIKE, axis=0)[:rows]
+    return np.choose(drawn.sum(axis=1), kinds)
 
 
-def disclosures(seed: int) -> list[dict[str, object]]:
-    """Return records with all numbers and names that a log can tell, as JSON has them."""
-    chance = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            **{column.name: cells(column, chance) for column in NUMBERS},
-            **{name: chance.choice(np.array(known, dtype=object), ROWS)
-               for name, known in NAMES.items()},
-        }
-    )  # fmt: skip
+def some(known: list[object], chance: np.random.Generator) -> np.ndarray:
+    words = np.array([None, *known], dtype=object)
+    return chance.choice(words, ROWS, p=chance.dirichlet(np.ones(len(words))))
+
+
+def disclosures(chance: np.random.Generator) -> list[dict[str, object]]:
+    """Return records with all numbers and words that a log can tell, as JSON has them."""
+    told = {column.name: cells(column, chance) for column in NUMBERS}
+    for column in tables.landing.FIELDS_OF_RUNS:
+        if column.kind == "boolean":
+            told[column.name] = some([True, False], chance)
+        elif column.allowed or column.name in WORDS:
+            told[column.name] = some(list(column.allowed or WORDS[column.name]), chance)
     for part, whole in PARTS.items():
-        frame[part] = frame[[part, whole]].min(axis=1).where(frame[part].notna())
-    return [
-        {"run_id": f"run-{n}", "ended_at": "2024-07-07T05:00:00Z", **row.dropna().to_dict()}
-        for n, row in frame.iterrows()
-    ]
+        told[part] = np.where(np.isnan(told[part]), np.nan, np.fmin(told[part], told[whole]))
+    hours = pd.to_timedelta(chance.integers(0, 18 * 24, ROWS), unit="h")
+    frame = pd.DataFrame(told).assign(
+        model_name=[f"model-{n}" for n in chance.integers(0, MODELS, ROWS)],
+        parent_version=some([f"run-{n}" for n in chance.integers(0, ROWS, 20)], chance),
+        ended_at=(FIRST + hours).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    return [{"run_id": f"run-{n}", **row.dropna().to_dict()} for n, row in frame.iterrows()]
 
 
-def assert_possible(estimate: fte.Estimate) -> None:
-    for frame, table in (
-        (estimate.runs, tables.RUN_IMPACTS),
-        (estimate.normalized, tables.NORMALIZED_RUNS),
-        (estimate.provenance, tables.FIELD_PROVENANCE),
-    ):
-        numbers = [column for column in table.columns if column.kind == "float"]
-        values = frame[[column.name for column in numbers]].to_numpy(dtype=float, na_value=np.nan)
-        assert not np.isinf(values).any()
-        required = [column.name for column in numbers if column.required]
-        assert frame[required].notna().all(axis=None)
-    for total in ("total_kgco2e", "total_water_l"):
-        runs = estimate.runs
-        assert runs[total].between(runs[f"{total}_p05"], runs[f"{total}_p95"]).all()
+def counts(chance: np.random.Generator) -> str:
+    """Return a file of the inferences of some models and days."""
+    counted = cells(tables.USAGE.column("inferences"), chance).round()
+    days = (FIRST + pd.to_timedelta(chance.integers(0, 19, ROWS), unit="D")).strftime("%Y-%m-%d")
+    models = [f"model-{n}" for n in chance.integers(0, MODELS, ROWS)]
+    frame = pd.DataFrame({"date": days, "model_name": models, "inferences": counted}).dropna()
+    return frame.drop_duplicates(["date", "model_name"]).to_csv(index=False)
+
+
+def choices_for_models(chance: np.random.Generator) -> str:
+    """Return a `models.yaml` with a third of the models."""
+    told = {}
+    for n in range(0, MODELS, 3):
+        numbers = {column.name: float(cells(column, chance, 1)[0]) for column in OF_MODELS}
+        told[f"model-{n}"] = {
+            "method": str(chance.choice(METHODS_OF_SHARING)),
+            "hand_on": str(chance.choice(HAND_ON)),
+            **{name: value for name, value in numbers.items() if not np.isnan(value)},
+        }
+        if chance.random() < 0.3:
+            told[f"model-{n}"]["events"] = [{"at": "2026-01-09", "retired": "everything"}]
+    return yaml.safe_dump({"models": told})
+
+
+def assert_possible(made: Mapping[Table, pd.DataFrame]) -> None:
+    """Assert that no figure is impossible, and that the check of each table lets its rows pass."""
+    for table, frame in made.items():
+        assert rows.unsound(frame, table).empty
+        _, broken = rows.split(frame, table)
+        assert broken.empty, broken["reason"].tolist()
+        numbers = frame[[column.name for column in table.columns if column.kind == "float"]]
+        assert not np.isinf(numbers.to_numpy(dtype=float, na_value=np.nan)).any()
+
+
+def page_of(made: Mapping[Table, pd.DataFrame], reference: Reference) -> str:
+    normalized = made[tables.NORMALIZED_RUNS]
+    return report.render(
+        report.ReportData(
+            run_impacts=made[tables.RUN_IMPACTS],
+            run_spreads=made[tables.RUN_SPREADS],
+            expected_log_sd=expected_log_sd(reference),
+            model_versions=made[tables.MODEL_VERSIONS],
+            inference_impacts=made[tables.INFERENCE_IMPACTS],
+            rollups=made[tables.ROLLUPS],
+            run_notes=normalized[list(RUN_NOTES)],
+            disclosed=normalized.loc[normalized["disclosed_kgco2e"].notna(), list(COMPARED)],
+            basis_counts=count_bases(made[tables.FIELD_PROVENANCE]),
+        )
+    )
+
+
+def figures_in(html: str) -> str:
+    """Return what the page's script works on."""
+    packed = re.search(r'id="packed">([^<]*)<', html)
+    return gzip.decompress(base64.b64decode(packed[1])).decode()
+
+
+def no_constant(name: str) -> None:
+    pytest.fail(f"{name} stands in the page")
+
+
+# What overflows is checked behind each stage; shrinking a number of 2,500 runs is no use.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@settings(max_examples=2, phases=[Phase.reuse, Phase.generate])
+@given(st.integers(0, 2**32 - 1))
+def test_no_record_of_a_log_leads_to_an_impossible_figure(tmp_path_factory, seed):
+    chance = np.random.default_rng(seed)
+    landing = tmp_path_factory.mktemp("landing")
+    told = disclosures(chance)
+    (landing / "records.json").write_text(json.dumps(told))
+    (landing / "usage.csv").write_text(counts(chance))
+    (landing / "models.yaml").write_text(choices_for_models(chance))
+
+    logs = read_logs(landing)
+    estimate = fte.estimate(logs)
+    # Each record is in one place.
+    lost = [*logs.quarantine["source_record"], *estimate.quarantine["source_record"]]
+    ended = [*estimate.runs["run_id"], *(f"run-{int(place) - 1}" for place in lost)]
+    assert sorted(ended) == sorted(each["run_id"] for each in told)
     each = estimate.per_inference.filter(like="_per_inference").to_numpy(dtype=float)
     assert not np.isinf(each).any()
 
-
-# What overflows is checked behind each stage; shrinking a number of 1,000 runs is no use.
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(max_examples=5, phases=[Phase.reuse, Phase.generate])
-@given(st.integers(0, 2**32 - 1))
-def test_no_record_of_a_log_leads_to_an_impossible_figure(tmp_path_factory, seed):
-    landing = tmp_path_factory.mktemp("landing")
-    told = disclosures(seed)
-    (landing / "records.json").write_text(json.dumps(told))
-    runs, refused = fte.read_runs(landing)
-    estimate = fte.estimate(runs)
-    assert_possible(estimate)
-    # Each record is in one place; very few that keep their bounds are lost to their figures.
-    lost = [*refused["source_record"], *estimate.quarantine["source_record"]]
-    ended = [*estimate.runs["run_id"], *(f"run-{int(place) - 1}" for place in lost)]
-    assert sorted(ended) == sorted(each["run_id"] for each in told)
-    assert len(estimate.runs) >= 0.8 * len(runs)
+    ledger = warehouses.shared(
+        estimate.runs, estimate.spreads, logs.usage, logs.model_events, estimate.reference
+    )
+    made = {
+        tables.NORMALIZED_RUNS: estimate.normalized,
+        tables.FIELD_PROVENANCE: estimate.provenance,
+        tables.RUN_IMPACTS: estimate.runs,
+        tables.RUN_SPREADS: estimate.spreads,
+        **ledger,
+    }
+    assert_possible(made)
+    sums, days = made[tables.ROLLUPS], made[tables.INFERENCE_IMPACTS]
+    assert rollups.differences(sums, days).empty
+    html = page_of(made, estimate.reference)
+    json.loads(figures_in(html), parse_constant=no_constant)
+    assert not re.search(r"\b(nan|inf|infinity)\b", Page(html).text, re.IGNORECASE)
 
 
 # What is absurd is refused when it is read
@@ -113,6 +212,62 @@ def test_a_number_beyond_every_measure_is_refused_with_file_record_and_field(col
         assert row.source_uri == "absurd.json"
         assert row.reason_code in {"out_of_range", "bad_value"}
         assert column.name in row.reason
+
+
+def test_a_number_of_a_model_beyond_every_measure_is_refused_too(tmp_path):
+    for column in OF_MODELS:
+        for value in (1e308, 5e-324):
+            told = {"models": {"support-bot": {column.name: value}}}
+            (tmp_path / "models.yaml").write_text(yaml.safe_dump(told))
+            (row,) = read_logs(tmp_path).quarantine.itertuples()
+            assert (row.source_uri, row.reason_code) == ("models.yaml", "out_of_range")
+            assert column.name in row.reason
+
+
+def test_a_report_of_a_cloud_has_bounds_too():
+    carbon = [column for column in tables.CLOUD_REPORTS.columns if column.kind == "float"]
+    assert all(column.smallest and column.maximum for column in carbon)
+
+
+# What is computed of accepted numbers may lie beyond every measure
+
+DAY_OF_RUN = "2026-01-05T03:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("run", "field"),
+    [
+        ({"active_s": 3.2e8, "gpu_count": 1}, "reserved_s"),
+        ({"reserved_s": 3600, "server_count": 1e6, "gpu_model": "A100"}, "gpu_count"),
+        ({"reserved_s": 3600, "gpu_count": 1, "tokens_padded": 1e16, "model_parameters": 1e14},
+         "train_flop"),
+        ({"reserved_s": 3600, "gpu_energy_kwh": 1e9}, "it_energy_kwh"),
+        ({"reserved_s": 86400, "gpu_count": 1, "ended_at": "2016-01-01T12:00:00Z"}, "started_at"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_run_filled_beyond_every_measure_costs_itself(run, field):
+    runs = [{"ended_at": DAY_OF_RUN, **run}]
+    with pytest.raises(ValueError, match=f"normalized_runs: {field} is .*computed from "):
+        fte.estimate(runs)
+
+
+@pytest.mark.parametrize(
+    ("run", "kwh"),
+    [
+        # Llama 3.1 405B: 30.84 M GPU hours, TDP 700 W, 15 T tokens (model card, "Training").
+        ({"base_model": "Llama 3.1 405B", "gpu_model": "H100-SXM5-80GB", "gpu_count": 16384,
+          "reserved_s": 30.84e6 / 16384 * 3600, "tokens_padded": 15e12,
+          "model_parameters": 405e9}, 30.84e6 * 0.7),
+        # A smoke test: a thousand FLOP of a model of 7 G parameters are less than a token.
+        ({"train_flop": 1e3, "model_parameters": 7e9, "gpu_model": "H100-SXM5-80GB",
+          "gpu_count": 1, "reserved_s": 3600}, 0.4),
+    ],
+    ids=["largest", "smallest"],
+)  # fmt: skip
+def test_runs_as_large_and_as_small_as_they_come_are_kept(run, kwh):
+    (found,) = fte.estimate([{"ended_at": DAY_OF_RUN, **run}]).runs["it_energy_kwh"]
+    assert kwh / 10 < found < kwh * 10
 
 
 # One run that leads to an impossible figure costs itself

@@ -108,20 +108,36 @@ def everything(
     normalized, provenance = made.normalized, made.provenance
     footprints, spreads = made.impacts, made.spreads
     stamps = factors_used.stamps(runs, normalized, provenance, factors)
-    versions = ledger.model_versions(footprints, usage, LAST, events)
-    spread = stored_rollups.expected_log_sd(factors)
-    shared = ledger.inference_impacts(
-        versions, usage, runs["date"].min(), LAST, expected_log_sd=spread, events=events
-    )
     return {
         tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.MODEL_EVENTS: events,
         tables.TOKEN_TIME_MODEL: model, tables.NORMALIZED_RUNS: normalized,
         tables.FIELD_PROVENANCE: provenance, tables.RUN_FACTORS: stamps[0],
         tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
         tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
-        tables.MODEL_VERSIONS: versions, tables.INFERENCE_IMPACTS: shared,
+        **shared(footprints, spreads, usage, events, factors),
+    }  # fmt: skip
+
+
+def shared(
+    footprints: pd.DataFrame,
+    spreads: pd.DataFrame,
+    usage: pd.DataFrame,
+    events: pd.DataFrame,
+    factors: Reference,
+) -> dict[Table, pd.DataFrame]:
+    """Compute the tables of the ledger."""
+    versions = ledger.model_versions(footprints, usage, LAST, events)
+    schedule = ledger.monthly_schedule(versions, usage, LAST, events)
+    spread = stored_rollups.expected_log_sd(factors)
+    days = ledger.inference_impacts(
+        versions, usage, footprints["date"].min(), LAST, expected_log_sd=spread, events=events,
+        schedule=schedule,
+    )  # fmt: skip
+    return {
+        tables.MODEL_VERSIONS: versions, tables.AMORTISATION_SCHEDULE: schedule,
+        tables.INFERENCE_IMPACTS: days,
         tables.ROLLUPS: rollups.rollups(
-            shared,
+            days,
             spreads,
             versions.set_index("model_version")[list(rollups.OF_VERSIONS)],
             expected_log_sd=spread,

@@ -22,7 +22,8 @@ UNCOMPUTABLE = {
         "neither a time, an energy nor tokens are known, so there is nothing to compute from"
     ),
     "impossible_figure": (
-        "a figure computed from the record is not finite, or lies outside its interval"
+        "a figure computed from the record is not finite, outside its interval, or beyond all that "
+        "a log may tell"
     ),
 }
 """Reason code -> explanation, for runs that are refused although no rule is broken."""

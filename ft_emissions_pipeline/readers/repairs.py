@@ -7,6 +7,7 @@ Behind a colon stands what a word is about: `conflict:pue`, `telemetry_covers:93
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import quote, unquote
@@ -183,11 +184,12 @@ def has_word(cells: pd.Series, word: str) -> np.ndarray:
     return np.asarray(held, dtype=bool)
 
 
-def naming(word: str, run_ids: Iterable[str]) -> str:
+def naming(word: str, run_ids: Collection[str]) -> str:
     """Return a word that is about some runs, as `join_ambiguous:run-a,run-b`."""
-    names = [quote(run_id, safe=_PLAIN) for run_id in sorted(run_ids)]
-    more = f"+{len(names) - _NAMED}" if len(names) > _NAMED else ""
-    return f"{word}:" + ",".join(names[:_NAMED]) + more
+    # Of thousands of records each may be of any other's run; few of the names are wanted.
+    names = [quote(run_id, safe=_PLAIN) for run_id in heapq.nsmallest(_NAMED, run_ids)]
+    more = f"+{len(run_ids) - _NAMED}" if len(run_ids) > _NAMED else ""
+    return f"{word}:" + ",".join(names) + more
 
 
 def named(cell: object, word: str) -> tuple[list[str], int]:

@@ -44,6 +44,9 @@ MOST_KWH = 1e9
 MOST_KGCO2E = MOST_KWH * 3
 """That energy on a grid at the bound of its carbon intensity."""
 
+MOST_L = MOST_KWH * 220
+"""That energy at the bounds of water on site and of water in generating."""
+
 # One row of `runs`, as it was logged or disclosed. The order is the order of reading: what was
 # made, from what, when, on what, where, how busy, how much, with which energy, for which use.
 FIELDS_OF_RUNS = (
@@ -295,7 +298,8 @@ CLOUD_REPORTS = Table(
         text("carbon_model",
              "Version of the provider's method; rows of two versions are never added up."),
         *(
-            number(f"{scope}_kgco2e", "kgCO2e", f"{words}, as the provider reports it.")
+            number(f"{scope}_kgco2e", "kgCO2e", f"{words}, as the provider reports it.",
+                   smallest=1e-12, maximum=MOST_KGCO2E)
             for scope, words in (
                 ("scope_1", "Scope 1"),
                 ("scope_2_location", "Scope 2, location-based"),
@@ -307,7 +311,8 @@ CLOUD_REPORTS = Table(
             )
         ),
         number("water_withdrawal_l", "L",
-               "Water taken in, as the provider reports it: no consumption, part flows back."),
+               "Water taken in, as the provider reports it: no consumption, part flows back.",
+               smallest=1e-12, maximum=MOST_L),
         *SOURCE_OF_RUNS,
     ),
     key=("source_uri", "source_record"),
@@ -336,10 +341,13 @@ MODEL_EVENTS = Table(
              "Word by which models are grouped; a model has one, so that sums by tag add up.",
              of_names=True),
         number("base_model_kgco2e", "kgCO2e",
-               "Carbon of the base model's pre-training, as its maker disclosed."),
-        number("base_model_water_l", "L", "Water of the base model's pre-training."),
+               "Carbon of the base model's pre-training, as its maker disclosed.", smallest=1e-12,
+               maximum=MOST_KGCO2E),
+        number("base_model_water_l", "L", "Water of the base model's pre-training.",
+               smallest=1e-12, maximum=MOST_L),
         number("base_model_inferences", "inference",
-               "Inferences, of all users, over which the pre-training is shared.", above_zero=True),
+               "Inferences, of all users, over which the pre-training is shared.", above_zero=True,
+               smallest=1.0, maximum=1e18),
         *SOURCE_OF_RUNS,
     ),
     key=("source_uri", "source_record"),

@@ -62,7 +62,14 @@ NORMALIZED_RUNS = Table(
     (
         day("Day to which the run belongs."),
         *(
-            Column(**{**vars(column), "required": column.required or column.name in NEEDED})
+            # What is computed may be smaller than anything that is measured.
+            Column(
+                **{
+                    **vars(column),
+                    "required": column.required or column.name in NEEDED,
+                    "smallest": None,
+                }
+            )
             for column in FIELDS_OF_RUNS
         ),
         *_FACTORS,

@@ -173,6 +173,13 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     return pd.Series([found[row] for row in at], index=frame.index[at], dtype="str")
 
 
+def out_of_range(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """Return in words, by row, the first bound of its declaration that a row does not keep."""
+    _, refused = split(frame, table)
+    beyond = refused.loc[refused["reason_code"] == "out_of_range", "reason"]
+    return beyond.str.split(";").str[0]
+
+
 def _constant(reason: str) -> Callable[[int], str]:
     return lambda _: reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,22 @@ def test_a_second_writer_is_not_let_in(warehouse):
     busy = pytest.raises(StoreBusy, match="is being written by another run")
     with busy, locked(warehouse, "a run"):
         pytest.fail("was let in")
+
+
+def test_who_waits_is_let_in_once_the_holder_is_gone(tmp_path):
+    held = threading.Event()
+
+    def hold() -> None:
+        with locked(tmp_path, "another run"):
+            held.set()
+            time.sleep(0.2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
+    with locked(tmp_path, "a run", wait_s=60):
+        holder.join(60)
+        assert not holder.is_alive()
 
 
 def test_a_restatement_waits_for_a_run(warehouse):
