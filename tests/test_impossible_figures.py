@@ -177,6 +177,8 @@ def test_no_record_of_a_log_leads_to_an_impossible_figure(tmp_path_factory, seed
     lost = [*logs.quarantine["source_record"], *estimate.quarantine["source_record"]]
     ended = [*estimate.runs["run_id"], *(f"run-{int(place) - 1}" for place in lost)]
     assert sorted(ended) == sorted(each["run_id"] for each in told)
+    # Half of the cells lie at a bound, and what is computed of several bounds may lie beyond one.
+    assert len(estimate.runs) >= 0.5 * len(logs.runs)
     each = estimate.per_inference.filter(like="_per_inference").to_numpy(dtype=float)
     assert not np.isinf(each).any()
 

@@ -135,8 +135,8 @@ def plan(
     Raises
     ------
     ValueError
-        If the size of the training set is not told, a file is no configuration, or a name or
-        number is none.
+        If the size of the training set is not told, a file is no configuration, a name or number
+        is none, or the run would be beyond every measure.
 
     Notes
     -----
@@ -304,6 +304,11 @@ def _sized_up(
     gaps = list(_gaps(fields, planned, region, reference))
     runs, choices = _runs([row.fields for row in (*rows, *gaps)], day, profile, reference)
     made = stages.footprints(runs, choices)
+    refused = stages.impossible(runs.head(1), made.impacts, choices)["reason"]
+    if len(refused):
+        _, _, fault = refused.iloc[0].partition("normalized_runs: ")
+        msg = f"no such run: {fault.partition(': correct')[0]}; check tokens, epochs and GPUs"
+        raise ValueError(msg)
     sized = _quantities(made, fields.get("development_multiplier", 1.0))
     # A run of which a stage made no possible figure is left out; the others keep their place.
     sized = sized.reindex(runs["run_id"]).reset_index(drop=True)

@@ -292,10 +292,15 @@ def test_what_the_tool_does_with_a_setting_left_out(planned):
 
 
 def test_what_is_doubtful_of_the_plan_is_said():
-    """No table knows the model, its size is in its name; a thousand years are no plan."""
-    notes = fte.plan(base_model="Unheard 8B", method="lora", tokens=1e14, epochs=1).notes
+    """No table knows the model, its size is in its name; some years are hardly a plan."""
+    notes = fte.plan(base_model="Unheard 8B", method="lora", tokens=5e11, epochs=1).notes
     assert notes[0].startswith("guessed: base_model 'Unheard 8B' is not known")
     assert notes[1].startswith("longer than a year: check tokens")
+
+
+def test_a_thousand_years_are_no_plan():
+    with pytest.raises(ValueError, match="no such run: .*_s is .*check tokens, epochs and GPUs"):
+        fte.plan(base_model="Unheard 8B", method="lora", tokens=1e14, epochs=1)
 
 
 def test_start_hours_where_the_grid_is_known_by_the_hour(tmp_path):
