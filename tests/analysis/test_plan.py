@@ -299,7 +299,7 @@ def test_what_is_doubtful_of_the_plan_is_said():
 
 
 def test_a_thousand_years_are_no_plan():
-    with pytest.raises(ValueError, match="no such run: .*_s is .*check tokens, epochs and GPUs"):
+    with pytest.raises(ValueError, match=r"no such run: .*_s is .*check tokens, epochs and GPUs"):
         fte.plan(base_model="Unheard 8B", method="lora", tokens=1e14, epochs=1)
 
 
