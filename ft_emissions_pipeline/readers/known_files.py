@@ -92,6 +92,11 @@ _TIMED = re.compile(rb"(?i)time|tokens|second|energy|power|kwh|watt")
 _OF_EVALUATION = re.compile(r"^(?:eval|test|predict|validation)\w*_results\.json$")
 
 
+OWN_LINK = re.compile(r"(?:^|/)(?:offline-)?run-\d{8}_\d{6}-\w+/logs/debug-core\.log$")
+"""W&B's own link from the folder of a run to the log of itself, which lies with the user's caches;
+its reader is not asked, nor is the link followed."""
+
+
 def kind_of(name: str, head: bytes) -> str | None:
     """Return the kind of a file that tells nothing of a run; None of any other.
 

@@ -120,3 +120,12 @@ def test_of_a_broken_file_of_a_known_format_the_beginning_is_kept(landing, seeds
     (row,) = rows(landing)["trainer_state.json"].itertuples()
     assert row.reason_code == "broken_json"
     assert row.raw
+
+
+def test_the_link_that_wandb_makes_to_its_own_log_is_left_quietly_and_not_followed(landing):
+    logs = landing / "wandb/offline-run-20260301_120000-k3x9p2ab/logs"
+    logs.mkdir(parents=True)
+    (logs / "debug-core.log").symlink_to(landing.parent / "outside/private.csv")
+    ((path, uri),) = files_in(landing)
+    reading, _, kind = read_file(path, uri, NOW)
+    assert (reading.content, kind, len(reading.quarantine)) == ("other", "logs of programs", 0)

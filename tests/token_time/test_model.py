@@ -383,7 +383,7 @@ def test_parameters_in_billions_are_refused():
 
 
 def test_absurd_tokens_and_sizes_beyond_the_calibration_are_doubted():
-    assert "longer than a year" in estimate(tokens_padded=1e15).loc["active_s", "source"]
+    assert "longer than a year" in estimate(tokens_padded=1e11).loc["active_s", "source"]
     beyond = estimate(model_parameters=9e13, tokens_padded=1e6).loc["active_s", "source"]
     assert "beyond the calibrated range in parameters" in beyond
 
