@@ -155,3 +155,15 @@ def test_a_place_in_a_file_is_no_address():
     clean = scrubbed_places(places)
     assert clean.tolist()[:2] == ["1.1.1.1", "12"]
     assert "ada" not in clean.iloc[2]
+
+
+@pytest.mark.parametrize("count", [3, 3000])
+def test_few_cells_and_many_are_cleaned_alike(count):
+    """Of an identity nothing is taken out, though its digits may look like a number to call."""
+    token = "token=hf_abcdefghijklmnopqrstuvwxyz012345"
+    told = ["41111111-1111-4111-8111-111111111111", token, None]
+    cells = pd.Series(told * (count // 3), dtype="str")
+    clean = scrubbed_cells(cells)
+    assert clean.iloc[::3].eq(told[0]).all()
+    assert clean.iloc[1::3].str.contains("[removed", regex=False).all()
+    assert clean.iloc[2::3].isna().all()
