@@ -11,6 +11,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ft_emissions_pipeline.readers import parquet
 from ft_emissions_pipeline.readers.documents import header_of
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.cloud_carbon import (
@@ -51,14 +52,14 @@ def reports(columns: list[str]) -> bool:
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the columns are those of the export."""
-    if head.startswith(b"PAR1"):
+    if head.startswith(parquet.MAGIC):
         return b"total_mbm_emissions_value" in head or any(part in name for part in _PLACES)
     return name.endswith((".csv", ".tsv")) and reports(header_of(head)[0])
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (times are UTC)
     """Read every row of a file."""
-    if data.startswith(b"PAR1"):
+    if data.startswith(parquet.MAGIC):
         return reading_of_reports(_parquet(data), [], _report)
     return reading_of_reports(*rows_of(data), _report)
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ft_emissions_pipeline.readers import parquet
 from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     USAGE_COLUMNS,
@@ -59,7 +60,7 @@ def counts(columns: list[str]) -> bool:
 
 def recognises(name: str, head: bytes) -> bool:
     """Say whether the columns are those of usage; any Parquet file is taken to be."""
-    if head.startswith(b"PAR1"):
+    if head.startswith(parquet.MAGIC):
         return True
     if name.endswith((".json", ".jsonl", ".ndjson")):
         first = head[:4096].decode("utf-8", errors="replace")
@@ -70,7 +71,7 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (rows name themselves)
     """Read the days of a file; a day with a bad cell is refused."""
     refused: list[Refused]
-    if data.startswith(b"PAR1"):
+    if data.startswith(parquet.MAGIC):
         frame, refused = _parquet(data), []
     elif data.lstrip()[:1] in {b"{", b"["}:
         frame, refused = _json(data)
