@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -45,7 +45,8 @@ def waited_for(told, what):
         if found := told():
             return found
         time.sleep(0.05)
-    raise AssertionError(f"{what}: not within {READY_S:.0f} s")
+    msg = f"{what}: not within {READY_S:.0f} s"
+    raise AssertionError(msg)
 
 
 @contextmanager
@@ -109,10 +110,8 @@ def test_runs_killed_beside_the_daemon_leave_tables_that_the_next_run_completes(
                 )
             writer = waited_for(lambda: process_that_writes(team.warehouse), "a writer")
             time.sleep(shares.uniform(0, 8))
-            try:
+            with suppress(ProcessLookupError):  # it was quicker
                 os.kill(writer, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it was quicker
             if not by_daemon:
                 command.wait()
             waited_for(lambda: lock.holder(team.warehouse) is None, "the lock's end")
