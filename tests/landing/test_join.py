@@ -196,6 +196,17 @@ def test_a_disclosed_reservation_reaches_back_before_the_tracker():
     assert run["repairs"] == "conflict:reserved_s start_moved_to_reservation"
 
 
+def test_a_reservation_that_is_longer_by_the_rounding_of_clocks_moves_nothing():
+    logs = records(
+        (CC, "e.csv#2", "r", {"active_s": 3600, "started_at": "2026-03-01T11:00Z",
+                              "ended_at": "2026-03-01T12:00Z"}),
+        (DOC, "d.md#1", "r", {"reserved_s": 3620}),
+    )  # fmt: skip
+    run = join(logs)[0].iloc[0]
+    assert run["started_at"] == pd.Timestamp("2026-03-01T11:00Z")
+    assert "start_moved" not in str(run["repairs"])
+
+
 def test_a_disclosed_reservation_shorter_than_the_measured_time_is_raised():
     logs = records(
         (CC, "e.csv#2", "r", {"active_s": 3600}), (DOC, "d.md#1", "r", {"reserved_s": 1800})

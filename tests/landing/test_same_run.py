@@ -163,6 +163,18 @@ def test_whole_results_beside_an_earlier_state_are_not_called_unfinished(runs_in
     assert runs.loc["out", "active_s"] == 600
 
 
+def test_a_tracker_does_not_tell_that_training_came_to_its_end(runs_in):
+    runs = runs_in(
+        {
+            "out/trainer_state.json": state(200, 400),
+            "out/emissions.csv": emissions(),
+            "runs.yaml": 'runs:\n  one:\n    logs: ["out/*"]\n',
+        }
+    )
+    assert runs.index.tolist() == ["one"]
+    assert "before_last_step" in runs["repairs"].item()
+
+
 # Trackers of one machine
 
 
@@ -221,7 +233,12 @@ def test_trackers_that_may_have_seen_one_machine_both_count_and_say_so(runs_in, 
 
 @pytest.mark.parametrize(
     "other",
-    [{"timestamp": "2026-03-02T13:00:00"}, {"cpu_model": "EPYC"}, {"ram_total_size": "64.0"}],
+    [
+        {"timestamp": "2026-03-02T13:00:00"},
+        {"timestamp": "2026-03-02T12:20:00"},  # 40 of their 60 minutes
+        {"cpu_model": "EPYC"},
+        {"ram_total_size": "64.0"},
+    ],
 )
 def test_other_times_and_machines_are_no_matter(runs_in, other):
     runs = runs_in({"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b", **other)})
