@@ -16,8 +16,9 @@ DG := VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(DG_HOME) $(BIN)/dg
 run: $(READY)
 	@$(BIN)/ft-emissions run --landing examples/landing --warehouse warehouse
 
-# Who is done takes over tests of who is not, so that no file is the tail of one core.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+# Who is done takes over tests of who is not, so that no file is the tail of one core. Each has a core
+# of its own: two threads of linear algebra would wait for each other there.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test: $(READY)
 	@$(PYTEST)

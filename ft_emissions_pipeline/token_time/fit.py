@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ft_emissions_pipeline.token_time.throughput import NAMES, PRIOR, PRIOR_SD, rate
+from ft_emissions_pipeline.token_time.throughput import (
+    NAMES,
+    PRIOR,
+    PRIOR_SD,
+    rate,
+    slopes_of_share,
+)
 from ft_emissions_pipeline.token_time.workload import Workload
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -77,16 +83,11 @@ def coefficients(
     left_out = np.array([name.startswith(without) for name in NAMES])
     theta, step = np.where(left_out, 0.0, PRIOR), 1e-4
     start, precision = theta.copy(), np.diag(1.0 / PRIOR_SD**2)
-    slope = np.zeros((len(log_s), len(theta)))
-    moving, change = np.flatnonzero(~left_out), np.array([np.inf])
+    change = np.array([np.inf])
     for _ in range(40):
         found = rate(theta, work, shares).log_s
-        # Once steps are small the slopes hardly move; of what no row tells there are none.
-        for place in moving if np.abs(change).max() > SLOPES_MOVE else ():
-            moved = theta.copy()
-            moved[place] += step
-            slope[:, place] = (rate(moved, work, shares).log_s - found) / step
-        moving = moving[slope[:, moving].any(axis=0)]
+        if np.abs(change).max() > SLOPES_MOVE:  # below that the slopes hardly move
+            slope = np.where(left_out, 0.0, _slopes(theta, work, shares, found, step))
         residual = log_s - found
         weight = weights * student_weight(residual) / RESIDUAL_SD**2
         curvature = slope.T @ (slope * weight[:, None]) + precision
@@ -96,6 +97,19 @@ def coefficients(
         if np.abs(change).max() < step:
             break
     return theta, np.sqrt(np.diag(np.linalg.inv(curvature)))
+
+
+def _slopes(
+    theta: Floats, work: Workload, shares: dict[str, float], found: Floats, step: float
+) -> Floats:
+    """Return how the log of time moves with each coefficient: rows by coefficients."""
+
+    def moved(name: str) -> Floats:
+        other = theta + step * (np.array(NAMES) == name)
+        return (rate(other, work, shares).log_s - found) / step
+
+    told = slopes_of_share(moved("share_of_peak"), work)
+    return np.column_stack([told[name] if name in told else moved(name) for name in NAMES])
 
 
 def quantile_of(

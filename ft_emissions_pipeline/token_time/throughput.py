@@ -93,18 +93,12 @@ def _parts(
 ) -> tuple[Floats, Floats]:
     """Return seconds of computing, and of a pass in all."""
     c = dict(zip(NAMES, theta, strict=True))
-    log_share = (
-        c["share_of_peak"]
-        + c["size"] * np.log(work.parameters / TYPICAL_PARAMETERS)
-        + c["nodes"] * np.log2(work.nodes)
-        + c["experts"] * work.sparsity
-        + _offsets(theta, work)
-    )
+    log_share = _offsets(theta, work)
     for name, at in (
-        ("tuned", work.tuned | np.isin(number_format, TUNED_FORMATS)), ("encoder", work.encoder),
-        ("several_gpus", work.gpus > 1),
+        *_raises_share(work).items(),
+        ("tuned", work.tuned | np.isin(number_format, TUNED_FORMATS)),
         *((name, number_format == name) for name in FORMATS_APART),
-    ):  # fmt: skip
+    ):
         log_share = log_share + c[name] * at
     flop = work.flop_parameters + work.recomputed * work.forward_parameters
     attention = work.flop_attention + work.recomputed * work.forward_attention
@@ -122,6 +116,38 @@ def _parts(
     k = 1.0 + np.exp(c["sharpness"])
     larger, smaller = np.maximum(compute, latency), np.minimum(compute, latency)
     return compute, larger * (1.0 + (smaller / larger) ** k) ** (1.0 / k) + memory
+
+
+def _raises_share(work: Workload) -> dict[str, np.ndarray | float]:
+    """Return by how much a coefficient raises the log share, in whatever number format."""
+    return {
+        "share_of_peak": 1.0,
+        "size": np.log(work.parameters / TYPICAL_PARAMETERS),
+        "nodes": np.log2(work.nodes),
+        "experts": work.sparsity,
+        "encoder": work.encoder,
+        "several_gpus": work.gpus > 1,
+    }
+
+
+def slopes_of_share(of_share: Floats, work: Workload) -> dict[str, Floats]:
+    """Return how the log of time moves with each coefficient of the log share, whatever the format.
+
+    Parameters
+    ----------
+    of_share : array
+        How it moves with `share_of_peak`.
+    work : Workload
+        What each step has to do.
+    """
+    of_software = ((name, work.software == at) for at, name in enumerate(STACKS))
+    of_generation = ((name, work.generation == at) for at, name in enumerate(GENERATIONS))
+    raised = {
+        **_raises_share(work),
+        **{f"generation_{name}": at for name, at in of_generation},
+        **{f"software_{name}": at for name, at in of_software},
+    }
+    return {name: of_share * by for name, by in raised.items()}
 
 
 def _offsets(values: Floats, work: Workload) -> Floats:
