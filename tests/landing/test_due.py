@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import warehouses
+from teams import ROOT
 
 from ft_emissions_pipeline.landing import due, index
 from ft_emissions_pipeline.readers import Settings
@@ -49,3 +50,10 @@ def test_a_run_dated_by_its_base_model_moves_with_the_factor_tables(landing: Pat
     moved = warehouses.edited(factors, "models", models, models.loc[named, "factor_id"].iloc[0])
     after = index.scan(landing, moved, Settings(), before)
     assert list(after["date"]) == [pd.Timestamp("2023-08-01")]
+
+
+def test_a_run_that_is_refused_leaves_no_folder_of_factors_remembered(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    with pytest.raises(ValueError, match="holds no logs"):
+        due.check(tmp_path / "landing", tmp_path / "warehouse", ROOT / "reference_data")
+    assert not (tmp_path / "warehouse").exists()

@@ -34,6 +34,20 @@ def test_the_open_version_is_expected_to_last_the_usual_interval() -> None:
     assert life == pd.Timedelta(days=2)
 
 
+def test_the_usual_interval_is_of_a_model_s_own_tunings() -> None:
+    """Both were last tuned on 16 January: one is every 2 days, the other every 5."""
+    runs = impacts(
+        *({"model_name": f"every-{days}", "ended_at": FIRST + pd.Timedelta(days=15 - days * n)}
+          for days in (2, 5) for n in range(4))
+    )  # fmt: skip
+    versions = ledger.model_versions(runs, counts(), pd.Timestamp("2026-01-16"))
+    ends = versions[versions["status"] == "open"].set_index("model_name")["use_life_end"]
+    assert ends.to_dict() == {
+        "every-2": pd.Timestamp("2026-01-18", tz="UTC"),
+        "every-5": pd.Timestamp("2026-01-21", tz="UTC"),
+    }
+
+
 def test_a_disclosed_use_life_closes_a_version_without_a_successor() -> None:
     run = {"expected_use_life_days": 2.0, "expected_use_life_basis": "disclosed"}
     before = ledger.model_versions(impacts(run), counts(), pd.Timestamp("2026-01-01"))

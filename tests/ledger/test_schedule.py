@@ -35,11 +35,13 @@ MONTHLY = {
 }
 
 
-def by_month(days: int, *, retired: float | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def by_month(
+    days: int, *, retired: float | None = None, later: float = 0.0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return schedule and days of the published model, used the same every day of its first 31."""
     usage = counts(
         *((f"{FIRST + pd.Timedelta(days=n):%Y-%m-%d}", 11e12 / 31) for n in range(min(days, 31))),
-        *((f"{FIRST + pd.Timedelta(days=n):%Y-%m-%d}", 0.0) for n in range(31, days)),
+        *((f"{FIRST + pd.Timedelta(days=n):%Y-%m-%d}", later) for n in range(31, days)),
     )
     events = [{"event": "declared", "method": "monthly"}]
     events += [] if retired is None else [{"event": "retired", "at": at(retired)}]
@@ -72,6 +74,13 @@ def test_what_a_retired_version_has_left_is_never_lost() -> None:
     left = days[days["inferences_basis"] == "unallocated"]
     assert left["date"].tolist() == [FIRST + pd.Timedelta(days=39)]
     assert left["allocated_kgco2e"].tolist() == pytest.approx([46_000 * (1 - 11 / 98)], rel=1e-9)
+    assert days["allocated_kgco2e"].sum() == pytest.approx(46_000, rel=1e-9)
+
+
+def test_a_single_inference_carries_what_a_retired_version_has_left() -> None:
+    _, days = by_month(32, retired=32, later=1.0)
+    assert set(days["inferences_basis"]) == {"actual"}
+    assert days["allocated_kgco2e"].iloc[-1] == pytest.approx(46_000 * (1 - 11 / 98), rel=1e-9)
     assert days["allocated_kgco2e"].sum() == pytest.approx(46_000, rel=1e-9)
 
 
