@@ -115,6 +115,22 @@ def test_a_version_that_was_rolled_back_to_serves_in_two_stretches() -> None:
     assert per_inference.to_dict() == pytest.approx({"run-0": 32.0, "run-1": 64.0}, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "retired", "model_version": "run-9"},
+        {"event": "rolled_back", "model_version": "run-9"},
+        {"event": "rolled_back", "model_version": None},
+    ],
+)
+def test_an_event_that_names_no_version_of_a_run_ends_no_use_life(event) -> None:
+    """`unused` tells of it."""
+    runs, today = impacts(*TUNED_TWICE), pd.Timestamp("2026-01-04")
+    versions = ledger.model_versions(runs, counts(), today, told({**event, "at": at(1)}))
+    expected = ledger.model_versions(runs, counts(), today)
+    pd.testing.assert_frame_equal(versions, expected)
+
+
 def test_counts_that_name_an_old_version_say_that_it_serves_again() -> None:
     usage = counts(
         ("2026-01-01", 100.0), ("2026-01-04", 60.0, "run-0"), ("2026-01-04", 40.0, "run-1")
