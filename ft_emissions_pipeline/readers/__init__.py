@@ -220,9 +220,9 @@ DOCUMENT_LIMIT = 1 << 28
 """Largest JSON, YAML or Markdown file: parsed, it takes many times its size in memory."""
 
 _LARGE = 1 << 25
-"""Bytes up to which a file of samples is read whole, and of a block of a larger one."""
-_MANY = _BLOCK = 1 << 19
-"""The same in rows of a Parquet file."""
+"""Bytes up to which a file of samples is read whole."""
+_MANY = 1 << 19
+"""Rows up to which one in Parquet is, and of a block of a larger one."""
 
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
@@ -366,10 +366,10 @@ def _in_blocks(
 
     def sheets() -> Iterator[Sheet]:
         if in_parquet:
-            yield from parquet.sheets(path, _BLOCK, log.types)
+            yield from parquet.sheets(path, _MANY, log.types)
         else:
             with path.open("rb") as stream:
-                yield from sheets_of(stream, block=_LARGE, types=log.types)
+                yield from sheets_of(stream, block=_LARGE // 2, types=log.types)
 
     hashed = content_hash(path, log.CONTENT)
     try:

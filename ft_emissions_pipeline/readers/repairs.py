@@ -48,7 +48,11 @@ REPAIRS: dict[str, str] = {
     "flushes_collapsed": "of the run's cumulative rows the longest was taken; adding them up would "
     "count it again and again",
     "gap_before": "samples are missing before the interval",
+    "gap_bridged": "samples are missing for this long at the longest; "
+    "the energy between is taken at the mean power of the rest",
     "gap_bridged_by_counter": "samples are missing, but a counter tells the energy between",
+    "gap_left_out": "samples are missing for this long at the longest; the time is below 2 % of "
+    "the run, and its energy is left out",
     "generated_tokens_included": "the token count includes what the model generated in training",
     "glued_rows_parted": "several rows stood in one line, a line end missing between them; "
     "each was read",

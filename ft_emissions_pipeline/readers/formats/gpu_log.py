@@ -100,6 +100,7 @@ class Cells:
     """Cells above what an accelerator draws."""
     most: float
     fractions: bool
+    """Whether, where none is above 1, some are no whole numbers."""
     percent: bool
     watts: bool
 
@@ -233,11 +234,12 @@ def _written(sheet: Sheet, column: Measured) -> tuple[pd.Series, pd.Series | Non
 
 def _look(sheet: Sheet, column: Measured) -> Cells:
     values, units, _ = _written(sheet, column)
+    most = float(values.max()) if values.notna().any() else -np.inf
     return Cells(
         int(values.notna().sum()),
         int((values > _MOST_W).sum()),
-        float(values.max()) if values.notna().any() else -np.inf,
-        bool((values % 1 > 0).any()),
+        most,
+        most <= 1 and bool((values % 1 > 0).any()),
         units is not None and bool(units.eq("%").any()),
         units is not None and bool(units.isin(list(WATTS)).any()),
     )

@@ -143,8 +143,8 @@ def devices_of(samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     code = np.zeros(len(samples), dtype="int64")
     for name in DEVICE:
         if name in samples:
-            found, values = pd.factorize(samples[name])
-            code = code * (len(values) + 1) + found
+            texts = samples[name].astype("category").cat
+            code = code * (len(texts.categories) + 1) + texts.codes
     code = pd.factorize(code)[0]
     first = np.empty(code.max(initial=-1) + 1, dtype="int64")
     first[code[::-1]] = np.arange(len(code))[::-1]
