@@ -221,7 +221,7 @@ DOCUMENT_LIMIT = 1 << 28
 
 _LARGE = 1 << 25
 """Bytes up to which a file of samples is read whole."""
-_MANY = 1 << 19
+_MANY = 1 << 18
 """Rows up to which one in Parquet is, and of a block of a larger one."""
 
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
@@ -369,7 +369,7 @@ def _in_blocks(
             yield from parquet.sheets(path, _MANY, log.types)
         else:
             with path.open("rb") as stream:
-                yield from sheets_of(stream, block=_LARGE // 2, types=log.types)
+                yield from sheets_of(stream, block=_LARGE // 4, types=log.types)
 
     hashed = content_hash(path, log.CONTENT)
     try:

@@ -339,9 +339,9 @@ def sheets_of(
     _refuse_twice(header, chosen)
     places = _places(header, chosen)
     typed = None if types is None else types(header)
-    for piece in itertools.chain([piece], pieces):
-        yield _sheet(header, delimiter, chosen, places, piece, start, end, typed)
-        start, end = start + _count(piece, b"\n"), 0
+    for lines in itertools.chain([piece], pieces):
+        yield _sheet(header, delimiter, chosen, places, lines, start, end, typed)
+        start, end = start + _count(lines, b"\n"), 0
 
 
 def _places(header: list[str], chosen: list[str]) -> list[int]:
@@ -377,7 +377,9 @@ def _sheet(
     offset = start + piece.count(b"\n", 0, begin)
     clean = _typed_cells(body, header, delimiter, types) if types else None
     if clean is not None:
-        return Sheet(header, delimiter, clean[chosen].set_axis(clean.index + offset), [], piece, start)
+        return Sheet(
+            header, delimiter, clean[chosen].set_axis(clean.index + offset), [], piece, start
+        )
     columns, rows, misfits = _cells(body, len(header), places, delimiter)
     frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, dtype="str")
     found = [Misfit(line + offset, cells, text) for line, cells, text in misfits]

@@ -82,13 +82,17 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file; each GPU's cells in a line are a record."""
     sheet = sheet_of(data)
-    return telemetry_reading(*samples_of(sheet, uri, settings, convention([facts(sheet, settings)])))
+    return telemetry_reading(
+        *samples_of(sheet, uri, settings, convention([facts(sheet, settings)]))
+    )
 
 
 def types(header: list[str]) -> Types:
     """Return which columns hold instants and numbers."""
     time = time_in(header)
-    return Types(frozenset({time} if time else ()), frozenset(m.column for m in measured_in(header)))
+    return Types(
+        frozenset({time} if time else ()), frozenset(m.column for m in measured_in(header))
+    )
 
 
 @dataclass(frozen=True)

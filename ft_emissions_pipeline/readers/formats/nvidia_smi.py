@@ -76,14 +76,16 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file."""
     sheet = sheet_of(_as_query(data) if _MONITOR.match(data) else data)
-    return telemetry_reading(*samples_of(sheet, uri, settings, convention([facts(sheet, settings)])))
+    return telemetry_reading(
+        *samples_of(sheet, uri, settings, convention([facts(sheet, settings)]))
+    )
 
 
 def types(header: list[str]) -> Types:
     """Return which columns hold instants and numbers."""
-    columns = _columns(header)
-    times_, *numbers = (columns.get(name) for name in ("timestamp", "watts", "utilization"))
-    return Types(frozenset({times_} - {None}), frozenset({*numbers} - {None}))
+    found = _columns(header)
+    measured = (found[name] for name in ("watts", "utilization") if name in found)
+    return Types(frozenset(filter(None, [found.get("timestamp")])), frozenset(measured))
 
 
 def facts(sheet: Sheet, settings: Settings) -> str:  # noqa: ARG001 - as of every such format

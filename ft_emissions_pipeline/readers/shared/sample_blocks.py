@@ -15,13 +15,15 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ft_emissions_pipeline.readers.documents import Sheet
-from ft_emissions_pipeline.readers.reading import Reading, Refused, RefusalError, Settings, as_text
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings, as_text
 from ft_emissions_pipeline.readers.shared.samples import (
     DEVICE,
     VALUES,
@@ -167,26 +169,27 @@ class _Spill:
     def reading(self) -> Reading:
         """Return the reading of all that was taken."""
         self.file.flush()
+        # What the blocks took is kept by Arrow for more of them, and there are none.
+        pa.default_memory_pool().release_unused()
         nothing = series_of(pd.DataFrame({"at": []}), np.empty(0, "int64"), np.empty(0, "int64"))
-        found = [pieces_of(nothing, np.empty(0))[0]]
+        found = {name: [part] for name, part in vars(pieces_of(nothing, np.empty(0))[0]).items()}
         lone: list[pd.DataFrame] = []
         devices = pd.concat(self.devices, ignore_index=True) if self.devices else _none()
         for stream in sorted(self.parts):
-            days = lambda stream=stream: self._days(stream)  # noqa: E731 - walked twice
             total = sum(n for parts in self.parts[stream].values() for _, n in parts)
-            if total <= _AT_ONCE:
-                kept = list(days())
-                days = lambda kept=kept: iter(kept)  # noqa: E731 - walked twice
-            limits = np.full(stream + 1, limit_of(_usual_s(days())))
-            pieces = list(_walked(days(), limits))
-            if not sum(len(each.row) for each in pieces):
-                rows = np.concatenate([day.row for day in days()])
-                device = devices["device"].iloc[stream]
-                lone.append(pd.DataFrame({"record": rows.astype("str"), "device": device}))
-            found += pieces
-        pieces = Pieces(
-            *(np.concatenate(parts) for parts in zip(*(vars(p).values() for p in found), strict=True))
-        )
+            kept = list(self._days(stream)) if total <= _AT_ONCE else None
+            walk = partial(self._days, stream) if kept is None else partial(iter, kept)
+            limits = limit_of(np.full(stream + 1, _usual_s(walk())))
+            of_device = list(_walked(walk(), limits))
+            if not sum(len(each.row) for each in of_device):
+                rows = np.concatenate([day.row for day in walk()]).astype("str")
+                lone.append(
+                    pd.DataFrame({"record": rows, "device": devices["device"].iloc[stream]})
+                )
+            for name, parts in found.items():
+                parts += [getattr(each, name) for each in of_device]
+        # Emptied on the way, so that memory holds the intervals once.
+        pieces = Pieces(**{name: np.concatenate(found.pop(name)) for name in list(found)})
         devices["gpu_model"] = pd.Series(self.models, index=devices.index, dtype="str")
         records = as_text(pd.Index(pieces.row)).reset_index(drop=True)
         nobody = pd.concat(lone) if lone else pd.DataFrame({"record": [], "device": []})

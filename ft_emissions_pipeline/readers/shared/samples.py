@@ -6,7 +6,9 @@ of telemetry shares. Keep out: the formats (a module each), and which run an int
 
 Power is integrated by the trapezoid between neighbouring samples of a device. Where these lie too
 far apart for that, nothing is assumed: the time counts as not covered, and the next interval says
-`gap_before`. A counter's difference is the energy however long it took. Where it falls (a reboot,
+`gap_before`. Too far is ten usual steps of the device, so that a tool that skips now and then
+tears no hole; at least a minute, the length of an interval; at most an hour, as a training may end
+and another begin within it. A counter's difference is the energy however long it took. Where it falls (a reboot,
 a reloaded driver) it tells nothing of that interval, and the next one says `counter_reset_before`.
 """
 
@@ -181,7 +183,7 @@ class Series:
     @property
     def powered(self) -> np.ndarray:
         """Say which samples tell of energy."""
-        return ~(np.isnan(self.watts) & np.isnan(self.counter_kwh))
+        return np.asarray(~(np.isnan(self.watts) & np.isnan(self.counter_kwh)))
 
     def __getitem__(self, which: np.ndarray | slice) -> Series:
         """Return some of the samples."""
@@ -191,13 +193,13 @@ class Series:
 def series_of(samples: pd.DataFrame, code: np.ndarray, row: np.ndarray) -> Series:
     """Return samples as arrays."""
     blank = np.full(len(samples), np.nan)
-    values = (
+    watts, counter_kwh, utilization = (
         samples[name].to_numpy(dtype="float64") if name in samples else blank for name in VALUES
     )
     at = samples["at"]
     if at.dtype != "int64":
         at = at.astype("datetime64[us, UTC]").dt.tz_localize(None).astype("int64")
-    return Series(code, at.to_numpy(), *values, row)
+    return Series(code, at.to_numpy(), watts, counter_kwh, utilization, row)
 
 
 def ordered(series: Series, powered: np.ndarray) -> Series:
@@ -224,8 +226,8 @@ def ordered(series: Series, powered: np.ndarray) -> Series:
         known = np.maximum.reduceat(np.where(np.isnan(values), -1, place), first)
         return np.where(known < 0, np.nan, values[known])
 
-    values = (told(getattr(series, name)) for name in VALUES)
-    return Series(stream[last], at[last], *values, series.row[last])
+    watts, counter_kwh, utilization = (told(getattr(series, name)) for name in VALUES)
+    return Series(stream[last], at[last], watts, counter_kwh, utilization, series.row[last])
 
 
 def _limits(series: Series, devices: int) -> np.ndarray:
@@ -301,6 +303,7 @@ def pieces_of(
     )
     first = np.flatnonzero(fresh)
     seconds = seconds[part]
+
     def summed(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.add.reduceat(values, first))
 
@@ -308,7 +311,7 @@ def pieces_of(
         return np.asarray(np.logical_or.reduceat(values[part], first))
 
     pieces = Pieces(
-        stream[first],
+        stream[first].astype("int32"),
         now.row[part][first],
         at[first],
         ended[np.append(fresh, True)[1:]],
@@ -328,9 +331,7 @@ def framed(pieces: Pieces, devices: pd.DataFrame, records: pd.Series) -> pd.Data
     stream = pa.array(pieces.stream)
     told = np.where(np.isnan(pieces.energy_kwh), -1, pieces.from_power)
     words = pa.array([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], pa.large_string())
-    texts = {
-        name: text_series(arrow_text(devices[name]).take(stream), index) for name in devices
-    }
+    texts = {name: text_series(arrow_text(devices[name]).take(stream), index) for name in devices}
     frame = pd.DataFrame(
         {
             **texts,

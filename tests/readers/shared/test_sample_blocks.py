@@ -19,10 +19,10 @@ from ft_emissions_pipeline.readers.shared.samples import Samples, telemetry_read
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 NIGHT = pd.Timestamp("2026-03-01T23:58Z")
 FRAMES = SimpleNamespace(
-    facts=lambda frame, settings: None,
-    convention=lambda found: "of frames",
-    in_blocks=lambda told: True,
-    samples_of=lambda frame, uri, settings, told: Samples(frame, len(frame), []),
+    facts=lambda *_: None,
+    convention=lambda _: "of frames",
+    in_blocks=lambda _: True,
+    samples_of=lambda frame, *_: Samples(frame, len(frame), []),
 )
 """A format whose pieces are samples already."""
 
@@ -64,7 +64,9 @@ def test_samples_in_blocks_of_any_size_are_the_intervals_of_all(samples, size):
     same(found, telemetry_reading(frame, len(frame), []))
 
 
-CLEAN = [f"2026-03-0{1 + n // 40}T23:59:{n % 40:02d}Z,{n % 3},{300 + n}.5,{n % 100}" for n in range(80)]
+CLEAN = [
+    f"2026-03-0{1 + n // 40}T23:59:{n % 40:02d}Z,{n % 3},{300 + n}.5,{n % 100}" for n in range(80)
+]
 ODD = [
     "2026-03-01T23:59:05Z,1,nothing,5",
     "timestamp,gpu,power,util_pct",
@@ -89,7 +91,7 @@ def test_a_csv_file_in_blocks_is_the_file(lines, block):
 @pytest.mark.parametrize("late", ["0.5", "90"])
 @pytest.mark.parametrize("many", [600.0, 60_000.0])
 def test_what_the_first_block_cannot_show_is_taken_from_all(late, many):
-    """Shares or percent, watts or milliwatts: a file of one convention begins with what fits two."""
+    """Shares or percent, watts or milliwatts: a file begins with what fits either."""
     lines = [f"2026-03-01T12:00:{n:02d}Z,0,{100 if n < 20 else many},{0 if n < 20 else late}"
              for n in range(60)]  # fmt: skip
     data = "\n".join(["timestamp,gpu,power,util", *lines]).encode()
@@ -101,7 +103,7 @@ def test_what_the_first_block_cannot_show_is_taken_from_all(late, many):
 
 def test_lines_that_only_their_moment_gives_to_a_gpu_need_the_whole_file():
     data = b"timestamp, power.draw [W]\n2026/03/01 12:00:00.000, 77.07 W\n"
-    sheets = lambda: sheets_of(io.BytesIO(data), types=nvidia_smi.types)  # noqa: E731
+    sheets = lambda: sheets_of(io.BytesIO(data), types=nvidia_smi.types)
     assert read_in_blocks(nvidia_smi, sheets, "a.csv", NOW) is None
 
 
