@@ -66,7 +66,8 @@ def write(folder: Path, samples: int, in_csv: bool) -> None:
 def edges(samples: int) -> np.ndarray:
     """Return the seconds at which the runs begin, and the last ends.
 
-    These are full minutes, as intervals are. Else a run would have its share of the minute in which it begins, and not just its seconds.
+    These are full minutes, as intervals are. Else a run would have its share of the minute in which
+    it begins, and not just its seconds.
     """
     whole = np.linspace(0, (samples - 1) // GPUS, RUNS_THERE + 1).astype("int64")
     return _BEGIN + whole // 60 * 60

@@ -8,8 +8,9 @@ Power is integrated by the trapezoid between neighbouring samples of a device. W
 far apart for that, nothing is assumed: the time counts as not covered, and the next interval says
 `gap_before`. Too far is ten usual steps of the device, so that a tool that skips now and then
 tears no hole; at least a minute, the length of an interval; at most an hour, as a training may end
-and another begin within it. A counter's difference is the energy however long it took. Where it falls (a reboot,
-a reloaded driver) it tells nothing of that interval, and the next one says `counter_reset_before`.
+and another begin within it. A counter's difference is the energy however long it took. Where it
+falls (a reboot, a reloaded driver, a wrap) it tells nothing of that interval, and the next one says
+`counter_reset_before`.
 """
 
 from __future__ import annotations
