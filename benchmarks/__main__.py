@@ -23,6 +23,7 @@ WORK: dict[str, tuple[str, str | None]] = {
     "token_time": ("--runs 1000000", "--runs 2000 --own 500"),
     "names": ("--rows 1000000", "--rows 3000"),
     "readers": ("--rows 1000000 --states 2000", "--rows 5000 --states 50"),
+    "telemetry": ("--samples 10000000", "--samples 700000"),
     "landing_index": ("--files 5000", "--files 200"),
     "store": ("", "--models 20"),
     "ledger": ("--models 2000", "--models 20 --days 60"),

@@ -22,6 +22,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
+from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S
 from ft_emissions_pipeline.tables import BASES
 from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
@@ -39,7 +40,7 @@ CLOCKS_S = 60.0
 
 REPORT = (
     "run_id", "kind", "outcome", "energy_kwh", "share_covered", "source_uri", "candidates",
-    "by_folder",
+    "by_folder", "gaps",
 )  # fmt: skip
 
 
@@ -76,6 +77,10 @@ class _Piece:
     polled: bool
     """Whether any of its energy is power sampled now and then."""
     gpu_model: str | None
+    gap_s: float
+    """Longest time of the run of which no sample tells the energy."""
+    bridged_s: float
+    """Longest time without samples over which a counter tells it."""
 
 
 def measured(
@@ -105,7 +110,8 @@ def measured(
         `gpu_model` where no log tells them, their `origins`, and
         in `repairs` why something was not: `telemetry_ambiguous`, `telemetry_incomplete`,
         `telemetry_covers:<share>`; `gpu_energy_unread` or `energy_unread` where devices told 0;
-        `power_polled`; `telemetry_by_folder`.
+        `power_polled`; `telemetry_by_folder`; `gap_bridged`, `gap_bridged_by_counter` or
+        `gap_left_out`, each with its seconds.
     report : DataFrame
         Columns `REPORT`: what became of the telemetry of each run and kind; without run_id, files
         that belong to no run.
@@ -253,6 +259,7 @@ def _pieces(
                     source_format, uri, (str(host), device), energy[n], covered[n], busy[n],
                     known[n], max(sums.first, low[n]), min(sums.last, high[n]), polled,
                     None if models.empty else str(models.iloc[0]),
+                    _longest(sums.gaps, low[n], high[n]), _longest(sums.bridged, low[n], high[n]),
                 )
             )  # fmt: skip
     return found
@@ -267,6 +274,10 @@ class _Sums:
     covered: np.ndarray
     busy: np.ndarray
     known: np.ndarray
+    gaps: np.ndarray
+    """Begin and end of each time without samples."""
+    bridged: np.ndarray
+    """The same where a counter tells the energy."""
 
     @property
     def first(self) -> float:
@@ -298,7 +309,18 @@ def _sums(stream: pd.DataFrame) -> _Sums:
         summed(np.where(np.isnan(energy), 0.0, seconds)),
         summed(share * seconds),
         summed(np.where(np.isnan(share), 0.0, seconds)),
+        np.column_stack([ended[:-1], started[1:]])[_says(ordered, "gap_before")[1:]],
+        np.column_stack([started, ended])[_says(ordered, "gap_bridged_by_counter")],
     )
+
+
+def _says(intervals: pd.DataFrame, word: str) -> np.ndarray:
+    return repairs.has_word(intervals["repairs"], word)
+
+
+def _longest(spans: np.ndarray, low: float, high: float) -> float:
+    """Return the seconds of the longest of some spans, so far as it lies between two instants."""
+    return float(np.diff(np.clip(spans, low, high)).max(initial=0.0))
 
 
 def _windows(runs: pd.DataFrame, windows: pd.DataFrame | None) -> pd.DataFrame:
@@ -352,6 +374,7 @@ def _outcome(
         "share_covered": share, "source_uri": " ".join(sorted({piece.uri for piece in pieces})),
         "candidates": " ".join(rivals),
         "by_folder": any(host.startswith(_FOLDER) for host, _ in devices),
+        "gaps": repairs.joined(_gaps(powered, bridged=share < WHOLE)) or None,
     }  # fmt: skip
     change: dict[str, object] = {"run_id": run["run_id"], "place": min(p.uri for p in pieces)}
     needed = run["gpu_count"] if kind == Instrument.GPU else _hosts_of(run)
@@ -381,8 +404,18 @@ def _outcome(
     change["polled"] = kind == Instrument.GPU and any(piece.polled for piece in powered)
     words = [] if whole else [f"telemetry_covers:{share:.0%}"]
     words += ["telemetry_by_folder"] if row["by_folder"] else []
+    words += repairs.parted(row["gaps"])
     change["repair"] = " ".join(words) or None
     return change, {**row, "outcome": "used" if whole else "extrapolated"}
+
+
+def _gaps(powered: list[_Piece], *, bridged: bool) -> list[str]:
+    """Return words for the longest gaps; shorter ones than a minute are drawn over by the line."""
+    longest = {
+        "gap_bridged" if bridged else "gap_left_out": max((p.gap_s for p in powered), default=0.0),
+        "gap_bridged_by_counter": max((p.bridged_s for p in powered), default=0.0),
+    }
+    return [f"{word}:{s:.0f}s" for word, s in longest.items() if s > SHORTEST_GAP_S]
 
 
 def _hosts_of(run: pd.Series) -> float:
@@ -459,6 +492,12 @@ def told(report: pd.DataFrame) -> Iterator[str]:
             f"telemetry of run {row.run_id}: {row.source_uri} names no machine; it lies with the "
             "run's logs, and no other run was there at the time"
         )
+    for row in report[used & report["gaps"].notna()].itertuples(index=False):
+        for word, seconds in map(repairs.about, repairs.parted(row.gaps)):
+            yield (
+                f"telemetry of run {row.run_id}: {row.source_uri} has no sample for up to "
+                f"{seconds}: {repairs.REPAIRS[word]}"
+            )
     for row in report[~used].itertuples(index=False):
         whose = "of no run" if pd.isna(row.run_id) else f"of run {row.run_id}: {row.outcome}"
         beside = ""

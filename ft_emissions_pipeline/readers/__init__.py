@@ -24,6 +24,7 @@ import yaml
 
 from ft_emissions_pipeline.readers import known_files, parquet
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
+from ft_emissions_pipeline.readers.documents import Sheet, sheets_of
 from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
     adapter_config,
@@ -98,6 +99,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.readers.repairs import REPAIRS
+from ft_emissions_pipeline.readers.shared.sample_blocks import read_in_blocks
 from ft_emissions_pipeline.readers.validation import validated
 
 __all__ = [
@@ -182,6 +184,9 @@ OURS: tuple[Reader, ...] = (
 )
 """In order of asking, a strict one before one that takes much."""
 
+IN_BLOCKS = (nvidia_smi, gpu_log)
+"""Formats of samples whose large files are read block by block, however large they are."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -213,6 +218,11 @@ LIMIT = 1 << 30
 """Largest file that is read, in bytes."""
 DOCUMENT_LIMIT = 1 << 28
 """Largest JSON, YAML or Markdown file: parsed, it takes many times its size in memory."""
+
+_LARGE = 1 << 25
+"""Bytes up to which a file of samples is read whole."""
+_MANY = 1 << 18
+"""Rows up to which one in Parquet is, and of a block of a larger one."""
 
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
@@ -262,6 +272,9 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         kind = known_files.kind_of(inner_name(uri), head) if known else None
         if kind is not None:
             return of_no_use(), _hash_of_head(head, size), kind
+        in_blocks = _in_blocks(path, head, size, uri, settings) if isinstance(path, Path) else None
+        if in_blocks is not None:
+            return in_blocks
         limit = _limit(uri)
         data = _within(size, head, limit) if size == len(head) else _bytes(path, limit)
     except RefusalError as error:
@@ -305,22 +318,69 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         start = _start(data)
         content.append(data)
         del data
-        reading = validated(reader.read(content.pop(), uri, settings), settings)
-        if not reading.records and reading.content != "other":
-            msg = "has content, but holds no record; write the file again, or remove it"
-            raise RefusalError(msg, "no_record")
-    except RefusalError as error:
-        reading = unreadable(error.code, str(error), start)
-    except RecursionError:
-        msg = "nested too deeply to be a log; write the file again"
-        reading = unreadable("too_deep", msg, start)
+        reading = _checked(reader.read(content.pop(), uri, settings), settings)
     except _BAD_CONTENT as error:
-        msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
-        reading = unreadable("reader_failed", msg, start)
+        reading = _unread(error, start)
     if reading.content == "other":
         # Its reader looked further than the beginning, and there was nothing.
         kind = known_files.kind_otherwise(uri, start.encode())
     return reading, kind or (None if reader is None else reader.FORMAT)
+
+
+def _checked(reading: Reading, settings: Settings) -> Reading:
+    found = validated(reading, settings)
+    if not found.records and found.content != "other":
+        msg = "has content, but holds no record; write the file again, or remove it"
+        raise RefusalError(msg, "no_record")
+    return found
+
+
+def _unread(error: Exception, start: str) -> Reading:
+    """Return the reading of a file over whose content its reader stumbled."""
+    if isinstance(error, RefusalError):
+        return unreadable(error.code, str(error), start)
+    if isinstance(error, RecursionError):
+        return unreadable("too_deep", "nested too deeply to be a log; write the file again", start)
+    msg = f"{type(error).__name__}: {error}; report it with the first lines of the file"
+    return unreadable("reader_failed", msg, start)
+
+
+def _in_blocks(
+    path: Path, head: bytes, size: int, uri: str, settings: Settings
+) -> tuple[Reading, str, str | None] | None:
+    """Read a large file of samples without holding it; None for every other file."""
+    name, beginning = inner_name(uri), _as_utf8(head)
+    in_parquet = head.startswith(parquet.MAGIC)
+    try:
+        if in_parquet and parquet.rows(path) > _MANY:
+            name, beginning = parquet.csv_name(name), parquet.first_lines(path)[:_HEAD]
+        elif in_parquet or size <= _LARGE or is_packed(head) or b"\0" in head:
+            return None
+    except RefusalError:
+        return None
+    known = (each for each in READERS if _recognises(each, name.casefold(), beginning))
+    first = next(known, None)
+    log = next((each for each in IN_BLOCKS if each is first), None)
+    if log is None:
+        return None
+
+    def sheets() -> Iterator[Sheet]:
+        if in_parquet:
+            yield from parquet.sheets(path, _MANY, log.types)
+        else:
+            with path.open("rb") as stream:
+                yield from sheets_of(stream, block=_LARGE // 4, types=log.types)
+
+    hashed = content_hash(path, log.CONTENT)
+    try:
+        reading = read_in_blocks(log, sheets, name, settings)
+        if reading is None:
+            return None
+        reading = _checked(reading, settings)
+    except _BAD_CONTENT as error:
+        reading = _unread(error, _start(beginning))
+    _LOG.info("read %s in blocks: %s, %d record(s)", uri, log.FORMAT, reading.records)
+    return reading, hashed, log.FORMAT
 
 
 def _as_known_csv(uri: str, data: bytes) -> tuple[str, bytes]:
@@ -396,7 +456,7 @@ def content_hash(path: File, content: str) -> str:
             return ""
         if content == "other":
             return _hash_of_head(*_head(path))
-        if path.stat().st_size > LIMIT:
+        if path.stat().st_size > LIMIT and content != "telemetry":
             return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import yaml
 
@@ -298,15 +301,27 @@ def sheet_of(data: bytes, wanted: Sequence[str] | None = None) -> Sheet:
     return next(sheets_of(data, wanted, block=len(data) + 1))
 
 
+@dataclass(frozen=True)
+class Types:
+    """Columns of instants and of numbers, by which the cells of clean lines are read at once."""
+
+    instants: frozenset[str]
+    numbers: frozenset[str]
+
+
 def sheets_of(
-    data: bytes, wanted: Sequence[str] | None = None, block: int = 1 << 23
+    data: bytes | BinaryIO,
+    wanted: Sequence[str] | None = None,
+    block: int = 1 << 23,
+    types: Callable[[list[str]], Types] | None = None,
 ) -> Iterator[Sheet]:
     """Read a CSV file as `sheet_of` does, in pieces of `block` bytes, so that memory stays bounded.
 
-    A file without rows is one piece.
+    A file without rows is one piece. With `types`, which tells them from the header, columns of a
+    piece of clean cells are instants, numbers and categories instead of text.
     """
     start, piece = 1, b""
-    pieces = _pieces(data, block)
+    pieces = _pieces(io.BytesIO(data) if isinstance(data, bytes) else data, block)
     for piece in pieces:
         blank = len(piece) - len(piece.lstrip(b" \t\n\v\f"))
         first = piece.count(b"\n", 0, blank)
@@ -323,11 +338,10 @@ def sheets_of(
     chosen = [name for name in dict.fromkeys(header) if name and (wanted is None or name in wanted)]
     _refuse_twice(header, chosen)
     places = _places(header, chosen)
-    yield _sheet(header, delimiter, chosen, places, piece, start, end)
-    start += piece.count(b"\n")
-    for piece in pieces:
-        yield _sheet(header, delimiter, chosen, places, piece, start, 0)
-        start += piece.count(b"\n")
+    typed = None if types is None else types(header)
+    for lines in itertools.chain([piece], pieces):
+        yield _sheet(header, delimiter, chosen, places, lines, start, end, typed)
+        start, end = start + _count(lines, b"\n"), 0
 
 
 def _places(header: list[str], chosen: list[str]) -> list[int]:
@@ -356,50 +370,73 @@ def _sheet(
     piece: bytes,
     start: int,
     begin: int,
+    types: Types | None,
 ) -> Sheet:
     """Return the sheet of a piece whose rows begin at byte `begin` and at line `start`."""
     body = piece[begin:] if begin else piece
     offset = start + piece.count(b"\n", 0, begin)
+    clean = _typed_cells(body, header, delimiter, types) if types else None
+    if clean is not None:
+        return Sheet(
+            header, delimiter, clean[chosen].set_axis(clean.index + offset), [], piece, start
+        )
     columns, rows, misfits = _cells(body, len(header), places, delimiter)
     frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, dtype="str")
     found = [Misfit(line + offset, cells, text) for line, cells, text in misfits]
     return Sheet(header, delimiter, frame, found, piece, start)
 
 
-def _pieces(data: bytes, block: int) -> Iterator[bytes]:
+def _pieces(stream: BinaryIO, block: int) -> Iterator[bytes]:
     """Cut a file at line ends into pieces of UTF-8 with Unix line ends, decoded as in `text_of`."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    utf8 = _is_utf8(data)
-    start = 0
-    while start < len(data) or start == 0:
-        end = _line_end(data, start, data.find(b"\n", start + block) + 1 or len(data))
-        piece = data[start:end]
+    utf8 = _is_utf8(stream)
+    held = stream.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    more = fresh = True
+    while held or more or fresh:
+        lacking = block + 2 * _LONGEST_CELL - len(held)
+        if more and lacking > 0:
+            read = stream.read(lacking)
+            held, more = held + read, bool(read)
+            continue
+        end = _line_end(held, held.find(b"\n", block) + 1 or len(held))
+        if more and end == len(held):
+            # A line longer than a piece.
+            read = stream.read(block)
+            held, more = held + read, bool(read)
+            continue
+        piece, held, fresh = held[:end], held[end:], False
         if not utf8:
             piece = piece.decode("cp1252", errors="replace").encode()
         if b"\r" in piece:
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         yield piece
-        start = max(end, 1)
 
 
-def _line_end(data: bytes, start: int, end: int) -> int:
+def _line_end(data: bytes, end: int) -> int:
     """Return the end of a line, at `end` or soon behind it, that no quoted cell goes on beyond."""
-    inside, at = data.count(b'"', start, end) % 2, end
+    inside, at = _count(data[:end], b'"') % 2, end
     while inside and (quote := data.find(b'"', at, end + _LONGEST_CELL)) >= 0:
         before, at = at, data.find(b"\n", quote) + 1 or len(data)
         inside ^= data.count(b'"', before, at) % 2
     return end if inside else at
 
 
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _count(data: bytes, mark: bytes) -> int:
+    """Return how often a byte stands in data; of one that is frequent, at once."""
+    return int(np.count_nonzero(np.frombuffer(data, dtype="uint8") == mark[0]))
+
+
+def _is_utf8(stream: BinaryIO) -> bool:
+    """Say whether a whole file is UTF-8; its place is where it was."""
+    start, decoder = stream.tell(), codecs.getincrementaldecoder("utf-8")()
     try:
-        for start in range(0, len(data), 1 << 24):
-            decoder.decode(data[start : start + (1 << 24)], final=start + (1 << 24) >= len(data))
+        while chunk := stream.read(1 << 24):
+            if decoder.getstate()[0] or not chunk.isascii():
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
+    finally:
+        stream.seek(start)
     return True
 
 
@@ -413,6 +450,53 @@ def _cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parse
     fast = _arrow_cells(body, width, places, delimiter) if body and width else None
     lines = [] if fast else body.decode().split("\n")
     return fast or _plain_cells(lines, width, places, delimiter)
+
+
+def _typed_cells(
+    body: bytes, header: list[str], delimiter: str, types: Types
+) -> pd.DataFrame | None:
+    """Return columns by the types that they should have; None unless every cell is of its type.
+
+    Lines are numbered from 0. What is not clean is for those who read cell by cell.
+    """
+    kinds = {
+        name: pa.float64() if name in types.numbers else pa.dictionary(pa.int32(), pa.string())
+        for name in header
+        if name not in types.instants
+    }
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(body),
+            read_options=arrow_csv.ReadOptions(column_names=header, block_size=1 << 22),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=kinds, null_values=[""], strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    lines = _count(body, b"\n") + (not body.endswith(b"\n"))
+    clean = table.num_rows == lines and all(
+        pa.types.is_timestamp(table[name].type) for name in types.instants
+    )
+    return typed_frame(table) if clean else None
+
+
+def typed_frame(table: pa.Table) -> pd.DataFrame | None:
+    """Return a table with instants in microseconds, numbers and categories, its rows from 0.
+
+    None where a cell is missing or no finite number.
+    """
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count:
+            return None
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        elif pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
+            return None
+        columns[name] = column.to_pandas()
+    return pd.DataFrame(columns, copy=False)
 
 
 def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parsed | None:

@@ -7,15 +7,23 @@ reports, whose readers take Parquet as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from ft_emissions_pipeline.readers.documents import Sheet, Types
 from ft_emissions_pipeline.readers.reading import RefusalError
 
 MAGIC = b"PAR1"
 _BLOCK = 1 << 16
+_FIRST = 1000
+"""Rows that show what a file is."""
 
 
 def csv_name(uri: str) -> str:
@@ -43,11 +51,7 @@ def as_csv(data: bytes, limit: int) -> bytes:
         `broken_parquet`, or `too_large` beyond a limit in bytes.
     """
     file, out = _opened(data), pa.BufferOutputStream()
-    plain = [
-        field.name
-        for field in file.schema_arrow
-        if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
-    ]
+    plain = _plain(file)
     header = pa_csv.WriteOptions(include_header=True)
     try:
         for block in file.iter_batches(_BLOCK, columns=plain):
@@ -66,9 +70,84 @@ def as_csv(data: bytes, limit: int) -> bytes:
     return bytes(out.getvalue())
 
 
-def _opened(data: bytes) -> pq.ParquetFile:
+def rows(path: Path) -> int:
+    """Return how many rows a file has."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def first_lines(path: Path) -> bytes:
+    """Return the first rows as `as_csv` does, for who knows a file by its beginning."""
+    with _opened(path) as file:
+        first = next(file.iter_batches(_FIRST), None)
+        table = pa.Table.from_batches([] if first is None else [first], file.schema_arrow)
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out)
+    return as_csv(bytes(out.getvalue()), 1 << 30)
+
+
+def sheets(path: Path, block: int, types: Callable[[list[str]], Types]) -> Iterator[Sheet]:
+    """Yield the columns of plain values in pieces of `block` rows, typed where the file types them.
+
+    Row n is line n + 1, as in `as_csv`. Columns that `types` does not name are categories.
+    """
+    start = 2
+    with _opened(path) as file:
+        plain = _plain(file)
+        told = types(plain)
+        try:
+            for batch in file.iter_batches(block, columns=plain):
+                table = pa.table(batch.columns, plain)
+                frame = _cells(table, told).set_axis(pd.RangeIndex(start, start + len(batch)))
+                yield TableSheet(plain, ",", frame, [], b"", start, table)
+                start += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise _broken(error) from error
+
+
+@dataclass(frozen=True)
+class TableSheet(Sheet):
+    """A piece of a Parquet file; its lines are made where they are asked for."""
+
+    table: pa.Table | None = None
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Text of each row."""
+        out = pa.BufferOutputStream()
+        pa_csv.write_csv(self.table, out, pa_csv.WriteOptions(include_header=False))
+        return bytes(out.getvalue()).decode().split("\n")
+
+
+def _cells(table: pa.Table, types: Types) -> pd.DataFrame:
+    """Return numbers and instants as they are, all else as text."""
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type
+        measured = name in types.instants | types.numbers
+        if pa.types.is_timestamp(kind):
+            column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+        elif measured and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            column = column.cast(pa.float64())
+        else:
+            texts = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
+            column = texts.cast(pa.dictionary(pa.int32(), pa.string()))
+            column = column.cast(pa.string()) if measured else column
+        columns[name] = column.to_pandas()
+    return pd.DataFrame(columns, copy=False)
+
+
+def _plain(file: pq.ParquetFile) -> list[str]:
+    return [
+        field.name
+        for field in file.schema_arrow
+        if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
+    ]
+
+
+def _opened(source: bytes | Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(pa.BufferReader(data))
+        return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source)
     except (pa.ArrowException, OSError) as error:
         raise _broken(error) from error
 

@@ -48,7 +48,11 @@ REPAIRS: dict[str, str] = {
     "flushes_collapsed": "of the run's cumulative rows the longest was taken; adding them up would "
     "count it again and again",
     "gap_before": "samples are missing before the interval",
+    "gap_bridged": "samples are missing for this long at the longest; "
+    "the energy between is taken at the mean power of the rest",
     "gap_bridged_by_counter": "samples are missing, but a counter tells the energy between",
+    "gap_left_out": "samples are missing for this long at the longest; less than 2 % of the "
+    "run is missing in all, and its energy is left out",
     "generated_tokens_included": "the token count includes what the model generated in training",
     "glued_rows_parted": "several rows stood in one line, a line end missing between them; "
     "each was read",
@@ -158,8 +162,8 @@ def column(flags: Mapping[str, np.ndarray | pd.Series], index: pd.Index) -> pd.S
     names = list(flags)
     code = np.zeros(len(index), dtype="int64")
     for place, name in enumerate(names):
-        code |= np.asarray(flags[name], dtype=bool).astype("int64") << place
-    found, at = np.unique(code, return_inverse=True)
+        code[np.asarray(flags[name], dtype=bool)] |= 1 << place
+    at, found = pd.factorize(code)
     words = [joined(n for p, n in enumerate(names) if number >> p & 1) for number in found]
     return text_series(pa.array(words, pa.large_string()).take(pa.array(at)), index)
 

@@ -179,6 +179,31 @@ def test_a_gap_of_a_run_is_filled_at_the_same_power_and_said():
     assert report["share_covered"].tolist() == [pytest.approx(0.75)]
 
 
+@pytest.mark.parametrize(
+    ("gap_h", "flag", "energy", "word"),
+    [
+        (0.25, "gap_before", 1.0, "gap_bridged:900s telemetry_covers:75%"),
+        (0.02, "gap_before", 0.98, "gap_left_out:72s"),
+        (0.01, "gap_before", 0.99, None),
+        (0.25, "gap_bridged_by_counter", 1.0, "gap_bridged_by_counter:900s"),
+    ],
+)
+def test_a_gap_between_samples_is_told_and_whether_it_was_bridged(gap_h, flag, energy, word):
+    """1 kW but for the gap: over 2 % of the hour it is filled at that power, below it is left."""
+    pause = {"started_at": hours(0.5), "ended_at": hours(0.5 + gap_h), "energy_kwh": gap_h}
+    rows = [{"ended_at": hours(0.5), "energy_kwh": 0.5},
+            {"started_at": hours(0.5 + gap_h), "energy_kwh": 0.5 - gap_h}]  # fmt: skip
+    if flag == "gap_before":
+        rows[1]["repairs"] = flag
+    else:
+        rows.append({**pause, "repairs": flag})
+    run, report = one([{"gpu_count": 1}], rows)
+    assert run["gpu_energy_kwh"] == pytest.approx(energy)
+    assert (run["repairs"] == word) if word else pd.isna(run["repairs"])
+    told = [line for line in telemetry.told(report) if "has no sample for up to" in line]
+    assert len(told) == (word is not None)
+
+
 def test_telemetry_of_less_than_half_a_run_is_not_used():
     run, _ = one([{}], [{"ended_at": hours(0.25), "energy_kwh": 0.25}])
     assert pd.isna(run["gpu_energy_kwh"])

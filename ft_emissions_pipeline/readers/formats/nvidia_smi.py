@@ -8,11 +8,12 @@ index and uuid, the lines of one moment are one GPU each.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of, text_of
+from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -21,8 +22,14 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
+    Samples,
+    again,
     hashed_hosts,
     host_in,
+    misfits,
+    of_each,
+    one_text,
+    rows_without,
     telemetry_reading,
     times,
     with_units,
@@ -69,6 +76,22 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file."""
     sheet = sheet_of(_as_query(data) if _MONITOR.match(data) else data)
+    return telemetry_reading(
+        *samples_of(sheet, uri, settings, convention([facts(sheet, settings)]))
+    )
+
+
+def types(header: list[str]) -> Types:
+    """Return which columns hold instants and numbers."""
+    found = _columns(header)
+    measured = (found[name] for name in ("watts", "utilization") if name in found)
+    return Types(frozenset(filter(None, [found.get("timestamp")])), frozenset(measured))
+
+
+def facts(sheet: Sheet, settings: Settings) -> str:  # noqa: ARG001 - as of every such format
+    """Return what tells the GPUs apart: `index`, `uuid`, or `place`; `monitor` for that of it."""
+    if _MONITOR.match(",".join(sheet.header).encode()):
+        return "monitor"
     columns = _columns(sheet.header)
     if not {"watts", "utilization"} & set(columns) or "timestamp" not in columns:
         msg = (
@@ -76,13 +99,30 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             "query them, and leave noheader out of --format"
         )
         raise RefusalError(msg, "missing_columns")
-    cells = pd.DataFrame({name: sheet.frame[column] for name, column in columns.items()})
+    return next((name for name in ("index", "uuid") if name in columns), "place")
+
+
+def convention(found: Sequence[str]) -> str:
+    """Return what tells the GPUs of the file apart; the header says it."""
+    return found[0]
+
+
+def in_blocks(told: str) -> bool:
+    """Say whether a piece of the file can be read without the others."""
+    return told in {"index", "uuid"}
+
+
+def samples_of(sheet: Sheet, uri: str, settings: Settings, told: str) -> Samples:
+    """Return the samples of a file or of a piece of it."""
+    cells = pd.DataFrame(
+        {name: sheet.frame[column] for name, column in _columns(sheet.header).items()}
+    )
     at, bad_time = times(cells["timestamp"], settings.timezone)
     watts, no_watts = with_units(_of(cells, "watts"), "W")
     percent, no_percent = with_units(_of(cells, "utilization"), "%")
     lines = cells.index.to_numpy()
     checks: list[rows.Check] = [
-        ((cells["timestamp"].str.strip() == "timestamp").to_numpy(dtype=bool), "junk_row",
+        (again(bad_time, cells["timestamp"], "timestamp"), "junk_row",
          lambda _: "the header again: the tool was started once more; remove the line"),
         (bad_time, "bad_timestamp",
          lambda i: f"timestamp is {cells['timestamp'].iloc[i]!r}, "
@@ -98,23 +138,22 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
                    "remove the line"),
     ]  # fmt: skip
     refused = refused_rows(
-        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
     )
-    kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])
-    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
-    refused += [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+    kept = rows_without(lines, refused)
+    refused += misfits(sheet)
     samples = pd.DataFrame(
         {
             "at": at,
-            "record": pd.Series(lines, index=cells.index).astype("str"),
-            "device": _devices(cells, at[kept]),
-            "gpu_model": _of(cells, "gpu_model").str.strip(),
-            "host": host_in(uri),
+            "record": lines,
+            "device": _devices(cells, at[kept], told),
+            "gpu_model": of_each(_of(cells, "gpu_model"), lambda text: text.str.strip()),
+            "host": one_text(host_in(uri), lines),
             "watts": watts,
             "utilization": percent / 100,
         }
     )[kept]
-    return telemetry_reading(samples, len(samples), refused)
+    return Samples(samples, len(samples), refused)
 
 
 def _as_query(data: bytes) -> bytes:
@@ -153,9 +192,9 @@ def _of(cells: pd.DataFrame, name: str) -> pd.Series:
     return cells[name] if name in cells else pd.Series(np.nan, index=cells.index, dtype="str")
 
 
-def _devices(cells: pd.DataFrame, at: pd.Series) -> pd.Series:
-    if "index" in cells:
-        return cells["index"].str.strip()
-    if "uuid" in cells:
-        return hashed_hosts(cells["uuid"])
+def _devices(cells: pd.DataFrame, at: pd.Series, told: str) -> pd.Series:
+    if told == "index":
+        return of_each(cells["index"], lambda text: text.str.strip())
+    if told == "uuid":
+        return of_each(cells["uuid"], hashed_hosts)
     return by_place(at, cells.index)

@@ -126,13 +126,10 @@ def _named(header: Iterable[str], names: set[str]) -> str | None:
     return next((name for name in header if " ".join(words_of(name)) in names), None)
 
 
-def indices(cells: pd.Series) -> pd.Series | None:
-    """Return the numbers of GPUs in cells like `0`, `GPU 0` or `cuda:0`; None if they are none."""
-    found = (
-        cells.astype("str").str.strip().str.extract(f"^{_INDEX.pattern}$", flags=re.IGNORECASE)[0]
-    )
-    told = cells.astype("str").str.strip().ne("") & cells.notna()
-    return found if told.any() and found[told].notna().mean() > 0.5 else None
+def indices(cells: pd.Series) -> pd.Series:
+    """Return the numbers of GPUs in cells like `0`, `GPU 0` or `cuda:0`, missing in others."""
+    text = cells.astype("str").str.strip()
+    return text.str.extract(f"^{_INDEX.pattern}$", flags=re.IGNORECASE)[0]
 
 
 def names_a_gpu(name: str, header: Sequence[str], head: bytes, delimiter: str) -> bool:

@@ -6,30 +6,40 @@ of telemetry shares. Keep out: the formats (a module each), and which run an int
 
 Power is integrated by the trapezoid between neighbouring samples of a device. Where these lie too
 far apart for that, nothing is assumed: the time counts as not covered, and the next interval says
-`gap_before`. A counter's difference is the energy however long it took. Where it falls (a reboot,
-a reloaded driver) it tells nothing of that interval, and the next one says `counter_reset_before`.
+`gap_before`. Too far is ten usual steps of the device, so that a tool that skips now and then
+tears no hole; at least a minute, the length of an interval; at most an hour, as a training may end
+and another begin within it. A counter's difference is the energy however long it took. Where it
+falls (a reboot, a reloaded driver, a wrap) it tells nothing of that interval, and the next one says
+`counter_reset_before`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.documents import Sheet
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     TELEMETRY_COLUMNS,
     Reading,
     Refused,
+    arrow_text,
     instants,
+    localized,
     no_runs,
     no_usage,
     numbers,
     quarantine_rows,
+    text_series,
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
@@ -41,13 +51,23 @@ SPACINGS = 10.0
 SHORTEST_GAP_S, LONGEST_GAP_S = 60.0, 3600.0
 """Up to the one they always are, beyond the other never."""
 
-_STREAM = ["kind", "host", "run_id", "device"]
-_TEXTS = ("kind", "host", "run_id", "device", "gpu_model", "record")
-_VALUES = ("watts", "counter_kwh", "utilization")
+DEVICE = ("kind", "host", "run_id", "device")
+"""What tells the devices of a file apart."""
+VALUES = ("watts", "counter_kwh", "utilization")
+_US = 1_000_000
+_MINUTE_US = 60 * _US
 _REASON = (
     "no other sample of {} lies near enough to tell an energy; sample at least every hour, "
     "and keep the samples of a device in one file"
 )
+
+
+class Samples(NamedTuple):
+    """Samples of a file or of a piece of it, how many records they were, and the refused ones."""
+
+    frame: pd.DataFrame
+    records: int
+    refused: list[Refused]
 
 
 def telemetry_reading(
@@ -67,8 +87,20 @@ def telemetry_reading(
     of_one_run : bool
         Whether the file belongs to one run, of which it then tells start and end.
     """
-    given = _completed(samples)
-    intervals, lone = intervals_of(given)
+    intervals, lone = intervals_of(samples)
+    runs = _one_run(samples, intervals) if of_one_run and len(intervals) else no_runs()
+    return reading_of(intervals, lone, records, refused, runs)
+
+
+def reading_of(
+    intervals: pd.DataFrame,
+    lone: pd.DataFrame,
+    records: int,
+    refused: Sequence[Refused],
+    runs: pd.DataFrame | None = None,
+) -> Reading:
+    """Return the reading of intervals, and of the samples that make none."""
+    runs = no_runs() if runs is None else runs
     bad = [
         *refused,
         *(
@@ -76,7 +108,6 @@ def telemetry_reading(
             for record, device in zip(lone["record"], lone["device"], strict=True)
         ),
     ]
-    runs = _one_run(given, intervals) if of_one_run and len(intervals) else no_runs()
     return Reading(
         "telemetry",
         runs,
@@ -88,106 +119,285 @@ def telemetry_reading(
     )
 
 
-def _completed(samples: pd.DataFrame) -> pd.DataFrame:
-    frame = samples.reset_index(drop=True)
-    given = {name: frame[name].astype("str") for name in _TEXTS if name in frame}
-    missing = pd.Series(np.nan, index=frame.index, dtype="str")
-    texts = {name: given.get(name, missing) for name in _TEXTS}
-    texts["kind"] = texts["kind"].fillna(Instrument.GPU)
-    values = {
-        name: frame[name].astype("float64") if name in frame else missing.astype("float64")
-        for name in _VALUES
-    }
-    return pd.DataFrame({"at": frame["at"].astype("datetime64[us, UTC]"), **texts, **values})
-
-
 def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the intervals between samples, binned to minutes; and the samples that make none."""
-    frame = samples.assign(stream=samples.groupby(_STREAM, dropna=False, sort=False).ngroup())
-    frame = frame.sort_values(["stream", "at"], kind="stable")
-    frame = frame.drop_duplicates(["stream", "at"], keep="last")
-    powered = frame["watts"].notna() | frame["counter_kwh"].notna()
-    # A sample without power amid others with it would tear a hole; the line between these is
-    # better.
-    frame = frame[powered | ~powered.groupby(frame["stream"]).transform("any")]
-    pieces = _between(frame)
-    told = pieces["energy_kwh"].notna() | pieces["utilization"].notna()
-    for flag in ("gap_before", "counter_reset_before"):
-        pieces[flag] = pieces.groupby("stream")[flag].shift(fill_value=False)
-    binned = _binned(pieces[told])
-    lone = frame[~frame["stream"].isin(pieces.loc[told, "stream"])]
-    return typed(binned, TELEMETRY, TELEMETRY_COLUMNS), lone
+    frame = samples.reset_index(drop=True)
+    code, devices = devices_of(frame)
+    devices["gpu_model"] = models_of(frame, code, len(devices))
+    series = series_of(frame, code, frame.index.to_numpy())
+    powered = np.zeros(len(devices), dtype=bool)
+    powered[series.stream[series.powered]] = True
+    series = ordered(series, powered)
+    pieces, _ = pieces_of(series, _limits(series, len(devices)))
+    told = np.isin(series.stream, pieces.stream)
+    texts = arrow_text(frame["record"].astype("str"))
+    records = text_series(texts.take(pa.array(pieces.row)), pd.RangeIndex(len(pieces.row)))
+    lone = pd.DataFrame(
+        {
+            "record": frame["record"].astype("str").iloc[series.row[~told]].to_numpy(),
+            "device": devices["device"].iloc[series.stream[~told]].to_numpy(),
+        }
+    )
+    return framed(pieces, devices, records), lone
 
 
-def _between(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return what lies between each sample and the next one of its device."""
-    later = frame.groupby("stream")[["at", *_VALUES]].shift(-1)
-    seconds = (later["at"] - frame["at"]).dt.total_seconds()
-    usual = seconds.groupby(frame["stream"]).transform("median")
-    apart = seconds > (SPACINGS * usual).clip(SHORTEST_GAP_S, LONGEST_GAP_S)
-    counted = later["counter_kwh"] - frame["counter_kwh"]
-    drawn = (frame["watts"] + later["watts"]) / 2 * seconds / JOULES_PER_KWH
-    by_counter = counted >= 0
-    energy = counted.where(by_counter, drawn.mask(apart))
-    return frame.assign(
-        ended_at=later["at"],
-        seconds=seconds,
-        energy_kwh=energy,
-        from_power=energy.notna() & ~by_counter,
-        utilization=((frame["utilization"] + later["utilization"]) / 2).mask(apart),
-        gap_before=apart & energy.isna(),
-        counter_reset_before=(counted < 0) & energy.isna(),
-        gap_bridged_by_counter=apart & energy.notna(),
-    )[seconds.notna()]
+def devices_of(samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the number of each sample's device, in order of appearance, and what they are."""
+    code = np.zeros(len(samples), dtype="int64")
+    for name in DEVICE:
+        if name in samples:
+            texts = samples[name].astype("category").cat
+            code = code * (len(texts.categories) + 1) + texts.codes
+    code = pd.factorize(code)[0]
+    first = np.empty(code.max(initial=-1) + 1, dtype="int64")
+    first[code[::-1]] = np.arange(len(code))[::-1]
+    at = samples.iloc[first]
+    columns = {
+        name: at[name].astype("str") if name in at else pd.Series(np.nan, at.index, dtype="str")
+        for name in DEVICE
+    }
+    columns["kind"] = columns["kind"].fillna(Instrument.GPU)
+    return code, pd.DataFrame(columns).reset_index(drop=True)
+
+
+def models_of(samples: pd.DataFrame, code: np.ndarray, devices: int) -> pd.Series:
+    """Return the first accelerator that is named of each device, missing where none is."""
+    found = pd.Series(np.nan, index=range(devices), dtype="str")
+    if "gpu_model" in samples:
+        told = pd.DataFrame({"code": code, "model": samples["gpu_model"].to_numpy()}).dropna()
+        first = told.drop_duplicates("code").set_index("code")["model"].astype("str")
+        found = first.reindex(range(devices))
+    return found.astype("str")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Samples as arrays: number of the device, microseconds since 1970, values, place."""
+
+    stream: np.ndarray
+    at: np.ndarray
+    watts: np.ndarray
+    counter_kwh: np.ndarray
+    utilization: np.ndarray
+    row: np.ndarray
+
+    @property
+    def powered(self) -> np.ndarray:
+        """Say which samples tell of energy."""
+        return np.asarray(~(np.isnan(self.watts) & np.isnan(self.counter_kwh)))
+
+    def __getitem__(self, which: np.ndarray | slice) -> Series:
+        """Return some of the samples."""
+        return Series(*(part[which] for part in vars(self).values()))
+
+
+def series_of(samples: pd.DataFrame, code: np.ndarray, row: np.ndarray) -> Series:
+    """Return samples as arrays."""
+    blank = np.full(len(samples), np.nan)
+    watts, counter_kwh, utilization = (
+        samples[name].to_numpy(dtype="float64") if name in samples else blank for name in VALUES
+    )
+    at = samples["at"]
+    if at.dtype != "int64":
+        at = at.astype("datetime64[us, UTC]").dt.tz_localize(None).astype("int64")
+    return Series(code, at.to_numpy(), watts, counter_kwh, utilization, row)
+
+
+def ordered(series: Series, powered: np.ndarray) -> Series:
+    """Return samples by device and time, those of one device and moment as one.
+
+    A sample without power amid others with it would tear a hole; the line between these is better.
+    Of samples of one moment the last that tells a value counts.
+    """
+    kept = series.powered | ~powered[series.stream]
+    series = series if kept.all() else series[kept]
+    stream, at = series.stream, series.at
+    rising = (stream[1:] > stream[:-1]) | ((stream[1:] == stream[:-1]) & (at[1:] >= at[:-1]))
+    if not rising.all():
+        series = series[np.lexsort((at, stream))]
+        stream, at = series.stream, series.at
+    last = np.ones(len(at), dtype=bool)
+    last[:-1] = (stream[1:] != stream[:-1]) | (at[1:] != at[:-1])
+    if last.all():
+        return series
+    first = np.flatnonzero(np.roll(last, 1))
+    place = np.arange(len(at))
+
+    def told(values: np.ndarray) -> np.ndarray:
+        known = np.maximum.reduceat(np.where(np.isnan(values), -1, place), first)
+        return np.where(known < 0, np.nan, values[known])
+
+    watts, counter_kwh, utilization = (told(getattr(series, name)) for name in VALUES)
+    return Series(stream[last], at[last], watts, counter_kwh, utilization, series.row[last])
+
+
+def _limits(series: Series, devices: int) -> np.ndarray:
+    """Return the seconds of each device from which on two samples are not joined by a line."""
+    same = series.stream[1:] == series.stream[:-1]
+    seconds = pd.Series(np.diff(series.at)[same] / _US)
+    usual = seconds.groupby(series.stream[1:][same]).median()
+    return limit_of(usual.reindex(range(devices)).to_numpy())
+
+
+def limit_of(usual_s: np.ndarray) -> np.ndarray:
+    """Return the longest step that a line may join, from the usual step in seconds."""
+    return np.clip(SPACINGS * usual_s, SHORTEST_GAP_S, LONGEST_GAP_S)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Intervals as arrays; `row` is the place of their first sample."""
+
+    stream: np.ndarray
+    row: np.ndarray
+    started: np.ndarray
+    ended: np.ndarray
+    energy_kwh: np.ndarray
+    utilization: np.ndarray
+    from_power: np.ndarray
+    gap_before: np.ndarray
+    counter_reset_before: np.ndarray
+    gap_bridged_by_counter: np.ndarray
 
 
 _FLAGS = ("gap_before", "counter_reset_before", "gap_bridged_by_counter")
+Before = tuple[bool, bool]
+"""Whether a gap, and a reset of the counter, lies right before the first sample."""
 
 
-def _binned(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Add up what began in the same minute of a device and hangs together."""
-    known = pieces[["energy_kwh", "utilization"]].notna()
-    previous = pieces.shift()
-    fresh = (
-        (pieces["stream"] != previous["stream"])
-        | (pieces["at"].dt.floor("min") != previous["at"].dt.floor("min"))
-        | (pieces["at"] != previous["ended_at"])
-        | (known != known.shift(fill_value=False)).any(axis=1)
+def pieces_of(
+    series: Series, limits: np.ndarray, before: Before = (False, False)
+) -> tuple[Pieces, Before]:
+    """Return what lies between samples, binned to minutes, and what lies behind the last one.
+
+    Parameters
+    ----------
+    series : Series
+        Of `ordered`.
+    limits : ndarray
+        Seconds of each device, of `limit_of`.
+    before : tuple of bool
+        What this function said of the samples before.
+    """
+    now, later = series[:-1], series[1:]
+    same = now.stream == later.stream
+    seconds = (later.at - now.at) / _US
+    apart = seconds > limits[now.stream]
+    counted = later.counter_kwh - now.counter_kwh
+    drawn = (now.watts + later.watts) / 2 * seconds / JOULES_PER_KWH
+    by_counter = counted >= 0
+    energy = np.where(by_counter, counted, np.where(apart, np.nan, drawn))
+    share = np.where(apart, np.nan, (now.utilization + later.utilization) / 2)
+    empty = np.isnan(energy)
+    gap, reset = same & apart & empty, same & (counted < 0) & empty
+    flags = [np.concatenate([[was], what]) for was, what in zip(before, (gap, reset), strict=True)]
+    told = same & ~(empty & np.isnan(share))
+    part = np.flatnonzero(told)
+    known = ~empty[part] + 2 * ~np.isnan(share[part])
+    stream, at, ended = now.stream[part], now.at[part], later.at[part]
+    fresh = np.ones(len(part), dtype=bool)
+    fresh[1:] = (
+        (stream[1:] != stream[:-1])
+        | (at[1:] // _MINUTE_US != at[:-1] // _MINUTE_US)
+        | (at[1:] != ended[:-1])
+        | (known[1:] != known[:-1])
     )
-    number = fresh.cumsum()
-    groups = pieces.assign(busy_s=pieces["utilization"] * pieces["seconds"]).groupby(number)
-    first = pieces[fresh].set_index(number[fresh])
-    sums = groups[["energy_kwh", "busy_s", "seconds"]].sum(min_count=1)
-    flags = groups[[*_FLAGS, "from_power"]].any()
-    told = flags["from_power"].map({True: EnergyFrom.POWER.value, False: EnergyFrom.COUNTER.value})
-    return pd.DataFrame(
+    first = np.flatnonzero(fresh)
+    seconds = seconds[part]
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.add.reduceat(values, first))
+
+    def any_of(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.logical_or.reduceat(values[part], first))
+
+    pieces = Pieces(
+        stream[first].astype("int32"),
+        now.row[part][first],
+        at[first],
+        ended[np.append(fresh, True)[1:]],
+        summed(energy[part]),
+        np.clip(summed(share[part] * seconds) / summed(seconds), 0.0, 1.0),
+        any_of(~empty & ~by_counter),
+        any_of(flags[0][:-1]),
+        any_of(flags[1][:-1]),
+        any_of(apart & ~empty),
+    )
+    return pieces, (bool(flags[0][-1]), bool(flags[1][-1]))
+
+
+def framed(pieces: Pieces, devices: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
+    """Return intervals as rows of table `telemetry`."""
+    index = pd.RangeIndex(len(pieces.row))
+    stream = pa.array(pieces.stream)
+    told = np.where(np.isnan(pieces.energy_kwh), -1, pieces.from_power)
+    words = pa.array([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], pa.large_string())
+    texts = {name: text_series(arrow_text(devices[name]).take(stream), index) for name in devices}
+    frame = pd.DataFrame(
         {
-            **{name: first[name] for name in (*_STREAM, "gpu_model")},
-            "started_at": first["at"],
-            "ended_at": groups["ended_at"].last(),
-            "energy_kwh": sums["energy_kwh"],
-            "energy_from": told.where(sums["energy_kwh"].notna()),
-            "utilization": (sums["busy_s"] / sums["seconds"]).clip(0.0, 1.0),
-            "repairs": repairs.column({flag: flags[flag] for flag in _FLAGS}, first.index),
-            "source_record": first["record"],
-        }
-    ).reset_index(drop=True)
+            **texts,
+            "started_at": pd.to_datetime(pieces.started, unit="us", utc=True).as_unit("us"),
+            "ended_at": pd.to_datetime(pieces.ended, unit="us", utc=True).as_unit("us"),
+            "energy_kwh": pieces.energy_kwh,
+            "energy_from": text_series(words.take(pa.array(told, mask=told < 0)), index),
+            "utilization": pieces.utilization,
+            "repairs": repairs.column({flag: getattr(pieces, flag) for flag in _FLAGS}, index),
+            "source_record": records,
+        },
+        copy=False,
+    )
+    return typed(frame, TELEMETRY, TELEMETRY_COLUMNS)
 
 
 def _one_run(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     started, ended = intervals["started_at"].min(), intervals["ended_at"].max()
-    hosts = samples["host"].dropna().unique()
+    names = [name for name in ("run_id", "host", "gpu_model") if name in samples]
+    told = {name: samples[name].dropna().astype("str") for name in names}
     row = {
-        "run_id": samples["run_id"].iloc[0],
-        "host": " ".join(sorted(hosts)) or None,
+        "run_id": next(iter(samples.get("run_id", pd.Series(dtype="str"))), None),
+        "host": " ".join(sorted(told["host"].unique())) or None if "host" in told else None,
         "started_at": started,
         "ended_at": ended,
         "reserved_s": (ended - started).total_seconds(),
-        "gpu_model": next(iter(samples["gpu_model"].dropna()), None),
+        "gpu_model": next(iter(told.get("gpu_model", ())), None),
         "repairs": "",
-        "source_record": samples["record"].iloc[0],
+        "source_record": str(samples["record"].iloc[0]),
     }
     return typed(pd.DataFrame([row]), RUNS, RUN_COLUMNS)
+
+
+def again(bad: np.ndarray, cells: pd.Series, name: str) -> np.ndarray:
+    """Say which of the bad cells repeat the header."""
+    found = np.zeros(len(cells), dtype=bool)
+    found[bad] = cells[bad].astype("str").str.strip() == name
+    return found
+
+
+def rows_without(lines: np.ndarray, refused: Sequence[Refused]) -> np.ndarray:
+    """Say which lines are not among the refused ones."""
+    return ~np.isin(lines, [int(record) for record, *_ in refused])
+
+
+def misfits(sheet: Sheet) -> list[Refused]:
+    """Return the lines with another number of cells than the header as refused records."""
+    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
+    return [(str(misfit.line), "shifted_row", reason, misfit.text) for misfit in sheet.misfits]
+
+
+def of_each(cells: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    """Return texts changed, each of the few different ones once."""
+    code, values = pd.factorize(cells)
+    changed = change(pd.Series(values).astype("str"))
+    again, kept = pd.factorize(changed)
+    place = np.append(again, -1)[code]
+    return pd.Series(pd.Categorical.from_codes(place, kept), index=cells.index)
+
+
+def one_text(text: str | None, lines: np.ndarray) -> pd.Series:
+    """Return a column of one text for all lines, or of none."""
+    values = pd.Index([] if text is None else [text], dtype="str")
+    code = np.full(len(lines), len(values) - 1, dtype="int8")
+    return pd.Series(pd.Categorical.from_codes(code, values), index=lines)
 
 
 def host_in(uri: str) -> str | None:
@@ -206,13 +416,22 @@ def hashed_hosts(names: pd.Series) -> pd.Series:
 
 def with_units(cells: pd.Series, unit: str) -> tuple[pd.Series, np.ndarray]:
     """Return numbers that carry their unit, `77.07 W`; `[N/A]` and its like are missing ones."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return numbers(cells)
     text = cells.astype("str").str.strip()
+    bare = text.str.removesuffix(unit).str.rstrip()
+    values, bad = numbers(bare)
+    if not bad.any():
+        return values, bad
     none = text.str.fullmatch(r"\[.*\]|n/?a|nan|none|null", case=False, na=False)
-    return numbers(text.mask(none).str.removesuffix(unit).str.rstrip())
+    return numbers(bare.mask(none))
 
 
 def times(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
     """Return instants of ISO 8601, `2026/03/01 12:00:00.123`, Unix seconds or milliseconds."""
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        found = localized(cells, timezone) if cells.dt.tz is None else cells.dt.tz_convert("UTC")
+        return found.dt.as_unit("us"), found.isna().to_numpy()
     seconds, no_number = numbers(cells)
     numeric = seconds.notna().to_numpy()
     if numeric.any():
