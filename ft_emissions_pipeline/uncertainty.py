@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -323,6 +324,11 @@ class Members:
     shift: Floats
     bend: Floats
 
+    @cached_property
+    def square(self) -> Floats:
+        """Variance of each member's logarithm."""
+        return np.asarray(self.own**2 + (self.shared**2).sum(axis=0))
+
 
 def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Members:
     """Return the rows of an output as members of sums.
@@ -384,7 +390,9 @@ class Parts:
 
     def by_slot(self, of_parts: Floats, shared: Floats) -> Floats:
         """Return the sum of what parts, weighed by something, share in each slot."""
-        sums = np.array([np.add.reduceat(of_parts * row, self.begins) for row in shared])
+        sums, weighed = np.empty(self.slots.shape), np.empty_like(of_parts)
+        for row, found in zip(shared, sums, strict=True):
+            np.add.reduceat(np.multiply(of_parts, row, out=weighed), self.begins, out=found)
         return _sums(self.slots.ravel(), sums.ravel(), len(self.of_slot))
 
     def over_slots(self, of_slots: Floats) -> Floats:
@@ -399,7 +407,8 @@ class Parts:
         """Return for each part the sum over its slots of a value times what it shares there."""
         found = np.zeros(len(self.member))
         for row, slot in zip(shared, self.slots, strict=True):
-            found += row * np.repeat(values[slot], self.length)
+            each = np.repeat(values[slot], self.length)
+            found += np.multiply(each, row, out=each)
         return found
 
 
@@ -497,11 +506,10 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     if not len(value):
         return np.zeros(0), np.zeros(0)
     total = parts.summed(value)
-    shared, own, shift, bend = (
-        each[..., parts.member]
-        for each in (members.shared, members.own, members.shift, members.bend)
+    shared, own, square, shift, bend = (
+        each.take(parts.member, axis=-1)
+        for each in (members.shared, members.own, members.square, members.shift, members.bend)
     )
-    square = own**2 + sum((row**2 for row in shared), np.zeros(len(own)))
 
     def direction(expected: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return by slot, part and group how sums move, and how each part moves that way."""
@@ -513,10 +521,12 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
 
     def tail(z: float, along: Floats) -> tuple[Floats, Floats]:
         """Return what each part is expected to be that far out, and how it bends on the way."""
-        turned = _over(along**2, square)
-        steeper = np.maximum(1 + 2 * z * bend * _over(np.sqrt(turned), np.sqrt(square)), 0.0)
-        across = shift + (1 - turned) * bend + (square - along**2) * steeper**2 / 2
-        return value * np.exp(z * along + z**2 * turned * bend + across), turned * bend
+        relative = _over(along, square)
+        turned = relative * along
+        steeper = np.maximum(1 + 2 * z * bend * np.abs(relative), 0.0)
+        bent, across = turned * bend, square - along**2
+        middle = shift + bend - bent + across * steeper**2 / 2
+        return value * np.exp(z * along + z**2 * bent + middle), bent
 
     moved, alone, length, along = direction(value)
     # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.

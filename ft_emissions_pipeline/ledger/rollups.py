@@ -120,7 +120,8 @@ def roll_up(
     columns = _columns(by)
     ledger = _labelled(inference_impacts, versions)
     scatter = _members(run_spreads, ledger["model_version"])
-    kept = _kept(ledger, _keys(ledger, by, year_begins)[columns], *scatter, versions)
+    keys = _keys(ledger, by, year_begins)[columns]
+    kept = _kept(ledger, keys, *scatter, versions).by(keys, scatter[0][0].kind)
     return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
@@ -147,7 +148,8 @@ def summed(
     """
     ledger = inference_impacts.reset_index(drop=True)
     scatter = _members(run_spreads, ledger["model_version"])
-    kept = _kept(ledger, keys.reset_index(drop=True), *scatter)
+    keys = keys.reset_index(drop=True)
+    kept = _kept(ledger, keys, *scatter).by(keys, scatter[0][0].kind)
     return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
@@ -262,17 +264,16 @@ def _kept(
     position: np.ndarray,
     versions: pd.DataFrame | None = None,
 ) -> _Kept:
-    """Return the sums of rows of the ledger by some keys of theirs."""
+    """Return the rows of the ledger, each as a cell of its own."""
     sums = _additive(ledger)
     known = ledger["inferences"].notna()
-    carried = {}
     for metric, *_ in _METRICS:
-        amount = ledger[f"allocated_{metric}"]
-        sums[f"counted_{metric}"] = amount.where(known, 0.0)
-        carried |= {
-            name: sums[name].to_numpy(dtype=float)
-            for name in (f"allocated_{metric}", f"counted_{metric}")
-        }
+        sums[f"counted_{metric}"] = ledger[f"allocated_{metric}"].where(known, 0.0)
+    carried = {
+        name: sums[name].to_numpy(dtype=float)
+        for metric, *_ in _METRICS
+        for name in (f"allocated_{metric}", f"counted_{metric}")
+    }
     if versions is not None:
         of = versions.reindex(ledger["model_version"].unique()).reset_index(drop=True)
         for part, total in PARTS.items():
@@ -282,7 +283,7 @@ def _kept(
             ).where(of["total_kgco2e"].notna())
             sums[part] = ledger[f"allocated_{total}"] * share.to_numpy()[position]
     rows = np.arange(len(ledger))
-    return _Kept(keys, sums, position, rows, carried).by(keys, members[0].kind)
+    return _Kept(keys, sums, position, rows, carried)
 
 
 def _rolled_up(
@@ -398,20 +399,24 @@ def _members(
     (inputs, names), (factors, rows) = (
         pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
     )
-    variable = np.full((len(names), len(runs)), -1, dtype=np.intp)
-    variable[inputs, at] = np.where(factors < 0, -1, inputs * len(rows) + factors)
-    joint = np.array([name not in {"shift", "bend"} for name in names], dtype=bool)
-    kinds = uncertainty.kinds(variable[joint])
+    cell, shape = inputs * len(runs) + at, (len(names), len(runs))
+    joint = ~names.isin(["shift", "bend"])
+
+    def spread_out(values: np.ndarray, nothing: float) -> np.ndarray:
+        """Return values of rows by input and run."""
+        found = np.full(shape, nothing, values.dtype)
+        found.ravel()[cell] = values
+        return found
+
+    variable = spread_out(np.where(factors < 0, -1, inputs * len(rows) + factors), -1)[joint]
+    kinds = uncertainty.kinds(variable)
     found = []
     for _, column, _, _ in _METRICS:
-        moves = np.zeros(variable.shape)
-        moves[inputs, at] = run_spreads[column]
-        alone = np.where(variable < 0, moves, 0.0)[joint]
+        moves = spread_out(run_spreads[column].to_numpy(), 0.0)
+        shared = np.where(variable < 0, 0.0, moves[joint])
+        own = np.sqrt(((moves[joint] - shared) ** 2).sum(axis=0))
         shift, bend = (moves[names == name].sum(axis=0) for name in ("shift", "bend"))
-        shared = moves[joint] - alone
-        found.append(
-            uncertainty.Members(shared, *kinds, np.sqrt((alone**2).sum(axis=0)), shift, bend)
-        )
+        found.append(uncertainty.Members(shared, *kinds, own, shift, bend))
     return found, position
 
 
@@ -420,7 +425,7 @@ def _run_of_rows(names: pd.Series, runs: pd.Index) -> np.ndarray:
     values = names.array
     begins = np.ones(len(values), dtype=bool)
     begins[1:] = np.asarray(values[1:] != values[:-1], dtype=bool)
-    return places(runs, names[begins])[np.cumsum(begins) - 1]
+    return np.asarray(places(runs, names[begins])[np.cumsum(begins) - 1])
 
 
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
@@ -446,17 +451,14 @@ def rollups(
     """
     ledger = _labelled(inference_impacts, versions)
     members, position = _members(run_spreads, ledger["model_version"])
-    labels = list(dict.fromkeys(label for each in GROUPS if (label := GROUP_KEYS.get(each))))
-    keys = ledger[labels].assign(date=period_start(ledger["date"], Period.MONTH))
-    kept = _kept(ledger, keys, members, position, versions)
+    kept = _kept(ledger, ledger[["model_name", *LABELS, "date"]], members, position, versions)
     frames = []
     for period in PERIODS:
-        # From a month to its quarter and on to its year, so that a longer period sums few rows.
-        starts = period_start(kept.keys["date"], period)
-        kept = kept.by(kept.keys.assign(date=starts), members[0].kind)
-        wanted = kept.keys["date"].isin(due[period]).to_numpy() if due else np.True_
-        here = kept if np.all(wanted) else kept.of(wanted)
-        if not len(here.keys):
+        # From days to months, and on to quarters and years: a longer period sums few rows.
+        begins = {"date": period_start(kept.keys["date"], period)}
+        kept = kept.by(kept.keys.assign(**begins), members[0].kind)
+        here = kept.of(kept.keys["date"].isin(due[period]).to_numpy()) if due else kept
+        if here.keys.empty:
             continue
         fleet = _rolled_up(here, here.keys[["date"]], members, expected_log_sd)
         for grouped_by in GROUPS:
