@@ -75,7 +75,7 @@ def further_day(
 ) -> pd.DataFrame:
     """Return the rows that the last of some days adds or moves."""
     versions = amortize.model_versions(runs, usage, last_day(days))
-    moved = life_days.moved_days(*amortize.changed(before, versions), last_day(days))
+    moved = life_days.moved_days(before, versions, last_day(days))
     first = min(moved.min(), last_day(days))
     of_days = usage[usage["date"].between(first, last_day(days))]
     return amortize.inference_impacts(

@@ -121,7 +121,7 @@ def roll_up(
     ledger = _labelled(inference_impacts, versions)
     scatter = _members(run_spreads, ledger["model_version"])
     keys = _keys(ledger, by, year_begins)[columns]
-    kept = _kept(ledger, keys, *scatter, versions).by(keys, scatter[0][0].kind)
+    kept = _kept(ledger, keys, scatter[1], versions).by(keys, scatter[0][0].kind)
     return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
@@ -149,7 +149,7 @@ def summed(
     ledger = inference_impacts.reset_index(drop=True)
     scatter = _members(run_spreads, ledger["model_version"])
     keys = keys.reset_index(drop=True)
-    kept = _kept(ledger, keys, *scatter).by(keys, scatter[0][0].kind)
+    kept = _kept(ledger, keys, scatter[1]).by(keys, scatter[0][0].kind)
     return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
@@ -260,7 +260,6 @@ def _summed(sums: pd.DataFrame, number: np.ndarray) -> pd.DataFrame:
 def _kept(
     ledger: pd.DataFrame,
     keys: pd.DataFrame,
-    members: list[uncertainty.Members],
     position: np.ndarray,
     versions: pd.DataFrame | None = None,
 ) -> _Kept:
@@ -451,7 +450,7 @@ def rollups(
     """
     ledger = _labelled(inference_impacts, versions)
     members, position = _members(run_spreads, ledger["model_version"])
-    kept = _kept(ledger, ledger[["model_name", *LABELS, "date"]], members, position, versions)
+    kept = _kept(ledger, ledger[["model_name", *LABELS, "date"]], position, versions)
     frames = []
     for period in PERIODS:
         # From days to months, and on to quarters and years: a longer period sums few rows.
