@@ -38,7 +38,7 @@ def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     final = np.minimum(final, np.datetime64(last, "D"))
     lived = first <= final
     if not lived.any():
-        return pd.DatetimeIndex([])
+        return pd.DatetimeIndex([], dtype="datetime64[us]")
     day = first.min()
     begins, ends = ((edge[lived] - day).astype("int64") for edge in (first, final + 1))
     alive = np.cumsum(np.bincount(begins, minlength=ends.max() + 1) - np.bincount(ends)) > 0
