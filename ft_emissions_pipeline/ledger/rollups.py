@@ -454,8 +454,8 @@ def rollups(
     frames = []
     for period in PERIODS:
         # From days to months, and on to quarters and years: a longer period sums few rows.
-        begins = {"date": period_start(kept.keys["date"], period)}
-        kept = kept.by(kept.keys.assign(**begins), members[0].kind)
+        begun = kept.keys.assign(date=period_start(kept.keys["date"], period))
+        kept = kept.by(begun, members[0].kind)
         here = kept.of(kept.keys["date"].isin(due[period]).to_numpy()) if due else kept
         if here.keys.empty:
             continue
