@@ -75,8 +75,8 @@ def further_day(
 ) -> pd.DataFrame:
     """Return the rows that the last of some days adds or moves."""
     versions = amortize.model_versions(runs, usage, last_day(days))
-    moved = life_days.moved_days(*amortize.changed(before, versions), last_day(days))
-    first = min(moved.min(), last_day(days))
+    reported = pd.date_range(FIRST, last_day(days - 1))
+    first = life_days.unshared_days(before, versions, reported, last_day(days)).min()
     of_days = usage[usage["date"].between(first, last_day(days))]
     return amortize.inference_impacts(
         versions, of_days, first, last_day(days), expected_log_sd=EXPECTED_LOG_SD
@@ -119,6 +119,12 @@ def main() -> None:
     landed = rows.groupby("model_version")["allocated_kgco2e"].sum()
     closed = before[before["status"] == "closed"].set_index("model_version")["total_kgco2e"]
     hold_equal("what landed on days", landed.reindex(closed.index), closed)
+    del rows
+    further = further_day(before, runs, usage, days + 1)
+    _, rows = ledger(runs, usage, days + 1)
+    rows = rows[rows["date"] >= further["date"].min()]
+    for column in ("allocated_kgco2e", "gco2e_per_inference_p95"):
+        hold_equal(f"a further day's {column}", further[column], rows[column])
     del rows
     more = best_of(3, lambda: further_day(before, runs, usage, days + 1))
     lines = [("", "s", "CPU s", "x plain pandas")]

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -310,17 +311,23 @@ def _on_three_points(
 class Members:
     """Log-normal quantities that are summed: how far each scatters, and by which variables.
 
-    `shared` has one element per (member, variable) in `member`, `variable`: the contribution of a
-    variable that several members have in common. `own` is what each member has for itself, all
-    of it in one number.
+    `shared` has a row per input and a column per member: how far the member moves with what it has
+    in common with others. Which variable that is, `variable` says by input and `kind`, -1 for none;
+    members of a kind rest on the same ones. `own` is what each member has for itself, all of it in
+    one number.
     """
 
-    member: NDArray[np.intp]
-    variable: NDArray[np.intp]
     shared: Floats
+    variable: NDArray[np.intp]
+    kind: NDArray[np.intp]
     own: Floats
     shift: Floats
     bend: Floats
+
+    @cached_property
+    def square(self) -> Floats:
+        """Variance of each member's logarithm."""
+        return np.asarray(self.own**2 + (self.shared**2).sum(axis=0))
 
 
 def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Members:
@@ -333,13 +340,22 @@ def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Member
     variables : mapping of str to array of int
         By input, the variable behind the error of each row; -1 where the row errs for itself.
     """
-    rows, names = len(spread.shift), list(spread.contributions)
-    moves, codes = np.zeros((rows, len(names))), np.full((rows, len(names)), -1)
-    for column, name in enumerate(names):
-        moves[:, column], codes[:, column] = spread.contributions[name], variables[name]
-    joint = (codes >= 0) & (moves != 0)
-    own = np.sqrt(np.where(codes < 0, moves**2, 0.0).sum(axis=1))
-    return Members(np.nonzero(joint)[0], codes[joint], moves[joint], own, spread.shift, spread.bend)
+    names = list(spread.contributions)
+    shape = len(names), len(spread.shift)
+    moves = np.array([spread.contributions[name] for name in names]).reshape(shape)
+    codes = np.array([variables[name] for name in names], dtype=np.intp).reshape(shape)
+    shared = np.where(codes < 0, 0.0, moves)
+    own = np.sqrt((np.where(codes < 0, moves, 0.0) ** 2).sum(axis=0))
+    return Members(shared, *kinds(codes), own, spread.shift, spread.bend)
+
+
+def kinds(variable: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the distinct columns of an array by input and member, and which each member has."""
+    kind = np.zeros(variable.shape[1], dtype=np.int64)
+    for codes in variable:
+        kind, _ = pd.factorize(kind * (int(codes.max(initial=0)) + 2) + codes + 1)
+    _, first = np.unique(kind, return_index=True)
+    return variable[:, first], kind
 
 
 @dataclass(frozen=True)
@@ -355,16 +371,49 @@ class Moves:
 class Parts:
     """Parts of sums: whose each is, to which sum it belongs, and what the parts of a sum share.
 
-    Each of `link` is an element of `Members.shared`, of the part in `part`; links of one variable
-    and sum have one number in `slots`, whose sum stands in `of_slot`.
+    Neighbours of one sum and kind are a stretch, which `begins` at its first part, has its sum in
+    `group`, and its length in `length`. A variable has one number in a sum: `slots` names it by
+    input and stretch, `of_slot` the sum behind it and `variable` the variable, -1 for none.
     """
 
     member: NDArray[np.intp]
+    begins: NDArray[np.intp]
+    length: NDArray[np.intp]
     group: NDArray[np.intp]
-    part: NDArray[np.intp]
-    link: NDArray[np.intp]
     slots: NDArray[np.intp]
     of_slot: NDArray[np.intp]
+    variable: NDArray[np.intp]
+
+    def summed(self, of_parts: Floats) -> Floats:
+        """Return the sum over the parts of each group."""
+        return _sums(self.group, np.add.reduceat(of_parts, self.begins))
+
+    def by_slot(self, of_parts: Floats, shared: Floats) -> Floats:
+        """Return the sum of what parts, weighed by something, share in each slot."""
+        sums, weighed = np.empty(self.slots.shape), np.empty_like(of_parts)
+        for row, found in zip(shared, sums, strict=True):
+            np.add.reduceat(np.multiply(of_parts, row, out=weighed), self.begins, out=found)
+        return _sums(self.slots.ravel(), sums.ravel(), len(self.of_slot))
+
+    def over_slots(self, of_slots: Floats) -> Floats:
+        """Return the sum over the slots of each group."""
+        return _sums(self.of_slot, of_slots, int(self.group.max(initial=-1)) + 1)
+
+    def of_groups(self, values: Floats) -> Floats:
+        """Return for each part what its group has."""
+        return np.repeat(values[self.group], self.length)
+
+    def of_slots(self, values: Floats, shared: Floats) -> Floats:
+        """Return for each part the sum over its slots of a value times what it shares there."""
+        found = np.zeros(len(self.member))
+        for row, slot in zip(shared, self.slots, strict=True):
+            each = np.repeat(values[slot], self.length)
+            found += np.multiply(each, row, out=each)
+        return found
+
+
+def _sums(code: NDArray[np.intp], values: Floats, count: int = 0) -> Floats:
+    return np.asarray(np.bincount(code, values, count), dtype=float)
 
 
 def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Members) -> Parts:
@@ -374,16 +423,23 @@ def parts_of_sums(member: NDArray[np.intp], group: NDArray[np.intp], members: Me
     ----------
     member, group : array of int
         Whose part each is, and to which sum it belongs, numbered from 0; at most one part of a
-        member in a group.
+        member in a group. It is quickest where parts of one sum and kind stand together.
     members : Members
-        How the members scatter; only `member` and `variable` count here.
+        How the members scatter; only `kind` and `variable` count here.
     """
-    part, link = _expanded(member, members.member)
-    keys = group[part].astype(np.int64) * (int(members.variable.max(initial=0)) + 1)
-    slots, _ = pd.factorize(keys + members.variable[link])
-    of_slot = np.zeros(int(slots.max(initial=-1)) + 1, dtype=np.intp)
-    of_slot[slots] = group[part]
-    return Parts(member, group, part, link, slots, of_slot)
+    kind = members.kind[member]
+    begins = np.ones(len(member), dtype=bool)
+    begins[1:] = (group[1:] != group[:-1]) | (kind[1:] != kind[:-1])
+    at = np.flatnonzero(begins)
+    variable = members.variable[:, kind[at]]
+    slots, held = pd.factorize(
+        (group[at] * (int(variable.max(initial=0)) + 2) + variable + 1).ravel()
+    )
+    of_slot, variable_of = np.divmod(held, int(variable.max(initial=0)) + 2)
+    return Parts(
+        member, at, np.diff(at, append=len(member)), group[at],
+        slots.reshape(variable.shape), of_slot, variable_of - 1,
+    )  # fmt: skip
 
 
 def moves_of_sums(value: Floats, parts: Parts, members: Members) -> Moves:
@@ -394,14 +450,10 @@ def moves_of_sums(value: Floats, parts: Parts, members: Members) -> Moves:
     value, parts, members
         As for `interval_of_sums`.
     """
-    total = np.bincount(parts.group, value).astype(float)
-    share = _over(value, total[parts.group])
-    moved = np.bincount(
-        parts.slots, share[parts.part] * members.shared[parts.link], len(parts.of_slot)
-    )
-    variable = np.zeros(len(parts.of_slot), dtype=np.intp)
-    variable[parts.slots] = members.variable[parts.link]
-    return Moves(parts.of_slot, variable, moved.astype(float))
+    share = _over(value, parts.of_groups(parts.summed(value)))
+    moved = parts.by_slot(share, members.shared[:, parts.member])
+    named = parts.variable >= 0
+    return Moves(parts.of_slot[named], parts.variable[named], moved[named])
 
 
 def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Floats, Floats]:
@@ -451,68 +503,52 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     15, 2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not
     small. In the upper tail the second direction already looks where the sum grows.
     """
-    member, group, part, slots, of_slot = (
-        parts.member, parts.group, parts.part, parts.slots, parts.of_slot,
-    )  # fmt: skip
-    groups = int(group.max()) + 1 if len(group) else 0
-    total = np.bincount(group, value, groups)
-    square = members.own**2 + np.bincount(
-        members.member, members.shared**2, minlength=len(members.own)
+    if not len(value):
+        return np.zeros(0), np.zeros(0)
+    total = parts.summed(value)
+    shared, own, square, shift, bend = (
+        each.take(parts.member, axis=-1)
+        for each in (members.shared, members.own, members.square, members.shift, members.bend)
     )
-    shared, own = members.shared[parts.link], members.own[member]
-    shift, bend, square = members.shift[member], members.bend[member], square[member]
 
-    def summed(of_parts: Floats) -> Floats:
-        return np.asarray(np.bincount(group, of_parts, groups), dtype=float)
+    def direction(expected: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return by slot, part and group how sums move, and how each part moves that way."""
+        share = _over(expected, parts.of_groups(parts.summed(expected)))
+        moved, alone = parts.by_slot(share, shared), share * own
+        length = np.sqrt(parts.over_slots(moved**2) + parts.summed(alone**2))
+        along = parts.of_slots(moved, shared) + alone * own
+        return moved, alone, length, _over(along, parts.of_groups(length))
 
-    def over_variables(joint: NDArray[Any], single: Floats) -> Floats:
-        return np.asarray(np.bincount(of_slot, joint, groups), dtype=float) + summed(single)
+    def tail(z: float, along: Floats) -> tuple[Floats, Floats]:
+        """Return what each part is expected to be that far out, and how it bends on the way."""
+        relative = _over(along, square)
+        turned = relative * along
+        steeper = np.maximum(1 + 2 * z * bend * np.abs(relative), 0.0)
+        bent, across = turned * bend, square - along**2
+        middle = shift + bend - bent + across * steeper**2 / 2
+        return value * np.exp(z * along + z**2 * bent + middle), bent
 
-    ends = []
+    moved, alone, length, along = direction(value)
     # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.
-    for z, directions in ((-Z_95, 1), (Z_95, 2)):
-        expected = value
-        for _ in range(directions):
-            share = _over(expected, summed(expected)[group])
-            moved = np.bincount(slots, share[part] * shared, len(of_slot))
-            alone = share * own
-            length = np.sqrt(over_variables(moved**2, alone**2))
-            along = np.bincount(part, shared * moved[slots], len(value)) + alone * own
-            along = _over(along, length[group])
-            turned = _over(along**2, square)
-            steeper = np.maximum(1 + 2 * z * bend * _over(np.sqrt(turned), np.sqrt(square)), 0.0)
-            across = shift + (1 - turned) * bend + (square - along**2) * steeper**2 / 2
-            expected = value * np.exp(z * along + z**2 * turned * bend + across)
-        ends.append(summed(expected))
-        if z < 0:
-            slope = along + 2 * z * turned * bend
-            moves, change = (
-                (np.bincount(slots, each[part] * shared, len(of_slot)), each * own)
-                for each in (expected, expected * slope)
-            )
-            ahead, gains = (
-                _over(over_variables(joint * moved, single * alone), length)
-                for joint, single in (moves, change)
-            )
-            spread = over_variables(moves[0] ** 2, moves[1] ** 2) - ahead**2
-            growth = 2 * (
-                over_variables(moves[0] * change[0], moves[1] * change[1]) - ahead * gains
-            )
-            first, second = summed(expected * slope), summed(expected * slope**2)
-            apart = _over(z * spread - growth, first) + _over(spread * second, first**2)
-            lower = np.minimum(_over(apart / 2, ends[0]), 0.0)
-            ends[0] = ends[0] * np.exp(lower / (1 - lower))
-    return np.minimum(ends[0], total), np.maximum(ends[1], total)
-
-
-def _expanded(
-    member: NDArray[np.intp], of: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pair each part with the elements of its member; `of` names their members, in order."""
-    first, last = np.searchsorted(of, member), np.searchsorted(of, member, side="right")
-    count = last - first
-    part = np.repeat(np.arange(len(member)), count)
-    return part, np.arange(len(part)) - np.repeat(np.cumsum(count) - count - first, count)
+    above, _ = tail(Z_95, along)
+    high, _ = tail(Z_95, direction(above)[-1])
+    below, bent = tail(-Z_95, along)
+    low = parts.summed(below)
+    slope = along - 2 * Z_95 * bent
+    (moves, singly), (change, changing) = (
+        (parts.by_slot(each, shared), each * own) for each in (below, below * slope)
+    )
+    ahead, gains = (
+        _over(parts.over_slots(joint * moved) + parts.summed(single * alone), length)
+        for joint, single in ((moves, singly), (change, changing))
+    )
+    spread = parts.over_slots(moves**2) + parts.summed(singly**2) - ahead**2
+    growth = parts.over_slots(moves * change) + parts.summed(singly * changing) - ahead * gains
+    first, second = parts.summed(below * slope), parts.summed(below * slope**2)
+    apart = _over(-Z_95 * spread - 2 * growth, first) + _over(spread * second, first**2)
+    lower = np.minimum(_over(apart / 2, low), 0.0)
+    low = low * np.exp(lower / (1 - lower))
+    return np.minimum(low, total), np.maximum(parts.summed(high), total)
 
 
 def _over(numerator: Floats, denominator: Floats) -> Floats:

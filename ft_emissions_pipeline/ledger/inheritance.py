@@ -62,11 +62,12 @@ def with_inheritance(
     of :math:`v`. Percentiles add up like the amounts: successive versions share their factors.
     """
     share = _handed_on_share(versions, heir, descent[1], days)
-    own = np.column_stack([own_amount(versions, name) for name in AMOUNTS])
-    inherited = np.zeros_like(own)
     giver, taker, part = _heirs(versions, heir, descent, share)
-    for old, young, of in zip(giver, taker, part, strict=True):
-        inherited[young] += (own[old] + inherited[old]) * of
+    givers = versions.take(giver)
+    own = np.column_stack([own_amount(givers, name) for name in AMOUNTS])
+    inherited = np.zeros((len(versions), len(AMOUNTS)))
+    for old, young, of, amount in zip(giver, taker, part, own, strict=True):
+        inherited[young] += (amount + inherited[old]) * of
     columns = dict(zip((f"inherited_{name}" for name in AMOUNTS), inherited.T, strict=True))
     return versions.assign(handed_on_share=share, **columns)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.ledger.days import instants
 from ft_emissions_pipeline.ledger.versions import changed
 from ft_emissions_pipeline.tables.words import Life
 
@@ -27,20 +28,21 @@ def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.D
     last : Timestamp
         Last UTC day to consider.
     """
-    sides = old.merge(new, how="outer", indicator="side")
-    return life_days(sides[sides["side"] != "both"], last)
+    return life_days(pd.concat(changed(old, new)), last)
 
 
 def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     """Return the days up to `last` on which some versions (rows of `model_versions`) serve."""
-    first = versions["use_life_start"].dt.floor("D").dt.tz_localize(None)
-    final = versions["use_life_end"].dt.floor("D").dt.tz_localize(None).clip(upper=last)
-    lives = [pd.date_range(*pair) for pair in sorted(set(zip(first, final, strict=True)))]
-    return (
-        pd.DatetimeIndex(np.unique(np.concatenate([life.to_numpy() for life in lives])))
-        if lives
-        else pd.DatetimeIndex([])
-    )
+    opens, closes = (instants(versions[edge]) for edge in ("use_life_start", "use_life_end"))
+    first, final = (edge.astype("datetime64[D]") for edge in (opens, closes))
+    final = np.minimum(final, np.datetime64(last, "D"))
+    lived = first <= final
+    if not lived.any():
+        return pd.DatetimeIndex([], dtype="datetime64[us]")
+    day = first.min()
+    begins, ends = ((edge[lived] - day).astype("int64") for edge in (first, final + 1))
+    alive = np.cumsum(np.bincount(begins, minlength=ends.max() + 1) - np.bincount(ends)) > 0
+    return pd.DatetimeIndex(day + np.flatnonzero(alive)).as_unit("us")
 
 
 def unshared_days(
@@ -57,6 +59,5 @@ def unshared_days(
     as_of : Timestamp
         Last UTC day of which anything is known.
     """
-    lives = moved_days(old.iloc[:0], new, as_of)
-    moved = moved_days(*changed(old, new), as_of)
-    return moved.union(lives.difference(reported))
+    lives = life_days(new, as_of)
+    return moved_days(old, new, as_of).union(lives.difference(reported))

@@ -8,6 +8,7 @@ scatters (`impacts/`), and the arithmetic of intervals (`uncertainty.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import families
-from ft_emissions_pipeline.ledger.days import expectations
+from ft_emissions_pipeline.ledger.days import expectations, places
 from ft_emissions_pipeline.tables import (
     GROUPS,
     PERIODS,
@@ -120,8 +121,8 @@ def roll_up(
     ledger = _labelled(inference_impacts, versions)
     scatter = _members(run_spreads, ledger["model_version"])
     keys = _keys(ledger, by, year_begins)[columns]
-    mix = _mix(ledger["model_version"], versions)
-    return _rolled_up(ledger, keys, *scatter, expected_log_sd, mix)
+    kept = _kept(ledger, keys, scatter[1], versions).by(keys, scatter[0][0].kind)
+    return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
 def summed(
@@ -147,7 +148,9 @@ def summed(
     """
     ledger = inference_impacts.reset_index(drop=True)
     scatter = _members(run_spreads, ledger["model_version"])
-    return _rolled_up(ledger, keys.reset_index(drop=True), *scatter, expected_log_sd)
+    keys = keys.reset_index(drop=True)
+    kept = _kept(ledger, keys, scatter[1]).by(keys, scatter[0][0].kind)
+    return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
 
 
 def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
@@ -195,68 +198,121 @@ def _labelled(inference_impacts: pd.DataFrame, versions: pd.DataFrame | None) ->
     )
 
 
-def _mix(names: pd.Series, versions: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the parts of a kilogram or litre that each version carries, in order of appearance."""
-    if versions is None:
-        return None
-    of = versions.reindex(names.unique()).reset_index(drop=True)
-    shares = {
-        part: _over(
-            of[part] + of[f"inherited_{part}"], of[f"total_{total}"] + of[f"inherited_{total}"]
+@dataclass(frozen=True)
+class _Kept:
+    """Sums by cell, and how much of a cell's amounts each run carries.
+
+    A cell is a combination of keys. Sums of cells add up to those of longer periods; an interval
+    does not, so it is made anew from what each run carries over the whole period.
+    """
+
+    keys: pd.DataFrame
+    sums: pd.DataFrame
+    run: np.ndarray
+    cell: np.ndarray
+    carried: Mapping[str, np.ndarray]
+
+    def by(self, keys: pd.DataFrame, kind: np.ndarray) -> _Kept:
+        """Return the sums of coarser cells, given each cell's new keys and each run's kind."""
+        number, distinct = _numbered(keys)
+        runs, cell = len(kind), number[self.cell]
+        # Runs of one kind stand together, as `parts_of_sums` likes them.
+        order = np.argsort(kind, kind="stable")
+        rank = np.empty(runs, dtype=np.int64)
+        rank[order] = np.arange(runs)
+        part, code = np.unique(cell * runs + rank[self.run], return_inverse=True)
+        return _Kept(
+            distinct,
+            _summed(self.sums, number),
+            order[part % runs],
+            part // runs,
+            {name: np.bincount(code, amount) for name, amount in self.carried.items()},
         )
-        for part, total in PARTS.items()
+
+    def of(self, wanted: np.ndarray) -> _Kept:
+        """Return just some of the cells."""
+        number, here = np.cumsum(wanted) - 1, wanted[self.cell]
+        return _Kept(
+            self.keys[wanted].reset_index(drop=True),
+            self.sums[wanted].reset_index(drop=True),
+            self.run[here],
+            number[self.cell[here]],
+            {name: amount[here] for name, amount in self.carried.items()},
+        )
+
+
+def _numbered(keys: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return which combination each row of keys is, and the combinations in order."""
+    if keys.columns.empty:
+        return np.zeros(len(keys), dtype=np.int64), pd.DataFrame(index=[0][: len(keys)])
+    number = keys.groupby(list(keys), dropna=False).ngroup().to_numpy(dtype=np.int64)
+    _, first = np.unique(number, return_index=True)
+    return number, keys.take(first).reset_index(drop=True)
+
+
+def _summed(sums: pd.DataFrame, number: np.ndarray) -> pd.DataFrame:
+    """Add rows up; of a market-based amount that some lack, what is known is the sum."""
+    by = sums.groupby(number)
+    partly = ["allocated_market_kgco2e"]
+    return by.sum(skipna=False).assign(**by[partly].sum(min_count=1))
+
+
+def _kept(
+    ledger: pd.DataFrame,
+    keys: pd.DataFrame,
+    position: np.ndarray,
+    versions: pd.DataFrame | None = None,
+) -> _Kept:
+    """Return the rows of the ledger, each as a cell of its own."""
+    sums = _additive(ledger)
+    known = ledger["inferences"].notna()
+    for metric, *_ in _METRICS:
+        sums[f"counted_{metric}"] = ledger[f"allocated_{metric}"].where(known, 0.0)
+    carried = {
+        name: sums[name].to_numpy(dtype=float)
+        for metric, *_ in _METRICS
+        for name in (f"allocated_{metric}", f"counted_{metric}")
     }
-    return pd.DataFrame(shares).where(of["total_kgco2e"].notna())
+    if versions is not None:
+        of = versions.reindex(ledger["model_version"].unique()).reset_index(drop=True)
+        for part, total in PARTS.items():
+            # What a kilogram or litre of each version consists of, in order of appearance.
+            share = _over(
+                of[part] + of[f"inherited_{part}"], of[f"total_{total}"] + of[f"inherited_{total}"]
+            ).where(of["total_kgco2e"].notna())
+            sums[part] = ledger[f"allocated_{total}"] * share.to_numpy()[position]
+    rows = np.arange(len(ledger))
+    return _Kept(keys, sums, position, rows, carried)
 
 
 def _rolled_up(
-    ledger: pd.DataFrame,
+    kept: _Kept,
     keys: pd.DataFrame,
     members: list[uncertainty.Members],
-    position: np.ndarray,
     expected_log_sd: float,
-    mix: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    columns = list(keys.columns)
-    group = keys.groupby(columns, dropna=False).ngroup() if columns else pd.Series(0, ledger.index)
-    number = group.to_numpy(dtype=np.intp)
-    parts = _additive(ledger)
-    sums = parts.groupby(number).sum(min_count=1)
-    first = keys.groupby(number).first() if columns else pd.DataFrame(index=sums.index)
-    found = pd.concat([first, sums], axis=1)
-    known = ledger["inferences"].notna().to_numpy()
-    weighed = parts["inferences"] * expectations(ledger["inferences_basis"], ledger["status"])
-    doubted = weighed.groupby(number).sum()
-    doubt = expected_log_sd * _over(doubted, sums["inferences"]).to_numpy()
-    # The days of a run are summed first: its own error is the same on each of them.
-    runs = len(members[0].own)
-    codes, once = pd.factorize(number.astype(np.int64) * runs + position)
-    joined = uncertainty.parts_of_sums(once % runs, once // runs, members[0])
-
-    def interval(amounts: np.ndarray, member: uncertainty.Members) -> tuple[np.ndarray, np.ndarray]:
-        part = np.asarray(np.bincount(codes, amounts), dtype=float)
-        return uncertainty.interval_of_sums(part, joined, member)
-
+    """Return sums with their intervals by keys of the cells, in which a run has one cell each."""
+    number, found = _numbered(keys)
+    sums = _summed(kept.sums, number)
+    found[list(ADDITIVE)] = sums[list(ADDITIVE)]
+    doubt = expected_log_sd * _over(sums["doubted"], sums["inferences"]).to_numpy()
+    parts = uncertainty.parts_of_sums(kept.run, number[kept.cell], members[0])
+    served = sums["inferences"].where(sums["inferences"] > 0)
     for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
-        amount = ledger[f"allocated_{metric}"].to_numpy(dtype=float)
-        low, high = interval(amount, member)
+        whole, counted = kept.carried[f"allocated_{metric}"], kept.carried[f"counted_{metric}"]
+        low, high = uncertainty.interval_of_sums(whole, parts, member)
         # Runs are added up in another order there, which may differ in the last digit.
-        whole = sums[f"allocated_{metric}"].to_numpy()
-        found[f"allocated_{metric}_p05"] = np.minimum(low, whole)
-        found[f"allocated_{metric}_p95"] = np.maximum(high, whole)
-        if mix is not None:
-            by_run = np.bincount(codes, amount)
-            for part in (name for name in PARTS if PARTS[name] == metric):
-                consists = by_run * mix[part].to_numpy()[once % runs]
-                found[part] = np.bincount(once // runs, consists, len(sums))
-        counted = np.where(known, amount, 0.0)
-        low, high = (low, high) if known.all() else interval(counted, member)
-        total = np.asarray(np.bincount(number, counted, len(sums)), dtype=float)
-        served = sums["inferences"].where(sums["inferences"] > 0)
+        found[f"allocated_{metric}_p05"] = np.minimum(low, sums[f"allocated_{metric}"])
+        found[f"allocated_{metric}_p95"] = np.maximum(high, sums[f"allocated_{metric}"])
+        for part in (name for name in PARTS if PARTS[name] == metric and name in sums):
+            found[part] = sums[part]
+        if not np.array_equal(whole, counted):
+            low, high = uncertainty.interval_of_sums(counted, parts, member)
+        total = sums[f"counted_{metric}"].to_numpy()
         found[ratio] = per_inference(total * factor, served)
         below, above = uncertainty.widened(total, low, high, doubt)
         found[f"{ratio}_p05"], found[f"{ratio}_p95"] = found[ratio] * below, found[ratio] * above
-    return found.reset_index(drop=True)
+    return found
 
 
 def _columns(by: Sequence[str]) -> list[str]:
@@ -316,7 +372,8 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
         parts[f"uncounted_{metric}"] = amount.where(ledger["inferences"].isna(), 0.0)
     market = parts["allocated_market_kgco2e"] = ledger["allocated_market_kgco2e"]
     parts["uncontracted_kgco2e"] = ledger["allocated_kgco2e"].where(market.isna(), 0.0)
-    return pd.DataFrame(parts, index=ledger.index)[list(ADDITIVE)]
+    parts["doubted"] = inferences * expectations(ledger["inferences_basis"], ledger["status"])
+    return pd.DataFrame(parts, index=ledger.index)
 
 
 def _members(
@@ -327,42 +384,47 @@ def _members(
     What runs share is the same for all metrics; how far it moves them differs.
     """
     position, runs = pd.factorize(versions)
-    codes, named = pd.factorize(run_spreads["run_id"])
-    at = pd.Index(runs).get_indexer(named)[codes]
-    order = np.argsort(at, kind="stable")
-    order = order[np.searchsorted(at[order], 0) :]
-    at = at[order]
-    missing = np.bincount(at, minlength=len(runs)) == 0
+    at = _run_of_rows(run_spreads["run_id"], runs)
+    missing = np.bincount(at + 1, minlength=len(runs) + 1)[1:] == 0
     if missing.any():
         msg = (
             f"{missing.sum()} run(s) have no row in run_spreads, for instance {runs[missing][0]}; "
             "run their days again with `ft-emissions run --from DAY --to DAY`"
         )
         raise ValueError(msg)
+    wanted = at >= 0
+    if not wanted.all():
+        at, run_spreads = at[wanted], run_spreads[wanted]
     (inputs, names), (factors, rows) = (
         pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
     )
-    inputs, factors = inputs[order], factors[order]
-    is_shift, is_bend = (
-        inputs == pd.Index(names).get_indexer([name])[0] for name in ("shift", "bend")
-    )
-    joint = factors >= 0
-    alone = ~(joint | is_shift | is_bend)
-    variable = (inputs * max(len(rows), 1) + factors)[joint]
+    cell, shape = inputs * len(runs) + at, (len(names), len(runs))
+    joint = ~names.isin(["shift", "bend"])
+
+    def spread_out(values: np.ndarray, nothing: float) -> np.ndarray:
+        """Return values of rows by input and run."""
+        found = np.full(shape, nothing, values.dtype)
+        found.ravel()[cell] = values
+        return found
+
+    variable = spread_out(np.where(factors < 0, -1, inputs * len(rows) + factors), -1)[joint]
+    kinds = uncertainty.kinds(variable)
     found = []
     for _, column, _, _ in _METRICS:
-        moves = run_spreads[column].to_numpy()[order]
-
-        def summed(rows_of: np.ndarray, values: np.ndarray = moves) -> np.ndarray:
-            return np.bincount(at[rows_of], values[rows_of], len(runs))
-
-        own = np.sqrt(summed(alone, moves**2))
-        found.append(
-            uncertainty.Members(
-                at[joint], variable, moves[joint], own, summed(is_shift), summed(is_bend)
-            )
-        )
+        moves = spread_out(run_spreads[column].to_numpy(), 0.0)
+        shared = np.where(variable < 0, 0.0, moves[joint])
+        own = np.sqrt(((moves[joint] - shared) ** 2).sum(axis=0))
+        shift, bend = (moves[names == name].sum(axis=0) for name in ("shift", "bend"))
+        found.append(uncertainty.Members(shared, *kinds, own, shift, bend))
     return found, position
+
+
+def _run_of_rows(names: pd.Series, runs: pd.Index) -> np.ndarray:
+    """Return where the run of each row stands, -1 for others; rows of a run mostly follow."""
+    values = names.array
+    begins = np.ones(len(values), dtype=bool)
+    begins[1:] = np.asarray(values[1:] != values[:-1], dtype=bool)
+    return np.asarray(places(runs, names[begins])[np.cumsum(begins) - 1])
 
 
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
@@ -388,25 +450,28 @@ def rollups(
     """
     ledger = _labelled(inference_impacts, versions)
     members, position = _members(run_spreads, ledger["model_version"])
-    mix = _mix(ledger["model_version"], versions)
+    kept = _kept(ledger, ledger[["model_name", *LABELS, "date"]], position, versions)
     frames = []
     for period in PERIODS:
-        starts = period_start(ledger["date"], period)
-        wanted = starts.isin(due[period]).to_numpy() if due else np.full(len(ledger), True)
-        if not wanted.any():
+        # From days to months, and on to quarters and years: a longer period sums few rows.
+        begun = kept.keys.assign(date=period_start(kept.keys["date"], period))
+        kept = kept.by(begun, members[0].kind)
+        here = kept.of(kept.keys["date"].isin(due[period]).to_numpy()) if due else kept
+        if here.keys.empty:
             continue
-        rows = ledger[wanted].reset_index(drop=True)
-        scatter = (members, position[wanted], expected_log_sd, mix)
-        fleet = _rolled_up(rows, _keys(rows, [period]), *scatter)
+        fleet = _rolled_up(here, here.keys[["date"]], members, expected_log_sd)
         for grouped_by in GROUPS:
             label = GROUP_KEYS.get(grouped_by)
             # Where nothing has the label all stand in one row, the fleet's.
-            one_row = label is None or rows[label].isna().all()
+            one_row = label is None or here.keys[label].isna().all()
             sums = (
-                fleet if one_row else _rolled_up(rows, _keys(rows, [grouped_by, period]), *scatter)
+                fleet.assign(name=pd.Series(dtype="str"))
+                if one_row
+                else _rolled_up(here, here.keys[[label, "date"]], members, expected_log_sd).rename(
+                    columns={label: "name"}
+                )
             )
-            named = sums if label is None else sums.rename(columns={label: "name"})
-            frames.append(named.assign(period=period, grouped_by=grouped_by))
+            frames.append(sums.assign(period=period, grouped_by=grouped_by))
     if not frames:
         return empty(ROLLUPS)
     ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))

@@ -14,7 +14,9 @@ from ft_emissions_pipeline import ledger as ledger_of
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.ledger import rollups, stored_rollups
 from ft_emissions_pipeline.tables import (
+    GROUPS,
     INFERENCE_IMPACTS,
+    PERIODS,
     ROLLUPS,
     RUN_IMPACTS,
     RUN_SPREADS,
@@ -29,6 +31,8 @@ PARTS = {
     "onsite_water_l": 60.0, "electricity_water_l": 150.0, "embodied_water_l": 30.0,
 }  # fmt: skip
 LOG_SDS = ("total_kgco2e_log_sd", "total_water_l_log_sd")
+AMOUNTS = [f"allocated_{each}" for each in ("kgco2e", "kgco2e_p05", "kgco2e_p95",
+           "water_l", "water_l_p05", "water_l_p95")]  # fmt: skip
 GRID = ("grid_kgco2e_per_kwh", "grid_intensity/country/FRA")
 
 
@@ -266,6 +270,29 @@ def test_every_roll_up_is_the_sum_of_the_ledger_and_lies_in_its_interval(history
     for rule in ROLLUPS.row_rules:
         assert rule.holds(found).all(), rule.code
     assert not found.filter(like="allocated").isna().any(axis=None)
+
+
+@settings(max_examples=25)
+@given(histories(), st.sampled_from(GROUPS), st.sampled_from(PERIODS))
+def test_periods_made_of_months_are_what_each_run_s_whole_period_gives(history, group, period):
+    frame, scatter = history
+    runs = frame["model_version"].unique()
+    named = labels({run: run[0] for run in runs if run[0] != "c"}, {run: run[1] for run in runs})
+    starts = rollups.period_start(frame["date"], period)
+    due = {each: starts if each == period else starts[:0] for each in PERIODS}
+    table = rollups.rollups(frame, scatter, named, expected_log_sd=0.1, due=due)
+    label = rollups.GROUP_KEYS.get(group)
+    by = [period] if label is None else [group, period]
+    run = ["model_name", "model_version", "inferences_basis", "status"]
+    summed = frame.assign(date=starts, inferences_basis="actual", inferences=1.0)
+    summed = summed.groupby([*run, "date"], as_index=False).sum().iloc[::-1]
+    whole = of(summed, scatter.iloc[::-1], by, versions=named)
+    whole = whole.rename(columns={label: "name"}).reindex(columns=["name", "date", *AMOUNTS])
+    held, whole = (
+        each.sort_values(["name", "date"], ignore_index=True)[["date", *AMOUNTS]]
+        for each in (table[table["grouped_by"] == group], whole)
+    )
+    pd.testing.assert_frame_equal(held, whole, rtol=1e-12, atol=0.0)
 
 
 def test_without_any_team_the_sums_of_no_team_are_the_fleets():
