@@ -27,6 +27,9 @@ AHEAD = 2
 """Items per worker that are sent out before their results are asked for."""
 
 
+_LARGE = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
+
+
 class NoCluster(ValueError):
     """Dask is not installed, or no scheduler answers; the message says what to do."""
 
@@ -64,16 +67,18 @@ def opened(scheduler: str = "") -> Iterator[Engine]:
     if not scheduler:
         yield local
         return
+    distributed = _distributed()
     with cluster(scheduler) as address:
         try:
-            client = _distributed().Client(address, set_as_default=False)
+            client = distributed.Client(address, set_as_default=False)
         except (OSError, ValueError) as error:
             msg = (
                 f"no scheduler of Dask answers at {address} ({error}); start one with "
                 "`dask scheduler`, or leave it out to work in this process"
             )
             raise NoCluster(msg) from error
-        with client:
+        # Chunks are meant to travel.
+        with client, distributed.config.set(_LARGE):
             yield partial(_on_workers, client)
 
 
@@ -93,7 +98,7 @@ def _on_workers(
     held = [_sent_once(client, each) for each in shared]
     under_way: deque[Any] = deque()
     for item in items:
-        # As bytes, which Dask neither looks into nor names a large graph.
+        # As bytes, which Dask does not look into.
         task = client.submit(_applied, function, pickle.dumps(item, 5), *held, pure=False)
         under_way.append(task)
         if len(under_way) >= AHEAD * max(1, len(client.nthreads())):
