@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.fleet import fleet
-from benchmarks.timing import alone, peak_mb, table
+from benchmarks.timing import alone, best_of, peak_mb, table
 from ft_emissions_pipeline import engines, methodology, reference, stages
 
 TOTALS = ["total_kgco2e", "total_kgco2e_p95", "total_water_l", "total_water_l_p95"]
@@ -70,20 +70,28 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--piece", type=int, default=stages.CHUNK_RUNS, help="runs of a piece")
     given = parser.parse_args()
-    rows = [("", "wall s", "CPU s", "CPU s of the work", "runs/s", "MB here", "MB per worker")]
+    rows = [("", "wall s", "CPU s here", "CPU s of the work", "runs/s", "MB here", "MB per worker")]
     totals = []
-    for name, workers in (("this process", 0), (f"{WORKERS} workers of Dask", WORKERS)):
-        (made, work_s, peaks), spent, here_mb = alone(1, computed, given.runs, given.piece, workers)
+    here = alone(1, computed, given.runs, given.piece, 0)
+    # A pool's process may start none of its own, so this one holds the cluster.
+    found: list[tuple[np.ndarray, float, dict[int, float]]] = []
+    spent = best_of(1, lambda: found.append(computed(given.runs, given.piece, WORKERS)))
+    there = found[0], spent, peak_mb()
+    for name, ((made, work_s, peaks), spent, here_mb) in (
+        ("this process", here), (f"{WORKERS} workers of Dask", there)
+    ):  # fmt: skip
         totals.append(made)
+        spread = name != "this process"
         rows.append(
             (
                 name, f"{spent.wall_s:.1f}", f"{spent.cpu_s:.1f}", f"{work_s:.1f}",
                 f"{given.runs / spent.wall_s:,.0f}", f"{here_mb:,.0f}",
-                f"{max(peaks.values()):,.0f}" if workers else "",
+                f"{max(peaks.values()):,.0f}" if spread else "",
             )
         )  # fmt: skip
     if not np.array_equal(*totals):
-        raise SystemExit("the workers' totals differ; no times are shown")
+        msg = "the workers' totals differ; no times are shown"
+        raise SystemExit(msg)
     table(f"{given.runs:,} runs in pieces of {given.piece:,}, equal to the last bit", rows)
 
 

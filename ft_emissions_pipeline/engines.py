@@ -27,9 +27,6 @@ AHEAD = 2
 """Items per worker that are sent out before their results are asked for."""
 
 
-_LARGE = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
-
-
 class NoCluster(ValueError):
     """Dask is not installed, or no scheduler answers; the message says what to do."""
 
@@ -67,27 +64,28 @@ def opened(scheduler: str = "") -> Iterator[Engine]:
     if not scheduler:
         yield local
         return
-    distributed = _distributed()
     with cluster(scheduler) as address:
         try:
-            client = distributed.Client(address, set_as_default=False)
+            client = _distributed().Client(address, set_as_default=False)
         except (OSError, ValueError) as error:
             msg = (
                 f"no scheduler of Dask answers at {address} ({error}); start one with "
                 "`dask scheduler`, or leave it out to work in this process"
             )
             raise NoCluster(msg) from error
-        # Chunks are meant to travel.
-        with client, distributed.config.set(_LARGE):
+        with client:
             yield partial(_on_workers, client)
 
 
 def _distributed() -> Any:
     try:
+        import dask
         import distributed
     except ImportError as error:
         msg = "a scheduler needs Dask: install `ft-emissions-pipeline[dask]`, here and on workers"
         raise NoCluster(msg) from error
+    # Chunks are meant to travel.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})
     return distributed
 
 

@@ -87,11 +87,11 @@ def test_a_worker_killed_in_mid_run_changes_nothing(workers, tmp_path):
 
 @pytest.mark.slow
 def test_ten_times_what_a_worker_may_hold_passes_through(workers):
-    """500 MB may be held, 100 times 50 MB pass; all at once would kill worker after worker."""
-    each = 50_000_000 // 8
+    """500 MB may be held, 500 times 10 MB pass; all at once would kill worker after worker."""
+    each = 10_000_000 // 8
     with engines.opened(workers) as engine:
-        sums = list(engine(np.sum, (np.full(each, float(number)) for number in range(100))))
-    assert sums == [float(each * number) for number in range(100)]
+        sums = list(engine(np.sum, (np.full(each, float(number)) for number in range(500))))
+    assert sums == [float(each * number) for number in range(500)]
 
 
 def test_no_more_items_are_made_than_are_under_way(workers):
