@@ -85,13 +85,17 @@ def test_a_worker_killed_in_mid_run_changes_nothing(workers, tmp_path):
     assert (tmp_path / "died").exists()
 
 
+def read_whole(number, path):
+    return number, np.fromfile(path).sum()
+
+
 @pytest.mark.slow
-def test_ten_times_what_a_worker_may_hold_passes_through(workers):
-    """500 MB may be held, 500 times 10 MB pass; all at once would kill worker after worker."""
-    each = 10_000_000 // 8
+def test_ten_times_what_a_worker_may_hold_passes_through(workers, tmp_path):
+    """500 MB may be held; 100 files of 50 MB held at once would kill worker after worker."""
+    path = tmp_path / "samples"
+    np.ones(50_000_000 // 8).tofile(path)
     with engines.opened(workers) as engine:
-        sums = list(engine(np.sum, (np.full(each, float(number)) for number in range(500))))
-    assert sums == [float(each * number) for number in range(500)]
+        assert list(engine(read_whole, range(100), path)) == [(n, 6_250_000.0) for n in range(100)]
 
 
 def test_no_more_items_are_made_than_are_under_way(workers):
