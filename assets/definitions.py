@@ -24,7 +24,7 @@ from . import (
 )
 from .io_manager import DeltaIOManager
 from .labels import labelled
-from .resources import OwnFootprint, Pipeline
+from .resources import OwnFootprint, Pipeline, Workers
 
 MODULES = (reference, landing, normalize, impacts, ledger, report)
 """The stages, in the order in which data passes through them."""
@@ -37,6 +37,7 @@ SETTINGS = {
     "timezone": "FT_EMISSIONS_TIMEZONE",
     "calibrate": "FT_EMISSIONS_CALIBRATE",
     "reference_data": "FT_EMISSIONS_REFERENCE",
+    "scheduler": "FT_EMISSIONS_SCHEDULER",
 }
 """Environment variables of the choices of an installation; `calibrate` is 1 or 0."""
 
@@ -54,6 +55,7 @@ def build_defs(
     timezone: str | None = None,
     calibrate: bool | None = None,
     reference_data: str | Path | None = None,
+    scheduler: str | None = None,
     own_country: str = "USA",
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
 ) -> dg.Definitions:
@@ -74,6 +76,9 @@ def build_defs(
     reference_data : str or Path, optional
         Folder of the factor tables, or `package`; by default the folder that the warehouse rests
         on.
+    scheduler : str, optional
+        Address of a scheduler of Dask, or `local`; by default runs are computed in Dagster's
+        process.
     own_country : str
         Country whose grid carries the pipeline's own footprint, ISO 3166-1 alpha-3.
     loggers : mapping, optional
@@ -106,6 +111,7 @@ def build_defs(
                 calibrate=calibrate,
                 reference_data=str(reference_data or told("reference_data", "")),
             ),
+            "workers": Workers(scheduler=told("scheduler", "") if scheduler is None else scheduler),
             "own_footprint": OwnFootprint(country_iso3=own_country),
         },
         executor=dg.in_process_executor,

@@ -5,12 +5,15 @@ Put here: the home of a warehouse. Keep out: how long runs stay (`retention.py`)
 
 import os
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from ft_emissions_pipeline.readers.remote import is_url
+
+from .event_log import in_batches
 
 SETTINGS = Path(__file__).with_name("dagster.yaml")
 FOLDER = "dagster_home"
@@ -33,11 +36,14 @@ def home_of(warehouse: str | Path) -> Path | None:
     return home
 
 
-def instance_of(home: Path | None) -> AbstractContextManager[dg.DagsterInstance]:
-    """Return the instance that keeps its runs in a home, or one that forgets them.
+@contextmanager
+def instance_of(home: Path | None) -> Iterator[dg.DagsterInstance]:
+    """Open the instance that keeps its runs in a home, or one that forgets them.
 
     A home without settings is left alone, as Dagster would send telemetry.
     """
-    if home is None or not (home / SETTINGS.name).is_file():
-        return dg.DagsterInstance.ephemeral()
-    return dg.DagsterInstance.from_config(str(home))
+    kept = home is not None and (home / SETTINGS.name).is_file()
+    made = dg.DagsterInstance.from_config(str(home)) if kept else dg.DagsterInstance.ephemeral()
+    with made as instance:
+        in_batches(instance)
+        yield instance

@@ -19,7 +19,7 @@ from ft_emissions_pipeline.tables import (
 from .checks import check_result, check_spec
 from .partitions import DAILY, ONE_RUN
 from .reference import key
-from .resources import Pipeline
+from .resources import Pipeline, Workers
 from .table_asset import out
 
 GROUP = "impacts"
@@ -46,12 +46,17 @@ GROUP = "impacts"
     check_specs=[check_spec(RUN_SPREADS), check_spec(RUN_IMPACTS)],
 )
 def run_impacts(
-    pipeline: Pipeline, normalized_runs: pd.DataFrame, field_provenance: pd.DataFrame
+    pipeline: Pipeline,
+    workers: Workers,
+    normalized_runs: pd.DataFrame,
+    field_provenance: pd.DataFrame,
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
     impacts, spreads = stages.sound(
         (RUN_IMPACTS, RUN_SPREADS),
-        stages.impacts(normalized_runs, field_provenance, pipeline.choices()),
+        stages.over_chunks(
+            stages.impacts, workers.engine, pipeline.choices(), normalized_runs, field_provenance
+        ),
     )
     for table, frame in ((RUN_SPREADS, spreads), (RUN_IMPACTS, impacts)):
         yield dg.Output(frame, output_name=table.name)

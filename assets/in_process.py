@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import calendar_days
+from ft_emissions_pipeline import calendar_days, engines
 from ft_emissions_pipeline.landing import due
 from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
@@ -53,6 +53,7 @@ def materialize(
     home: Path | None = None,
     calibrate: bool = False,
     reference_data: str | Path | None = None,
+    scheduler: str = "",
     progress: Progress = lambda _: None,
     ahead: Ahead = lambda *_: None,
 ) -> Materialized:
@@ -77,6 +78,9 @@ def materialize(
     reference_data : str or Path, optional
         Folder of the factor tables, or `package`; by default the folder that the warehouse rests
         on.
+    scheduler : str
+        Address of a scheduler of Dask, or `local` for workers on this machine, which read logs and
+        compute runs; by default this process does.
     progress : callable
         Called with the name of each stage as it begins.
     ahead : callable
@@ -93,18 +97,24 @@ def materialize(
     ft_emissions_pipeline.reference.ReferenceRefused
         If the tables in `reference_data` are refused; any others, where no good ones stand in.
     """
-    defs = build_defs(
-        landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
-        calibrate=calibrate, reference_data=reference_data, loggers={"progress": _logger(progress)},
-    )  # fmt: skip
     due.check(landing, warehouse, reference_data)
-    with locked(warehouse, "a run", wait_s=WAIT_S), instance_of(home) as instance:
+    with (
+        locked(warehouse, "a run", wait_s=WAIT_S),
+        instance_of(home) as instance,
+        engines.cluster(scheduler) as address,
+    ):
+        defs = build_defs(
+            landing=landing, warehouse=warehouse, profile=profile, timezone=timezone,
+            calibrate=calibrate, reference_data=reference_data, scheduler=address,
+            loggers={"progress": _logger(progress)},
+        )  # fmt: skip
         if days is not None:
             index = store.read(warehouse, LANDING_INDEX)
             failures = _run(defs, instance, EVERYTHING, days, index, ahead=ahead)
             return Materialized([days], failures)
         factors = in_force(warehouse, reference_data)
-        due.take_in(landing, warehouse, Settings(timezone=timezone), factors)
+        with engines.opened(address) as engine:
+            due.take_in(landing, warehouse, Settings(timezone=timezone), factors, engine)
         return _run_what_is_due(defs, instance, warehouse, ahead)
 
 

@@ -33,7 +33,7 @@ from ft_emissions_pipeline.warehouse import store, unmoved
 
 from .partitions import DAYS_OF_A_RUN, days
 from .reference import key
-from .resources import Pipeline
+from .resources import Pipeline, Workers
 from .table_asset import table_asset
 
 GROUP = "landing"
@@ -51,10 +51,14 @@ SHOWN = 100
     made_from=lambda *_: {},
     deps=DATED_BY,
 )
-def landing_index(pipeline: Pipeline) -> pd.DataFrame | None:
+def landing_index(pipeline: Pipeline, workers: Workers) -> pd.DataFrame | None:
     """Look through the landing folder; files that did not change are not read again."""
     due.take_in(
-        pipeline.landing_folder, pipeline.warehouse, pipeline.settings(), pipeline.reference()
+        pipeline.landing_folder,
+        pipeline.warehouse,
+        pipeline.settings(),
+        pipeline.reference(),
+        workers.engine,
     )
     if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}):
         return None
@@ -67,7 +71,10 @@ def landing_index(pipeline: Pipeline) -> pd.DataFrame | None:
     deps=DATED_BY,
 )
 def runs(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    workers: Workers,
+    landing_index: pd.DataFrame,
 ) -> pd.DataFrame:
     """Read just the files that hold the day, and join the records of one run.
 
@@ -81,6 +88,7 @@ def runs(
         last,
         pipeline.reference(),
         pipeline.settings(),
+        workers.engine,
     )
 
 
@@ -89,11 +97,15 @@ def runs(
     group=GROUP,
 )
 def usage(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    workers: Workers,
+    landing_index: pd.DataFrame,
 ) -> pd.DataFrame:
     """Read the day's counts; hours add up, and for one hour the last file by name stands."""
     first, last = days(context)
-    return usage_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
+    folder, settings = pipeline.landing_folder, pipeline.settings()
+    return usage_of(folder, landing_index, first, last, settings, workers.engine)
 
 
 @table_asset(
@@ -119,11 +131,15 @@ def cloud_reports(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFra
     group=GROUP,
 )
 def telemetry(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, landing_index: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    pipeline: Pipeline,
+    workers: Workers,
+    landing_index: pd.DataFrame,
 ) -> pd.DataFrame:
     """Read what GPUs and meters drew on the day, a row a minute and device at most."""
     first, last = days(context)
-    return telemetry_of(pipeline.landing_folder, landing_index, first, last, pipeline.settings())
+    folder, settings = pipeline.landing_folder, pipeline.settings()
+    return telemetry_of(folder, landing_index, first, last, settings, workers.engine)
 
 
 @table_asset(

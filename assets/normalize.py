@@ -30,7 +30,7 @@ from ft_emissions_pipeline.warehouse import store, unmoved
 from .checks import check_result, check_spec
 from .partitions import DAILY, ONE_RUN, days
 from .reference import key
-from .resources import Pipeline
+from .resources import Pipeline, Workers
 from .table_asset import out, table_asset
 
 GROUP = "normalize"
@@ -117,11 +117,15 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
     check_specs=[check_spec(table) for table in MADE],
 )
 def normalized_runs(
-    pipeline: Pipeline, validated_runs: pd.DataFrame, token_time_model: pd.DataFrame
+    pipeline: Pipeline,
+    workers: Workers,
+    validated_runs: pd.DataFrame,
+    token_time_model: pd.DataFrame,
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
     choices = pipeline.choices(token_time_model)
-    normalized, provenance = stages.sound(MADE[:2], stages.normalized(validated_runs, choices))
+    filled = stages.over_chunks(stages.normalized, workers.engine, choices, validated_runs)
+    normalized, provenance = stages.sound(MADE[:2], filled)
     stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
     for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
         yield dg.Output(frame, output_name=table.name)

@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
+from ft_emissions_pipeline.engines import Engine, opened
 from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
@@ -64,6 +65,25 @@ class Pipeline(dg.ConfigurableResource):
     def settings(self) -> Settings:
         """Return what the readers need to know."""
         return Settings(timezone=self.timezone)
+
+
+class Workers(dg.ConfigurableResource):
+    """Where logs are read and runs computed: this process, or the workers of a Dask cluster."""
+
+    scheduler: str = ""
+
+    _engine: Engine = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Workers"]:  # noqa: ARG002
+        """Hold the connection to the cluster as long as a run lasts."""
+        with opened(self.scheduler) as self._engine:
+            yield self
+
+    @property
+    def engine(self) -> Engine:
+        """Engine of the run."""
+        return self._engine
 
 
 class OwnFootprint(dg.ConfigurableResource):

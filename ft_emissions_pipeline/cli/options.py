@@ -138,6 +138,13 @@ ReferenceFolder = Annotated[
         "is named."
     ),
 ]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        help="Read logs and compute runs on the workers of this Dask scheduler "
+        "(tcp://host:8786), or `local` for workers on this machine."
+    ),
+]
 Draws = Annotated[
     int, typer.Option(min=0, help="Draws of a Monte Carlo beside the closed-form interval.")
 ]

@@ -25,6 +25,7 @@ from ft_emissions_pipeline.cli.options import (
     Last,
     Profile,
     ReferenceFolder,
+    Scheduler,
     Warehouse,
     Zone,
     range_of_days,
@@ -45,10 +46,11 @@ def run(
     timezone: Zone = "UTC",
     calibrate: Calibrate = False,
     reference: ReferenceFolder = None,
+    scheduler: Scheduler = "",
     form: Form = output.Format.table,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
-    from ft_emissions_pipeline import stages
+    from ft_emissions_pipeline import engines, stages
     from ft_emissions_pipeline.landing import due
 
     if "://" not in landing and not Path(landing).is_dir():
@@ -57,12 +59,12 @@ def run(
         output.wrong_usage(
             f"{warehouse} is no folder; name the folder of the tables with --warehouse"
         )
-    with output.refusals():
+    with output.refusals(), engines.cluster(scheduler) as address:
         days = range_of_days(date, first, last)
         ranges: list[tuple[pd.Timestamp, pd.Timestamp]] = []
         failures: list[str] = []
         # Dagster takes a second to import, which a run that has nothing to do should not pay.
-        if days is not None or due.anything(landing, warehouse, timezone, reference):
+        if days is not None or due.anything(landing, warehouse, timezone, reference, address):
             with output.progress_shown() as (begun, ahead):
                 done = dag("in_process").materialize(
                     landing,
@@ -73,6 +75,7 @@ def run(
                     home=dag("home").home_of(warehouse),
                     calibrate=calibrate,
                     reference_data=reference,
+                    scheduler=address,
                     progress=begun,
                     ahead=ahead,
                 )

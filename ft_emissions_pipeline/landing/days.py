@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from ft_emissions_pipeline.engines import Engine, local
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing import telemetry as measurements
 from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
@@ -40,6 +42,7 @@ def runs_of(
     last: pd.Timestamp,
     reference: Reference,
     settings: Settings,
+    engine: Engine = local,
 ) -> pd.DataFrame:
     """Return the runs of the days from `first` to `last`, reading only the files that hold them.
 
@@ -55,6 +58,8 @@ def runs_of(
         Reference tables.
     settings : Settings
         Time zone and present time for the readers.
+    engine : Engine
+        Where files are read; see `engines`.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def runs_of(
     needed = index["run_id"].notna() | index["content"].isin(["token_lengths", "configuration"])
     wanted = index[index["date"].between(first, last) & needed]
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
-    readings = list(_read(folder, index, {*wanted["source_uri"], *mappings}, settings))
+    readings = list(_read(folder, index, {*wanted["source_uri"], *mappings}, settings, engine))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
     runs, *_ = _joined(
         readings,
@@ -202,6 +207,7 @@ def telemetry_of(
     first: pd.Timestamp,
     last: pd.Timestamp,
     settings: Settings,
+    engine: Engine = local,
 ) -> pd.DataFrame:
     """Return the telemetry of the days from `first` to `last`, reading only the files that hold it.
 
@@ -211,6 +217,8 @@ def telemetry_of(
         As for `runs_of`.
     first, last : Timestamp
         UTC days, both included; of an interval, its start's day counts.
+    engine : Engine
+        As for `runs_of`.
 
     Returns
     -------
@@ -220,7 +228,7 @@ def telemetry_of(
     held = (index["content"] == "telemetry") & index["record_run_id"].isna()
     wanted = index.loc[held & index["date"].between(first, last), "source_uri"]
     mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
-    readings = list(_read(folder, index, {*wanted, *mappings}, settings))
+    readings = list(_read(folder, index, {*wanted, *mappings}, settings, engine))
     owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
     rows = _joined_telemetry(readings, _mapping(readings), owners)
     return rows[rows["date"].between(first, last)].reset_index(drop=True)
@@ -235,7 +243,11 @@ def windows(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(
-    folder: Folder, index: pd.DataFrame, uris: set[str], settings: Settings
+    folder: Folder,
+    index: pd.DataFrame,
+    uris: set[str],
+    settings: Settings,
+    engine: Engine = local,
 ) -> Iterable[tuple[str, str | None, Reading]]:
     """Yield what files say that the index knows.
 
@@ -248,10 +260,11 @@ def _read(
     # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
     located = {uri: path for path, uri in files_in([folder])} if uris else {}
     hashes = dict(zip(index["source_uri"], index["content_hash"], strict=True))
+    read = engine(_of_file, [(located[uri], uri) for uri in sorted(uris & set(located))], settings)
     for uri in sorted(uris):
         log = f"log {uri}"
         if uri in located:
-            reading, hashed, source_format = read_file(located[uri], uri, settings)
+            reading, hashed, source_format = next(read)
             closed = "cannot_open" in set(reading.quarantine["reason_code"])
             if closed and hashed != hashes[uri]:
                 raise fault(log, "it can no longer be read", "look at the drive of the logs")
@@ -268,6 +281,7 @@ def usage_of(
     first: pd.Timestamp,
     last: pd.Timestamp,
     settings: Settings,
+    engine: Engine = local,
 ) -> pd.DataFrame:
     """Return the usage of the days from `first` to `last`.
 
@@ -281,6 +295,8 @@ def usage_of(
         As for `runs_of`.
     first, last : Timestamp
         UTC days, both included.
+    engine : Engine
+        As for `runs_of`.
 
     Returns
     -------
@@ -288,7 +304,7 @@ def usage_of(
         Table `usage`.
     """
     wanted = index[index["date"].between(first, last) & (index["content"] == "usage")]
-    readings = _read(folder, index, set(wanted["source_uri"]), settings)
+    readings = _read(folder, index, set(wanted["source_uri"]), settings, engine)
     return counted(readings, (first, last))
 
 
@@ -391,3 +407,7 @@ def refused_of(
     if not frames:
         return empty(QUARANTINE)
     return conform(pd.concat(frames, ignore_index=True), QUARANTINE)
+
+
+def _of_file(file: tuple[File, str], settings: Settings) -> tuple[Reading, str, str | None]:
+    return read_file(*file, settings)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ft_emissions_pipeline.engines import Engine, local, opened
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
@@ -40,19 +41,23 @@ def check(landing: index.Folder, warehouse: str | Path, reference_data: str | Pa
 
 
 def take_in(
-    landing: index.Folder, warehouse: str | Path, settings: Settings, reference: Reference
+    landing: index.Folder,
+    warehouse: str | Path,
+    settings: Settings,
+    reference: Reference,
+    engine: Engine = local,
 ) -> None:
     """Index what landed since the last run, and note before what is due for it.
 
     Parameters
     ----------
-    landing, reference, settings
+    landing, reference, settings, engine
         As for `index.scan`.
     warehouse : str or Path
         Folder or URL of the tables.
     """
     held = store.read(warehouse, LANDING_INDEX)
-    found = index.scan(landing, reference, settings, held)
+    found = index.scan(landing, reference, settings, held, engine)
     if found is held:
         return
     touched = index.touched_days(held, found)
@@ -69,12 +74,13 @@ def anything(
     warehouse: str | Path,
     timezone: str,
     reference_data: str | Path | None,
+    scheduler: str = "",
 ) -> bool:
     """Take in what landed, and say whether anything is due.
 
     Parameters
     ----------
-    landing, warehouse, timezone, reference_data
+    landing, warehouse, timezone, reference_data, scheduler
         As for `assets.in_process.materialize`.
 
     Raises
@@ -83,10 +89,9 @@ def anything(
         If another run or restatement holds the warehouse for longer than a while.
     """
     check(landing, warehouse, reference_data)
-    with locked(warehouse, "a run", wait_s=WAIT_S):
-        take_in(
-            landing, warehouse, Settings(timezone=timezone), in_force(warehouse, reference_data)
-        )
+    with locked(warehouse, "a run", wait_s=WAIT_S), opened(scheduler) as engine:
+        factors = in_force(warehouse, reference_data)
+        take_in(landing, warehouse, Settings(timezone=timezone), factors, engine)
         return any(len(days(warehouse, job)) for job in pending.SETTLES)
 
 

@@ -10,13 +10,22 @@ knows them is not read again to index it; one that came late or changed re-runs 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.engines import Engine, local
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.join import join, linked
-from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
+from ft_emissions_pipeline.readers import (
+    Reading,
+    Settings,
+    content_hash,
+    files_in,
+    read_file,
+)
+from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.reading import NamedLengths
 from ft_emissions_pipeline.reference import Reference, default, resolve, take
 from ft_emissions_pipeline.tables import (
@@ -44,7 +53,11 @@ _RUN_COLUMNS = (
 
 
 def scan(
-    folder: Folder, reference: Reference, settings: Settings, previous: pd.DataFrame
+    folder: Folder,
+    reference: Reference,
+    settings: Settings,
+    previous: pd.DataFrame,
+    engine: Engine = local,
 ) -> pd.DataFrame:
     """Return the index over a landing folder.
 
@@ -58,6 +71,8 @@ def scan(
         Time zone and present time for the readers.
     previous : DataFrame
         The index as it was; files whose bytes it knows are not read again.
+    engine : Engine
+        Where files are read; see `engines`.
 
     Returns
     -------
@@ -76,23 +91,19 @@ def scan(
     uris = {uri for _, uri in found}
     if same == uris and known.keys() - uris == absent - uris and _days_stand(previous, reference):
         return previous
-    kept: list[str] = []
+    # What a runs.yaml says of others is not in the index.
+    kept = {uri for uri in same if content[uri] != "mapping"}
     frames: list[pd.DataFrame] = []
     rows: list[dict[str, object]] = []
     pairs: list[tuple[str, str]] = []
     named: list[NamedLengths] = []
 
-    for path, uri in found:
-        # What a runs.yaml says of others is not in the index.
-        if uri in same and content[uri] != "mapping":
-            kept.append(uri)
-            continue
-        reading, hashed, source_format = read_file(path, uri, settings)
-        few, many = _index_rows(reading, uri, hashed, source_format)
+    files = [file for file in found if file[1] not in kept]
+    for few, many, mapped, lengths in engine(_indexed, files, settings):
         rows += few
         frames += many
-        pairs += reading.mapping
-        named += reading.named_lengths
+        pairs += mapped
+        named += lengths
     for uri in sorted({each.uri for each in named} - uris):
         rows += _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)[0]
     unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
@@ -113,6 +124,17 @@ def _days_stand(index: pd.DataFrame, reference: Reference) -> bool:
     joined, _ = join(_as_runs(undated.drop(columns="run_id")), links=undated)
     days = _day_of_run(conform(joined, RUNS), index, reference)
     return bool((undated["run_id"].map(days) == undated["date"]).all())
+
+
+def _indexed(file: tuple[File, str], settings: Settings) -> tuple[Any, ...]:
+    """Return the rows of a file, and what it tells of other files."""
+    path, uri = file
+    reading, hashed, source_format = read_file(path, uri, settings)
+    return (
+        *_index_rows(reading, uri, hashed, source_format),
+        reading.mapping,
+        reading.named_lengths,
+    )
 
 
 def _index_rows(

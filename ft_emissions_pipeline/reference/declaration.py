@@ -6,8 +6,11 @@ the factors themselves (CSV files in `reference_data/`) and whatever reads them.
 
 from __future__ import annotations
 
+import pickle
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -436,7 +439,7 @@ YOURS = tuple(name for name, table in TABLES.items() if table.yours)
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """All reference tables, typed, with `factor_id` and `row_hash`.
+    """All reference tables, typed, with `factor_id` and `row_hash`; equal where their content is.
 
     `version` is the hash of all rows and of the packaged prior. `own` is the folder of your own
     tables and `hours` their hourly series by zone type and zone. `refused` says why newer tables
@@ -449,6 +452,37 @@ class Reference:
     own: Path | None = None
     hours: Mapping[tuple[str, str], Hours] = field(default_factory=dict)
     refused: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is looked up; folders may differ."""
+        if self is other or not isinstance(other, Reference):
+            return self is other
+        return (
+            (self.version, self.refused, self.hours.keys())
+            == (other.version, other.refused, other.hours.keys())
+            and self.tables.keys() == other.tables.keys()
+            and all(
+                table is other.tables[name] or table.equals(other.tables[name])
+                for name, table in self.tables.items()
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.version)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a tenth of the bytes; equal ones become one again, with what it looked up."""
+        return _unpacked, (_packed(self),)
+
+
+@lru_cache(maxsize=2)
+def _packed(reference: Reference) -> bytes:
+    return zlib.compress(pickle.dumps(vars(reference), 5))
+
+
+@lru_cache(maxsize=4)
+def _unpacked(packed: bytes) -> Reference:
+    return Reference(**pickle.loads(zlib.decompress(packed)))
 
 
 class Default(NamedTuple):

@@ -1,0 +1,65 @@
+"""Dagster's events of many days, written at once.
+
+Put here: how a run over a range of days writes its events. Keep out: where they are kept
+(`home.py`), and how long (`retention.py`).
+
+A run over a year tells of each day of each asset that it is planned, and that it is made: some
+twenty thousand events. Dagster 1.13 hands them over in batches where DAGSTER_EVENT_BATCH_SIZE asks
+for it, but its SQLite stores then write them one by one all the same.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import dagster as dg
+import sqlalchemy as db
+from dagster._core.events import ASSET_EVENTS
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+
+BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
+"""Environment variable of Dagster's: events that are handed over at once."""
+
+EVENTS = 1000
+"""Events of a batch."""
+
+Stores = InMemoryEventLogStorage | SqliteEventLogStorage
+
+
+def in_batches(instance: dg.DagsterInstance) -> None:
+    """Let an instance write its events in batches, unless it keeps them in a store of its own."""
+    storage = instance.event_log_storage
+    if isinstance(storage, Stores):
+        os.environ.setdefault(BATCH_SIZE, str(EVENTS))
+        storage.store_event_batch = partial(_store, storage)  # type: ignore[method-assign]
+
+
+def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
+    """Write events as `store_event` would one by one; of an asset, the last stands in its row."""
+    of_assets = []
+    for event in events:
+        if event.dagster_event_type in ASSET_EVENTS:
+            of_assets.append(event)
+        else:
+            storage.store_event(event)
+    if not of_assets:
+        return
+    rows = [storage._event_to_row(event) for event in of_assets]
+    connections = [storage.run_connection(of_assets[0].run_id)]
+    if isinstance(storage, SqliteEventLogStorage):
+        # What spans runs is read from another file.
+        connections.append(storage.index_connection())
+    for connection in connections:
+        with connection as conn:
+            conn.execute(SqlEventLogStorageTable.insert(), rows)
+            last = conn.execute(db.select(db.func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+    ids = range(last - len(rows) + 1, last + 1)
+    storage.store_asset_event_tags(of_assets, ids)
+    newest = {
+        event.get_dagster_event().asset_key: (event, id_)
+        for id_, event in zip(ids, of_assets, strict=True)
+    }
+    for event, id_ in newest.values():
+        storage.store_asset_event(event, id_)
