@@ -117,6 +117,9 @@ def widened_to(offer: Offer, log_sd: np.ndarray) -> Offer:
 Answer = Callable[[pd.DataFrame, Context], Offer]
 """How a rule answers: from the rows that miss its field to what it offers for them."""
 
+Needs = tuple[str | tuple[str, ...], ...]
+"""Fields that must be there; of those in a tuple, one."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -124,6 +127,10 @@ class Rule:
 
     A rule is asked once per kind of run, and sees no more than what makes a kind (`kinds.py`) and
     what such rules filled before. One that rests on amounts or instants is asked `by_run`.
+
+    `needs` are the fields on which it rests: of a run that lacks one it is not asked, as it would
+    have no answer; of several that stand together one is enough. `choice` is the choice of a
+    profile to which the rule belongs.
     """
 
     field: str
@@ -132,6 +139,8 @@ class Rule:
     description: str
     offer: Answer
     by_run: bool = False
+    needs: Needs = ()
+    choice: str | None = None
 
 
 def by_run(*rules: Rule) -> tuple[Rule, ...]:
@@ -234,19 +243,20 @@ def apply(
     kind = kinds(frame, known, context.reference)
     first = first_of(kind)
     shared = frame[[name for name in SHARED if name in frame]].take(first)
-    asked: tuple[str, bool] | None = None
+    asked: tuple[str, bool, bytes] | None = None  # None where something changed since
     for rule in rules:
-        if asked != (rule.field, rule.by_run):  # else nothing has changed since the rule before
-            if rule.field not in frame:
-                empty = pd.Series(np.nan, frame.index, dtype="object")
-                frame[rule.field] = shared[rule.field] = empty
-            gap = frame[rule.field].isna().to_numpy()
-            at = np.flatnonzero(gap if rule.by_run else gap[first])
-            alike = frame if rule.by_run else shared
-            seen = alike if len(at) in (0, len(alike)) else alike.take(at)
-            asked = rule.field, rule.by_run
+        if rule.field not in frame:
+            empty = pd.Series(np.nan, frame.index, dtype="object")
+            frame[rule.field] = shared[rule.field] = empty
+        if rule.choice and not getattr(context.profile, rule.choice):
+            continue
+        alike = frame if rule.by_run else shared
+        gap = frame[rule.field].isna().to_numpy()
+        at = np.flatnonzero((gap if rule.by_run else gap[first]) & _tells(alike, rule.needs))
         if not len(at):
             continue
+        if asked != (question := (rule.field, rule.by_run, at.tobytes())):
+            seen, asked = alike if len(at) == len(alike) else alike.take(at), question
         offer = rule.offer(seen, context)
         told = offer.values.notna().to_numpy()
         if not told.any():
@@ -273,6 +283,19 @@ def apply(
             shared[rule.field] = frame[rule.field].take(first)
     provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)
     return frame.drop(columns=TIMED), provenance
+
+
+def _tells(runs: pd.DataFrame, needs: Needs) -> np.ndarray:
+    """Say which runs have the fields that a rule needs."""
+    told = np.ones(len(runs), dtype=bool)
+    for names in needs:
+        there = [
+            runs[name].notna().to_numpy()
+            for name in ((names,) if isinstance(names, str) else names)
+            if name in runs
+        ]
+        told &= np.any(there, axis=0) if there else False
+    return told
 
 
 def _filled(column: pd.Series, piece: Piece, of: np.ndarray) -> pd.Series:
