@@ -281,7 +281,7 @@ def _kinds(
         alone = moves & accepted["run_id"].isin(predicted.get(name, set())).to_numpy()
         parts["predicted"] = np.where(alone, np.arange(1, len(accepted) + 1), parts["predicted"])
     kind = codes_of(*parts.values())
-    return first_of(kind)[kind]
+    return np.asarray(first_of(kind)[kind])
 
 
 def share_of_total_imputed(
