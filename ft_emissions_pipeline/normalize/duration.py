@@ -30,7 +30,7 @@ from ft_emissions_pipeline.normalize.kinds import TIMED
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
 from ft_emissions_pipeline.reference import Reference, default, model_size_log_sd, resolve, take
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
+from ft_emissions_pipeline.token_time.daily import MODEL_ID
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
 from ft_emissions_pipeline.token_time.workload import Workload, workload
@@ -174,7 +174,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
     models = take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
     guessed = context.imputed("gpu_id", frame.index)
     usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
-    for model, days in models_by_day(context.token_time):
+    for model, days in context.models:
         at = frame["date"].isin(days).to_numpy()
         if not at.any():
             continue
@@ -355,7 +355,7 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"])
     idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
     values, log_sd = np.full(len(frame), np.nan), np.zeros(len(frame))
-    for model, days in models_by_day(context.token_time):
+    for model, days in context.models:
         at = frame["date"].isin(days).to_numpy()
         power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
         span = np.maximum(power - idle[at], 1e-3)

@@ -325,7 +325,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
-    counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
+    if counted.any():
+        counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,

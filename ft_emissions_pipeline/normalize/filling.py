@@ -9,8 +9,9 @@ overwritten by an imputed one (invariant 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from ft_emissions_pipeline.tables import (
     RUN_FIELDS,
 )
 from ft_emissions_pipeline.tables.words import Basis
+from ft_emissions_pipeline.token_time.daily import models_by_day
+from ft_emissions_pipeline.token_time.model import Model
 
 IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
 
@@ -39,6 +42,11 @@ class Context:
     profile: Profile
     token_time: pd.DataFrame
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
+
+    @cached_property
+    def models(self) -> list[tuple[Model, pd.Series]]:
+        """Token-time models in force, each with its days."""
+        return models_by_day(self.token_time)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
@@ -243,16 +251,18 @@ def apply(
     kind = kinds(frame, known, context.reference)
     first = first_of(kind)
     shared = frame[[name for name in SHARED if name in frame]].take(first)
+    missing = {name: np.array(frame[name].isna()) for name in frame}
     asked: tuple[str, bool, bytes] | None = None  # None where something changed since
     for rule in rules:
         if rule.field not in frame:
             empty = pd.Series(np.nan, frame.index, dtype="object")
             frame[rule.field] = shared[rule.field] = empty
+            missing[rule.field] = np.ones(len(frame), dtype=bool)
         if rule.choice and not getattr(context.profile, rule.choice):
             continue
         alike = frame if rule.by_run else shared
-        gap = frame[rule.field].isna().to_numpy()
-        at = np.flatnonzero((gap if rule.by_run else gap[first]) & _tells(alike, rule.needs))
+        wanted = missing[rule.field] & _tells(missing, rule.needs)
+        at = np.flatnonzero(wanted if rule.by_run else wanted[first])
         if not len(at):
             continue
         if asked != (question := (rule.field, rule.by_run, at.tobytes())):
@@ -270,6 +280,7 @@ def apply(
         pieces.append(piece)
         context.pieces.setdefault(rule.field, []).append(piece)
         frame[rule.field] = _filled(frame[rule.field], piece, of)
+        missing[rule.field][rows] = False
         if rule.by_run:
             if rule.field in shared:
                 del shared[rule.field]
@@ -285,16 +296,12 @@ def apply(
     return frame.drop(columns=TIMED), provenance
 
 
-def _tells(runs: pd.DataFrame, needs: Needs) -> np.ndarray:
-    """Say which runs have the fields that a rule needs."""
-    told = np.ones(len(runs), dtype=bool)
+def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
+    """Say which runs have the fields that a rule needs, by which each field is missing in."""
+    told: Any = True
     for names in needs:
-        there = [
-            runs[name].notna().to_numpy()
-            for name in ((names,) if isinstance(names, str) else names)
-            if name in runs
-        ]
-        told &= np.any(there, axis=0) if there else False
+        one_of = (names,) if isinstance(names, str) else names
+        told = told & ~np.all([missing[name] for name in one_of if name in missing], axis=0)
     return told
 
 

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.normalize.place import (
     NAMED,
     Keys,
     country,
+    country_or_world,
     region_id,
     state,
     subregion,
@@ -110,19 +111,9 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
         "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
         "stackless_p95",
     )  # fmt: skip
-    country = frame["country_iso3"].astype("str")
-    found = pd.DataFrame()
-    for zone_type, zone in (("country", country), ("world", country.map(lambda _: "WORLD"))):
-        wanted = pd.DataFrame({"zone_type": zone_type, "zone": zone})
-        here = at_year(
-            context.reference,
-            "grid_upstream",
-            wanted,
-            frame["date"].dt.year,
-            "fuel_share",
-            *columns,
-        )
-        found = here if found.empty else found.where(found["value"].notna(), here)
+    zone = country_or_world(frame, context, "grid_upstream")
+    year = frame["date"].dt.year
+    found = at_year(context.reference, "grid_upstream", zone, year, "fuel_share", *columns)
     return pd.DataFrame(
         {
             "fuel_factor": 1 + found["value"],

@@ -130,6 +130,26 @@ def country(frame: pd.DataFrame, _: Context) -> pd.Series:
     return frame["country_iso3"]
 
 
+@lru_cache(maxsize=8)
+def _countries(reference: Reference, table: str, rank: int | None) -> list[str]:
+    rows = reference.tables[table]
+    there = (rows["zone_type"] == "country") & (rank is None or rows["rank"] == rank)
+    return list(rows.loc[there, "zone"])
+
+
+def country_or_world(
+    frame: pd.DataFrame, context: Context, table: str, rank: int | None = None
+) -> pd.DataFrame:
+    """Return the zone of each run: its country where the table has it, else the world."""
+    known = frame["country_iso3"].isin(_countries(context.reference, table, rank))
+    return pd.DataFrame(
+        {
+            "zone_type": np.where(known, "country", "world"),
+            "zone": frame["country_iso3"].where(known, "WORLD"),
+        }
+    )
+
+
 def _in_region(frame: pd.DataFrame, context: Context, *columns: str) -> pd.DataFrame:
     found = region_id(frame, context)
     return take(context.reference, "cloud_regions", found, columns, on=frame["date"])
@@ -218,13 +238,9 @@ RESERVOIRS_LEFT_OUT = 98
 
 
 def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
-    found = pd.DataFrame()
-    for zone_type, keys in (("country", country), ("world", world)):
-        wanted = pd.DataFrame(
-            {"zone_type": zone_type, "zone": keys(frame, context), "rank": RESERVOIRS_LEFT_OUT}
-        )
-        here = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
-        found = here if found.empty else found.where(found["l_per_kwh"].notna(), here)
+    wanted = country_or_world(frame, context, "electricity_water", RESERVOIRS_LEFT_OUT)
+    wanted["rank"] = RESERVOIRS_LEFT_OUT
+    found = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
     return Offer(
         found["l_per_kwh"].clip(upper=frame["electricity_water_l_per_kwh"].astype("float64")),
         factor_id=found["factor_id"],

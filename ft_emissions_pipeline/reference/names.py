@@ -307,6 +307,8 @@ def coded(columns: Sequence[pd.Series]) -> tuple[np.ndarray, list[tuple[object, 
         codes, values = pd.factorize(column, use_na_sentinel=False)
         combined = combined * (len(values) or 1) + codes
         parts.append((codes, np.asarray(values, dtype="object")))
+    if len(parts) == 1:
+        return parts[0][0], list(zip(parts[0][1], strict=True))
     codes, values = pd.factorize(combined)
     first = np.empty(len(values), dtype="int64")
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last write wins: the first row of each

@@ -12,10 +12,10 @@ from ft_emissions_pipeline.normalize import filling
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 
-def tells_nothing(runs, needs):
-    """Ask every run that has a column to be asked of."""
+def tells_nothing(missing, needs):
+    """Ask every run, of columns that there are."""
     names = [(each,) if isinstance(each, str) else each for each in needs]
-    return np.full(len(runs), all(any(name in runs for name in each) for each in names))
+    return all(any(name in missing for name in each) for each in names)
 
 
 def without(runs, seed, share):
