@@ -26,6 +26,7 @@ from ft_emissions_pipeline.reference import Reference, default, nearest, period_
 from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     RUN_FIELDS,
+    TEXT,
 )
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.daily import models_by_day
@@ -72,7 +73,7 @@ class Context:
     def rule(self, name: str, index: pd.Index) -> pd.Series:
         """Return the rule that filled a field; missing where it was logged."""
         found = self._of(name, "rule", index, np.full(len(index), np.nan, dtype="object"))
-        return pd.Series(found, index, dtype="str").mask(found == AS_LOGGED)
+        return pd.Series(found, index, dtype=TEXT).mask(found == AS_LOGGED)
 
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
@@ -164,7 +165,7 @@ def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
             for each, kind in zip(_origins(runs), runs["source_format"], strict=True)
         ],
         index=runs.index,
-        dtype="str",
+        dtype=TEXT,
     )
 
 
@@ -192,7 +193,7 @@ def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
         notes[name] = (
             f"{column} {name!r} is not known in reference_data/{kind}.csv; nearest: {near}"
         )
-    return names.map(notes).astype("str")
+    return names.map(notes).astype(TEXT)
 
 
 LOGGED_GSD = {
@@ -328,8 +329,8 @@ def _piece(
     factor: object = f"methodology/{rule.name}"
     if offer.factor_id is not None:
         factor = _part(offer.factor_id, told)
-    factor_id = pd.Series(factor, index=value.index, dtype="str")
-    source = pd.Series(_part(offer.note, told), index=value.index, dtype="str")
+    factor_id = pd.Series(factor, index=value.index, dtype=TEXT)
+    source = pd.Series(_part(offer.note, told), index=value.index, dtype=TEXT)
     another_period = period_note(reference, factor_id, days[told])
     if another_period.notna().any():
         source = (source + "; " + another_period).fillna(source).fillna(another_period)
@@ -352,7 +353,7 @@ def _part(value: object, told: np.ndarray) -> Any:
 def _as_logged(
     frame: pd.DataFrame, known: list[origins.Origins | None], context: Context
 ) -> list[Piece]:
-    uri, record = (frame[name].astype("str") for name in ("source_uri", "source_record"))
+    uri, record = (frame[name].astype(TEXT) for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
     format_codes, formats = pd.factorize(frame["source_format"])
     joined = frame["origins"].notna().to_numpy()
