@@ -113,10 +113,17 @@ def _rules() -> Iterator[str]:
     )
     yield "wins. `field_provenance` names the rule behind every value."
     yield ""
-    yield "| field | rule | basis | what it takes |"
-    yield "|---|---|---|---|"
+    yield "A rule is asked only of runs that have what it rests on, logged or filled before."
+    yield ""
+    yield "| field | rule | basis | what it takes | rests on |"
+    yield "|---|---|---|---|---|"
     for rule in RULES:
-        yield f"| `{rule.field}` | `{rule.name}` | {rule.basis} | {rule.description} |"
+        words = [_one_of(needed) for needed in rule.needs]
+        words += [f"profile choice `{rule.choice}`"] if rule.choice else []
+        yield (
+            f"| `{rule.field}` | `{rule.name}` | {rule.basis} | {rule.description} | "
+            f"{', '.join(words)} |"
+        )
     yield ""
     yield "## Profiles"
     yield ""
@@ -127,6 +134,10 @@ def _rules() -> Iterator[str]:
     )
     yield ""
     yield from (f"- `{name}`: {reason}" for name, reason in methodology.REASONS.items())
+
+
+def _one_of(needed: str | tuple[str, ...]) -> str:
+    return " or ".join(f"`{name}`" for name in ((needed,) if isinstance(needed, str) else needed))
 
 
 def _formats() -> Iterator[str]:

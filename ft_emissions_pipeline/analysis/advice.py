@@ -19,6 +19,7 @@ from ft_emissions_pipeline.impacts.footprint import chain_of, footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS, UncertainInputs, uncertain_inputs
 from ft_emissions_pipeline.normalize import IMPUTED, factors_used
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
+from ft_emissions_pipeline.normalize.kinds import codes_of, first_of
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices, Given
@@ -279,9 +280,8 @@ def _kinds(
         parts[f"{name} skew"] = np.round(np.where(moves, inputs.skew[name], 0.0), 6)
         alone = moves & accepted["run_id"].isin(predicted.get(name, set())).to_numpy()
         parts["predicted"] = np.where(alone, np.arange(1, len(accepted) + 1), parts["predicted"])
-    kind = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup().to_numpy()
-    first = pd.Series(np.arange(len(kind))).groupby(kind).first().to_numpy()
-    return np.asarray(first[kind])
+    kind = codes_of(*parts.values())
+    return np.asarray(first_of(kind)[kind])
 
 
 def share_of_total_imputed(

@@ -30,12 +30,15 @@ from ft_emissions_pipeline.normalize.kinds import TIMED
 from ft_emissions_pipeline.normalize.tokens import TOKENS, USUAL_LENGTH
 from ft_emissions_pipeline.reference import Reference, default, model_size_log_sd, resolve, take
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.token_time.daily import MODEL_ID, models_by_day
+from ft_emissions_pipeline.token_time.daily import MODEL_ID
 from ft_emissions_pipeline.token_time.model import names_of, power_share, predict
 from ft_emissions_pipeline.token_time.padding import FLOP_PER_PARAMETER_TOKEN
 from ft_emissions_pipeline.token_time.workload import Workload, workload
 
 SIZE_IN_NAME = "size_in_name"
+
+WORKED = (("tokens_padded", "train_flop"),)
+ENERGIES = ("meter_energy_kwh", "it_energy_kwh", "gpu_energy_kwh")
 
 LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 """A predicted time above it is doubted in its note."""
@@ -171,7 +174,7 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
     models = take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
     guessed = context.imputed("gpu_id", frame.index)
     usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
-    for model, days in models_by_day(context.token_time):
+    for model, days in context.models:
         at = frame["date"].isin(days).to_numpy()
         if not at.any():
             continue
@@ -284,8 +287,7 @@ def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
 
 def has_energy(frame: pd.DataFrame) -> pd.Series:
     """Say which runs log an energy of hardware with accelerators, from which a time can be told."""
-    energies = ("meter_energy_kwh", "it_energy_kwh", "gpu_energy_kwh")
-    return (frame[list(energies)] > 0).any(axis=1) & (frame["gpu_count"] != 0)
+    return (frame[list(ENERGIES)] > 0).any(axis=1) & (frame["gpu_count"] != 0)
 
 
 def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
@@ -353,7 +355,7 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
     gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"])
     idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
     values, log_sd = np.full(len(frame), np.nan), np.zeros(len(frame))
-    for model, days in models_by_day(context.token_time):
+    for model, days in context.models:
         at = frame["date"].isin(days).to_numpy()
         power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
         span = np.maximum(power - idle[at], 1e-3)
@@ -371,19 +373,20 @@ MODEL = (
          "the log tells of one run; no others are assumed",
          lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
     Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model",
-         _model_named(ambiguous=False)),
+         _model_named(ambiguous=False), needs=("base_model",)),
     Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED,
-         "the name means several sizes; the usual one is taken", _model_named(ambiguous=True)),
+         "the name means several sizes; the usual one is taken", _model_named(ambiguous=True),
+         needs=("base_model",)),
     Rule("model_parameters", "parameters_of_model", Basis.REFERENCE,
-         "parameters of the base model in models.csv", _parameters_of_model),
+         "parameters of the base model in models.csv", _parameters_of_model, needs=("model_id",)),
     Rule("model_parameters", SIZE_IN_NAME, Basis.DISCLOSED,
          "the size that the base model's name tells; models of one name differ a little",
-         _parameters_of_name),
+         _parameters_of_name, needs=("base_model",)),
     Rule("model_parameters", "parameters_default", Basis.DEFAULT,
          "the usual size, where the base model is not known", _parameters_default),
     Rule("pretraining_kgco2e", "pretraining_of_model", Basis.REFERENCE,
          "carbon of the base model's pre-training, as its maker published it; in no total",
-         _pretraining),
+         _pretraining, needs=("model_id",)),
     Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT,
          "use life of a model that nobody re-tunes or limits", _default("expected_use_life_days")),
 )  # fmt: skip
@@ -392,38 +395,46 @@ MODEL = (
 WORK = by_run(
     *TOKENS,
     Rule("train_flop", "flop_from_tokens", Basis.PREDICTED,
-         "operations per token by the method, attention included, x tokens", _flop_from_tokens),
+         "operations per token by the method, attention included, x tokens", _flop_from_tokens,
+         needs=("tokens_padded",)),
 )  # fmt: skip
 """How much was computed."""
 
 
 DURATION = by_run(
     Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start",
-         _reserved_from_dates),
+         _reserved_from_dates, needs=("started_at", "ended_at")),
     Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio",
-         _reserved_from_active),
+         _reserved_from_active, needs=("active_s",)),
     Rule("active_s", "time_from_tokens", Basis.PREDICTED,
-         "tokens x seconds per token by the token-time model", _active_where_no_time_was_logged),
+         "tokens x seconds per token by the token-time model", _active_where_no_time_was_logged,
+         needs=WORKED),
     Rule("reserved_s", "time_from_tokens", Basis.PREDICTED,
-         "tokens x seconds per token by the token-time model, plus start-up", _time("reserved")),
+         "tokens x seconds per token by the token-time model, plus start-up", _time("reserved"),
+         needs=WORKED),
     Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
          "logged energy / rated power of the accelerators at typical utilisation",
-         _time_from_energy),
+         _time_from_energy, needs=((*ENERGIES, COUNTED_TOTAL),)),
     Rule("active_s", "active_is_reserved", Basis.DEFAULT,
-         "no idle time was logged; the whole reservation counts as active", _active_is_reserved),
+         "no idle time was logged; the whole reservation counts as active", _active_is_reserved,
+         needs=("reserved_s",)),
     Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED,
          "the utilisation that stands for the power model's power", _utilization_from_model),
     Rule("gpu_utilization", "utilization_default", Basis.DEFAULT,
          "typical utilisation in fine-tuning", _default("gpu_utilization")),
     Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT,
-         "a CPU that has no accelerator to wait for computes itself", _cpu_alone),
+         "a CPU that has no accelerator to wait for computes itself", _cpu_alone,
+         needs=("gpu_count",)),
     Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT,
          "typical utilisation in fine-tuning", _default("cpu_utilization")),
-    Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end),
+    Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end,
+         needs=("ended_at", "reserved_s")),
     Rule("started_at", "start_from_publication", Basis.DEFAULT,
-         "publication of the model - reserved time (fine-tuning page)", _start_from_publication),
+         "publication of the model - reserved time (fine-tuning page)", _start_from_publication,
+         needs=("published_at", "reserved_s")),
     Rule("started_at", "start_on_day", Basis.DEFAULT, "the day to which the run was counted",
          _start_on_day),
-    Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start),
+    Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start,
+         needs=("reserved_s",)),
 )  # fmt: skip
 """How long, how busy, and when."""

@@ -52,6 +52,9 @@ COUNTED_TOTAL = "counted_total_kwh"
 COUNTED_WHOLE = (EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS)
 COUNTED_IN_PART = (EnergyRoute.GPU_MEASURED, EnergyRoute.PARTLY_MEASURED)
 
+READ = (COUNTED, *COMPONENTS)
+"""Of a run without any of these nothing was counted."""
+
 CALIBRATED = "calibrated_energy_kwh"
 """Column that `calibrated` adds, for the rule of that name; no column of any table."""
 
@@ -133,9 +136,7 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
-    found = _modelled(frame, context)
-    values = found.values if context.profile.flat_gpu_power else found.values * np.nan
-    return replace(found, values=values, factor_id="defaults/scope3_gpu_power_w")
+    return replace(_modelled(frame, context), factor_id="defaults/scope3_gpu_power_w")
 
 
 def _metered(frame: pd.DataFrame, context: Context) -> Offer:
@@ -159,8 +160,6 @@ def _components(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _counted_total(frame: pd.DataFrame, context: Context) -> Offer:
-    if COUNTED_TOTAL not in frame:
-        return Offer(pd.Series(np.nan, index=frame.index))
     return Offer(frame[COUNTED_TOTAL], log_sd=context.log_gsd(SOFTWARE, frame["date"]))
 
 
@@ -326,7 +325,8 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
-    counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
+    if counted.any():
+        counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,
@@ -377,8 +377,6 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
 
 
 def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
-    if CALIBRATED not in frame:
-        return Offer(pd.Series(np.nan, index=frame.index))
     meter = context.log_gsd("gsd_meter", frame["date"])
     width = np.hypot(frame[f"{CALIBRATED}_log_sd"], meter)
     return Offer(frame[CALIBRATED], log_sd=width, note=frame[f"{CALIBRATED}_note"])
@@ -414,29 +412,34 @@ def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
 
 RULES = by_run(
     Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged",
-         _counted_total),
-    Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components),
+         _counted_total, needs=(COUNTED_TOTAL,)),
+    Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components,
+         needs=COMPONENTS),
     Rule(COUNTED, "energy_of_parts", Basis.PREDICTED,
-         "measured parts + power x time of the parts that were not read", _partly_counted),
+         "measured parts + power x time of the parts that were not read", _partly_counted,
+         needs=(COMPONENTS,)),
     Rule("other_host_w", "other_host_of_class", Basis.DEFAULT,
          "boards, fans, disks and network of a machine of this kind, in host_overheads.csv",
-         _other_of_class),
+         _other_of_class, needs=(READ,)),
     Rule("other_host_w", "other_host_of_server", Basis.REFERENCE,
-         "boards, fans, disks and network of the server: its host_idle_w", _other_of_server),
+         "boards, fans, disks and network of the server: its host_idle_w", _other_of_server,
+         needs=(READ, "host_idle_w")),
     Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
-         "power supplies of a machine of this kind, in host_overheads.csv", _supply),
+         "power supplies of a machine of this kind, in host_overheads.csv", _supply, needs=(READ,)),
     Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug",
-         _metered),
+         _metered, needs=("meter_energy_kwh",)),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
-         "the software's energy x what the host's meter saw over what software did", _calibrated),
+         "the software's energy x what the host's meter saw over what software did", _calibrated,
+         needs=(CALIBRATED,)),
     Rule("it_energy_kwh", "energy_at_plug", Basis.MEASURED,
          "(counted energy + other power of the host x time) / efficiency of the power supplies",
-         _whole_at_plug),
+         _whole_at_plug, needs=(COUNTED,)),
     Rule("it_energy_kwh", "energy_of_parts_at_plug", Basis.PREDICTED,
          "(measured and modelled parts + other power of the host x time) / efficiency of the power "
-         "supplies", _at_plug),
+         "supplies", _at_plug, needs=(COUNTED,)),
     Rule("it_energy_kwh", "energy_of_gpu_hours", Basis.PREDICTED,
-         "GPU hours x a flat power per GPU (published profile)", _of_gpu_hours),
+         "GPU hours x a flat power per GPU (published profile)", _of_gpu_hours,
+         choice="flat_gpu_power"),
     Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED,
          "power x active time + idle power x the rest of the reservation", _modelled),
 )  # fmt: skip

@@ -20,7 +20,13 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
-from ft_emissions_pipeline.normalize.kinds import ASKED_BY_SIZE, PER_RUN, is_timed
+from ft_emissions_pipeline.normalize.kinds import (
+    ASKED_BY_SIZE,
+    PER_RUN,
+    codes_of,
+    first_of,
+    is_timed,
+)
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
@@ -73,12 +79,12 @@ def factors_key(runs: pd.DataFrame) -> pd.Series:
         [row.tobytes() for row in np.packbits(known, axis=1)], index=runs.index
     )
     parts["bases"] = runs["origins"].map(_bases, na_action="ignore")
-    codes = pd.DataFrame(parts).groupby(list(parts), dropna=False, sort=False).ngroup()
-    first = codes.drop_duplicates().index
-    texts = zip(*(parts[name].loc[first].astype("object") for name in parts), strict=True)
+    codes = codes_of(*parts.values())
+    first = first_of(codes)
+    texts = zip(*(each.take(first).astype("object") for each in parts.values()), strict=True)
     hashes = [_hash("\x1f".join("" if _is_missing(c) else str(c) for c in row)) for row in texts]
     return pd.Series(
-        pd.array(hashes, dtype="str").take(codes.to_numpy()) if len(codes) else [],
+        pd.array(hashes, dtype="str").take(codes) if len(codes) else [],
         index=runs.index,
         dtype="str",
     )

@@ -9,8 +9,9 @@ overwritten by an imputed one (invariant 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from ft_emissions_pipeline.reference import Reference, default, nearest, period_
 from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     RUN_FIELDS,
+    TEXT,
 )
 from ft_emissions_pipeline.tables.words import Basis
+from ft_emissions_pipeline.token_time.daily import models_by_day
+from ft_emissions_pipeline.token_time.model import Model
 
 IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
 
@@ -39,6 +43,11 @@ class Context:
     profile: Profile
     token_time: pd.DataFrame
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
+
+    @cached_property
+    def models(self) -> list[tuple[Model, pd.Series]]:
+        """Token-time models in force, each with its days."""
+        return models_by_day(self.token_time)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
         """Return the log standard deviation of a field filled before; 0 where it is certain."""
@@ -64,7 +73,7 @@ class Context:
     def rule(self, name: str, index: pd.Index) -> pd.Series:
         """Return the rule that filled a field; missing where it was logged."""
         found = self._of(name, "rule", index, np.full(len(index), np.nan, dtype="object"))
-        return pd.Series(found, index, dtype="str").mask(found == AS_LOGGED)
+        return pd.Series(found, index, dtype=TEXT).mask(found == AS_LOGGED)
 
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
@@ -117,6 +126,9 @@ def widened_to(offer: Offer, log_sd: np.ndarray) -> Offer:
 Answer = Callable[[pd.DataFrame, Context], Offer]
 """How a rule answers: from the rows that miss its field to what it offers for them."""
 
+Needs = tuple[str | tuple[str, ...], ...]
+"""Fields that must be there; of those in a tuple, one."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -124,6 +136,10 @@ class Rule:
 
     A rule is asked once per kind of run, and sees no more than what makes a kind (`kinds.py`) and
     what such rules filled before. One that rests on amounts or instants is asked `by_run`.
+
+    `needs` are the fields on which it rests: of a run that lacks one it is not asked, as it would
+    have no answer; of several that stand together one is enough. `choice` is the choice of a
+    profile to which the rule belongs.
     """
 
     field: str
@@ -132,6 +148,8 @@ class Rule:
     description: str
     offer: Answer
     by_run: bool = False
+    needs: Needs = ()
+    choice: str | None = None
 
 
 def by_run(*rules: Rule) -> tuple[Rule, ...]:
@@ -147,7 +165,7 @@ def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
             for each, kind in zip(_origins(runs), runs["source_format"], strict=True)
         ],
         index=runs.index,
-        dtype="str",
+        dtype=TEXT,
     )
 
 
@@ -175,7 +193,7 @@ def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:
         notes[name] = (
             f"{column} {name!r} is not known in reference_data/{kind}.csv; nearest: {near}"
         )
-    return names.map(notes).astype("str")
+    return names.map(notes).astype(TEXT)
 
 
 LOGGED_GSD = {
@@ -234,19 +252,22 @@ def apply(
     kind = kinds(frame, known, context.reference)
     first = first_of(kind)
     shared = frame[[name for name in SHARED if name in frame]].take(first)
-    asked: tuple[str, bool] | None = None
+    missing = {name: np.array(frame[name].isna()) for name in frame}
+    asked: tuple[str, bool, bytes] | None = None  # None where something changed since
     for rule in rules:
-        if asked != (rule.field, rule.by_run):  # else nothing has changed since the rule before
-            if rule.field not in frame:
-                empty = pd.Series(np.nan, frame.index, dtype="object")
-                frame[rule.field] = shared[rule.field] = empty
-            gap = frame[rule.field].isna().to_numpy()
-            at = np.flatnonzero(gap if rule.by_run else gap[first])
-            alike = frame if rule.by_run else shared
-            seen = alike if len(at) in (0, len(alike)) else alike.take(at)
-            asked = rule.field, rule.by_run
+        if rule.field not in frame:
+            empty = pd.Series(np.nan, frame.index, dtype="object")
+            frame[rule.field] = shared[rule.field] = empty
+            missing[rule.field] = np.ones(len(frame), dtype=bool)
+        if rule.choice and not getattr(context.profile, rule.choice):
+            continue
+        alike = frame if rule.by_run else shared
+        wanted = missing[rule.field] & _tells(missing, rule.needs)
+        at = np.flatnonzero(wanted if rule.by_run else wanted[first])
         if not len(at):
             continue
+        if asked != (question := (rule.field, rule.by_run, at.tobytes())):
+            seen, asked = alike if len(at) == len(alike) else alike.take(at), question
         offer = rule.offer(seen, context)
         told = offer.values.notna().to_numpy()
         if not told.any():
@@ -260,6 +281,7 @@ def apply(
         pieces.append(piece)
         context.pieces.setdefault(rule.field, []).append(piece)
         frame[rule.field] = _filled(frame[rule.field], piece, of)
+        missing[rule.field][rows] = False
         if rule.by_run:
             if rule.field in shared:
                 del shared[rule.field]
@@ -273,6 +295,15 @@ def apply(
             shared[rule.field] = frame[rule.field].take(first)
     provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)
     return frame.drop(columns=TIMED), provenance
+
+
+def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
+    """Say which runs have the fields that a rule needs, by which each field is missing in."""
+    told: Any = True
+    for names in needs:
+        one_of = (names,) if isinstance(names, str) else names
+        told = told & ~np.all([missing[name] for name in one_of if name in missing], axis=0)
+    return told
 
 
 def _filled(column: pd.Series, piece: Piece, of: np.ndarray) -> pd.Series:
@@ -298,8 +329,8 @@ def _piece(
     factor: object = f"methodology/{rule.name}"
     if offer.factor_id is not None:
         factor = _part(offer.factor_id, told)
-    factor_id = pd.Series(factor, index=value.index, dtype="str")
-    source = pd.Series(_part(offer.note, told), index=value.index, dtype="str")
+    factor_id = pd.Series(factor, index=value.index, dtype=TEXT)
+    source = pd.Series(_part(offer.note, told), index=value.index, dtype=TEXT)
     another_period = period_note(reference, factor_id, days[told])
     if another_period.notna().any():
         source = (source + "; " + another_period).fillna(source).fillna(another_period)
@@ -322,7 +353,7 @@ def _part(value: object, told: np.ndarray) -> Any:
 def _as_logged(
     frame: pd.DataFrame, known: list[origins.Origins | None], context: Context
 ) -> list[Piece]:
-    uri, record = (frame[name].astype("str") for name in ("source_uri", "source_record"))
+    uri, record = (frame[name].astype(TEXT) for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
     format_codes, formats = pd.factorize(frame["source_format"])
     joined = frame["origins"].notna().to_numpy()

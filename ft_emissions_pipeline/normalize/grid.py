@@ -18,11 +18,13 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations
 from ft_emissions_pipeline.equations import GRAMS_PER_KG
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, apply, ranged
+from ft_emissions_pipeline.normalize.filling import Context, Needs, Offer, Rule, apply, ranged
 from ft_emissions_pipeline.normalize.place import (
     LOCATION,
+    NAMED,
     Keys,
     country,
+    country_or_world,
     region_id,
     state,
     subregion,
@@ -109,19 +111,9 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
         "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
         "stackless_p95",
     )  # fmt: skip
-    country = frame["country_iso3"].astype("str")
-    found = pd.DataFrame()
-    for zone_type, zone in (("country", country), ("world", country.map(lambda _: "WORLD"))):
-        wanted = pd.DataFrame({"zone_type": zone_type, "zone": zone})
-        here = at_year(
-            context.reference,
-            "grid_upstream",
-            wanted,
-            frame["date"].dt.year,
-            "fuel_share",
-            *columns,
-        )
-        found = here if found.empty else found.where(found["value"].notna(), here)
+    zone = country_or_world(frame, context, "grid_upstream")
+    year = frame["date"].dt.year
+    found = at_year(context.reference, "grid_upstream", zone, year, "fuel_share", *columns)
     return pd.DataFrame(
         {
             "fuel_factor": 1 + found["value"],
@@ -189,6 +181,7 @@ class GridRule:
     others: tuple[Source, ...] = ()
     narrow: bool = False
     by_run: bool = False
+    needs: Needs = ()
 
     def life_cycle(self, frame: pd.DataFrame, context: Context) -> Offer:
         """Offer the intensity on the basis of the profile."""
@@ -334,14 +327,15 @@ GRID = (
              _own("location-based"), narrow=True),
     GridRule("grid_of_cloud_region", Basis.REFERENCE, "the provider's own figure for the region",
              _of_zone("cloud_region", region_id, "gsd_grid_same_year"),
-             others=(_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY),), narrow=True),
+             others=(_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY),), narrow=True,
+             needs=(NAMED,)),
     GridRule("grid_of_egrid_subregion", Basis.REFERENCE, "the eGRID subregion of the cloud region",
-             _SUBREGION, others=(_US_STATE, _PROVIDER_BESIDE), narrow=True),
+             _SUBREGION, others=(_US_STATE, _PROVIDER_BESIDE), narrow=True, needs=(NAMED,)),
     GridRule("grid_of_us_state", Basis.REFERENCE, "the state of the cloud region or location",
-             _US_STATE, others=(_PROVIDER_BESIDE,), narrow=True),
+             _US_STATE, others=(_PROVIDER_BESIDE,), narrow=True, needs=(NAMED,)),
     GridRule("grid_of_subdivision", Basis.REFERENCE,
              "the state or province of the cloud region or location, outside the USA",
-             _SUBDIVISION, others=(_PROVIDER_BESIDE,), narrow=True),
+             _SUBDIVISION, others=(_PROVIDER_BESIDE,), narrow=True, needs=(NAMED,)),
     GridRule("grid_of_country", Basis.REFERENCE, "the country's production mix", _COUNTRY,
              others=(_PROVIDER_BESIDE,)),
     GridRule("grid_of_world", Basis.DEFAULT, "the world's mean, where the country has no figure",
@@ -352,12 +346,13 @@ GRID = (
 RULES = (
     *(
         Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle",
-             rule.life_cycle, rule.by_run)
+             rule.life_cycle, rule.by_run, rule.needs)
         for rule in GRID
     ),
     *(
         Rule("grid_direct_kgco2e_per_kwh", f"direct_part_of_{rule.name}", rule.basis,
-             f"what leaves the stacks, of {rule.name}", rule.direct, rule.by_run)
+             f"what leaves the stacks, of {rule.name}", rule.direct, rule.by_run,
+             rule.needs)
         for rule in GRID
     ),
     Rule("grid_direct_kgco2e_per_kwh", "direct_part_as_logged", Basis.DISCLOSED,

@@ -24,6 +24,9 @@ NO_GPU = "none"
 OUTSIDE = ("workstation", "desktop_card", "laptop_card", "soc")
 """Kinds of machines that stand in offices and homes, unless a log names a cloud."""
 
+WORDS = ("cpu_model", "operating_system")
+"""Words about a machine beside its accelerator."""
+
 PLAIN_SERVER = "generic-server"
 DATA_CENTRE = "data_centre"
 
@@ -176,17 +179,20 @@ def _overhead(column: str, gsd: str) -> Answer:
 
 CLASS_OF_ACCELERATOR = (
     Rule("gpu_id", "gpu_class_in_name", Basis.DEFAULT,
-         "no row has the name; an accelerator of the kind that it tells", _class_in_name),
+         "no row has the name; an accelerator of the kind that it tells", _class_in_name,
+         needs=("gpu_model",)),
     Rule("gpu_id", "gpu_class_of_machine", Basis.DEFAULT,
-         "no card is named; the usual one of a machine of this kind", _class_of_machine),
+         "no card is named; the usual one of a machine of this kind", _class_of_machine,
+         needs=(WORDS,)),
 )  # fmt: skip
 """For accelerators that no row has: `gpu_id` then holds the kind."""
 
 CLASS_OF_HOST = (
     Rule("host_class", "class_of_gpu", Basis.REFERENCE, "the kind of the accelerator",
-         _class_of_gpu),
+         _class_of_gpu, needs=("gpu_id",)),
     Rule("host_class", "class_by_words", Basis.PREDICTED,
-         "the kind of machine that CPU and operating system stand for", _class_by_words),
+         "the kind of machine that CPU and operating system stand for", _class_by_words,
+         needs=(WORDS,)),
     Rule("host_class", "class_default", Basis.DEFAULT, "a server, where nothing tells the machine",
          _data_centre),
 )  # fmt: skip

@@ -41,6 +41,9 @@ DEFAULT_COUNTRY = "USA"
 In its words, "the US as a relatively high-carbon country".
 """
 
+NAMED = ("cloud_region", "location")
+"""Fields that may name a cloud region."""
+
 Keys = Callable[[pd.DataFrame, Context], pd.Series]
 
 _ZONES_OF_REGIONS = (
@@ -127,6 +130,26 @@ def country(frame: pd.DataFrame, _: Context) -> pd.Series:
     return frame["country_iso3"]
 
 
+@lru_cache(maxsize=8)
+def _countries(reference: Reference, table: str, rank: int | None) -> list[str]:
+    rows = reference.tables[table]
+    there = (rows["zone_type"] == "country") & (rank is None or rows["rank"] == rank)
+    return list(rows.loc[there, "zone"])
+
+
+def country_or_world(
+    frame: pd.DataFrame, context: Context, table: str, rank: int | None = None
+) -> pd.DataFrame:
+    """Return the zone of each run: its country where the table has it, else the world."""
+    known = frame["country_iso3"].isin(_countries(context.reference, table, rank))
+    return pd.DataFrame(
+        {
+            "zone_type": np.where(known, "country", "world"),
+            "zone": frame["country_iso3"].where(known, "WORLD"),
+        }
+    )
+
+
 def _in_region(frame: pd.DataFrame, context: Context, *columns: str) -> pd.DataFrame:
     found = region_id(frame, context)
     return take(context.reference, "cloud_regions", found, columns, on=frame["date"])
@@ -192,9 +215,8 @@ def year_note(found: pd.DataFrame) -> pd.Series:
 
 def _usual_wue(frame: pd.DataFrame, context: Context) -> Offer:
     found = default(context.reference, "scope3_wue_l_per_kwh")
-    value = found.value if context.profile.us_average_wue else np.nan
     return Offer(
-        pd.Series(value, index=frame.index, dtype="float64"),
+        pd.Series(found.value, index=frame.index),
         factor_id=found.factor_id,
         log_sd=context.log_gsd("gsd_wue_country", frame["date"]),
     )
@@ -216,13 +238,9 @@ RESERVOIRS_LEFT_OUT = 98
 
 
 def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
-    found = pd.DataFrame()
-    for zone_type, keys in (("country", country), ("world", world)):
-        wanted = pd.DataFrame(
-            {"zone_type": zone_type, "zone": keys(frame, context), "rank": RESERVOIRS_LEFT_OUT}
-        )
-        here = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
-        found = here if found.empty else found.where(found["l_per_kwh"].notna(), here)
+    wanted = country_or_world(frame, context, "electricity_water", RESERVOIRS_LEFT_OUT)
+    wanted["rank"] = RESERVOIRS_LEFT_OUT
+    found = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
     return Offer(
         found["l_per_kwh"].clip(upper=frame["electricity_water_l_per_kwh"].astype("float64")),
         factor_id=found["factor_id"],
@@ -232,16 +250,17 @@ def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
 
 LOCATION = (
     Rule("cloud_provider", "provider_of_region", Basis.DISCLOSED, "the provider of the region",
-         _of_region("provider")),
+         _of_region("provider"), needs=(NAMED,)),
     Rule("country_iso3", "country_of_region", Basis.DISCLOSED, "the country of the cloud region",
-         _of_region("country_iso3")),
+         _of_region("country_iso3"), needs=(NAMED,)),
     Rule("country_iso3", "country_named", Basis.DISCLOSED, "the country that the location names",
-         _country_of("country")),
+         _country_of("country"), needs=("location",)),
     Rule("country_iso3", "country_of_state", Basis.DISCLOSED,
-         "the country of the state or province that the location names", _country_of("state")),
+         "the country of the state or province that the location names", _country_of("state"),
+         needs=("location",)),
     Rule("country_iso3", "country_of_city", Basis.DISCLOSED,
          "the country of the city that the location names, of those with a cloud region",
-         _country_of("city")),
+         _country_of("city"), needs=("location",)),
     Rule("country_iso3", "country_default", Basis.DEFAULT,
          "the US, as a relatively high-carbon country (fine-tuning page)", _default_country),
 )  # fmt: skip
@@ -250,16 +269,18 @@ LOCATION = (
 FACTORS = (
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {words}",
-             _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"))
+             _datacenter(name, scope, keys, f"gsd_{metric}_{spread}"), needs=(named,))
         for field, metric, name in (("pue", "pue", "pue"),
                                     ("wue_l_per_kwh", "wue", "wue_l_per_kwh"))
-        for scope, words, keys, spread in (
-            ("region", "cloud region", region_id, "region"),
-            ("provider", "cloud provider", _provider, "provider"),
+        for scope, words, keys, spread, named in (
+            ("region", "cloud region", region_id, "region", NAMED),
+            ("provider", "cloud provider", _provider, "provider",
+             ("managed_service", "cloud_provider")),
         )
     ),
     Rule("wue_l_per_kwh", "wue_of_profile", Basis.DEFAULT,
-         "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024", _usual_wue),
+         "1.8 L/kWh wherever region and provider do not tell, in profile scope3-2024", _usual_wue,
+         choice="us_average_wue"),
     *(
         Rule(field, f"{metric}_of_{scope}", Basis.DEFAULT, f"{metric.upper()} of the {scope}",
              _datacenter(name, scope, keys, f"gsd_{metric}_{scope}"))
@@ -269,7 +290,7 @@ FACTORS = (
     ),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_egrid_subregion", Basis.REFERENCE,
          "the eGRID subregion of the cloud region",
-         _electricity_water("egrid_subregion", subregion, "gsd_electricity_water")),
+         _electricity_water("egrid_subregion", subregion, "gsd_electricity_water"), needs=(NAMED,)),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_country", Basis.REFERENCE,
          "the country", _electricity_water("country", country, "gsd_electricity_water")),
     Rule("electricity_water_l_per_kwh", "electricity_water_of_world", Basis.DEFAULT,

@@ -35,11 +35,13 @@ from ft_emissions_pipeline.token_time.padding import (
 USUAL_LENGTH = "padded_from_usual_length"
 """Rule by which tokens are not known, only the number of sequences."""
 
+PER_STEP = ("steps", "micro_batch_size", "gradient_accumulation")
+
 
 def tells_tokens(runs: pd.DataFrame) -> pd.Series:
     """Say from which runs' logs the tokens can be told without knowing the base model."""
     devices = runs["world_size"].fillna(runs["gpu_count"])
-    per_step = runs[["steps", "micro_batch_size", "gradient_accumulation"]].notna().all(axis=1)
+    per_step = runs[list(PER_STEP)].notna().all(axis=1)
     sequences = (runs["samples"] > 0) | (per_step & (devices > 0))
     lengths = runs["token_lengths"].notna() & (runs["micro_batch_size"] >= 1)
     counted = (runs[["tokens_padded", "tokens_unpadded"]] > 0).any(axis=1)
@@ -188,22 +190,24 @@ def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
 TOKENS = by_run(
     Rule("tokens_padded", "padded_from_batches", Basis.DISCLOSED,
          "token_lengths: given batches, each padded to its longest example, x epochs",
-         _from_batches),
+         _from_batches, needs=("token_lengths",)),
     Rule("tokens_padded", "padded_from_lengths", Basis.PREDICTED,
          "token_lengths: the expected longest example of shuffled batches of micro_batch_size, x "
-         "epochs", _from_lengths),
+         "epochs", _from_lengths, needs=("token_lengths", "micro_batch_size")),
     Rule("tokens_padded", "padded_from_flop", Basis.PREDICTED,
          "the trainer's operations / (6 x parameters without embeddings), with LoRA over all "
-         "parameters too", _from_flop),
+         "parameters too", _from_flop, needs=("train_flop", "model_parameters")),
     Rule("tokens_padded", "padded_from_steps", Basis.PREDICTED,
-         "optimiser steps x sequences per step over all devices x sequence length", _from_steps),
+         "optimiser steps x sequences per step over all devices x sequence length", _from_steps,
+         needs=(*PER_STEP, "sequence_length")),
     Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
-         "packed sequences hold hardly any padding: unpadded tokens", _from_packed),
+         "packed sequences hold hardly any padding: unpadded tokens", _from_packed,
+         needs=("tokens_unpadded", "packing")),
     Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED,
-         "unpadded tokens x the usual padding", _from_unpadded),
+         "unpadded tokens x the usual padding", _from_unpadded, needs=("tokens_unpadded",)),
     Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED,
-         "samples x epochs x sequence length", _from_samples),
+         "samples x epochs x sequence length", _from_samples, needs=("samples", "sequence_length")),
     Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length",
-         _from_usual_length),
+         _from_usual_length, needs=(("samples", "steps"),)),
 )  # fmt: skip
 """How many tokens were computed, padding included."""

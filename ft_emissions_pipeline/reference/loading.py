@@ -87,10 +87,12 @@ def load(folder: Path | str | None = None, own: Path | str | None = None) -> Ref
     yours = Path(own) if own is not None else own_folder()
     files = [path / f"{name}.csv" for name in SHIPPED]
     files += [path / "datapackage.json", prior_file()]
-    if yours is not None:
+    if yours is not None and yours.is_dir():
         yours = yours.resolve()
         files += [yours / f"{name}.csv" for name in YOURS]
         files += sorted((yours / HOURS_FOLDER).glob("*.csv"))
+    else:
+        yours = None  # warehouses without tables of their own share one reference
     stamp = tuple((f, f.stat().st_mtime_ns, f.stat().st_size) if f.exists() else f for f in files)
     return _load(path.resolve(), yours, stamp)
 

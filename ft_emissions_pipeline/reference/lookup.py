@@ -7,7 +7,7 @@ the rules in `normalize/` decide.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -25,8 +25,8 @@ _ALWAYS, _FOREVER = np.iinfo("int64").min, np.iinfo("int64").max
 @lru_cache(maxsize=128)
 def _periods(
     reference: Reference, table: str, key: tuple[str, ...], where: tuple[tuple[str, str], ...]
-) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return key index; days on which something begins; and by key and day: place, row, match."""
+) -> tuple[dict[str, int], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return number by key; days on which rows begin; and by key and day: place, row, match."""
     frame = reference.tables[table]
     for column, wanted in where:
         frame = frame[frame[column] == wanted]
@@ -48,7 +48,18 @@ def _periods(
     of_key, begins, rows, matches = np.array(segments, dtype="int64").reshape(-1, 4).T
     days, place = np.unique(begins, return_inverse=True)
     places = of_key * (len(days) + 1) + place + 1
-    return pd.Index(index, dtype="object"), days, places, rows, matches
+    return _numbered(index), days, places, rows, matches
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    return {name: code for code, name in enumerate(names)}
+
+
+def _codes(index: Mapping[str, int], parts: Sequence[pd.Series]) -> np.ndarray:
+    """Return by row the number of its key, -1 where there is none."""
+    codes, wanted = coded(parts)
+    numbers = np.array([index.get(joined(values), -1) for values in wanted], dtype="int64")
+    return numbers.take(codes)
 
 
 def _days(dates: pd.Series, side: int) -> np.ndarray:
@@ -133,8 +144,7 @@ def _in_force(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return row numbers, -1 where the key is unknown, and how each fits its day."""
     index, days, places, rows, matches = _periods(reference, table, key, where)
-    codes, wanted = coded(parts)
-    code = index.get_indexer(pd.Index([joined(values) for values in wanted], dtype="object"))[codes]
+    code = _codes(index, parts)
     width = len(days) + 1
     place = np.full(len(code), len(days), dtype="int64")
     if on is not None and len(days) > 1:
@@ -207,15 +217,15 @@ def _rows(
 @lru_cache(maxsize=64)
 def _series(
     reference: Reference, table: str, keys: tuple[str, ...], step: str
-) -> tuple[pd.Index, np.ndarray, np.ndarray, np.ndarray]:
-    """Return key index; and, sorted by key and step, key code, rank of the step, row number."""
+) -> tuple[dict[str, int], np.ndarray, np.ndarray, np.ndarray]:
+    """Return number by key; and, sorted by key and step, key code, rank of the step, row number."""
     frame = reference.tables[table]
     columns = [frame[k] for k in keys] or [[""] * len(frame)]
     names = [joined(row) for row in zip(*columns, strict=True)]
     codes, index = pd.factorize(np.array(names, dtype="object"))
     steps, ranks = np.unique(frame[step].to_numpy(dtype="float64"), return_inverse=True)
     order = np.lexsort((ranks, codes))
-    return pd.Index(index), steps, codes[order] * (len(steps) + 1) + ranks[order] + 1, order
+    return _numbered(index), steps, codes[order] * (len(steps) + 1) + ranks[order] + 1, order
 
 
 def _latest(
@@ -232,8 +242,7 @@ def _latest(
     """
     index, steps, places, order = _series(reference, table, tuple(keys.columns), step)
     columns = [keys[column] for column in keys] or [pd.Series("", index=keys.index, dtype="str")]
-    codes, names = coded(columns)
-    code = index.get_indexer(pd.Index([joined(n) for n in names], dtype="object"))[codes]
+    code = _codes(index, columns)
     width = len(steps) + 1
     place = code * width + np.searchsorted(steps, wanted, side="right")
     at = np.searchsorted(places, place, side="right") - 1

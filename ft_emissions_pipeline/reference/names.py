@@ -21,6 +21,7 @@ import pandas as pd
 from ft_emissions_pipeline.reference import gpu_names, instance_names, model_names
 from ft_emissions_pipeline.reference.declaration import PROVIDER_KINDS, TABLES, Reference
 from ft_emissions_pipeline.reference.found import Found
+from ft_emissions_pipeline.tables.frames import TEXT
 
 _ZONES = {"countries": "country", "us_states": "us_state", "subdivisions": "subdivision"}
 _VENDOR_WORDS = {"nvidia", "tesla", "geforce"}
@@ -296,7 +297,7 @@ def nearest(reference: Reference, kind: str, name: str, count: int = 3) -> list[
 
 def strings(values: Any) -> Any:
     """Return values as an array of pandas strings; None is missing."""
-    return pd.array(values, dtype="str")
+    return pd.array(values, dtype=TEXT)
 
 
 def coded(columns: Sequence[pd.Series]) -> tuple[np.ndarray, list[tuple[object, ...]]]:
@@ -307,6 +308,8 @@ def coded(columns: Sequence[pd.Series]) -> tuple[np.ndarray, list[tuple[object, 
         codes, values = pd.factorize(column, use_na_sentinel=False)
         combined = combined * (len(values) or 1) + codes
         parts.append((codes, np.asarray(values, dtype="object")))
+    if len(parts) == 1:
+        return parts[0][0], list(zip(parts[0][1], strict=True))
     codes, values = pd.factorize(combined)
     first = np.empty(len(values), dtype="int64")
     first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last write wins: the first row of each

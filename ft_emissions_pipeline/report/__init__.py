@@ -82,7 +82,7 @@ def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
     )
     parts.update(reference.refusal(warehouse).encode())
     for source in sorted(Path(__file__).parent.rglob("*.*")):
-        if source.suffix in {".py", ".html", ".css", ".js"}:
+        if source.suffix in {".py", ".html", ".css", ".js", ".gz"}:
             parts.update(source.read_bytes())
     return parts.hexdigest()
 

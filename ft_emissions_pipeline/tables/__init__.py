@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ft_emissions_pipeline.tables.frames import (
     ARROW_TYPES,
+    TEXT,
     arrow_schema,
     conform,
     empty,
@@ -105,6 +106,7 @@ __all__ = [
     "RUN_SPREADS",
     "TABLES",
     "TELEMETRY",
+    "TEXT",
     "TOKEN_TIME_MODEL",
     "USAGE",
     "VALIDATED_RUNS",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -67,20 +69,22 @@ def conform(
     ).reset_index(drop=True)
 
 
-_PANDAS_TYPES = {
-    "string": "str",
-    "float": "float64",
-    "timestamp": "datetime64[us, UTC]",
-    "date": "datetime64[us]",
+TEXT = pd.StringDtype(na_value=np.nan)
+"""Type "str" of pandas, which would look that name up anew at each column."""
+
+_PANDAS_TYPES: dict[str, Any] = {
+    "string": TEXT,
+    "float": np.dtype("float64"),
+    "timestamp": pd.DatetimeTZDtype("us", "UTC"),
+    "date": np.dtype("datetime64[us]"),
 }
 
 
 def _typed(frame: pd.DataFrame, table: Table, column: Column) -> pd.Series:
-    values = frame.get(column.name)
+    values, wanted = frame.get(column.name), _PANDAS_TYPES.get(column.kind)
     if values is None:
-        dtype = _PANDAS_TYPES.get(column.kind, "object")
-        values = pd.Series(None, index=frame.index, dtype=dtype)
-    if str(values.dtype) == _PANDAS_TYPES.get(column.kind):
+        values = pd.Series(None, index=frame.index, dtype=wanted or "object")
+    if wanted is not None and values.dtype == wanted:
         return values
     try:
         if column.kind == "boolean":
