@@ -11,6 +11,9 @@ export RUSTUP_HOME ?= $(CURDIR)/.cache/rustup
 DG_HOME := $(CURDIR)/.cache/dagster
 DG := VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(DG_HOME) $(BIN)/dg
 
+# Each command is a process of its own: where Python keeps no compiled modules, each compiles them all.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test test-fast ui lint audit bench bench-quick docs setup clean
 
 run: $(READY)
