@@ -454,6 +454,8 @@ def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bo
 
 def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str]) -> pa.Table:
     """Read columns of all days; of what was gathered only the days that moved since."""
+    if not gathered.pays(delta):
+        return selection.scan(delta, table, names, None)
     files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
     writes = holds(warehouse) and delta.version() == version(warehouse, table)
     stored = selection.stored_names(delta)
@@ -463,7 +465,7 @@ def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[st
         if held.column_names != every:
             raise LookupError
     except LookupError:
-        if not writes or len(files) < gathered.MANY:
+        if not writes:
             return selection.scan(delta, table, names, None)
         rows = selection.scan(delta, table, set(every), None)
     else:
