@@ -325,6 +325,7 @@ def lay_over(
         # A row that is gone for good has nothing that could lie over it.
         if (
             delta is None
+            or not gone
             or set(table.names) != selection.stored_names(delta)
             or set(pc.unique(new[column]).to_pylist()) != set(gone)
         ):
