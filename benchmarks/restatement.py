@@ -33,14 +33,14 @@ from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import expectations
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import store, upkeep
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "landing"
 LAST = pd.Timestamp("2025-12-31")
 DAYS = 365
 """Days of a year, of which the first one's factor moves."""
 
-GOAL_PLAN_S, GOAL_S, GOAL_RATIO = 2.0, 20.0, 10.0
+GOAL_PLAN_S, GOAL_S, GOAL_RATIO = 2.0, 5.0, 3.0
 
 
 def nights(models: int, days: pd.DatetimeIndex, countries: list[str]) -> pd.DataFrame:
@@ -178,6 +178,9 @@ def main() -> None:
         left = restatement.plan(warehouse, after)
         restated = store.read(warehouse, tables.RUN_IMPACTS).set_index("run_id")
         again = computed(chosen, after)[2].set_index("run_id")["total_kgco2e"]
+        night = best_of(1, lambda: upkeep.upkeep(warehouse))
+        stood = store.read(warehouse, tables.RUN_IMPACTS).set_index("run_id")
+        hold_equal("carbon after the upkeep", stood["total_kgco2e"], restated["total_kgco2e"])
         hold_equal("the carbon of a run", restated["total_kgco2e"].reindex(again.index), again)
     table(
         f"{len(runs):,} runs of {options.models} models in {options.places} places on {len(days)} "
@@ -194,6 +197,8 @@ def main() -> None:
             ("restate, x plain", f"{done.wall_s / bare.wall_s:.1f}",
              f"{done.cpu_s / bare.cpu_s:.1f}",
              f"goal: below {GOAL_RATIO:g}"),
+            ("the nightly upkeep after it", f"{night.wall_s:.2f}", f"{night.cpu_s:.2f}",
+             "writes the restated rows into their days"),
         ],
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from ft_emissions_pipeline.engines import Engine, local, opened
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
-from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX
+from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX, TABLES
 from ft_emissions_pipeline.warehouse import pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
@@ -76,7 +76,7 @@ def anything(
     reference_data: str | Path | None,
     scheduler: str = "",
 ) -> bool:
-    """Take in what landed, and say whether anything is due.
+    """Take in what landed, and say whether anything is due; if not, settle restated rows.
 
     Parameters
     ----------
@@ -92,7 +92,12 @@ def anything(
     with locked(warehouse, "a run", wait_s=WAIT_S), opened(scheduler) as engine:
         factors = in_force(warehouse, reference_data)
         take_in(landing, warehouse, Settings(timezone=timezone), factors, engine)
-        return any(len(days(warehouse, job)) for job in pending.SETTLES)
+        if any(len(days(warehouse, job)) for job in pending.SETTLES):
+            return True
+        # What a run does as it ends, where there is none.
+        for table in TABLES.values():
+            store.settle(warehouse, table)
+        return False
 
 
 def days(warehouse: str | Path, job: str) -> pd.DatetimeIndex:

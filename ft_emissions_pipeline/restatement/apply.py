@@ -7,7 +7,6 @@ the checks before them. Keep out: which runs (`affected.py`) and their figures (
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +43,6 @@ from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 Progress = Callable[[str], None]
-
-WRITERS = 2
-"""Tables of runs that are written at the same time; each holds its days in memory."""
 
 
 class CheckFailed(ValueError):
@@ -120,13 +116,9 @@ def _restate_runs(
     store.append(warehouse, FACTOR_ROWS, rows)
     store.append(warehouse, FACTORS_USED, used)
     store.replace(warehouse, TOKEN_TIME_MODEL, model, days, "status", {IN_FORCE, CANDIDATE})
-
-    def written(pair: tuple[Table, pd.DataFrame]) -> None:
-        store.replace(warehouse, *pair, days, "run_id", ids)
-
     progress("runs")
-    with ThreadPoolExecutor(WRITERS) as writers:
-        list(writers.map(written, of_days))
+    for table, frame in of_days:
+        store.lay_over(warehouse, table, frame, days, "run_id", ids)
 
 
 def _restate_days(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 from pyarrow import feather
 
 from ft_emissions_pipeline.tables import Table
@@ -26,10 +27,17 @@ FOLDER = ".gathered"
 MANY = 30
 """Files from which on gathering them pays."""
 
-MOST_BYTES = 64_000_000
-"""Size in memory above which a table is left in its files: then its rows cost, not their number."""
+MOST_CELLS = 5_000_000
+"""Cells from which on a table is left in its files: then its rows cost, not their number."""
 
 _FILES = b"files"
+
+
+def pays(delta: DeltaTable) -> bool:
+    """Say whether a table has many files and few enough cells, by its log alone."""
+    return (
+        len(delta.file_uris()) >= MANY and delta.count() * len(delta.schema().fields) < MOST_CELLS
+    )
 
 
 def standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.Table, set[str]]:
@@ -61,11 +69,8 @@ def standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.T
 
 
 def keep(warehouse: str | Path, table: Table, files: set[str], rows: pa.Table) -> None:
-    """Gather the rows of a table, if they are few; whoever calls it holds the warehouse."""
+    """Gather the rows of a table; whoever calls it holds the warehouse."""
     path = _path(warehouse, table)
-    if len(files) < MANY or rows.nbytes > MOST_BYTES:
-        path.unlink(missing_ok=True)
-        return
     path.parent.mkdir(exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     # In one piece, as each of a thousand costs when it is read.

@@ -79,12 +79,16 @@ def repair(warehouse: str | Path, damage: Damage) -> str:
             path.rename(to)
     if (root / table.name).is_dir():
         DeltaTable(store.uri(root, table)).repair()
+    days = [
+        match[1] for path in damage.files if (match := _DAY.search(str(path.relative_to(root))))
+    ]
+    if root / table.name / store.RESTATED in damage.files:
+        store.forget_restated(root, table)
+        days += store.days(root, table).strftime("%F").tolist()
     # With an index that knows no file, the next run reads each anew and makes every day of theirs.
     if not (table is LANDING_INDEX and damage.files == (root / table.name,)):
         store.write(root, LANDING_INDEX, empty(LANDING_INDEX))
-    lost = [_DAY.search(str(path.relative_to(root))) for path in damage.files]
-    days = pd.DatetimeIndex(sorted({match[1] for match in lost if match}))
-    pending.note(root, EVERYTHING, days.as_unit("us"))
+    pending.note(root, EVERYTHING, pd.DatetimeIndex(sorted(set(days))).as_unit("us"))
     gone = f"; {ONLY_HERE[table]} in them no run can tell again" if table in ONLY_HERE else ""
     names = ", ".join(str(path.relative_to(root)) for path in damage.files)
     return f"{names} set aside in {root / ASIDE}{gone}"
@@ -103,13 +107,25 @@ def _damage(root: Path, table: Table) -> Damage | None:
         return Damage(table, error.what, log if mendable else (folder,))
     if delta is None:
         return None
-    files = [Path(unquote(urlparse(uri).path)) for uri in delta.file_uris()]
-    broken = [(path, why) for path in files if (why := _broken_data(path))]
+    broken = _broken_files(delta)
+    try:
+        with store.clear_errors(root, table):
+            over = store.lying_over(root, delta, table)
+        restated = next((why for _, why in _broken_files(over)), "") if over else ""
+    except store.StoreDamaged as error:
+        restated = error.what
+    if restated:
+        broken.append((folder / store.RESTATED, restated))
     if not broken and not log:
         return None
     what = "; ".join(f"{path.relative_to(root)} {why}" for path, why in broken[:3])
     more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
     return Damage(table, (what or "its log has broken files") + more, (*log, *dict(broken)))
+
+
+def _broken_files(delta: DeltaTable) -> list[tuple[Path, str]]:
+    files = [Path(unquote(urlparse(uri).path)) for uri in delta.file_uris()]
+    return [(path, why) for path in files if (why := _broken_data(path))]
 
 
 def _last_whole(folder: Path, broken: tuple[Path, ...]) -> str:

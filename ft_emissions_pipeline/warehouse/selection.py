@@ -87,6 +87,21 @@ def scan(
         raise StoreOutdated(outdated(delta.table_uri, table, error)) from error
 
 
+def laid_over(
+    rows: pa.Table,
+    over: DeltaTable,
+    table: Table,
+    predicate: str | None,
+    where: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
+    """Return scanned rows with others in place of all that share the first part of their key."""
+    by = table.key[0]
+    restated = scan(over, table, {by}, None)[by].combine_chunks()
+    left = rows.filter(pc.invert(pc.is_in(rows[by], restated)))
+    new = scan(over, table, set(rows.column_names), predicate, where)
+    return pa.concat_tables([left, new.select(rows.column_names)], promote_options="default")
+
+
 def scan_sorted(
     delta: DeltaTable,
     table: Table,

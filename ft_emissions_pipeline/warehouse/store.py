@@ -12,6 +12,10 @@ Three rules hold for every table:
   none.
 - Content that is already there is not written again, so a repeated run changes no byte.
 - Old versions stay readable for good, because what was once reported must be shown again.
+
+A restatement changes few rows of many days. `lay_over` keeps such rows in a small table of their
+own beside the days' files, and every read shows them in place of the older ones. Whatever changes
+the table next, at the latest the nightly upkeep, first writes them into the days (`settle`).
 """
 
 from __future__ import annotations
@@ -51,6 +55,14 @@ _KEEP_HISTORY = {
 }
 
 _ONCE = CommitProperties(max_commit_retries=0)
+
+RESTATED = "_restated"
+"""Folder in a table's own, which Delta passes over: the table of the rows that lie over it."""
+
+_OVER = "ft_emissions.restated"
+"""Property of a table: which version of `RESTATED` lies over it. Its commit is what counts."""
+
+_NOTHING = "none"
 
 
 class StoreDamaged(MachineFault):
@@ -145,6 +157,9 @@ def read(
             rows = _whole(warehouse, delta, table, needed)
         else:
             rows = selection.scan(delta, table, needed, predicate, where)
+        over = lying_over(warehouse, delta, table)
+        if over is not None:
+            rows = selection.laid_over(rows, over, table, predicate, where)
         rows = selection.canonical(rows, table)
     return tables.from_arrow(rows, table, set(names))[names]
 
@@ -272,6 +287,86 @@ def replace(
             commit_properties=None if predicate else _ONCE,
         )
     return _told(table, Written(delta.version(), True, new.num_rows))
+
+
+def lay_over(
+    warehouse: str | Path,
+    table: Table,
+    frame: pd.DataFrame,
+    days: pd.DatetimeIndex,
+    column: str,
+    gone: Collection[str],
+) -> Written:
+    """Replace rows as `replace` does, without writing the files of their days.
+
+    Parameters
+    ----------
+    warehouse, table, frame, days, gone
+        As for `replace`.
+    column : str
+        The first column of the table's key.
+
+    Returns
+    -------
+    Written
+        `changed` is False where just these rows lie over the table already.
+
+    Raises
+    ------
+    StoreBusy
+        If another process changed the table at the same time.
+    StoreOutdated
+        If the stored table cannot take the declared columns.
+    """
+    new = selection.canonical(tables.to_arrow(frame, table), table)
+    with clear_errors(warehouse, table):
+        not_replaced(warehouse)
+        delta = _open(warehouse, table)
+        # A row that is gone for good has nothing that could lie over it.
+        if (
+            delta is None
+            or not gone
+            or set(table.names) != selection.stored_names(delta)
+            or set(pc.unique(new[column]).to_pylist()) != set(gone)
+        ):
+            return replace(warehouse, table, frame, days, column, gone)
+        over = lying_over(warehouse, delta, table)
+        rows = new
+        if over is not None:
+            held = selection.scan_sorted(over, table, None)
+            again = pc.is_in(held[column], pc.unique(new[column]))
+            if held.filter(again).equals(new):
+                return Written(delta.version(), False, new.num_rows)
+            rows = pa.concat_tables([held.filter(pc.invert(again)), new])
+        place = beside(delta)
+        write_deltalake(
+            place, rows, mode="overwrite", schema_mode="overwrite", configuration=_KEEP_HISTORY
+        )
+        _point(delta, str(DeltaTable(place).version()))
+    return _told(table, Written(delta.version(), True, new.num_rows))
+
+
+def settle(warehouse: str | Path, table: Table) -> DeltaTable | None:
+    """Write the rows that lie over a table into its days, and return it; None if never written.
+
+    Killed in between, they lie over rows that are just these.
+
+    Raises
+    ------
+    StoreBusy
+        If another process changed the same days at the same time.
+    """
+    with clear_errors(warehouse, table):
+        delta = _open(warehouse, table)
+        return None if delta is None else _settled(warehouse, delta, table)
+
+
+def forget_restated(warehouse: str | Path, table: Table) -> None:
+    """Let nothing lie over a table, as what did is lost."""
+    with clear_errors(warehouse, table):
+        delta = _open(warehouse, table)
+        if delta is not None:
+            _point(delta, _NOTHING)
 
 
 def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
@@ -403,7 +498,7 @@ def _open(warehouse: str | Path, table: Table, at_version: int | None = None) ->
         return None
     if at_version is None:
         delta = DeltaTable(place)
-        _refuse_empty_commit(warehouse, table, delta.version())
+        _refuse_empty_commit(warehouse, table, "", delta.version())
         return delta
     newest = DeltaTable(place).version()
     if not 0 <= at_version <= newest:
@@ -416,21 +511,53 @@ def _holds_data(folder: Path) -> bool:
     return folder.is_dir() and next(folder.rglob("*.parquet"), None) is not None
 
 
-def _refuse_empty_commit(warehouse: str | Path, table: Table, version: int) -> None:
+def _refuse_empty_commit(warehouse: str | Path, table: Table, within: str, version: int) -> None:
     """Refuse a newest commit without content, which Delta takes for one that changes nothing.
 
     A machine that loses power leaves such a file, and the rows of that commit would be gone unsaid.
     """
-    commit = Path(warehouse) / table.name / "_delta_log" / f"{version:020d}.json"
+    commit = Path(warehouse) / table.name / within / "_delta_log" / f"{version:020d}.json"
     if commit.is_file() and not commit.stat().st_size:
         raise StoreDamaged(warehouse, table, f"its commit {version} is empty")
+
+
+def beside(delta: DeltaTable) -> str:
+    """Return where the rows lie that lie over a table, or once did."""
+    return f"{delta.table_uri.rstrip('/')}/{RESTATED}"
+
+
+def lying_over(warehouse: str | Path, delta: DeltaTable, table: Table) -> DeltaTable | None:
+    """Return what lies over a version of a table; None for nothing."""
+    version = delta.metadata().configuration.get(_OVER, _NOTHING)
+    if version == _NOTHING:
+        return None
+    _refuse_empty_commit(warehouse, table, RESTATED, int(version))
+    return DeltaTable(beside(delta), version=int(version))
+
+
+def _point(delta: DeltaTable, over: str) -> None:
+    delta.alter.set_table_properties({_OVER: over}, raise_if_not_exists=False)
+
+
+def _settled(warehouse: str | Path, delta: DeltaTable, table: Table) -> DeltaTable:
+    """Return a table over which nothing lies."""
+    over = lying_over(warehouse, delta, table)
+    if over is None:
+        return delta
+    held = selection.scan(over, table, {str(table.partition)}, None)[0]
+    predicate = selection.on_days(table, pd.DatetimeIndex(pc.unique(held).to_pandas()))
+    rows = selection.scan(delta, table, set(table.names), predicate)
+    rows = selection.laid_over(rows, over, table, predicate)
+    write_deltalake(delta, rows, mode="overwrite", predicate=predicate)
+    _point(delta, _NOTHING)
+    return delta
 
 
 def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bool]:
     not_replaced(warehouse)
     delta = _open(warehouse, table)
     if delta is not None:
-        return delta, False
+        return _settled(warehouse, delta, table), False
     place = uri(warehouse, table)
     try:
         DeltaTable.create(
@@ -454,6 +581,8 @@ def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bo
 
 def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str]) -> pa.Table:
     """Read columns of all days; of what was gathered only the days that moved since."""
+    if not gathered.pays(delta):
+        return selection.scan(delta, table, names, None)
     files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
     writes = holds(warehouse) and delta.version() == version(warehouse, table)
     stored = selection.stored_names(delta)
@@ -463,7 +592,7 @@ def _whole(warehouse: str | Path, delta: DeltaTable, table: Table, names: set[st
         if held.column_names != every:
             raise LookupError
     except LookupError:
-        if not writes or len(files) < gathered.MANY:
+        if not writes:
             return selection.scan(delta, table, names, None)
         rows = selection.scan(delta, table, set(every), None)
     else:

@@ -46,7 +46,7 @@ class Upkeep:
 
 
 def upkeep(warehouse: str | Path) -> list[Upkeep]:
-    """Keep up the tables that saw `DUE_AFTER` commits since they were kept up last.
+    """Write restated rows into their days, and keep up the tables that saw `DUE_AFTER` commits.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def upkeep(warehouse: str | Path) -> list[Upkeep]:
     found = []
     for table in TABLES.values():
         days = reported if table is INFERENCE_IMPACTS else others
-        delta = None if days is None else store.opened(warehouse, table)
+        delta = store.settle(warehouse, table)
         if days is not None and delta is not None and _commits_since(delta) >= DUE_AFTER:
             with store.clear_errors(warehouse, table):
                 found.append(_kept_up(delta, table, round(days * HOURS_PER_DAY)))
@@ -102,7 +102,12 @@ def _kept_up(delta: DeltaTable, table: Table, hours: int) -> Upkeep:
     if not keep.items() <= delta.metadata().configuration.items():
         delta.alter.set_table_properties(keep)
     joined = delta.optimize.compact()["numFilesRemoved"]
-    deleted = delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+    places = [delta.table_uri, store.beside(delta)]
+    deleted = [
+        file
+        for place in filter(DeltaTable.is_deltatable, places)
+        for file in DeltaTable(place).vacuum(hours, dry_run=False, enforce_retention_duration=False)
+    ]
     # What the log tells of older commits is summed up here, and may go.
     delta.create_checkpoint()
     delta.cleanup_metadata()
