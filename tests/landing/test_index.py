@@ -24,6 +24,7 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse.faults import MachineFault
 
+DATA = Path(__file__).parents[1] / "data"
 HEADER = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code"
 SETTINGS = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
 
@@ -356,3 +357,20 @@ def test_a_run_whose_logs_are_of_another_day_does_not_stand_on_that_of_its_base_
     day = pd.Timestamp("2023-07-18")
     runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert runs["source_uri"].tolist() == ["card.yaml"]
+
+
+def test_what_is_told_of_models_and_by_clouds_comes_from_their_own_files(tmp_path: Path) -> None:
+    report = DATA / "cloud_reports" / "google_carbon_nested.jsonl"
+    write(
+        tmp_path,
+        **{
+            "models.yaml": "models:\n  bot:\n    events:\n      - {at: 2026-03-03, retired: everything}\n",
+            "usage.csv": "date,model_name,inferences\n2026-02-01,bot,5\n",
+            report.name: report.read_text(),
+        },
+    )
+    index = scan(tmp_path)
+    events = days.events_of(tmp_path, index, SETTINGS)
+    assert events[["model_name", "event"]].to_numpy().tolist() == [["bot", "retired"]]
+    reported = days.cloud_reports_of(tmp_path, index, SETTINGS)
+    assert set(reported["source_uri"]) == {report.name}
