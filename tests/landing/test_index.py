@@ -364,7 +364,7 @@ def test_what_is_told_of_models_and_by_clouds_comes_from_their_own_files(tmp_pat
     write(
         tmp_path,
         **{
-            "models.yaml": "models:\n  bot:\n    events:\n      - {at: 2026-03-03, retired: everything}\n",
+            "models.yaml": "models: {bot: {events: [{at: 2026-03-03, retired: everything}]}}",
             "usage.csv": "date,model_name,inferences\n2026-02-01,bot,5\n",
             report.name: report.read_text(),
         },
