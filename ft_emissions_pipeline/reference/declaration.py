@@ -9,8 +9,8 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -457,15 +457,16 @@ class Reference:
         """Compare what is looked up; folders may differ."""
         if self is other or not isinstance(other, Reference):
             return self is other
-        return (
-            (self.version, self.refused, self.hours.keys())
-            == (other.version, other.refused, other.hours.keys())
-            and self.tables.keys() == other.tables.keys()
-            and all(
-                table is other.tables[name] or table.equals(other.tables[name])
-                for name, table in self.tables.items()
-            )
-        )
+        ours = self.version, self.refused, self.hours.keys(), self._content
+        return ours == (other.version, other.refused, other.hours.keys(), other._content)
+
+    @cached_property
+    def _content(self) -> dict[str, int]:
+        """Return a hash by table, as every look-up that is kept compares references."""
+        return {
+            name: hash(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+            for name, table in self.tables.items()
+        }
 
     def __hash__(self) -> int:
         return hash(self.version)
@@ -477,7 +478,8 @@ class Reference:
 
 @lru_cache(maxsize=2)
 def _packed(reference: Reference) -> bytes:
-    return zlib.compress(pickle.dumps(vars(reference), 5))
+    told = {each.name: getattr(reference, each.name) for each in fields(reference)}
+    return zlib.compress(pickle.dumps(told, 5))
 
 
 @lru_cache(maxsize=4)
