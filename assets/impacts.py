@@ -11,6 +11,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import stages
+from ft_emissions_pipeline.landing.engines import over_chunks
 from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     RUN_SPREADS,
@@ -54,7 +55,7 @@ def run_impacts(
     """Compute each run's footprint, and what makes its interval wide."""
     impacts, spreads = stages.sound(
         (RUN_IMPACTS, RUN_SPREADS),
-        stages.over_chunks(
+        over_chunks(
             stages.impacts, workers.engine, pipeline.choices(), normalized_runs, field_provenance
         ),
     )

@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import calendar_days, engines
-from ft_emissions_pipeline.landing import due
+from ft_emissions_pipeline import calendar_days
+from ft_emissions_pipeline.landing import due, engines
 from ft_emissions_pipeline.landing.due import WAIT_S
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import in_force

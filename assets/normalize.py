@@ -12,6 +12,7 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import methodology, normalize, stages, token_time
+from ft_emissions_pipeline.landing.engines import over_chunks
 from ft_emissions_pipeline.normalize import factors_used
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
@@ -124,7 +125,7 @@ def normalized_runs(
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
     choices = pipeline.choices(token_time_model)
-    filled = stages.over_chunks(stages.normalized, workers.engine, choices, validated_runs)
+    filled = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
     normalized, provenance = stages.sound(MADE[:2], filled)
     stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
     for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):

@@ -12,8 +12,8 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import methodology, pipeline_footprint
-from ft_emissions_pipeline.engines import Engine, opened
 from ft_emissions_pipeline.landing.due import WAIT_S
+from ft_emissions_pipeline.landing.engines import Engine, opened
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force

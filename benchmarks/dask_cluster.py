@@ -15,7 +15,8 @@ import pandas as pd
 
 from benchmarks.fleet import fleet
 from benchmarks.timing import alone, best_of, peak_mb, table
-from ft_emissions_pipeline import engines, methodology, reference, stages
+from ft_emissions_pipeline import methodology, reference, stages
+from ft_emissions_pipeline.landing import engines
 
 TOTALS = ["total_kgco2e", "total_kgco2e_p95", "total_water_l", "total_water_l_p95"]
 WORKERS = 2

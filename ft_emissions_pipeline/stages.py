@@ -8,9 +8,9 @@ Keep out: what the stages compute, reading of logs (`landing/`), sharing over in
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,7 +27,6 @@ from ft_emissions_pipeline import (
     token_time,
     uncertainty,
 )
-from ft_emissions_pipeline.engines import Engine, local
 from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
@@ -174,52 +173,6 @@ def impacts(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `run_impacts` and `run_spreads` of normalized runs."""
     return impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
-
-
-CHUNK_RUNS = 16_384
-"""Runs that are sent to a worker at a time: some 0.3 GB there, provenance included."""
-
-
-def over_chunks(
-    stage: Callable[..., tuple[pd.DataFrame, ...]],
-    engine: Engine,
-    choices: Choices,
-    runs: pd.DataFrame,
-    *others: pd.DataFrame,
-) -> tuple[pd.DataFrame, ...]:
-    """Return the tables that a stage makes of runs, some runs at a time.
-
-    Parameters
-    ----------
-    stage : callable
-        `normalized` or `impacts`; no run of theirs depends on another.
-    engine : Engine
-        Where that happens; see `engines`.
-    choices : Choices
-        With what is computed.
-    runs, *others : DataFrame
-        What the stage takes: a row per run, and further rows of these runs.
-    """
-    if engine is local:
-        return stage(runs, *others, choices)
-    position = pd.Index(runs["run_id"])
-    owners = [position.get_indexer(other["run_id"]) // CHUNK_RUNS for other in others]
-    chunks = (
-        (runs[start : start + CHUNK_RUNS].reset_index(drop=True),
-         *(other[owner == start // CHUNK_RUNS].reset_index(drop=True)
-           for other, owner in zip(others, owners, strict=True)))
-        for start in range(0, max(len(runs), 1), CHUNK_RUNS)
-    )  # fmt: skip
-    made = engine(partial(_of_chunk, stage), chunks, choices)
-    return tuple(pd.concat(parts, ignore_index=True) for parts in zip(*made, strict=True))
-
-
-def _of_chunk(
-    stage: Callable[..., tuple[pd.DataFrame, ...]],
-    chunk: tuple[pd.DataFrame, ...],
-    choices: Choices,
-) -> tuple[pd.DataFrame, ...]:
-    return stage(*chunk, choices)
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:

@@ -50,8 +50,8 @@ def run(
     form: Form = output.Format.table,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
-    from ft_emissions_pipeline import engines, stages
-    from ft_emissions_pipeline.landing import due
+    from ft_emissions_pipeline import stages
+    from ft_emissions_pipeline.landing import due, engines
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ft_emissions_pipeline.engines import Engine, local
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing import telemetry as measurements
+from ft_emissions_pipeline.landing.engines import Engine, local
 from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file

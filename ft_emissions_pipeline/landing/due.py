@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline.engines import Engine, local, opened
 from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline.landing.engines import Engine, local, opened
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX, TABLES

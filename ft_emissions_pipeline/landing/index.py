@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.engines import Engine, local
 from ft_emissions_pipeline.landing import configurations, token_lengths
+from ft_emissions_pipeline.landing.engines import Engine, local
 from ft_emissions_pipeline.landing.join import join, linked
 from ft_emissions_pipeline.readers import (
     Reading,

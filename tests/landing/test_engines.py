@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import engines, methodology, reference, stages
-from ft_emissions_pipeline.landing import index
+from ft_emissions_pipeline import methodology, reference, stages
+from ft_emissions_pipeline.landing import engines, index
 from ft_emissions_pipeline.landing.days import runs_of, telemetry_of, usage_of
 from ft_emissions_pipeline.normalize import accepted
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.tables import LANDING_INDEX, TABLES, empty, to_arrow
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "landing"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "landing"
 NOW = Settings(now=pd.Timestamp("2026-06-01", tz="UTC"))
 DAYS = pd.Timestamp("2025-01-01"), pd.Timestamp("2026-12-31")
 
@@ -48,15 +48,15 @@ def landed(engine):
 def made(engine, runs):
     """Return the tables of runs, as they are stored."""
     choices = stages.Choices(reference.load(), methodology.profile("default"))
-    filled = stages.over_chunks(stages.normalized, engine, choices, runs)
-    impacts = stages.over_chunks(stages.impacts, engine, choices, *filled)
+    filled = engines.over_chunks(stages.normalized, engine, choices, runs)
+    impacts = engines.over_chunks(stages.impacts, engine, choices, *filled)
     names = ("normalized_runs", "field_provenance", "run_impacts", "run_spreads")
     return [to_arrow(f, TABLES[n]) for f, n in zip((*filled, *impacts), names, strict=True)]
 
 
 @pytest.mark.slow
 def test_logs_and_runs_come_out_of_workers_to_the_last_bit(workers, monkeypatch):
-    monkeypatch.setattr(stages, "CHUNK_RUNS", 7)
+    monkeypatch.setattr(engines, "CHUNK_RUNS", 7)
     here = landed(engines.local)
     runs, _ = accepted(here[1])
     assert len(runs) > 3 * stages.CHUNK_RUNS

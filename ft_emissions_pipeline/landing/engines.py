@@ -1,7 +1,7 @@
 """On what machines work is done: in this process, or on the workers of a Dask cluster.
 
-Put here: how a function is applied to items, where that happens, and how many are under way. Keep
-out: the functions (`readers/`, `stages.py`), and how items are cut.
+Put here: how a function is applied to files, or to runs in chunks, where that happens, and how many
+are under way. Keep out: the functions (`readers/`, `stages.py`).
 
 An engine is called as `map` is: `engine(function, items, *shared)` yields `function(item, *shared)`
 in the order of the items. What is shared reaches each worker once. Dask does anew what a worker had
@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
+
+import pandas as pd
 
 Engine: TypeAlias = Callable[..., Iterator[Any]]
 
@@ -75,6 +77,52 @@ def opened(scheduler: str = "") -> Iterator[Engine]:
             raise NoCluster(msg) from error
         with client:
             yield partial(_on_workers, client)
+
+
+CHUNK_RUNS = 16_384
+"""Runs that are sent to a worker at a time: some 0.3 GB there, provenance included."""
+
+
+def over_chunks(
+    stage: Callable[..., tuple[pd.DataFrame, ...]],
+    engine: Engine,
+    choices: object,
+    runs: pd.DataFrame,
+    *others: pd.DataFrame,
+) -> tuple[pd.DataFrame, ...]:
+    """Return the tables that a stage makes of runs, some runs at a time.
+
+    Parameters
+    ----------
+    stage : callable
+        `normalized` or `impacts` of `stages`; no run of theirs depends on another.
+    engine : Engine
+        Where that happens.
+    choices : object
+        With what is computed, of `stages`.
+    runs, *others : DataFrame
+        What the stage takes: a row per run, and further rows of these runs.
+    """
+    if engine is local:
+        return stage(runs, *others, choices)
+    position = pd.Index(runs["run_id"])
+    owners = [position.get_indexer(other["run_id"]) // CHUNK_RUNS for other in others]
+    chunks = (
+        (runs[start : start + CHUNK_RUNS].reset_index(drop=True),
+         *(other[owner == start // CHUNK_RUNS].reset_index(drop=True)
+           for other, owner in zip(others, owners, strict=True)))
+        for start in range(0, max(len(runs), 1), CHUNK_RUNS)
+    )  # fmt: skip
+    made = engine(partial(_of_chunk, stage), chunks, choices)
+    return tuple(pd.concat(parts, ignore_index=True) for parts in zip(*made, strict=True))
+
+
+def _of_chunk(
+    stage: Callable[..., tuple[pd.DataFrame, ...]],
+    chunk: tuple[pd.DataFrame, ...],
+    choices: object,
+) -> tuple[pd.DataFrame, ...]:
+    return stage(*chunk, choices)
 
 
 def _distributed() -> Any:
