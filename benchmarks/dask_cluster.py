@@ -52,7 +52,7 @@ def computed(count: int, size: int, workers: int) -> tuple[np.ndarray, float, di
             distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=f"{LIMIT_MB} MB",
             ) as cluster,
             engines.opened(cluster.scheduler_address) as engine,
@@ -69,7 +69,7 @@ def computed(count: int, size: int, workers: int) -> tuple[np.ndarray, float, di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--piece", type=int, default=stages.CHUNK_RUNS, help="runs of a piece")
+    parser.add_argument("--piece", type=int, default=engines.CHUNK_RUNS, help="runs of a piece")
     given = parser.parse_args()
     rows = [("", "wall s", "CPU s here", "CPU s of the work", "runs/s", "MB here", "MB per worker")]
     totals = []

@@ -50,7 +50,7 @@ def cluster(scheduler: str) -> Iterator[str]:
     if scheduler != ON_THIS_MACHINE:
         yield scheduler
         return
-    with _distributed().LocalCluster(threads_per_worker=1, dashboard_address=None) as made:
+    with _distributed().LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0") as made:
         yield made.scheduler_address
 
 

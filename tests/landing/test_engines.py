@@ -28,7 +28,7 @@ def workers():
     """Two workers in processes of their own, each of which may hold half a gigabyte."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0"
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -59,7 +59,7 @@ def test_logs_and_runs_come_out_of_workers_to_the_last_bit(workers, monkeypatch)
     monkeypatch.setattr(engines, "CHUNK_RUNS", 7)
     here = landed(engines.local)
     runs, _ = accepted(here[1])
-    assert len(runs) > 3 * stages.CHUNK_RUNS
+    assert len(runs) > 3 * engines.CHUNK_RUNS
     with engines.opened(workers) as engine:
         for there, expected in zip(landed(engine), here, strict=True):
             pd.testing.assert_frame_equal(there, expected, check_exact=True)
