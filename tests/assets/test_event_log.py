@@ -50,7 +50,9 @@ def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
         if not kept:
             return dg.DagsterInstance.ephemeral()
         (tmp_path / name).mkdir()
-        return dg.DagsterInstance.local_temp(str(tmp_path / name))
+        # Dagster leaves an identity in the user's home where its telemetry is on.
+        quiet = {"telemetry": {"enabled": False}}
+        return dg.DagsterInstance.local_temp(str(tmp_path / name), overrides=quiet)
 
     monkeypatch.delenv(event_log.BATCH_SIZE, raising=False)
     with instance("singly") as singly:
