@@ -10,7 +10,8 @@ is mended, its row in quarantine is gone with the next run.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,8 @@ UNUSED: dict[str, str] = {
 }
 """Reason code -> explanation. Of `impossible_parent` only the parent is not used; the run is."""
 
+Record = dict[Hashable, Any]
+PLACE = ("source_uri", "source_record")
 _SPAN = 1 << 20
 
 
@@ -81,7 +84,7 @@ def _of_usage(versions: pd.DataFrame, usage: pd.DataFrame) -> pd.DataFrame:
     early = day < first
     early[place >= 0] = (day < begun[place])[place >= 0] if len(begun) else False
     counted = (usage["inferences"] > 0).to_numpy()
-    checks: dict[str, tuple[np.ndarray, Callable[[pd.Series], str]]] = {
+    checks: dict[str, tuple[np.ndarray, Callable[[Record], str]]] = {
         "unknown_version": (
             named & (place < 0) & (model >= 0),
             lambda row: (
@@ -190,14 +193,14 @@ def _of_parents(versions: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(
-    records: pd.DataFrame, checks: dict[str, tuple[np.ndarray, Callable[[pd.Series], str]]]
+    records: pd.DataFrame, checks: dict[str, tuple[np.ndarray, Callable[[Record], str]]]
 ) -> pd.DataFrame:
     """Return a row of quarantine for each record that breaks a check; the first one wins."""
     taken = np.zeros(len(records), dtype=bool)
     found = []
     for code, (breaks, why) in checks.items():
-        for _, row in records[breaks & ~taken].iterrows():
-            raw = row.drop(["source_uri", "source_record"]).dropna().to_dict()
+        for row in records[breaks & ~taken].to_dict("records"):
+            raw = {name: cell for name, cell in row.items() if name not in PLACE and pd.notna(cell)}
             found.append(
                 {
                     "source_uri": row["source_uri"],
