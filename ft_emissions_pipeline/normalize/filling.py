@@ -171,7 +171,11 @@ def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
 
 def _origins(runs: pd.DataFrame) -> list[origins.Origins | None]:
     """Return the origins of each run that has some of its own."""
-    return [origins.from_json(cell) if isinstance(cell, str) else None for cell in runs["origins"]]
+    found: list[origins.Origins | None] = [None] * len(runs)
+    joined = runs["origins"].notna().to_numpy()
+    for at, cell in zip(np.flatnonzero(joined), runs["origins"][joined], strict=True):
+        found[at] = origins.from_json(cell)
+    return found
 
 
 def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:

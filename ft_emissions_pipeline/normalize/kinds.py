@@ -84,8 +84,10 @@ def kinds(frame: pd.DataFrame, known: list[Origins | None], reference: Reference
     reference : Reference
         Its rows' periods part the days.
     """
-    bases = np.empty(len(frame), dtype="object")
-    bases[:] = [each and (*each, *(origin.basis for origin in each.values())) for each in known]
+    bases = np.full(len(frame), None)
+    for at, each in enumerate(known):
+        if each:
+            bases[at] = (*each, *(origin.basis for origin in each.values()))
     days = frame["date"].to_numpy(dtype="datetime64[D]")
     parts = [
         *(frame[name] for name in SHARED[1:] if name in frame),
