@@ -5,7 +5,8 @@ Put here: how a run over a range of days writes its events. Keep out: where they
 
 A run over a year tells of each day of each asset that it is planned, and that it is made: some
 twenty thousand events. Dagster 1.13 hands them over in batches where DAGSTER_EVENT_BATCH_SIZE asks
-for it, but its SQLite stores then write them one by one all the same.
+for it, but its SQLite stores then write them one by one all the same; and for each day of a planned
+check they put the event, which names all days, into words anew.
 """
 
 import os
@@ -15,9 +16,14 @@ from functools import partial
 import dagster as dg
 import sqlalchemy as db
 from dagster._core.events import ASSET_EVENTS
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._serdes import serialize_value
 
 BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
 """Environment variable of Dagster's: events that are handed over at once."""
@@ -34,6 +40,9 @@ def in_batches(instance: dg.DagsterInstance) -> None:
     if isinstance(storage, Stores):
         os.environ.setdefault(BATCH_SIZE, str(EVENTS))
         storage.store_event_batch = partial(_store, storage)  # type: ignore[method-assign]
+        storage._store_asset_check_evaluation_planned = partial(  # type: ignore[method-assign]
+            _store_planned_check, storage
+        )
 
 
 def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
@@ -63,3 +72,22 @@ def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
     }
     for event, id_ in newest.values():
         storage.store_asset_event(event, id_)
+
+
+def _store_planned_check(storage: Stores, event: dg.EventLogEntry, event_id: int | None) -> None:
+    """Write a row for each day of a planned check, the event in words only once."""
+    planned = event.get_dagster_event().asset_check_planned_data
+    row = {
+        "asset_key": planned.asset_key.to_string(),
+        "check_name": planned.check_name,
+        "run_id": event.run_id,
+        "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+        "evaluation_event": serialize_value(event),
+        "evaluation_event_timestamp": storage._event_insert_timestamp(event),
+        "evaluation_event_storage_id": event_id,
+    }
+    days = planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
+    with storage.index_connection() as conn:
+        conn.execute(
+            AssetCheckExecutionsTable.insert(), [{**row, "partition": day} for day in days]
+        )

@@ -1,6 +1,7 @@
 """Events that are written at once are those that Dagster writes one by one."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
@@ -12,9 +13,15 @@ from assets.partitions import DAILY, ONE_RUN, range_tags
 DAYS = pd.Timestamp("2026-05-01"), pd.Timestamp("2026-05-04")
 
 
-@dg.asset(partitions_def=DAILY, backfill_policy=ONE_RUN)
-def daily(context: dg.AssetExecutionContext) -> None:
-    context.add_output_metadata({"rows": 3})
+@dg.asset(
+    partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
+    check_specs=[dg.AssetCheckSpec("kept", asset="daily")],
+)
+def daily() -> Iterator[dg.MaterializeResult]:
+    yield dg.MaterializeResult(
+        metadata={"rows": 3}, check_results=[dg.AssetCheckResult(passed=True, check_name="kept")]
+    )
 
 
 @dg.asset(deps=[daily])
@@ -41,7 +48,11 @@ def told(instance):
     versions = instance.get_latest_materialization_event(dg.AssetKey("daily"))
     tags = versions.dagster_event.step_materialization_data.materialization.tags.keys()
     made = instance.get_materialized_partitions(dg.AssetKey("daily"))
-    return events, newest, set(tags), made
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("daily"), "kept"), limit=100
+    )
+    checked = Counter((each.partition, each.status, each.event is None) for each in history)
+    return events, newest, set(tags), made, checked
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["forgotten", "kept in files"])
