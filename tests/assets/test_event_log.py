@@ -1,11 +1,16 @@
 """Events that are written at once are those that Dagster writes one by one."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 import pytest
+import sqlalchemy as db
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events import DagsterEventType
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 from assets import event_log
 from assets.partitions import DAILY, ONE_RUN, range_tags
@@ -13,15 +18,9 @@ from assets.partitions import DAILY, ONE_RUN, range_tags
 DAYS = pd.Timestamp("2026-05-01"), pd.Timestamp("2026-05-04")
 
 
-@dg.asset(
-    partitions_def=DAILY,
-    backfill_policy=ONE_RUN,
-    check_specs=[dg.AssetCheckSpec("kept", asset="daily")],
-)
-def daily() -> Iterator[dg.MaterializeResult]:
-    yield dg.MaterializeResult(
-        metadata={"rows": 3}, check_results=[dg.AssetCheckResult(passed=True, check_name="kept")]
-    )
+@dg.asset(partitions_def=DAILY, backfill_policy=ONE_RUN)
+def daily(context: dg.AssetExecutionContext) -> None:
+    context.add_output_metadata({"rows": 3})
 
 
 @dg.asset(deps=[daily])
@@ -48,11 +47,7 @@ def told(instance):
     versions = instance.get_latest_materialization_event(dg.AssetKey("daily"))
     tags = versions.dagster_event.step_materialization_data.materialization.tags.keys()
     made = instance.get_materialized_partitions(dg.AssetKey("daily"))
-    history = instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(dg.AssetKey("daily"), "kept"), limit=100
-    )
-    checked = Counter((each.partition, each.status, each.event is None) for each in history)
-    return events, newest, set(tags), made, checked
+    return events, newest, set(tags), made
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["forgotten", "kept in files"])
@@ -81,3 +76,34 @@ def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
         assert told(batched) == expected
     assert max(written) == 3
     assert expected[3] == {"2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"}
+
+
+def test_a_planned_check_has_the_rows_that_dagster_writes():
+    days = ["2026-05-01", "2026-05-02", "2026-05-03"]
+    planned = AssetCheckEvaluationPlanned(
+        asset_key=dg.AssetKey("daily"),
+        check_name="kept",
+        partitions_subset=DAILY.subset_with_partition_keys(days).to_serializable_subset(),
+    )
+    event = dg.DagsterEvent(
+        DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+        job_name="both",
+        step_key="daily",
+        event_specific_data=planned,
+    )
+    written = []
+    for prepared in (lambda _: None, event_log.in_batches):
+        with dg.DagsterInstance.ephemeral() as instance:
+            prepared(instance)
+            instance.report_dagster_event(event, "a run")
+            with instance.event_log_storage.index_connection() as connection:
+                rows = connection.execute(db.select(AssetCheckExecutionsTable))
+                written.append([row._mapping for row in rows])
+    times = {"evaluation_event", "evaluation_event_timestamp", "create_timestamp"}
+    singly, at_once = (
+        [{name: cell for name, cell in row.items() if name not in times} for row in rows]
+        for rows in written
+    )
+    assert at_once == singly
+    assert [row["partition"] for row in at_once] == days
+    assert "kept" in written[1][0]["evaluation_event"]
