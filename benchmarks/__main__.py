@@ -1,6 +1,6 @@
 """Every benchmark, one after the other, each in a process of its own.
 
-    python -m benchmarks              sizes that tell something; a quarter of an hour on two cores
+    python -m benchmarks              sizes that tell something; an hour on two cores
     python -m benchmarks --quick      small ones, to see that all results are still right
     python -m benchmarks --page FILE  write what was printed into a page, with date and machine
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 WORK: dict[str, tuple[str, str | None]] = {
     "arithmetic": ("--runs 10000000", "--runs 200000"),
+    "sizes": ("--largest 10000000 --picture", "--largest 10000"),
     "fleet": ("--runs 100000", "--runs 2000"),
     "token_time": ("--runs 1000000", "--runs 2000 --own 500"),
     "names": ("--rows 1000000", "--rows 3000"),
@@ -44,14 +45,31 @@ holds its results against the baseline's before it shows a time.
 The thousand nights of [running for years](running_for_years.md) take hours and are measured apart,
 by `python -m benchmarks.growth`.
 
+## How it grows
+
+![CPU seconds over runs, both on logarithmic axes](pictures/sizes.svg)
+
+Ten times the runs cost ten times the CPU seconds, and no more memory: blocks go from file to file.
+What a piece of runs costs by itself, mostly rules that are asked once per kind of run, weighs on
+small batches. The figures are in the table of `sizes` below.
+
+## What bounds it
+
+- One disclosure costs what a few hundred kinds of runs do, since each rule is asked once either
+  way. A faster one would ask the rules in an engine of its own; then two would have to agree.
+- A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
+  same DAG with empty assets beside it.
+- Samples are paired, checked for gaps, clocks and duplicates, and given to runs; the baseline of
+  `telemetry` only scans and sums.
+
 ## Why the arithmetic stays in NumPy
 
-DuckDB and polars do the same sums in fewer CPU seconds, as the first table shows: they make one
-pass where NumPy writes each part of a footprint to memory. But the arithmetic is a small part of
-what a run costs, as the second table shows; rules, intervals and provenance are the rest, and they
-ask for the equations as Python functions that a reader can follow, with the parts that `explain`
-shows. So the equations stay in one place, for numbers and for arrays, and no second engine has to
-agree.
+DuckDB and polars do the same sums in fewer CPU seconds, as the table of `arithmetic` shows:
+they make one pass where NumPy writes each part of a footprint to memory. But the arithmetic is
+a small part of what a run costs, as the table of `fleet` shows; rules, intervals and provenance
+are the rest, and they ask for the equations as Python functions that a reader can follow, with
+the parts that `explain` shows. So the equations stay in one place, for numbers and for arrays,
+and no second engine has to agree.
 """
 
 

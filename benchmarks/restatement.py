@@ -81,7 +81,7 @@ def computed(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, ...]:
     model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"].unique()).as_unit("us"))
     normalized, provenance = normalize.normalize(runs, factors, profile, model)
     footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, profile)
-    return normalized, provenance, footprints, spreads, model
+    return normalized, provenance, footprints, spreads.table(), model
 
 
 def shared(

@@ -17,6 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline import export, normalize, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
 from ft_emissions_pipeline.export import notebook, sheets
+from ft_emissions_pipeline.impacts.footprint import Spreads
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
 from ft_emissions_pipeline.ledger import rollups
@@ -50,7 +51,7 @@ class Estimate:
 
     `calibration` tells what meters saw over what software did, by host; `accepted` is what was
     logged of the runs, `spreads` how far each input moves a total; `origins` is what
-    `provenance` shows.
+    `provenance` shows, and `shares` what `spreads` does.
     """
 
     runs: pd.DataFrame
@@ -60,13 +61,18 @@ class Estimate:
     reference: Reference
     calibration: pd.DataFrame
     accepted: pd.DataFrame
-    spreads: pd.DataFrame
+    shares: Spreads
     origins: Provenance
 
     @cached_property
     def provenance(self) -> pd.DataFrame:
         """Table `field_provenance`, a row per run and field, made when it is first asked for."""
         return self.origins.table()
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """Table `run_spreads`, a row per run and input, made when it is first asked for."""
+        return self.shares.table()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -296,6 +302,6 @@ def estimate(
         choices.reference,
         meters.calibration(accepted),
         accepted,
-        made.spreads,
+        made.shares,
         made.origins,
     )

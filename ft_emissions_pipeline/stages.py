@@ -27,7 +27,7 @@ from ft_emissions_pipeline import (
     token_time,
     uncertainty,
 )
-from ft_emissions_pipeline.impacts.footprint import impacts_and_spreads
+from ft_emissions_pipeline.impacts.footprint import Spreads, impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.ledger.inheritance import own_amount
@@ -83,18 +83,24 @@ class Choices:
 class Footprints:
     """Tables `normalized_runs`, `field_provenance`, `run_impacts`, `run_spreads` of some runs.
 
-    `origins` is what `provenance` shows, which is made when it is asked for.
+    `origins` is what `provenance` shows and `shares` what `spreads` does; both long tables are
+    made when they are asked for.
     """
 
     normalized: pd.DataFrame
     origins: Provenance
     impacts: pd.DataFrame
-    spreads: pd.DataFrame
+    shares: Spreads
 
     @cached_property
     def provenance(self) -> pd.DataFrame:
         """Table `field_provenance`."""
         return self.origins.table()
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """Table `run_spreads`."""
+        return self.shares.table()
 
 
 def prepared(
@@ -172,7 +178,9 @@ def impacts(
     normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `run_impacts` and `run_spreads` of normalized runs."""
-    return impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
+    factors = choices.reference, choices.profile
+    made, shares = impacts_and_spreads(normalized, provenance, *factors)
+    return made, shares.table()
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
@@ -184,11 +192,13 @@ def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
 
 def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
     frame, origins = filled(runs, choices)
-    return Footprints(frame, origins, *impacts(frame, origins, choices))
+    factors = choices.reference, choices.profile
+    return Footprints(frame, origins, *impacts_and_spreads(frame, origins, *factors))
 
 
 def _faults_of(made: Footprints) -> pd.Series:
-    return _faults(_MADE, (made.normalized, made.origins.endless(), made.impacts, made.spreads))
+    endless = made.origins.endless(), made.shares.endless()
+    return _faults(_MADE, (made.normalized, endless[0], made.impacts, endless[1]))
 
 
 _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)

@@ -213,10 +213,11 @@ def rolled_up(random_runs, monte_carlo):
             **{amount: of[total] * share for total, amount in TOTALS.items()},
         }
     )
-    _, spreads = footprint.impacts_and_spreads(
+    _, shares = footprint.impacts_and_spreads(
         random_runs.normalized, random_runs.provenance, random_runs.reference,
         methodology.profile("default"),
     )  # fmt: skip
+    spreads = shares.table()
     drawn = {
         total: np.array(
             [part @ monte_carlo[total][pick] for pick, part in zip(picks, shares, strict=True)]
@@ -287,9 +288,10 @@ def test_a_utilisation_logged_or_usual_brings_the_error_of_the_linear_formula_al
         [{**run, "run_id": "logged", "gpu_utilization": 0.8}, {**run, "run_id": "open"}]
     )
     factors = reference.load()
-    _, spreads = footprint.impacts_and_spreads(
+    _, shares = footprint.impacts_and_spreads(
         found.normalized, found.provenance, factors, methodology.profile("default")
     )
+    spreads = shares.table()
     of_model = spreads[spreads["input"] == "power_model"]
     assert of_model[["run_id", "factor_id"]].to_numpy().tolist() == [
         ["logged", "defaults/gsd_power_model"],

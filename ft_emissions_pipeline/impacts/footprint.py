@@ -8,6 +8,7 @@ inferences (`ledger/`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from ft_emissions_pipeline.normalize.energy import (
 )
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform
+from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -137,12 +138,63 @@ def _whole_if_scaled(values: Any, multiplier: Any) -> Any:
     return np.where(multiplier > 1.0, np.floor(values + 0.5), values)
 
 
+@dataclass(frozen=True)
+class Spreads:
+    """How far each total of some runs scatters, and what each input has in it.
+
+    `runs` are their `date` and `run_id`, `totals` the spread of each total, `shared` the factor
+    that runs share in an input.
+    """
+
+    runs: pd.DataFrame
+    totals: Mapping[str, uncertainty.Spread]
+    shared: Mapping[str, np.ndarray]
+
+    def table(self) -> pd.DataFrame:
+        """Return table `run_spreads`: inputs that move a total, and where the middles lie."""
+        return self._table(np.ones(len(self.runs), dtype=bool))
+
+    def endless(self) -> pd.DataFrame:
+        """Return the rows of table `run_spreads` of the runs in which a part is not finite."""
+        bad = [~np.isfinite(part) for of in self._parts().values() for part in of]
+        return self._table(np.any(bad, axis=0))
+
+    def _parts(self) -> dict[str, list[np.ndarray]]:
+        """Return by input, and for the middles, the part of each total."""
+        of_totals = self.totals.values()
+        return {
+            **{name: [each.contributions[name] for each in of_totals] for name in self.shared},
+            **{name: [getattr(each, name) for each in of_totals] for name in ("shift", "bend")},
+        }
+
+    def _table(self, wanted: np.ndarray) -> pd.DataFrame:
+        if not wanted.any():
+            return empty(RUN_SPREADS)
+        parts = self._parts()
+        # Each run has a row for its middle, and for each input that moves it.
+        moved = {
+            name: np.flatnonzero(wanted & np.any(of, axis=0) if name in self.shared else wanted)
+            for name, of in parts.items()
+        }
+        frame = self.runs.take(np.concatenate(list(moved.values())))
+        rows = [len(at) for at in moved.values()]
+        frame["input"] = pd.array(list(parts), dtype="str").repeat(rows)
+        nothing = np.full(len(self.runs), None)
+        frame["factor_id"] = np.concatenate(
+            [self.shared.get(name, nothing)[at] for name, at in moved.items()]
+        )
+        for number, total in enumerate(TOTALS):
+            column = [parts[name][number][at] for name, at in moved.items()]
+            frame[f"{total}_log_sd"] = np.concatenate(column)
+        return conform(frame, RUN_SPREADS)
+
+
 def impacts_and_spreads(
     normalized: pd.DataFrame,
     provenance: pd.DataFrame | Provenance,
     reference: Reference,
     profile: Profile,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, Spreads]:
     """Return the footprint of each run with interval and quality, and what each input has in it.
 
     Parameters
@@ -158,8 +210,10 @@ def impacts_and_spreads(
 
     Returns
     -------
-    run_impacts, run_spreads : DataFrame
-        Tables of these names; the first in the order of `normalized`.
+    run_impacts : DataFrame
+        Table of this name, in the order of `normalized`.
+    spreads : Spreads
+        What table `run_spreads` shows.
     """
     origins = held(provenance, normalized)
     inputs = uncertain_inputs(normalized, origins, reference)
@@ -193,7 +247,8 @@ def impacts_and_spreads(
     )
     frame["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
     frame["quality_tier"] = _quality_tier(normalized, origins)
-    return conform(frame, RUN_IMPACTS), _run_spreads(normalized, spreads, inputs.shared)
+    runs = frame[["date", "run_id"]]
+    return conform(frame, RUN_IMPACTS), Spreads(runs, spreads, inputs.shared)
 
 
 BLOCK = 8192
@@ -252,33 +307,6 @@ def together(values: Values) -> dict[str, Any]:
         **{name: values[name] * hosts for name in ("server_count", "cpu_count")},
     }
     return {**values, **times, **draw, **counts}
-
-
-def _run_spreads(
-    normalized: pd.DataFrame,
-    spreads: Mapping[str, uncertainty.Spread],
-    shared: Mapping[str, np.ndarray],
-) -> pd.DataFrame:
-    """Return table `run_spreads`: inputs that move a total, and where the totals' middles lie."""
-    parts = {
-        **{name: [each.contributions[name] for each in spreads.values()] for name in shared},
-        **{name: [getattr(each, name) for each in spreads.values()] for name in ("shift", "bend")},
-    }
-    # Each run has a row for its middle, and for each input that moves it.
-    moved = {
-        name: np.flatnonzero(np.any(of, axis=0) if name in shared else np.ones(len(normalized)))
-        for name, of in parts.items()
-    }
-    frame = normalized[["date", "run_id"]].take(np.concatenate(list(moved.values())))
-    frame["input"] = pd.array(list(parts), dtype="str").repeat([len(at) for at in moved.values()])
-    nothing = np.full(len(normalized), None)
-    frame["factor_id"] = np.concatenate(
-        [shared.get(name, nothing)[at] for name, at in moved.items()]
-    )
-    for number, total in enumerate(TOTALS):
-        column = [parts[name][number][at] for name, at in moved.items()]
-        frame[f"{total}_log_sd"] = np.concatenate(column)
-    return conform(frame, RUN_SPREADS)
 
 
 def _share_imputed(

@@ -151,9 +151,10 @@ def test_no_runs_give_no_advice():
 def rolled_up(runs):
     """Return the runs' sum as a roll-up has it."""
     estimate = fte.estimate(runs, reference=FACTORS)
-    _, spreads = footprint.impacts_and_spreads(
+    _, shares = footprint.impacts_and_spreads(
         estimate.normalized, estimate.provenance, FACTORS, methodology.profile("default")
     )
+    spreads = shares.table()
     ledger = estimate.runs[["date", "run_id", "model_name"]].assign(
         inferences=1.0, inferences_basis="actual", status="final",
         allocated_kgco2e=estimate.runs["total_kgco2e"],

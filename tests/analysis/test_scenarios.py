@@ -334,9 +334,10 @@ MANY = [
 def rolled_up(runs):
     """Return the runs' sum as a roll-up has it."""
     estimate = fte.estimate(runs, reference=FACTORS)
-    _, spreads = footprint.impacts_and_spreads(
+    _, shares = footprint.impacts_and_spreads(
         estimate.normalized, estimate.provenance, FACTORS, methodology.profile("default")
     )
+    spreads = shares.table()
     ledger = estimate.runs[["date", "run_id"]].rename(columns={"run_id": "model_version"})
     ledger = ledger.assign(
         model_name="m", inferences=1.0, inferences_basis="actual", status="final",
