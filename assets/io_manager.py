@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
-from ft_emissions_pipeline.warehouse import selection, store
+from ft_emissions_pipeline.warehouse import opening, selection, store
 
 from .table_asset import column_lineage
 
@@ -60,7 +60,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(
             {
                 "dagster/row_count": len(obj),
-                "dagster/uri": store.uri(self.warehouse, table),
+                "dagster/uri": opening.uri(self.warehouse, table),
                 "delta_version": written.version,
                 "changed": written.changed,
                 **({"days": f"{days[0]} to {days[1]}"} if days else {}),
@@ -98,7 +98,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             return {}
         return {
             "dagster/row_count": delta.count(),
-            "dagster/uri": store.uri(self.warehouse, tables.TABLES[name]),
+            "dagster/uri": opening.uri(self.warehouse, tables.TABLES[name]),
             "delta_version": delta.version(),
             "changed": False,
         }

@@ -16,7 +16,7 @@ from ft_emissions_pipeline.landing.engines import Engine, local, opened
 from ft_emissions_pipeline.readers import Settings, files_in
 from ft_emissions_pipeline.reference import Reference, in_force, newest
 from ft_emissions_pipeline.tables import EVERYTHING, INTAKE, LANDING_INDEX, TABLES
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import overlay, pending, store
 from ft_emissions_pipeline.warehouse.lock import locked
 
 WAIT_S = 60.0
@@ -96,7 +96,7 @@ def anything(
             return True
         # What a run does as it ends, where there is none.
         for table in TABLES.values():
-            store.settle(warehouse, table)
+            overlay.settle(warehouse, table)
         return False
 
 

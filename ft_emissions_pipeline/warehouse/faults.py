@@ -13,6 +13,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _NUMBERED = re.compile(r"\[Errno (\d+)\]|\(os error (\d+)\)")
 
@@ -61,6 +62,17 @@ SAFE = "nothing is written by half, each table holds its old rows or all of the 
 
 class MachineFault(RuntimeError):
     """Disk, memory or network failed; each table holds what it did before, or all new rows."""
+
+
+class StoreDamaged(MachineFault):
+    """A table whose log or data files are missing or broken; nothing was changed."""
+
+    def __init__(self, warehouse: str | Path, table: str, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"table {table} in {warehouse} is damaged ({what}); nothing was changed: "
+            f"`ft-emissions doctor --warehouse {warehouse}` says what can be repaired"
+        )
 
 
 def fault(where: str, what: str, remedy: str) -> MachineFault:

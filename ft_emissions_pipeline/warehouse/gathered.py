@@ -14,12 +14,14 @@ import os
 import re
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyarrow import feather
 
 from ft_emissions_pipeline.tables import Table
+from ft_emissions_pipeline.warehouse import selection
 
 FOLDER = ".gathered"
 """Folder beside the tables."""
@@ -33,30 +35,58 @@ MOST_CELLS = 5_000_000
 _FILES = b"files"
 
 
-def pays(delta: DeltaTable) -> bool:
+def whole(
+    warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str], *, writes: bool
+) -> pa.Table:
+    """Read columns of all days; of what was gathered only the days that moved since.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store, in which nothing is gathered.
+    delta : DeltaTable
+        A version of the table.
+    table : Table
+        Which table.
+    names : set of str
+        The columns.
+    writes : bool
+        Whether to gather what was not; whoever says so holds the warehouse.
+    """
+    if not _pays(delta):
+        return selection.scan(delta, table, names, None)
+    files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
+    stored = selection.stored_names(delta)
+    every = [name for name in table.names if name in stored]
+    try:
+        held, moved = _standing(warehouse, table, files)
+        if held.column_names != every:
+            raise LookupError
+    except LookupError:
+        if not writes:
+            return selection.scan(delta, table, names, None)
+        rows = selection.scan(delta, table, set(every), None)
+    else:
+        if not moved:
+            return held.select([name for name in every if name in names])
+        fresh = selection.scan(
+            delta, table, set(every), selection.on_days(table, pd.DatetimeIndex(sorted(moved)))
+        )
+        rows = pa.concat_tables([held, fresh.cast(held.schema)])
+    if writes:
+        _keep(warehouse, table, files, rows)
+    return rows.select([name for name in every if name in names])
+
+
+def _pays(delta: DeltaTable) -> bool:
     """Say whether a table has many files and few enough cells, by its log alone."""
     return (
         len(delta.file_uris()) >= MANY and delta.count() * len(delta.schema().fields) < MOST_CELLS
     )
 
 
-def standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.Table, set[str]]:
-    """Return the gathered rows that still stand, and the days to be read from their files.
-
-    Parameters
-    ----------
-    warehouse : str or Path
-        Local folder, or URL of an object store, in which nothing is gathered.
-    table : Table
-        A table with a file for each day.
-    files : set of str
-        The files of which it consists now.
-
-    Raises
-    ------
-    LookupError
-        If nothing usable was gathered.
-    """
+def _standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.Table, set[str]]:
+    """Return the gathered rows that still stand, and the days to be read from their files."""
     try:
         rows = feather.read_table(_path(warehouse, table))
         known = set(json.loads(rows.schema.metadata[_FILES]))
@@ -68,8 +98,7 @@ def standing(warehouse: str | Path, table: Table, files: set[str]) -> tuple[pa.T
     return rows.filter(stands).replace_schema_metadata(None), moved
 
 
-def keep(warehouse: str | Path, table: Table, files: set[str], rows: pa.Table) -> None:
-    """Gather the rows of a table; whoever calls it holds the warehouse."""
+def _keep(warehouse: str | Path, table: Table, files: set[str], rows: pa.Table) -> None:
     path = _path(warehouse, table)
     path.parent.mkdir(exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")

@@ -31,7 +31,8 @@ from ft_emissions_pipeline.tables import (
     Table,
     empty,
 )
-from ft_emissions_pipeline.warehouse import pending, store
+from ft_emissions_pipeline.warehouse import opening, overlay, pending, store
+from ft_emissions_pipeline.warehouse.faults import StoreDamaged
 
 ASIDE = "set_aside"
 """Folder in the warehouse for broken files."""
@@ -78,12 +79,12 @@ def repair(warehouse: str | Path, damage: Damage) -> str:
             to.parent.mkdir(parents=True, exist_ok=True)
             path.rename(to)
     if (root / table.name).is_dir():
-        DeltaTable(store.uri(root, table)).repair()
+        DeltaTable(opening.uri(root, table)).repair()
     days = [
         match[1] for path in damage.files if (match := _DAY.search(str(path.relative_to(root))))
     ]
-    if root / table.name / store.RESTATED in damage.files:
-        store.forget_restated(root, table)
+    if root / table.name / overlay.RESTATED in damage.files:
+        overlay.forget(root, table)
         days += store.days(root, table).strftime("%F").tolist()
     # With an index that knows no file, the next run reads each anew and makes every day of theirs.
     if not (table is LANDING_INDEX and damage.files == (root / table.name,)):
@@ -101,7 +102,7 @@ def _damage(root: Path, table: Table) -> Damage | None:
     log = tuple(path for path in sorted((folder / "_delta_log").glob("*")) if _broken_log(path))
     try:
         delta = store.opened(root, table)
-    except store.StoreDamaged as error:
+    except StoreDamaged as error:
         # Commits that were cut off at the end are done without; a gap before the end is not.
         mendable = log and all(path.name > _last_whole(folder, log) for path in log)
         return Damage(table, error.what, log if mendable else (folder,))
@@ -109,13 +110,13 @@ def _damage(root: Path, table: Table) -> Damage | None:
         return None
     broken = _broken_files(delta)
     try:
-        with store.clear_errors(root, table):
-            over = store.lying_over(root, delta, table)
+        with opening.clear_errors(root, table):
+            over = overlay.lying_over(root, delta, table)
         restated = next((why for _, why in _broken_files(over)), "") if over else ""
-    except store.StoreDamaged as error:
+    except StoreDamaged as error:
         restated = error.what
     if restated:
-        broken.append((folder / store.RESTATED, restated))
+        broken.append((folder / overlay.RESTATED, restated))
     if not broken and not log:
         return None
     what = "; ".join(f"{path.relative_to(root)} {why}" for path, why in broken[:3])

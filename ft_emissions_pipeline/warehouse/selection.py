@@ -87,21 +87,6 @@ def scan(
         raise StoreOutdated(outdated(delta.table_uri, table, error)) from error
 
 
-def laid_over(
-    rows: pa.Table,
-    over: DeltaTable,
-    table: Table,
-    predicate: str | None,
-    where: tuple[str, Collection[str]] | None = None,
-) -> pa.Table:
-    """Return scanned rows with others in place of all that share the first part of their key."""
-    by = table.key[0]
-    restated = scan(over, table, {by}, None)[by].combine_chunks()
-    left = rows.filter(pc.invert(pc.is_in(rows[by], restated)))
-    new = scan(over, table, set(rows.column_names), predicate, where)
-    return pa.concat_tables([left, new.select(rows.column_names)], promote_options="default")
-
-
 def scan_sorted(
     delta: DeltaTable,
     table: Table,
@@ -150,6 +135,25 @@ def on_range(table: Table, days: Days | None) -> str | None:
         msg = f"table {table.name}: the range of days ends ({last}) before it starts ({first})"
         raise ValueError(msg)
     return f"{table.partition} >= '{first:%Y-%m-%d}' AND {table.partition} <= '{last:%Y-%m-%d}'"
+
+
+def refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
+    """Refuse rows whose day is not among those that are being written.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if not rows.num_rows:
+        return
+    held = pc.min_max(rows[table.partition]).as_py()
+    if held["min"] < days[0] or held["max"] > days[1]:
+        msg = (
+            f"table {table.name}: rows from {held['min']} to {held['max']} do not fit into the "
+            f"days {days[0]} to {days[1]} that are being written; write them with their own days"
+        )
+        raise ValueError(msg)
 
 
 def on_days(table: Table, days: pd.DatetimeIndex) -> str:

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, TABLES, Table
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import opening, overlay
 
 DUE_AFTER = 30
 """Commits of a table between two times that it is kept up: a month of nights."""
@@ -58,9 +58,9 @@ def upkeep(warehouse: str | Path) -> list[Upkeep]:
     found = []
     for table in TABLES.values():
         days = reported if table is INFERENCE_IMPACTS else others
-        delta = store.settle(warehouse, table)
+        delta = overlay.settle(warehouse, table)
         if days is not None and delta is not None and _commits_since(delta) >= DUE_AFTER:
-            with store.clear_errors(warehouse, table):
+            with opening.clear_errors(warehouse, table):
                 found.append(_kept_up(delta, table, round(days * HOURS_PER_DAY)))
     return found
 
@@ -102,7 +102,7 @@ def _kept_up(delta: DeltaTable, table: Table, hours: int) -> Upkeep:
     if not keep.items() <= delta.metadata().configuration.items():
         delta.alter.set_table_properties(keep)
     joined = delta.optimize.compact()["numFilesRemoved"]
-    places = [delta.table_uri, store.beside(delta)]
+    places = [delta.table_uri, overlay.beside(delta)]
     deleted = [
         file
         for place in filter(DeltaTable.is_deltatable, places)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import deltalake
 import pandas as pd
 import pytest
 from deltalake.exceptions import DeltaError
@@ -48,8 +49,11 @@ def failing(code: int, whole: int) -> tuple[Callable[..., None], Callable[..., N
     # As deltalake words it while it writes rows, and while it makes a table.
     told = f"{os.strerror(code)} (os error {code})"
     return (
-        then(store.write_deltalake, DeltaError(f"External: Generic LocalFileSystem error: {told}")),
-        then(store.DeltaTable.create, OSError(f"Generic LocalFileSystem error\n  {told}")),
+        then(
+            deltalake.write_deltalake,
+            DeltaError(f"External: Generic LocalFileSystem error: {told}"),
+        ),
+        then(deltalake.DeltaTable.create, OSError(f"Generic LocalFileSystem error\n  {told}")),
     )
 
 
@@ -60,8 +64,8 @@ def test_a_disk_that_fails_over_and_over(tmp_path, reported, monkeypatch):
     for code in itertools.islice(itertools.cycle(CODES), MOST_RUNS):
         with monkeypatch.context() as patch:
             write, create = failing(code, WHOLE)
-            patch.setattr(store, "write_deltalake", write)
-            patch.setattr(store.DeltaTable, "create", create)
+            patch.setattr(deltalake, "write_deltalake", write)
+            patch.setattr(deltalake.DeltaTable, "create", create)
             try:
                 done = materialize(team.landing, team.warehouse)
                 break

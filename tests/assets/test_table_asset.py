@@ -29,7 +29,7 @@ from ft_emissions_pipeline.tables import (
     TELEMETRY,
     conform,
 )
-from ft_emissions_pipeline.warehouse import store, unmoved
+from ft_emissions_pipeline.warehouse import opening, store, unmoved
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def test_materialisations_say_rows_place_version_and_show_some(started):
         rows = started.team.read(table)
         assert metadata["dagster/row_count"].value == len(rows), name
         assert metadata["delta_version"].value == store.version(started.team.warehouse, table)
-        assert metadata["dagster/uri"].value == store.uri(started.team.warehouse, table)
+        assert metadata["dagster/uri"].value == opening.uri(started.team.warehouse, table)
         preview = metadata["preview"].value
         assert (table.key[0] in preview) if len(rows) else preview == "no rows"
 

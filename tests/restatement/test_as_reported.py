@@ -17,7 +17,7 @@ from ft_emissions_pipeline import cli, restatement
 from ft_emissions_pipeline.restatement import between
 from ft_emissions_pipeline.restatement.as_reported import NothingReported, as_reported
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import opening, store
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_before_the_first_commit_nothing_stood(restated, tmp_path):
 
 def test_a_vacuumed_version_is_said_to_be_gone(restated, tmp_path):
     warehouse = shutil.copytree(restated[0], tmp_path / "warehouse")
-    DeltaTable(store.uri(warehouse, INFERENCE_IMPACTS)).vacuum(
+    DeltaTable(opening.uri(warehouse, INFERENCE_IMPACTS)).vacuum(
         retention_hours=0, enforce_retention_duration=False, dry_run=False
     )
     with pytest.raises(NothingReported, match="was vacuumed"):
@@ -81,7 +81,7 @@ def test_a_vacuumed_version_is_said_to_be_gone(restated, tmp_path):
 
 def test_a_history_that_was_cut_off_is_said_to_be(restated, tmp_path):
     warehouse = shutil.copytree(restated[0], tmp_path / "warehouse")
-    DeltaTable(store.uri(warehouse, INFERENCE_IMPACTS)).create_checkpoint()
+    DeltaTable(opening.uri(warehouse, INFERENCE_IMPACTS)).create_checkpoint()
     for version in (0, 1):
         (warehouse / INFERENCE_IMPACTS.name / "_delta_log" / f"{version:020d}.json").unlink()
     with pytest.raises(NothingReported, match="was removed"):

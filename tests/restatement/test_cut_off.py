@@ -12,6 +12,7 @@ import signal
 import time
 from pathlib import Path
 
+import deltalake
 import pandas as pd
 import pytest
 import warehouses
@@ -62,7 +63,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    write, commits = store.write_deltalake, []
+    write, commits = deltalake.write_deltalake, []
 
     def counted(*arguments: object, **options: object) -> None:
         commits.append(len(commits))
@@ -70,7 +71,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
 
     undisturbed = shutil.copytree(stored, tmp_path / "undisturbed")
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_deltalake", counted)
+        patch.setattr(deltalake, "write_deltalake", counted)
         restatement.apply(undisturbed, choices)
     assert len(commits) > 9
     ends = itertools.cycle([Killed(), *map(failing_disk, (errno.ENOSPC, errno.EIO, errno.EACCES))])
@@ -90,7 +91,7 @@ def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
             write(*arguments, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(store, "write_deltalake", cut)
+            patch.setattr(deltalake, "write_deltalake", cut)
             try:
                 restatement.apply(warehouse, choices)
             except (Killed, MachineFault):

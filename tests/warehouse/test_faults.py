@@ -8,12 +8,13 @@ import shutil
 import sqlite3
 import time
 
+import deltalake
 import pandas as pd
 import pytest
 from deltalake.exceptions import DeltaError
 
 from ft_emissions_pipeline.tables import USAGE, conform, empty
-from ft_emissions_pipeline.warehouse import faults, lock, store
+from ft_emissions_pipeline.warehouse import faults, lock, opening, store
 from ft_emissions_pipeline.warehouse.faults import MachineFault
 from ft_emissions_pipeline.warehouse.lock import LOCK, locked, not_replaced
 
@@ -80,7 +81,7 @@ def test_a_write_that_fails_changes_nothing(tmp_path, monkeypatch, code, way):
     )
     rows = conform(rows.assign(source_format="usage", source_uri="u", source_record="1"), USAGE)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_deltalake", fail)
+        patch.setattr(deltalake, "write_deltalake", fail)
         with pytest.raises(MachineFault, match=f"table usage in {tmp_path}: "):
             getattr(store, way)(tmp_path, USAGE, rows)
     assert store.version(tmp_path, USAGE) == version
@@ -135,7 +136,7 @@ def test_no_version_seems_older_than_the_one_before_it(tmp_path, monkeypatch):
         def history():
             return [{"version": 1, "timestamp": 5}, {"version": 0, "timestamp": 9}]
 
-    monkeypatch.setattr(store, "_open", lambda *_: Back)
+    monkeypatch.setattr(opening, "at", lambda *_: Back)
     assert store.history(tmp_path, USAGE)["timestamp"].astype("int64").nunique() == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import EVERYTHING, LANDING_INDEX, RESTATEMENTS, USAGE
-from ft_emissions_pipeline.warehouse import health, pending, store
+from ft_emissions_pipeline.warehouse import faults, health, pending, store
 
 DAYS = ("2026-01-05", "2026-01-06")
 
@@ -77,7 +77,7 @@ def test_damage_is_named_and_set_aside_and_what_is_whole_stays(warehouse, how):
     assert health.damages(warehouse) == []
     damage(warehouse)
     if how != "data missing":
-        with pytest.raises(store.StoreDamaged, match=r"table usage in .* is damaged"):
+        with pytest.raises(faults.StoreDamaged, match=r"table usage in .* is damaged"):
             store.read(warehouse, USAGE)
     (found,) = health.damages(warehouse)
     assert said in found.what

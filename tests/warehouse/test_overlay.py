@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline.tables import EVERYTHING, RUN_FACTORS, conform
-from ft_emissions_pipeline.warehouse import health, pending, store, upkeep
+from ft_emissions_pipeline.warehouse import faults, health, overlay, pending, store, upkeep
 
 DAYS = pd.date_range("2026-01-01", periods=3).as_unit("us")
 RUNS = pd.DataFrame(
@@ -126,10 +126,10 @@ def test_cut_off_between_two_commits_rows_are_old_or_new_and_done_again_all_new(
     old = keys(warehouse)
     for work, then in (
         (lambda: lay_over(warehouse, "new", {"a", "c"}), old),
-        (lambda: store.settle(warehouse, RUN_FACTORS), old | {"a": "new", "c": "new"}),
+        (lambda: overlay.settle(warehouse, RUN_FACTORS), old | {"a": "new", "c": "new"}),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_point", fail)
+            patch.setattr(overlay, "_point", fail)
             with pytest.raises(KeyboardInterrupt):
                 work()
         assert keys(warehouse) == then
@@ -148,11 +148,11 @@ BROKEN = {
 def test_what_lies_over_and_is_broken_is_never_taken_for_nothing(warehouse, how):
     lay_over(warehouse, "new", {"a"})
     lay_over(warehouse, "new", {"c"})
-    BROKEN[how](warehouse / RUN_FACTORS.name / store.RESTATED)
-    with pytest.raises(store.StoreDamaged):
+    BROKEN[how](warehouse / RUN_FACTORS.name / overlay.RESTATED)
+    with pytest.raises(faults.StoreDamaged):
         store.read(warehouse, RUN_FACTORS)
     (found,) = health.damages(warehouse)
-    assert store.RESTATED in found.what
+    assert overlay.RESTATED in found.what
     health.repair(warehouse, found)
     assert health.damages(warehouse) == []
     assert set(keys(warehouse).values()) == {"old"}

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import deltalake
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +18,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, PIPELINE_FOOTPRINT, QUARANTINE, USAGE
-from ft_emissions_pipeline.warehouse import selection, store
+from ft_emissions_pipeline.warehouse import lock, opening, selection, store
 
 D = dt.date
 JANUARY = (D(2026, 1, 1), D(2026, 1, 31))
@@ -284,7 +285,7 @@ def test_a_warehouse_that_delta_would_misplace_is_refused(tmp_path, name):
 
 
 def test_a_url_is_used_as_it_is(tmp_path):
-    assert store.uri("s3://bucket/warehouse/", USAGE) == "s3://bucket/warehouse/usage"
+    assert opening.uri("s3://bucket/warehouse/", USAGE) == "s3://bucket/warehouse/usage"
     store.write(tmp_path.as_uri(), USAGE, usage(D(2026, 1, 1), "m"))
     assert len(store.read(tmp_path, USAGE)) == 1
 
@@ -336,12 +337,12 @@ def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
     store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0))
 
     def interrupted(*args, **kwargs):
-        monkeypatch.setattr(store, "write_deltalake", write_deltalake)
+        monkeypatch.setattr(deltalake, "write_deltalake", write_deltalake)
         store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=2.0), JANUARY)
         write_deltalake(*args, **kwargs)
 
-    monkeypatch.setattr(store, "write_deltalake", interrupted)
-    with pytest.raises(store.StoreBusy, match=r"usage in .* is being changed by another process"):
+    monkeypatch.setattr(deltalake, "write_deltalake", interrupted)
+    with pytest.raises(lock.StoreBusy, match=r"usage in .* is being changed by another process"):
         store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=3.0), days)
     assert store.read(tmp_path, USAGE)["inferences"].tolist() == [2.0]
 
@@ -378,7 +379,9 @@ def test_a_table_with_another_type_is_refused_with_what_to_do(tmp_path):
         lambda: store.read(tmp_path, USAGE),
         lambda: store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m"), JANUARY),
     ):
-        with pytest.raises(store.StoreOutdated, match=r"usage in .* start with an empty warehouse"):
+        with pytest.raises(
+            selection.StoreOutdated, match=r"usage in .* start with an empty warehouse"
+        ):
             act()
 
 
