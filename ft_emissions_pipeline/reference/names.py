@@ -57,9 +57,14 @@ def ids(tables: Mapping[str, pd.DataFrame], kind: str) -> pd.Series:
 
 def plain(name: str) -> str:
     """Return a name without case, accents and punctuation between words."""
-    folded = unicodedata.normalize("NFKD", name).casefold()
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"[\s_\-()®™,]+", " ", bare).strip()
+    bare = name.casefold()
+    if not bare.isascii():
+        folded = unicodedata.normalize("NFKD", name).casefold()
+        bare = "".join(c for c in folded if not unicodedata.combining(c))
+    return _BETWEEN_WORDS.sub(" ", bare).strip()
+
+
+_BETWEEN_WORDS = re.compile(r"[\s_\-()®™,]+")
 
 
 def _without_vendor(name: str) -> str:
