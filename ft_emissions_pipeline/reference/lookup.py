@@ -41,11 +41,15 @@ def _periods(
     first, last = _days(frame["valid_from"], -1), _days(frame["valid_to"], 1)
     segments: list[tuple[int, int, int, int]] = []
     by_code = pd.Series(np.arange(len(frame))).groupby(codes).indices
+    numbers, unbounded = frame.index.to_numpy(), (first == _ALWAYS) & (last == _FOREVER)
     for code, at in by_code.items():
+        if len(at) == 1 and unbounded[at[0]]:
+            segments.append((int(code), _ALWAYS, numbers[at[0]], MATCHES.index("in_force")))
+            continue
         ends = last[at][last[at] != _FOREVER] + 1
         for day in np.unique(np.concatenate([[_ALWAYS], first[at], ends])):
             row, match = _serving(at, first[at], last[at], ranks[at], day)
-            segments.append((int(code), int(day), int(frame.index[row]), match))
+            segments.append((int(code), int(day), numbers[row], match))
     of_key, begins, rows, matches = np.array(segments, dtype="int64").reshape(-1, 4).T
     days, place = np.unique(begins, return_inverse=True)
     places = of_key * (len(days) + 1) + place + 1

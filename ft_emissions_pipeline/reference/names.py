@@ -86,8 +86,10 @@ def _names(reference: Reference, kind: str) -> dict[str, dict[str, _Whole]]:
         names.setdefault(plain(name), {})[owner] = (identity, assumed, alias)
 
     aliases = reference.tables["aliases"].loc[lambda f: f["kind"] == kind]
-    for row in aliases.itertuples(index=False):
-        add(row.alias, row.id, bool(row.assumed), row.factor_id)
+    for row in zip(
+        *(aliases[name] for name in ("alias", "id", "assumed", "factor_id")), strict=True
+    ):
+        add(*row)
     for identity in ids(reference.tables, kind):  # an id is never an assumption
         add(identity, identity, False, None)
         if owned:
