@@ -11,16 +11,19 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.analysis.scenarios import changes
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.normalize import duration, grid, hardware, place, unknown_of
+from ft_emissions_pipeline.normalize import duration, grid, hardware, place, unknown_in
 from ft_emissions_pipeline.normalize.filling import Context, apply
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 from ft_emissions_pipeline.reference import Reference, default, load, take
 from ft_emissions_pipeline.stages import Choices
@@ -312,7 +315,7 @@ def _sized_up(
     sized = _quantities(made, fields.get("development_multiplier", 1.0))
     # A run of which a stage made no possible figure is left out; the others keep their place.
     sized = sized.reindex(runs["run_id"]).reset_index(drop=True)
-    notes += _doubts(made.provenance[made.provenance["run_id"] == runs["run_id"].iloc[0]])
+    notes += _doubts(made.origins)
     needed = found.loc[1, "gpu_count"]
     if fields.get("gpu_count", needed) < needed:
         notes.append(
@@ -457,21 +460,24 @@ def _quantities(made: stages.Footprints, trials: float) -> pd.DataFrame:
     """Return `QUANTITIES` and `PER_INFERENCE` of runs, each over all trials."""
     runs = made.impacts
     found = made.normalized[["gpu_id", "gpu_count"]].rename(columns={"gpu_id": "gpu_model"})
-    bounds = made.provenance.set_index(["field", "run_id"])[["p05", "p95"]]
     for name, field, unit in (
         ("time_h", "reserved_s", SECONDS_PER_HOUR), ("it_energy_kwh", "it_energy_kwh", 1.0)
     ):  # fmt: skip
-        ends = bounds.loc[field].reindex(runs["run_id"]).to_numpy() * trials / unit
         found[name] = made.normalized[field].to_numpy() * trials / unit
-        found[f"{name}_p05"], found[f"{name}_p95"] = ends.T
+        for end in ("p05", "p95"):
+            bound = made.origins.of(field, attrgetter(end), np.nan)
+            found[f"{name}_{end}"] = bound * trials / unit
     of_total = [f"{name}{end}" for name in QUANTITIES[2:] for end in ("", "_p05", "_p95")]
-    each = stages.expected_per_inference(runs, made.provenance)
+    each = stages.expected_per_inference(runs, made.origins)
     of_each = [f"{name}{end}" for name in PER_INFERENCE for end in ("", "_p05", "_p95")]
     return pd.concat([found, runs[of_total], each[of_each]], axis=1).set_axis(runs["run_id"])
 
 
-def _doubts(provenance: pd.DataFrame) -> list[str]:
-    """Return which names of a run are not known, and what is doubtful about its time."""
-    guessed = [f"guessed: {sentence}" for sentence in unknown_of(provenance).dropna()]
-    time = provenance.loc[provenance["field"] == "active_s", "source"].str.split("; ").explode()
-    return guessed + [each for each in time if str(each).startswith(TIME_DOUBTS)]
+def _doubts(origins: Provenance) -> list[str]:
+    """Return which names of the first run are not known, and what is doubtful about its time."""
+    rule, source = attrgetter("rule"), attrgetter("source")
+    told = (unknown_in(*(origins.of(name, part)[0] for part in (rule, source)))
+            for name in RUN_FIELDS)  # fmt: skip
+    guessed = [f"guessed: {sentence}" for sentence in told if sentence]
+    time = str(origins.of("active_s", source)[0]).split("; ")
+    return guessed + [each for each in time if each.startswith(TIME_DOUBTS)]

@@ -330,14 +330,14 @@ def _piece(
 ) -> Piece:
     value = offer.values[told].rename(rule.field)
     log_sd, skew = (_part(each, told) for each in (offer.log_sd, offer.skew))
-    factor: object = f"methodology/{rule.name}"
-    if offer.factor_id is not None:
-        factor = _part(offer.factor_id, told)
-    factor_id = pd.Series(factor, index=value.index, dtype=TEXT)
     source = pd.Series(_part(offer.note, told), index=value.index, dtype=TEXT)
-    another_period = period_note(reference, factor_id, days[told])
-    if another_period.notna().any():
-        source = (source + "; " + another_period).fillna(source).fillna(another_period)
+    if offer.factor_id is None:
+        factor_id = pd.Series(f"methodology/{rule.name}", index=value.index, dtype=TEXT)
+    else:
+        factor_id = pd.Series(_part(offer.factor_id, told), index=value.index, dtype=TEXT)
+        another_period = period_note(reference, factor_id, days[told])
+        if another_period.notna().any():
+            source = (source + "; " + another_period).fillna(source).fillna(another_period)
     low, high = _interval(value, log_sd, skew)
     return Piece(
         rule.field, rule.name, rule.basis, rows, of, value, log_sd, skew, low, high, factor_id,

@@ -286,19 +286,21 @@ def typed(name: str, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         for r in _where(unread & (not table.yours))
     ]
     for low, value, high in table.intervals:
-        inside = (frame[low] <= frame[value]) & (frame[value] <= frame[high])
-        inside |= frame[[low, high]].isna().all(axis=1)  # where empty cells are allowed
+        least, most = columns[low], columns[high]
+        inside = (least <= columns[value]) & (columns[value] <= most)
+        inside |= np.isnan(least) & np.isnan(most)  # where empty cells are allowed
         problems += [
             f"{name}.csv line {row + 2}: {value} lies outside {low}..{high}"
             for row in _where(~inside)
         ]
     keys = zip(*(cells[column] for column in table.key), strict=True)
-    ids = pd.Series(["/".join(key).replace(" ", "_") for key in keys], dtype="str")
-    repeated = ids.duplicated(keep=False)
-    if repeated.any():
+    ids = ["/".join(key).replace(" ", "_") for key in keys]
+    if len(set(ids)) < len(ids):
+        repeated = pd.Series(ids).duplicated(keep=False)
         problems += _period_problems(name, frame.assign(_id=ids)[repeated])
-        ids = ids.where(~repeated, ids + "/" + raw["valid_from"])
-    frame["factor_id"] = f"{name}/" + ids
+        periods = zip(ids, cells["valid_from"], repeated, strict=True)
+        ids = [f"{key}/{begins}" if again else key for key, begins, again in periods]
+    frame["factor_id"] = strings([f"{name}/{key}" for key in ids])
     rows = zip(*cells.values(), strict=True)
     frame["row_hash"] = strings([_short_hash("\x1f".join(row)) for row in rows])
     return frame, problems
@@ -397,10 +399,10 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     for name, table in TABLES.items():
         for column in table.own:
             if column.refers:
-                cells = tables[name][column.name]
-                for row in _where(cells.notna() & ~cells.isin(ids(tables, column.refers))):
+                cells = tables[name][column.name].dropna()
+                for row, cell in _unknown(cells, ids(tables, column.refers)):
                     yield (
-                        f"{name}.csv line {row + 2}: {column.name} {cells.iloc[row]} "
+                        f"{name}.csv line {row + 2}: {column.name} {cell} "
                         f"is not in {column.refers}.csv"
                     )
     embodied, water = tables["gpu_embodied"], set(tables["gpu_water"]["gpu_id"])
@@ -415,11 +417,17 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
         yield f"datacenter.csv line {row + 2}: value {overhead['value'].iloc[row]:g} is below 1"
 
 
+def _unknown(cells: pd.Series, known: pd.Series) -> Iterator[tuple[int, str]]:
+    """Yield row and text of the cells that are none of the known ones."""
+    words = set(known)
+    return ((row, cell) for row, cell in cells.items() if cell not in words)
+
+
 def _alias_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """Yield aliases of unknown ids, and names that stand for two things."""
     aliases = tables["aliases"]
     for kind, rows in aliases.groupby("kind"):
-        for row, name in rows.loc[~rows["id"].isin(ids(tables, str(kind))), "id"].items():
+        for row, name in _unknown(rows["id"], ids(tables, str(kind))):
             yield f"aliases.csv line {row + 2}: {name} is no id of {kind}"
         names = rows["alias"].map(plain)
         owner = rows["id"].str.split(":").str[0] if kind in PROVIDER_KINDS else ""

@@ -7,6 +7,7 @@ the rules in `normalize/` decide.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -40,11 +41,15 @@ def _periods(
     first, last = _days(frame["valid_from"], -1), _days(frame["valid_to"], 1)
     segments: list[tuple[int, int, int, int]] = []
     by_code = pd.Series(np.arange(len(frame))).groupby(codes).indices
+    numbers, unbounded = frame.index.to_numpy(), (first == _ALWAYS) & (last == _FOREVER)
     for code, at in by_code.items():
+        if len(at) == 1 and unbounded[at[0]]:
+            segments.append((int(code), _ALWAYS, numbers[at[0]], MATCHES.index("in_force")))
+            continue
         ends = last[at][last[at] != _FOREVER] + 1
         for day in np.unique(np.concatenate([[_ALWAYS], first[at], ends])):
             row, match = _serving(at, first[at], last[at], ranks[at], day)
-            segments.append((int(code), int(day), int(frame.index[row]), match))
+            segments.append((int(code), int(day), numbers[row], match))
     of_key, begins, rows, matches = np.array(segments, dtype="int64").reshape(-1, 4).T
     days, place = np.unique(begins, return_inverse=True)
     places = of_key * (len(days) + 1) + place + 1
@@ -419,9 +424,13 @@ def default(reference: Reference, parameter: str, on: pd.Series | None = None) -
     KeyError
         If there is no such parameter; the message names the nearest ones.
     """
-    latest, periods = _latest_default(reference, parameter)
-    if on is None or periods == 1:
-        return latest
+    latest, periods = _latest_defaults(reference)
+    if parameter not in latest:
+        near = difflib.get_close_matches(parameter, latest, cutoff=0.3)
+        msg = f"defaults.csv has no parameter {parameter}; nearest: {', '.join(near)}"
+        raise KeyError(msg)
+    if on is None or periods[parameter] == 1:
+        return latest[parameter]
     names = pd.Series(parameter, index=on.index, dtype="str")
     found = take(reference, "defaults", names, _OF_DEFAULTS, on=on)
     return Default(*(found[name] for name in (*_OF_DEFAULTS, "factor_id")))
@@ -430,21 +439,13 @@ def default(reference: Reference, parameter: str, on: pd.Series | None = None) -
 _OF_DEFAULTS = ["value", "p05", "p95", "unit"]
 
 
-@lru_cache(maxsize=1024)
-def _latest_default(reference: Reference, parameter: str) -> tuple[Default, int]:
-    """Return the default of the end of all time, and how many periods have one."""
-    frame = reference.tables["defaults"]
-    rows = frame[frame["parameter"] == parameter]
-    if rows.empty:
-        near = difflib.get_close_matches(parameter, frame["parameter"], cutoff=0.3)
-        msg = f"defaults.csv has no parameter {parameter}; nearest: {', '.join(near)}"
-        raise KeyError(msg)
-    row = rows.iloc[0]
-    if len(rows) > 1:
-        names = pd.Series([parameter], dtype="str")
-        row = take(reference, "defaults", names, _OF_DEFAULTS).iloc[0]
-    value, p05, p95 = (float(row[column]) for column in _OF_DEFAULTS[:3])
-    return Default(value, p05, p95, row["unit"], row["factor_id"]), len(rows)
+@lru_cache(maxsize=8)
+def _latest_defaults(reference: Reference) -> tuple[dict[str, Default], Mapping[str, int]]:
+    """Return by parameter the default of the end of all time, and how many periods have one."""
+    names = reference.tables["defaults"]["parameter"]
+    found = take(reference, "defaults", names, _OF_DEFAULTS)
+    rows = found[[*_OF_DEFAULTS, "factor_id"]].itertuples(index=False, name=None)
+    return dict(zip(names, (Default(*row) for row in rows), strict=True)), Counter(names)
 
 
 def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd.Series:
@@ -496,11 +497,13 @@ def _bounded(reference: Reference) -> dict[str, tuple[np.datetime64, np.datetime
     for frame in reference.tables.values():
         if "year" in frame:
             continue
-        rows = frame[frame[["valid_from", "valid_to"]].notna().any(axis=1)]
-        first = rows["valid_from"].fillna(pd.Timestamp("1900-01-01"))
-        last = rows["valid_to"].fillna(pd.Timestamp("2200-01-01"))
-        spans = (day.to_numpy(dtype="datetime64[D]") for day in (first, last))
-        found |= dict(zip(rows["factor_id"], zip(*spans, strict=True), strict=True))
+        spans = [frame[end].to_numpy(dtype="datetime64[D]") for end in ("valid_from", "valid_to")]
+        at = np.flatnonzero(~np.isnat(spans).all(axis=0))
+        ends = (
+            np.where(np.isnat(days[at]), np.datetime64(never), days[at])
+            for days, never in zip(spans, ("1900-01-01", "2200-01-01"), strict=True)
+        )
+        found |= dict(zip(frame["factor_id"].array[at], zip(*ends, strict=True), strict=True))
     return found
 
 

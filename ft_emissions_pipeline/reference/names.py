@@ -57,9 +57,14 @@ def ids(tables: Mapping[str, pd.DataFrame], kind: str) -> pd.Series:
 
 def plain(name: str) -> str:
     """Return a name without case, accents and punctuation between words."""
-    folded = unicodedata.normalize("NFKD", name).casefold()
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"[\s_\-()®™,]+", " ", bare).strip()
+    bare = name.casefold()
+    if not bare.isascii():
+        folded = unicodedata.normalize("NFKD", name).casefold()
+        bare = "".join(c for c in folded if not unicodedata.combining(c))
+    return _BETWEEN_WORDS.sub(" ", bare).strip()
+
+
+_BETWEEN_WORDS = re.compile(r"[\s_\-()®™,]+")
 
 
 def _without_vendor(name: str) -> str:
@@ -81,8 +86,10 @@ def _names(reference: Reference, kind: str) -> dict[str, dict[str, _Whole]]:
         names.setdefault(plain(name), {})[owner] = (identity, assumed, alias)
 
     aliases = reference.tables["aliases"].loc[lambda f: f["kind"] == kind]
-    for row in aliases.itertuples(index=False):
-        add(row.alias, row.id, bool(row.assumed), row.factor_id)
+    for row in zip(
+        *(aliases[name] for name in ("alias", "id", "assumed", "factor_id")), strict=True
+    ):
+        add(*row)
     for identity in ids(reference.tables, kind):  # an id is never an assumption
         add(identity, identity, False, None)
         if owned:

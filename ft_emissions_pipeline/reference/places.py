@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import Reference
-from ft_emissions_pipeline.reference.names import coded, named, plain, resolve, strings
+from ft_emissions_pipeline.reference.names import coded, ids, named, plain, resolve, strings
 
 _BETWEEN_PARTS = re.compile(r"\s*[,;/()|\n]\s*|\s+[-\u2013\u2014]\s+")
 LONGEST = 200
@@ -166,22 +166,19 @@ def _subdivisions(reference: Reference) -> frozenset[str]:
 def _cities(reference: Reference) -> dict[str, Place]:
     """Return cities of cloud regions in one country; a city in two states is its country's."""
     aliases, regions = reference.tables["aliases"], reference.tables["cloud_regions"]
-    cities = aliases[(aliases["kind"] == "cloud_regions") & aliases["assumed"].astype(bool)]
-    where = regions.assign(
-        id=regions["provider"] + ":" + regions["region_id"],
-        state=("US-" + regions["us_state"]).fillna(regions["subdivision"]),
-    )
-    rows = cities[["alias", "id", "factor_id"]].merge(
-        where[["id", "country_iso3", "state"]], on="id"
-    )
-    found = {}
-    for name, of_city in rows.groupby(rows["alias"].map(plain)):
-        if of_city["country_iso3"].nunique() == 1:
-            state = (
-                of_city["state"].iloc[0] if of_city["state"].nunique(dropna=False) == 1 else None
-            )
-            found[str(name)] = Place(
-                of_city["country_iso3"].iloc[0], state if isinstance(state, str) else None,
-                of_city["factor_id"].iloc[0], "city",
-            )  # fmt: skip
-    return found
+    cities = aliases[(aliases["kind"] == "cloud_regions") & aliases["assumed"]]
+    states = ("US-" + regions["us_state"]).fillna(regions["subdivision"])
+    where = zip(regions["country_iso3"], states.astype("object").where(states.notna(), None),
+                strict=True)  # fmt: skip
+    region = dict(zip(ids(reference.tables, "cloud_regions"), where, strict=True))
+    found: dict[str, Place] = {}
+    several = set()
+    for name, identity, alias in zip(*(cities[c] for c in ("alias", "id", "factor_id")),
+                                     strict=True):  # fmt: skip
+        country, state = region[identity]
+        other = found.setdefault(plain(name), Place(country, state, alias, "city"))
+        if other.country_iso3 != country:
+            several.add(plain(name))
+        elif other.subdivision != state:
+            found[plain(name)] = other._replace(subdivision=None)
+    return {name: place for name, place in found.items() if name not in several}
