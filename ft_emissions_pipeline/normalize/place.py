@@ -134,7 +134,7 @@ def country(frame: pd.DataFrame, _: Context) -> pd.Series:
 def _countries(reference: Reference, table: str, rank: int | None) -> list[str]:
     rows = reference.tables[table]
     there = (rows["zone_type"] == "country") & (rank is None or rows["rank"] == rank)
-    return list(rows.loc[there, "zone"])
+    return list(rows.loc[there, "zone"].unique())
 
 
 def country_or_world(
