@@ -30,7 +30,7 @@ from ft_emissions_pipeline.reference.declaration import (
     ReferenceRefused,
 )
 from ft_emissions_pipeline.reference.hours import Hours, series
-from ft_emissions_pipeline.reference.names import ids, plain, strings
+from ft_emissions_pipeline.reference.names import KINDS, ids, plain, strings
 from ft_emissions_pipeline.tables.schema import Column, must_be
 
 OWN_SETTING = "FT_EMISSIONS_OWN_FACTORS"
@@ -399,12 +399,13 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     for name, table in TABLES.items():
         for column in table.own:
             if column.refers:
-                cells = tables[name][column.name].dropna()
-                for row, cell in _unknown(cells, ids(tables, column.refers)):
-                    yield (
-                        f"{name}.csv line {row + 2}: {column.name} {cell} "
-                        f"is not in {column.refers}.csv"
-                    )
+                known = set(ids(tables, column.refers).to_numpy("object"))
+                for row, cell in enumerate(tables[name][column.name].to_numpy("object")):
+                    if cell not in known and not pd.isna(cell):
+                        yield (
+                            f"{name}.csv line {row + 2}: {column.name} {cell} "
+                            f"is not in {column.refers}.csv"
+                        )
     embodied, water = tables["gpu_embodied"], set(tables["gpu_water"]["gpu_id"])
     ranked = embodied.loc[embodied["rank"] == 1, "gpu_id"].value_counts()
     for row, gpu in tables["gpus"]["gpu_id"].items():
@@ -417,25 +418,22 @@ def _reference_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
         yield f"datacenter.csv line {row + 2}: value {overhead['value'].iloc[row]:g} is below 1"
 
 
-def _unknown(cells: pd.Series, known: pd.Series) -> Iterator[tuple[int, str]]:
-    """Yield row and text of the cells that are none of the known ones."""
-    words = set(known)
-    return ((row, cell) for row, cell in cells.items() if cell not in words)
-
-
 def _alias_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """Yield aliases of unknown ids, and names that stand for two things."""
-    aliases = tables["aliases"]
-    for kind, rows in aliases.groupby("kind"):
-        for row, name in _unknown(rows["id"], ids(tables, str(kind))):
-            yield f"aliases.csv line {row + 2}: {name} is no id of {kind}"
-        names = rows["alias"].map(plain)
-        owner = rows["id"].str.split(":").str[0] if kind in PROVIDER_KINDS else ""
+    known = {kind: set(ids(tables, kind).to_numpy(dtype="object")) for kind in KINDS}
+    seen = set()
+    columns = (tables["aliases"][name].to_numpy("object") for name in ("kind", "alias", "id"))
+    for row, (kind, alias, identity) in enumerate(zip(*columns, strict=True)):
+        if kind not in known or pd.isna(alias) or pd.isna(identity):
+            continue  # which `_column` said already
+        if identity not in known[kind]:
+            yield f"aliases.csv line {row + 2}: {identity} is no id of {kind}"
         # The same name may stand for a region of each provider, never for two things of one owner.
-        group = pd.DataFrame({"name": names, "owner": owner, "id": rows["id"]})
-        twice = group.duplicated(["name", "owner"])
-        for row, alias in rows.loc[twice, "alias"].items():
+        owner = identity.split(":")[0] if kind in PROVIDER_KINDS else ""
+        name = kind, owner, plain(alias)
+        if name in seen:
             yield f"aliases.csv line {row + 2}: {alias} is there twice for {kind}"
+        seen.add(name)
 
 
 def write_datapackage(folder: Path | str | None = None) -> Path:
