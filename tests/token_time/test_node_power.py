@@ -12,6 +12,9 @@ Brookhaven (Newkirk et al. 2025, arXiv:2506.14551, abstract)."""
 MOST_KW = 8.4
 """The most that such a node drew (Latif et al. 2024, arXiv:2412.08602, abstract)."""
 
+AT_REST_KW = 1.86
+"""What such a node drew at rest (Newkirk et al. 2025, as others quote its text)."""
+
 LLAMA_2_13B = {
     "base_model": "Llama 2 13B", "method": "full", "gpu_model": "H100-SXM5-80GB",
     "server_model": "dgx-h100", "gpu_count": 8, "server_count": 1, "tokens_padded": 1e9,
@@ -30,3 +33,13 @@ def test_an_h100_node_in_training_draws_what_was_measured_of_one():
     assert kilowatts < MOST_KW
     # docs/token_time.md says by how much it misses: 16 %.
     assert kilowatts / (INTENSIVE * RATED_KW) == pytest.approx(0.84, abs=0.01)
+
+
+def test_an_h100_node_at_rest_draws_what_was_measured_of_one():
+    half, whole = (
+        fte.estimate({**LLAMA_2_13B, "reserved_s": 7200.0, "active_s": active})
+        for active in (3600.0, 7200.0)
+    )
+    half_kwh, whole_kwh = (est.normalized["it_energy_kwh"][0] for est in (half, whole))
+    # docs/token_time.md says so: 2.08 kW; what lacks in training is nothing that rests.
+    assert half_kwh - whole_kwh / 2 == pytest.approx(AT_REST_KW, rel=0.13)
