@@ -24,6 +24,8 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     numbers,
+    of_each,
+    one_text,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
@@ -44,8 +46,6 @@ from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
     misfits,
-    of_each,
-    one_text,
     rows_without,
     telemetry_reading,
     times,

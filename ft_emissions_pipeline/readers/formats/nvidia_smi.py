@@ -18,6 +18,8 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
+    of_each,
+    one_text,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
@@ -27,8 +29,6 @@ from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
     misfits,
-    of_each,
-    one_text,
     rows_without,
     telemetry_reading,
     times,

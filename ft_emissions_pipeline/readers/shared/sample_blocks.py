@@ -187,7 +187,7 @@ class _Spill:
                     pd.DataFrame({"record": rows, "device": devices["device"].iloc[stream]})
                 )
             for name, parts in found.items():
-                parts += [getattr(each, name) for each in of_device]
+                parts.append(np.concatenate([getattr(each, name) for each in of_device]))
         # Emptied on the way, so that memory holds the intervals once.
         pieces = Pieces(**{name: np.concatenate(found.pop(name)) for name in list(found)})
         devices["gpu_model"] = pd.Series(self.models, index=devices.index, dtype="str")

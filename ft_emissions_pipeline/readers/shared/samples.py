@@ -16,7 +16,7 @@ falls (a reboot, a reloaded driver, a wrap) it tells nothing of that interval, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
-from ft_emissions_pipeline.tables import RUNS, TELEMETRY
+from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 
 SPACINGS = 10.0
@@ -327,26 +327,28 @@ def pieces_of(
 
 
 def framed(pieces: Pieces, devices: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
-    """Return intervals as rows of table `telemetry`."""
-    index = pd.RangeIndex(len(pieces.row))
-    stream = pa.array(pieces.stream)
+    """Return intervals as rows of table `telemetry`, their few texts as categories."""
+    noted = {flag: getattr(pieces, flag) for flag in _FLAGS}
     told = np.where(np.isnan(pieces.energy_kwh), -1, pieces.from_power)
-    words = pa.array([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], pa.large_string())
-    texts = {name: text_series(arrow_text(devices[name]).take(stream), index) for name in devices}
+    words = pd.Index([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], dtype="str")
+    few = {name: pd.factorize(devices[name]) for name in devices}
     frame = pd.DataFrame(
         {
-            **texts,
+            **{
+                name: pd.Categorical.from_codes(code[pieces.stream], texts)
+                for name, (code, texts) in few.items()
+            },
             "started_at": pd.to_datetime(pieces.started, unit="us", utc=True).as_unit("us"),
             "ended_at": pd.to_datetime(pieces.ended, unit="us", utc=True).as_unit("us"),
             "energy_kwh": pieces.energy_kwh,
-            "energy_from": text_series(words.take(pa.array(told, mask=told < 0)), index),
+            "energy_from": pd.Categorical.from_codes(told, words),
             "utilization": pieces.utilization,
-            "repairs": repairs.column({flag: getattr(pieces, flag) for flag in _FLAGS}, index),
+            "repairs": repairs.column(noted, records.index),
             "source_record": records,
         },
         copy=False,
     )
-    return typed(frame, TELEMETRY, TELEMETRY_COLUMNS)
+    return frame[list(TELEMETRY_COLUMNS)]
 
 
 def _one_run(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
@@ -382,22 +384,6 @@ def misfits(sheet: Sheet) -> list[Refused]:
     """Return the lines with another number of cells than the header as refused records."""
     reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
     return [(str(misfit.line), "shifted_row", reason, misfit.text) for misfit in sheet.misfits]
-
-
-def of_each(cells: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """Return texts changed, each of the few different ones once."""
-    code, values = pd.factorize(cells)
-    changed = change(pd.Series(values).astype("str"))
-    again, kept = pd.factorize(changed)
-    place = np.append(again, -1)[code]
-    return pd.Series(pd.Categorical.from_codes(place, kept), index=cells.index)
-
-
-def one_text(text: str | None, lines: np.ndarray) -> pd.Series:
-    """Return a column of one text for all lines, or of none."""
-    values = pd.Index([] if text is None else [text], dtype="str")
-    code = np.full(len(lines), len(values) - 1, dtype="int8")
-    return pd.Series(pd.Categorical.from_codes(code, values), index=lines)
 
 
 def host_in(uri: str) -> str | None:
