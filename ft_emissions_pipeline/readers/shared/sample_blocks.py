@@ -16,13 +16,12 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ft_emissions_pipeline.readers.documents import Sheet
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings, as_text
 from ft_emissions_pipeline.readers.shared.samples import (
     DEVICE,
@@ -48,9 +47,15 @@ _AT_ONCE = 1 << 20
 
 
 class Format(Protocol):
-    """What a module of a format has besides, if its files can be read in blocks."""
+    """What a module of a format has besides, if its files can be read in blocks.
 
-    def facts(self, sheet: Sheet, settings: Settings) -> Any:
+    Its pieces are sheets of a table, or whatever its lines are parsed to.
+    """
+
+    def sheets(self, stream: BinaryIO, *, block: int) -> Iterator[Any]:
+        """Yield the pieces of a file, of about `block` bytes."""
+
+    def facts(self, sheet: Any, settings: Settings) -> Any:
         """Return what of a piece all pieces of the file must agree on."""
 
     def convention(self, found: list[Any]) -> Any:
@@ -59,12 +64,12 @@ class Format(Protocol):
     def in_blocks(self, told: Any) -> bool:
         """Say whether a piece of the file can be read without the others."""
 
-    def samples_of(self, sheet: Sheet, uri: str, settings: Settings, told: Any) -> Samples:
+    def samples_of(self, sheet: Any, uri: str, settings: Settings, told: Any) -> Samples:
         """Return the samples of a piece."""
 
 
 def read_in_blocks(
-    log: Format, sheets: Callable[[], Iterator[Sheet]], uri: str, settings: Settings
+    log: Format, sheets: Callable[[], Iterator[Any]], uri: str, settings: Settings
 ) -> Reading | None:
     """Return the reading of a file of samples; None if it can only be read whole.
 
@@ -119,11 +124,13 @@ class _Spill:
     row: np.dtype | None = None
     """A sample in the file: its instant, place, and the values that the format has."""
     records: int = 0
+    one_value: bool = False
     refused: list[Refused] = field(default_factory=list)
 
     def add(self, samples: Samples) -> None:
         """Take the samples of a block."""
         self.records += samples.records
+        self.one_value = samples.one_value
         self.refused += samples.refused
         frame = samples.frame
         if frame.empty:
@@ -207,7 +214,8 @@ class _Spill:
             )
             frame = pd.DataFrame(np.frombuffer(b"".join(read), dtype=row))
             code = np.full(len(frame), stream)
-            day = ordered(series_of(frame, code, frame["row"].to_numpy()), powered)
+            series = series_of(frame, code, frame["row"].to_numpy())
+            day = ordered(series, powered, one_value=self.one_value)
             if len(day.at):
                 yield day
 

@@ -68,10 +68,17 @@ class Samples(NamedTuple):
     frame: pd.DataFrame
     records: int
     refused: list[Refused]
+    one_value: bool = False
+    """Whether each holds one value; those of a moment are a sample, and the earliest counts."""
 
 
 def telemetry_reading(
-    samples: pd.DataFrame, records: int, refused: Sequence[Refused], *, of_one_run: bool = False
+    samples: pd.DataFrame,
+    records: int,
+    refused: Sequence[Refused],
+    one_value: bool = False,
+    *,
+    of_one_run: bool = False,
 ) -> Reading:
     """Return the reading of a file of samples.
 
@@ -84,10 +91,12 @@ def telemetry_reading(
         Records of the file from which the samples come; at least as many as the samples.
     refused : sequence of Refused
         Further records that could not be used.
+    one_value : bool
+        As of `Samples`.
     of_one_run : bool
         Whether the file belongs to one run, of which it then tells start and end.
     """
-    intervals, lone = intervals_of(samples)
+    intervals, lone = intervals_of(samples, one_value=one_value)
     runs = _one_run(samples, intervals) if of_one_run and len(intervals) else no_runs()
     return reading_of(intervals, lone, records, refused, runs)
 
@@ -119,7 +128,9 @@ def reading_of(
     )
 
 
-def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def intervals_of(
+    samples: pd.DataFrame, *, one_value: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the intervals between samples, binned to minutes; and the samples that make none."""
     frame = samples.reset_index(drop=True)
     code, devices = devices_of(frame)
@@ -127,7 +138,7 @@ def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     series = series_of(frame, code, frame.index.to_numpy())
     powered = np.zeros(len(devices), dtype=bool)
     powered[series.stream[series.powered]] = True
-    series = ordered(series, powered)
+    series = ordered(series, powered, one_value=one_value)
     pieces, _ = pieces_of(series, _limits(series, len(devices)))
     told = np.isin(series.stream, pieces.stream)
     texts = arrow_text(frame["record"].astype("str"))
@@ -203,14 +214,26 @@ def series_of(samples: pd.DataFrame, code: np.ndarray, row: np.ndarray) -> Serie
     return Series(code, at.to_numpy(), watts, counter_kwh, utilization, row)
 
 
-def ordered(series: Series, powered: np.ndarray) -> Series:
+def ordered(series: Series, powered: np.ndarray, *, one_value: bool = False) -> Series:
     """Return samples by device and time, those of one device and moment as one.
 
-    A sample without power amid others with it would tear a hole; the line between these is better.
-    Of samples of one moment the last that tells a value counts.
+    Of samples of one moment the last that tells a value counts; the first, if each has `one_value`.
+    """
+    if one_value:
+        return _powered(_by_moment(series[::-1]), powered)
+    return _by_moment(_powered(series, powered))
+
+
+def _powered(series: Series, powered: np.ndarray) -> Series:
+    """Leave out a sample without power amid others with it.
+
+    It would tear a hole; the line between these is better.
     """
     kept = series.powered | ~powered[series.stream]
-    series = series if kept.all() else series[kept]
+    return series if kept.all() else series[kept]
+
+
+def _by_moment(series: Series) -> Series:
     stream, at = series.stream, series.at
     rising = (stream[1:] > stream[:-1]) | ((stream[1:] == stream[:-1]) & (at[1:] >= at[:-1]))
     if not rising.all():
