@@ -101,6 +101,14 @@ def test_what_the_first_block_cannot_show_is_taken_from_all(late, many):
     same(found, gpu_log.read(data, "a.csv", NOW))
 
 
+def test_a_file_whose_first_block_tells_nothing_is_read_from_its_beginning():
+    """Columns without a unit hold watts, as some line shows; till then nothing is known."""
+    lines = [f"2026-03-01T12:00:{n:02d}Z,{3 * n},{9 * n}" for n in range(60)]
+    data = "\n".join(["timestamp,GPU0,GPU1", *lines]).encode()
+    sheets = lambda: gpu_log.sheets(io.BytesIO(data), block=200)
+    same(read_in_blocks(gpu_log, sheets, "a.csv", NOW), gpu_log.read(data, "a.csv", NOW))
+
+
 def test_lines_that_only_their_moment_gives_to_a_gpu_need_the_whole_file():
     data = b"timestamp, power.draw [W]\n2026/03/01 12:00:00.000, 77.07 W\n"
     sheets = lambda: sheets_of(io.BytesIO(data), types=nvidia_smi.types)
