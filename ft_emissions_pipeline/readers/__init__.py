@@ -222,7 +222,7 @@ DOCUMENT_LIMIT = 1 << 28
 _LARGE = 1 << 25
 """Bytes up to which a file of samples is read whole."""
 _MANY = 1 << 18
-"""Rows up to which one in Parquet is, and of a block of a larger one."""
+"""Rows up to which one in Parquet is."""
 
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
@@ -369,10 +369,10 @@ def _in_blocks(
 
     def sheets() -> Iterator[Any]:
         if in_parquet:
-            yield from parquet.sheets(path, _MANY, log.types)
+            yield from parquet.sheets(path, 2 * _MANY, log.types)
         else:
             with path.open("rb") as stream:
-                yield from log.sheets(stream, block=_LARGE // 4)
+                yield from log.sheets(stream, block=_LARGE // 2)
 
     hashed = content_hash(path, log.CONTENT)
     try:

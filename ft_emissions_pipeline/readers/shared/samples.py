@@ -160,9 +160,8 @@ def devices_of(samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
             texts = samples[name].astype("category").cat
             code = code * (len(texts.categories) + 1) + texts.codes
     code = pd.factorize(code)[0]
-    first = np.empty(code.max(initial=-1) + 1, dtype="int64")
-    first[code[::-1]] = np.arange(len(code))[::-1]
-    at = samples.iloc[first]
+    # Numbered in order of appearance: a new device is the highest number so far.
+    at = samples.iloc[np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))]
     columns = {
         name: at[name].astype("str") if name in at else pd.Series(np.nan, at.index, dtype="str")
         for name in DEVICE
