@@ -7,8 +7,10 @@ Keep out: which file holds which days (`index.py`), formats (`readers/`), the me
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.landing import configurations, token_lengths
@@ -34,6 +36,9 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.tables.words import Content
 from ft_emissions_pipeline.warehouse.faults import fault
+
+_MANY = 1 << 16
+"""Intervals from which on a file's are not put together with those of others."""
 
 
 def runs_of(
@@ -178,23 +183,34 @@ def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
 def _telemetry(
     readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
-    """Yield the telemetry of each file, given to the run that the file's own record joined.
+    """Yield table `telemetry` without days, each file given to the run that its own record joined.
 
-    Of a file of several runs, samples name the record of theirs.
+    Of a file of several runs, samples name the record of theirs. Small files come together, a large
+    one by itself, its few texts still as categories.
     """
     told = [each for each in readings if len(each[2].telemetry)]
-    uris = [uri for uri, *_ in told]
-    own = dict(iter(owners[owners["source_uri"].isin(uris)].groupby("source_uri")))
-    for uri, source_format, reading in told:
-        index = reading.telemetry.index
-        file = {"source_uri": one_text(uri, index), "source_format": one_text(source_format, index)}
-        rows = reading.telemetry.assign(**file)
-        if uri in own:
-            of_record = own[uri].drop_duplicates("source_record").set_index("source_record")
-            run_id = rows["source_record"].map(of_record["run_id"]).astype("str")
-            yield rows.assign(run_id=run_id.fillna(own[uri]["run_id"].iloc[0]))
-        else:
-            yield rows.assign(run_id=mapped_ids(rows, pairs))
+    large = [len(reading.telemetry) > _MANY for *_, reading in told]
+    small = list(itertools.compress(told, np.invert(large)))
+    for files in filter(None, [small, *([each] for each in itertools.compress(told, large))]):
+        frames = [
+            reading.telemetry.assign(
+                source_uri=one_text(uri, reading.telemetry.index),
+                source_format=one_text(source_format, reading.telemetry.index),
+            )
+            for uri, source_format, reading in files
+        ]
+        together = len(frames) > 1
+        rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY) if together else frames[0]
+        run_id = mapped_ids(rows, pairs)
+        own = owners[owners["source_uri"].isin([uri for uri, *_ in files])]
+        if len(own):
+            owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
+            place = ["source_uri", "source_record"]
+            of_record = own.drop_duplicates(place).set_index(place)["run_id"]
+            named = of_record.reindex(pd.MultiIndex.from_frame(rows[place])).set_axis(rows.index)
+            named = named.astype("str").fillna(rows["source_uri"].map(owner).astype("str"))
+            run_id = named.fillna(run_id.astype("str"))
+        yield rows.assign(run_id=run_id)
 
 
 def telemetry_of(

@@ -12,6 +12,7 @@ GPUs than the run used, nothing is shared out, and the runs say `telemetry_ambig
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
-from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S
+from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S, devices_of
 from ft_emissions_pipeline.tables import BASES
 from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
@@ -68,12 +69,10 @@ class _Stream(NamedTuple):
     host: str | float
     device: str
     run_id: str | float
-    table: pd.DataFrame
-    rows: np.ndarray
-    """Where its intervals stand in the table."""
+    intervals: pd.DataFrame
 
 
-_STREAM = ["source_format", "source_uri", "kind", "host", "device", "run_id"]
+_STREAM = ("source_format", "source_uri", "kind", "host", "device", "run_id")
 
 
 @dataclass(frozen=True)
@@ -202,12 +201,13 @@ _FOLDER = "folder:"
 def _streams(telemetry: pd.DataFrame) -> Iterator[_Stream]:
     if telemetry.empty:
         return
-    number = telemetry.groupby(_STREAM, dropna=False, sort=False).ngroup().to_numpy()
-    order = np.argsort(number, kind="stable")
-    places = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    keys = telemetry[_STREAM].iloc[[rows[0] for rows in places]].astype("str")
-    for key, rows in zip(keys.to_numpy().tolist(), places, strict=True):
-        yield _Stream._make((*key, telemetry, rows))
+    code, keys = devices_of(telemetry, _STREAM)
+    if (np.diff(code) < 0).any():
+        order = np.argsort(code, kind="stable")
+        telemetry, code = telemetry.iloc[order], code[order]
+    ends = np.searchsorted(code, np.arange(len(keys) + 1))
+    for key, (begin, end) in zip(keys.to_numpy().tolist(), itertools.pairwise(ends), strict=True):
+        yield _Stream._make((*key, telemetry.iloc[begin:end]))
 
 
 def _by_folder(
@@ -274,10 +274,9 @@ def _pieces(
         if not mine:
             continue
         low, high = started[mine], ended[mine]
-        stream = each.table.iloc[each.rows]
-        sums = _sums(stream)
-        polled = bool((stream["energy_from"] == EnergyFrom.POWER).any())
-        models = stream["gpu_model"].dropna()
+        sums = _sums(each.intervals)
+        polled = bool((each.intervals["energy_from"] == EnergyFrom.POWER).any())
+        models = each.intervals["gpu_model"].dropna()
         whole = np.isnan(low) | np.isnan(high)
         low, high = np.where(whole, sums.first, low), np.where(whole, sums.last, high)
         energy, covered, busy, known = (

@@ -180,7 +180,11 @@ class _Spill:
         # What the blocks took is kept by Arrow for more of them, and there are none.
         pa.default_memory_pool().release_unused()
         nothing = series_of(pd.DataFrame({"at": []}), np.empty(0, "int64"), np.empty(0, "int64"))
-        found = {name: [part] for name, part in vars(pieces_of(nothing, np.empty(0))[0]).items()}
+        kinds = {
+            name: part.dtype for name, part in vars(pieces_of(nothing, np.empty(0))[0]).items()
+        }
+        # Bytes grow in place, where a list of arrays leaves holes in memory.
+        found = {name: bytearray() for name in kinds}
         lone: list[pd.DataFrame] = []
         devices = pd.concat(self.devices, ignore_index=True) if self.devices else _none()
         for stream in sorted(self.parts):
@@ -188,18 +192,18 @@ class _Spill:
             kept = list(self._days(stream)) if total <= _AT_ONCE else None
             walk = partial(self._days, stream) if kept is None else partial(iter, kept)
             limits = limit_of(np.full(stream + 1, _usual_s(walk())))
-            of_device = list(_walked(walk(), limits))
-            if not sum(len(each.row) for each in of_device):
+            before = len(found["row"])
+            for each in _walked(walk(), limits):
+                for name, held in found.items():
+                    held += getattr(each, name).data
+            if len(found["row"]) == before:
                 rows = np.concatenate([day.row for day in walk()]).astype("str")
                 lone.append(
                     pd.DataFrame({"record": rows, "device": devices["device"].iloc[stream]})
                 )
-            for name, parts in found.items():
-                parts.append(np.concatenate([getattr(each, name) for each in of_device]))
-        # Emptied on the way, so that memory holds the intervals once.
-        pieces = Pieces(**{name: np.concatenate(found.pop(name)) for name in list(found)})
+        pieces = {name: np.frombuffer(found.pop(name), kind) for name, kind in kinds.items()}
         devices["gpu_model"] = pd.Series(self.models, index=devices.index, dtype="str")
-        records = as_text(pd.Index(pieces.row)).reset_index(drop=True)
+        records = as_text(pd.Index(pieces.pop("row"))).reset_index(drop=True)
         nobody = pd.concat(lone) if lone else pd.DataFrame({"record": [], "device": []})
         return reading_of(framed(pieces, devices, records), nobody, self.records, self.refused)
 

@@ -149,22 +149,26 @@ def intervals_of(
             "device": devices["device"].iloc[series.stream[~told]].to_numpy(),
         }
     )
-    return framed(pieces, devices, records), lone
+    return framed(dict(vars(pieces)), devices, records), lone
 
 
-def devices_of(samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def devices_of(
+    samples: pd.DataFrame, names: Sequence[str] = DEVICE
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each sample's device, in order of appearance, and what they are."""
     code = np.zeros(len(samples), dtype="int64")
-    for name in DEVICE:
+    for name in names:
         if name in samples:
-            texts = samples[name].astype("category").cat
-            code = code * (len(texts.categories) + 1) + texts.codes
+            texts = samples[name].astype("category").array
+            # Of one text for all, the codes tell nothing.
+            if len(texts.categories) > 1 or (texts.codes < 0).any():
+                code = code * (len(texts.categories) + 1) + texts.codes
     code = pd.factorize(code)[0]
     # Numbered in order of appearance: a new device is the highest number so far.
     at = samples.iloc[np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))]
     columns = {
         name: at[name].astype("str") if name in at else pd.Series(np.nan, at.index, dtype="str")
-        for name in DEVICE
+        for name in names
     }
     columns["kind"] = columns["kind"].fillna(Instrument.GPU)
     return code, pd.DataFrame(columns).reset_index(drop=True)
@@ -348,24 +352,30 @@ def pieces_of(
     return pieces, (bool(flags[0][-1]), bool(flags[1][-1]))
 
 
-def framed(pieces: Pieces, devices: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
-    """Return intervals as rows of table `telemetry`, their few texts as categories."""
-    noted = {flag: getattr(pieces, flag) for flag in _FLAGS}
-    told = np.where(np.isnan(pieces.energy_kwh), -1, pieces.from_power)
+def framed(
+    pieces: dict[str, np.ndarray], devices: pd.DataFrame, records: pd.Series
+) -> pd.DataFrame:
+    """Return intervals as rows of table `telemetry`, their few texts as categories.
+
+    The arrays of `Pieces` are taken out of the mapping, so that memory holds them once.
+    """
+    noted = repairs.column({flag: pieces.pop(flag) for flag in _FLAGS}, records.index)
+    energy_kwh, stream = pieces.pop("energy_kwh"), pieces.pop("stream")
+    told = np.where(np.isnan(energy_kwh), np.int8(-1), pieces.pop("from_power"))
     words = pd.Index([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], dtype="str")
     few = {name: pd.factorize(devices[name]) for name in devices}
     frame = pd.DataFrame(
         {
             **{
-                name: pd.Categorical.from_codes(code[pieces.stream], texts)
+                name: pd.Categorical.from_codes(code[stream], texts)
                 for name, (code, texts) in few.items()
             },
-            "started_at": pd.to_datetime(pieces.started, unit="us", utc=True).as_unit("us"),
-            "ended_at": pd.to_datetime(pieces.ended, unit="us", utc=True).as_unit("us"),
-            "energy_kwh": pieces.energy_kwh,
+            "started_at": pd.to_datetime(pieces.pop("started"), unit="us", utc=True).as_unit("us"),
+            "ended_at": pd.to_datetime(pieces.pop("ended"), unit="us", utc=True).as_unit("us"),
+            "energy_kwh": energy_kwh,
             "energy_from": pd.Categorical.from_codes(told, words),
-            "utilization": pieces.utilization,
-            "repairs": repairs.column(noted, records.index),
+            "utilization": pieces.pop("utilization"),
+            "repairs": noted,
             "source_record": records,
         },
         copy=False,
