@@ -7,10 +7,8 @@ Keep out: which file holds which days (`index.py`), formats (`readers/`), the me
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.landing import configurations, token_lengths
@@ -188,10 +186,9 @@ def _telemetry(
     Of a file of several runs, samples name the record of theirs. Small files come together, a large
     one by itself, its few texts still as categories.
     """
-    told = [each for each in readings if len(each[2].telemetry)]
-    large = [len(reading.telemetry) > _MANY for *_, reading in told]
-    small = list(itertools.compress(told, np.invert(large)))
-    for files in filter(None, [small, *([each] for each in itertools.compress(told, large))]):
+    small = [each for each in readings if 0 < len(each[2].telemetry) <= _MANY]
+    large = [[each] for each in readings if len(each[2].telemetry) > _MANY]
+    for files in filter(None, [small, *large]):
         frames = [
             reading.telemetry.assign(
                 source_uri=one_text(uri, reading.telemetry.index),
