@@ -7,7 +7,7 @@ Keep out: which file holds which days (`index.py`), formats (`readers/`), the me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetr
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
 from ft_emissions_pipeline.readers.files import File
+from ft_emissions_pipeline.readers.reading import one_text
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
@@ -33,6 +34,9 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.tables.words import Content
 from ft_emissions_pipeline.warehouse.faults import fault
+
+_MANY = 1 << 16
+"""Intervals from which on a file's are not put together with those of others."""
 
 
 def runs_of(
@@ -123,7 +127,7 @@ def measured_runs(
     """
     told = list(readings)
     runs, owners, ties = _joined(told, reference)
-    telemetry = _joined_telemetry(told, _mapping(told), owners)
+    telemetry = _telemetry(told, _mapping(told), owners)
     given = {uri for uri, _, said in told if said.content == "configuration" and len(said.runs)}
     return *measurements.measured(runs, telemetry, owners=owners), given - set(ties["source_uri"])
 
@@ -174,31 +178,36 @@ def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:
     return tuple(pair for _, _, reading in readings for pair in reading.mapping)
 
 
-def _joined_telemetry(
+def _telemetry(
     readings: list[tuple[str, str | None, Reading]], pairs: Pairs, owners: pd.DataFrame
-) -> pd.DataFrame:
-    """Return table `telemetry`, each file given to the run that its own record joined.
+) -> Iterator[pd.DataFrame]:
+    """Yield table `telemetry` without days, each file given to the run that its own record joined.
 
-    Of a file of several runs, samples name the record of theirs.
+    Of a file of several runs, samples name the record of theirs. Small files come together, a large
+    one by itself, its few texts still as categories.
     """
-    frames = [
-        reading.telemetry.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in readings
-        if len(reading.telemetry)
-    ]
-    if not frames:
-        return empty(TELEMETRY)
-    rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY)
-    rows["run_id"] = mapped_ids(rows, pairs)
-    own = owners[owners["source_uri"].isin(rows["source_uri"])]
-    owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
-    place = ["source_uri", "source_record"]
-    of_record = own.drop_duplicates(place).set_index(place)["run_id"]
-    told = of_record.reindex(pd.MultiIndex.from_frame(rows[place])).set_axis(rows.index)
-    told = told.astype("str").fillna(rows["source_uri"].map(owner).astype("str"))
-    rows["run_id"] = told.fillna(rows["run_id"])
-    rows["date"] = telemetry_days(rows)
-    return conform(rows, TELEMETRY)
+    small = [each for each in readings if 0 < len(each[2].telemetry) <= _MANY]
+    large = [[each] for each in readings if len(each[2].telemetry) > _MANY]
+    for files in filter(None, [small, *large]):
+        frames = [
+            reading.telemetry.assign(
+                source_uri=one_text(uri, reading.telemetry.index),
+                source_format=one_text(source_format, reading.telemetry.index),
+            )
+            for uri, source_format, reading in files
+        ]
+        together = len(frames) > 1
+        rows = conform(pd.concat(frames, ignore_index=True), TELEMETRY) if together else frames[0]
+        run_id = mapped_ids(rows, pairs)
+        own = owners[owners["source_uri"].isin([uri for uri, *_ in files])]
+        if len(own):
+            owner = own.drop_duplicates("source_uri").set_index("source_uri")["run_id"]
+            place = ["source_uri", "source_record"]
+            of_record = own.drop_duplicates(place).set_index(place)["run_id"]
+            named = of_record.reindex(pd.MultiIndex.from_frame(rows[place])).set_axis(rows.index)
+            named = named.astype("str").fillna(rows["source_uri"].map(owner).astype("str"))
+            run_id = named.fillna(run_id.astype("str"))
+        yield rows.assign(run_id=run_id)
 
 
 def telemetry_of(
@@ -230,8 +239,12 @@ def telemetry_of(
     mappings = index.loc[index["content"] == "mapping", "source_uri"] if len(wanted) else []
     readings = list(_read(folder, index, {*wanted, *mappings}, settings, engine))
     owners = index.loc[index["run_id"].notna(), ["source_uri", "source_record", "run_id"]]
-    rows = _joined_telemetry(readings, _mapping(readings), owners)
-    return rows[rows["date"].between(first, last)].reset_index(drop=True)
+    frames = []
+    for rows in _telemetry(readings, _mapping(readings), owners):
+        date = telemetry_days(rows)
+        of_days = date.between(first, last)
+        frames.append(conform(rows[of_days].assign(date=date), TELEMETRY))
+    return pd.concat(frames, ignore_index=True) if frames else empty(TELEMETRY)
 
 
 def windows(index: pd.DataFrame) -> pd.DataFrame:

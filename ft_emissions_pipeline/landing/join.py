@@ -422,17 +422,17 @@ def _mapped(
 ) -> tuple[pd.Series, set[str]]:
     """Return each record's run id after mapping, and the mapped runs of which no log was found."""
     pairs = sorted(set(mapping), key=lambda pair: (_is_wild(pair[1]), pair[1], pair[0]))
-    ids = records["run_id"].copy()
     # A runs.yaml is about its runs already; a pattern like `*` must not draw it elsewhere.
     free = np.array(records["source_format"] != run_mapping.FORMAT)
     found: set[str] = set()
     if not pairs:
-        return ids, found
-    uri = records["source_uri"]
-    keys = [uri, uri + "#" + records["source_record"], uri + "#" + records["run_id"]]
+        return records["run_id"].copy(), found
+    ids, uri = records["run_id"].astype("str"), records["source_uri"]
+    of_file = uri.astype("str") + "#" if any("#" in pattern for _, pattern in pairs) else uri
     for run_id, pattern in pairs:
         hits = np.zeros(len(records), dtype=bool)
-        for key in keys[1:] if "#" in pattern else keys[:1]:
+        marks = ("source_record", "run_id") if "#" in pattern else ()
+        for key in [of_file + records[mark].astype("str") for mark in marks] or [uri]:
             hits |= _matches(key, pattern)
         hits &= records["source_format"].ne(run_mapping.FORMAT).to_numpy()
         if hits.any():

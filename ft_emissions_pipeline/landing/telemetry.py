@@ -12,9 +12,11 @@ GPUs than the run used, nothing is shared out, and the runs say `telemetry_ambig
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -22,7 +24,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
-from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S
+from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S, devices_of
 from ft_emissions_pipeline.tables import BASES
 from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
@@ -44,9 +46,6 @@ REPORT = (
 )  # fmt: skip
 
 
-_STREAM = ["source_format", "source_uri", "kind", "host", "device", "run_id"]
-
-
 _ENERGY_OF: dict[str, str] = {
     Instrument.GPU: "gpu_energy_kwh",
     Instrument.METER: "meter_energy_kwh",
@@ -59,6 +58,21 @@ _HARDWARE = ("gpu_count", "gpu_model")
 
 _UNREAD: dict[str, str] = {Instrument.GPU: "gpu_energy_unread", Instrument.METER: "energy_unread"}
 """Word of `repairs` where a device told no energy all through a run."""
+
+
+class _Stream(NamedTuple):
+    """What one file says of one device."""
+
+    source_format: str
+    uri: str
+    kind: str
+    host: str | float
+    device: str
+    run_id: str | float
+    intervals: pd.DataFrame
+
+
+_STREAM = ("source_format", "source_uri", "kind", "host", "device", "run_id")
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class _Piece:
 
 def measured(
     runs: pd.DataFrame,
-    telemetry: pd.DataFrame,
+    telemetry: pd.DataFrame | Iterable[pd.DataFrame],
     windows: pd.DataFrame | None = None,
     owners: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -95,8 +109,8 @@ def measured(
     ----------
     runs : DataFrame
         Table `runs`.
-    telemetry : DataFrame
-        Table `telemetry`, of all the days over which these runs lasted.
+    telemetry : DataFrame or iterable of DataFrame
+        Table `telemetry`, of all the days over which these runs lasted; in one, or by file.
     windows : DataFrame, optional
         `run_id`, `host`, `started_at`, `ended_at` of every run there is, for who else was on a
         host; by default the runs themselves.
@@ -117,13 +131,15 @@ def measured(
         that belong to no run.
     """
     runs = runs.reset_index(drop=True)
-    if telemetry.empty:
+    frames = [telemetry] if isinstance(telemetry, pd.DataFrame) else telemetry
+    streams = [stream for frame in frames for stream in _streams(frame)]
+    if not streams:
         return runs, _report([])
     times = _times(runs)
-    telemetry, places = _by_folder(telemetry, runs if owners is None else owners)
+    streams, places = _by_folder(streams, runs if owners is None else owners)
     known = _at_places(_windows(runs, windows), places)
     hosts = known.drop_duplicates("run_id").set_index("run_id")["host"]
-    pieces = _pieces(runs["run_id"], hosts.reindex(runs["run_id"]), times, telemetry)
+    pieces = _pieces(runs["run_id"], hosts.reindex(runs["run_id"]), times, streams)
     rivals = _rivals(known, {run_id for run_id, _, _ in pieces})
     at = {run_id: position for position, run_id in enumerate(runs["run_id"])}
     changes: list[dict[str, object]] = []
@@ -143,7 +159,7 @@ def measured(
         rows.append(row)
     used = {piece.uri for found in pieces.values() for piece in found}
     timeless = set(times.loc[~(times["seconds"] > 0), "run_id"])
-    unused = telemetry.loc[~telemetry["source_uri"].isin(used), ["kind", "source_uri", "host"]]
+    unused = {(each.kind, each.uri, str(each.host)) for each in streams if each.uri not in used}
     rows += [
         {
             "kind": kind,
@@ -153,9 +169,7 @@ def measured(
             "source_uri": uri,
             "candidates": " ".join(sorted(near)),
         }
-        for kind, uri, host in sorted(
-            unused.astype("str").drop_duplicates().itertuples(index=False)
-        )
+        for kind, uri, host in sorted(unused)
     ]
     return _filled(runs, changes), _report(rows)
 
@@ -184,13 +198,25 @@ _FOLDER = "folder:"
 """Begins what stands for the host of samples that name none, and of the runs that lie near them."""
 
 
+def _streams(telemetry: pd.DataFrame) -> Iterator[_Stream]:
+    if telemetry.empty:
+        return
+    code, keys = devices_of(telemetry, _STREAM)
+    if (np.diff(code) < 0).any():
+        order = np.argsort(code, kind="stable")
+        telemetry, code = telemetry.iloc[order], code[order]
+    ends = np.searchsorted(code, np.arange(len(keys) + 1))
+    for key, (begin, end) in zip(keys.to_numpy().tolist(), itertools.pairwise(ends), strict=True):
+        yield _Stream._make((*key, telemetry.iloc[begin:end]))
+
+
 def _by_folder(
-    telemetry: pd.DataFrame, owners: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, set[str]]]:
-    """Return the telemetry with a folder for a host where it names none, and the runs of each."""
-    unnamed = telemetry["host"].isna() & telemetry["run_id"].isna()
-    if not unnamed.any():
-        return telemetry, {}
+    streams: list[_Stream], owners: pd.DataFrame
+) -> tuple[list[_Stream], dict[str, set[str]]]:
+    """Return the streams with a folder for a host where they name none, and the runs of each."""
+    unnamed = {each.uri for each in streams if pd.isna(each.host) and pd.isna(each.run_id)}
+    if not unnamed:
+        return streams, {}
     own: dict[str, set[str]] = defaultdict(set)
     below: dict[str, set[str]] = defaultdict(set)
     for uri, ids in owners.groupby("source_uri")["run_id"]:
@@ -198,15 +224,20 @@ def _by_folder(
         own[folder].update(ids)
         for above in parents(folder):
             below[above].update(ids)
-    near = {}
-    for uri in telemetry.loc[unnamed, "source_uri"].unique():
+    near: dict[str, str | None] = {}
+    for uri in unnamed:
         folder = home(uri)
         around = (above for above in parents(folder) if above in own)
         near[uri] = folder if folder in below else next(around, None)
-    tokens = {each: _FOLDER + quote(each) for each in near.values() if each is not None}
-    host = telemetry["source_uri"].map(near).map(tokens).astype("str")
-    given = telemetry.assign(host=telemetry["host"].where(~unnamed, host))
-    return given, {token: below.get(each) or own[each] for each, token in tokens.items()}
+    tokens = {uri: _FOLDER + quote(each) for uri, each in near.items() if each is not None}
+    given = [
+        each._replace(host=tokens.get(each.uri, np.nan))
+        if pd.isna(each.host) and pd.isna(each.run_id)
+        else each
+        for each in streams
+    ]
+    found = {tokens[uri]: str(near[uri]) for uri in tokens}
+    return given, {token: below.get(each) or own[each] for token, each in found.items()}
 
 
 def _at_places(windows: pd.DataFrame, places: dict[str, set[str]]) -> pd.DataFrame:
@@ -222,7 +253,7 @@ def _at_places(windows: pd.DataFrame, places: dict[str, set[str]]) -> pd.DataFra
 
 
 def _pieces(
-    run_ids: pd.Series, hosts_of: pd.Series, times: pd.DataFrame, telemetry: pd.DataFrame
+    run_ids: pd.Series, hosts_of: pd.Series, times: pd.DataFrame, streams: list[_Stream]
 ) -> dict[tuple[str, str, bool], list[_Piece]]:
     """Return what each file says of each device, by run, kind, and whether by host alone."""
     at = {run_id: position for position, run_id in enumerate(run_ids)}
@@ -234,19 +265,18 @@ def _pieces(
                 on_host[host].append(position)
     found: dict[tuple[str, str, bool], list[_Piece]] = defaultdict(list)
     started, ended = times["started"].to_numpy(), times["ended"].to_numpy()
-    for key, stream in telemetry.groupby(_STREAM, dropna=False, sort=True):
-        source_format, uri, kind, host, device, run_id = key
-        named = isinstance(run_id, str)
+    for each in sorted(streams, key=lambda stream: [str(name) for name in stream[:6]]):
+        named = isinstance(each.run_id, str)
         if named:
-            mine = [at[run_id]] if run_id in at else []
+            mine = [at[each.run_id]] if each.run_id in at else []
         else:
-            mine = on_host.get(host, []) if isinstance(host, str) else []
+            mine = on_host.get(each.host, []) if isinstance(each.host, str) else []
         if not mine:
             continue
         low, high = started[mine], ended[mine]
-        sums = _sums(stream)
-        polled = bool((stream["energy_from"] == EnergyFrom.POWER).any())
-        models = stream["gpu_model"].dropna()
+        sums = _sums(each.intervals)
+        polled = bool((each.intervals["energy_from"] == EnergyFrom.POWER).any())
+        models = each.intervals["gpu_model"].dropna()
         whole = np.isnan(low) | np.isnan(high)
         low, high = np.where(whole, sums.first, low), np.where(whole, sums.last, high)
         energy, covered, busy, known = (
@@ -254,11 +284,11 @@ def _pieces(
             for part in (sums.energy, sums.covered, sums.busy, sums.known)
         )
         for n in np.flatnonzero((covered > 0) | (known > 0)):
-            found[run_ids.iloc[mine[n]], kind, not named].append(
+            found[run_ids.iloc[mine[n]], each.kind, not named].append(
                 _Piece(
-                    source_format, uri, (str(host), device), energy[n], covered[n], busy[n],
-                    known[n], max(sums.first, low[n]), min(sums.last, high[n]), polled,
-                    None if models.empty else str(models.iloc[0]),
+                    each.source_format, each.uri, (str(each.host), each.device), energy[n],
+                    covered[n], busy[n], known[n], max(sums.first, low[n]),
+                    min(sums.last, high[n]), polled, None if models.empty else str(models.iloc[0]),
                     _longest(sums.gaps, low[n], high[n]), _longest(sums.bridged, low[n], high[n]),
                 )
             )  # fmt: skip

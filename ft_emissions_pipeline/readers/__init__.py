@@ -18,13 +18,13 @@ import stat
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import yaml
 
 from ft_emissions_pipeline.readers import known_files, parquet
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
-from ft_emissions_pipeline.readers.documents import Sheet, sheets_of
 from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
     adapter_config,
@@ -184,7 +184,7 @@ OURS: tuple[Reader, ...] = (
 )
 """In order of asking, a strict one before one that takes much."""
 
-IN_BLOCKS = (nvidia_smi, gpu_log)
+IN_BLOCKS = (nvidia_smi, gpu_log, dcgm, meter)
 """Formats of samples whose large files are read block by block, however large they are."""
 
 _LOG = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ DOCUMENT_LIMIT = 1 << 28
 _LARGE = 1 << 25
 """Bytes up to which a file of samples is read whole."""
 _MANY = 1 << 18
-"""Rows up to which one in Parquet is, and of a block of a larger one."""
+"""Rows up to which one in Parquet is."""
 
 _DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
 _HEAD = 65536
@@ -356,6 +356,9 @@ def _in_blocks(
             name, beginning = parquet.csv_name(name), parquet.first_lines(path)[:_HEAD]
         elif in_parquet or size <= _LARGE or is_packed(head) or b"\0" in head:
             return None
+        elif beginning.lstrip()[:1] in {b"{", b"["}:
+            # A document of JSON can only be parsed whole.
+            return None
     except RefusalError:
         return None
     known = (each for each in READERS if _recognises(each, name.casefold(), beginning))
@@ -364,12 +367,12 @@ def _in_blocks(
     if log is None:
         return None
 
-    def sheets() -> Iterator[Sheet]:
+    def sheets() -> Iterator[Any]:
         if in_parquet:
-            yield from parquet.sheets(path, _MANY, log.types)
+            yield from parquet.sheets(path, 2 * _MANY, log.types)
         else:
             with path.open("rb") as stream:
-                yield from sheets_of(stream, block=_LARGE // 4, types=log.types)
+                yield from log.sheets(stream, block=_LARGE // 2)
 
     hashed = content_hash(path, log.CONTENT)
     try:

@@ -320,8 +320,17 @@ def sheets_of(
     A file without rows is one piece. With `types`, which tells them from the header, columns of a
     piece of clean cells are instants, numbers and categories instead of text.
     """
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    return sheets_in(blocks_of(stream, block), wanted, types)
+
+
+def sheets_in(
+    pieces: Iterator[bytes],
+    wanted: Sequence[str] | None = None,
+    types: Callable[[list[str]], Types] | None = None,
+) -> Iterator[Sheet]:
+    """Read pieces of a CSV file, as `blocks_of` cuts it, as `sheets_of` does."""
     start, piece = 1, b""
-    pieces = _pieces(io.BytesIO(data) if isinstance(data, bytes) else data, block)
     for piece in pieces:
         blank = len(piece) - len(piece.lstrip(b" \t\n\v\f"))
         first = piece.count(b"\n", 0, blank)
@@ -386,7 +395,7 @@ def _sheet(
     return Sheet(header, delimiter, frame, found, piece, start)
 
 
-def _pieces(stream: BinaryIO, block: int) -> Iterator[bytes]:
+def blocks_of(stream: BinaryIO, block: int) -> Iterator[bytes]:
     """Cut a file at line ends into pieces of UTF-8 with Unix line ends, decoded as in `text_of`."""
     utf8 = _is_utf8(stream)
     held = stream.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)

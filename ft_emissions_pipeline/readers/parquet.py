@@ -7,8 +7,8 @@ reports, whose readers take Parquet as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -55,12 +55,7 @@ def as_csv(data: bytes, limit: int) -> bytes:
     header = pa_csv.WriteOptions(include_header=True)
     try:
         for block in file.iter_batches(_BLOCK, columns=plain):
-            decoded = {
-                name: column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-                for name, column in zip(plain, block.columns, strict=True)
-            }
-            table = pa.table(decoded)
-            pa_csv.write_csv(table, out, header)
+            pa_csv.write_csv(_decoded(pa.Table.from_batches([block])), out, header)
             header = pa_csv.WriteOptions(include_header=False)
             if out.tell() > limit:
                 msg = f"its rows take more than {limit >> 20} MiB as text; split the file"
@@ -94,12 +89,14 @@ def sheets(path: Path, block: int, types: Callable[[list[str]], Types]) -> Itera
     start = 2
     with _opened(path) as file:
         plain = _plain(file)
-        told = types(plain)
+    told = types(plain)
+    texts = [name for name in plain if name not in told.instants | told.numbers]
+    with _opened(path, texts) as file:
         try:
             for batch in file.iter_batches(block, columns=plain):
                 table = pa.table(batch.columns, plain)
                 frame = _cells(table, told).set_axis(pd.RangeIndex(start, start + len(batch)))
-                yield TableSheet(plain, ",", frame, [], b"", start, table)
+                yield TableSheet(plain, ",", frame, [], b"", start, table=table)
                 start += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise _broken(error) from error
@@ -109,14 +106,23 @@ def sheets(path: Path, block: int, types: Callable[[list[str]], Types]) -> Itera
 class TableSheet(Sheet):
     """A piece of a Parquet file; its lines are made where they are asked for."""
 
-    table: pa.Table | None = None
+    table: pa.Table = field(kw_only=True)
 
     @cached_property
     def lines(self) -> list[str]:
         """Text of each row."""
         out = pa.BufferOutputStream()
-        pa_csv.write_csv(self.table, out, pa_csv.WriteOptions(include_header=False))
+        pa_csv.write_csv(_decoded(self.table), out, pa_csv.WriteOptions(include_header=False))
         return bytes(out.getvalue()).decode().split("\n")
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are plain, as CSV is written of."""
+    columns = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(columns, table.column_names)
 
 
 def _cells(table: pa.Table, types: Types) -> pd.DataFrame:
@@ -145,9 +151,11 @@ def _plain(file: pq.ParquetFile) -> list[str]:
     ]
 
 
-def _opened(source: bytes | Path) -> pq.ParquetFile:
+def _opened(source: bytes | Path, texts: Sequence[str] = ()) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source)
+        file = pa.BufferReader(source) if isinstance(source, bytes) else source
+        # Arrow would keep all that it has read until the end of the file.
+        return pq.ParquetFile(file, read_dictionary=texts, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _broken(error) from error
 

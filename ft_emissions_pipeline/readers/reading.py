@@ -358,6 +358,22 @@ def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
 _TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
+def of_each(cells: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    """Return texts changed, each of the few different ones once."""
+    code, values = pd.factorize(cells)
+    changed = change(pd.Series(values).astype("str"))
+    again, kept = pd.factorize(changed)
+    place = np.append(again, -1)[code]
+    return pd.Series(pd.Categorical.from_codes(place, kept), index=cells.index)
+
+
+def one_text(text: str | None, lines: pd.Index | np.ndarray) -> pd.Series:
+    """Return a column of one text for all lines, or of none."""
+    values = pd.Index([] if text is None else [text], dtype="str")
+    code = np.full(len(lines), len(values) - 1, dtype="int8")
+    return pd.Series(pd.Categorical.from_codes(code, values), index=lines)
+
+
 def as_text(whole: pd.Index) -> pd.Series:
     """Return whole numbers as text, for instance line numbers."""
     return text_series(pc.cast(pa.array(whole.to_numpy()), pa.large_string()), whole)

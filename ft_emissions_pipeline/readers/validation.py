@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     Refused,
     Settings,
+    of_each,
     quarantine_rows,
     typed,
 )
@@ -97,19 +99,28 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         return frame
     texts = {
-        name: frame[name] for name, kind in frame.dtypes.items() if isinstance(kind, pd.StringDtype)
+        name: frame[name]
+        for name, kind in frame.dtypes.items()
+        if isinstance(kind, (pd.StringDtype, pd.CategoricalDtype))
     }
     # Most files are of one row with nothing to clean: seen at once, that costs one search and not
     # one a column.
     if len(frame) <= _FEW and not to_be_cleaned(texts.values()):
         return frame
-    clean = {}
-    for name, before in texts.items():
-        cells = _CLEANED.get(name, scrubbed_cells)(before)
-        blank = cells == ""
-        clean[name] = cells if name == "source_record" or not blank.any() else cells.mask(blank)
+    clean = {
+        name: of_each(before, partial(_cleaned, name))
+        if isinstance(before.dtype, pd.CategoricalDtype)
+        else _cleaned(name, before)
+        for name, before in texts.items()
+    }
     changed = {name: cells for name, cells in clean.items() if cells is not texts[name]}
     return frame.assign(**changed)
+
+
+def _cleaned(name: str, before: pd.Series) -> pd.Series:
+    cells = _CLEANED.get(name, scrubbed_cells)(before)
+    blank = cells == ""
+    return cells if name == "source_record" or not blank.any() else cells.mask(blank)
 
 
 def _checked(

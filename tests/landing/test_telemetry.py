@@ -457,3 +457,20 @@ def test_the_command_line_tells_of_meters_and_calibrates_on_request(tmp_path):
     )
     energies = [row["it_energy_kwh"] for row in json.loads(applied.stdout)]
     assert energies == [pytest.approx(12.0), pytest.approx(12.0)]
+
+
+def test_large_files_each_alone_say_what_small_ones_say_together(folder, monkeypatch):
+    (folder / "runs.yaml").write_text("runs:\n  mine:\n    logs: [other.csv#2]\n")
+    (folder / "other.csv").write_text((folder / "host=node1" / "smi.csv").read_text())
+    index = landing.scan(folder, load(), SETTINGS, empty(LANDING_INDEX))
+    days_there = pd.Timestamp("2026-03-01"), pd.Timestamp("2026-03-02")
+    said = []
+    for many in (1 << 16, 0):
+        monkeypatch.setattr(days, "_MANY", many)
+        logs = fte.read_logs(folder)
+        said.append((days.telemetry_of(folder, index, *days_there, SETTINGS), logs.runs,
+                     logs.telemetry))  # fmt: skip
+    for together, alone in zip(*said, strict=True):
+        pd.testing.assert_frame_equal(together, alone)
+    assert {"mine"} < {*said[0][0]["run_id"].fillna("")}
+    assert len(said[0][2])

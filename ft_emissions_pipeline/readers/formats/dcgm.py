@@ -11,23 +11,26 @@ dcgm_structs.h): no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
+from ft_emissions_pipeline.readers.documents import Item, blocks_of, json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Refused,
     Settings,
     numbers,
+    of_each,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.samples import (
+    Samples,
     hashed_hosts,
     host_in,
     telemetry_reading,
@@ -89,18 +92,70 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file; each value of a metric is a record."""
     document = data.lstrip()[:1] in {b"{", b"["}
-    cells, refused = _of_json(data) if document else _of_text(data)
-    known = cells["metric"].isin(_METRICS)
-    if not len(cells) and refused and all(code == "metric_not_named" for _, code, *_ in refused):
+    cells = _of_json(data) if document else _of_text(text_of(data), 1)
+    told = convention([facts(cells, settings)])
+    return telemetry_reading(*samples_of(cells, uri, settings, told))
+
+
+class Cells(NamedTuple):
+    """The values of a file or of a piece of it, each with its labels, and what is none."""
+
+    frame: pd.DataFrame
+    refused: list[Refused]
+
+
+def sheets(stream: BinaryIO, *, block: int) -> Iterator[Cells]:
+    """Yield the pieces of a text."""
+    start = 1
+    for piece in blocks_of(stream, block):
+        yield _of_text(piece.decode(), start)
+        start += piece.count(b"\n")
+
+
+class Facts(NamedTuple):
+    """What of a piece all pieces of the file must agree on."""
+
+    values: int
+    known: int
+    timed: int
+    codes: list[str]
+    """Why what is no value was refused."""
+
+
+def facts(cells: Cells, settings: Settings) -> Facts:  # noqa: ARG001 - as of every such format
+    """Return what of a piece all pieces of the file must agree on."""
+    known = cells.frame["metric"].isin(_METRICS)
+    timed = cells.frame["timestamp"].notna() & known
+    codes = [code for _, code, *_ in cells.refused]
+    return Facts(len(known), int(known.sum()), int(timed.sum()), codes)
+
+
+def convention(found: Sequence[Facts]) -> bool:
+    """Return True, as each value says all of itself; refuse a file that holds none of use."""
+    values, known = sum(each.values for each in found), sum(each.known for each in found)
+    codes = [code for each in found for code in each.codes]
+    if not values and codes and set(codes) == {"metric_not_named"}:
         raise RefusalError(_NAMELESS, "metric_not_named")
-    if not known.any():
+    if not known:
         msg = f"holds none of {', '.join(_METRICS)}, or none of them readable; export one of them"
-        raise RefusalError(msg, "missing_columns" if len(cells) or not refused else refused[0][1])
-    if cells.loc[known, "timestamp"].isna().all():
+        raise RefusalError(msg, "missing_columns" if values or not codes else codes[0])
+    if not sum(each.timed for each in found):
         msg = (
             "no value has a time; take the metrics from what collected them, not from the exporter"
         )
         raise RefusalError(msg, "bad_timestamp")
+    return True
+
+
+def in_blocks(told: bool) -> bool:
+    """Say whether a piece of the file can be read without the others."""
+    return told
+
+
+def samples_of(found: Cells, uri: str, settings: Settings, told: bool) -> Samples:  # noqa: ARG001
+    """Return the samples of a file or of a piece of it, of one value each."""
+    cells = found.frame
+    known = cells["metric"].isin(_METRICS)
     at, bad_time = times(cells["timestamp"], settings.timezone)
     values, no_number = numbers(cells["value"].mask(cells["value"].isin(["NaN", "Nan"])))
     values = values.mask(values >= cells["metric"].map(_BLANK))
@@ -120,39 +175,28 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     ]  # fmt: skip
     records = cells["record"].to_numpy()
     bad = refused_rows(
-        len(cells), checks, lambda i: records[i],
+        len(cells), checks, lambda i: str(records[i]),
         lambda i: " ".join(cells.loc[i, ["metric", "value"]].dropna().astype("str"))
     )  # fmt: skip
-    usable = known & values.notna()
-    usable[cells["record"].isin([record for record, *_ in bad])] = False
-    uuid = hashed_hosts(cells["uuid"])
-    long = pd.DataFrame(
+    usable = known & values.notna() & ~cells["record"].astype("str").isin([each[0] for each in bad])
+    uuid, host = (of_each(cells[name], hashed_hosts).astype("str") for name in ("uuid", "host"))
+    field = cells["metric"].map({name: field for name, (field, _) in _METRICS.items()})
+    samples = pd.DataFrame(
         {
             "at": at,
             "record": cells["record"],
-            "host": hashed_hosts(cells["host"]).fillna(host_in(uri) or np.nan),
+            "host": host.fillna(host_in(uri) or np.nan),
             "device": cells["device"].where(cells["device"].notna(), uuid).fillna("0"),
             "gpu_model": cells["gpu_model"],
-            "field": cells["metric"].map({name: field for name, (field, _) in _METRICS.items()}),
-            "value": values,
+            **{name: values.where(field == name) for name, _ in _METRICS.values()},
         }
     )[usable]
-    return telemetry_reading(_wide(long), len(cells) - len(bad), [*refused, *bad])
+    return Samples(samples, len(cells) - len(bad), [*found.refused, *bad], one_value=True)
 
 
-def _wide(long: pd.DataFrame) -> pd.DataFrame:
-    """Return one sample for the values of one device at one time."""
-    key = ["host", "device", "at"]
-    samples = long.drop_duplicates(key)[[*key, "record", "gpu_model"]]
-    for field, _ in _METRICS.values():
-        values = long[long["field"] == field].drop_duplicates(key)[[*key, "value"]]
-        samples = samples.merge(values.rename(columns={"value": field}), on=key, how="left")
-    return samples
-
-
-def _of_text(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
-    lines = pd.Series(text_of(data).split("\n"), dtype="str")
-    lines.index = pd.RangeIndex(1, len(lines) + 1)
+def _of_text(text: str, start: int) -> Cells:
+    lines = pd.Series(text.split("\n"), dtype="str")
+    lines.index = pd.RangeIndex(start, start + len(lines))
     lines = lines[~lines.str.match(r"^\s*(?:#|$)")]
     parts = lines.str.extract(_LINE)
     good = parts[0].notna()
@@ -171,10 +215,10 @@ def _of_text(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     frame = pd.DataFrame(
         {"metric": parts[0], "value": parts[2], "timestamp": parts[3], **texts}, dtype="str"
     )
-    return frame.assign(record=frame.index.astype("str")).reset_index(drop=True), refused
+    return Cells(frame.assign(record=frame.index).reset_index(drop=True), refused)
 
 
-def _of_json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
+def _of_json(data: bytes) -> Cells:
     items, single = json_items(data)
     if single and isinstance(items[0].value, dict):
         answer = items[0].value.get("data")
@@ -191,7 +235,7 @@ def _of_json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
             refused.append((item.record, error.code, str(error), ""))
     frame = pd.DataFrame(rows, columns=[*_PARTS, "record"], dtype="object")
     texts = {name: frame[name].astype("str") for name in ("metric", *_LABELS, "record")}
-    return frame.assign(**texts), refused
+    return Cells(frame.assign(**texts), refused)
 
 
 def _series(item: Item) -> Iterator[tuple[object, ...]]:

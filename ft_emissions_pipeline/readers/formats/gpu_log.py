@@ -10,20 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import starmap
 from operator import or_
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of
+from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Refused,
     Settings,
     numbers,
+    of_each,
+    one_text,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
@@ -44,8 +46,6 @@ from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
     misfits,
-    of_each,
-    one_text,
     rows_without,
     telemetry_reading,
     times,
@@ -93,6 +93,9 @@ def types(header: list[str]) -> Types:
     return Types(
         frozenset({time} if time else ()), frozenset(m.column for m in measured_in(header))
     )
+
+
+sheets = partial(sheets_of, types=types)
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,30 @@ column `host`, by a folder or file name `host=<name>`, or by a `runs.yaml`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of
+from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
     numbers,
+    of_each,
+    one_text,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, time_in
 from ft_emissions_pipeline.readers.shared.samples import (
+    Samples,
     hashed_hosts,
     host_in,
+    misfits,
+    rows_without,
     telemetry_reading,
     times,
 )
@@ -66,20 +74,98 @@ def recognises(name: str, head: bytes) -> bool:
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
-    """Read the samples of a file; the energy counts where both power and energy stand there."""
+    """Read the samples of a file."""
     sheet = sheet_of(data)
+    told = convention([facts(sheet, settings)])
+    return telemetry_reading(*samples_of(sheet, uri, settings, told))
+
+
+def types(header: list[str]) -> Types:
+    """Return which columns hold instants and numbers."""
+    time, found = time_in(header), _measured(header)
+    return Types(
+        frozenset({time} if time else ()), frozenset(column for column, _ in found.values())
+    )
+
+
+sheets = partial(sheets_of, types=types)
+
+
+class Readings(NamedTuple):
+    """What of a counter's readings all pieces of a file must agree on."""
+
+    first: dict[str, tuple[pd.Timestamp, float]]
+    """Machine -> instant and kWh of its earliest reading."""
+    last: dict[str, tuple[pd.Timestamp, float]]
+    steps: int
+    falls: int
+
+
+def facts(sheet: Sheet, settings: Settings) -> Readings:
+    """Return what of a piece all pieces of the file must agree on."""
     time, found = time_in(sheet.header), _measured(sheet.header)
     if time is None or not found:
         msg = "lacks a column of times or one in W or kWh; name the unit in the header"
         raise RefusalError(msg, "missing_columns")
+    if "counter_kwh" not in found:
+        return Readings({}, {}, 0, 0)
+    samples = samples_of(sheet, "", settings, told=True).frame
+    ordered = samples.assign(host=samples["host"].astype("str").fillna("")).sort_values(
+        "at", kind="stable"
+    )
+    steps = ordered.groupby("host")["counter_kwh"].diff().dropna()
+    ends = (ordered.drop_duplicates("host", keep=keep) for keep in ("first", "last"))
+    first, last = (
+        dict(zip(end["host"], zip(end["at"], end["counter_kwh"], strict=True), strict=True))
+        for end in ends
+    )
+    return Readings(first, last, len(steps), int((steps < 0).sum()))
+
+
+def convention(found: Sequence[Readings]) -> bool:
+    """Say whether the readings of each piece lie behind those of the pieces before it.
+
+    Raises
+    ------
+    RefusalError
+        If they are no counter's.
+    """
+    steps, falls = sum(each.steps for each in found), sum(each.falls for each in found)
+    last: dict[str, tuple[pd.Timestamp, float]] = {}
+    for each in found:
+        for host in each.first.keys() & last.keys():
+            (begun, first_kwh), (ended, last_kwh) = each.first[host], last[host]
+            if begun < ended:
+                return False
+            steps += not np.isnan(first_kwh - last_kwh)
+            falls += first_kwh < last_kwh
+        last |= each.last
+    if falls > max(1.0, _FALLS * steps):
+        msg = (
+            "the energy falls again and again, so it is energy per interval, not the meter's "
+            "reading; add it up, so that each line holds the total so far"
+        )
+        raise RefusalError(msg, "wrong_shape")
+    return True
+
+
+def in_blocks(told: bool) -> bool:
+    """Say whether a piece of the file can be read without the others."""
+    return told
+
+
+def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Samples:  # noqa: ARG001 - as of every such format
+    """Return the samples; the energy counts where both power and energy stand there."""
+    time, found = str(time_in(sheet.header)), _measured(sheet.header)
     at, bad_time = times(sheet.frame[time], settings.timezone)
     values, wrong = {}, {}
     for name, (column, scale) in found.items():
         cells = sheet.frame[column]
-        if sheet.delimiter == ";":
-            cells = cells.str.replace(",", ".", regex=False)
-        # Home automation writes these while the meter does not answer.
-        cells = cells.mask(cells.str.strip().isin(["unavailable", "unknown"]))
+        if not pd.api.types.is_numeric_dtype(cells):
+            if sheet.delimiter == ";":
+                cells = cells.str.replace(",", ".", regex=False)
+            # Home automation writes these while the meter does not answer.
+            cells = cells.mask(cells.str.strip().isin(["unavailable", "unknown"]))
         read_values, wrong[column] = numbers(cells)
         values[name] = read_values * scale
     measured = pd.DataFrame(values, index=sheet.frame.index)
@@ -99,24 +185,24 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
          lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
     ]  # fmt: skip
     refused = refused_rows(
-        len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
+        len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
     )
-    kept = ~np.isin(lines.astype("str"), [record for record, *_ in refused])
-    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
-    refused += [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+    kept = rows_without(lines, refused)
+    refused += misfits(sheet)
     host = _named(sheet.header, _HOSTS)
     samples = pd.DataFrame(
         {
             "at": at,
-            "record": pd.Series(lines, index=sheet.frame.index).astype("str"),
-            "kind": Instrument.METER,
-            "device": "meter",
-            "host": host_in(uri) if host is None else hashed_hosts(sheet.frame[host]),
+            "record": lines,
+            "kind": one_text(Instrument.METER, lines),
+            "device": one_text("meter", lines),
+            "host": one_text(host_in(uri), lines)
+            if host is None
+            else of_each(sheet.frame[host], hashed_hosts),
             **{name: measured[name] for name in measured},
         }
     )[kept]
-    _refuse_energy_per_interval(samples)
-    return telemetry_reading(samples, len(samples), refused)
+    return Samples(samples, len(samples), refused)
 
 
 def _measured(header: list[str]) -> dict[str, tuple[str, float]]:
@@ -135,16 +221,3 @@ def _measured(header: list[str]) -> dict[str, tuple[str, float]]:
 
 def _named(header: list[str], names: tuple[str, ...]) -> str | None:
     return next((column for column in header if column.strip().casefold() in names), None)
-
-
-def _refuse_energy_per_interval(samples: pd.DataFrame) -> None:
-    if "counter_kwh" not in samples:
-        return
-    ordered = samples.sort_values("at", kind="stable")
-    steps = ordered.groupby("host", dropna=False)["counter_kwh"].diff().dropna()
-    if len(steps) and (steps < 0).sum() > max(1.0, _FALLS * len(steps)):
-        msg = (
-            "the energy falls again and again, so it is energy per interval, not the meter's "
-            "reading; add it up, so that each line holds the total so far"
-        )
-        raise RefusalError(msg, "wrong_shape")

@@ -20,13 +20,16 @@ import pandas as pd
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.formats import mlflow_metrics, mlflow_run
 from ft_emissions_pipeline.readers.reading import (
+    TELEMETRY_COLUMNS,
     Reading,
     RefusalError,
     Refused,
     Settings,
     reading_of_runs,
+    typed,
 )
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
+from ft_emissions_pipeline.tables import TELEMETRY
 from ft_emissions_pipeline.tables.words import Content
 
 FORMAT = "mlflow_database"
@@ -83,7 +86,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
             quarantine=pd.concat([reading.quarantine, measured.quarantine], ignore_index=True),
             records=reading.records + measured.records - len(measured.runs),
             merged=reading.merged + measured.merged,
-            telemetry=pd.concat([reading.telemetry, told], ignore_index=True),
+            telemetry=pd.concat(
+                [reading.telemetry, typed(told, TELEMETRY, TELEMETRY_COLUMNS)], ignore_index=True
+            ),
         )
     return reading
 

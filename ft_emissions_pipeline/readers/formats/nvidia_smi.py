@@ -7,17 +7,29 @@ index and uuid, the lines of one moment are one GPU each.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of, text_of
+from ft_emissions_pipeline.readers.documents import (
+    Sheet,
+    Types,
+    blocks_of,
+    header_of,
+    sheet_of,
+    sheets_in,
+    text_of,
+)
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
+    of_each,
+    one_text,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
@@ -27,8 +39,6 @@ from ft_emissions_pipeline.readers.shared.samples import (
     hashed_hosts,
     host_in,
     misfits,
-    of_each,
-    one_text,
     rows_without,
     telemetry_reading,
     times,
@@ -75,10 +85,19 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the samples of a file."""
-    sheet = sheet_of(_as_query(data) if _MONITOR.match(data) else data)
+    monitor = _MONITOR.match(data)
+    sheet = sheet_of(b"".join(_as_query([text_of(data).encode()])) if monitor else data)
     return telemetry_reading(
         *samples_of(sheet, uri, settings, convention([facts(sheet, settings)]))
     )
+
+
+def sheets(stream: BinaryIO, *, block: int) -> Iterator[Sheet]:
+    """Yield the pieces of a file."""
+    pieces = blocks_of(stream, block)
+    first = next(pieces)
+    every = itertools.chain([first], pieces)
+    return sheets_in(_as_query(every) if _MONITOR.match(first) else every, types=types)
 
 
 def types(header: list[str]) -> Types:
@@ -89,9 +108,7 @@ def types(header: list[str]) -> Types:
 
 
 def facts(sheet: Sheet, settings: Settings) -> str:  # noqa: ARG001 - as of every such format
-    """Return what tells the GPUs apart: `index`, `uuid`, or `place`; `monitor` for that of it."""
-    if _MONITOR.match(",".join(sheet.header).encode()):
-        return "monitor"
+    """Return what tells the GPUs apart: `index`, `uuid`, or `place`."""
     columns = _columns(sheet.header)
     if not {"watts", "utilization"} & set(columns) or "timestamp" not in columns:
         msg = (
@@ -156,26 +173,27 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: str) -> Samples
     return Samples(samples, len(samples), refused)
 
 
-def _as_query(data: bytes) -> bytes:
-    """Return what `dmon` wrote as a query would, line by line; a heading comes back at times."""
+def _as_query(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what `dmon` wrote as a query would, line by line; a heading comes back at times."""
     columns: list[str] = []
-    lines = []
-    for line in text_of(data).split("\n"):
-        cells = re.split(r"[\s,]+", line.replace("#", " ").strip())
-        if "gpu" in cells:
-            if not {"Date", "Time"} <= set(cells):
-                msg = "tells no date and time of its lines; run nvidia-smi dmon with -o DT"
-                raise RefusalError(msg, "missing_columns")
-            first, columns = not columns, cells
-            lines.append(",".join(["timestamp", *_OF_MONITOR.values()]) if first else "")
-        elif line.lstrip().startswith("#") or len(cells) != len(columns):
-            lines.append("" if line.lstrip().startswith("#") else line)
-        else:
-            row = dict(zip(columns, cells, strict=True))
-            day = re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", row["Date"])
-            told = ("[N/A]" if row.get(name, "-") == "-" else row[name] for name in _OF_MONITOR)
-            lines.append(",".join([f"{day} {row['Time']}", *told]))
-    return "\n".join(lines).encode()
+    for piece in pieces:
+        lines = []
+        for line in piece.decode().split("\n"):
+            cells = re.split(r"[\s,]+", line.replace("#", " ").strip())
+            if "gpu" in cells:
+                if not {"Date", "Time"} <= set(cells):
+                    msg = "tells no date and time of its lines; run nvidia-smi dmon with -o DT"
+                    raise RefusalError(msg, "missing_columns")
+                first, columns = not columns, cells
+                lines.append(",".join(["timestamp", *_OF_MONITOR.values()]) if first else "")
+            elif line.lstrip().startswith("#") or len(cells) != len(columns):
+                lines.append("" if line.lstrip().startswith("#") else line)
+            else:
+                row = dict(zip(columns, cells, strict=True))
+                day = re.sub(r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3", row["Date"])
+                told = ("[N/A]" if row.get(name, "-") == "-" else row[name] for name in _OF_MONITOR)
+                lines.append(",".join([f"{day} {row['Time']}", *told]))
+        yield "\n".join(lines).encode()
 
 
 def _columns(header: list[str]) -> dict[str, str]:

@@ -16,13 +16,12 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ft_emissions_pipeline.readers.documents import Sheet
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings, as_text
 from ft_emissions_pipeline.readers.shared.samples import (
     DEVICE,
@@ -48,9 +47,15 @@ _AT_ONCE = 1 << 20
 
 
 class Format(Protocol):
-    """What a module of a format has besides, if its files can be read in blocks."""
+    """What a module of a format has besides, if its files can be read in blocks.
 
-    def facts(self, sheet: Sheet, settings: Settings) -> Any:
+    Its pieces are sheets of a table, or whatever its lines are parsed to.
+    """
+
+    def sheets(self, stream: BinaryIO, *, block: int) -> Iterator[Any]:
+        """Yield the pieces of a file, of about `block` bytes."""
+
+    def facts(self, sheet: Any, settings: Settings) -> Any:
         """Return what of a piece all pieces of the file must agree on."""
 
     def convention(self, found: list[Any]) -> Any:
@@ -59,12 +64,12 @@ class Format(Protocol):
     def in_blocks(self, told: Any) -> bool:
         """Say whether a piece of the file can be read without the others."""
 
-    def samples_of(self, sheet: Sheet, uri: str, settings: Settings, told: Any) -> Samples:
+    def samples_of(self, sheet: Any, uri: str, settings: Settings, told: Any) -> Samples:
         """Return the samples of a piece."""
 
 
 def read_in_blocks(
-    log: Format, sheets: Callable[[], Iterator[Sheet]], uri: str, settings: Settings
+    log: Format, sheets: Callable[[], Iterator[Any]], uri: str, settings: Settings
 ) -> Reading | None:
     """Return the reading of a file of samples; None if it can only be read whole.
 
@@ -85,7 +90,8 @@ def read_in_blocks(
             spill = _Spill(file)
             for sheet in sheets():
                 found.append(log.facts(sheet, settings))
-                told = _convention(log, found) if told is None else told
+                if told is None and len(found) == 1:
+                    told = _convention(log, found)
                 if told is not None and log.in_blocks(told):
                     spill.add(log.samples_of(sheet, uri, settings, told))
             whole = log.convention(found)
@@ -119,11 +125,13 @@ class _Spill:
     row: np.dtype | None = None
     """A sample in the file: its instant, place, and the values that the format has."""
     records: int = 0
+    one_value: bool = False
     refused: list[Refused] = field(default_factory=list)
 
     def add(self, samples: Samples) -> None:
         """Take the samples of a block."""
         self.records += samples.records
+        self.one_value = samples.one_value
         self.refused += samples.refused
         frame = samples.frame
         if frame.empty:
@@ -172,7 +180,11 @@ class _Spill:
         # What the blocks took is kept by Arrow for more of them, and there are none.
         pa.default_memory_pool().release_unused()
         nothing = series_of(pd.DataFrame({"at": []}), np.empty(0, "int64"), np.empty(0, "int64"))
-        found = {name: [part] for name, part in vars(pieces_of(nothing, np.empty(0))[0]).items()}
+        kinds = {
+            name: part.dtype for name, part in vars(pieces_of(nothing, np.empty(0))[0]).items()
+        }
+        # Bytes grow in place, where a list of arrays leaves holes in memory.
+        found = {name: bytearray() for name in kinds}
         lone: list[pd.DataFrame] = []
         devices = pd.concat(self.devices, ignore_index=True) if self.devices else _none()
         for stream in sorted(self.parts):
@@ -180,18 +192,18 @@ class _Spill:
             kept = list(self._days(stream)) if total <= _AT_ONCE else None
             walk = partial(self._days, stream) if kept is None else partial(iter, kept)
             limits = limit_of(np.full(stream + 1, _usual_s(walk())))
-            of_device = list(_walked(walk(), limits))
-            if not sum(len(each.row) for each in of_device):
+            before = len(found["row"])
+            for each in _walked(walk(), limits):
+                for name, held in found.items():
+                    held += getattr(each, name).data
+            if len(found["row"]) == before:
                 rows = np.concatenate([day.row for day in walk()]).astype("str")
                 lone.append(
                     pd.DataFrame({"record": rows, "device": devices["device"].iloc[stream]})
                 )
-            for name, parts in found.items():
-                parts += [getattr(each, name) for each in of_device]
-        # Emptied on the way, so that memory holds the intervals once.
-        pieces = Pieces(**{name: np.concatenate(found.pop(name)) for name in list(found)})
+        pieces = {name: np.frombuffer(found.pop(name), kind) for name, kind in kinds.items()}
         devices["gpu_model"] = pd.Series(self.models, index=devices.index, dtype="str")
-        records = as_text(pd.Index(pieces.row)).reset_index(drop=True)
+        records = as_text(pd.Index(pieces.pop("row"))).reset_index(drop=True)
         nobody = pd.concat(lone) if lone else pd.DataFrame({"record": [], "device": []})
         return reading_of(framed(pieces, devices, records), nobody, self.records, self.refused)
 
@@ -207,7 +219,8 @@ class _Spill:
             )
             frame = pd.DataFrame(np.frombuffer(b"".join(read), dtype=row))
             code = np.full(len(frame), stream)
-            day = ordered(series_of(frame, code, frame["row"].to_numpy()), powered)
+            series = series_of(frame, code, frame["row"].to_numpy())
+            day = ordered(series, powered, one_value=self.one_value)
             if len(day.at):
                 yield day
 

@@ -16,7 +16,7 @@ falls (a reboot, a reloaded driver, a wrap) it tells nothing of that interval, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
-from ft_emissions_pipeline.tables import RUNS, TELEMETRY
+from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 
 SPACINGS = 10.0
@@ -68,10 +68,17 @@ class Samples(NamedTuple):
     frame: pd.DataFrame
     records: int
     refused: list[Refused]
+    one_value: bool = False
+    """Whether each holds one value; those of a moment are a sample, and the earliest counts."""
 
 
 def telemetry_reading(
-    samples: pd.DataFrame, records: int, refused: Sequence[Refused], *, of_one_run: bool = False
+    samples: pd.DataFrame,
+    records: int,
+    refused: Sequence[Refused],
+    one_value: bool = False,
+    *,
+    of_one_run: bool = False,
 ) -> Reading:
     """Return the reading of a file of samples.
 
@@ -84,10 +91,12 @@ def telemetry_reading(
         Records of the file from which the samples come; at least as many as the samples.
     refused : sequence of Refused
         Further records that could not be used.
+    one_value : bool
+        As of `Samples`.
     of_one_run : bool
         Whether the file belongs to one run, of which it then tells start and end.
     """
-    intervals, lone = intervals_of(samples)
+    intervals, lone = intervals_of(samples, one_value=one_value)
     runs = _one_run(samples, intervals) if of_one_run and len(intervals) else no_runs()
     return reading_of(intervals, lone, records, refused, runs)
 
@@ -119,7 +128,9 @@ def reading_of(
     )
 
 
-def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def intervals_of(
+    samples: pd.DataFrame, *, one_value: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the intervals between samples, binned to minutes; and the samples that make none."""
     frame = samples.reset_index(drop=True)
     code, devices = devices_of(frame)
@@ -127,7 +138,7 @@ def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     series = series_of(frame, code, frame.index.to_numpy())
     powered = np.zeros(len(devices), dtype=bool)
     powered[series.stream[series.powered]] = True
-    series = ordered(series, powered)
+    series = ordered(series, powered, one_value=one_value)
     pieces, _ = pieces_of(series, _limits(series, len(devices)))
     told = np.isin(series.stream, pieces.stream)
     texts = arrow_text(frame["record"].astype("str"))
@@ -138,23 +149,26 @@ def intervals_of(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             "device": devices["device"].iloc[series.stream[~told]].to_numpy(),
         }
     )
-    return framed(pieces, devices, records), lone
+    return framed(dict(vars(pieces)), devices, records), lone
 
 
-def devices_of(samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def devices_of(
+    samples: pd.DataFrame, names: Sequence[str] = DEVICE
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each sample's device, in order of appearance, and what they are."""
     code = np.zeros(len(samples), dtype="int64")
-    for name in DEVICE:
+    for name in names:
         if name in samples:
-            texts = samples[name].astype("category").cat
-            code = code * (len(texts.categories) + 1) + texts.codes
+            texts = samples[name].astype("category").array
+            # Of one text for all, the codes tell nothing.
+            if len(texts.categories) > 1 or (texts.codes < 0).any():
+                code = code * (len(texts.categories) + 1) + texts.codes
     code = pd.factorize(code)[0]
-    first = np.empty(code.max(initial=-1) + 1, dtype="int64")
-    first[code[::-1]] = np.arange(len(code))[::-1]
-    at = samples.iloc[first]
+    # Numbered in order of appearance: a new device is the highest number so far.
+    at = samples.iloc[np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))]
     columns = {
         name: at[name].astype("str") if name in at else pd.Series(np.nan, at.index, dtype="str")
-        for name in DEVICE
+        for name in names
     }
     columns["kind"] = columns["kind"].fillna(Instrument.GPU)
     return code, pd.DataFrame(columns).reset_index(drop=True)
@@ -203,14 +217,26 @@ def series_of(samples: pd.DataFrame, code: np.ndarray, row: np.ndarray) -> Serie
     return Series(code, at.to_numpy(), watts, counter_kwh, utilization, row)
 
 
-def ordered(series: Series, powered: np.ndarray) -> Series:
+def ordered(series: Series, powered: np.ndarray, *, one_value: bool = False) -> Series:
     """Return samples by device and time, those of one device and moment as one.
 
-    A sample without power amid others with it would tear a hole; the line between these is better.
-    Of samples of one moment the last that tells a value counts.
+    Of samples of one moment the last that tells a value counts; the first, if each has `one_value`.
+    """
+    if one_value:
+        return _powered(_by_moment(series[::-1]), powered)
+    return _by_moment(_powered(series, powered))
+
+
+def _powered(series: Series, powered: np.ndarray) -> Series:
+    """Leave out a sample without power amid others with it.
+
+    It would tear a hole; the line between these is better.
     """
     kept = series.powered | ~powered[series.stream]
-    series = series if kept.all() else series[kept]
+    return series if kept.all() else series[kept]
+
+
+def _by_moment(series: Series) -> Series:
     stream, at = series.stream, series.at
     rising = (stream[1:] > stream[:-1]) | ((stream[1:] == stream[:-1]) & (at[1:] >= at[:-1]))
     if not rising.all():
@@ -326,27 +352,35 @@ def pieces_of(
     return pieces, (bool(flags[0][-1]), bool(flags[1][-1]))
 
 
-def framed(pieces: Pieces, devices: pd.DataFrame, records: pd.Series) -> pd.DataFrame:
-    """Return intervals as rows of table `telemetry`."""
-    index = pd.RangeIndex(len(pieces.row))
-    stream = pa.array(pieces.stream)
-    told = np.where(np.isnan(pieces.energy_kwh), -1, pieces.from_power)
-    words = pa.array([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], pa.large_string())
-    texts = {name: text_series(arrow_text(devices[name]).take(stream), index) for name in devices}
+def framed(
+    pieces: dict[str, np.ndarray], devices: pd.DataFrame, records: pd.Series
+) -> pd.DataFrame:
+    """Return intervals as rows of table `telemetry`, their few texts as categories.
+
+    The arrays of `Pieces` are taken out of the mapping, so that memory holds them once.
+    """
+    noted = repairs.column({flag: pieces.pop(flag) for flag in _FLAGS}, records.index)
+    energy_kwh, stream = pieces.pop("energy_kwh"), pieces.pop("stream")
+    told = np.where(np.isnan(energy_kwh), np.int8(-1), pieces.pop("from_power"))
+    words = pd.Index([EnergyFrom.COUNTER.value, EnergyFrom.POWER.value], dtype="str")
+    few = {name: pd.factorize(devices[name]) for name in devices}
     frame = pd.DataFrame(
         {
-            **texts,
-            "started_at": pd.to_datetime(pieces.started, unit="us", utc=True).as_unit("us"),
-            "ended_at": pd.to_datetime(pieces.ended, unit="us", utc=True).as_unit("us"),
-            "energy_kwh": pieces.energy_kwh,
-            "energy_from": text_series(words.take(pa.array(told, mask=told < 0)), index),
-            "utilization": pieces.utilization,
-            "repairs": repairs.column({flag: getattr(pieces, flag) for flag in _FLAGS}, index),
+            **{
+                name: pd.Categorical.from_codes(code[stream], texts)
+                for name, (code, texts) in few.items()
+            },
+            "started_at": pd.to_datetime(pieces.pop("started"), unit="us", utc=True).as_unit("us"),
+            "ended_at": pd.to_datetime(pieces.pop("ended"), unit="us", utc=True).as_unit("us"),
+            "energy_kwh": energy_kwh,
+            "energy_from": pd.Categorical.from_codes(told, words),
+            "utilization": pieces.pop("utilization"),
+            "repairs": noted,
             "source_record": records,
         },
         copy=False,
     )
-    return typed(frame, TELEMETRY, TELEMETRY_COLUMNS)
+    return frame[list(TELEMETRY_COLUMNS)]
 
 
 def _one_run(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
@@ -382,22 +416,6 @@ def misfits(sheet: Sheet) -> list[Refused]:
     """Return the lines with another number of cells than the header as refused records."""
     reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
     return [(str(misfit.line), "shifted_row", reason, misfit.text) for misfit in sheet.misfits]
-
-
-def of_each(cells: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """Return texts changed, each of the few different ones once."""
-    code, values = pd.factorize(cells)
-    changed = change(pd.Series(values).astype("str"))
-    again, kept = pd.factorize(changed)
-    place = np.append(again, -1)[code]
-    return pd.Series(pd.Categorical.from_codes(place, kept), index=cells.index)
-
-
-def one_text(text: str | None, lines: np.ndarray) -> pd.Series:
-    """Return a column of one text for all lines, or of none."""
-    values = pd.Index([] if text is None else [text], dtype="str")
-    code = np.full(len(lines), len(values) - 1, dtype="int8")
-    return pd.Series(pd.Categorical.from_codes(code, values), index=lines)
 
 
 def host_in(uri: str) -> str | None:

@@ -101,6 +101,14 @@ def test_what_the_first_block_cannot_show_is_taken_from_all(late, many):
     same(found, gpu_log.read(data, "a.csv", NOW))
 
 
+def test_a_file_whose_first_block_tells_nothing_is_read_from_its_beginning():
+    """Columns without a unit hold watts, as some line shows; till then nothing is known."""
+    lines = [f"2026-03-01T12:00:{n:02d}Z,{3 * n},{9 * n}" for n in range(60)]
+    data = "\n".join(["timestamp,GPU0,GPU1", *lines]).encode()
+    sheets = lambda: gpu_log.sheets(io.BytesIO(data), block=200)
+    same(read_in_blocks(gpu_log, sheets, "a.csv", NOW), gpu_log.read(data, "a.csv", NOW))
+
+
 def test_lines_that_only_their_moment_gives_to_a_gpu_need_the_whole_file():
     data = b"timestamp, power.draw [W]\n2026/03/01 12:00:00.000, 77.07 W\n"
     sheets = lambda: sheets_of(io.BytesIO(data), types=nvidia_smi.types)
@@ -118,11 +126,41 @@ SMI = "timestamp, index, name, power.draw [W], utilization.gpu [%]\n" + "\n".joi
 POWER = "timestamp,gpu,power_w,util_pct\n" + "\n".join(CLEAN)
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("text", [SMI, POWER], ids=["nvidia_smi", "gpu_log"])
-def test_a_large_file_is_read_in_blocks_and_says_the_same(tmp_path, monkeypatch, text, kind):
-    path = tmp_path / f"gpu_power.{kind}"
-    if kind == "csv":
+DMON = "\n".join(
+    "#Date  Time  gpu pwr gtemp sm" if n % 100 == 0
+    # The monitor writes no watts while it cannot ask the card.
+    else f" 20260301 12:{n // 120:02d}:{n // 2 % 60:02d} {n % 2} {300 + n if n % 9 else '-'} 50 7"
+    for n in range(900)
+)  # fmt: skip
+METRICS = [
+    f'DCGM_FI_DEV_{name}{{gpu="{n % 2}",Hostname="n{n % 3 // 2}",modelName="H100"}} {value} '
+    f"{1_772_323_200_000 + n // 4 * 5000}"
+    # Each metric by itself, as Prometheus gives it out; some values twice, and one of a blank.
+    for name, values in (("GPU_UTIL", range(90)), ("POWER_USAGE", [*range(300, 390), 2**60]),
+                         ("TOTAL_ENERGY_CONSUMPTION", range(0, 9_000_000, 100_000)))
+    for n, value in enumerate(values)
+]  # fmt: skip
+DCGM = "\n".join(["# HELP of all", *METRICS, "no metric", *METRICS[:9], "DCGM_FI_DEV_FAN{} 3 4"])
+METER = "time,host,Power (kW),Total kWh,remark\n" + "\n".join(
+    f"2026-03-01 12:{n // 60:02d}:{n % 60:02d},n{n % 2},{n % 7 / 10},{n / 1e3 * (n != 400)},"
+    for n in range(700)
+)
+PLUG = "Zeit;timestamp;W\n" + "\n".join(
+    f"x;2026-03-{1 + n // 300:02d}T23:5{n % 2}:0{n % 3}Z;{'unavailable' if n == 8 else n / 8}"
+    for n in range(700)
+).replace(".", ",")
+FORMS = {
+    "gpu_power.csv": (SMI, "nvidia_smi"), "gpu_log.csv": (POWER, "gpu_log"),
+    "gpu_power.parquet": (SMI, "nvidia_smi"), "gpu_log.parquet": (POWER, "gpu_log"),
+    "dmon.log": (DMON, "nvidia_smi"), "dcgm.prom": (DCGM, "dcgm"), "plug.csv": (PLUG, "meter"),
+    "meter.csv": (METER, "meter"), "meter.parquet": (METER, "meter"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_large_file_is_read_in_blocks_and_says_the_same(tmp_path, monkeypatch, name):
+    path, (text, source_format) = tmp_path / name, FORMS[name]
+    if path.suffix != ".parquet":
         path.write_text(text)
     else:
         frame = pd.read_csv(io.StringIO(text), skipinitialspace=True)
@@ -134,7 +172,8 @@ def test_a_large_file_is_read_in_blocks_and_says_the_same(tmp_path, monkeypatch,
     monkeypatch.setattr(readers, "_MANY", 30)
     monkeypatch.setattr(readers, "LIMIT", 1 << 11)
     found, content_hash, own = read_file(path, path.name, NOW)
-    assert own == ("nvidia_smi" if text is SMI else "gpu_log")
+    assert own == source_format
+    assert len(found.telemetry) > 1
     same(found, whole)
     assert content_hash == readers.content_hash(path, "telemetry")
 
