@@ -85,7 +85,8 @@ def read_in_blocks(
             spill = _Spill(file)
             for sheet in sheets():
                 found.append(log.facts(sheet, settings))
-                told = _convention(log, found) if told is None else told
+                if told is None and len(found) == 1:
+                    told = _convention(log, found)
                 if told is not None and log.in_blocks(told):
                     spill.add(log.samples_of(sheet, uri, settings, told))
             whole = log.convention(found)
