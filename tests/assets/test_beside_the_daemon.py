@@ -99,6 +99,9 @@ def test_runs_killed_beside_the_daemon_leave_tables_that_the_next_run_completes(
     begun = [sys.executable, "-m", "ft_emissions_pipeline", "run"]
     folders = ["--landing", str(team.landing), "--warehouse", str(team.warehouse)]
     with page_and_daemon(team, tmp_path / "dagster.log") as client:
+        began = time.monotonic()
+        materialize(team.landing, tmp_path / "timed")
+        length_s = time.monotonic() - began
         for number in range(KILLS):
             by_daemon = number % 2 == 0
             if by_daemon:
@@ -109,7 +112,7 @@ def test_runs_killed_beside_the_daemon_leave_tables_that_the_next_run_completes(
                     [*begun, *folders], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
             writer = waited_for(lambda: process_that_writes(team.warehouse), "a writer")
-            time.sleep(shares.uniform(0, 8))
+            time.sleep(shares.uniform() * length_s)
             with suppress(ProcessLookupError):  # it was quicker
                 os.kill(writer, signal.SIGKILL)
             if not by_daemon:

@@ -77,6 +77,21 @@ def test_a_value_that_was_unknown_and_stays_so_has_not_moved() -> None:
     assert differences.restatements(unknown, unknown, 3).empty
 
 
+def test_rows_differ_where_they_came_went_or_moved_by_more_than_noise() -> None:
+    """Empty cells on both sides are the same; what a row was computed with may be ignored."""
+    kept = {"model_version": "kept", "market_gco2e_per_inference": None, "status": None}
+    old = [kept, {"model_version": "moved"}, {"model_version": "filled", "status": None},
+           {"model_version": "named"}, {"model_version": "gone"}]  # fmt: skip
+    new = [kept | {"allocated_kgco2e": 12.8 * (1 + 1e-13), "reference_version": "bbbb"},
+           {"model_version": "moved", "allocated_kgco2e": 12.8 * (1 + 1e-11)},
+           {"model_version": "filled"}, {"model_version": "named", "inferences_basis": "expected"},
+           {"model_version": "come"}]  # fmt: skip
+    sides = [pd.concat([reported(**row) for row in rows]) for rows in (old, new)]
+    found = differences.differing(*sides, INFERENCE_IMPACTS, ["reference_version"])
+    assert set(found["model_version"]) == {"moved", "filled", "named", "gone", "come"}
+    assert list(found) == differences.KEY
+
+
 def version(name: str, start: str, end: str, status: str = "closed") -> dict[str, object]:
     return {
         "model_name": "m",
