@@ -121,6 +121,16 @@ def test_an_instant_counts_to_the_second(restated):
     assert as_reported(restated[0], before + pd.Timedelta(seconds=1)).table_version == 1
 
 
+def test_a_commit_at_midnight_is_of_the_day_that_begins(restated, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    table = INFERENCE_IMPACTS.name
+    shutil.copytree(restated[0] / table, warehouse / table)
+    backdate(warehouse, pd.Timestamp("2026-03-02"))
+    with pytest.raises(NothingReported, match="nothing stood"):
+        as_reported(warehouse, pd.Timestamp("2026-03-01"))
+    assert not as_reported(warehouse, pd.Timestamp("2026-03-02")).rows.empty
+
+
 def test_two_reports_differ_by_what_was_restated_and_by_what_was_new(restated, tmp_path):
     """The causes add up to the difference; a run and a day that were not there are named so."""
     warehouse, first = restated
