@@ -49,6 +49,19 @@ def test_a_moved_value_names_its_cause(changed: dict[str, object], cause: str) -
     assert moved["new_table_version"].tolist() == [8]
 
 
+def test_a_cause_that_factors_name_goes_before_a_late_log() -> None:
+    """What was computed anew from the same rows as before moved for another reason."""
+    names = ["factor changed", "token-time model changed", None]
+    named = pd.DataFrame({"cause": names, "cause_detail": names}, index=list("abc"), dtype="str")
+    old, new = (
+        pd.concat([reported(model_version=version, **changed) for version in "abc"])
+        for changed in ({}, {"allocated_kgco2e": 13.0, "reference_version": "bbbb"})
+    )
+    moved = differences.restatements(old, new, 1, named).set_index("model_version")
+    assert moved["cause"].to_dict() == dict(zip("abc", [*names[:2], "late log"], strict=True))
+    assert moved["cause_detail"][["a", "b"]].tolist() == names[:2]
+
+
 def test_only_the_columns_that_moved_are_restated() -> None:
     moved = differences.restatements(reported(), reported(gco2e_per_inference=13.0), 1)
     assert moved[["column", "old", "new"]].to_numpy().tolist() == [

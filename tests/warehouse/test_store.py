@@ -320,20 +320,26 @@ def test_concurrent_appends_lose_nothing_and_repeat_nothing(tmp_path):
     assert held == ["run 0", "run 1", "run 2", "run 3", "same"]
 
 
-def test_writers_of_different_days_do_not_disturb_each_other(tmp_path):
+def replaced(warehouse, frame, days):
+    held = None if days is None else pd.date_range(*days)
+    return store.replace(warehouse, USAGE, frame, held, "model_name", {"m"})
+
+
+def written(warehouse, frame, days):
+    return store.write(warehouse, USAGE, frame, days)
+
+
+@pytest.mark.parametrize("change", [written, replaced])
+def test_writers_of_different_days_do_not_disturb_each_other(tmp_path, change):
     days = [D(2026, 1, n) for n in range(1, 5)]
     with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(
-                lambda day: store.write(tmp_path, USAGE, usage(day, "m"), (day, day)),
-                days,
-            )
-        )
+        list(pool.map(lambda day: change(tmp_path, usage(day, "m"), (day, day)), days))
     assert store.read(tmp_path, USAGE)["date"].dt.day.tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("change", [written, replaced])
 @pytest.mark.parametrize("days", [JANUARY, None], ids=["range", "whole table"])
-def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
+def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days, change):
     store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0))
 
     def interrupted(*args, **kwargs):
@@ -343,7 +349,7 @@ def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
 
     monkeypatch.setattr(deltalake, "write_deltalake", interrupted)
     with pytest.raises(lock.StoreBusy, match=r"usage in .* is being changed by another process"):
-        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=3.0), days)
+        change(tmp_path, usage(D(2026, 1, 1), "m", inferences=3.0), days)
     assert store.read(tmp_path, USAGE)["inferences"].tolist() == [2.0]
 
 
@@ -352,7 +358,8 @@ def without_a_column(table, name):
     return tables.Table(table.name, table.row, kept, table.key, table.partition)
 
 
-def test_a_table_of_an_older_package_is_read_and_extended(tmp_path):
+@pytest.mark.parametrize("change", [written, replaced])
+def test_a_table_of_an_older_package_is_read_and_extended(tmp_path, change):
     older = without_a_column(USAGE, "model_version")
     older = tables.Table(older.name, older.row, older.columns, ("date", "model_name"), "date")
     for day in (1, 2):
@@ -360,7 +367,7 @@ def test_a_table_of_an_older_package_is_read_and_extended(tmp_path):
         store.write(tmp_path, older, frame, (D(2026, 1, day), D(2026, 1, day)))
     assert store.read(tmp_path, USAGE)["model_version"].isna().all()
     frame = usage(D(2026, 1, 2), "m").assign(model_version="7")
-    store.write(tmp_path, USAGE, frame, (D(2026, 1, 2), D(2026, 1, 2)))
+    change(tmp_path, frame, (D(2026, 1, 2), D(2026, 1, 2)))
     held = store.read(tmp_path, USAGE)["model_version"].tolist()
     assert pd.isna(held[0])
     assert held[1] == "7"
