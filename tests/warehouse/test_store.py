@@ -320,6 +320,17 @@ def test_concurrent_appends_lose_nothing_and_repeat_nothing(tmp_path):
     assert held == ["run 0", "run 1", "run 2", "run 3", "same"]
 
 
+def test_a_table_that_another_process_makes_meanwhile_is_taken(tmp_path, monkeypatch):
+    create = DeltaTable.create
+
+    def twice(*args, **kwargs):
+        create(*args, **kwargs)
+        create(*args, **kwargs)
+
+    monkeypatch.setattr(DeltaTable, "create", twice)
+    assert store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m")).version == 1
+
+
 def replaced(warehouse, frame, days):
     held = None if days is None else pd.date_range(*days)
     return store.replace(warehouse, USAGE, frame, held, "model_name", {"m"})
