@@ -134,11 +134,11 @@ def _walked(folder: Path) -> Iterator[tuple[Local, str]]:
         # Links last: what they lead to is found under its own name.
         inner = sorted((paths[n].is_symlink(), n) for n in folders if n not in out)
         folders[:] = [name for _, name in inner if not _hidden(name)]
-        inside = Path(here).relative_to(folder)
+        inside = Path(here).relative_to(folder).as_posix()
         for name in sorted({*files, *out}):
             if not _hidden(name):
                 found = OutsideLink(paths[name]) if name in out else paths[name]
-                yield found, _printable((inside / name).as_posix())
+                yield found, _printable(name if inside == "." else f"{inside}/{name}")
     for unlistable in closed:
         yield unlistable, _printable(unlistable.relative_to(folder).as_posix())
 
