@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,6 +215,31 @@ def test_a_changed_value_is_a_new_version_and_the_old_one_stays_readable(tmp_pat
         store.read(tmp_path, USAGE, version=9)
     with pytest.raises(ValueError, match="never written, so it has no version 0"):
         store.read(tmp_path, QUARANTINE, version=0)
+
+
+def test_a_table_is_opened_anew_where_its_newest_commit_came_went_or_is_another(tmp_path):
+    """Who reads it holds it open; another process writes, or puts another table in its place."""
+    warehouse, other = tmp_path / "warehouse", tmp_path / "other"
+
+    def read():
+        return store.read(warehouse, USAGE)["inferences"].tolist()
+
+    for to, count in ((warehouse, 1.0), (other, 2.0)):
+        store.write(to, USAGE, usage(D(2026, 1, 1), "m", inferences=count))
+    place, log = warehouse / USAGE.name, warehouse / USAGE.name / "_delta_log"
+    assert read() == [1.0]
+    assert store._to_read(warehouse, USAGE) is store._to_read(warehouse, USAGE)
+    frame = DeltaTable(place).to_pyarrow_table().to_pandas().assign(inferences=3.0)
+    rows = pa.Table.from_pandas(frame, store.selection.schema(USAGE))
+    write_deltalake(place, rows, mode="append")
+    assert read() == [1.0, 3.0]
+    assert (store.version(warehouse, USAGE), len(store.history(warehouse, USAGE))) == (2, 3)
+    (log / f"{2:020d}.json").unlink()
+    assert (read(), store.version(warehouse, USAGE)) == ([1.0], 1)
+    shutil.rmtree(place)
+    assert store.version(warehouse, USAGE) is None
+    (other / USAGE.name).rename(place)
+    assert (read(), store.version(warehouse, USAGE)) == ([2.0], 1)
 
 
 def test_history_has_one_instant_for_each_version(tmp_path):
