@@ -228,7 +228,7 @@ def test_a_table_is_opened_anew_where_its_newest_commit_came_went_or_is_another(
         store.write(to, USAGE, usage(D(2026, 1, 1), "m", inferences=count))
     place, log = warehouse / USAGE.name, warehouse / USAGE.name / "_delta_log"
     assert read() == [1.0]
-    assert store._to_read(warehouse, USAGE) is store._to_read(warehouse, USAGE)
+    assert opening.to_read(warehouse, USAGE) is opening.to_read(warehouse, USAGE)
     frame = DeltaTable(place).to_pyarrow_table().to_pandas().assign(inferences=3.0)
     rows = pa.Table.from_pandas(frame, store.selection.schema(USAGE))
     write_deltalake(place, rows, mode="append")
