@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ft_emissions_pipeline.readers.remote import RemoteFile, files_at, is_url, path_of
@@ -128,18 +129,16 @@ def _walked(folder: Path) -> Iterator[tuple[Local, str]]:
             folders.clear()
             continue
         seen.add(real)
-        out = {name for name in (*folders, *files) if _leads_out(Path(here, name), border)}
-        folders[:] = [name for name in folders if name not in out]
+        paths = {name: Path(here, name) for name in (*folders, *files)}
+        out = {name for name, path in paths.items() if _leads_out(path, border)}
         # Links last: what they lead to is found under its own name.
-        folders[:] = sorted(
-            (name for name in folders if not _skipped(Path(name))),
-            key=lambda name: (Path(here, name).is_symlink(), name),
-        )
+        inner = sorted((paths[n].is_symlink(), n) for n in folders if n not in out)
+        folders[:] = [name for _, name in inner if not _hidden(name)]
+        inside = Path(here).relative_to(folder).as_posix()
         for name in sorted({*files, *out}):
-            if not _skipped(Path(name)):
-                file = Path(here, name)
-                found = OutsideLink(file) if name in out else file
-                yield found, _printable(file.relative_to(folder).as_posix())
+            if not _hidden(name):
+                found = OutsideLink(paths[name]) if name in out else paths[name]
+                yield found, _printable(name if inside == "." else f"{inside}/{name}")
     for unlistable in closed:
         yield unlistable, _printable(unlistable.relative_to(folder).as_posix())
 
@@ -149,10 +148,11 @@ def _leads_out(path: Path, border: str) -> bool:
 
 
 def _skipped(path: Path) -> bool:
-    return any(
-        part.startswith(".") or part == "__pycache__" or part.endswith(_UNFINISHED)
-        for part in path.parts
-    )
+    return any(map(_hidden, path.parts))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__" or name.endswith(_UNFINISHED)
 
 
 def _told_apart(files: list[tuple[File, str]]) -> list[tuple[File, str]]:
@@ -193,6 +193,8 @@ def _last_parts(file: File, number: int) -> str:
     return PurePosixPath(*parts[-number:]).as_posix()
 
 
+# A run looks through the folder several times.
+@lru_cache(maxsize=1 << 17)
 def _printable(uri: str) -> str:
     """Return a name without secrets that UTF-8 can hold, whatever bytes the file system has."""
     text = uri.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -6,9 +6,11 @@ Put here: the one way to a table on disk, and its errors in plain words. Keep ou
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,22 +46,56 @@ def uri(warehouse: str | Path, table: Table) -> str:
     return (folder / table.name).as_uri()
 
 
-def at(warehouse: str | Path, table: Table, at_version: int | None = None) -> DeltaTable | None:
-    """Return a version of a table, the newest by default; None if it was never written."""
+def at(warehouse: str | Path, table: Table) -> DeltaTable | None:
+    """Return the newest version of a table to write by; None if it was never written."""
     place = uri(warehouse, table)
     if not DeltaTable.is_deltatable(place):
         if "://" not in str(warehouse) and _holds_data(Path(warehouse) / table.name):
             raise StoreDamaged(warehouse, table.name, "its log is gone")
         return None
-    if at_version is None:
-        delta = DeltaTable(place)
-        refuse_empty_commit(warehouse, table, "", delta.version())
-        return delta
-    newest = DeltaTable(place).version()
-    if not 0 <= at_version <= newest:
-        msg = f"table {table.name} in {warehouse} has versions 0 to {newest}, not {at_version}"
+    delta = DeltaTable(place)
+    refuse_empty_commit(warehouse, table, "", delta.version())
+    return delta
+
+
+def to_read(
+    warehouse: str | Path, table: Table, at_version: int | None = None
+) -> DeltaTable | None:
+    """Return a version of a table, the newest by default, by which nobody writes.
+
+    To open one lists the files of all its days; the newest of a local one is opened again only
+    where a commit came or went.
+    """
+    commit = _newest_commit(Path(warehouse) / table.name / "_delta_log")
+    newest = at(warehouse, table) if commit is None else _unmoved(warehouse, table, commit)
+    if newest is None or at_version in {None, newest.version()}:
+        return newest
+    if not 0 <= at_version <= newest.version():
+        msg = (
+            f"table {table.name} in {warehouse} has versions 0 to {newest.version()}, "
+            f"not {at_version}"
+        )
         raise ValueError(msg)
-    return DeltaTable(place, version=at_version)
+    return DeltaTable(uri(warehouse, table), version=at_version)
+
+
+_Commit = tuple[str, int, int, int]
+
+
+@lru_cache(maxsize=64)
+def _unmoved(warehouse: str | Path, table: Table, commit: _Commit) -> DeltaTable | None:  # noqa: ARG001
+    return at(warehouse, table)
+
+
+def _newest_commit(log: Path) -> _Commit | None:
+    """Return what tells the newest commit of a local table from any other."""
+    try:
+        with os.scandir(log) as entries:
+            file = max((e for e in entries if e.name.endswith(".json")), key=lambda e: e.name)
+            known = file.stat()
+    except (OSError, ValueError):
+        return None
+    return file.name, known.st_ino, known.st_size, known.st_mtime_ns
 
 
 def _holds_data(folder: Path) -> bool:

@@ -114,7 +114,7 @@ def read(
     else:
         predicate = selection.on_range(table, days)
     with _of_history(warehouse, table, version), opening.clear_errors(warehouse, table):
-        delta = opening.at(warehouse, table, version)
+        delta = opening.to_read(warehouse, table, version)
         if delta is None:
             if version is not None:
                 msg = (
@@ -357,7 +357,8 @@ def opened(warehouse: str | Path, table: Table) -> DeltaTable | None:
 
 def version(warehouse: str | Path, table: Table) -> int | None:
     """Return the number of the newest version of a table; None if it was never written."""
-    delta = opened(warehouse, table)
+    with opening.clear_errors(warehouse, table):
+        delta = opening.to_read(warehouse, table)
     return None if delta is None else delta.version()
 
 
@@ -368,7 +369,8 @@ def holds_tables(warehouse: str | Path) -> bool:
 
 def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
     """Return the days of which a table holds rows, from its log alone."""
-    delta = opened(warehouse, table)
+    with opening.clear_errors(warehouse, table):
+        delta = opening.to_read(warehouse, table)
     held = [] if delta is None else [each[str(table.partition)] for each in delta.partitions()]
     return pd.DatetimeIndex(held).as_unit("us").sort_values()
 
@@ -380,7 +382,7 @@ def moved_days(warehouse: str | Path, table: Table, since: int) -> pd.DatetimeIn
     """
     try:
         with opening.clear_errors(warehouse, table):
-            old, new = (opening.at(warehouse, table, at) for at in (since, None))
+            old, new = (opening.to_read(warehouse, table, at) for at in (since, None))
             files = [set() if each is None else set(each.file_uris()) for each in (old, new)]
     except (StoreDamaged, ValueError):
         return None
@@ -395,7 +397,7 @@ def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
     time travel (`DeltaHistoryManager.monotonizeCommitTimestamps`).
     """
     with opening.clear_errors(warehouse, table):
-        delta = opening.at(warehouse, table)
+        delta = opening.to_read(warehouse, table)
         commits = [] if delta is None else delta.history()
     found = (
         pd.DataFrame(

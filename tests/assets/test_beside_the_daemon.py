@@ -99,20 +99,30 @@ def test_runs_killed_beside_the_daemon_leave_tables_that_the_next_run_completes(
     begun = [sys.executable, "-m", "ft_emissions_pipeline", "run"]
     folders = ["--landing", str(team.landing), "--warehouse", str(team.warehouse)]
     with page_and_daemon(team, tmp_path / "dagster.log") as client:
+        began = time.monotonic()
+        materialize(team.landing, tmp_path / "timed")
+        length_s = time.monotonic() - began
         for number in range(KILLS):
-            by_daemon = number % 2 == 0
-            if by_daemon:
+            command = None
+            if number % 2 == 0:
                 tags = range_tags(day(5), day(9))
                 run = client.submit_job_execution(EVERYTHING, run_config={}, tags=tags)
             else:
                 command = subprocess.Popen(
                     [*begun, *folders], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
-            writer = waited_for(lambda: process_that_writes(team.warehouse), "a writer")
-            time.sleep(shares.uniform(0, 8))
+            # A command that finds nothing due may end before it is seen to write.
+            writer = waited_for(
+                lambda command=command: (
+                    process_that_writes(team.warehouse)
+                    or (command and command.poll() is not None and command.pid)
+                ),
+                "a writer",
+            )
+            time.sleep(shares.uniform() * length_s)
             with suppress(ProcessLookupError):  # it was quicker
                 os.kill(writer, signal.SIGKILL)
-            if not by_daemon:
+            if command is not None:
                 command.wait()
             waited_for(lambda: lock.holder(team.warehouse) is None, "the lock's end")
             for table in TABLES.values():

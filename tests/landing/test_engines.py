@@ -109,7 +109,31 @@ def test_no_more_items_are_made_than_are_under_way(workers):
     with engines.opened(workers) as engine:
         results = engine(abs, items())
         next(results)
-        assert len(drawn) <= 2 * engines.AHEAD
+        assert len(drawn) == 2 * engines.AHEAD
+
+
+def test_runs_are_cut_into_chunks_each_with_its_own_rows(monkeypatch):
+    monkeypatch.setattr(engines, "CHUNK_RUNS", 2)
+    runs, rows = (pd.DataFrame({"run_id": list(ids)}) for ids in ("abcde", "eaacb"))
+    seen = []
+
+    def stage(runs, rows, choices):
+        for each in (runs, rows):
+            assert each.index.equals(pd.RangeIndex(len(each)))
+        seen.append(("".join(runs["run_id"]), "".join(rows["run_id"]), choices))
+        return runs, rows
+
+    def elsewhere(function, items, *shared):
+        return engines.local(function, items, *shared)
+
+    made = engines.over_chunks(stage, elsewhere, "as chosen", runs, rows)
+    assert seen == [("ab", "aab", "as chosen"), ("cd", "c", "as chosen"), ("e", "e", "as chosen")]
+    pd.testing.assert_frame_equal(made[0], runs)
+    assert made[1]["run_id"].tolist() == list("aabce")
+    assert made[1].index.is_unique
+    engines.over_chunks(stage, engines.local, "as chosen", runs, rows)
+    engines.over_chunks(stage, elsewhere, "as chosen", runs[:0], rows[:0])
+    assert seen[3:] == [("abcde", "eaacb", "as chosen"), ("", "", "as chosen")]
 
 
 def test_an_address_where_nobody_answers_is_told(monkeypatch):

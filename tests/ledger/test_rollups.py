@@ -128,6 +128,24 @@ def test_many_independent_runs_close_around_the_sum_of_their_means():
     assert found["allocated_kgco2e_p05"] == 4000.0  # the value, which never stands outside
 
 
+def test_amounts_that_may_still_move_or_that_nobody_counted_stand_beside_the_sum():
+    frame = ledger(
+        ("2026-01-01", "a", "r1", 10, 4.0),
+        ("2026-01-02", "a", "r1", 10, 2.0),
+        ("2026-01-03", "a", "r1", None, 1.0),
+    ).assign(status=["final", "provisional", "final"])
+    found = of(frame, spreads(runs=["r1"])).iloc[0]
+    told = [found[f"{of_what}_kgco2e"] for of_what in ("allocated", "provisional", "uncounted")]
+    assert told == [7.0, 2.0, 1.0]
+
+
+def test_the_parts_of_a_run_of_grams_are_told_too():
+    small = labels({"r1": "x"})
+    small[[*PARTS]] *= 1e-3
+    found = of(TWO[:1], spreads(runs=["r1"]), versions=small).iloc[0]
+    assert found["operational_kgco2e"] == pytest.approx(6.0 * 6 / 8)
+
+
 def test_intensities_are_those_of_the_sums_and_leave_out_what_nobody_counted():
     """By hand: 100 + 300 inferences and 4 + 2 kg: 15 g each; not the mean of 40 and 6.67."""
     frame = ledger(

@@ -60,6 +60,7 @@ def test_the_last_commit_up_to_the_end_of_the_day_counts(restated):
     assert len(found.restated) > 0
     today = as_reported(warehouse, pd.Timestamp.now("UTC").tz_localize(None).floor("D"))
     assert today.restated.empty
+    assert today.committed_at == store.history(warehouse, INFERENCE_IMPACTS)["timestamp"].iloc[-1]
     assert not today.rows.equals(found.rows)
 
 
@@ -82,10 +83,10 @@ def test_a_vacuumed_version_is_said_to_be_gone(restated, tmp_path):
 def test_a_history_that_was_cut_off_is_said_to_be(restated, tmp_path):
     warehouse = shutil.copytree(restated[0], tmp_path / "warehouse")
     DeltaTable(opening.uri(warehouse, INFERENCE_IMPACTS)).create_checkpoint()
-    for version in (0, 1):
+    for version, day in enumerate(("2026-02-28", "2026-03-01")):
         (warehouse / INFERENCE_IMPACTS.name / "_delta_log" / f"{version:020d}.json").unlink()
-    with pytest.raises(NothingReported, match="was removed"):
-        as_reported(warehouse, pd.Timestamp("2026-03-01"))
+        with pytest.raises(NothingReported, match="was removed"):
+            as_reported(warehouse, pd.Timestamp(day))
 
 
 def test_the_command_prints_what_stood_and_what_moved_since(restated):
@@ -119,6 +120,16 @@ def test_an_instant_counts_to_the_second(restated):
     with pytest.raises(NothingReported, match=r"nothing stood .* on 2026-03-01 11:59:59 UTC yet"):
         as_reported(restated[0], before)
     assert as_reported(restated[0], before + pd.Timedelta(seconds=1)).table_version == 1
+
+
+def test_a_commit_at_midnight_is_of_the_day_that_begins(restated, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    table = INFERENCE_IMPACTS.name
+    shutil.copytree(restated[0] / table, warehouse / table)
+    backdate(warehouse, pd.Timestamp("2026-03-02"))
+    with pytest.raises(NothingReported, match="nothing stood"):
+        as_reported(warehouse, pd.Timestamp("2026-03-01"))
+    assert not as_reported(warehouse, pd.Timestamp("2026-03-02")).rows.empty
 
 
 def test_two_reports_differ_by_what_was_restated_and_by_what_was_new(restated, tmp_path):

@@ -49,6 +49,19 @@ def test_a_moved_value_names_its_cause(changed: dict[str, object], cause: str) -
     assert moved["new_table_version"].tolist() == [8]
 
 
+def test_a_cause_that_factors_name_goes_before_a_late_log() -> None:
+    """What was computed anew from the same rows as before moved for another reason."""
+    names = ["factor changed", "token-time model changed", None]
+    named = pd.DataFrame({"cause": names, "cause_detail": names}, index=list("abc"), dtype="str")
+    old, new = (
+        pd.concat([reported(model_version=version, **changed) for version in "abc"])
+        for changed in ({}, {"allocated_kgco2e": 13.0, "reference_version": "bbbb"})
+    )
+    moved = differences.restatements(old, new, 1, named).set_index("model_version")
+    assert moved["cause"].to_dict() == dict(zip("abc", [*names[:2], "late log"], strict=True))
+    assert moved["cause_detail"][["a", "b"]].tolist() == names[:2]
+
+
 def test_only_the_columns_that_moved_are_restated() -> None:
     moved = differences.restatements(reported(), reported(gco2e_per_inference=13.0), 1)
     assert moved[["column", "old", "new"]].to_numpy().tolist() == [
@@ -75,6 +88,21 @@ def test_nothing_stored_means_nothing_restated() -> None:
 def test_a_value_that_was_unknown_and_stays_so_has_not_moved() -> None:
     unknown = reported(gco2e_per_inference=None)
     assert differences.restatements(unknown, unknown, 3).empty
+
+
+def test_rows_differ_where_they_came_went_or_moved_by_more_than_noise() -> None:
+    """Empty cells on both sides are the same; what a row was computed with may be ignored."""
+    kept = {"model_version": "kept", "market_gco2e_per_inference": None, "status": None}
+    old = [kept, {"model_version": "moved"}, {"model_version": "filled", "status": None},
+           {"model_version": "named"}, {"model_version": "gone"}]  # fmt: skip
+    new = [kept | {"allocated_kgco2e": 12.8 * (1 + 1e-13), "reference_version": "bbbb"},
+           {"model_version": "moved", "allocated_kgco2e": 12.8 * (1 + 1e-11)},
+           {"model_version": "filled"}, {"model_version": "named", "inferences_basis": "expected"},
+           {"model_version": "come"}]  # fmt: skip
+    sides = [pd.concat([reported(**row) for row in rows]) for rows in (old, new)]
+    found = differences.differing(*sides, INFERENCE_IMPACTS, ["reference_version"])
+    assert set(found["model_version"]) == {"moved", "filled", "named", "gone", "come"}
+    assert list(found) == differences.KEY
 
 
 def version(name: str, start: str, end: str, status: str = "closed") -> dict[str, object]:

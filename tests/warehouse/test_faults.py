@@ -136,7 +136,7 @@ def test_no_version_seems_older_than_the_one_before_it(tmp_path, monkeypatch):
         def history():
             return [{"version": 1, "timestamp": 5}, {"version": 0, "timestamp": 9}]
 
-    monkeypatch.setattr(opening, "at", lambda *_: Back)
+    monkeypatch.setattr(opening, "to_read", lambda *_: Back)
     assert store.history(tmp_path, USAGE)["timestamp"].astype("int64").nunique() == 1
 
 

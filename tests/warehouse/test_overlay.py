@@ -72,6 +72,8 @@ STEPS = st.one_of(
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=5))
+@example([("restate", set()), ("keep up", None)])
+@example([("restate", {"a"}), ("write a day", 0)])
 @example([("restate", set()), ("restate", {"a", "b"}), ("restate", {"b", "c"}), ("keep up", None)])
 def test_rows_are_what_was_said_of_each_last(made, steps):
     """Stacked restatements, days written over them, rows that went: all ways of reading agree."""
@@ -117,6 +119,8 @@ def test_day_files_stay_until_the_nightly_upkeep_and_other_tools_see_the_rows_th
     assert set(keys_for_others(warehouse).values()) == {"old"}
     upkeep.upkeep(warehouse)
     assert keys_for_others(warehouse) == dict.fromkeys("abcdef", "old") | {"a": "new", "c": "new"}
+    settled = set(store.opened(warehouse, RUN_FACTORS).file_uris())
+    assert {f"{DAYS[2]:%F}" in each for each in files & settled} == {True}
     assert health.damages(warehouse) == []
 
 

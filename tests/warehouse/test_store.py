@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,31 @@ def test_a_changed_value_is_a_new_version_and_the_old_one_stays_readable(tmp_pat
         store.read(tmp_path, QUARANTINE, version=0)
 
 
+def test_a_table_is_opened_anew_where_its_newest_commit_came_went_or_is_another(tmp_path):
+    """Who reads it holds it open; another process writes, or puts another table in its place."""
+    warehouse, other = tmp_path / "warehouse", tmp_path / "other"
+
+    def read():
+        return store.read(warehouse, USAGE)["inferences"].tolist()
+
+    for to, count in ((warehouse, 1.0), (other, 2.0)):
+        store.write(to, USAGE, usage(D(2026, 1, 1), "m", inferences=count))
+    place, log = warehouse / USAGE.name, warehouse / USAGE.name / "_delta_log"
+    assert read() == [1.0]
+    assert opening.to_read(warehouse, USAGE) is opening.to_read(warehouse, USAGE)
+    frame = DeltaTable(place).to_pyarrow_table().to_pandas().assign(inferences=3.0)
+    rows = pa.Table.from_pandas(frame, store.selection.schema(USAGE))
+    write_deltalake(place, rows, mode="append")
+    assert read() == [1.0, 3.0]
+    assert (store.version(warehouse, USAGE), len(store.history(warehouse, USAGE))) == (2, 3)
+    (log / f"{2:020d}.json").unlink()
+    assert (read(), store.version(warehouse, USAGE)) == ([1.0], 1)
+    shutil.rmtree(place)
+    assert store.version(warehouse, USAGE) is None
+    (other / USAGE.name).rename(place)
+    assert (read(), store.version(warehouse, USAGE)) == ([2.0], 1)
+
+
 def test_history_has_one_instant_for_each_version(tmp_path):
     for count in (1.0, 2.0):
         store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=count))
@@ -320,20 +346,37 @@ def test_concurrent_appends_lose_nothing_and_repeat_nothing(tmp_path):
     assert held == ["run 0", "run 1", "run 2", "run 3", "same"]
 
 
-def test_writers_of_different_days_do_not_disturb_each_other(tmp_path):
+def test_a_table_that_another_process_makes_meanwhile_is_taken(tmp_path, monkeypatch):
+    create = DeltaTable.create
+
+    def twice(*args, **kwargs):
+        create(*args, **kwargs)
+        create(*args, **kwargs)
+
+    monkeypatch.setattr(DeltaTable, "create", twice)
+    assert store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m")).version == 1
+
+
+def replaced(warehouse, frame, days):
+    held = None if days is None else pd.date_range(*days)
+    return store.replace(warehouse, USAGE, frame, held, "model_name", {"m"})
+
+
+def written(warehouse, frame, days):
+    return store.write(warehouse, USAGE, frame, days)
+
+
+@pytest.mark.parametrize("change", [written, replaced])
+def test_writers_of_different_days_do_not_disturb_each_other(tmp_path, change):
     days = [D(2026, 1, n) for n in range(1, 5)]
     with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(
-                lambda day: store.write(tmp_path, USAGE, usage(day, "m"), (day, day)),
-                days,
-            )
-        )
+        list(pool.map(lambda day: change(tmp_path, usage(day, "m"), (day, day)), days))
     assert store.read(tmp_path, USAGE)["date"].dt.day.tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("change", [written, replaced])
 @pytest.mark.parametrize("days", [JANUARY, None], ids=["range", "whole table"])
-def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
+def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days, change):
     store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=1.0))
 
     def interrupted(*args, **kwargs):
@@ -343,7 +386,7 @@ def test_a_writer_that_comes_between_is_reported(tmp_path, monkeypatch, days):
 
     monkeypatch.setattr(deltalake, "write_deltalake", interrupted)
     with pytest.raises(lock.StoreBusy, match=r"usage in .* is being changed by another process"):
-        store.write(tmp_path, USAGE, usage(D(2026, 1, 1), "m", inferences=3.0), days)
+        change(tmp_path, usage(D(2026, 1, 1), "m", inferences=3.0), days)
     assert store.read(tmp_path, USAGE)["inferences"].tolist() == [2.0]
 
 
@@ -352,7 +395,8 @@ def without_a_column(table, name):
     return tables.Table(table.name, table.row, kept, table.key, table.partition)
 
 
-def test_a_table_of_an_older_package_is_read_and_extended(tmp_path):
+@pytest.mark.parametrize("change", [written, replaced])
+def test_a_table_of_an_older_package_is_read_and_extended(tmp_path, change):
     older = without_a_column(USAGE, "model_version")
     older = tables.Table(older.name, older.row, older.columns, ("date", "model_name"), "date")
     for day in (1, 2):
@@ -360,7 +404,7 @@ def test_a_table_of_an_older_package_is_read_and_extended(tmp_path):
         store.write(tmp_path, older, frame, (D(2026, 1, day), D(2026, 1, day)))
     assert store.read(tmp_path, USAGE)["model_version"].isna().all()
     frame = usage(D(2026, 1, 2), "m").assign(model_version="7")
-    store.write(tmp_path, USAGE, frame, (D(2026, 1, 2), D(2026, 1, 2)))
+    change(tmp_path, frame, (D(2026, 1, 2), D(2026, 1, 2)))
     held = store.read(tmp_path, USAGE)["model_version"].tolist()
     assert pd.isna(held[0])
     assert held[1] == "7"

@@ -2,17 +2,19 @@
 
 import io
 from types import SimpleNamespace
+from unittest import mock
 
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from ft_emissions_pipeline import readers
 from ft_emissions_pipeline.readers import Settings, read_bytes, read_file
 from ft_emissions_pipeline.readers.documents import sheets_of
 from ft_emissions_pipeline.readers.formats import gpu_log, nvidia_smi
+from ft_emissions_pipeline.readers.shared import sample_blocks
 from ft_emissions_pipeline.readers.shared.sample_blocks import read_in_blocks
 from ft_emissions_pipeline.readers.shared.samples import Samples, telemetry_reading
 
@@ -49,9 +51,13 @@ def same(blocks, whole):
     pd.testing.assert_frame_equal(*rows)
 
 
+SIX_S = sample_blocks._STEP_US // 1_000_000
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(sample, max_size=60), st.integers(1, 25))
-def test_samples_in_blocks_of_any_size_are_the_intervals_of_all(samples, size):
+@given(st.lists(sample, max_size=60), st.integers(1, 25), st.sampled_from([0, 1 << 20]))
+@example([("0", SIX_S * n + 900 * (n > 4), 300.0, None, None) for n in range(9)], 3, 0)
+def test_samples_in_blocks_of_any_size_are_the_intervals_of_all(samples, size, at_once):
     """Invariant: neither blocks nor the order of devices, duplicates, resets or gaps tell."""
     frame = pd.DataFrame(samples, columns=["device", "s", "watts", "counter_kwh", "utilization"])
     frame = frame.astype(dict.fromkeys(("watts", "counter_kwh", "utilization"), "float64"))
@@ -60,7 +66,8 @@ def test_samples_in_blocks_of_any_size_are_the_intervals_of_all(samples, size):
     frame["record"] = np.arange(2, len(frame) + 2)
     frame["gpu_model"] = frame["device"].map({"0": "NVIDIA A100", "1": None, "2": "NVIDIA H100"})
     blocks = [frame[n : n + size] for n in range(0, len(frame), size)] or [frame]
-    found = read_in_blocks(FRAMES, lambda: iter(blocks), "a.csv", NOW)
+    with mock.patch.object(sample_blocks, "_AT_ONCE", at_once):
+        found = read_in_blocks(FRAMES, lambda: iter(blocks), "a.csv", NOW)
     same(found, telemetry_reading(frame, len(frame), []))
 
 
@@ -101,12 +108,15 @@ def test_what_the_first_block_cannot_show_is_taken_from_all(late, many):
     same(found, gpu_log.read(data, "a.csv", NOW))
 
 
-def test_a_file_whose_first_block_tells_nothing_is_read_from_its_beginning():
-    """Columns without a unit hold watts, as some line shows; till then nothing is known."""
-    lines = [f"2026-03-01T12:00:{n:02d}Z,{3 * n},{9 * n}" for n in range(60)]
+def test_a_first_block_that_cannot_tell_the_unit_waits_for_those_that_can():
+    """Idle GPUs draw watts below 100, as if they were percent; the header tells neither."""
+    lines = [f"2026-03-01T12:00:{n:02d}Z,{70 if n < 30 else 350},{60 + n}" for n in range(60)]
+    lines.insert(15, "yesterday,1,2")
     data = "\n".join(["timestamp,GPU0,GPU1", *lines]).encode()
     sheets = lambda: gpu_log.sheets(io.BytesIO(data), block=200)
-    same(read_in_blocks(gpu_log, sheets, "a.csv", NOW), gpu_log.read(data, "a.csv", NOW))
+    found = read_in_blocks(gpu_log, sheets, "a.csv", NOW)
+    same(found, gpu_log.read(data, "a.csv", NOW))
+    assert found.quarantine["source_record"].tolist() == ["17"]
 
 
 def test_lines_that_only_their_moment_gives_to_a_gpu_need_the_whole_file():

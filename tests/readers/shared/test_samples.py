@@ -61,13 +61,14 @@ def test_gpus_that_are_interleaved_are_told_apart(telemetry):
     assert found.to_dict() == {"0": pytest.approx(0.001), "1": pytest.approx(0.002)}
 
 
-def test_what_a_gpu_does_not_support_is_missing_and_not_0(read):
+@pytest.mark.parametrize("none", ["[N/A]", "N/A"])
+def test_what_a_gpu_does_not_support_is_missing_and_not_0(read, none):
     reading = read(
         "a.csv",
         smi(
-            ("12:00:00.000", 0, "[N/A]", "50 %"),
-            ("12:00:30.000", 0, "[N/A]", "50 %"),
-            ("12:01:00.000", 0, "[N/A]", "[Not Supported]"),
+            ("12:00:00.000", 0, none, "50 %"),
+            ("12:00:30.000", 0, none, "50 %"),
+            ("12:01:00.000", 0, none, "[Not Supported]"),
         ),
     )
     assert reading.telemetry["energy_kwh"].isna().all()
@@ -79,6 +80,13 @@ def test_a_sample_without_power_amid_others_tears_no_hole(telemetry):
     rows = [("12:00:00.000", 0, "360 W", "9 %"), ("12:00:10.000", 0, "[N/A]", "9 %"),
             ("12:00:20.000", 0, "360 W", "9 %")]  # fmt: skip
     assert telemetry("a.csv", smi(*rows))["energy_kwh"].tolist() == [pytest.approx(0.002)]
+
+
+def test_a_first_sample_that_tells_less_does_not_part_the_minute_after_it(telemetry):
+    rows = [(f"12:00:{s:02d}.000", 0, "360 W", "9 %" if s else "[N/A]") for s in (0, 10, 20, 30)]
+    found = telemetry("a.csv", smi(*rows))
+    assert found["energy_kwh"].tolist() == [pytest.approx(0.001), pytest.approx(0.002)]
+    assert found["utilization"].fillna(-1).tolist() == [-1, pytest.approx(0.09)]
 
 
 def test_cells_without_units_are_read_too(telemetry):
@@ -224,7 +232,8 @@ def test_a_file_of_a_metric_tells_its_run_in_the_path(read):
     reading = read(uri, f"{START}000 360 0\n{START + 10}000 360 1\n")
     assert reading.telemetry[["device", "run_id"]].to_numpy().tolist() == [["3", "0a1b2c"]]
     assert reading.telemetry["energy_kwh"].tolist() == [pytest.approx(0.001)]
-    assert reading.runs[["run_id", "reserved_s"]].to_numpy().tolist() == [["0a1b2c", 10.0]]
+    told = reading.runs[["run_id", "reserved_s", "source_record"]].to_numpy().tolist()
+    assert told == [["0a1b2c", 10.0, "1"]]
 
 
 @pytest.mark.parametrize(
