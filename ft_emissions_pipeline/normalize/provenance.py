@@ -7,7 +7,7 @@ Keep out: how fields are filled (`filling.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,31 +83,45 @@ class Provenance:
 
     def table(self) -> pd.DataFrame:
         """Return table `field_provenance`, a row per run and field."""
-        return _table([_rows(piece, self.runs) for piece in self.pieces])
+        return _table(self.pieces, self.runs)
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `field_provenance` whose interval has no end."""
-        frames = []
+        pieces = []
         for piece in self.pieces:
             bad = np.broadcast_to(np.isinf(piece.p05) | np.isinf(piece.p95), len(piece.value))
-            if bad.any():
-                frames.append(_rows(piece, self.runs)[bad[piece.of]])
-        return _table(frames)
+            taken = bad[piece.of]
+            if taken.any():
+                pieces.append(replace(piece, rows=piece.rows[taken], of=piece.of[taken]))
+        return _table(pieces, self.runs)
 
 
-def _table(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    return conform(pd.concat(frames) if frames else empty(FIELD_PROVENANCE), FIELD_PROVENANCE)
+def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
+    """Return pieces as table `field_provenance`, made by column: there are a hundred of them."""
+    if not pieces:
+        return empty(FIELD_PROVENANCE)
+    of_runs = runs.take(np.concatenate([piece.rows for piece in pieces]))
 
+    def told(part: Callable[[Piece], Any], kind: str = "object") -> np.ndarray:
+        parts = [
+            np.broadcast_to(np.asarray(part(piece), dtype=kind), len(piece.value))[piece.of]
+            for piece in pieces
+        ]
+        return np.concatenate(parts)
 
-def _rows(piece: Piece, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return a piece as rows of `field_provenance`."""
-    parts = {
-        "value": _as_text(piece.value),
-        **{name: getattr(piece, name) for name in ("p05", "p95", "basis", "factor_id", "source")},
+    columns = {
+        "date": of_runs["date"].array,
+        "run_id": of_runs["run_id"].array,
+        "field": told(lambda piece: piece.field),
+        "value": told(lambda piece: _as_text(piece.value)),
+        "basis": told(lambda piece: piece.basis),
+        "rule": told(lambda piece: piece.rule),
+        "p05": told(lambda piece: piece.p05, "float64"),
+        "p95": told(lambda piece: piece.p95, "float64"),
+        "factor_id": told(lambda piece: piece.factor_id),
+        "source": told(lambda piece: piece.source),
     }
-    answers = pd.DataFrame(parts, index=piece.value.index).take(piece.of)
-    of_runs = {name: runs[name].array.take(piece.rows) for name in ("date", "run_id")}
-    return answers.assign(**of_runs, field=piece.field, rule=piece.rule)
+    return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE)
 
 
 def _as_text(values: pd.Series) -> pd.Series:

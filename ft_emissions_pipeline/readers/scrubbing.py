@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 import pyarrow as pa
@@ -142,8 +142,23 @@ def scrubbed_names(cells: pd.Series) -> pd.Series:
 
 
 def _no_names(values: pa.Array) -> pa.Array:
+    """Say which texts cannot be names: too long, or with a sign that no name has."""
+    texts = values.to_pylist() if len(values) < _COMPILED_FOR else []
+    if texts and all(text is None or text.isascii() for text in texts):
+        known = _ascii_of_names()
+        return pa.array([
+            None if text is None else not known.issuperset(text) or len(text) > _LONGEST_NAME
+            for text in texts
+        ], type=pa.bool_())  # fmt: skip
     signs = pc.invert(pc.match_substring_regex(values, _NAME))
     return pc.or_(signs, pc.greater(pc.utf8_length(values), _LONGEST_NAME))
+
+
+@cache
+def _ascii_of_names() -> frozenset[str]:
+    """Return what of ASCII stands in names, as the pattern says it."""
+    each = pa.array(map(chr, range(128)), pa.large_string())
+    return frozenset(each.filter(pc.match_substring_regex(each, _NAME)).to_pylist())
 
 
 _LONGEST_NAME = 200

@@ -297,12 +297,16 @@ def at_year(
     elif isinstance(keys, pd.Series):
         keys = keys.to_frame(TABLES[table].key[0])
     row, later = _latest(reference, table, keys, "year", wanted)
-    found = _rows(reference.tables[table], row, [value, "factor_id", "year", *more], years.index)
-    found = found.set_axis(["value", "factor_id", "year", *more], axis=1)
-    exact = found["year"].to_numpy(dtype="float64") == wanted
+    frame = reference.tables[table]
+    names = {"value": value, **{name: name for name in ("factor_id", "year", *more)}}
+    found = {
+        name: pd.api.extensions.take(frame[column].array, row, allow_fill=True)
+        for name, column in names.items()
+    }
+    exact = np.asarray(found["year"], dtype="float64") == wanted
     kinds = np.array(["earlier_year", "same_year", "later_year", "missing"], dtype="object")
-    match = kinds[np.select([row < 0, exact, later], [3, 1, 2], default=0)]
-    return found.assign(exact=exact, match=strings(match))
+    match = strings(kinds[np.select([row < 0, exact, later], [3, 1, 2], default=0)])
+    return pd.DataFrame({**found, "exact": exact, "match": match}, index=years.index)
 
 
 def hourly_grid(
