@@ -103,13 +103,12 @@ def _slopes(
     theta: Floats, work: Workload, shares: dict[str, float], found: Floats, step: float
 ) -> Floats:
     """Return how the log of time moves with each coefficient: rows by coefficients."""
-
-    def moved(name: str) -> Floats:
-        other = theta + step * (np.array(NAMES) == name)
-        return (rate(other, work, shares).log_s - found) / step
-
-    told = slopes_of_share(moved("share_of_peak"), work)
-    return np.column_stack([told[name] if name in told else moved(name) for name in NAMES])
+    told = slopes_of_share(found, work).keys() - {"share_of_peak"}
+    tried = [name for name in NAMES if name not in told]
+    moved = theta + step * (np.array(NAMES) == np.array(tried)[:, None])
+    slopes = dict(zip(tried, (rate(moved, work, shares).log_s - found) / step, strict=True))
+    slopes |= slopes_of_share(slopes["share_of_peak"], work)
+    return np.column_stack([slopes[name] for name in NAMES])
 
 
 def quantile_of(

@@ -91,8 +91,8 @@ PRIOR_SD = np.array([c.prior_sd for c in COEFFICIENTS.values()])
 def _parts(
     theta: Floats, work: Workload, number_format: NDArray[np.str_], tokens: Floats
 ) -> tuple[Floats, Floats]:
-    """Return seconds of computing, and of a pass in all."""
-    c = dict(zip(NAMES, theta, strict=True))
+    """Return seconds of computing, and of a pass in all; for many sets of coefficients as rows."""
+    c = dict(zip(NAMES, np.moveaxis(theta, -1, 0)[..., None], strict=True))
     log_share = _offsets(theta, work)
     for name, at in (
         *_raises_share(work).items(),
@@ -152,8 +152,8 @@ def slopes_of_share(of_share: Floats, work: Workload) -> dict[str, Floats]:
 
 def _offsets(values: Floats, work: Workload) -> Floats:
     """Return the sum of each run's offsets by generation and software; untold software has 0."""
-    software = np.append(values[_SOFTWARE], 0.0)[work.software]
-    return np.asarray(values[_GENERATION][work.generation] + software)
+    software = np.concatenate([values[..., _SOFTWARE], np.zeros_like(values[..., :1])], axis=-1)
+    return np.asarray(values[..., _GENERATION][..., work.generation] + software[..., work.software])
 
 
 def offset_variance(sd: Floats, work: Workload) -> Floats:
@@ -191,7 +191,7 @@ def rate(theta: Floats, work: Workload, shares: dict[str, float]) -> Rate:
     Parameters
     ----------
     theta : array
-        Coefficients in the order of `NAMES`.
+        Coefficients in the order of `NAMES`, or several sets of them as rows.
     work : Workload
         What each step has to do.
     shares : dict
@@ -213,10 +213,11 @@ def rate(theta: Floats, work: Workload, shares: dict[str, float]) -> Rate:
         other, within, other_busy = _over_tokens(
             theta, work.rows(at), np.full(int(at.sum()), name, dtype="U5")
         )
-        apart = other - mean[at]
-        variance[at] = (1 - share) * variance[at] + share * within + share * (1 - share) * apart**2
-        mean[at] = mean[at] + share * apart
-        busy[at] = (1 - share) * busy[at] + share * other_busy
+        apart = other - mean[..., at]
+        spread = (1 - share) * variance[..., at] + share * within
+        variance[..., at] = spread + share * (1 - share) * apart**2
+        mean[..., at] += share * apart
+        busy[..., at] = (1 - share) * busy[..., at] + share * other_busy
     case = np.log1p(work.forward_parameters / work.flop_parameters) / 2.0
     return Rate(mean, variance + work.recomputed_unknown * (busy * case) ** 2, busy)
 
@@ -226,16 +227,17 @@ def _over_tokens(
 ) -> tuple[Floats, Floats, Floats]:
     compute, whole = _parts(theta, work, number_format, work.tokens)
     mean, busy = np.log(whole / work.tokens), compute / whole
-    variance = np.zeros(len(work))
+    variance = np.zeros_like(mean)
     vague = np.flatnonzero(work.tokens_log_sd > 0)
     if len(vague):
         some = work.rows(vague)
-        points = [mean[vague]]
+        points = [mean[..., vague]]
         for sign in (1.0, -1.0):
             tokens = some.tokens * np.exp(sign * np.sqrt(3.0) * some.tokens_log_sd)
             points.append(np.log(_parts(theta, some, number_format[vague], tokens)[1] / tokens))
         middle = (4.0 * points[0] + points[1] + points[2]) / 6.0
-        mean[vague] = middle
+        mean[..., vague] = middle
         weights = (2 / 3, 1 / 6, 1 / 6)
-        variance[vague] = sum(w * (p - middle) ** 2 for w, p in zip(weights, points, strict=True))
+        apart = (w * (p - middle) ** 2 for w, p in zip(weights, points, strict=True))
+        variance[..., vague] = sum(apart)
     return mean, variance, np.minimum(busy, 1.0)
