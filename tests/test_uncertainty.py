@@ -213,18 +213,17 @@ def rolled_up(random_runs, monte_carlo):
             **{amount: of[total] * share for total, amount in TOTALS.items()},
         }
     )
-    _, shares = footprint.impacts_and_spreads(
+    _, found = footprint.impacts_and_spreads(
         random_runs.normalized, random_runs.provenance, random_runs.reference,
         methodology.profile("default"),
     )  # fmt: skip
-    spreads = shares.table()
     drawn = {
         total: np.array(
             [part @ monte_carlo[total][pick] for pick, part in zip(picks, shares, strict=True)]
         )
         for total in TOTALS
     }
-    return rollups.roll_up(ledger, spreads, ["model"], expected_log_sd=0.0), drawn
+    return rollups.roll_up(ledger, found.table(), ["model"], expected_log_sd=0.0), drawn
 
 
 def off(closed_form, drawn, percentile):
