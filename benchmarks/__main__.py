@@ -51,7 +51,8 @@ by `python -m benchmarks.growth`.
 
 Ten times the runs cost ten times the CPU seconds, and no more memory: blocks go from file to file.
 What a piece of runs costs by itself, mostly rules that are asked once per kind of run, weighs on
-small batches. The figures are in the table of `sizes` below.
+small batches. The figures are in the table of `sizes` below; its memory is at least that of the
+process which started the others.
 
 ## What bounds it
 

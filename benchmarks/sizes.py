@@ -91,12 +91,13 @@ def measured(sizes: list[int]) -> pd.DataFrame:
 
 def drawn(found: pd.DataFrame) -> alt.Chart:
     """Return CPU seconds over runs, both on logarithmic axes: linear growth is a straight line."""
+    log, seconds = alt.Scale(type="log"), [10.0**power for power in range(-2, 4)]
     return (
         alt.Chart(found)
         .mark_line(point=True)
         .encode(
-            alt.X("runs:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s")),
-            alt.Y("cpu_s:Q", title="CPU seconds", scale=alt.Scale(type="log")),
+            alt.X("runs:Q", scale=log, axis=alt.Axis(format="~s", values=sorted({*found["runs"]}))),
+            alt.Y("cpu_s:Q", title="CPU seconds", scale=log, axis=alt.Axis(values=seconds)),
             alt.Color("engine:N", title=None),
             alt.Column("work:N", title=None),
         )
