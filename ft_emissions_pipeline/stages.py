@@ -178,8 +178,7 @@ def impacts(
     normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `run_impacts` and `run_spreads` of normalized runs."""
-    factors = choices.reference, choices.profile
-    made, shares = impacts_and_spreads(normalized, provenance, *factors)
+    made, shares = impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
     return made, shares.table()
 
 
@@ -192,13 +191,13 @@ def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
 
 def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
     frame, origins = filled(runs, choices)
-    factors = choices.reference, choices.profile
-    return Footprints(frame, origins, *impacts_and_spreads(frame, origins, *factors))
+    made = impacts_and_spreads(frame, origins, choices.reference, choices.profile)
+    return Footprints(frame, origins, *made)
 
 
 def _faults_of(made: Footprints) -> pd.Series:
-    endless = made.origins.endless(), made.shares.endless()
-    return _faults(_MADE, (made.normalized, endless[0], made.impacts, endless[1]))
+    origins, shares = made.origins.endless(), made.shares.endless()
+    return _faults(_MADE, (made.normalized, origins, made.impacts, shares))
 
 
 _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import methodology, tables
-from ft_emissions_pipeline.impacts.footprint import footprint
+from ft_emissions_pipeline import methodology, tables, uncertainty
+from ft_emissions_pipeline.impacts.footprint import TOTALS, Spreads, footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS
 
 # Factors all different, none 1; what they give is worked out below.
@@ -206,3 +206,28 @@ def test_the_table_is_as_declared(graded):
     assert (graded.runs["reference_version"] == graded.reference.version).all()
     for rule in tables.RUN_IMPACTS.row_rules:
         assert pd.Series(rule.holds(graded.runs)).all(), rule.code
+
+
+def spreads_of(first, second):
+    """Two runs; a sensor's share in every total."""
+    runs = pd.DataFrame({"date": pd.to_datetime(["2026-01-01"] * 2), "run_id": ["a", "b"]})
+    share, nothing = np.array([first, second]), np.zeros(2)
+    of_total = uncertainty.Spread({"it_energy_kwh": share}, nothing, nothing)
+    return Spreads(
+        runs, dict.fromkeys(TOTALS, of_total), {"it_energy_kwh": np.array(["a row", None])}
+    )
+
+
+def test_inputs_that_move_a_total_and_middles_are_the_rows_of_spreads():
+    found = spreads_of(0.2, 0.0).table().set_index(["run_id", "input"])
+    assert set(found.index) == {
+        ("a", "it_energy_kwh"), ("a", "shift"), ("a", "bend"), ("b", "shift"), ("b", "bend")
+    }  # fmt: skip
+    assert found.loc[("a", "it_energy_kwh"), "total_water_l_log_sd"] == 0.2
+    assert found.loc[("a", "it_energy_kwh"), "factor_id"] == "a row"
+
+
+@pytest.mark.parametrize("endless", [np.inf, np.nan])
+def test_of_spreads_without_end_the_rows_of_that_run_alone_are_told(endless):
+    assert spreads_of(0.2, 0.3).endless().empty
+    assert set(spreads_of(0.2, endless).endless()["run_id"]) == {"b"}

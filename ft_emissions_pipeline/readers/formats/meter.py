@@ -154,8 +154,11 @@ def in_blocks(told: bool) -> bool:
     return told
 
 
-def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Samples:  # noqa: ARG001 - as of every such format
-    """Return the samples; the energy counts where both power and energy stand there."""
+def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Samples:  # noqa: ARG001
+    """Return the samples; the energy counts where both power and energy stand there.
+
+    `told` is what every format in blocks takes; of a meter each piece tells all by itself.
+    """
     time, found = str(time_in(sheet.header)), _measured(sheet.header)
     at, bad_time = times(sheet.frame[time], settings.timezone)
     values, wrong = {}, {}
