@@ -6,7 +6,6 @@ They are put in the place of each text of a file, and behind it, one text after 
 import base64
 import csv
 import io
-import itertools
 import json
 import random
 import re
@@ -126,8 +125,6 @@ def groups(seed):
 
 
 SEED = 7
-GROUPS = itertools.cycle(list(groups(SEED)))
-"""A place after the other gets eight kinds, the next one the next eight."""
 HOST = "gpu-node-7.corp.example"
 HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 """Keys under which logs name machines; a machine's name is known by nothing else."""
@@ -139,29 +136,30 @@ def found_in(said):
     return [kind for kind, (_, secret) in kinds.items() if secret in said] + [HOST] * (HOST in said)
 
 
-def in_each_text(data, uri, places):
+def in_each_text(data, uri, places, secrets):
     """Yield the file once for each of its texts, that text replaced or extended by the secrets.
 
     A place (keys, a column, what stands before on the line) that is in the set `places` is passed
-    over, as it was tried in another file or record; each that is tried is added.
+    over, as it was tried in another file or record; each that is tried is added. A place after the
+    other gets the next text of `secrets`.
     """
     if b"\0" in data:
         # Lengths stand before the texts of a binary file; one that is replaced breaks it.
         return
     text = data.decode()
     if uri.endswith((".json", ".jsonl", ".ndjson")):
-        made = _in_json(text)
+        made = _in_json(text, secrets)
     elif uri.endswith(".csv"):
-        made = _in_csv(text)
+        made = _in_csv(text, secrets)
     else:
-        made = _in_words(text)
+        made = _in_words(text, secrets)
     for place, written in made:
         if place not in places:
             places.add(place)
             yield written
 
 
-def _in_json(text):
+def _in_json(text, secrets):
     try:
         documents, lines = [json.loads(text)], False
     except ValueError:
@@ -174,7 +172,7 @@ def _in_json(text):
         texts = list(_values(document, str)) or list(_values(document, (int, float)))
         for place, holder, key in texts:
             before = holder[key]
-            spoilt = [next(GROUPS), f"{before} {next(GROUPS)}"]
+            spoilt = [next(secrets), f"{before} {next(secrets)}"]
             for n, value in enumerate([*spoilt, HOST] if key in HOSTS else spoilt):
                 holder[key] = value
                 written = [json.dumps(d) for d in documents]
@@ -194,11 +192,11 @@ def _values(value, kind, place=()):
         yield from _values(value[key], kind, inner)
 
 
-def _in_csv(text):
+def _in_csv(text, secrets):
     rows = list(csv.reader(io.StringIO(text)))
     for column in range(len(rows[0])):
         before = rows[1][column]
-        for n, value in enumerate((next(GROUPS), f"{before} {next(GROUPS)}")):
+        for n, value in enumerate((next(secrets), f"{before} {next(secrets)}")):
             rows[1][column] = value
             out = io.StringIO()
             csv.writer(out).writerows(rows)
@@ -206,13 +204,13 @@ def _in_csv(text):
         rows[1][column] = before
 
 
-def _in_words(text):
+def _in_words(text, secrets):
     for word in re.finditer(
         r"(?m)(?<=[:|=\"] )[^|\"\n]+|(?<==\")[^\"]+|(?<=\|)[^| \"\n-][^|\"\n]*", text
     ):
-        for n, secrets in enumerate((next(GROUPS), f"{word.group().strip()} {next(GROUPS)}")):
+        for n, told in enumerate((next(secrets), f"{word.group().strip()} {next(secrets)}")):
             # A line of words ends with the line.
-            value = " ".join(secrets.split())
+            value = " ".join(told.split())
             line = text[: word.start()].rsplit("\n", 1)[-1]
             yield (line, n), (text[: word.start()] + value + text[word.end() :]).encode()
     for host in re.finditer(r"(?:instance|host|Hostname)=\"([^\"]+)", text):

@@ -32,7 +32,8 @@ from ft_emissions_pipeline.readers.reading import (
     instant,
     number,
 )
-from ft_emissions_pipeline.readers.scrubbing import shown
+from ft_emissions_pipeline.readers.scrubbing import scrubbed, shown
+from ft_emissions_pipeline.readers.shared.service_jobs import last_part
 from ft_emissions_pipeline.readers.shared.usage_days import (
     buckets_of,
     reading_of_buckets,
@@ -126,7 +127,10 @@ def _columns(data: bytes) -> Iterator[Item]:
     """Yield each column that counts invocations, as an answer of GetMetricData has it."""
     labels, points = _table(data)
     for n in range(1, max(map(len, labels), default=0)):
-        told = {row[0].strip().casefold(): row[n].strip() for row in labels if len(row) > n}
+        # Scrubbed whole: of a word alone one could not tell any more what is secret.
+        told = {
+            row[0].strip().casefold(): scrubbed(row[n].strip()) for row in labels if len(row) > n
+        }
         words = list(dict.fromkeys(
             word for name, cell in told.items() if name not in _NO_LABELS for word in _words(cell)
         ))  # fmt: skip
@@ -256,8 +260,8 @@ def _model(series: Mapping[str, object]) -> tuple[str | None, dict[str, object]]
     for name in _NAMES:
         if name in named:
             return _name(named[name]), {k: v for k, v in named.items() if k != name}
-    label = series.get("Label")
-    words = [word for word in str(label or "").split() if word not in _WORDS]
+    label = scrubbed(str(series.get("Label") or ""))
+    words = [word for word in label.split() if word not in _WORDS]
     if not words:
         msg = (
             "names no model: add the Dimensions of the question, "
@@ -271,7 +275,7 @@ def _name(model: object) -> str | None:
     """Return the model in an ARN; anything else is its name."""
     if not isinstance(model, str):
         return None
-    return (model.rsplit("/", 1)[-1] if model.startswith("arn:") else model).strip() or None
+    return (last_part(model) if model.startswith("arn:") else model.strip()) or None
 
 
 def _text(series: object) -> str:

@@ -90,6 +90,28 @@ def test_an_average_of_cloudwatch_is_no_count(refusal):
     assert "export Sum" in reason
 
 
+CUT_APART = ("https://hooks.slack.com/services/T0/B0/", "Password=", "pwd=", "Cookie: session=")
+"""What goes before a secret and tells that it is one, parted from it at a slash or a mark."""
+
+
+@pytest.mark.parametrize("sign", CUT_APART)
+@pytest.mark.parametrize("arn", ["arn:aws:bedrock:us-west-2:1:custom-model/bot ", "bot ", ""])
+def test_a_secret_in_a_label_of_cloudwatch_is_dropped_before_the_label_is_parted(read, sign, arn):
+    secret, time = "q7VbT2xLm9Kd4RsPw8Zn3YhU", "2026-03-02T10:00:00Z"
+    label = f"Invocations {arn}{sign}{secret}"
+    of_console = read("c.csv", f'Label,"{label}"\n{time},3\n')
+    results = [{"Id": "m", "Label": label, "Timestamps": [time], "Values": [3]}]
+    of_query = read("m.json", {"MetricDataResults": results})
+    asked = [{"Name": "ModelId", "Value": f"{arn}{sign}{secret}"}]
+    points = [{"Timestamp": time, "Sum": 3}]
+    of_statistics = read(
+        "m.json", {"Label": "Invocations", "Datapoints": points, "Dimensions": asked}
+    )
+    for reading in (of_console, of_query, of_statistics):
+        assert reading.usage["inferences"].sum() == 3
+        assert secret not in reading.usage.to_csv()
+
+
 def test_objects_over_several_lines_below_each_other_are_records(read, landed_file):
     # As the console exporter of OpenTelemetry's SDK prints them, and jq.
     lines = landed_file("usage_exports/open_telemetry_sdk_spans.jsonl").decode().splitlines()
