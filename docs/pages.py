@@ -21,6 +21,7 @@ from ft_emissions_pipeline import cli, equations, methodology
 from ft_emissions_pipeline.export import FORMATS
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.readers import READERS, REPAIRS
+from ft_emissions_pipeline.readers.shared.labels import COMMON_LABELS, LABELS
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.reference.declaration import FactorTable
 from ft_emissions_pipeline.report.notices import reasons
@@ -146,6 +147,25 @@ def _formats() -> Iterator[str]:
     yield "| log | `source_format` | what it tells | what must come from elsewhere |"
     yield "|---|---|---|---|"
     yield from (f"| {r.LOG} | `{r.FORMAT}` | {r.TELLS} | {r.LACKS} |" for r in READERS)
+    yield ""
+    yield from _LABELS.splitlines()
+    yield "| field | labels |"
+    yield "|---|---|"
+    known = LABELS | COMMON_LABELS
+    for field in dict.fromkeys(field for field, _ in known.values()):
+        yield f"| `{field}` | {', '.join(label for label in known if known[label][0] == field)} |"
+
+
+_LABELS = """\
+## Labels of a disclosure and of `runs.yaml`
+
+Any column of `runs` is a label as well ([data dictionary](data_dictionary.md)). Capitals and
+decoration do not matter. A unit may stand behind the value or in the label: `Training time: 12
+hours`, `Training time (hours): 12`, `duration_h: 12`. In a disclosure a label that means nothing
+is named in the column `repairs` and by `estimate`; in `runs.yaml` it is refused, since that file is
+written for this pipeline alone.
+
+"""
 
 
 def _exports() -> Iterator[str]:

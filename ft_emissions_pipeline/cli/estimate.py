@@ -5,7 +5,7 @@ Put here: the command and its table. Keep out: the figures (`api.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ft_emissions_pipeline.cli import output
@@ -33,7 +33,7 @@ def estimate(
         found = api.estimate(logs, profile=profile, calibrate=calibrate)
     result = found.table
     if len(result) or form is not output.Format.table:
-        output.show(result, form, _parts(result, found.total))
+        output.show(result, form, _parts(result, found.total, _undated(found.accepted)))
     err = form is not output.Format.table
     kinds = logs.files.loc[logs.files["content"] == "other", "source_format"]
     output.tell_of_other_files(kinds, err=err)
@@ -51,7 +51,17 @@ UNKNOWN = "unknown"
 """Stands where no inference is known that could carry a footprint."""
 
 
-def _parts(result: pd.DataFrame, total: Mapping[str, float]) -> Iterator[Table | str]:
+_STAND_INS = ("base_model_release", "undated_default")
+"""What the day of a run rests on where no log tells it."""
+
+
+def _undated(runs: pd.DataFrame) -> Sequence[str]:
+    return list(runs.loc[runs["date_rule"].isin(_STAND_INS), "run_id"])
+
+
+def _parts(
+    result: pd.DataFrame, total: Mapping[str, float], undated: Sequence[str]
+) -> Iterator[Table | str]:
     last = ("total", f"{len(result)} run(s)", "", output.figure(result["it_energy_kwh"].sum()),
             *_amounts(total), "", "", "")  # fmt: skip
     yield output.table(
@@ -64,12 +74,20 @@ def _parts(result: pd.DataFrame, total: Mapping[str, float]) -> Iterator[Table |
     unserved = result.loc[result["inferences"].isna(), "model_name"].unique()
     if len(unserved):
         yield (
-            f"Inferences are unknown of {', '.join(unserved[: output.SHOWN_RUNS])}"
-            f"{' and others' if len(unserved) > output.SHOWN_RUNS else ''}: put counts beside the "
-            "logs (a CSV with date, model_name, inferences), or state "
-            "expected_inferences_per_day in runs.yaml"
+            f"Inferences are unknown of {_some(unserved)}: put counts beside the logs (a CSV "
+            "with date, model_name, inferences), or state expected_inferences_per_day in runs.yaml"
+        )
+    if len(undated):
+        yield (
+            f"No log tells the day of {_some(undated)}: another stands for it, and factors of its "
+            "year are used; state a start time in runs.yaml"
         )
     yield "Follow one with: ft-emissions explain RUN --file FILE"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = " and others" if len(names) > output.SHOWN_RUNS else ""
+    return ", ".join(names[: output.SHOWN_RUNS]) + more
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -333,12 +333,16 @@ _NOTES = {
         "may count twice: {place}: run {run} ran at the time of {others} on a machine that is "
         "described alike; if it was one machine, make them one run in runs.yaml"
     ),
+    "label_not_understood": (
+        "not understood: {place}: run {run} has {others}, which means no field or one that is "
+        "stated already; the rest was used; docs/formats.md lists the labels"
+    ),
 }
 
 
 def tell_of_notes(records: pd.DataFrame, column: str) -> None:
-    """Say which logs may be of one run or of one machine with others, and what became of them."""
-    from ft_emissions_pipeline.landing.join import notes_of
+    """Say which logs may be of one run with others, and which labels nobody understood."""
+    from ft_emissions_pipeline.readers import repairs
 
     lines = [
         _NOTES[word].format(
@@ -347,7 +351,9 @@ def tell_of_notes(records: pd.DataFrame, column: str) -> None:
             others=", ".join(named) + (f" and {more} more" if more else ""),
         )
         for row in records.drop_duplicates(["run_id", column]).itertuples(index=False)
-        for word, named, more in notes_of(getattr(row, column))
+        for word in _NOTES
+        for named, more in [repairs.named(getattr(row, column), word)]
+        if named
     ]
     for line in lines[:_SHOWN]:
         remark(line)

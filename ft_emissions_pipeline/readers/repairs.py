@@ -62,7 +62,8 @@ REPAIRS: dict[str, str] = {
     "as many count as it tracked",
     "jobs_of_an_hour_together": "the service counts an hour; all its jobs are one run",
     "join_ambiguous": "the log may be of one run with several others; it was joined with none",
-    "label_not_understood": "a label of the disclosure means no known field; the others were used",
+    "label_not_understood": "a label of the disclosure means no known field, or one "
+    "that is stated already; the others were used",
     "logs_not_found": "a log that runs.yaml names for the run is not there",
     "mixed_gpus": "the job used several kinds of GPU; the most frequent stands for all",
     "mixed_instances_not_counted": "the job used several instance types; none was taken",

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import (
     Item,
     header_of,
@@ -26,6 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
 from ft_emissions_pipeline.readers.shared.labels import EVIDENCE, field_of, nearest, parsed
 from ft_emissions_pipeline.tables import RUNS
@@ -39,6 +41,9 @@ CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {"*": Basis.DISCLOSED}
 
+NOT_UNDERSTOOD = "label_not_understood"
+"""Repair, before the labels that mean no field."""
+_LONGEST_LABEL = 60
 _MARKDOWN = (".md", ".markdown", ".txt")
 _YAML = (".yaml", ".yml")
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -198,7 +203,8 @@ def _run(item: Item, timezone: str) -> dict[str, object]:
             f"{nearest(next(iter(item.value), ''))}"
         )
         raise RefusalError(msg, "wrong_shape")
-    return {**fields, "repairs": "label_not_understood" if unknown else ""}
+    labels = [scrubbed(label)[:_LONGEST_LABEL] for label in unknown]
+    return {**fields, "repairs": repairs.naming(NOT_UNDERSTOOD, labels) if labels else ""}
 
 
 def _items(data: bytes, name: str) -> list[Item]:

@@ -53,6 +53,21 @@ def value_of(value: object, style: str, timezone: str) -> object:
     return _instant(value, timezone) if style == "instant" else _PARSERS[style](value)
 
 
+def is_unit(word: str, style: str) -> bool:
+    """Say whether a word is a unit in which values of a style are written."""
+    try:
+        value_of(f"1 {word}", style, "UTC")
+    except (ValueError, TypeError):
+        return False
+    return style not in {"text", "method", "yes_no", "lengths", "instant"}
+
+
+def with_unit(value: object, unit: str) -> object:
+    """Return a plain number with the unit that its label states; any other value as it is."""
+    bare = not isinstance(value, bool) and re.fullmatch(rf"\s*{_NUMBER}\s*", str(value))
+    return f"{str(value).strip()} {unit}" if unit and bare else value
+
+
 def plain(label: str) -> str:
     """Return a label without decoration: lower case, American spelling, single blanks."""
     text = re.sub(r"[*_`:]+", " ", label).casefold().replace("utilisation", "utilization")
@@ -143,6 +158,10 @@ def _duration(value: object, bare: float | None = None) -> float:
     return _scaled(value, _SECONDS, _A_DURATION, bare)
 
 
+def _hours(value: object) -> float:
+    return _duration(value, bare=_SECONDS["hour"])
+
+
 _A_DURATION = "12 hours, 118 days, 3h 20m or 45 min"
 _DAYS = {unit: seconds / SECONDS_PER_DAY for unit, seconds in _SECONDS.items() if unit != "m"} | {
     "month": DAYS_PER_MONTH, "year": DAYS_PER_MEAN_YEAR,
@@ -220,6 +239,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "share": _share,
     "duration": _duration,
     "duration_bare": lambda value: _duration(value, bare=1.0),
+    "hours": _hours,
     "days": lambda value: _scaled(value, _DAYS, "365 days", None),
     "days_bare": lambda value: _scaled(value, _DAYS, "365 days", 1.0),
     "energy": lambda value: _scaled(value, _KWH, "12 kWh", None),

@@ -15,7 +15,12 @@ from collections.abc import Mapping
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
-from ft_emissions_pipeline.readers.shared.disclosed_values import plain, value_of
+from ft_emissions_pipeline.readers.shared.disclosed_values import (
+    is_unit,
+    plain,
+    value_of,
+    with_unit,
+)
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 
 GPU_HOURS = "gpu_hours"
@@ -117,6 +122,41 @@ LABELS: dict[str, tuple[str, str]] = {
 }
 """Label in lower case, American spelling -> field and how its value is written."""
 
+COMMON_LABELS: dict[str, tuple[str, str]] = {
+    "gpu type": ("gpu_model", "text"),
+    "gpu name": ("gpu_model", "text"),
+    "accelerator type": ("gpu_model", "text"),
+    "num gpus": ("gpu_count", "number"),
+    "n gpus": ("gpu_count", "number"),
+    "number of accelerators": ("gpu_count", "number"),
+    "date": ("started_at", "instant"),
+    "training date": ("started_at", "instant"),
+    "start date": ("started_at", "instant"),
+    "started": ("started_at", "instant"),
+    "ended": ("ended_at", "instant"),
+    "finished": ("ended_at", "instant"),
+    "duration": ("reserved_s", "duration"),
+    "elapsed time": ("reserved_s", "duration"),
+    "wall time": ("reserved_s", "duration"),
+    "wall clock time": ("reserved_s", "duration"),
+    "wall-clock time": ("reserved_s", "duration"),
+    "hours": ("reserved_s", "hours"),
+    "hours used": ("reserved_s", "hours"),
+    "runtime": ("active_s", "duration"),
+    "train runtime": ("active_s", "duration"),
+    "training duration": ("active_s", "duration"),
+    "training hours": ("active_s", "hours"),
+    "zone": ("location", "text"),
+    "batch size per device": ("micro_batch_size", "number"),
+    "gradient accumulation": ("gradient_accumulation", "number"),
+    "max sequence length": ("sequence_length", "number"),
+    "examples": ("samples", "number"),
+    "energy": ("it_energy_kwh", "energy"),
+    "energy consumed": ("it_energy_kwh", "energy"),
+    "energy consumption": ("it_energy_kwh", "energy"),
+}
+"""The same for labels that a disclosure may have, but that tell it from no other file."""
+
 EVIDENCE = frozenset(
     {
         GPU_HOURS, "gpu_model", "gpu_count", "server_model", "server_count", "instance_type",
@@ -150,9 +190,31 @@ def field_of(label: str) -> str | None:
     )
 
 
+_UNIT_BEHIND = re.compile(r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12})[\])]?$")
+"""A label that states the unit of its value: "Training time (hours)", `duration_h`."""
+
+
+def _meaning(label: str) -> tuple[str, str, str] | None:
+    """Return the field that a label of a disclosure means, the style of its value, and its unit."""
+    if label.strip() in RUN_FIELDS:
+        return label.strip(), _style(label.strip()), ""
+    known = LABELS | COMMON_LABELS
+    words = plain(label)
+    if words in known:
+        return *known[words], ""
+    parted = _UNIT_BEHIND.fullmatch(words)
+    if parted is None or parted[1] not in known or not is_unit(parted[2], known[parted[1]][1]):
+        return None
+    return *known[parted[1]], parted[2]
+
+
+def _is_common(label: str) -> bool:
+    return field_of(label) is None
+
+
 def nearest(label: str) -> str:
     """Return the known labels and column names most like an unknown one, for a message."""
-    known = [*LABELS, *RUN_FIELDS]
+    known = [*LABELS, *COMMON_LABELS, *RUN_FIELDS]
     close = difflib.get_close_matches(plain(label), known, n=3, cutoff=0.5)
     return f"nearest known: {', '.join(close)}" if close else f"known: {', '.join(RUN_FIELDS)}"
 
@@ -167,15 +229,17 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
     """
     fields: dict[str, object] = {}
     unknown = []
-    for label, value in disclosed.items():
-        name = field_of(str(label))
-        if name is None:
+    # What a common label means, a label of the methodology may say better.
+    for label, value in sorted(disclosed.items(), key=lambda item: _is_common(str(item[0]))):
+        meaning = _meaning(str(label))
+        if meaning is None or (meaning[0] in fields and _is_common(str(label))):
             unknown.append(str(label))
             continue
+        name, style, unit = meaning
         if name in fields:
             msg = f"{label!r} names {name}, which is named already; state it once"
             raise RefusalError(msg, "duplicated_label")
-        fields[name] = _value(str(label), name, value, timezone)
+        fields[name] = _value(str(label), name, style, with_unit(value, unit), timezone)
     known = {name: value for name, value in fields.items() if value is not None}
     return _with_gpus(known), unknown
 
@@ -197,7 +261,7 @@ def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
     return fields
 
 
-def _value(label: str, name: str, value: object, timezone: str) -> object:
+def _value(label: str, name: str, style: str, value: object, timezone: str) -> object:
     if value is None or (isinstance(value, str) and plain(value) in _MISSING):
         return None
     if isinstance(value, float) and math.isnan(value):
@@ -205,7 +269,6 @@ def _value(label: str, name: str, value: object, timezone: str) -> object:
         return None
     if name == "host":
         return hosts_of(str(value))
-    style = _style(label, name)
     try:
         return value_of(value, style, timezone)
     except (ValueError, TypeError) as error:
@@ -222,9 +285,8 @@ def hosts_of(value: str) -> str | None:
     return " ".join(hashes) or None
 
 
-def _style(label: str, name: str) -> str:
-    if label.strip() not in RUN_FIELDS:
-        return LABELS[plain(label)][1]
+def _style(name: str) -> str:
+    """Return how a value is written that stands under the name of its column."""
     column = RUNS.column(name)
     if name == "method":
         return "method"

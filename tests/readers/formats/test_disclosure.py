@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ft_emissions_pipeline.readers.formats import disclosure
 from ft_emissions_pipeline.readers.formats.disclosure import from_mapping
 
 DATA = Path(__file__).parents[2] / "data"
@@ -173,7 +174,54 @@ def test_norway_stays_a_country_in_yaml(one_run):
 
 def test_an_unknown_label_is_noted_and_costs_nothing(one_run):
     run = one_run("d.yaml", "GPU: A100\nTotal reserved time: 1 h\nLucky number: 7\n")
-    assert run["repairs"] == "label_not_understood"
+    assert run["repairs"] == "label_not_understood:Lucky%20number"
+
+
+def test_a_secret_in_a_label_is_dropped_before_the_label_is_named(one_run):
+    text = "GPU: A100\nTotal reserved time: 1 h\npwd=q7VbT2xLm9Kd4RsP: 7\n"
+    assert "q7VbT2" not in one_run("d.yaml", text)["repairs"]
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "field", "expected"),
+    [
+        ("duration", "10 h", "reserved_s", 36_000),
+        ("duration_h", 10, "reserved_s", 36_000),
+        ("Duration [min]", 10, "reserved_s", 600),
+        ("Hours used", 3, "reserved_s", 10_800),
+        ("Training time (hours)", 1.5, "active_s", 5_400),
+        ("Training time (hours)", "90 min", "active_s", 5_400),
+        ("Training time in hours", "1.5", "active_s", 5_400),
+        ("train_runtime_s", 20, "active_s", 20),
+        ("Tokens (M)", 1.5, "tokens_padded", 1.5e6),
+        ("Energy consumed (MWh)", 0.5, "it_energy_kwh", 500),
+        ("GPU utilization (%)", 45, "gpu_utilization", 0.45),
+        ("Carbon intensity (g/kWh)", 475, "grid_kgco2e_per_kwh", 0.475),
+        ("n_gpus", 4, "gpu_count", 4),
+        ("date", "2026-03-01", "started_at", pd.Timestamp("2026-03-01", tz="UTC")),
+    ],
+)
+def test_a_label_as_people_write_it(label, value, field, expected):
+    (found,) = from_mapping({label: value}, "d").items()
+    assert found[0] == field
+    assert found[1] == (pytest.approx(expected) if isinstance(expected, float) else expected)
+
+
+def test_a_common_label_gives_way_to_one_of_the_methodology(one_run):
+    run = one_run("d.yaml", "GPU: A100\nDate: 2026-03-01\nduration: 1 h\nStart: 2026-03-02 05:00\n"
+                  "Total reserved time: 2 h\n")  # fmt: skip
+    assert run["started_at"] == pd.Timestamp("2026-03-02 05:00", tz="UTC")
+    assert run["reserved_s"] == 7200
+    assert run["repairs"] == "label_not_understood:Date,duration"
+
+
+def test_a_duration_without_unit_asks_for_it():
+    with pytest.raises(ValueError, match="give the unit, like 12 hours"):
+        from_mapping({"duration": 10}, "d")
+
+
+def test_common_labels_alone_make_no_disclosure():
+    assert not disclosure.recognises("d.csv", b"date,duration\n2026-03-01,1 h\n")
 
 
 def test_a_value_nobody_understands_costs_its_record_only(read):
