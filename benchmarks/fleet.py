@@ -25,7 +25,8 @@ FACTORS = [
     "gpu_max_w", "gpu_idle_w", "cpu_count", "cpu_max_w", "cpu_idle_w", "server_count",
     "host_idle_w", "memory_w", "gpu_embodied_kgco2e", "server_embodied_kgco2e",
     "gpu_embodied_water_l", "server_embodied_water_l", "hardware_use_life_h", "share_reserved",
-    "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh",
+    "supply_efficiency", "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh",
+    "electricity_water_l_per_kwh",
 ]  # fmt: skip
 MADE = ["total_kgco2e", "total_water_l"]
 HOUR_S, WATTS_PER_KW = 3600.0, 1000.0
@@ -72,6 +73,7 @@ def plain(runs: pd.DataFrame, factors: pd.DataFrame) -> pd.DataFrame:
         + f["gpu_count"] * (f["gpu_max_w"] - f["gpu_idle_w"]) * f["gpu_utilization"]
     )
     energy_kwh = (busy_w * active_h + idle_w * (reserved_h - active_h)) / WATTS_PER_KW
+    energy_kwh /= f["supply_efficiency"]
     made = {
         metric: reserved_h
         * (

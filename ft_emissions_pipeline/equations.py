@@ -57,7 +57,7 @@ def power(
     Returns
     -------
     power : numeric
-        Power at the servers' plugs. [W]
+        Power behind the servers' power supplies. [W]
 
     Notes
     -----
@@ -116,7 +116,7 @@ def it_energy(power, active_time, *, idle_power, reserved_time):
     Returns
     -------
     it_energy : numeric
-        Energy at the servers' plugs. [Wh]
+        Energy behind the servers' power supplies; `plug_energy` adds their losses. [Wh]
 
     Notes
     -----
@@ -160,14 +160,15 @@ def device_energy(count, idle_power, max_power, utilization, *, active_time, res
 
 
 def plug_energy(counted_energy, other_energy, supply_efficiency):
-    r"""Energy at the servers' plugs, from what counters see of it.
+    r"""Energy at the servers' plugs, from that behind their power supplies.
 
     Parameters
     ----------
     counted_energy : numeric
-        Energy of accelerators, CPUs and memory. [kWh]
+        Energy of accelerators, CPUs and memory, or of the whole modelled machine. [kWh]
     other_energy : numeric
-        Energy of boards, fans, disks and network, which no counter sees. [kWh]
+        Energy of boards, fans, disks and network, which no counter sees; 0 where the model has
+        them. [kWh]
     supply_efficiency : numeric
         Output over input of the power supplies, above 0 and at most 1. [unitless]
 

@@ -55,7 +55,7 @@ POWER_STEPS = (
     ("reservation_h", "h", "{reserved_s} / 3600"),
     ("it_energy_kwh", "kWh",
      "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - "
-     "{active_h})) / 1000 x {development_multiplier}"),
+     "{active_h})) / 1000 / {supply_efficiency} x {development_multiplier}"),
 )  # fmt: skip
 
 Steps = tuple[tuple[str, str, str], ...]

@@ -30,11 +30,14 @@ from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
-POWER_INPUTS = (
+PART_INPUTS = (
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
-    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "memory_w", "active_s",
-    "reserved_s",
+    "cpu_idle_w", "cpu_utilization", "server_count", "memory_w", "active_s", "reserved_s",
 )  # fmt: skip
+"""From these the energy of accelerators, CPUs and memory follows."""
+
+POWER_INPUTS = (*PART_INPUTS, "host_idle_w", "supply_efficiency")
+"""From these that of the whole machine, at the plug."""
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
 """Powers that the linear formula may miss together."""
@@ -103,7 +106,13 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
         gpu_utilization=np.minimum(values["gpu_utilization"], 1.0),
     )
     energy = equations.it_energy(busy, active, idle_power=idle + memory, reserved_time=reserved)
-    return energy / equations.WATT_HOURS_PER_KWH
+    return _at_plugs(energy / equations.WATT_HOURS_PER_KWH, values)
+
+
+def _at_plugs(behind_kwh: Any, values: Mapping[str, Any], other_kwh: Any = 0.0) -> Any:
+    """Add the losses of the power supplies, where their efficiency is told."""
+    efficiency = np.minimum(np.nan_to_num(values["supply_efficiency"], nan=1.0), 1.0)
+    return equations.plug_energy(behind_kwh, other_kwh, efficiency)
 
 
 def flat_gpu_power_w(reference: Reference) -> float:
@@ -119,8 +128,8 @@ def _of_power_model(frame: pd.DataFrame, context: Context) -> np.ndarray:
 
 def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
-    log_sds = {name: context.log_sd_of(name, frame.index) for name in POWER_INPUTS}
-    skews = {name: context.skew_of(name, frame.index) for name in POWER_INPUTS}
+    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in POWER_INPUTS}
+    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in POWER_INPUTS}
     flat = flat_gpu_power_w(context.reference)
     values["power_model"] = np.ones(len(frame))
     log_sds["power_model"] = _of_power_model(frame, context)
@@ -169,7 +178,7 @@ def part_energies(values: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     values : mapping
-        Arrays named as in `POWER_INPUTS`.
+        Arrays named as in `PART_INPUTS`.
     """
     active = values["active_s"] / SECONDS_PER_HOUR
     reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
@@ -193,7 +202,7 @@ def _partly_counted(frame: pd.DataFrame, context: Context) -> Offer:
     The flat power of the published profile is per accelerator and holds all parts already, so that
     profile has no use for a part that was measured.
     """
-    names = (*POWER_INPUTS, *COMPONENTS)
+    names = (*PART_INPUTS, *COMPONENTS)
     values = {name: frame[name].to_numpy(dtype=float) for name in names}
     log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
     skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
@@ -261,7 +270,8 @@ def _other_of_server(frame: pd.DataFrame, context: Context) -> Offer:
 
 def _supply(frame: pd.DataFrame, context: Context) -> Offer:
     row = _overheads(frame, context)
-    wanted = _stepped(frame, context) & (not context.profile.counters_as_plug)
+    wanted = _stepped(frame, context) | _on(frame, EnergyRoute.POWER_MODEL)
+    wanted &= not context.profile.counters_as_plug
     efficiency = row["supply_efficiency"].where(wanted)
     low, high = row["supply_efficiency_p05"], row["supply_efficiency_p95"]
     return ranged(efficiency, low, high, row["factor_id"])
@@ -282,10 +292,7 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
     """
     hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
     other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
-    efficiency = np.nan_to_num(values["supply_efficiency"], nan=1.0)
-    return equations.plug_energy(
-        values[COUNTED], other / equations.WATT_HOURS_PER_KWH, np.minimum(efficiency, 1.0)
-    )
+    return _at_plugs(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
 
 
 def _at_plug(frame: pd.DataFrame, context: Context) -> Offer:
@@ -425,7 +432,7 @@ RULES = by_run(
          "boards, fans, disks and network of the server: its host_idle_w", _other_of_server,
          needs=(READ, "host_idle_w")),
     Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
-         "power supplies of a machine of this kind, in host_overheads.csv", _supply, needs=(READ,)),
+         "power supplies of a machine of this kind, in host_overheads.csv", _supply),
     Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug",
          _metered, needs=("meter_energy_kwh",)),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
@@ -441,6 +448,7 @@ RULES = by_run(
          "GPU hours x a flat power per GPU (published profile)", _of_gpu_hours,
          choice="flat_gpu_power"),
     Rule("it_energy_kwh", "energy_of_power", Basis.PREDICTED,
-         "power x active time + idle power x the rest of the reservation", _modelled),
+         "(power x active time + idle power x the rest of the reservation) / efficiency of the "
+         "power supplies", _modelled),
 )  # fmt: skip
 """Routes to the energy, best first; a total of unknown place stands before all but the meter."""

@@ -32,8 +32,8 @@ TAKES_OVER: dict[str, tuple[str, ...]] = {
 
 _POWER_AND_TIME = (
     "gpu_count gpu_max_w gpu_idle_w gpu_utilization cpu_count cpu_max_w cpu_idle_w "
-    "cpu_utilization server_count host_idle_w memory_w active_s reserved_s energy_route "
-    "it_energy_kwh development_multiplier"
+    "cpu_utilization server_count host_idle_w memory_w supply_efficiency active_s reserved_s "
+    "energy_route it_energy_kwh development_multiplier"
 )
 _HARDWARE_TIME = (
     "gpu_count server_count hardware_use_life_h share_reserved reserved_s development_multiplier"

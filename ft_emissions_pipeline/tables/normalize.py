@@ -42,7 +42,9 @@ _FACTORS = (
            "empty where a meter or a model tells the whole."),
     number("other_host_w", "W",
            "Power of one server's boards, fans, disks and network, added to counted energy."),
-    share("supply_efficiency", "Output over input of the power supplies, for counted energy."),
+    share("supply_efficiency",
+          "Output over input of the power supplies, for counted and for modelled energy; empty "
+          "where the energy is told at the plug."),
     share("share_reserved", "Share of the use life for which the hardware is reserved."),
 )  # fmt: skip
 

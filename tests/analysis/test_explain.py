@@ -196,6 +196,13 @@ def test_rules_of_one_name_keep_their_own_words(texts):
     assert "start-up" in of["reserved_s"]
 
 
+def test_modelled_energy_loses_what_power_supplies_lose_and_a_flat_power_nothing(texts):
+    of_power = next(text for text in texts.values() if "power x active time" in text)
+    assert " / 1000 / supply_efficiency x development_multiplier" in of_power
+    assert "host_overheads/data_centre" in of_power
+    assert "supply_efficiency" not in texts["scope3-2024", "bloom"]
+
+
 def test_a_flat_power_is_not_called_a_power_model(texts):
     assert "GPU hours x a flat power" in texts["scope3-2024", "bloom"]
     assert "power x active time" not in texts["scope3-2024", "bloom"]

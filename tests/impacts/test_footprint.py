@@ -15,7 +15,7 @@ from ft_emissions_pipeline.impacts.inputs import INPUTS
 TYPICAL = {
     "gpu_count": 4.0, "gpu_max_w": 400.0, "gpu_idle_w": 50.0, "gpu_utilization": 0.5,
     "cpu_count": 2.0, "cpu_max_w": 230.0, "cpu_idle_w": 30.0, "cpu_utilization": 0.25,
-    "server_count": 3.0, "host_idle_w": 600.0, "memory_w": 80.0,
+    "server_count": 3.0, "host_idle_w": 600.0, "memory_w": 80.0, "supply_efficiency": 0.8,
     "active_s": 36_000.0, "reserved_s": 43_200.0, "it_energy_kwh": 20.0,
     "pue": 1.2, "wue_l_per_kwh": 0.7, "grid_kgco2e_per_kwh": 0.35,
     "electricity_water_l_per_kwh": 3.5,
@@ -23,15 +23,17 @@ TYPICAL = {
     "gpu_embodied_water_l": 400.0, "server_embodied_water_l": 700.0,
     "hardware_use_life_h": 35_040.0, "share_reserved": 0.95, "development_multiplier": 1.5,
 }  # fmt: skip
-INVERSE = ("hardware_use_life_h", "share_reserved")
+LIFE = ("hardware_use_life_h", "share_reserved")
+INVERSE = (*LIFE, "supply_efficiency")
 RESULTS = (
     "it_energy_kwh", "facility_energy_kwh", "operational_kgco2e", "embodied_kgco2e",
     "total_kgco2e", "onsite_water_l", "electricity_water_l", "embodied_water_l", "total_water_l",
 )  # fmt: skip
 
 # By hand. At rest: 3 x 600 + 2 x 30 + 4 x 50 + 3 x 80 = 2300 W; while active 2 x 200 x 0.25
-# + 4 x 350 x 0.5 = 800 W more, for 10 of 12 hours; 1.5 times for the runs before the final one.
-IT_ENERGY = (3.1 * 10 + 2.3 * 2) * 1.5  # 53.4 kWh
+# + 4 x 350 x 0.5 = 800 W more, for 10 of 12 hours, all behind supplies that lose a fifth; 1.5
+# times for the runs before the final one.
+IT_ENERGY = (3.1 * 10 + 2.3 * 2) / 0.8 * 1.5  # 66.75 kWh
 HOURS = 12 * 1.5
 BY_HAND = {
     "it_energy_kwh": IT_ENERGY,
@@ -45,6 +47,7 @@ BY_HAND = {
 OF_POWER = {
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
     "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "memory_w",
+    "supply_efficiency",
 }  # fmt: skip
 
 
@@ -90,7 +93,9 @@ def test_the_published_profile_keeps_logged_energy_too():
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_result_is_linear_in(name, modelled):
     """In each count, duration and factor; in the reciprocal of what divides (invariant 2)."""
-    factors = (0.5, 0.75, 1.0) if name != "reserved_s" else (1.0, 1.25, 1.5)  # never below active
+    # Reserved time is never below the active, an efficiency never above 1.
+    bound = name in ("reserved_s", "supply_efficiency")
+    factors = (1.0, 1.25, 1.5) if bound else (0.5, 0.75, 1.0)
 
     def at(factor):
         scale = 1 / factor if name in INVERSE else factor
@@ -125,7 +130,7 @@ MOVES = {
         OF_POWER - {"gpu_count", "server_count"} | {"active_s"},
         WATER_AND_CARBON_OF_ENERGY | {"it_energy_kwh", "onsite_water_l"},
     ),
-    **dict.fromkeys(INVERSE, MAKING),
+    **dict.fromkeys(LIFE, MAKING),
     **dict.fromkeys(
         ("gpu_count", "server_count", "reserved_s", "development_multiplier"), EVERYTHING
     ),
@@ -143,7 +148,13 @@ def test_a_factor_moves_just_what_it_stands_in(name):
 def test_a_run_that_was_active_for_longer_than_reserved_draws_no_negative_idle_energy():
     """Clocks may differ by 1 %; the 36,000 s then count in full, and idle time not at all."""
     parts = of({**TYPICAL, "reserved_s": 35_900.0})
-    assert parts["it_energy_kwh"] == pytest.approx(3.1 * 10 * 1.5, rel=1e-12)
+    assert parts["it_energy_kwh"] == pytest.approx(3.1 * 10 / 0.8 * 1.5, rel=1e-12)
+
+
+def test_where_no_efficiency_is_told_power_supplies_lose_nothing():
+    parts = of({**TYPICAL, "supply_efficiency": np.nan})
+    assert parts["it_energy_kwh"] == pytest.approx(IT_ENERGY * 0.8, rel=1e-12)
+    assert of({**TYPICAL, "supply_efficiency": np.nan}, modelled=False)["it_energy_kwh"] == 30
 
 
 @settings(max_examples=100)

@@ -114,7 +114,7 @@ def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
         ("cpu_idle_w", (0.05, 0.12, 0.35)),
         ("memory_w", (0.08, 0.17, 0.392)),
         ("gpu_idle_w", (0.044, 0.116, 0.143)),
-        ("host_idle_w", (373.0, 1000.0, 2800.0)),
+        ("host_idle_w", (373.0, 830.0, 1860.0)),
     ):
         row = rows.loc[name]
         low, middle, high = ratios

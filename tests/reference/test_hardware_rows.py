@@ -56,7 +56,9 @@ PUBLISHED = [
     ("Trainium1", "peak_16bit_tflops", 190, "AWS, Neuron documentation"),
     ("TPU-v4", "tdp_w", 192, "Google, TPU v4: measured maximum"),
     ("TPU-v4", "idle_w", 90, "Google, TPU v4: measured minimum"),
-    ("Apple-M2-Ultra", "tdp_w", (295 - 10) / 2, "Apple, support document 102027"),
+    # At the wall, all losses included: 88 % of it behind the supply.
+    ("Apple-M2-Ultra", "tdp_w", (295 - 10) / 2 * 0.88, "Apple, support document 102027"),
+    ("Apple-M1-Max", "tdp_w", (115 - 11) / 2 * 0.88, "Apple, support document 102027"),
     ("K20m", "memory_gb", 5, "NVIDIA, Tesla K20 board specification"),
     ("M60", "tdp_w", 150, "NVIDIA, Tesla M60: 300 W for two devices"),
 ]  # fmt: skip
@@ -109,6 +111,15 @@ def test_chip_and_host_of_a_tpu_together_draw_what_was_measured(reference):
     shared = chip + idle / host["gpu_count"]
     assert shared == pytest.approx(283, rel=0.25)
     assert describe(reference, "gpus/TPU-v3")["tdp_w"] < 283
+
+
+def test_the_most_that_an_h100_node_drew_is_the_upper_end_of_its_hosts_power(reference):
+    """At most 8.4 kW at the plug (arXiv:2412.08602), with each of eight cards at its 700 W."""
+    host = describe(reference, "servers/dgx-h100")
+    efficiency = describe(reference, "host_overheads/data_centre")["supply_efficiency"]
+    beside = host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"]
+    whole = (8 * 700 + beside + host["host_idle_w_p95"]) / efficiency
+    assert whole == pytest.approx(8400, rel=0.01)
 
 
 def test_superchips_sit_on_grace(reference):
