@@ -106,10 +106,10 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
         gpu_utilization=np.minimum(values["gpu_utilization"], 1.0),
     )
     energy = equations.it_energy(busy, active, idle_power=idle + memory, reserved_time=reserved)
-    return _at_plugs(energy / equations.WATT_HOURS_PER_KWH, values)
+    return _with_supply_losses(energy / equations.WATT_HOURS_PER_KWH, values)
 
 
-def _at_plugs(behind_kwh: Any, values: Mapping[str, Any], other_kwh: Any = 0.0) -> Any:
+def _with_supply_losses(behind_kwh: Any, values: Mapping[str, Any], other_kwh: Any = 0.0) -> Any:
     """Add the losses of the power supplies, where their efficiency is told."""
     efficiency = np.minimum(np.nan_to_num(values["supply_efficiency"], nan=1.0), 1.0)
     return equations.plug_energy(behind_kwh, other_kwh, efficiency)
@@ -292,7 +292,7 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
     """
     hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
     other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
-    return _at_plugs(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
+    return _with_supply_losses(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
 
 
 def _at_plug(frame: pd.DataFrame, context: Context) -> Offer:
