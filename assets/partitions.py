@@ -5,16 +5,35 @@ Put here: partitions and the range of days of a run. Keep out: which days ought 
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline.tables import EARLIEST, Table
 
-DAILY = dg.DailyPartitionsDefinition(
-    start_date=f"{EARLIEST:%Y-%m-%d}", timezone="UTC", end_offset=1
-)
+FIRST = f"{EARLIEST:%Y-%m-%d}"
+
+
+class _Days(dg.DailyPartitionsDefinition):
+    """Days that are listed at once.
+
+    Whatever rests on every day of a table asks for the list, many times in a run, and Dagster walks
+    there from tick to tick of a clock.
+    """
+
+    def get_partition_keys(
+        self, current_time: datetime | None = None, dynamic_partitions_store: Any = None
+    ) -> Sequence[str]:
+        last = None if current_time else self.get_last_partition_key()
+        if last is None:
+            return super().get_partition_keys(current_time, dynamic_partitions_store)
+        return pd.date_range(FIRST, last).strftime("%Y-%m-%d").tolist()
+
+
+DAILY = _Days(start_date=FIRST, timezone="UTC", end_offset=1)
 """UTC days; the present one included, so that a run that ended today is not told to wait."""
 
 # Dagster warns of the policy wherever an asset takes it; it has kept its meaning since 1.5.

@@ -5,10 +5,10 @@ Keep out: the declarations themselves (`tables/`), what happens with bad records
 that knows of Dagster (`assets/checks.py`).
 
 Great Expectations takes about 4 s to import and 3.5 ms for each expectation, whatever the number of
-rows. So it is imported when a check runs, and a check has two steps. First it is asked for one
-expectation per kind: every row keeps all its ranges, and so on. Only where that fails is it asked,
-in full, for the expectations that are behind it. Both steps must agree; otherwise the check has
-crashed, which says nothing about the data.
+rows. So it is imported when a check runs, and a check has two steps. First it is asked whether each
+row keeps all that is declared of rows, and whether no key comes twice. Only where that fails is it
+asked, in full, for the expectations that are behind it. Both steps must agree; otherwise the check
+has crashed, which says nothing about the data.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
 UNIQUE = "expect_column_values_to_be_unique"
 UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
+
+EVERY = "keeps all"
+"""Column by which all that is declared of rows is checked at once, True where all of it holds."""
 
 RULE_PREFIX = "keeps:"
 """A row rule is checked through a column of this name and the rule's code, True where it holds."""
@@ -156,28 +159,21 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
 def _doubtful(
     frame: pd.DataFrame, table: Table, held: list[tuple[Expectation, pd.Series]]
 ) -> list[Expectation]:
-    """Return the expectations behind each kind of which Great Expectations finds a bad row."""
-    kinds: dict[str, list[pd.Series]] = {}
-    for (name, _), mask in held:
-        if name not in {UNIQUE, UNIQUE_TOGETHER}:
-            kinds.setdefault(f"every {name}", []).append(mask)
-    summary = pd.DataFrame(
-        {kind: functools.reduce(lambda a, b: a & b, masks) for kind, masks in kinds.items()},
-        index=frame.index,
-    )
+    """Return the expectations of which Great Expectations finds a bad row, all asked as one."""
+    of_rows = [mask for (name, _), mask in held if "unique" not in name]
+    every = functools.reduce(lambda a, b: a & b, of_rows, pd.Series(True, index=frame.index))
     asked: list[Expectation] = [
-        (COLUMN_SET, {"column_set": [*table.names, *kinds]}),
-        *((IN_SET, {"column": kind, "value_set": [True]}) for kind in kinds),
+        (COLUMN_SET, {"column_set": [*table.names, EVERY]}),
+        (IN_SET, {"column": EVERY, "value_set": [True]}),
         _unique(table),
     ]
-    whole = pd.concat([frame, summary], axis=1)
-    verdicts = _ask(whole, f"{table.name} by kind", asked, "BOOLEAN_ONLY")
-    good = {_column(e): v["success"] for e, v in zip(asked, verdicts, strict=True)}
+    whole = pd.concat([frame, every.rename(EVERY)], axis=1)
+    verdicts = _ask(whole, f"{table.name} as one", asked, "BOOLEAN_ONLY")
+    _, rows, keys = (verdict["success"] for verdict in verdicts)
     return [
         (name, options)
         for (name, options), mask in held
-        if not good[_column((name, options)) if "unique" in name else f"every {name}"]
-        and ("unique" in name or not mask.all())
+        if (not keys if "unique" in name else not (rows or mask.all()))
     ]
 
 

@@ -5,11 +5,13 @@ made on purpose.
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
 from assets import build_defs
+from assets.partitions import DAILY
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "graph.json"
 
@@ -77,6 +79,14 @@ def test_every_asset_says_what_it_is(specs):
         assert len((spec.description or "").split()) > 6, name
         assert spec.group_name != "default", name
         assert spec.kinds, name
+
+
+def test_days_are_those_that_dagster_counts():
+    daily = dg.DailyPartitionsDefinition(start_date="2016-01-01", timezone="UTC", end_offset=1)
+    assert DAILY.get_partition_keys() == daily.get_partition_keys()
+    night = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
+    assert DAILY.get_partition_keys(night) == daily.get_partition_keys(night)
+    assert DAILY.get_partition_keys(night)[-1] == "2026-03-01"
 
 
 if __name__ == "__main__":

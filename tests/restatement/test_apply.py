@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import tempfile
@@ -35,12 +36,17 @@ pytestmark = pytest.mark.slow
 
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
-BEFORE = warehouses.everything(RUNS, USAGE, warehouses.chosen(FACTORS))
+
+
+@functools.cache
+def unchanged() -> dict[Table, pd.DataFrame]:
+    """Return all tables as they stand before a change, made by the first test that asks."""
+    return warehouses.everything(RUNS, USAGE, warehouses.chosen(FACTORS))
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return warehouses.write(tmp_path_factory.mktemp("stored"), BEFORE)
+    return warehouses.write(tmp_path_factory.mktemp("stored"), unchanged())
 
 
 @pytest.fixture
@@ -71,7 +77,7 @@ def differing_days(old: dict[Table, pd.DataFrame], new: dict[Table, pd.DataFrame
 
 def edits() -> st.SearchStrategy:
     """Draw an edit of the reference tables: a value scaled, a row gone, a row that comes first."""
-    used = BEFORE[FACTORS_USED]["factor_id"]
+    used = unchanged()[FACTORS_USED]["factor_id"]
     scalable = sorted(
         each
         for each in set(used)
@@ -138,7 +144,8 @@ ADDED = {
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(drawn=st.lists(edits(), min_size=1, max_size=3, unique=True))
+@given(drawn=st.lists(st.deferred(edits), min_size=1, max_size=3, unique=True))
+@pytest.mark.usefixtures("footprints_once")
 def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
     factors = FACTORS
     for edit in drawn:
@@ -149,13 +156,13 @@ def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn
     with tempfile.TemporaryDirectory() as folder:
         warehouse = shutil.copytree(stored, Path(folder) / "warehouse")
         plan = restatement.plan(warehouse, choices)
-        moved = differing_days(BEFORE, after)
+        moved = differing_days(unchanged(), after)
         assert moved <= set(plan.days)
         # Larger than need be only by kinds of runs that rest on a row with a changed value.
-        idle = plan.runs[~plan.runs["run_id"].isin(moved_runs(BEFORE, after))]
+        idle = plan.runs[~plan.runs["run_id"].isin(moved_runs(unchanged(), after))]
         changed = set(plan.rows["factor_id"])
         for key in idle["factors_key"].unique():
-            of_kind = BEFORE[FACTORS_USED].query("factors_key == @key")["factor_id"]
+            of_kind = unchanged()[FACTORS_USED].query("factors_key == @key")["factor_id"]
             assert changed & set(of_kind), (drawn, key)
         done = restatement.apply(warehouse, choices)
         assert set(done.days) <= set(plan.days)
@@ -216,6 +223,7 @@ def with_own(folder: Path, *names: str) -> reference.Reference:
     return reference.load(own=folder / "own")
 
 
+@pytest.mark.usefixtures("footprints_once")
 @pytest.mark.parametrize(
     "steps",
     [
@@ -232,7 +240,7 @@ def with_own(folder: Path, *names: str) -> reference.Reference:
 def test_own_factors_that_come_change_and_go_restate_exactly_their_runs(
     warehouse: Path, tmp_path: Path, steps: list[tuple[str, ...]]
 ) -> None:
-    before = BEFORE
+    before = unchanged()
     for number, names in enumerate(steps):
         (folder := tmp_path / str(number)).mkdir()
         factors = with_own(folder, *names) if names else FACTORS
@@ -294,8 +302,8 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     row = plan.rows.query("column == 'gco2e_per_kwh'").iloc[0]
     assert row["factor_id"] == warehouses.GRID
     assert row["new"] == pytest.approx(1.5 * row["old"])
-    rest = BEFORE[FIELD_PROVENANCE]["factor_id"].eq(warehouses.GRID)
-    assert set(plan.runs["run_id"]) == set(BEFORE[FIELD_PROVENANCE].loc[rest, "run_id"])
+    rest = unchanged()[FIELD_PROVENANCE]["factor_id"].eq(warehouses.GRID)
+    assert set(plan.runs["run_id"]) == set(unchanged()[FIELD_PROVENANCE].loc[rest, "run_id"])
     assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
     expected = plan.by_model.set_index("model_name").loc["support-bot"]
     done = restatement.apply(warehouse, choices)

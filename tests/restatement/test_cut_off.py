@@ -59,6 +59,7 @@ def assert_same(warehouse: Path, undisturbed: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("footprints_once")
 def test_a_restatement_cut_off_at_any_commit_is_completed_by_the_next(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
