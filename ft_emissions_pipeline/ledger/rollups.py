@@ -63,6 +63,10 @@ _METRICS = (
 )
 
 
+OF_SPREADS = ("run_id", "input", "factor_id", *(column for _, column, *_ in _METRICS))
+"""Columns of `run_spreads` from which intervals follow; in any order of rows."""
+
+
 NEEDED = (
     "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
     "allocated_water_l", "allocated_market_kgco2e", "status",
@@ -395,8 +399,9 @@ def _members(
     wanted = at >= 0
     if not wanted.all():
         at, run_spreads = at[wanted], run_spreads[wanted]
+    # Sorted names, so that nothing rests on the order of the rows.
     (inputs, names), (factors, rows) = (
-        pd.factorize(run_spreads[name]) for name in ("input", "factor_id")
+        pd.factorize(run_spreads[name], sort=True) for name in ("input", "factor_id")
     )
     cell, shape = inputs * len(runs) + at, (len(names), len(runs))
     joint = ~names.isin(["shift", "bend"])

@@ -17,6 +17,7 @@ from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.rollups import (
     CHECKED,
     NEEDED,
+    OF_SPREADS,
     OF_VERSIONS,
     differences,
     period_start,
@@ -142,11 +143,13 @@ def _anew(
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `run_spreads` of at least the runs of some versions, and what all consist of."""
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"])
+    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"], ordered=False)
     made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
     days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
-    spreads = store.read(warehouse, RUN_SPREADS, days)
-    known = store.read(warehouse, MODEL_VERSIONS, columns=["model_version", *OF_VERSIONS])
+    spreads = store.read(warehouse, RUN_SPREADS, days, OF_SPREADS, ordered=False)
+    known = store.read(
+        warehouse, MODEL_VERSIONS, columns=["model_version", *OF_VERSIONS], ordered=False
+    )
     return spreads, known.set_index("model_version")
 
 

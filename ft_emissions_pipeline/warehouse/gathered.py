@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +37,13 @@ _FILES = b"files"
 
 
 def whole(
-    warehouse: str | Path, delta: DeltaTable, table: Table, names: set[str], *, writes: bool
+    warehouse: str | Path,
+    delta: DeltaTable,
+    table: Table,
+    names: set[str],
+    where: tuple[str, Collection[str]] | None = None,
+    *,
+    writes: bool,
 ) -> pa.Table:
     """Read columns of all days; of what was gathered only the days that moved since.
 
@@ -50,11 +57,13 @@ def whole(
         Which table.
     names : set of str
         The columns.
+    where : (str, collection of str), optional
+        A column, and which of its values the rows must have.
     writes : bool
         Whether to gather what was not; whoever says so holds the warehouse.
     """
     if not _pays(delta):
-        return selection.scan(delta, table, names, None)
+        return selection.scan(delta, table, names, None, where)
     files = {"/".join(each.rsplit("/", 2)[1:]) for each in delta.file_uris()}
     stored = selection.stored_names(delta)
     every = [name for name in table.names if name in stored]
@@ -64,18 +73,24 @@ def whole(
             raise LookupError
     except LookupError:
         if not writes:
-            return selection.scan(delta, table, names, None)
+            return selection.scan(delta, table, names, None, where)
         rows = selection.scan(delta, table, set(every), None)
     else:
         if not moved:
-            return held.select([name for name in every if name in names])
+            return _chosen(held, names, where)
         fresh = selection.scan(
             delta, table, set(every), selection.on_days(table, pd.DatetimeIndex(sorted(moved)))
         )
         rows = pa.concat_tables([held, fresh.cast(held.schema)])
     if writes:
         _keep(warehouse, table, files, rows)
-    return rows.select([name for name in every if name in names])
+    return _chosen(rows, names, where)
+
+
+def _chosen(rows: pa.Table, names: set[str], where: tuple[str, Collection[str]] | None) -> pa.Table:
+    if where is not None:
+        rows = rows.filter(pc.is_in(rows[where[0]], pa.array(sorted(where[1]), pa.string())))
+    return rows.select([name for name in rows.column_names if name in names])
 
 
 def _pays(delta: DeltaTable) -> bool:

@@ -54,7 +54,7 @@ def laid_over(
 ) -> pa.Table:
     """Return scanned rows with others in place of all that share the first part of their key."""
     by = table.key[0]
-    restated = selection.scan(over, table, {by}, None)[by].combine_chunks()
+    restated = pc.unique(selection.scan(over, table, {by}, None)[by])
     left = rows.filter(pc.invert(pc.is_in(rows[by], restated)))
     new = selection.scan(over, table, set(rows.column_names), predicate, where)
     return pa.concat_tables([left, new.select(rows.column_names)], promote_options="default")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -43,16 +42,15 @@ def query(
     names: set[str],
     predicate: str | None,
     where: tuple[str, Collection[str]] | None = None,
-    join: Literal["SEMI", "ANTI"] = "SEMI",
 ) -> pa.Table:
-    """Read columns of the rows whose cell is among the given values (SEMI), or is not (ANTI)."""
+    """Read columns of the rows whose cell is among the given values."""
     query = f"SELECT {', '.join(map(_name, sorted(names)))} FROM stored"
     if where is not None:
         column, values = where
         # A join looks each cell up once, where a list of thousands of values would be gone through.
         wanted = ", ".join(f"({_text(value)})" for value in sorted(values)) or "(NULL)"
         query += (
-            f" LEFT {join} JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = "
+            f" LEFT SEMI JOIN (VALUES {wanted}) AS wanted(value) ON stored.{_name(column)} = "
             "wanted.value"
         )
     if predicate is not None:

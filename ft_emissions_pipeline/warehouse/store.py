@@ -67,6 +67,8 @@ def read(
     columns: Sequence[str] | None = None,
     version: int | None = None,
     where: tuple[str, Collection[str]] | None = None,
+    *,
+    ordered: bool = True,
 ) -> pd.DataFrame:
     """Read a table, or a range of its days.
 
@@ -85,6 +87,9 @@ def read(
         Version of the table; the newest by default.
     where : (str, collection of str), optional
         A column, and which of its values the rows must have.
+    ordered : bool
+        Whether to sort, which of millions of rows costs most; else they come as they were found,
+        in another order each time.
 
     Returns
     -------
@@ -123,17 +128,17 @@ def read(
                 )
                 raise ValueError(msg)
             return tables.empty(table)[names]
-        needed = {*names, *table.key}
-        if predicate is None and where is None and table.partition:
-            rows = gathered.whole(
-                warehouse, delta, table, needed, writes=version is None and holds(warehouse)
-            )
+        needed = {*names, *(table.key if ordered else table.key[:1])}
+        if predicate is None and table.partition:
+            keeps = version is None and holds(warehouse)
+            rows = gathered.whole(warehouse, delta, table, needed, where, writes=keeps)
         else:
             rows = selection.scan(delta, table, needed, predicate, where)
         over = overlay.lying_over(warehouse, delta, table)
         if over is not None:
             rows = overlay.laid_over(rows, over, table, predicate, where)
-        rows = selection.canonical(rows, table)
+        if ordered:
+            rows = selection.canonical(rows, table)
     return tables.from_arrow(rows, table, set(names))[names]
 
 
@@ -240,17 +245,12 @@ def replace(
             return Written(delta.version(), created, 0)
         predicate = None if days is None else selection.on_days(table, days)
         complete = set(table.names) == selection.stored_names(delta)
-        if complete and selection.scan_sorted(delta, table, predicate, (column, gone)).equals(new):
+        # In one read: opening a year of days costs more than their rows.
+        held = selection.scan(delta, table, set(table.names), predicate)
+        goes = pc.is_in(held[column], pa.array(sorted(gone), pa.string()))
+        if complete and selection.canonical(held.filter(goes), table).equals(new):
             return Written(delta.version(), created, new.num_rows)
-        # As it came, for a cast would copy it.
-        others = selection.query(
-            delta, selection.stored_names(delta), predicate, (column, gone), "ANTI"
-        )
-        types = {field.name: field.type for field in others.schema}
-        schema = pa.schema(
-            [field.with_type(types.get(field.name, field.type)) for field in new.schema]
-        )
-        rows = pa.concat_tables([others, new.cast(schema)], promote_options="default")
+        rows = pa.concat_tables([held.filter(pc.invert(goes)), new], promote_options="default")
         deltalake.write_deltalake(
             delta,
             rows.select(table.names),

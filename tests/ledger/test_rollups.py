@@ -106,6 +106,20 @@ def test_shared_and_own_errors_stand_side_by_side():
     assert width / (2 * uncertainty.Z_95) == pytest.approx(by_hand, rel=0.005)
 
 
+def test_no_digit_of_an_interval_rests_on_the_order_of_the_spreads():
+    """Sums of several variables, which another order of adding up would move in the last digit."""
+    random = np.random.default_rng(1)
+    names = [f"input-{number}" for number in range(9)]
+    scatter = spreads(
+        *((run, name, f"{name}/x", sd) for run in ("r1", "r2")
+          for name, sd in zip(names, random.uniform(0, 0.3, len(names)), strict=True))
+    )  # fmt: skip
+    expected = of(TWO, scatter)
+    for seed in range(20):
+        mixed = scatter.sample(frac=1.0, random_state=seed)
+        pd.testing.assert_frame_equal(of(TWO, mixed), expected, check_exact=True)
+
+
 def test_one_column_of_a_row_is_one_variable_and_two_columns_are_two():
     power = ("servers/x", 0.3)
     same = spreads(("r1", "host_idle_w", *power), ("r2", "host_idle_w", *power))

@@ -99,3 +99,7 @@ def test_a_gathered_table_is_read_from_its_own_files_where_they_moved_alone(made
             file.write_bytes(b"not opened")
     keys = store.read(warehouse, RUN_FACTORS)["factors_key"]
     assert sorted(keys) == ["a"] * (len(DAYS) - 1) + ["b"]
+    by_day = {f"{day:%Y-%m-%d}" for day in DAYS[3:5]}
+    some = store.read(warehouse, RUN_FACTORS, columns=["factors_key"], where=("run_id", by_day))
+    assert sorted(some["factors_key"]) == ["a", "b"]
+    assert store.read(warehouse, RUN_FACTORS, where=("run_id", set())).empty

@@ -61,6 +61,17 @@ def warehouse(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "warehouse")
 
 
+@pytest.mark.parametrize("days", [None, (DAYS[0].date(), DAYS[1].date())])
+def test_rows_in_no_order_are_the_same_rows(warehouse, days):
+    lay_over(warehouse, "new", {"b", "f"})
+    ordered = store.read(warehouse, RUN_FACTORS, days, ["factors_key", "date"])
+    any_order = store.read(warehouse, RUN_FACTORS, days, ["factors_key", "date"], ordered=False)
+    assert sorted(any_order.to_records(index=False).tolist()) == sorted(
+        ordered.to_records(index=False).tolist()
+    )
+    assert list(any_order["factors_key"]).count("new") == (2 if days is None else 1)
+
+
 IDS = st.sets(st.sampled_from("abcdef"))
 STEPS = st.one_of(
     st.tuples(st.just("restate"), IDS),
