@@ -145,7 +145,6 @@ ADDED = {
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(drawn=st.lists(st.deferred(edits), min_size=1, max_size=3, unique=True))
-@pytest.mark.usefixtures("footprints_once")
 def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
     factors = FACTORS
     for edit in drawn:
@@ -223,7 +222,6 @@ def with_own(folder: Path, *names: str) -> reference.Reference:
     return reference.load(own=folder / "own")
 
 
-@pytest.mark.usefixtures("footprints_once")
 @pytest.mark.parametrize(
     "steps",
     [
