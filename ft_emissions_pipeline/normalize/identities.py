@@ -61,7 +61,7 @@ def guessed_identities(frame: pd.DataFrame, context: Context, piece: Piece) -> P
     within = of_kinds.fillna(of_kinds.median())
     wide = named.map(_kinds(context.reference, identity)).map(within).fillna(of_kinds.max())
     variant = named.map(_variant_family).map(of_variants).fillna(0.0)
-    value = piece.value.to_numpy(dtype=float)
+    value = np.asarray(piece.value, dtype=float)
     ends = uncertainty.widened(value, piece.p05, piece.p95, np.where(guessed, wide, variant))
     low, high = (
         np.where(doubtful, value * by, end)

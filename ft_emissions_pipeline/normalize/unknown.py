@@ -55,8 +55,8 @@ def _with_word(piece: Piece, frame: pd.DataFrame, context: Context, of: Provenan
     names = one_of_kind[piece.field]
     unknown = names.notna() & _unknown(one_of_kind, piece.field, context)
     note = unknown_names(names.where(unknown), _TABLES[piece.field], context)
-    word = pd.Series(note.array.take(of.kind[piece.rows]), piece.value.index, dtype="str")
-    logged = pd.Series(piece.source, piece.value.index, dtype="str")
+    word = pd.Series(note.array.take(of.kind[piece.rows]), dtype="str")
+    logged = pd.Series(piece.source, dtype="str")
     return replace(piece, source=(logged + "; " + word).fillna(logged))
 
 
