@@ -19,6 +19,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
+from ft_emissions_pipeline.normalize.columns import Columns, Frame
 from ft_emissions_pipeline.normalize.kinds import (
     SHARED,
     TIMED,
@@ -136,7 +137,7 @@ def widened_to(offer: Offer, log_sd: np.ndarray) -> Offer:
     return replace(offer, log_sd=wide, skew=np.asarray(offer.skew, dtype=float) * kept)
 
 
-Answer = Callable[[pd.DataFrame, Context], Offer]
+Answer = Callable[[Frame, Context], Offer]
 """How a rule answers: from the rows that miss its field to what it offers for them."""
 
 Needs = tuple[str | tuple[str, ...], ...]
@@ -238,8 +239,11 @@ DOUBTED_GSD = {
 
 
 def apply(
-    runs: pd.DataFrame, rules: tuple[Rule, ...], context: Context
-) -> tuple[pd.DataFrame, Provenance]:
+    runs: pd.DataFrame,
+    rules: tuple[Rule, ...],
+    context: Context,
+    widened: Callable[[Frame, Context, Piece], Piece] | None = None,
+) -> tuple[Columns, Provenance]:
     """Return the runs with gaps filled, and the provenance of every field.
 
     Parameters
@@ -250,11 +254,13 @@ def apply(
         In order: of two rules for one field the first that has an answer wins.
     context : Context
         Reference tables, profile, token-time model.
+    widened : callable, optional
+        What is done to each answer, from the runs that were asked of.
 
     Returns
     -------
-    frame, provenance
-        `frame` may still hold gaps that no rule could fill; provenance names a value only where
+    columns, provenance
+        `columns` may still hold gaps that no rule could fill; provenance names a value only where
         there is one.
 
     Notes
@@ -263,64 +269,66 @@ def apply(
     answers some of them, or on other factors, the kind falls apart.
     """
     frame = runs.reset_index(drop=True)
-    frame[TIMED] = is_timed(frame)
+    columns = {**dict(frame.items()), TIMED: is_timed(frame).rename(TIMED)}
     known = _origins(frame)
-    pieces = _as_logged(frame, known, context)
-    memory = memory_of(context.reference, context.profile, rules)
-    kinds = Kinds.of(parts_of_kinds(frame, known, context.reference), memory)
-    visible = [name for name in SHARED if name in frame]
-    missing = {name: np.array(frame[name].isna()) for name in frame}
+    missing = {name: np.array(column.isna()) for name, column in columns.items()}
+    pieces = _as_logged(columns, missing, known, context)
+    memory = memory_of(context.reference, context.profile, (*rules, widened))
+    kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
+    visible = [name for name in SHARED if name in columns]
+    whole = np.arange(len(frame))
     for place, rule in enumerate(rules):
-        if rule.field not in frame:
-            frame[rule.field] = pd.Series(np.nan, frame.index, dtype="object")
+        if rule.field not in columns:
+            columns[rule.field] = pd.Series(np.nan, frame.index, "object", rule.field)
             missing[rule.field] = np.ones(len(frame), dtype=bool)
             visible.append(rule.field)
         if rule.choice and not getattr(context.profile, rule.choice):
             continue
+        each, names = (whole, None) if rule.by_run else (kinds.first, visible)
         wanted = missing[rule.field] & _tells(missing, rule.needs)
-        at = np.flatnonzero(wanted if rule.by_run else wanted[kinds.first])
+        at = np.flatnonzero(wanted[each])
         if not len(at):
             continue
-        if rule.by_run:
-            seen = frame if len(at) == len(frame) else frame.take(at)
-            told, answer = _answer(rule, seen, context)
-        else:
-            told, answer = memory.answer(
-                (place, *(kinds.numbers[each] for each in at)),
-                partial(_answer_of_kinds, rule, frame, visible, kinds.first[at], context),
-            )
+        ask = partial(_answer, rule, columns, names, each[at], context, widened)
+        numbers = () if rule.by_run else tuple(kinds.numbers[kind] for kind in at)
+        told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
         if answer is None:
             continue
-        taken = np.full(len(frame) if rule.by_run else len(kinds.first), -1)
+        taken = np.full(len(each), -1)
         taken[at[told]] = np.arange(len(answer.value))
         of = taken if rule.by_run else taken[kinds.code]
         rows = np.flatnonzero(of >= 0)
         piece = replace(answer, rows=rows, of=of[rows])
         pieces.append(piece)
         context.pieces.setdefault(rule.field, []).append(piece)
-        frame[rule.field] = _filled(frame[rule.field], piece, of)
+        columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
         missing[rule.field][rows] = False
         if rule.by_run:
             if rule.field in visible:
                 visible.remove(rule.field)
             kinds = kinds.parted(place, rows, piece.factor_id)
     provenance = Provenance(frame[["date", "run_id"]], pieces, kinds.code, kinds.first)
-    return frame.drop(columns=TIMED), provenance
+    del columns[TIMED]
+    return Columns(columns), provenance
 
 
-def _answer(rule: Rule, seen: pd.DataFrame, context: Context) -> tuple[np.ndarray, Piece | None]:
-    """Return of which runs a rule can tell, and what it tells of them."""
+def _answer(
+    rule: Rule,
+    columns: Mapping[str, pd.Series],
+    names: list[str] | None,
+    rows: np.ndarray,
+    context: Context,
+    widened: Callable[[Frame, Context, Piece], Piece] | None,
+) -> tuple[np.ndarray, Piece | None]:
+    """Return of which rows a rule can tell, and what it tells of them."""
+    shown = columns if names is None else {name: columns[name] for name in names}
+    seen = Columns(shown, None if len(rows) == len(columns["date"]) else rows)
     offer = rule.offer(seen, context)
     told = offer.values.notna().to_numpy()
     if not told.any():
         return told, None
-    return told, _piece(rule, offer, told, seen["date"], context.reference)
-
-
-def _answer_of_kinds(
-    rule: Rule, frame: pd.DataFrame, visible: list[str], first: np.ndarray, context: Context
-) -> tuple[np.ndarray, Piece | None]:
-    return _answer(rule, frame[visible].take(first), context)
+    piece = _piece(rule, offer, told, seen["date"], context.reference)
+    return told, widened(seen, context, piece) if widened else piece
 
 
 def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
@@ -332,10 +340,10 @@ def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
     return told
 
 
-def _filled(column: pd.Series, piece: Piece, of: np.ndarray) -> pd.Series:
-    if column.isna().all():
+def _filled(column: pd.Series, missing: np.ndarray, piece: Piece, of: np.ndarray) -> pd.Series:
+    if missing.all():
         filled = pd.api.extensions.take(piece.value, of, allow_fill=True)
-        return pd.Series(filled, index=range(len(of)))
+        return pd.Series(filled, column.index, name=piece.field, copy=False)
     column = column.copy()
     column.iloc[piece.rows] = piece.value.to_numpy()[piece.of]
     return column
@@ -380,27 +388,28 @@ def _part(value: object, told: np.ndarray) -> Any:
 
 
 def _as_logged(
-    frame: pd.DataFrame, known: list[origins.Origins | None], context: Context
+    columns: Mapping[str, pd.Series],
+    missing: Mapping[str, np.ndarray],
+    known: list[origins.Origins | None],
+    context: Context,
 ) -> list[Piece]:
-    uri, record = (frame[name].astype(TEXT) for name in ("source_uri", "source_record"))
+    days = columns["date"]
+    uri, record = (columns[name].astype(TEXT) for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
-    format_codes, formats = pd.factorize(frame["source_format"])
-    joined = frame["origins"].notna().to_numpy()
+    format_codes, formats = pd.factorize(columns["source_format"])
+    joined = columns["origins"].notna().to_numpy()
     gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
     gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
-    log_gsd = {
-        gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
-    }
+    log_gsd = {gsd: np.broadcast_to(context.log_gsd(gsd, days), len(days)) for gsd in gsds}
     doubts = {
-        number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd], measured_too)
+        number: (repairs.has_word(columns["repairs"], word), log_gsd[gsd], measured_too)
         for word, (number, gsd, measured_too) in DOUBTED_GSD.items()
     }
     pieces = []
     for name in RUN_FIELDS:
-        present = frame.index[frame[name].notna()]
-        if name == "run_id" or present.empty:
+        at = np.flatnonzero(~missing[name])
+        if name == "run_id" or not len(at):
             continue
-        at = present.to_numpy()
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
         basis, sources = of_format[format_codes[at]], source[at]
         of_joined = [known[row][name] for row in at[joined[at]]]
@@ -414,7 +423,7 @@ def _as_logged(
             doubted, wider, measured_too = doubts[name]
             touched = doubted[at] & (measured_too | (basis != Basis.MEASURED))
             log_sd = np.where(touched, wider[at], log_sd)
-        values = frame[name].array[at]
+        values = columns[name].array[at]
         low, high = _interval(name, values, log_sd)
         piece = Piece(
             name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,

@@ -10,6 +10,7 @@ bases, and days within one year and one period of every factor; they differ in a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,38 +71,45 @@ def first_of(codes: np.ndarray) -> np.ndarray:
     return first
 
 
-def known_fields(runs: pd.DataFrame) -> np.ndarray:
-    """Return which fields each run has, a bit for each."""
-    return np.packbits(runs[list(RUN_FIELDS)].notna().to_numpy(), axis=1)
-
-
 def parts_of_kinds(
-    frame: pd.DataFrame, known: list[Origins | None], reference: Reference
+    columns: Mapping[str, pd.Series],
+    missing: Mapping[str, np.ndarray],
+    known: list[Origins | None],
+    reference: Reference,
 ) -> dict[str, pd.Series | np.ndarray]:
     """Return what makes the kind of each run, by name.
 
     Parameters
     ----------
-    frame : DataFrame
-        Rows of table `runs`.
+    columns : mapping of str to Series
+        Those of table `runs`.
+    missing : mapping of str to array of bool
+        In which runs each is missing.
     known : list
         Column `origins`, parsed.
     reference : Reference
         Its rows' periods part the days.
     """
-    bases = np.full(len(frame), None)
+    bases = np.full(len(known), None)
     for at, each in enumerate(known):
         if each:
             bases[at] = (*each, *(origin.basis for origin in each.values()))
-    days = frame["date"].to_numpy(dtype="datetime64[D]")
-    bits = known_fields(frame).T
+    days = columns["date"].to_numpy(dtype="datetime64[D]")
+    bits = np.packbits([missing[name] for name in RUN_FIELDS], axis=0)
     return {
-        **{name: frame[name] for name in SHARED[1:] if name in frame},
-        **{f"known {number}": part for number, part in enumerate(bits)},
-        "year": frame["date"].dt.year,
+        **{name: columns[name] for name in SHARED[1:] if name in columns},
+        **{f"missing {number}": part for number, part in enumerate(bits)},
+        "year": days.astype("datetime64[Y]").astype("int64"),
         "period": np.searchsorted(period_starts(reference), days, side="right"),
         "bases": bases,
     }
+
+
+def _cells(part: pd.Series | np.ndarray, rows: np.ndarray) -> list[object]:
+    """Return some cells; all that is missing is one and the same."""
+    if isinstance(part, pd.Series):
+        return list(part.take(rows).to_numpy(dtype="object", na_value=None))
+    return list(part[rows])
 
 
 @dataclass(frozen=True)
@@ -121,8 +129,7 @@ class Kinds:
         """Return the kinds of runs by what makes them."""
         code = codes_of(*parts.values())
         first = first_of(code)
-        columns = (pd.Series(part).iloc[first].astype("object") for part in parts.values())
-        told = zip(*(column.where(column.notna(), None) for column in columns), strict=True)
+        told = zip(*(_cells(part, first) for part in parts.values()), strict=True)
         numbers = [memory.number((*parts, *kind)) for kind in told]
         return cls(code, first, numbers, memory)
 
