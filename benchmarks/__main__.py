@@ -56,8 +56,10 @@ process which started the others.
 
 ## What bounds it
 
-- One disclosure costs what a few hundred kinds of runs do, since each rule is asked once either
-  way. A faster one would ask the rules in an engine of its own; then two would have to agree.
+- One disclosure of a new kind costs what a few hundred kinds of runs do, since each rule is asked
+  once either way. A kind that comes again is known: what rests on the kind alone is not asked
+  again, and the rest is pandas on one row. A faster one would ask the rules in an engine of its
+  own; then two would have to agree.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
   same DAG with empty assets beside it.
 - Samples are paired, checked for gaps, clocks and duplicates, and given to runs; the baseline of

@@ -59,7 +59,6 @@ class Estimate:
     normalized: pd.DataFrame
     quarantine: pd.DataFrame
     reference: Reference
-    calibration: pd.DataFrame
     accepted: pd.DataFrame
     shares: Spreads
     origins: Provenance
@@ -73,6 +72,11 @@ class Estimate:
     def spreads(self) -> pd.DataFrame:
         """Table `run_spreads`, a row per run and input, made when it is first asked for."""
         return self.shares.table()
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """What meters saw over what software did, by host: what `meters.calibration` returns."""
+        return meters.calibration(self.accepted)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -300,7 +304,6 @@ def estimate(
         made.normalized,
         conform(pd.concat(found), QUARANTINE) if found else refused,
         choices.reference,
-        meters.calibration(accepted),
         accepted,
         made.shares,
         made.origins,

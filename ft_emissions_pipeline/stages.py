@@ -227,8 +227,11 @@ def _faults(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> pd.Series:
         words = unsound(frame, table)
         if table is NORMALIZED_RUNS:
             words = pd.concat([words, out_of_range(frame, table)])
-        runs = frame.loc[words.index, "run_id"]
-        found.append(pd.Series((f"{table.name}: " + words).to_numpy(), index=runs, dtype="str"))
+        if len(words):
+            runs = frame.loc[words.index, "run_id"]
+            found.append(pd.Series((f"{table.name}: " + words).to_numpy(), runs, dtype="str"))
+    if not found:
+        return pd.Series(dtype="str")
     faults = pd.concat(found)
     return faults[~faults.index.duplicated()]
 

@@ -367,7 +367,8 @@ def _identified(
     runs, choices = _runs([fields, *({**free, **other} for other in ({}, *others))], day, profile,
                           reference)  # fmt: skip
     context = Context(reference, choices.profile, empty(TOKEN_TIME_MODEL))
-    found, _ = apply(runs, _IDENTITY, context)
+    identified, _ = apply(runs, _IDENTITY, context)
+    found = identified.frame()
     hourly = reference.hours and grid.has_own_hours(runs.head(1), context).iloc[0]
     found.attrs["hours"] = bool(hourly)
     counted = not context.imputed("gpu_count", found.index)[0]

@@ -221,35 +221,38 @@ def impacts_and_spreads(
     found = chain(inputs.values)
 
     spreads = _spreads(normalized, inputs, reference, profile)
-    frame = normalized[
-        ["date", "run_id", "model_name", "team", "tag", "parent_version", "base_model",
-         "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
-         "methodology", "reference_version"]
-    ].reset_index(drop=True)  # fmt: skip
-    for name in RUN_IMPACTS.names:
-        if name in found:
-            frame[name] = found[name]
-    shape = (len(frame),)
-    frame["operational_direct_kgco2e"] = equations.operational_carbon(
-        found["facility_energy_kwh"], normalized["grid_direct_kgco2e_per_kwh"].to_numpy(dtype=float)
-    )
-    frame["electricity_water_without_reservoirs_l"] = equations.electricity_water(
-        found["generated_kwh"],
-        normalized["electricity_water_without_reservoirs_l_per_kwh"].to_numpy(dtype=float),
-    )
-    frame["operational_market_kgco2e"] = equations.operational_carbon(
-        found["facility_energy_kwh"], normalized["market_kgco2e_per_kwh"].to_numpy(dtype=float)
-    )
+    shape = (len(normalized),)
+    made = {name: found[name] for name in RUN_IMPACTS.names if name in found}
+    direct, market, without = (normalized[name].to_numpy(dtype=float) for name in _BESIDE)
+    energy, generated = found["facility_energy_kwh"], found["generated_kwh"]
+    made["operational_direct_kgco2e"] = equations.operational_carbon(energy, direct)
+    made["operational_market_kgco2e"] = equations.operational_carbon(energy, market)
+    made["electricity_water_without_reservoirs_l"] = equations.electricity_water(generated, without)
     for name in TOTALS:
-        frame[f"{name}_p05"], frame[f"{name}_p95"] = spreads[name].interval(found[name])
-    frame["share_imputed"] = _share_imputed(
+        made[f"{name}_p05"], made[f"{name}_p95"] = spreads[name].interval(found[name])
+    made["share_imputed"] = _share_imputed(
         spreads["total_kgco2e"].contributions, inputs.imputed, shape
     )
-    frame["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
-    frame["quality_tier"] = _quality_tier(normalized, origins)
-    runs = frame[["date", "run_id"]]
+    made["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
+    made["quality_tier"] = _quality_tier(normalized, origins)
+    frame = pd.DataFrame({**dict(normalized[_KEPT].items()), **made})
+    runs = normalized[["date", "run_id"]]
     return conform(frame, RUN_IMPACTS), Spreads(runs, spreads, inputs.shared)
 
+
+_BESIDE = (
+    "grid_direct_kgco2e_per_kwh",
+    "market_kgco2e_per_kwh",
+    "electricity_water_without_reservoirs_l_per_kwh",
+)
+"""Factors of the figures that stand beside the totals."""
+
+_KEPT = [
+    "date", "run_id", "model_name", "team", "tag", "parent_version", "base_model",
+    "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
+    "methodology", "reference_version",
+]  # fmt: skip
+"""Columns of a run that stand beside its footprint."""
 
 BLOCK = 8192
 """Runs whose intervals are worked out at a time: their arrays stay within a processor's cache."""

@@ -129,7 +129,7 @@ def _log_sd(piece: Piece) -> np.ndarray:
 
 
 def _skew(piece: Piece) -> np.ndarray:
-    lean = uncertainty.skew_of_interval(piece.value.to_numpy(float), piece.p05, piece.p95)
+    lean = uncertainty.skew_of_interval(np.asarray(piece.value, dtype=float), piece.p05, piece.p95)
     return np.clip(lean, -uncertainty.MOST_LEANING, uncertainty.MOST_LEANING)
 
 
@@ -149,7 +149,7 @@ def _shared(piece: Piece) -> np.ndarray:
     logged, alone = piece.rule == AS_LOGGED, np.array(None)
     if piece.rule == "energy_at_plug" or (logged and piece.field in _BY_SOFTWARE):
         return np.where(measured | (not logged), f"defaults/{SOFTWARE}", alone)
-    codes, ids = pd.factorize(pd.Series(piece.factor_id, piece.value.index))
+    codes, ids = pd.factorize(np.array(piece.factor_id, dtype="object", ndmin=1))
     rows = [_YEAR.sub("", factor_id.split(" ", 1)[0]) for factor_id in ids]
     rows = [MODEL_ID.rstrip("/") if row.startswith(MODEL_ID) else row for row in rows]
     return np.where(measured, alone, np.array([*rows, None], dtype="object")[codes])

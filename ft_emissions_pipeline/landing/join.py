@@ -145,6 +145,8 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links = records[["source_uri", "source_record"]].copy()
     links["run_id"] = mapped_ids(records, mapping)
     links["join_note"] = pd.Series(np.nan, index=records.index, dtype="str")
+    if len(links) == 1:  # there is no other record to which it could belong
+        return links
     free = links["run_id"] == records["run_id"]
     if "mark" not in records:
         records = records.assign(mark=pd.Series(np.nan, index=records.index, dtype="str"))

@@ -68,10 +68,9 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    counted = (runs["train_flop"] > 0) | tokens.tells_tokens(runs)
-    # Tokens tell the time by an accelerator's peak; a run without one has none.
-    told = counted & (runs["gpu_count"] != 0)
-    refused = runs[~(is_timed(runs) | told | duration.has_energy(runs))]
+    refused = runs[~is_timed(runs)]
+    if len(refused):
+        refused = refused[~_tells_work(refused)]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],
@@ -87,3 +86,10 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
             "disclose one of them, or map another log of the run to it in runs.yaml",
         }
     )
+
+
+def _tells_work(runs: pd.DataFrame) -> pd.Series:
+    """Say which runs tell something from which a time follows."""
+    counted = (runs["train_flop"] > 0) | tokens.tells_tokens(runs)
+    # Tokens tell the time by an accelerator's peak; a run without one has none.
+    return (counted & (runs["gpu_count"] != 0)) | duration.has_energy(runs)

@@ -15,6 +15,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.calendar_days import DAYS_PER_YEAR, SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import training_flop
+from ft_emissions_pipeline.normalize.columns import AnyFrame, Frame
 from ft_emissions_pipeline.normalize.energy import COUNTED_TOTAL
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
@@ -45,20 +46,20 @@ LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 
 
 def _default(parameter: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
         return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
 
     return offer
 
 
-def _cpu_alone(frame: pd.DataFrame, context: Context) -> Offer:
+def _cpu_alone(frame: Frame, context: Context) -> Offer:
     offer = _default("cpu_utilization_without_gpu")(frame, context)
     return replace(offer, values=offer.values.where(frame["gpu_count"] == 0))
 
 
 def _model_named(*, ambiguous: bool) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = resolve(context.reference, "models", frame["base_model"])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
         return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
@@ -66,7 +67,7 @@ def _model_named(*, ambiguous: bool) -> Answer:
     return offer
 
 
-def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
+def _parameters_of_model(frame: Frame, context: Context) -> Offer:
     columns = ["parameters", "active_p05", "active_p95", "family"]
     row = take(context.reference, "models", frame["model_id"], columns, on=frame["date"])
     found = resolve(context.reference, "models", frame["base_model"])
@@ -80,7 +81,7 @@ def _parameters_of_model(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(row["parameters"], factor_id=row["factor_id"], log_sd=log_sd)
 
 
-def _parameters_of_name(frame: pd.DataFrame, context: Context) -> Offer:
+def _parameters_of_name(frame: Frame, context: Context) -> Offer:
     """Take a size such as 7B, 8x7B or 30B-A3B, where the base model has no row."""
     found = resolve(context.reference, "models", frame["base_model"])
     size = found["parameters"].where(frame["model_id"].isna())
@@ -89,14 +90,14 @@ def _parameters_of_name(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(size, log_sd=model_size_log_sd(context.reference), note=note)
 
 
-def _active_of_name(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _active_of_name(frame: Frame, context: Context) -> pd.Series:
     """Return the parameters that a token passes, where only the base model's name tells them."""
     found = resolve(context.reference, "models", frame["base_model"])
     named = context.rule("model_parameters", frame.index) == SIZE_IN_NAME
     return found["active_parameters"].where(named)
 
 
-def _pretraining(frame: pd.DataFrame, context: Context) -> Offer:
+def _pretraining(frame: Frame, context: Context) -> Offer:
     found = resolve(context.reference, "models", frame["base_model"])
     columns = ["pretraining_kgco2e", "pretraining_source"]
     row = take(context.reference, "models", frame["model_id"], columns, on=frame["date"])
@@ -114,7 +115,7 @@ def _log_sd_of_family(reference: Reference) -> pd.Series:
     return np.log(models["parameters"]).groupby(models["family"]).std()
 
 
-def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
+def _parameters_default(frame: Frame, context: Context) -> Offer:
     """Fill only where the size decides something: a time to predict, or a service's hardware."""
     offer = _default("model_parameters")(frame, context)
     needed = ~frame[TIMED] | frame["managed_service"].notna()
@@ -122,7 +123,7 @@ def _parameters_default(frame: pd.DataFrame, context: Context) -> Offer:
     return replace(offer, values=offer.values.where(needed), note=note)
 
 
-def steps_of(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+def steps_of(frame: AnyFrame, context: Context) -> AnyFrame:
     """Return the runs with the columns by which `workload` knows them; what is open stays open."""
     devices = frame["world_size"].fillna(frame["gpu_count"])
     passes = frame["steps"] * frame["gradient_accumulation"] * devices
@@ -134,11 +135,11 @@ def steps_of(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     )
 
 
-def _work(frame: pd.DataFrame, context: Context) -> Workload:
+def _work(frame: Frame, context: Context) -> Workload:
     return workload(steps_of(frame, context), context.reference)
 
 
-def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
+def _flop_from_tokens(frame: Frame, context: Context) -> Offer:
     work = _work(frame, context)
     model_row = take(
         context.reference, "models", frame["model_id"], ["parameters"], on=frame["date"]
@@ -153,20 +154,17 @@ def _flop_from_tokens(frame: pd.DataFrame, context: Context) -> Offer:
 
 @dataclass(frozen=True)
 class _Times:
-    """Predicted times of runs, and what made them."""
+    """Predicted active times of runs, and what made them."""
 
     active_s: np.ndarray
-    reserved_s: np.ndarray
-    active_log_sd: np.ndarray
-    active_skew: np.ndarray
-    reserved_log_sd: np.ndarray
-    reserved_skew: np.ndarray
+    log_sd: np.ndarray
+    skew: np.ndarray
     busy: np.ndarray
     version: pd.Series
     note: pd.Series
 
 
-def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
+def _predicted(frame: Frame, context: Context) -> _Times:
     tokens = _tokens(frame)
     active, log_sd, busy = (np.full(len(frame), np.nan) for _ in range(3))
     version, note = (np.full(len(frame), np.nan, dtype="object") for _ in range(2))
@@ -204,23 +202,11 @@ def _predicted(frame: pd.DataFrame, context: Context) -> _Times:
         squares, folds = squares + width**2, folds + width * context.skew_of(name, frame.index)
     log_sd = np.sqrt(squares)
     skew = np.clip(np.divide(folds, log_sd, out=np.zeros(len(frame)), where=log_sd > 0), -1, 1)
-    startup, startup_log_sd, startup_skew = _startup(frame, context)
-    total = uncertainty.propagate(
-        lambda parts: {"reserved": parts["active"] + parts["startup"]},
-        {"active": np.nan_to_num(active), "startup": startup},
-        {"active": np.nan_to_num(log_sd), "startup": startup_log_sd},
-        {"active": skew, "startup": startup_skew},
-    )["reserved"]
-    reserved = active + startup
-    low, high = total.interval(reserved)
     names = (pd.Series(text, index=frame.index, dtype="str") for text in (version, note))
-    return _Times(
-        active, reserved, log_sd, skew, uncertainty.log_sd_of_interval(low, high),
-        uncertainty.skew_of_interval(reserved, low, high), busy, *names,
-    )  # fmt: skip
+    return _Times(active, log_sd, skew, busy, *names)
 
 
-def _tokens(frame: pd.DataFrame) -> np.ndarray:
+def _tokens(frame: Frame) -> np.ndarray:
     """Return tokens, or those that the trainer's operations are worth if the model is unknown."""
     worth = frame["train_flop"] / (FLOP_PER_PARAMETER_TOKEN * frame["model_parameters"])
     return np.asarray(frame["tokens_padded"].fillna(worth), dtype=float)
@@ -237,60 +223,68 @@ def _doubts(bits: int, time_s: float) -> str:
     return text
 
 
-def _startup(frame: pd.DataFrame, context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the start-up, its log standard deviation and skew; a managed service has its own."""
+def _active_predicted(frame: Frame, context: Context) -> Offer:
+    times = _predicted(frame, context)
+    values = pd.Series(times.active_s, index=frame.index)
+    values = values.where(np.isfinite(values))
+    return Offer(values, times.version, times.log_sd, times.note, times.skew)
+
+
+def _reserved_predicted(frame: Frame, context: Context) -> Offer:
+    """Add the start-up to the active time; a managed service has its own."""
+    times = _predicted(frame, context)
     usual = default(context.reference, "startup_s", frame["date"])
     service = managed_rows(frame, context)
     managed = service["startup_s"].notna()
-    value, low, high = (
+    startup, startup_p05, startup_p95 = (
         service[name].where(managed, otherwise).to_numpy(dtype=float)
         for name, otherwise in (
             ("startup_s", usual.value), ("startup_s_p05", usual.p05), ("startup_s_p95", usual.p95)
         )
     )  # fmt: skip
-    skew = uncertainty.skew_of_interval(value, low, high)
-    return value, uncertainty.log_sd_of_interval(low, high), skew
+    total = uncertainty.propagate(
+        lambda parts: {"reserved": parts["active"] + parts["startup"]},
+        {"active": np.nan_to_num(times.active_s), "startup": startup},
+        {
+            "active": np.nan_to_num(times.log_sd),
+            "startup": uncertainty.log_sd_of_interval(startup_p05, startup_p95),
+        },
+        {
+            "active": times.skew,
+            "startup": uncertainty.skew_of_interval(startup, startup_p05, startup_p95),
+        },
+    )["reserved"]
+    values = pd.Series(times.active_s + startup, index=frame.index)
+    low, high = total.interval(values)
+    factor_id = times.version + " " + service["factor_id"].fillna(usual.factor_id)
+    return ranged(values.where(np.isfinite(values)), low, high, factor_id, times.note)
 
 
-def _time(part: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
-        times = _predicted(frame, context)
-        values = pd.Series(getattr(times, f"{part}_s"), index=frame.index)
-        factor_id = times.version
-        if part == "reserved":
-            usual = default(context.reference, "startup_s", frame["date"]).factor_id
-            factor_id = factor_id + " " + managed_rows(frame, context)["factor_id"].fillna(usual)
-        log_sd, skew = (getattr(times, f"{part}_{of}") for of in ("log_sd", "skew"))
-        return Offer(values.where(np.isfinite(values)), factor_id, log_sd, times.note, skew)
-
-    return offer
-
-
-def _active_where_no_time_was_logged(frame: pd.DataFrame, context: Context) -> Offer:
+def _active_where_no_time_was_logged(frame: Frame, context: Context) -> Offer:
     """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
-    offer = _time("active")(frame, context)
+    offer = _active_predicted(frame, context)
     missing = frame["reserved_s"].isna()
     return replace(offer, values=offer.values.where(missing))
 
 
-def _reserved_from_dates(frame: pd.DataFrame, _: Context) -> Offer:
+def _reserved_from_dates(frame: Frame, _: Context) -> Offer:
     seconds = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
     return Offer(seconds.where(seconds > 0))
 
 
-def _reserved_from_active(frame: pd.DataFrame, context: Context) -> Offer:
+def _reserved_from_active(frame: Frame, context: Context) -> Offer:
     row = default(context.reference, "reserved_per_active", frame["date"])
     active = frame["active_s"].where(frame["active_s"] > 0)
     low, reserved, high = (active * ratio for ratio in (row.p05, row.value, row.p95))
     return ranged(reserved, low, high, row.factor_id)
 
 
-def has_energy(frame: pd.DataFrame) -> pd.Series:
+def has_energy(frame: Frame) -> pd.Series:
     """Say which runs log an energy of hardware with accelerators, from which a time can be told."""
     return (frame[list(ENERGIES)] > 0).any(axis=1) & (frame["gpu_count"] != 0)
 
 
-def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
+def _time_from_energy(frame: Frame, context: Context) -> Offer:
     """Divide the energy by the accelerators' power at typical utilisation.
 
     What the rest of the server drew counts as theirs, so the time is rather too long.
@@ -316,32 +310,32 @@ def _time_from_energy(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(seconds, gpu["factor_id"], log_sd)
 
 
-def _active_is_reserved(frame: pd.DataFrame, _: Context) -> Offer:
+def _active_is_reserved(frame: Frame, _: Context) -> Offer:
     return Offer(frame["reserved_s"])
 
 
-def _reserved(frame: pd.DataFrame) -> pd.Series:
+def _reserved(frame: Frame) -> pd.Series:
     # Instants reach no further than some centuries; an absurd time is doubted in its note.
     return pd.to_timedelta(frame["reserved_s"].clip(upper=10 * LONGEST_S), unit="s").dt.floor("us")
 
 
-def _start_from_end(frame: pd.DataFrame, _: Context) -> Offer:
+def _start_from_end(frame: Frame, _: Context) -> Offer:
     return Offer(frame["ended_at"] - _reserved(frame))
 
 
-def _start_from_publication(frame: pd.DataFrame, _: Context) -> Offer:
+def _start_from_publication(frame: Frame, _: Context) -> Offer:
     return Offer(frame["published_at"] - _reserved(frame))
 
 
-def _start_on_day(frame: pd.DataFrame, _: Context) -> Offer:
+def _start_on_day(frame: Frame, _: Context) -> Offer:
     return Offer(frame["date"].dt.tz_localize("UTC"))
 
 
-def _end_from_start(frame: pd.DataFrame, _: Context) -> Offer:
+def _end_from_start(frame: Frame, _: Context) -> Offer:
     return Offer(frame["started_at"] + _reserved(frame))
 
 
-def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
+def _utilization_from_model(frame: Frame, context: Context) -> Offer:
     """Return the utilisation at which the linear power formula gives the power model's power.
 
     Where the time was logged, the accelerator was as busy as the predicted time fits into it.
@@ -360,7 +354,7 @@ def _utilization_from_model(frame: pd.DataFrame, context: Context) -> Offer:
         power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
         span = np.maximum(power - idle[at], 1e-3)
         values[at] = np.minimum(span / (1.0 - idle[at]), 1.0)
-        of_time = np.exp(model.power["log_exponent"]) * times.active_log_sd[at] * logged[at]
+        of_time = np.exp(model.power["log_exponent"]) * times.log_sd[at] * logged[at]
         log_sd[at] = np.hypot(model.power["log_sd"] * power / span, of_time)
     return Offer(pd.Series(values, index=frame.index), times.version, np.nan_to_num(log_sd))
 
@@ -410,7 +404,7 @@ DURATION = by_run(
          "tokens x seconds per token by the token-time model", _active_where_no_time_was_logged,
          needs=WORKED),
     Rule("reserved_s", "time_from_tokens", Basis.PREDICTED,
-         "tokens x seconds per token by the token-time model, plus start-up", _time("reserved"),
+         "tokens x seconds per token by the token-time model, plus start-up", _reserved_predicted,
          needs=WORKED),
     Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
          "logged energy / rated power of the accelerators at typical utilisation",

@@ -18,6 +18,7 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import (
     Context,
     Offer,
@@ -120,13 +121,13 @@ def flat_gpu_power_w(reference: Reference) -> float:
     return default(reference, "scope3_gpu_power_w").value
 
 
-def _of_power_model(frame: pd.DataFrame, context: Context) -> np.ndarray:
+def _of_power_model(frame: Frame, context: Context) -> np.ndarray:
     """Return what the linear formula may miss; a predicted utilisation errs by itself."""
     predicted = context.basis("gpu_utilization", frame.index) == Basis.PREDICTED
     return np.where(predicted, 0.0, context.log_gsd(POWER_MODEL, frame["date"]))
 
 
-def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
+def _modelled(frame: Frame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
     log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in POWER_INPUTS}
     skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in POWER_INPUTS}
@@ -144,21 +145,21 @@ def _modelled(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(found, *spread.interval(found))
 
 
-def _of_gpu_hours(frame: pd.DataFrame, context: Context) -> Offer:
+def _of_gpu_hours(frame: Frame, context: Context) -> Offer:
     return replace(_modelled(frame, context), factor_id="defaults/scope3_gpu_power_w")
 
 
-def _metered(frame: pd.DataFrame, context: Context) -> Offer:
+def _metered(frame: Frame, context: Context) -> Offer:
     return Offer(
         frame["meter_energy_kwh"], log_sd=context.log_sd_of("meter_energy_kwh", frame.index)
     )
 
 
-def _on(frame: pd.DataFrame, *routes: EnergyRoute) -> pd.Series:
+def _on(frame: Frame, *routes: EnergyRoute) -> pd.Series:
     return frame["energy_route"].isin(routes)
 
 
-def _components(frame: pd.DataFrame, context: Context) -> Offer:
+def _components(frame: Frame, context: Context) -> Offer:
     energy = frame[list(COMPONENTS)].sum(axis=1, min_count=len(COMPONENTS))
     errors = [frame[name] * context.log_sd_of(name, frame.index) for name in COMPONENTS]
     squares = sum(error**2 for error in errors)
@@ -168,7 +169,7 @@ def _components(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
-def _counted_total(frame: pd.DataFrame, context: Context) -> Offer:
+def _counted_total(frame: Frame, context: Context) -> Offer:
     return Offer(frame[COUNTED_TOTAL], log_sd=context.log_gsd(SOFTWARE, frame["date"]))
 
 
@@ -196,7 +197,7 @@ def part_energies(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each / equations.WATT_HOURS_PER_KWH for name, each in watt_hours.items()}
 
 
-def _partly_counted(frame: pd.DataFrame, context: Context) -> Offer:
+def _partly_counted(frame: Frame, context: Context) -> Offer:
     """Add the unread parts, by power and time, to what was measured.
 
     The flat power of the published profile is per accelerator and holds all parts already, so that
@@ -236,7 +237,7 @@ CPU_ONLY = "cpu_only"
 """Kind of a host without an accelerator of which nothing is told."""
 
 
-def _overheads(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+def _overheads(frame: Frame, context: Context) -> pd.DataFrame:
     """Return the row of `host_overheads` for each run, by the kind of its machine."""
     inside = frame["host_class"].isin(OUTSIDE) & on_cloud(frame)
     kind = frame["host_class"].mask(inside, DATA_CENTRE)
@@ -249,26 +250,26 @@ def _overheads(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
     return take(context.reference, "host_overheads", kind, columns, on=frame["date"])
 
 
-def _stepped(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _stepped(frame: Frame, context: Context) -> pd.Series:
     """Return which runs take the step to the plug; boards are part of every modelled rest."""
     whole = frame[COUNTED].notna() & (not context.profile.counters_as_plug)
     return whole | _on(frame, *COUNTED_IN_PART)
 
 
-def _other_of_class(frame: pd.DataFrame, context: Context) -> Offer:
+def _other_of_class(frame: Frame, context: Context) -> Offer:
     row = _overheads(frame, context)
     power = row["other_power_w"].where(_stepped(frame, context))
     return ranged(power, row["other_power_w_p05"], row["other_power_w_p95"], row["factor_id"])
 
 
-def _other_of_server(frame: pd.DataFrame, context: Context) -> Offer:
+def _other_of_server(frame: Frame, context: Context) -> Offer:
     row = take(context.reference, "servers", frame["server_id"], ["host_idle_w"], on=frame["date"])
     power = frame["host_idle_w"].where(_stepped(frame, context))
     width, skew = (of("host_idle_w", frame.index) for of in (context.log_sd_of, context.skew_of))
     return Offer(power, row["factor_id"], width, skew=skew)
 
 
-def _supply(frame: pd.DataFrame, context: Context) -> Offer:
+def _supply(frame: Frame, context: Context) -> Offer:
     row = _overheads(frame, context)
     wanted = _stepped(frame, context) | _on(frame, EnergyRoute.POWER_MODEL)
     wanted &= not context.profile.counters_as_plug
@@ -295,7 +296,7 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
     return _with_supply_losses(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
 
 
-def _at_plug(frame: pd.DataFrame, context: Context) -> Offer:
+def _at_plug(frame: Frame, context: Context) -> Offer:
     values = {name: frame[name].to_numpy(dtype=float) for name in STEP_INPUTS}
     log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in STEP_INPUTS}
     skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in STEP_INPUTS}
@@ -308,7 +309,7 @@ def _at_plug(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(found, *spread.interval(found))
 
 
-def _whole_at_plug(frame: pd.DataFrame, context: Context) -> Offer:
+def _whole_at_plug(frame: Frame, context: Context) -> Offer:
     offer = _at_plug(frame, context)
     return replace(offer, values=offer.values.where(_on(frame, *COUNTED_WHOLE)))
 
@@ -383,13 +384,13 @@ def calibrated(runs: pd.DataFrame, coefficients: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _calibrated(frame: pd.DataFrame, context: Context) -> Offer:
+def _calibrated(frame: Frame, context: Context) -> Offer:
     meter = context.log_gsd("gsd_meter", frame["date"])
     width = np.hypot(frame[f"{CALIBRATED}_log_sd"], meter)
     return Offer(frame[CALIBRATED], log_sd=width, note=frame[f"{CALIBRATED}_note"])
 
 
-def route(frame: pd.DataFrame, profile: Profile) -> pd.Series:
+def route(frame: Frame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
     read = frame[list(COMPONENTS)].notna()
     in_part = read.any(axis=1) & (not profile.flat_gpu_power)

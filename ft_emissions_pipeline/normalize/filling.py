@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,24 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, codes_of, first_of, is_timed, kinds
+from ft_emissions_pipeline.normalize.columns import Columns, Frame
+from ft_emissions_pipeline.normalize.kinds import (
+    SHARED,
+    TIMED,
+    Kinds,
+    is_timed,
+    parts_of_kinds,
+)
+from ft_emissions_pipeline.normalize.memory import memory_of
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
-from ft_emissions_pipeline.reference import Reference, default, nearest, period_note
+from ft_emissions_pipeline.reference import (
+    Reference,
+    default,
+    holds_for_a_time,
+    nearest,
+    period_note,
+)
 from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     RUN_FIELDS,
@@ -123,7 +137,7 @@ def widened_to(offer: Offer, log_sd: np.ndarray) -> Offer:
     return replace(offer, log_sd=wide, skew=np.asarray(offer.skew, dtype=float) * kept)
 
 
-Answer = Callable[[pd.DataFrame, Context], Offer]
+Answer = Callable[[Frame, Context], Offer]
 """How a rule answers: from the rows that miss its field to what it offers for them."""
 
 Needs = tuple[str | tuple[str, ...], ...]
@@ -225,8 +239,11 @@ DOUBTED_GSD = {
 
 
 def apply(
-    runs: pd.DataFrame, rules: tuple[Rule, ...], context: Context
-) -> tuple[pd.DataFrame, Provenance]:
+    runs: pd.DataFrame,
+    rules: tuple[Rule, ...],
+    context: Context,
+    widened: Callable[[Frame, Context, Piece], Piece] | None = None,
+) -> tuple[Columns, Provenance]:
     """Return the runs with gaps filled, and the provenance of every field.
 
     Parameters
@@ -237,11 +254,13 @@ def apply(
         In order: of two rules for one field the first that has an answer wins.
     context : Context
         Reference tables, profile, token-time model.
+    widened : callable, optional
+        What is done to each answer, from the runs that were asked of.
 
     Returns
     -------
-    frame, provenance
-        `frame` may still hold gaps that no rule could fill; provenance names a value only where
+    columns, provenance
+        `columns` may still hold gaps that no rule could fill; provenance names a value only where
         there is one.
 
     Notes
@@ -250,55 +269,66 @@ def apply(
     answers some of them, or on other factors, the kind falls apart.
     """
     frame = runs.reset_index(drop=True)
-    frame[TIMED] = is_timed(frame)
+    columns = {**dict(frame.items()), TIMED: is_timed(frame).rename(TIMED)}
     known = _origins(frame)
-    pieces = _as_logged(frame, known, context)
-    kind = kinds(frame, known, context.reference)
-    first = first_of(kind)
-    shared = frame[[name for name in SHARED if name in frame]].take(first)
-    missing = {name: np.array(frame[name].isna()) for name in frame}
-    asked: tuple[str, bool, bytes] | None = None  # None where something changed since
-    for rule in rules:
-        if rule.field not in frame:
-            empty = pd.Series(np.nan, frame.index, dtype="object")
-            frame[rule.field] = shared[rule.field] = empty
+    missing = {name: np.array(column.isna()) for name, column in columns.items()}
+    pieces = _as_logged(columns, missing, known, context)
+    memory = memory_of(context.reference, context.profile, (*rules, widened))
+    kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
+    visible = [name for name in SHARED if name in columns]
+    whole = np.arange(len(frame))
+    for place, rule in enumerate(rules):
+        if rule.field not in columns:
+            columns[rule.field] = pd.Series(np.nan, frame.index, "object", rule.field)
             missing[rule.field] = np.ones(len(frame), dtype=bool)
+            visible.append(rule.field)
         if rule.choice and not getattr(context.profile, rule.choice):
             continue
-        alike = frame if rule.by_run else shared
+        each, names = (whole, None) if rule.by_run else (kinds.first, visible)
         wanted = missing[rule.field] & _tells(missing, rule.needs)
-        at = np.flatnonzero(wanted if rule.by_run else wanted[first])
+        at = np.flatnonzero(wanted[each])
         if not len(at):
             continue
-        if asked != (question := (rule.field, rule.by_run, at.tobytes())):
-            seen, asked = alike if len(at) == len(alike) else alike.take(at), question
-        offer = rule.offer(seen, context)
-        told = offer.values.notna().to_numpy()
-        if not told.any():
+        ask = partial(_answer, rule, columns, names, each[at], context, widened)
+        numbers = () if rule.by_run else tuple(kinds.numbers[kind] for kind in at)
+        told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
+        if answer is None:
             continue
-        asked = None
-        taken = np.full(len(alike), -1)
-        taken[at[told]] = np.arange(told.sum())
-        of = taken if rule.by_run else taken[kind]
+        taken = np.full(len(each), -1)
+        taken[at[told]] = np.arange(len(answer.value))
+        of = taken if rule.by_run else taken[kinds.code]
         rows = np.flatnonzero(of >= 0)
-        piece = _piece(rule, offer, told, rows, of[rows], seen["date"], context.reference)
+        piece = replace(answer, rows=rows, of=of[rows])
         pieces.append(piece)
         context.pieces.setdefault(rule.field, []).append(piece)
-        frame[rule.field] = _filled(frame[rule.field], piece, of)
+        columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
         missing[rule.field][rows] = False
         if rule.by_run:
-            if rule.field in shared:
-                del shared[rule.field]
-            marks = np.zeros(len(frame), dtype="int64")
-            marks[rows] = 1 if offer.factor_id is None else codes_of(piece.factor_id) + 1
-            parts = codes_of(kind, marks)
-            if parts.max() > kind.max():
-                first = first_of(parts)
-                shared, kind = shared.take(kind[first]).set_axis(first), parts
-        elif rule.field in shared:
-            shared[rule.field] = frame[rule.field].take(first)
-    provenance = Provenance(frame[["date", "run_id"]], pieces, kind, first)
-    return frame.drop(columns=TIMED), provenance
+            if rule.field in visible:
+                visible.remove(rule.field)
+            kinds = kinds.parted(place, rows, piece.factor_id)
+    provenance = Provenance(frame[["date", "run_id"]], pieces, kinds.code, kinds.first)
+    del columns[TIMED]
+    return Columns(columns), provenance
+
+
+def _answer(
+    rule: Rule,
+    columns: Mapping[str, pd.Series],
+    names: list[str] | None,
+    rows: np.ndarray,
+    context: Context,
+    widened: Callable[[Frame, Context, Piece], Piece] | None,
+) -> tuple[np.ndarray, Piece | None]:
+    """Return of which rows a rule can tell, and what it tells of them."""
+    shown = columns if names is None else {name: columns[name] for name in names}
+    seen = Columns(shown, None if len(rows) == len(columns["date"]) else rows)
+    offer = rule.offer(seen, context)
+    told = offer.values.notna().to_numpy()
+    if not told.any():
+        return told, None
+    piece = _piece(rule, offer, told, seen["date"], context.reference)
+    return told, widened(seen, context, piece) if widened else piece
 
 
 def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
@@ -310,72 +340,76 @@ def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
     return told
 
 
-def _filled(column: pd.Series, piece: Piece, of: np.ndarray) -> pd.Series:
-    if column.isna().all():
-        filled = pd.api.extensions.take(piece.value.array, of, allow_fill=True)
-        return pd.Series(filled, index=range(len(of)))
+def _filled(column: pd.Series, missing: np.ndarray, piece: Piece, of: np.ndarray) -> pd.Series:
+    if missing.all():
+        filled = pd.api.extensions.take(piece.value, of, allow_fill=True)
+        return pd.Series(filled, column.index, name=piece.field, copy=False)
     column = column.copy()
     column.iloc[piece.rows] = piece.value.to_numpy()[piece.of]
     return column
 
 
 def _piece(
-    rule: Rule,
-    offer: Offer,
-    told: np.ndarray,
-    rows: np.ndarray,
-    of: np.ndarray,
-    days: pd.Series,
-    reference: Reference,
+    rule: Rule, offer: Offer, told: np.ndarray, days: pd.Series, reference: Reference
 ) -> Piece:
-    value = offer.values[told].rename(rule.field)
-    log_sd, skew = (_part(each, told) for each in (offer.log_sd, offer.skew))
-    source = pd.Series(_part(offer.note, told), index=value.index, dtype=TEXT)
-    if offer.factor_id is None:
-        factor_id = pd.Series(f"methodology/{rule.name}", index=value.index, dtype=TEXT)
-    else:
-        factor_id = pd.Series(_part(offer.factor_id, told), index=value.index, dtype=TEXT)
-        another_period = period_note(reference, factor_id, days[told])
-        if another_period.notna().any():
-            source = (source + "; " + another_period).fillna(source).fillna(another_period)
-    low, high = _interval(value, log_sd, skew)
+    """Return what a rule tells of runs, each an answer of its own."""
+    value = offer.values.array[told]
+    log_sd, skew, source = (_part(each, told) for each in (offer.log_sd, offer.skew, offer.note))
+    factor_id = f"methodology/{rule.name}"
+    if offer.factor_id is not None:
+        factor_id = _part(offer.factor_id, told)
+        if holds_for_a_time(reference, pd.unique(np.array(factor_id, dtype="object", ndmin=1))):
+            source = _with_period(source, factor_id, days[told], reference)
+    low, high = _interval(rule.field, value, log_sd, skew)
+    rows = np.flatnonzero(told)
     return Piece(
-        rule.field, rule.name, rule.basis, rows, of, value, log_sd, skew, low, high, factor_id,
-        source,
+        rule.field, rule.name, rule.basis, rows, np.arange(len(rows)), value, log_sd, skew, low,
+        high, factor_id, source,
     )  # fmt: skip
+
+
+def _with_period(
+    source: object, factor_id: object, days: pd.Series, reference: Reference
+) -> np.ndarray:
+    """Say beside what a rule notes where a row serves outside its own period."""
+    ids, notes = (pd.Series(each, days.index, dtype=TEXT) for each in (factor_id, source))
+    another = period_note(reference, ids, days)
+    told = (notes + "; " + another).fillna(notes).fillna(another)
+    return np.asarray(told, dtype="object")
 
 
 def _part(value: object, told: np.ndarray) -> Any:
     """Return what belongs to the rows for which a rule had an answer."""
     if isinstance(value, pd.Series):
-        return value[told].to_numpy()
+        value = value.to_numpy()
     if isinstance(value, np.ndarray) and value.ndim:
         return value[told]
     return value
 
 
 def _as_logged(
-    frame: pd.DataFrame, known: list[origins.Origins | None], context: Context
+    columns: Mapping[str, pd.Series],
+    missing: Mapping[str, np.ndarray],
+    known: list[origins.Origins | None],
+    context: Context,
 ) -> list[Piece]:
-    uri, record = (frame[name].astype(TEXT) for name in ("source_uri", "source_record"))
+    days = columns["date"]
+    uri, record = (columns[name].astype(TEXT) for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
-    format_codes, formats = pd.factorize(frame["source_format"])
-    joined = frame["origins"].notna().to_numpy()
+    format_codes, formats = pd.factorize(columns["source_format"])
+    joined = columns["origins"].notna().to_numpy()
     gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
     gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
-    log_gsd = {
-        gsd: np.broadcast_to(context.log_gsd(gsd, frame["date"]), len(frame)) for gsd in gsds
-    }
+    log_gsd = {gsd: np.broadcast_to(context.log_gsd(gsd, days), len(days)) for gsd in gsds}
     doubts = {
-        number: (repairs.has_word(frame["repairs"], word), log_gsd[gsd], measured_too)
+        number: (repairs.has_word(columns["repairs"], word), log_gsd[gsd], measured_too)
         for word, (number, gsd, measured_too) in DOUBTED_GSD.items()
     }
     pieces = []
     for name in RUN_FIELDS:
-        present = frame.index[frame[name].notna()]
-        if name == "run_id" or present.empty:
+        at = np.flatnonzero(~missing[name])
+        if name == "run_id" or not len(at):
             continue
-        at = present.to_numpy()
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
         basis, sources = of_format[format_codes[at]], source[at]
         of_joined = [known[row][name] for row in at[joined[at]]]
@@ -389,8 +423,8 @@ def _as_logged(
             doubted, wider, measured_too = doubts[name]
             touched = doubted[at] & (measured_too | (basis != Basis.MEASURED))
             log_sd = np.where(touched, wider[at], log_sd)
-        values = frame[name].iloc[at]
-        low, high = _interval(values, log_sd)
+        values = columns[name].array[at]
+        low, high = _interval(name, values, log_sd)
         piece = Piece(
             name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,
             sources,
@@ -400,9 +434,9 @@ def _as_logged(
     return pieces
 
 
-def _interval(values: pd.Series, log_sd: object, skew: object = 0.0) -> tuple[Any, Any]:
+def _interval(name: str, values: Any, log_sd: object, skew: object = 0.0) -> tuple[Any, Any]:
     """Return the percentiles of numbers, kept within what the column's declaration allows."""
-    column = NORMALIZED_RUNS.column(str(values.name))
+    column = NORMALIZED_RUNS.column(name)
     if column.kind != "float":
         return np.nan, np.nan
     width, lean = (np.asarray(each, dtype=float) for each in (log_sd, skew))

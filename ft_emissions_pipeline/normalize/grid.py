@@ -18,6 +18,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations
 from ft_emissions_pipeline.equations import GRAMS_PER_KG
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import Context, Needs, Offer, Rule, apply, ranged
 from ft_emissions_pipeline.normalize.place import (
     LOCATION,
@@ -36,7 +37,7 @@ from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.uncertainty import MOST_LEANING, Z_95, log_sd_of_interval
 
 
-def _region_beside(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _region_beside(frame: Frame, context: Context) -> pd.Series:
     """Return a cloud region with a figure, in the run's state or, if states lack rows, country."""
     place = state(frame, context).fillna(frame["country_iso3"])
     return place.map(_regions_with_figures(context.reference)).astype("str")
@@ -70,7 +71,7 @@ Source = Callable[[pd.DataFrame, Context], Intensity]
 def _of_zone(zone_type: str, keys: Keys, gsd: str) -> Source:
     """Take the row of a zone in the run's year, else of the nearest year that has one."""
 
-    def source(frame: pd.DataFrame, context: Context) -> Intensity:
+    def source(frame: Frame, context: Context) -> Intensity:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         year = frame["date"].dt.year
         found = at_year(
@@ -90,7 +91,7 @@ def _of_zone(zone_type: str, keys: Keys, gsd: str) -> Source:
 def _first(*sources: Source) -> Source:
     """Take what the first of several sources has to say of each run."""
 
-    def source(frame: pd.DataFrame, context: Context) -> Intensity:
+    def source(frame: Frame, context: Context) -> Intensity:
         found = sources[0](frame, context)
         for each in sources[1:]:
             wider, told = each(frame, context), found.grams.notna()
@@ -105,7 +106,7 @@ def _first(*sources: Source) -> Source:
     return source
 
 
-def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+def _upstream(frame: Frame, context: Context) -> pd.DataFrame:
     """Return what a direct intensity of the run's country lacks; without a row, the world's."""
     columns = (
         "stackless_gco2e_per_kwh", "fuel_share_p05", "fuel_share_p95", "stackless_p05",
@@ -126,7 +127,7 @@ def _upstream(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def _on_basis(
-    wanted: str, of: Intensity, frame: pd.DataFrame, context: Context, *, narrow: bool
+    wanted: str, of: Intensity, frame: Frame, context: Context, *, narrow: bool
 ) -> Intensity:
     """Return intensities as `lifecycle` or `direct`; a `narrow` zone is less than a country.
 
@@ -183,7 +184,7 @@ class GridRule:
     by_run: bool = False
     needs: Needs = ()
 
-    def life_cycle(self, frame: pd.DataFrame, context: Context) -> Offer:
+    def life_cycle(self, frame: Frame, context: Context) -> Offer:
         """Offer the intensity on the basis of the profile."""
         taken = self.source(frame, context)
         if not context.profile.grid_as_published:
@@ -205,7 +206,7 @@ class GridRule:
         low, high = (value * np.exp(Z_95 * sd) for sd in (-below, above))
         return ranged(value, low, high, taken.factor_id, taken.note)
 
-    def direct(self, frame: pd.DataFrame, context: Context) -> Offer:
+    def direct(self, frame: Frame, context: Context) -> Offer:
         """Offer what of the intensity that this rule gave leaves the stacks."""
         mine = context.rule("grid_kgco2e_per_kwh", frame.index) == self.name
         if not mine.any():
@@ -226,11 +227,11 @@ ZONES: tuple[tuple[str, Keys], ...] = (
 """The chain of zones, the narrowest first."""
 
 
-def _no_text(frame: pd.DataFrame, *columns: str) -> dict[str, pd.Series]:
+def _no_text(frame: Frame, *columns: str) -> dict[str, pd.Series]:
     return dict.fromkeys(columns, pd.Series(np.nan, index=frame.index, dtype="str"))
 
 
-def _own_hours(frame: pd.DataFrame, context: Context) -> Intensity:
+def _own_hours(frame: Frame, context: Context) -> Intensity:
     """Average your hourly factors over the run's hours, or over its day where they are a guess."""
     columns = ["gco2e_per_kwh", "covered"]
     found = pd.DataFrame(np.nan, index=frame.index, columns=columns)
@@ -269,7 +270,7 @@ def _own_hours(frame: pd.DataFrame, context: Context) -> Intensity:
 def _own(accounting: str) -> Source:
     """Take your own factor for the narrowest zone; it holds within its period only."""
 
-    def source(frame: pd.DataFrame, context: Context) -> Intensity:
+    def source(frame: Frame, context: Context) -> Intensity:
         columns = ["gco2e_per_kwh", "emissions_basis", "factor_id"]
         found = pd.DataFrame(np.nan, index=frame.index, columns=columns[:1])
         found = found.assign(**_no_text(frame, *columns[1:]))
@@ -291,13 +292,13 @@ def _own(accounting: str) -> Source:
     return source
 
 
-def _market(frame: pd.DataFrame, context: Context) -> Offer:
+def _market(frame: Frame, context: Context) -> Offer:
     """Take your contracts' factor as it is: what it covers, they say."""
     taken = _own("market-based")(frame, context)
     return Offer(taken.grams / GRAMS_PER_KG, taken.factor_id, taken.log_sd)
 
 
-def _logged_grid(frame: pd.DataFrame, context: Context) -> Offer:
+def _logged_grid(frame: Frame, context: Context) -> Offer:
     """Take a logged intensity for its direct part, too: it states no basis."""
     logged = context.rule("grid_kgco2e_per_kwh", frame.index).isna()
     return Offer(

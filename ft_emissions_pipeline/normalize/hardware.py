@@ -14,6 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_memory
 from ft_emissions_pipeline.normalize import machine
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
     Context,
@@ -36,7 +37,7 @@ from ft_emissions_pipeline.tables.words import Basis
 
 
 def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = resolve(context.reference, kind, frame[column])
         wanted = found["id"].notna() & (found["assumed"] == ambiguous)
         return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
@@ -44,7 +45,7 @@ def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
     return offer
 
 
-def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
+def _instance(frame: Frame, context: Context, column: str) -> Offer:
     found = resolve(context.reference, "instances", frame["instance_type"])
     columns = [column] if column == "gpu_count" else [column, "gpu_count"]
     row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
@@ -55,7 +56,7 @@ def _instance(frame: pd.DataFrame, context: Context, column: str) -> Offer:
 
 
 def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = resolve(context.reference, "instances", frame["instance_type"])
         several = found["candidates"].str.contains("|", regex=False, na=False)
         wanted = found["id"].isna() & found["candidates"].notna() & (several == ambiguous)
@@ -66,7 +67,7 @@ def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
 
 
 def _count_in_name(kind: str, column: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = resolve(context.reference, kind, frame[column])
         return Offer(found["count"], note=found["why"])
 
@@ -83,7 +84,7 @@ _MANAGED = (
 )  # fmt: skip
 
 
-def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+def managed_rows(frame: Frame, context: Context) -> pd.DataFrame:
     """Return the execution profile of each run's managed service and model size.
 
     Parameters
@@ -112,7 +113,7 @@ def managed_rows(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def _of_managed(column: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         row = managed_rows(frame, context)
         note = None if column == "gpu_count" else _unknown_on_service(column, frame, context)
         if f"{column}_p05" not in row:
@@ -123,7 +124,7 @@ def _of_managed(column: str) -> Answer:
     return offer
 
 
-def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
+def _gpus_of_managed(frame: Frame, context: Context) -> Offer:
     """Leave runs alone that name several servers.
 
     The profile is of one job whose size nobody told.
@@ -132,7 +133,7 @@ def _gpus_of_managed(frame: pd.DataFrame, context: Context) -> Offer:
     return replace(offer, values=offer.values.where(~(frame["server_count"] > 1)))
 
 
-def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
+def _gpu_of_server(frame: Frame, context: Context) -> Offer:
     found = resolve(context.reference, "servers", frame["server_model"])
     row = take(context.reference, "servers", found["id"], ["gpu_id"], on=frame["date"])
     note = _unknown_hardware("gpu_id", frame, context)
@@ -140,7 +141,7 @@ def _gpu_of_server(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _common(column: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = at_year(context.reference, "common_hardware", None, frame["date"].dt.year, column)
         return Offer(
             found["value"],
@@ -151,7 +152,7 @@ def _common(column: str) -> Answer:
     return offer
 
 
-def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
+def _unknown_hardware(column: str, frame: Frame, context: Context) -> pd.Series:
     """Say so where hardware was named, but by a name that nothing stands for."""
     name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
     instance = resolve(context.reference, "instances", frame["instance_type"])
@@ -160,30 +161,30 @@ def _unknown_hardware(column: str, frame: pd.DataFrame, context: Context) -> pd.
     return unknown_names(frame[name], kind, context).fillna(of_instance)
 
 
-def _unknown_on_service(column: str, frame: pd.DataFrame, context: Context) -> pd.Series:
+def _unknown_on_service(column: str, frame: Frame, context: Context) -> pd.Series:
     found = resolve(context.reference, "managed_services", frame["managed_service"])["id"]
     service = frame["managed_service"].where(found.isna())
     hardware = _unknown_hardware(column, frame, context)
     return hardware.fillna(unknown_names(service, "managed_services", context))
 
 
-def _server_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
+def _server_of_gpu(frame: Frame, context: Context) -> Offer:
     row = take(context.reference, "gpus", frame["gpu_id"], ["usual_server_id"], on=frame["date"])
     note = _unknown_hardware("server_id", frame, context)
     return Offer(row["usual_server_id"], factor_id=row["factor_id"], note=note)
 
 
-def _no_gpu(frame: pd.DataFrame, _: Context) -> Offer:
+def _no_gpu(frame: Frame, _: Context) -> Offer:
     none = pd.Series(NO_GPU, index=frame.index, dtype="str")
     return Offer(none.where(frame["gpu_count"] == 0))
 
 
-def _slots(frame: pd.DataFrame, context: Context) -> pd.DataFrame:
+def _slots(frame: Frame, context: Context) -> pd.DataFrame:
     row = take(context.reference, "servers", frame["server_id"], ["gpu_count"], on=frame["date"])
     return row.set_axis(["slots", "factor_id"], axis=1)
 
 
-def _gpus_for_work(frame: pd.DataFrame, context: Context) -> Offer:
+def _gpus_for_work(frame: Frame, context: Context) -> Offer:
     """Take as many accelerators as hold the memory of training, rounded up to a power of two.
 
     The interval reaches from what the lightest method needs, where none is named, to whole servers.
@@ -223,7 +224,7 @@ BYTES_OF_METHOD = {
 """Method -> default that says how many bytes a parameter takes in training."""
 
 
-def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
+def _gpus_fill_servers(frame: Frame, context: Context) -> Offer:
     """Fill the servers; from one accelerator in each to one server more than nobody named."""
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
@@ -233,7 +234,7 @@ def _gpus_fill_servers(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(servers * slots, servers, most * slots, factor_id=row["factor_id"])
 
 
-def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
+def _shared_host(frame: Frame, context: Context) -> Offer:
     """Take the share that a run's accelerators are of their host's; it may have held the whole.
 
     A machine in an office or at home is nobody else's at the same time.
@@ -249,26 +250,26 @@ def _shared_host(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
-def _one_server(frame: pd.DataFrame, context: Context) -> Offer:
+def _one_server(frame: Frame, context: Context) -> Offer:
     slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
     one = (frame["gpu_count"] <= slots).map({True: 1.0}).astype("float64")
     return _as_wide_as_gpus(Offer(one), frame, context)
 
 
-def _servers_for_gpus(frame: pd.DataFrame, context: Context) -> Offer:
+def _servers_for_gpus(frame: Frame, context: Context) -> Offer:
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
     offer = Offer(np.ceil(frame["gpu_count"] / slots), row["factor_id"])
     return _as_wide_as_gpus(offer, frame, context)
 
 
-def _as_wide_as_gpus(offer: Offer, frame: pd.DataFrame, context: Context) -> Offer:
+def _as_wide_as_gpus(offer: Offer, frame: Frame, context: Context) -> Offer:
     """Give servers that are counted by accelerators the spread of these."""
     width, lean = (of("gpu_count", frame.index) for of in (context.log_sd_of, context.skew_of))
     return replace(offer, log_sd=width, skew=lean)
 
 
-def _managed_share(frame: pd.DataFrame, context: Context) -> Offer:
+def _managed_share(frame: Frame, context: Context) -> Offer:
     row = _slots(frame, context)
     managed = frame["managed_service"].notna() & (row["slots"] > 0)
     offer = Offer((frame["gpu_count"] / row["slots"]).where(managed), row["factor_id"])
@@ -280,7 +281,7 @@ def _name_from(column: str) -> Answer:
 
 
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         row = take(context.reference, table, frame[id_column], [value, low, high], on=frame["date"])
         offer = ranged(row[value], row[low], row[high], row["factor_id"])
         if table == "gpu_embodied":
@@ -291,7 +292,7 @@ def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answ
     return offer
 
 
-def _instance_share(frame: pd.DataFrame, context: Context) -> Offer:
+def _instance_share(frame: Frame, context: Context) -> Offer:
     row = take(
         context.reference, "gpu_embodied", frame["gpu_id"], ["embodied_kgco2e", "p05", "p95"],
         where={"method": "instance_share"}, on=frame["date"],
@@ -313,7 +314,7 @@ def _power(table: str, column: str, target: str) -> Rule:
     own = [f"{column}_p05", f"{column}_p95"] if column == "host_idle_w" else []
     basis = [f"{column}_basis"] if column in RATIO_BEHIND else []
 
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         columns = [column, *own, *basis]
         row = take(context.reference, table, frame[f"{device}_id"], columns, on=frame["date"])
         value, factor = row[column], row["factor_id"]
@@ -340,7 +341,7 @@ def _power(table: str, column: str, target: str) -> Rule:
     )
 
 
-def _sockets(frame: pd.DataFrame, context: Context) -> Offer:
+def _sockets(frame: Frame, context: Context) -> Offer:
     row = take(context.reference, "servers", frame["server_id"], ["cpu_count"], on=frame["date"])
     return Offer(row["cpu_count"] * frame["server_count"], factor_id=row["factor_id"])
 
@@ -356,7 +357,7 @@ def _without_gpu(target: str) -> Rule:
 
 
 def _constant(parameter: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
         return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
 

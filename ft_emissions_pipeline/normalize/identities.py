@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.normalize.kinds import first_of
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece
@@ -39,7 +40,7 @@ IDENTITY_OF = {
 """Factor -> the identity by which it was looked up; a guessed identity makes a guessed factor."""
 
 
-def guessed_identities(frame: pd.DataFrame, context: Context, piece: Piece) -> Piece:
+def guessed_identities(frame: Frame, context: Context, piece: Piece) -> Piece:
     """Widen factors by what is open about the identity by which they were looked up.
 
     A guessed country could be any, a guessed accelerator or server any of its kind, so the spread
@@ -61,7 +62,7 @@ def guessed_identities(frame: pd.DataFrame, context: Context, piece: Piece) -> P
     within = of_kinds.fillna(of_kinds.median())
     wide = named.map(_kinds(context.reference, identity)).map(within).fillna(of_kinds.max())
     variant = named.map(_variant_family).map(of_variants).fillna(0.0)
-    value = piece.value.to_numpy(dtype=float)
+    value = np.asarray(piece.value, dtype=float)
     ends = uncertainty.widened(value, piece.p05, piece.p95, np.where(guessed, wide, variant))
     low, high = (
         np.where(doubtful, value * by, end)

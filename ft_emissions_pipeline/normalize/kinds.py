@@ -10,9 +10,13 @@ bases, and days within one year and one period of every factor; they differ in a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.normalize.memory import Memory
 from ft_emissions_pipeline.readers.origins import Origins
 from ft_emissions_pipeline.reference import Reference, period_starts
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
@@ -67,33 +71,82 @@ def first_of(codes: np.ndarray) -> np.ndarray:
     return first
 
 
-def known_fields(runs: pd.DataFrame) -> np.ndarray:
-    """Return which fields each run has, a bit for each."""
-    return np.packbits(runs[list(RUN_FIELDS)].notna().to_numpy(), axis=1)
-
-
-def kinds(frame: pd.DataFrame, known: list[Origins | None], reference: Reference) -> np.ndarray:
-    """Return the kind of each run.
+def parts_of_kinds(
+    columns: Mapping[str, pd.Series],
+    missing: Mapping[str, np.ndarray],
+    known: list[Origins | None],
+    reference: Reference,
+) -> dict[str, pd.Series | np.ndarray]:
+    """Return what makes the kind of each run, by name.
 
     Parameters
     ----------
-    frame : DataFrame
-        Rows of table `runs`.
+    columns : mapping of str to Series
+        Those of table `runs`.
+    missing : mapping of str to array of bool
+        In which runs each is missing.
     known : list
         Column `origins`, parsed.
     reference : Reference
         Its rows' periods part the days.
     """
-    bases = np.full(len(frame), None)
+    bases = np.full(len(known), None)
     for at, each in enumerate(known):
         if each:
             bases[at] = (*each, *(origin.basis for origin in each.values()))
-    days = frame["date"].to_numpy(dtype="datetime64[D]")
-    parts = [
-        *(frame[name] for name in SHARED[1:] if name in frame),
-        *known_fields(frame).T,
-        frame["date"].dt.year,
-        np.searchsorted(period_starts(reference), days, side="right"),
-        bases,
-    ]
-    return codes_of(*parts)
+    days = columns["date"].to_numpy(dtype="datetime64[D]")
+    bits = np.packbits([missing[name] for name in RUN_FIELDS], axis=0)
+    return {
+        **{name: columns[name] for name in SHARED[1:] if name in columns},
+        **{f"missing {number}": part for number, part in enumerate(bits)},
+        "year": days.astype("datetime64[Y]").astype("int64"),
+        "period": np.searchsorted(period_starts(reference), days, side="right"),
+        "bases": bases,
+    }
+
+
+def _cells(part: pd.Series | np.ndarray, rows: np.ndarray) -> list[object]:
+    """Return some cells; all that is missing is one and the same."""
+    if isinstance(part, pd.Series):
+        return list(part.take(rows).to_numpy(dtype="object", na_value=None))
+    return list(part[rows])
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of some runs: the code of each run's, the first run of each, and its number.
+
+    By its number a kind is known again when other runs are of it (`memory.py`).
+    """
+
+    code: np.ndarray
+    first: np.ndarray
+    numbers: list[int]
+    memory: Memory
+
+    @classmethod
+    def of(cls, parts: dict[str, pd.Series | np.ndarray], memory: Memory) -> Kinds:
+        """Return the kinds of runs by what makes them."""
+        code = codes_of(*parts.values())
+        first = first_of(code)
+        told = zip(*(_cells(part, first) for part in parts.values()), strict=True)
+        numbers = [memory.number((*parts, *kind)) for kind in told]
+        return cls(code, first, numbers, memory)
+
+    def parted(self, rule: int, rows: np.ndarray, factor_id: np.ndarray | str | None) -> Kinds:
+        """Part the runs that a rule answered from the others of their kind, by factor."""
+        ids = np.array(factor_id, dtype="object", ndmin=1)
+        codes, factors = pd.factorize(ids, use_na_sentinel=False)
+        marks = np.zeros(len(self.code), dtype="int64")
+        marks[rows] = codes + 1
+        code, first = self.code, self.first
+        if marks.min() < marks.max():
+            code = codes_of(code, marks)
+            first = first_of(code)
+        numbers = [
+            self.memory.number((self.numbers[old], rule, factors[mark - 1]))
+            if mark
+            else self.numbers[old]
+            for old, mark in zip(self.code[first].tolist(), marks[first].tolist(), strict=True)
+        ]
+        return Kinds(code, first, numbers, self.memory)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.reference import default, resolve, take
 from ft_emissions_pipeline.reference.declaration import HOST_CLASSES
@@ -72,14 +73,14 @@ def kind_of_machine(cpu_model: object, operating_system: object) -> str | None:
     return None
 
 
-def on_cloud(frame: pd.DataFrame) -> pd.Series:
+def on_cloud(frame: Frame) -> pd.Series:
     """Say of which runs a log names a cloud, a service or an instance."""
     named = frame[["cloud_provider", "cloud_region", "instance_type", "managed_service"]].notna()
     told = frame["on_cloud"].astype("boolean").fillna(False).astype(bool)
     return named.any(axis=1) | told
 
 
-def _kind_by_words(frame: pd.DataFrame) -> pd.Series:
+def _kind_by_words(frame: Frame) -> pd.Series:
     """Return the kind of each machine by its words; on a cloud every machine is a server."""
     pairs = frame[["cpu_model", "operating_system"]].drop_duplicates()
     kinds = {pair: kind_of_machine(*pair) for pair in pairs.itertuples(index=False, name=None)}
@@ -88,12 +89,12 @@ def _kind_by_words(frame: pd.DataFrame) -> pd.Series:
     return found.mask(on_cloud(frame) & found.notna(), DATA_CENTRE)
 
 
-def _told(frame: pd.DataFrame) -> pd.Series:
+def _told(frame: Frame) -> pd.Series:
     words = frame[["cpu_model", "operating_system"]].astype("str").fillna("")
     return "told by " + (words["cpu_model"] + ", " + words["operating_system"]).str.strip(", ")
 
 
-def _class_in_name(frame: pd.DataFrame, context: Context) -> Offer:
+def _class_in_name(frame: Frame, context: Context) -> Offer:
     found = resolve(context.reference, "gpus", frame["gpu_model"])
     kind = found["hardware_class"].where(found["id"].isna())
     known_not = unknown_names(frame["gpu_model"].where(kind.notna()), "gpus", context)
@@ -101,28 +102,28 @@ def _class_in_name(frame: pd.DataFrame, context: Context) -> Offer:
     return Offer(kind, factor_id=("hardware_classes/" + kind), note=note)
 
 
-def _class_of_machine(frame: pd.DataFrame, _: Context) -> Offer:
+def _class_of_machine(frame: Frame, _: Context) -> Offer:
     kind = _kind_by_words(frame)
     # A server says nothing of the accelerator in it: the year's commonest is the better guess.
     kind = kind.where(kind.isin(OUTSIDE))
     return Offer(kind, factor_id=("hardware_classes/" + kind), note=_told(frame))
 
 
-def _class_of_gpu(frame: pd.DataFrame, context: Context) -> Offer:
+def _class_of_gpu(frame: Frame, context: Context) -> Offer:
     row = take(context.reference, "gpus", frame["gpu_id"], ["host_class"], on=frame["date"])
     itself = frame["gpu_id"].where(frame["gpu_id"].isin(HOST_CLASSES))
     return Offer(row["host_class"].fillna(itself), factor_id=row["factor_id"])
 
 
-def _class_by_words(frame: pd.DataFrame, _: Context) -> Offer:
+def _class_by_words(frame: Frame, _: Context) -> Offer:
     return Offer(_kind_by_words(frame), note=_told(frame))
 
 
-def _data_centre(frame: pd.DataFrame, _: Context) -> Offer:
+def _data_centre(frame: Frame, _: Context) -> Offer:
     return Offer(pd.Series(DATA_CENTRE, index=frame.index, dtype="str"))
 
 
-def _server_of_class(frame: pd.DataFrame, context: Context) -> Offer:
+def _server_of_class(frame: Frame, context: Context) -> Offer:
     """Take the usual host of a kind, where no row has the accelerator or none was used."""
     row = take(
         context.reference, "hardware_classes", frame["host_class"], ["server_id"], on=frame["date"]
@@ -138,7 +139,7 @@ def _server_of_class(frame: pd.DataFrame, context: Context) -> Offer:
 def _by_class(column: str) -> Answer:
     """Take a figure of the kind for an accelerator that no row has."""
 
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         kind = frame["gpu_id"].where(frame["gpu_id"].isin(HOST_CLASSES))
         return _figure_of_class(column, kind, frame, context)
 
@@ -148,27 +149,27 @@ def _by_class(column: str) -> Answer:
 def _of_class_outside(column: str) -> Answer:
     """Take a figure of the kind for a machine that stands outside data centres."""
 
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         kind = frame["host_class"].where(outside_data_centres(frame))
         return _figure_of_class(column, kind, frame, context)
 
     return offer
 
 
-def _figure_of_class(column: str, kind: pd.Series, frame: pd.DataFrame, context: Context) -> Offer:
+def _figure_of_class(column: str, kind: pd.Series, frame: Frame, context: Context) -> Offer:
     columns = [column, f"{column}_p05", f"{column}_p95"]
     row = take(context.reference, "hardware_classes", kind, columns, on=frame["date"])
     log_sd = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
     return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd)
 
 
-def outside_data_centres(frame: pd.DataFrame) -> pd.Series:
+def outside_data_centres(frame: Frame) -> pd.Series:
     """Say which runs were on a workstation, PC, laptop or Mac that no log places on a cloud."""
     return frame["host_class"].isin(OUTSIDE) & ~on_cloud(frame)
 
 
 def _overhead(column: str, gsd: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         kind = frame["host_class"].where(outside_data_centres(frame))
         row = take(context.reference, "hardware_classes", kind, [column], on=frame["date"])
         log_sd = np.asarray(np.log(default(context.reference, gsd, frame["date"]).value))

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
     Context,
@@ -58,7 +59,7 @@ _ZONES_OF_REGIONS = (
 """
 
 
-def region_id(frame: pd.DataFrame, context: Context) -> pd.Series:
+def region_id(frame: Frame, context: Context) -> pd.Series:
     """Return each run's cloud region as `provider:region`, missing where none is known."""
     names = ("managed_service", "cloud_provider", "cloud_region", "location")
     codes, words = coded([frame[name] for name in names])
@@ -97,7 +98,7 @@ def _provider_word(service: object, cloud: object) -> object:
 
 
 def _of_region(column: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         row = _in_region(frame, context, column)
         return Offer(row[column], factor_id=row["factor_id"])
 
@@ -107,7 +108,7 @@ def _of_region(column: str) -> Answer:
 def _country_of(part: str) -> Answer:
     """Take the country of a place that the location names by its country, a state or a city."""
 
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         found = places(context.reference, frame["location"])
         named = found["named_by"] == part
         return Offer(found["country_iso3"].where(named), factor_id=found["alias_factor_id"])
@@ -115,7 +116,7 @@ def _country_of(part: str) -> Answer:
     return offer
 
 
-def _default_country(frame: pd.DataFrame, context: Context) -> Offer:
+def _default_country(frame: Frame, context: Context) -> Offer:
     notes = [
         unknown_names(frame[name], "cloud_regions", context)
         for name in ("cloud_region", "location")
@@ -125,7 +126,7 @@ def _default_country(frame: pd.DataFrame, context: Context) -> Offer:
     )
 
 
-def country(frame: pd.DataFrame, _: Context) -> pd.Series:
+def country(frame: Frame, _: Context) -> pd.Series:
     """Return each run's country, ISO 3166-1 in three letters."""
     return frame["country_iso3"]
 
@@ -138,7 +139,7 @@ def _countries(reference: Reference, table: str, rank: int | None) -> list[str]:
 
 
 def country_or_world(
-    frame: pd.DataFrame, context: Context, table: str, rank: int | None = None
+    frame: Frame, context: Context, table: str, rank: int | None = None
 ) -> pd.DataFrame:
     """Return the zone of each run: its country where the table has it, else the world."""
     known = frame["country_iso3"].isin(_countries(context.reference, table, rank))
@@ -150,17 +151,17 @@ def country_or_world(
     )
 
 
-def _in_region(frame: pd.DataFrame, context: Context, *columns: str) -> pd.DataFrame:
+def _in_region(frame: Frame, context: Context, *columns: str) -> pd.DataFrame:
     found = region_id(frame, context)
     return take(context.reference, "cloud_regions", found, columns, on=frame["date"])
 
 
-def subregion(frame: pd.DataFrame, context: Context) -> pd.Series:
+def subregion(frame: Frame, context: Context) -> pd.Series:
     """Return the eGRID subregion of each run's cloud region."""
     return _in_region(frame, context, "egrid_subregion")["egrid_subregion"]
 
 
-def state(frame: pd.DataFrame, context: Context) -> pd.Series:
+def state(frame: Frame, context: Context) -> pd.Series:
     """Return the state or province by ISO 3166-2: of the cloud region, else of the location."""
     region = _in_region(frame, context, "us_state", "subdivision", "country_iso3")
     of_region = ("US-" + region["us_state"]).fillna(region["subdivision"])
@@ -168,19 +169,19 @@ def state(frame: pd.DataFrame, context: Context) -> pd.Series:
     return of_region.where(region["country_iso3"].notna(), named)
 
 
-def world(frame: pd.DataFrame, _: Context) -> pd.Series:
+def world(frame: Frame, _: Context) -> pd.Series:
     """Return the key of the world's rows for each run."""
     return pd.Series("WORLD", index=frame.index, dtype="str")
 
 
-def _provider(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _provider(frame: Frame, context: Context) -> pd.Series:
     pairs = zip(frame["managed_service"], frame["cloud_provider"], strict=True)
     words = pd.Series([_provider_word(*pair) for pair in pairs], frame.index, dtype="str")
     return resolve(context.reference, "providers", words)["id"]
 
 
 def _datacenter(metric: str, scope: str, keys: Keys, gsd: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         wanted = pd.DataFrame({"scope": scope, "key": keys(frame, context), "metric": metric})
         found = at_year(context.reference, "datacenter", wanted, frame["date"].dt.year, "value")
         age = (frame["date"].dt.year - found["year"]).abs()
@@ -213,7 +214,7 @@ def year_note(found: pd.DataFrame) -> pd.Series:
     return words + ", " + year
 
 
-def _usual_wue(frame: pd.DataFrame, context: Context) -> Offer:
+def _usual_wue(frame: Frame, context: Context) -> Offer:
     found = default(context.reference, "scope3_wue_l_per_kwh")
     return Offer(
         pd.Series(found.value, index=frame.index),
@@ -223,7 +224,7 @@ def _usual_wue(frame: pd.DataFrame, context: Context) -> Offer:
 
 
 def _electricity_water(zone_type: str, keys: Keys, gsd: str) -> Answer:
-    def offer(frame: pd.DataFrame, context: Context) -> Offer:
+    def offer(frame: Frame, context: Context) -> Offer:
         wanted = pd.DataFrame({"zone_type": zone_type, "zone": keys(frame, context)})
         row = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])
         others = alternatives_log_sd(context.reference, "electricity_water", wanted)
@@ -237,7 +238,7 @@ RESERVOIRS_LEFT_OUT = 98
 """Rank of the figures of electricity water without what evaporates from reservoirs."""
 
 
-def _without_reservoirs(frame: pd.DataFrame, context: Context) -> Offer:
+def _without_reservoirs(frame: Frame, context: Context) -> Offer:
     wanted = country_or_world(frame, context, "electricity_water", RESERVOIRS_LEFT_OUT)
     wanted["rank"] = RESERVOIRS_LEFT_OUT
     found = take(context.reference, "electricity_water", wanted, ["l_per_kwh"], on=frame["date"])

@@ -32,13 +32,13 @@ class Piece:
     basis: str | np.ndarray
     rows: np.ndarray
     of: np.ndarray
-    value: pd.Series
+    value: pd.api.extensions.ExtensionArray
     log_sd: np.ndarray | float
     skew: np.ndarray | float
     p05: np.ndarray | float
     p95: np.ndarray | float
-    factor_id: pd.Series | np.ndarray | None = None
-    source: pd.Series | np.ndarray | None = None
+    factor_id: np.ndarray | str | None = None
+    source: np.ndarray | str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Provenance:
             pieces.append(
                 Piece(
                     name, rule, rows["basis"].to_numpy(dtype="object"), at, np.arange(len(at)),
-                    normalized[name].iloc[at], 0.0, 0.0, rows["p05"].to_numpy(),
+                    normalized[name].array[at], 0.0, 0.0, rows["p05"].to_numpy(),
                     rows["p95"].to_numpy(), rows["factor_id"].to_numpy(dtype="object"),
                 )
             )  # fmt: skip
@@ -113,7 +113,7 @@ def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
         "date": of_runs["date"].array,
         "run_id": of_runs["run_id"].array,
         "field": told(lambda piece: piece.field),
-        "value": told(lambda piece: _as_text(piece.value)),
+        "value": told(lambda piece: _as_text(pd.Series(piece.value))),
         "basis": told(lambda piece: piece.basis),
         "rule": told(lambda piece: piece.rule),
         "p05": told(lambda piece: piece.p05, "float64"),

@@ -6,8 +6,6 @@ per subject beside this one), and which runs can be computed (`accepted.py`).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 
 from ft_emissions_pipeline.methodology import Profile
@@ -69,13 +67,12 @@ def filled(
         runs = energy.calibrated(runs, calibration)
     routes = energy.route(runs, profile)
     stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
-    frame, provenance = apply(stepped, RULES, context)
-    pieces = [guessed_identities(frame, context, piece) for piece in provenance.pieces]
-    provenance = with_unknown_names(frame, context, replace(provenance, pieces=pieces))
+    columns, provenance = apply(stepped, RULES, context, guessed_identities)
+    provenance = with_unknown_names(columns, context, provenance)
+    frame = columns[[name for name in NORMALIZED_RUNS.names if name in columns]]
     frame["methodology"] = profile.name
     frame["reference_version"] = reference.version
-    declared = [name for name in NORMALIZED_RUNS.names if name in frame]
-    return conform(frame[declared], NORMALIZED_RUNS), provenance
+    return conform(frame, NORMALIZED_RUNS), provenance
 
 
 def normalize(
@@ -110,7 +107,8 @@ def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd
         taken off; where that would leave less than half of it, the run teaches nothing.
     """
     context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
-    frame, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)
+    columns, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)
+    frame = columns.frame()
     dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
     startup = default(reference, "startup_s", frame["date"]).value
     computing = frame["reserved_s"].fillna(dated) - startup

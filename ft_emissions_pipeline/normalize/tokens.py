@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, by_run, ranged
 from ft_emissions_pipeline.reference import default
 from ft_emissions_pipeline.tables.words import Basis
@@ -52,12 +53,12 @@ def _is_batches(runs: pd.DataFrame) -> pd.Series:
     return runs["token_lengths"].str.contains("x", regex=False, na=False)
 
 
-def _from_batches(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_batches(frame: Frame, context: Context) -> Offer:
     """Add given batches up; nothing is open but what was stated."""
     return _of_epochs(frame, context, _is_batches(frame), _given)
 
 
-def _from_lengths(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_lengths(frame: Frame, context: Context) -> Offer:
     """Expect the tokens of shuffled batches; their scatter evens out over reshuffled epochs."""
     sized = frame["token_lengths"].notna() & (frame["micro_batch_size"] >= 1)
     return _of_epochs(frame, context, sized & ~_is_batches(frame), _shuffled)
@@ -73,13 +74,17 @@ class _Epoch:
     words: str
 
 
+_PADDING = ["sequence_length", "pad_to_multiple_of"]
+
+
 def _of_epochs(
-    frame: pd.DataFrame, context: Context, known: pd.Series, epoch_of: Callable[..., _Epoch]
+    frame: Frame, context: Context, known: pd.Series, epoch_of: Callable[..., _Epoch]
 ) -> Offer:
     stated = frame["epochs"].where(frame["epochs"] > 0)
     sequences = frame["steps"] * _sequences_per_step(frame, context)
     values, log_sds, notes = {}, {}, {}
-    for at, run in frame[known].iterrows():
+    told = frame[["token_lengths", "micro_batch_size", *_PADDING]]
+    for at, run in told[known].iterrows():
         limit, multiple = run["sequence_length"], run["pad_to_multiple_of"]
         epoch = epoch_of(
             json.loads(run["token_lengths"]),
@@ -127,7 +132,7 @@ def _shuffled(counts: dict[str, int], batch_size: float, **padding: Any) -> _Epo
     )
 
 
-def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_flop(frame: Frame, context: Context) -> Offer:
     """Divide by parameters that the run names; a size that nobody knows would give any count."""
     known = ~context.imputed("model_parameters", frame.index) | frame["model_id"].notna()
     tokens = tokens_from_flop(
@@ -143,13 +148,13 @@ def _from_flop(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(padded, padded * below, padded * above, share.factor_id)
 
 
-def _from_steps(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_steps(frame: Frame, context: Context) -> Offer:
     sequences = _sequences_per_step(frame, context)
     tokens = tokens_from_steps(frame["steps"], sequences, frame["sequence_length"])
     return Offer(_at_least_unpadded(tokens, frame))
 
 
-def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
+def _sequences_per_step(frame: Frame, context: Context) -> pd.Series:
     logged = ~context.imputed("gpu_count", frame.index)
     devices = frame["world_size"].fillna(
         frame["gpu_count"].where(logged & (frame["gpu_count"] > 0))
@@ -157,23 +162,23 @@ def _sequences_per_step(frame: pd.DataFrame, context: Context) -> pd.Series:
     return frame["micro_batch_size"] * frame["gradient_accumulation"] * devices
 
 
-def _from_unpadded(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_unpadded(frame: Frame, context: Context) -> Offer:
     row = default(context.reference, "tokens_padded_per_unpadded", frame["date"])
     low, padded, high = (frame["tokens_unpadded"] * x for x in (row.p05, row.value, row.p95))
     return ranged(padded, low, high, row.factor_id)
 
 
-def _from_packed(frame: pd.DataFrame, _: Context) -> Offer:
+def _from_packed(frame: Frame, _: Context) -> Offer:
     """Take packed sequences for full: what is left at their ends is a small share of the limit."""
     return Offer(frame["tokens_unpadded"].where(frame["packing"].eq(True)))
 
 
-def _from_samples(frame: pd.DataFrame, _: Context) -> Offer:
+def _from_samples(frame: Frame, _: Context) -> Offer:
     epochs = frame["epochs"].fillna(1.0)
     return Offer(tokens_from_samples(frame["samples"], epochs, frame["sequence_length"]))
 
 
-def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
+def _from_usual_length(frame: Frame, context: Context) -> Offer:
     """Take sequences of usual length where their number is known, but nothing of their length."""
     length = default(context.reference, "sequence_length", frame["date"])
     tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
@@ -183,7 +188,7 @@ def _from_usual_length(frame: pd.DataFrame, context: Context) -> Offer:
     return ranged(padded, low, high, length.factor_id)
 
 
-def _at_least_unpadded(tokens: pd.Series, frame: pd.DataFrame) -> pd.Series:
+def _at_least_unpadded(tokens: pd.Series, frame: Frame) -> pd.Series:
     return tokens.clip(lower=frame["tokens_unpadded"])
 
 

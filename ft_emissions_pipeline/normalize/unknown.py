@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache, partial
 
 import pandas as pd
 
+from ft_emissions_pipeline.normalize.columns import Columns
 from ft_emissions_pipeline.normalize.filling import Context, unknown_names
 from ft_emissions_pipeline.normalize.place import region_id
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
-from ft_emissions_pipeline.reference import places, resolve
+from ft_emissions_pipeline.reference import Reference, places
+from ft_emissions_pipeline.reference.names import named
 
 _TABLES = {
     "gpu_model": "gpus",
@@ -31,7 +34,7 @@ _TABLES = {
 _SAID = re.compile(r"(?P<name>(?:" + "|".join(_TABLES) + r") '.*' is not known in .*)$")
 
 
-def with_unknown_names(frame: pd.DataFrame, context: Context, provenance: Provenance) -> Provenance:
+def with_unknown_names(frame: Columns, context: Context, provenance: Provenance) -> Provenance:
     """Return the provenance with a word beside each logged name that no table knows.
 
     Parameters
@@ -50,26 +53,32 @@ def with_unknown_names(frame: pd.DataFrame, context: Context, provenance: Proven
     return replace(provenance, pieces=pieces)
 
 
-def _with_word(piece: Piece, frame: pd.DataFrame, context: Context, of: Provenance) -> Piece:
-    one_of_kind = frame.take(of.first)
+def _with_word(piece: Piece, frame: Columns, context: Context, of: Provenance) -> Piece:
+    one_of_kind = frame.rows(of.first)
     names = one_of_kind[piece.field]
-    unknown = names.notna() & _unknown(one_of_kind, piece.field, context)
-    note = unknown_names(names.where(unknown), _TABLES[piece.field], context)
-    word = pd.Series(note.array.take(of.kind[piece.rows]), piece.value.index, dtype="str")
-    logged = pd.Series(piece.source, piece.value.index, dtype="str")
+    known = names.isna() | _known(one_of_kind, piece.field, context)
+    if known.all():
+        return piece
+    note = unknown_names(names.mask(known), _TABLES[piece.field], context)
+    word = pd.Series(note.array.take(of.kind[piece.rows]), dtype="str")
+    logged = pd.Series(piece.source, dtype="str")
     return replace(piece, source=(logged + "; " + word).fillna(logged))
 
 
-def _unknown(frame: pd.DataFrame, name: str, context: Context) -> pd.Series:
+def _known(frame: Columns, name: str, context: Context) -> pd.Series:
+    """Say which names of a field some table knows."""
     if name == "cloud_region":
-        return region_id(frame, context).isna()
-    found = resolve(context.reference, _TABLES[name], frame[name])
-    unknown = found["id"].isna()
-    if name == "location":
-        return unknown & places(context.reference, frame[name])["named_by"].isna()
-    if "candidates" in found:
-        unknown &= found["candidates"].isna()
-    return unknown
+        return region_id(frame, context).notna()
+    return frame[name].map(partial(_is_known, context.reference, name)).astype(bool)
+
+
+@lru_cache(maxsize=65536)
+def _is_known(reference: Reference, field: str, name: object) -> bool:
+    found = named(reference, _TABLES[field], name)
+    known = found.id is not None or bool(found.candidates)
+    if known or field != "location":
+        return known
+    return bool(places(reference, pd.Series([name], dtype="str"))["named_by"].notna()[0])
 
 
 def unknown_of(provenance: pd.DataFrame) -> pd.Series:

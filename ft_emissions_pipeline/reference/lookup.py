@@ -452,6 +452,12 @@ def _latest_defaults(reference: Reference) -> tuple[dict[str, Default], Mapping[
     return dict(zip(names, (Default(*row) for row in rows), strict=True)), Counter(names)
 
 
+def holds_for_a_time(reference: Reference, ids: Iterable[object]) -> bool:
+    """Say whether a row among some, each cell the ids of one or several, has a period."""
+    bounded = _bounded(reference)
+    return any(part in bounded for cell in ids for part in str(cell).split())
+
+
 def period_note(reference: Reference, factor_id: pd.Series, on: pd.Series) -> pd.Series:
     """Say where a row serves although it does not hold on the day.
 

@@ -58,11 +58,18 @@ def conform(
     if extra:
         msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables/"
         raise ValueError(msg)
+    wanted = [column for column in table.columns if columns is None or column.name in columns]
+    found = dict(zip(frame.columns, frame.dtypes, strict=True))
+    if all(found.get(column.name) == _PANDAS_TYPES.get(column.kind, "") for column in wanted):
+        return frame[[column.name for column in wanted]].reset_index(drop=True)
+    absent = [column.name for column in wanted if column.name not in found]
+    nothing = _empty(table)[absent].reindex(frame.index)
     return pd.DataFrame(
         {
-            column.name: _typed(frame, table, column)
-            for column in table.columns
-            if columns is None or column.name in columns
+            column.name: _typed(frame[column.name], table, column)
+            if column.name in found
+            else nothing[column.name]
+            for column in wanted
         },
         index=frame.index,
         copy=False,
@@ -75,20 +82,16 @@ TEXT = pd.StringDtype(na_value=np.nan)
 _PANDAS_TYPES: dict[str, Any] = {
     "string": TEXT,
     "float": np.dtype("float64"),
+    "boolean": pd.BooleanDtype(),
     "timestamp": pd.DatetimeTZDtype("us", "UTC"),
     "date": np.dtype("datetime64[us]"),
 }
 
 
-def _typed(frame: pd.DataFrame, table: Table, column: Column) -> pd.Series:
-    values, wanted = frame.get(column.name), _PANDAS_TYPES.get(column.kind)
-    if values is None:
-        values = pd.Series(None, index=frame.index, dtype=wanted or "object")
-    if wanted is not None and values.dtype == wanted:
+def _typed(values: pd.Series, table: Table, column: Column) -> pd.Series:
+    if values.dtype == _PANDAS_TYPES.get(column.kind):
         return values
     try:
-        if column.kind == "boolean":
-            return values.astype("boolean")
         if column.kind == "integer":
             return values.astype("float64" if values.isna().any() else "int64")
         if column.kind == "timestamp":
@@ -133,4 +136,5 @@ def empty(table: Table) -> pd.DataFrame:
 
 @cache
 def _empty(table: Table) -> pd.DataFrame:
-    return conform(pd.DataFrame(columns=table.names), table)
+    types = {column.name: _PANDAS_TYPES.get(column.kind, "int64") for column in table.columns}
+    return pd.DataFrame(columns=table.names).astype(types)

@@ -127,7 +127,7 @@ def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[st
     numeric = [column for column in columns if column.kind in {"float", "integer"}]
     if not numeric or frame.empty:
         return set()
-    values = np.column_stack([frame[column.name].to_numpy(dtype="float64") for column in numeric])
+    values = frame[[column.name for column in numeric]].to_numpy(dtype="float64")
     given = ~np.isnan(values)
     least, most = (np.min(values, axis=0, initial=np.inf, where=given),
                    np.max(values, axis=0, initial=-np.inf, where=given))  # fmt: skip
@@ -161,7 +161,8 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     """
     numbers = {column.name: column for column in table.columns if column.kind == "float"}
     found: dict[int, str] = {}
-    cells = {name: frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in numbers}
+    values = frame[list(numbers)].to_numpy(dtype="float64", na_value=np.nan)
+    cells = dict(zip(numbers, values.T, strict=True))
     for name, values in cells.items():
         bad = np.isinf(values) | (np.isnan(values) & numbers[name].required)
         found = dict.fromkeys(np.flatnonzero(bad).tolist(), f"{name} is not finite") | found
@@ -176,6 +177,8 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
 def out_of_range(frame: pd.DataFrame, table: Table) -> pd.Series:
     """Return in words, by row, the first bound of its declaration that a row does not keep."""
     _, refused = split(frame, table)
+    if refused.empty:
+        return refused["reason"]
     beyond = refused.loc[refused["reason_code"] == "out_of_range", "reason"]
     return beyond.str.split(";").str[0]
 

@@ -109,11 +109,12 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     """
     days = frame.get("date")
     on = [] if days is None else [days]
-    optional = frame.reindex(
-        columns=["active_parameters", "architecture", "node_count", "tokens_per_micro_step",
-                 "stage",
-                 "lora_rank", "software"]
-    )  # fmt: skip
+    nothing = pd.Series(np.nan, frame.index)
+    optional = {
+        name: frame.get(name, nothing.rename(name))
+        for name in ("active_parameters", "architecture", "node_count", "tokens_per_micro_step",
+                     "stage", "lora_rank", "software")
+    }  # fmt: skip
     model = _each([frame["model_id"], optional["architecture"], *on], _of_model, reference)
     gpu = _each([frame["gpu_id"], *on], _of_gpu, reference)
     method = frame["method"].astype("category")
@@ -169,7 +170,9 @@ def _each(
     """Return arrays by what text and days say, worked out once per distinct combination of them."""
     codes, kinds = coded(columns)
     types = tuple((str(column.name), column.dtype) for column in columns)
-    found = _answers(answer, reference, types, tuple(kinds))
+    # All that is missing is one and the same, that kinds are known again.
+    known = tuple(tuple(np.nan if pd.isna(value) else value for value in kind) for kind in kinds)
+    found = _answers(answer, reference, types, known)
     return {name: values[codes] for name, values in found.items()}
 
 
@@ -291,7 +294,7 @@ def _multiplied(
 
 
 def _tokens_of_micro_step(
-    frame: pd.DataFrame, optional: pd.DataFrame, length: Floats, reference: Reference
+    frame: pd.DataFrame, optional: Mapping[str, pd.Series], length: Floats, reference: Reference
 ) -> tuple[Floats, Floats]:
     """Return tokens of one device's forward pass, and how far they may be off.
 
