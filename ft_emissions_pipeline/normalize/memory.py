@@ -21,11 +21,11 @@ from ft_emissions_pipeline.reference import Reference
 LONGEST = 1000
 """Kinds in one question from which its answer is not kept: hardly ever are all asked of again."""
 
-MOST = 10_000
-"""Answers kept, some sixty for each list of kinds; then all are forgotten."""
+MOST = 50_000
+"""Kinds with a number, and kinds in all answers, some tens of megabytes; then all are forgotten."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Memory:
     """Numbers by which kinds are known again, and answers by question.
 
@@ -39,23 +39,30 @@ class Memory:
     numbers: dict[Hashable, int] = field(default_factory=dict)
     answers: dict[Hashable, Any] = field(default_factory=dict)
     fresh: count[int] = field(default_factory=count)
+    kept: int = 0
 
     def number(self, kind: Hashable) -> int:
         """Return the number of a kind, always the same one."""
+        self._forget(len(self.numbers))
         return self.numbers.setdefault(kind, next(self.fresh))
 
     def answer(self, question: tuple[int, ...], ask: Callable[[], Any]) -> Any:
         """Return the answer to a question, a rule and some kinds; it is asked where it is new."""
         if question in self.answers:
             return self.answers[question]
-        if len(self.answers) >= MOST:
-            self.answers.clear()
-            self.numbers.clear()
+        self._forget(self.kept)
         answer = ask()
         if len(question) <= LONGEST:
             self.answers[question] = answer
+            self.kept += len(question)
         return answer
 
+    def _forget(self, held: int) -> None:
+        if held >= MOST:
+            self.answers.clear()
+            self.numbers.clear()
+            self.kept = 0
 
-memory_of = lru_cache(maxsize=8)(Memory)
+
+memory_of = lru_cache(maxsize=4)(Memory)
 """The memory of some rules with some tables and a profile."""

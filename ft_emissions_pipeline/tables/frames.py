@@ -60,9 +60,10 @@ def conform(
         raise ValueError(msg)
     wanted = [column for column in table.columns if columns is None or column.name in columns]
     found = dict(zip(frame.columns, frame.dtypes, strict=True))
-    if all(found.get(column.name) == _PANDAS_TYPES.get(column.kind, "") for column in wanted):
-        return frame[[column.name for column in wanted]].reset_index(drop=True)
+    # NumPy takes None for a float.
     absent = [column.name for column in wanted if column.name not in found]
+    if not absent and all(found[each.name] == _PANDAS_TYPES.get(each.kind, "") for each in wanted):
+        return frame[[column.name for column in wanted]].reset_index(drop=True)
     nothing = _empty(table)[absent].reindex(frame.index)
     return pd.DataFrame(
         {

@@ -72,7 +72,7 @@ def test_what_is_known_already_changes_no_figure(asked):
 
 
 def test_a_memory_forgets_and_gives_no_number_twice(monkeypatch):
-    monkeypatch.setattr("ft_emissions_pipeline.normalize.memory.MOST", 2)
+    monkeypatch.setattr("ft_emissions_pipeline.normalize.memory.MOST", 4)
     memory = Memory(None, None, ())
     first = memory.number("kind")
     assert memory.number("kind") == first
@@ -81,3 +81,10 @@ def test_a_memory_forgets_and_gives_no_number_twice(monkeypatch):
     told = [memory.answer(question, lambda: next(answers)) for question in questions]
     assert told == [0, 1, 0, 2, 3]
     assert memory.number("kind") > first
+
+
+def test_kinds_that_never_come_again_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr("ft_emissions_pipeline.normalize.memory.MOST", 10)
+    memory = Memory(None, None, ())
+    assert len({memory.number(kind) for kind in range(100)}) == 100
+    assert len(memory.numbers) <= 10

@@ -189,6 +189,14 @@ def test_an_unreadable_column_is_refused_by_name():
         tables.conform(pd.DataFrame({"inferences": ["many"]}), tables.USAGE)
 
 
+@pytest.mark.parametrize("kind", ["float", "string", "timestamp", "boolean"])
+def test_columns_that_are_missing_become_empty_ones(kind):
+    whole = tables.conform(pd.DataFrame({"run_id": ["a", "b"]}), tables.RUNS)
+    absent = [column.name for column in tables.RUNS.columns if column.kind == kind]
+    made = tables.conform(whole.drop(columns=absent), tables.RUNS)
+    pd.testing.assert_frame_equal(made.drop(columns="run_id"), whole.drop(columns="run_id"))
+
+
 def test_an_empty_cell_in_a_required_column_is_refused_by_name():
     with pytest.raises(ValueError, match="reason_code"):
         tables.to_arrow(pd.DataFrame({"source_uri": ["a.csv"]}), tables.QUARANTINE)
