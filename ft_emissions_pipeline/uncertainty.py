@@ -490,8 +490,9 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     much steeper, hence wider. For one part, and for parts that err as one, this is exact: the sum
     of their percentiles. For many independent ones it closes around the sum of their means.
 
-    In the lower tail narrow parts come to lead, which move across that direction. With :math:`m(z)`
-    the expected sum and :math:`V(z)` its variance across, to first order in the variables,
+    In the lower tail narrow parts come to lead, in the upper one wide parts, which move across that
+    direction; so in the upper tail the direction is found anew from there. With :math:`m(z)` the
+    expected sum and :math:`V(z)` its variance across, to first order in the variables,
 
     .. math::
         \ln q = \ln m + \frac{d}{1 - d}, \quad
@@ -501,7 +502,7 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     (Gourieroux, Laurent, Scaillet, "Sensitivity analysis of values at risk", Journal of Empirical
     Finance 7, 2000), as credit portfolios use it (Martin, Wilde, "Unsystematic credit risk", Risk
     15, 2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not
-    small. In the upper tail the second direction already looks where the sum grows.
+    small.
     """
     if not len(value):
         return np.zeros(0), np.zeros(0)
@@ -528,27 +529,32 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
         middle = shift + bend - bent + across * steeper**2 / 2
         return value * np.exp(z * along + z**2 * bent + middle), bent
 
-    moved, alone, length, along = direction(value)
+    def corrected(z: float, way: tuple[Floats, Floats, Floats, Floats]) -> Floats:
+        """Return the expected sum that far out, less what its variance across the way takes off."""
+        moved, alone, length, along = way
+        expected, bent = tail(z, along)
+        slope = along + 2 * z * bent
+        (moves, singly), (change, changing) = (
+            (parts.by_slot(each, shared), each * own) for each in (expected, expected * slope)
+        )
+        ahead, gains = (
+            _over(parts.over_slots(joint * moved) + parts.summed(single * alone), length)
+            for joint, single in ((moves, singly), (change, changing))
+        )
+        spread = parts.over_slots(moves**2) + parts.summed(singly**2) - ahead**2
+        growth = parts.over_slots(moves * change) + parts.summed(singly * changing) - ahead * gains
+        first, second = parts.summed(expected * slope), parts.summed(expected * slope**2)
+        apart = _over(z * spread - 2 * growth, first) + _over(spread * second, first**2)
+        whole = parts.summed(expected)
+        less = np.minimum(_over(apart / 2, whole), 0.0)
+        return np.asarray(whole * np.exp(less / (1 - less)))
+
+    way = direction(value)
+    low = corrected(-Z_95, way)
     # In the upper tail wide parts outgrow narrow ones, so the direction is found anew from there.
-    above, _ = tail(Z_95, along)
-    high, _ = tail(Z_95, direction(above)[-1])
-    below, bent = tail(-Z_95, along)
-    low = parts.summed(below)
-    slope = along - 2 * Z_95 * bent
-    (moves, singly), (change, changing) = (
-        (parts.by_slot(each, shared), each * own) for each in (below, below * slope)
-    )
-    ahead, gains = (
-        _over(parts.over_slots(joint * moved) + parts.summed(single * alone), length)
-        for joint, single in ((moves, singly), (change, changing))
-    )
-    spread = parts.over_slots(moves**2) + parts.summed(singly**2) - ahead**2
-    growth = parts.over_slots(moves * change) + parts.summed(singly * changing) - ahead * gains
-    first, second = parts.summed(below * slope), parts.summed(below * slope**2)
-    apart = _over(-Z_95 * spread - 2 * growth, first) + _over(spread * second, first**2)
-    lower = np.minimum(_over(apart / 2, low), 0.0)
-    low = low * np.exp(lower / (1 - lower))
-    return np.minimum(low, total), np.maximum(parts.summed(high), total)
+    above, _ = tail(Z_95, way[-1])
+    high = corrected(Z_95, direction(above))
+    return np.minimum(low, total), np.maximum(high, total)
 
 
 def _over(numerator: Floats, denominator: Floats) -> Floats:

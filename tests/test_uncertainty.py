@@ -255,21 +255,21 @@ def test_intervals_of_the_footprint_agree_with_monte_carlo(
 
 
 @pytest.mark.parametrize("total", TOTALS)
-@pytest.mark.parametrize(("percentile", "share"), [(5, 0.99), (95, 0.975)])
-def test_intervals_of_roll_ups_agree_with_monte_carlo(rolled_up, total, percentile, share):
-    """Within 5 % for 99 (p05) and 97 (p95) of 100 sums of very unlike runs.
+@pytest.mark.parametrize("percentile", [5, 95])
+def test_intervals_of_roll_ups_agree_with_monte_carlo(rolled_up, total, percentile):
+    """Within 5 % for 99 of 100 sums of very unlike runs.
 
     None is more than 10 % too narrow. Four of 1,000, in which one guess weighs far more than all
-    that is known, are wider than the draws by up to 26 %.
+    that is known, may be wider than the draws by up to 15 %.
     """
     frame, drawn = rolled_up
     ours = frame[f"{TOTALS[total]}_p{percentile:02}"].to_numpy()
     found = off(ours, drawn[total], percentile)
-    assert np.mean(found < 0.05) >= share
+    assert np.mean(found < 0.05) >= 0.99
     drawn_ends = np.percentile(drawn[total], percentile, axis=1)
     too_wide = ours < drawn_ends if percentile < 50 else ours > drawn_ends
     assert found[~too_wide].max() < 0.10
-    assert found.max() < 0.26
+    assert found.max() < 0.15
     assert np.mean(found < 0.10) >= 0.996
 
 
