@@ -7,7 +7,7 @@ data centre's overhead and all that follows from energy (`impacts/`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -127,22 +127,38 @@ def _of_power_model(frame: Frame, context: Context) -> np.ndarray:
     return np.where(predicted, 0.0, context.log_gsd(POWER_MODEL, frame["date"]))
 
 
-def _modelled(frame: Frame, context: Context) -> Offer:
-    values = {name: frame[name].to_numpy(dtype=float) for name in POWER_INPUTS}
-    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in POWER_INPUTS}
-    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in POWER_INPUTS}
-    flat = flat_gpu_power_w(context.reference)
-    values["power_model"] = np.ones(len(frame))
-    log_sds["power_model"] = _of_power_model(frame, context)
+def _propagated(
+    energy: Callable[[Mapping[str, Any]], Any],
+    names: tuple[str, ...],
+    frame: Frame,
+    context: Context,
+    *,
+    power_model: bool,
+) -> Offer:
+    """Return an energy with the interval that its inputs give it, and the power model's error."""
+    values = {name: frame[name].to_numpy(dtype=float) for name in names}
+    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
+    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
+    drawn = GPU_POWERS if power_model else ()
+    if power_model:
+        values["power_model"] = np.ones(len(frame))
+        log_sds["power_model"] = _of_power_model(frame, context)
 
-    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
-        found = modelled_it_energy({**inputs, **draw}, context.profile, flat)
-        return {"it_energy_kwh": found}
+    def of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        draw = {name: inputs[name] * inputs["power_model"] for name in drawn}
+        return {"energy": energy({**inputs, **draw})}
 
-    spread = uncertainty.propagate(energy, values, log_sds, skews)["it_energy_kwh"]
-    found = pd.Series(energy(values)["it_energy_kwh"], index=frame.index)
+    spread = uncertainty.propagate(of, values, log_sds, skews)["energy"]
+    found = pd.Series(of(values)["energy"], index=frame.index)
     return ranged(found, *spread.interval(found))
+
+
+def _modelled(frame: Frame, context: Context) -> Offer:
+    flat = flat_gpu_power_w(context.reference)
+    return _propagated(
+        lambda inputs: modelled_it_energy(inputs, context.profile, flat),
+        POWER_INPUTS, frame, context, power_model=True,
+    )  # fmt: skip
 
 
 def _of_gpu_hours(frame: Frame, context: Context) -> Offer:
@@ -203,28 +219,20 @@ def _partly_counted(frame: Frame, context: Context) -> Offer:
     The flat power of the published profile is per accelerator and holds all parts already, so that
     profile has no use for a part that was measured.
     """
-    names = (*PART_INPUTS, *COMPONENTS)
-    values = {name: frame[name].to_numpy(dtype=float) for name in names}
-    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
-    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
-    read = {name: np.isfinite(values[name]) for name in COMPONENTS}
-    values["power_model"] = np.ones(len(frame))
-    log_sds["power_model"] = _of_power_model(frame, context)
+    read = {name: frame[name].notna().to_numpy() for name in COMPONENTS}
 
-    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        draw = {name: inputs[name] * inputs["power_model"] for name in GPU_POWERS}
-        modelled = part_energies({**inputs, **draw})
-        each = (np.where(read[name], inputs[name], modelled[name]) for name in COMPONENTS)
-        return {COUNTED: sum(each)}
+    def energy(inputs: Mapping[str, Any]) -> Any:
+        modelled = part_energies(inputs)
+        return sum(np.where(read[name], inputs[name], modelled[name]) for name in COMPONENTS)
 
-    spread = uncertainty.propagate(energy, values, log_sds, skews)[COUNTED]
-    found = pd.Series(energy(values)[COUNTED], index=frame.index)
+    inputs = (*PART_INPUTS, *COMPONENTS)
+    offer = _propagated(energy, inputs, frame, context, power_model=True)
     told = pd.DataFrame(read, index=frame.index).apply(
         lambda row: " + ".join(_PART_NAMES[name] for name in COMPONENTS if row[name]), axis=1
     )
-    return ranged(
-        found.where(_on(frame, *COUNTED_IN_PART)),
-        *spread.interval(found),
+    return replace(
+        offer,
+        values=offer.values.where(_on(frame, *COUNTED_IN_PART)),
         note=("measured: " + told + "; the rest by power x time").astype("str"),
     )
 
@@ -297,16 +305,7 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
 
 
 def _at_plug(frame: Frame, context: Context) -> Offer:
-    values = {name: frame[name].to_numpy(dtype=float) for name in STEP_INPUTS}
-    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in STEP_INPUTS}
-    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in STEP_INPUTS}
-
-    def energy(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return {"it_energy_kwh": plug_energy(inputs)}
-
-    spread = uncertainty.propagate(energy, values, log_sds, skews)["it_energy_kwh"]
-    found = pd.Series(energy(values)["it_energy_kwh"], index=frame.index)
-    return ranged(found, *spread.interval(found))
+    return _propagated(plug_energy, STEP_INPUTS, frame, context, power_model=False)
 
 
 def _whole_at_plug(frame: Frame, context: Context) -> Offer:

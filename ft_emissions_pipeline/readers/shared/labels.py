@@ -157,6 +157,8 @@ COMMON_LABELS: dict[str, tuple[str, str]] = {
 }
 """The same for labels that a disclosure may have, but that tell it from no other file."""
 
+_UNDERSTOOD = LABELS | COMMON_LABELS
+
 EVIDENCE = frozenset(
     {
         GPU_HOURS, "gpu_model", "gpu_count", "server_model", "server_count", "instance_type",
@@ -198,23 +200,22 @@ def _meaning(label: str) -> tuple[str, str, str] | None:
     """Return the field that a label of a disclosure means, the style of its value, and its unit."""
     if label.strip() in RUN_FIELDS:
         return label.strip(), _style(label.strip()), ""
-    known = LABELS | COMMON_LABELS
     words = plain(label)
-    if words in known:
-        return *known[words], ""
+    if words in _UNDERSTOOD:
+        return *_UNDERSTOOD[words], ""
     parted = _UNIT_BEHIND.fullmatch(words)
-    if parted is None or parted[1] not in known or not is_unit(parted[2], known[parted[1]][1]):
-        return None
-    return *known[parted[1]], parted[2]
+    found = _UNDERSTOOD.get(parted[1]) if parted else None
+    return (*found, parted[2]) if parted and found and is_unit(parted[2], found[1]) else None
 
 
-def _is_common(label: str) -> bool:
+def _gives_way(label: str) -> bool:
+    """Say whether a label counts only where none of the methodology names its field."""
     return field_of(label) is None
 
 
 def nearest(label: str) -> str:
     """Return the known labels and column names most like an unknown one, for a message."""
-    known = [*LABELS, *COMMON_LABELS, *RUN_FIELDS]
+    known = [*_UNDERSTOOD, *RUN_FIELDS]
     close = difflib.get_close_matches(plain(label), known, n=3, cutoff=0.5)
     return f"nearest known: {', '.join(close)}" if close else f"known: {', '.join(RUN_FIELDS)}"
 
@@ -229,10 +230,9 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
     """
     fields: dict[str, object] = {}
     unknown = []
-    # What a common label means, a label of the methodology may say better.
-    for label, value in sorted(disclosed.items(), key=lambda item: _is_common(str(item[0]))):
+    for label, value in sorted(disclosed.items(), key=lambda item: _gives_way(str(item[0]))):
         meaning = _meaning(str(label))
-        if meaning is None or (meaning[0] in fields and _is_common(str(label))):
+        if meaning is None or (meaning[0] in fields and _gives_way(str(label))):
             unknown.append(str(label))
             continue
         name, style, unit = meaning
