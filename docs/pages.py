@@ -21,7 +21,7 @@ from ft_emissions_pipeline import cli, equations, methodology
 from ft_emissions_pipeline.export import FORMATS
 from ft_emissions_pipeline.normalize import RULES
 from ft_emissions_pipeline.readers import READERS, REPAIRS
-from ft_emissions_pipeline.readers.shared.labels import COMMON_LABELS, LABELS
+from ft_emissions_pipeline.readers.shared.labels import COMMON_LABELS, COUNTED, LABELS
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.reference.declaration import FactorTable
 from ft_emissions_pipeline.report.notices import reasons
@@ -148,7 +148,8 @@ def _formats() -> Iterator[str]:
     yield "|---|---|---|---|"
     yield from (f"| {r.LOG} | `{r.FORMAT}` | {r.TELLS} | {r.LACKS} |" for r in READERS)
     yield ""
-    yield from _LABELS.splitlines()
+    things = ", ".join(f"{thing}s (`{field}`)" for thing, field in COUNTED.items())
+    yield from _LABELS.format(things=things).splitlines()
     yield "| field | labels |"
     yield "|---|---|"
     known = LABELS | COMMON_LABELS
@@ -161,7 +162,8 @@ _LABELS = """\
 
 Any column of `runs` is a label as well ([data dictionary](data_dictionary.md)). Capitals and
 decoration do not matter. A unit may stand behind the value or in the label: `Training time: 12
-hours`, `Training time (hours): 12`, `duration_h: 12`. In a disclosure a label that means nothing
+hours`, `Training time (hours): 12`, `duration_h: 12`. Words of counting may stand beside {things}:
+`num_gpus`, `# of steps`, `Total training tokens`. In a disclosure a label that means nothing
 is named in the column `repairs` and by `estimate`; in `runs.yaml` it is refused, since that file is
 written for this pipeline alone.
 

@@ -20,6 +20,7 @@ CASES = {
     "instance named after its card": {**HOUR, "instance_type": "acme-8xl40s"},
     "instance named after a family of cards": {**HOUR, "instance_type": "acme-8xa100"},
     "slice of a TPU": {**HOUR, "gpu_model": "v3-8"},
+    "slices of a card": {**HOUR, "gpu_model": "A100-SXM4-80GB MIG 1g.10gb", "gpu_count": 2},
     "part of a server": {**HOUR, "instance_type": "g5.xlarge", "location": "AWS US West (Oregon)"},
     "service": {"managed_service": "AWS Bedrock", "base_model": "Llama 2", "tokens_padded": 48123},
     "service, two servers": {

@@ -367,7 +367,7 @@ def _identified(
     runs, choices = _runs([fields, *({**free, **other} for other in ({}, *others))], day, profile,
                           reference)  # fmt: skip
     context = Context(reference, choices.profile, empty(TOKEN_TIME_MODEL))
-    identified, _ = apply(runs, _IDENTITY, context)
+    identified, _ = apply(hardware.counts_set_aside(runs, reference), _IDENTITY, context)
     found = identified.frame()
     hourly = reference.hours and grid.has_own_hours(runs.head(1), context).iloc[0]
     found.attrs["hours"] = bool(hourly)

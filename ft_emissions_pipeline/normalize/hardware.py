@@ -24,8 +24,10 @@ from ft_emissions_pipeline.normalize.filling import (
     unknown_names,
     widened_to,
 )
+from ft_emissions_pipeline.normalize.kinds import INSTANCES, SLICES
 from ft_emissions_pipeline.normalize.machine import NO_GPU
 from ft_emissions_pipeline.reference import (
+    Reference,
     alternatives_log_sd,
     at_year,
     default,
@@ -50,8 +52,9 @@ def _instance(frame: Frame, context: Context, column: str) -> Offer:
     columns = [column] if column == "gpu_count" else [column, "gpu_count"]
     row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
     values = row[column]
-    if column in ("gpu_count", "server_share"):  # of a size that no row has
-        values = values * (found["count"] / row["gpu_count"]).where(found["assumed"], 1.0)
+    if column in ("gpu_count", "server_share"):  # of another size than the row's, or of several
+        values = values * (found["count"] / row["gpu_count"]).fillna(1.0)
+        values = values * frame[INSTANCES].fillna(1.0)
     return Offer(values, row["factor_id"], note=found["why"].where(found["assumed"]))
 
 
@@ -66,12 +69,55 @@ def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
     return offer
 
 
-def _count_in_name(kind: str, column: str) -> Answer:
+def _count_in_name(kind: str, column: str, several: str) -> Answer:
     def offer(frame: Frame, context: Context) -> Offer:
         found = resolve(context.reference, kind, frame[column])
-        return Offer(found["count"], note=found["why"])
+        return Offer(found["count"] * frame[several].fillna(1.0), note=found["why"])
 
     return offer
+
+
+def _card_of_slices(frame: Frame, context: Context) -> Offer:
+    """Take the card of which a run held slices, where the name means just one."""
+    found = resolve(context.reference, "gpus", frame["gpu_model"])
+    one = ~found["candidates"].str.contains("|", regex=False, na=True)
+    return Offer(found["candidates"].where(one & (found["count"] < 1)), note=found["why"])
+
+
+def counts_set_aside(runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """Set aside counts of what is part of a server or of a card; rules know how large a part.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Table `runs`.
+    reference : Reference
+        Reference tables.
+
+    Returns
+    -------
+    DataFrame
+        With `instances`, the servers logged beside the type of a rented instance, and `slices`,
+        the accelerators logged beside the name of a slice; without these counts themselves.
+        Beside a number of accelerators the number of servers stays as it is.
+    """
+    servers, gpus = runs["server_count"], runs["gpu_count"]
+    rented = runs["instance_type"].notna() & gpus.isna() & (servers >= 1) & (servers % 1 == 0)
+    if rented.any():
+        found = resolve(reference, "instances", runs.loc[rented, "instance_type"])
+        rented[rented] = found["id"].notna()
+    sliced = runs["gpu_model"].notna() & (gpus >= 1)
+    if sliced.any():
+        found = resolve(reference, "gpus", runs.loc[sliced, "gpu_model"])
+        sliced[sliced] = found["count"] < 1
+    return runs.assign(
+        **{
+            INSTANCES: servers.where(rented),
+            "server_count": servers.mask(rented),
+            SLICES: gpus.where(sliced),
+            "gpu_count": gpus.mask(sliced),
+        }
+    )
 
 
 def _of_instance(column: str) -> Answer:
@@ -368,6 +414,8 @@ IDENTITY = (
     Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          _named("gpus", "gpu_model", ambiguous=False), needs=("gpu_model",)),
+    Rule("gpu_id", "card_of_slices", Basis.DISCLOSED, "the card of which the run held slices",
+         _card_of_slices, needs=("gpu_model",)),
     Rule("gpu_id", "gpu_of_instance", Basis.REFERENCE, "the accelerator of the instance type",
          _of_instance("gpu_id"), needs=("instance_type",)),
     Rule("gpu_id", "gpu_in_instance_name", Basis.REFERENCE,
@@ -411,12 +459,12 @@ IDENTITY = (
          _name_from("server_id")),
     Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED,
          "the number that stands beside the accelerator's name",
-         _count_in_name("gpus", "gpu_model"), needs=("gpu_model",)),
+         _count_in_name("gpus", "gpu_model", SLICES), needs=("gpu_model",)),
     Rule("gpu_count", "gpu_count_of_instance", Basis.REFERENCE, "accelerators of the instance type",
          _of_instance("gpu_count"), needs=("instance_type",)),
     Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED,
          "the number that stands in the instance type",
-         _count_in_name("instances", "instance_type"), needs=("instance_type",)),
+         _count_in_name("instances", "instance_type", INSTANCES), needs=("instance_type",)),
     Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT,
          "accelerators of the service's execution profile", _gpus_of_managed,
          needs=("managed_service",)),

@@ -24,6 +24,9 @@ from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 PER_RUN = frozenset({"run_id", "job_id", "host", "model_name", "parent_version"})
 """Texts by which nothing is looked up; whether they are there may matter all the same."""
 
+INSTANCES, SLICES = "instances", "slices"
+"""Columns with logged counts that are none of whole servers and none of whole accelerators."""
+
 ASKED_BY_SIZE = ("gpu_count", "server_count", "model_parameters")
 """Numbers that decide which row answers."""
 
@@ -44,7 +47,7 @@ ROUTE = "energy_route"
 TIMED = "timed"
 """Column with what `is_timed` says of the runs as logged."""
 
-SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, "source_format", ROUTE, TIMED)
+SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, INSTANCES, SLICES, "source_format", ROUTE, TIMED)
 """Columns that the runs of a kind have in common; of the day, its year and periods."""
 
 

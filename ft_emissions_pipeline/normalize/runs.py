@@ -67,6 +67,7 @@ def filled(
         runs = energy.calibrated(runs, calibration)
     routes = energy.route(runs, profile)
     stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
+    stepped = hardware.counts_set_aside(stepped, reference)
     columns, provenance = apply(stepped, RULES, context, guessed_identities)
     provenance = with_unknown_names(columns, context, provenance)
     frame = columns[[name for name in NORMALIZED_RUNS.names if name in columns]]
@@ -107,6 +108,7 @@ def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd
         taken off; where that would leave less than half of it, the run teaches nothing.
     """
     context = Context(reference, profile, empty(TOKEN_TIME_MODEL))
+    runs = hardware.counts_set_aside(runs, reference)
     columns, _ = apply(runs, (*duration.MODEL, *hardware.IDENTITY, *tokens.TOKENS), context)
     frame = columns.frame()
     dated = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()

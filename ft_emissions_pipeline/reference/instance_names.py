@@ -30,6 +30,11 @@ _COUNTS = (
     re.compile(r"[a-z0-9]x(\d{1,2})$"),  # l40sx4
 )
 
+_SEVERAL = (
+    re.compile(r"(?P<count>\d{1,4})(?: ?[x*] ?| )(?P<name>[A-Za-z]\S+)"),
+    re.compile(r"(?P<name>[A-Za-z]\S+?)(?: ?[*:] ?| x ?| \((?:x ?)?)(?P<count>\d{1,4})x?\)?"),
+)
+
 _TELLING = re.compile(r"sxm\d?|pcie|nvl|\d+gb")
 """What beside the card tells its form or memory; a bare number with a G may be the host's
 memory."""
@@ -63,6 +68,15 @@ def plain(name: str) -> str:
     text = re.sub(r"^(?:aws|amazon|ec2|gcp|google|azure)[ :]+", "", name.strip().lower())
     text = re.sub(r"^(?:ml\.|db\.|standard_|basic_)", "", text)
     return re.sub(r"-nolssd$", "", text)
+
+
+def several(name: str) -> tuple[str, float] | None:
+    """Return an instance and how many of it a name counts: "2x g5.xlarge", "p4d.24xlarge (x4)"."""
+    text = name.strip().replace("\N{MULTIPLICATION SIGN}", "x")
+    for pattern in _SEVERAL:
+        if match := pattern.fullmatch(text):
+            return match["name"], float(match["count"])
+    return None
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,11 @@ def _apart(reference: Reference, kind: str, name: str, owner: object) -> Found:
     if kind == "gpus":
         return gpu_names.match(name, gpus, usual)
     bare = instance_names.plain(name)
+    if several := instance_names.several(name):
+        one = named(reference, kind, several[0], owner)
+        if one.id is not None:
+            count = one.count or _gpus_of_instances(reference)[one.id]
+            return replace(one, count=several[1] * count, why=f"{several[1]:g} of {one.id}")
     names, wanted = _names(reference, kind), plain(bare)
     for spelling, known in ((wanted, owner), (f"standard {wanted}", None)):
         whole = _found_owned(reference, names, spelling, known if isinstance(known, str) else None)
@@ -240,6 +245,12 @@ def _instance_rows(reference: Reference) -> Mapping[str, Sequence[instance_names
     rows = reference.tables["instances"].assign(id=ids(reference.tables, "instances"))
     with_card = rows.loc[rows["gpu_id"].notna(), ["id", "gpu_id", "gpu_count"]]
     return instance_names.rows_by_family(list(with_card.itertuples(index=False, name=None)))
+
+
+@lru_cache(maxsize=8)
+def _gpus_of_instances(reference: Reference) -> dict[str, float]:
+    counts = reference.tables["instances"]["gpu_count"].astype(float)
+    return dict(zip(ids(reference.tables, "instances"), counts, strict=True))
 
 
 @lru_cache(maxsize=8)

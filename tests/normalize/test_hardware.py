@@ -29,6 +29,37 @@ def test_counts_fit_the_servers(filled, case, gpus, servers):
 
 
 @pytest.mark.parametrize(
+    ("named", "gpus", "servers"),
+    [
+        ({"instance_type": "p4d.24xlarge", "server_count": 2}, 16, 2),
+        ({"instance_type": "g5.xlarge", "server_count": 2}, 2, 2 / 8),  # an eighth of a host each
+        ({"instance_type": "2x g5.xlarge"}, 2, 2 / 8),
+        ({"instance_type": "2x g5.xlarge", "server_count": 3}, 6, 6 / 8),
+        ({"instance_type": "p4d.24xlarge", "server_count": 2, "gpu_count": 12}, 12, 2),
+        ({"instance_type": "g5.xlarge", "server_count": 0.25}, 1, 0.25),  # a share is no number
+        ({"gpu_model": "A100-SXM4-80GB", "server_count": 2}, 16, 2),
+        # NVIDIA, MIG user guide: a card has seven slices.
+        ({"gpu_model": "NVIDIA A100-SXM4-80GB MIG 3g.40gb", "gpu_count": 1}, 3 / 7, 3 / 56),
+        ({"gpu_model": "NVIDIA A100-SXM4-80GB MIG 3g.40gb"}, 3 / 7, 3 / 56),
+        ({"gpu_model": "MIG 1g.10gb", "gpu_count": 2}, 2 / 7, 2 / 56),
+    ],
+)
+def test_a_count_of_parts_is_none_of_whole_servers_or_cards(named, gpus, servers):
+    estimate = fte.estimate(
+        {"run_id": "r", "started_at": "2026-03-01T00:00Z", "reserved_s": 36_000, **named}
+    )
+    run = estimate.normalized.iloc[0]
+    assert run["gpu_count"] == pytest.approx(gpus, rel=1e-12)
+    assert run["server_count"] == pytest.approx(servers, rel=1e-12)
+
+
+def test_slices_of_a_card_are_of_that_card():
+    run = {"run_id": "r", "started_at": "2026-03-01T00:00Z", "reserved_s": 36_000}
+    named = {"gpu_model": "NVIDIA A100-SXM4-80GB MIG 3g.40gb", "gpu_count": 2}
+    assert fte.estimate({**run, **named}).normalized["gpu_id"].tolist() == ["A100-SXM4-80GB"]
+
+
+@pytest.mark.parametrize(
     ("case", "field", "note"),
     [
         ("odd gpu", "gpu_id", "gpu_model 'A1000 80GB' .*gpus.csv; nearest: .*A100"),

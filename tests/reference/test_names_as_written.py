@@ -148,6 +148,26 @@ def test_an_instance_is_known_with_what_services_put_around_it(reference, name, 
     assert (found["id"], found["assumed"]) == (identity, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "identity", "count"),
+    [
+        ("2x g5.xlarge", "aws:g5.xlarge", 2),
+        ("4 × ml.p4d.24xlarge", "aws:p4d.24xlarge", 32),  # noqa: RUF001 (as people write it)
+        ("p4d.24xlarge x2", "aws:p4d.24xlarge", 16),
+        ("g5.12xlarge (x3)", "aws:g5.12xlarge", 12),
+        ("a3-highgpu-8g*2", "gcp:a3-highgpu-8g", 16),
+        ("3 Standard_NC24ads_A100_v4", "azure:Standard_NC24ads_A100_v4", 3),
+        ("2x p5.24xlarge", "aws:p5.", 8),  # half of p5.48xlarge, twice
+    ],
+)
+def test_several_instances_of_a_type_have_several_times_its_accelerators(
+    reference, name, identity, count
+):
+    found = one(reference, "instances", name)
+    assert found["id"].startswith(identity)
+    assert found["count"] == count
+
+
 def test_another_size_of_a_known_family_is_scaled_and_assumed(reference):
     found = one(reference, "instances", "p5.24xlarge")  # half of p5.48xlarge with its eight H100
     assert found["id"].startswith("aws:p5.")

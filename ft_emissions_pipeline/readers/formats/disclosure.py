@@ -29,7 +29,15 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
-from ft_emissions_pipeline.readers.shared.labels import EVIDENCE, field_of, nearest, parsed
+from ft_emissions_pipeline.readers.shared.labels import (
+    EVIDENCE,
+    HARDWARE,
+    WORK,
+    field_of,
+    nearest,
+    parsed,
+    understood,
+)
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -87,7 +95,7 @@ def recognises(name: str, head: bytes) -> bool:
         return any(_discloses(_meant(one)) for one in _first_objects(head))
     if name.endswith((".csv", ".tsv")):
         header, _ = header_of(head)
-        known = [label for label in header if field_of(label)]
+        known = [label for label in header if understood(label)]
         return _discloses(header) and 2 * len(known) >= len(header)
     return False
 
@@ -115,7 +123,7 @@ def _first_objects(head: bytes) -> Iterator[Mapping[str, object]]:
 def _meant(disclosed: Mapping[str, object]) -> Iterator[str]:
     """Yield the labels whose value may be theirs; a vocabulary numbers any of them."""
     for label, value in disclosed.items():
-        field = field_of(label)
+        field = understood(str(label))
         if field is None:
             yield str(label)
             continue
@@ -135,7 +143,10 @@ def _discloses(labels: Iterable[str]) -> bool:
     if any(_OF_CALLS.search(label) for label in told):
         return False
     fields = {field_of(label) for label in told} - {None}
-    return len(fields) >= 2 and bool(fields & EVIDENCE)
+    if len(fields) >= 2 and fields & EVIDENCE:
+        return True
+    common = {understood(label) for label in told}
+    return bool(common & HARDWARE) and bool(common & WORK)
 
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:

@@ -6,6 +6,7 @@ which kind of value (`labels.py`).
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import math
@@ -33,13 +34,34 @@ _KWH = {
     "mj": 1 / 3.6,
 }
 _NUMBER = r"[+-]?(?:\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+|\.)?(?:[eE][+-]?\d+)?"
-_DAY_FORMATS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%Y-%m-%d", "%Y/%m/%d")
+_ABOUT = re.compile(
+    r"^\s*(?:[~≈\u223c]|(?:about|approx|approximately|around|roughly|circa|ca|c)\b\.?)\s*"
+    r"|\s*\((?:approx\w*|assumed|average|default|estimated?|measured|total|wall[ -]clock)\.?\)\s*$",
+    re.IGNORECASE,
+)
+"""What people write around a number that changes nothing of it: "~10 h", "1.2 (assumed)"."""
+_DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d+),(?=(?:\d{1,2}|\d{4,})(?![\d,]))")
+"""A comma that parts no thousands. In a bare count, "48,12", it may be a slip of either."""
+_THINGS = re.compile(
+    r"\s*\b(?:accelerator|card|device|epoch|example|gpu|machine|node|param|parameter|row|sample"
+    r"|sequence|server|step|token)s?$"
+)
+"""What was counted, behind its number: "12 million tokens", "8 GPUs"."""
+_DAY_FORMATS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y")
+_MONTH_FORMATS = ("%B %Y", "%b %Y", "%Y-%m", "%m/%Y")
+_MIDDLE_OF_MONTH = 15
+"""Day for which a month alone stands."""
 _TIME_FORMATS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I %p")
-_METHODS = {
-    "full fine-tuning": "full", "full finetuning": "full", "sft": "full", "adapters": "adapter",
-    "continued pre-training": "continued_pretraining",
-    "continued pretraining": "continued_pretraining",
-}  # fmt: skip
+_METHODS = (
+    ("qlora", r"qlora"),
+    ("lora", r"(?:do|rs|vera|dy)?lora\+?"),
+    ("dpo", r"dpo|direct preference optimi[sz]ation"),
+    ("continued_pretraining", r"continu(?:ed|al) pre training|continu(?:ed|al) pretraining|cpt"),
+    ("distillation", r"distil\w*|knowledge distillation"),
+    ("adapter", r"adapters?"),
+    ("full", r"full|full parameters?|sft|supervised|instruction|instruct"),
+)
+"""Method and the words that name it; the first found decides, as LoRA does of "SFT + LoRA"."""
 
 
 def value_of(value: object, style: str, timezone: str) -> object:
@@ -84,31 +106,42 @@ def _text(value: object) -> str:
 
 
 def _method(value: object) -> str:
-    word = plain(_text(value).replace("_", " "))
-    word = _METHODS.get(word, word.replace(" ", "_"))
-    if word not in METHODS:
-        msg = f"use one of {', '.join(METHODS)}"
-        raise ValueError(msg)
-    return word
+    words = re.sub(r"[-_+/,()]+", " ", _text(value).casefold())
+    for method, pattern in _METHODS:
+        if re.search(rf"(?<!\w)(?:{pattern})(?!\w)", " ".join(words.split())):
+            return method
+    msg = f"use one of {', '.join(METHODS)}"
+    raise ValueError(msg)
 
 
 def _number(value: object) -> float:
     """Read 48123, "48,123", "1.2M" or "7 billion"."""
-    amount, unit = _amount(value)
+    amount, unit = _amount(value, counts=True)
+    unit = _THINGS.sub("", unit)
     if unit and unit not in _COUNT_SUFFIX:
         msg = f"{unit!r} is no unit here; give a plain number, like 48123, 48,123 or 1.2M"
         raise ValueError(msg)
     return amount * _COUNT_SUFFIX.get(unit, 1.0)
 
 
-def _amount(value: object, example: str = "48123, 48,123 or 0.12") -> tuple[float, str]:
-    """Return a number and the word behind it, in lower case."""
+def _gpu_hours(value: object) -> float:
+    """Read 480, "1.7M GPU hours" or "480 h"."""
+    return _number(re.sub(r"\s*(?:gpu[- ]?)?(?:h|hrs?|hours?)\s*$", "", str(value).casefold()))
+
+
+def _amount(
+    value: object, example: str = "48123, 48,123 or 0.12", *, counts: bool = False
+) -> tuple[float, str]:
+    """Return a number and the word behind it, in lower case; the number of a count is whole."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         msg = "give a number"
         raise TypeError(msg)
     if not isinstance(value, str):
         return _finite(float(value)), ""
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*([^\d\s,.+-].*)?\s*", value)
+    bare = _ABOUT.sub("", value)
+    if not counts or re.search(r"^\s*0,|[^\W\d]", bare):
+        bare = _DECIMAL_COMMA.sub(r"\1.", bare)
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*([^\d\s,.+-].*)?\s*", bare)
     if match is None or not re.search(r"\d", match.group(1)):
         msg = f"not a number; write it like {example}"
         raise ValueError(msg)
@@ -134,7 +167,12 @@ def _share(value: object) -> float:
 
 
 def _scaled(value: object, units: Mapping[str, float], example: str, bare: float | None) -> float:
-    amount, unit = _amount(value, example)
+    return _in_units(*_amount(value, example), units, example, bare)
+
+
+def _in_units(
+    amount: float, unit: str, units: Mapping[str, float], example: str, bare: float | None
+) -> float:
     unit = unit.rstrip(".")
     factor = bare if not unit else units.get(unit, units.get(unit.removesuffix("s")))
     if factor is None:
@@ -143,15 +181,23 @@ def _scaled(value: object, units: Mapping[str, float], example: str, bare: float
     return amount * factor
 
 
+_CLOCK = re.compile(
+    r"(?:(\d{1,4})(?:-|\s*d(?:ays?)?,?\s+))?(\d{1,6}):([0-5]\d):([0-5]\d)(?:\.\d+)?"
+)
+"""Hours, minutes and seconds; days before them as Slurm ("1-02:03:04") and Python write them."""
+
+
 def _duration(value: object, bare: float | None = None) -> float:
     """Read "12 hours", "3h 20m" or "3:20:00" into seconds; a bare number needs a unit."""
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
-    text = str(value).strip().casefold() if isinstance(value, str) else ""
-    if clock := re.fullmatch(r"(\d{1,6}):([0-5]\d):([0-5]\d)(?:\.\d+)?", text):
-        return float(
-            sum(int(part) * unit for part, unit in zip(clock.groups(), (3600, 60, 1), strict=True))
-        )
+    text = _ABOUT.sub("", value).strip().casefold() if isinstance(value, str) else ""
+    if clock := _CLOCK.fullmatch(text):
+        days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return float(SECONDS_PER_DAY * days + 3600 * hours + 60 * minutes + seconds)
+    if iso := re.fullmatch(r"p(?:(\d+)d)?t?((?:[\d.]+[hms])*)", text):
+        text = f"{iso[1] or 0}d {iso[2]}"
+    text = re.sub(r"(h|hours?)(\d{1,2})$", r"\1\2m", text)
     parts = re.findall(r"[\d.,]+\s*[a-z]+\.?", text)
     if len(parts) > 1 and not re.sub(r"[\s,]|and", "", re.sub(r"[\d.,]+\s*[a-z]+\.?", "", text)):
         return sum(_scaled(part.rstrip(","), _SECONDS, _A_DURATION, None) for part in parts)
@@ -176,6 +222,15 @@ def _intensity(value: object) -> float:
         msg = "give the unit, like 475 gCO2e/kWh or 0.475 kgCO2e/kWh"
         raise ValueError(msg)
     return amount * factor
+
+
+_KG = {"g": 1e-3, "gram": 1e-3, "kg": 1.0, "kilogram": 1.0, "t": 1e3, "ton": 1e3, "tonne": 1e3,
+       "metric ton": 1e3}  # fmt: skip
+
+
+def _carbon(value: object) -> float:
+    amount, unit = _amount(value)
+    return _in_units(amount, re.split(r"\s*(?:of )?co[2₂]", unit)[0], _KG, "12 kgCO2e", None)
 
 
 def _rate(value: object) -> float:
@@ -207,6 +262,12 @@ def _instant(value: object, timezone: str) -> pd.Timestamp:
     zone = timezone
     if stripped := re.fullmatch(r"(.*?)\s?(?:UTC|GMT|Z)", text):
         text, zone = stripped.group(1), "UTC"
+    if slashed := re.match(r"(\d{1,2})/(\d{1,2})/(\d{4})\b", text):
+        text = _in_order(*slashed.groups()) + text[slashed.end() :]
+    for day in _MONTH_FORMATS:
+        with contextlib.suppress(ValueError):
+            read = dt.datetime.strptime(text, day)  # noqa: DTZ007 (zone follows)
+            return _iso(read.replace(day=_MIDDLE_OF_MONTH).isoformat(), zone)
     for day in _DAY_FORMATS:
         for time in _TIME_FORMATS:
             try:
@@ -218,6 +279,14 @@ def _instant(value: object, timezone: str) -> pd.Timestamp:
                 return found
     msg = "write it like July 6, 2024 17:01 or 2024-07-06T17:01Z"
     raise ValueError(msg)
+
+
+def _in_order(first: str, second: str, year: str) -> str:
+    """Return a day written with slashes as ISO 8601 where its order is sure."""
+    no_month = [int(part) > 12 for part in (first, second)]
+    if first == second or no_month == [False, True]:
+        return f"{year}-{first}-{second}"
+    return f"{year}-{second}-{first}" if no_month == [True, False] else f"{first}/{second}/{year}"
 
 
 def _iso(text: str, timezone: str) -> pd.Timestamp | None:
@@ -236,6 +305,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "text": _text,
     "method": _method,
     "number": _number,
+    "gpu_hours": _gpu_hours,
     "share": _share,
     "duration": _duration,
     "duration_bare": lambda value: _duration(value, bare=1.0),
@@ -244,6 +314,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "days_bare": lambda value: _scaled(value, _DAYS, "365 days", 1.0),
     "energy": lambda value: _scaled(value, _KWH, "12 kWh", None),
     "energy_bare": lambda value: _scaled(value, _KWH, "12 kWh", 1.0),
+    "carbon": _carbon,
     "rate": _rate,
     "intensity": _intensity,
     "yes_no": _yes_no,

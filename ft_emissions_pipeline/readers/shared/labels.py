@@ -21,6 +21,7 @@ from ft_emissions_pipeline.readers.shared.disclosed_values import (
     value_of,
     with_unit,
 )
+from ft_emissions_pipeline.reference import gpu_names
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 
 GPU_HOURS = "gpu_hours"
@@ -56,8 +57,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "fine-tuning time": ("active_s", "duration"),
     "total training time": ("active_s", "duration"),
     "training time": ("active_s", "duration"),
-    "gpu hours": (GPU_HOURS, "number"),
-    "total gpu hours": (GPU_HOURS, "number"),
+    "gpu hours": (GPU_HOURS, "gpu_hours"),
+    "total gpu hours": (GPU_HOURS, "gpu_hours"),
     "development multiplier": ("development_multiplier", "number"),
     "gpu": ("gpu_model", "text"),
     "gpu model": ("gpu_model", "text"),
@@ -122,42 +123,88 @@ LABELS: dict[str, tuple[str, str]] = {
 }
 """Label in lower case, American spelling -> field and how its value is written."""
 
+_COMMON = {
+    ("run_id", "text"): "run name",
+    ("model_name", "text"): "output model, output model name, fine-tuned model name",
+    ("base_model", "text"):
+        "base, base checkpoint, base model id, base model name, base model name or path, "
+        "fine-tuned from, fine-tuned from model, finetuned from, model name or path, "
+        "pretrained checkpoint, pretrained model, pre-trained model, starting checkpoint",
+    ("method", "method"):
+        "fine-tuning type, fine-tuning technique, peft method, peft type, technique, "
+        "training method, training type",
+    ("gpu_model", "text"):
+        "accelerator model, accelerator name, accelerator type, device name, gpu name, gpu type, "
+        "graphics card, hardware, hardware type, hardware used",
+    ("server_count", "number"): "number of instances",
+    ("instance_type", "text"): "machine type, node type, vm size, vm type",
+    ("cloud_provider", "text"): "cloud, provider",
+    ("cloud_account", "text"): "account, account id, aws account",
+    ("location", "text"):
+        "availability zone, city, cloud zone, compute location, compute region, place, zone",
+    ("started_at", "instant"):
+        "date, date of training, date started, day, run date, run day, start date, started, "
+        "started at, started on, training date, training day",
+    ("ended_at", "instant"):
+        "completed, completed at, date finished, end date, ended, ended at, finished, finished at",
+    ("reserved_s", "duration"):
+        "duration, elapsed, elapsed time, time taken, total time, wall clock, wall clock time, "
+        "wall time, walltime",
+    ("reserved_s", "hours"): "hours, hours used",
+    ("active_s", "duration"):
+        "run time, runtime, time to train, total runtime, train runtime, train time, "
+        "training duration",
+    ("active_s", "hours"): "hours of training, training hours",
+    (GPU_HOURS, "gpu_hours"):
+        "accelerator hours, device hours, gpu hrs, gpuh, total compute (gpu hours)",
+    ("epochs", "number"): "num train epochs",
+    ("samples", "number"): "dataset size, rows, training set size",
+    ("micro_batch_size", "number"):
+        "batch size per device, batch size per gpu, micro batch size, per device train batch size, "
+        "per gpu batch size, per gpu train batch size",
+    ("gradient_accumulation", "number"): "gradient accumulation",
+    ("sequence_length", "number"):
+        "block size, context length, cutoff len, max length, max seq len, max seq length, "
+        "max sequence length, model max length, seq len, seq length",
+    ("precision", "text"): "data type, dtype, mixed precision, torch dtype",
+    ("lora_rank", "number"): "lora r, peft rank",
+    ("model_parameters", "number"): "model size, param count, params",
+    ("it_energy_kwh", "energy"):
+        "electricity, electricity consumption, electricity used, energy, energy consumed, "
+        "energy consumption, energy use, energy used, total energy",
+    ("gpu_energy_kwh", "energy"): "gpu energy",
+    ("cpu_energy_kwh", "energy"): "cpu energy",
+    ("ram_energy_kwh", "energy"): "memory energy, ram energy",
+    ("gpu_utilization", "share"): "gpu util, mean gpu utilization",
+    ("disclosed_kgco2e", "carbon"):
+        "carbon emissions, carbon emitted, carbon footprint, co2 emissions, co2 eq emissions, "
+        "co2, co2e, emissions, ghg emissions",
+    ("expected_use_life_days", "days"): "deployment lifetime, expected lifetime, lifetime",
+    ("expected_inferences_per_day", "number"):
+        "calls per day, expected queries per day, expected requests per day, predictions per day, "
+        "queries per day, requests per day",
+}  # fmt: skip
 COMMON_LABELS: dict[str, tuple[str, str]] = {
-    "gpu type": ("gpu_model", "text"),
-    "gpu name": ("gpu_model", "text"),
-    "accelerator type": ("gpu_model", "text"),
-    "num gpus": ("gpu_count", "number"),
-    "n gpus": ("gpu_count", "number"),
-    "number of accelerators": ("gpu_count", "number"),
-    "date": ("started_at", "instant"),
-    "training date": ("started_at", "instant"),
-    "start date": ("started_at", "instant"),
-    "started": ("started_at", "instant"),
-    "ended": ("ended_at", "instant"),
-    "finished": ("ended_at", "instant"),
-    "duration": ("reserved_s", "duration"),
-    "elapsed time": ("reserved_s", "duration"),
-    "wall time": ("reserved_s", "duration"),
-    "wall clock time": ("reserved_s", "duration"),
-    "wall-clock time": ("reserved_s", "duration"),
-    "hours": ("reserved_s", "hours"),
-    "hours used": ("reserved_s", "hours"),
-    "runtime": ("active_s", "duration"),
-    "train runtime": ("active_s", "duration"),
-    "training duration": ("active_s", "duration"),
-    "training hours": ("active_s", "hours"),
-    "zone": ("location", "text"),
-    "batch size per device": ("micro_batch_size", "number"),
-    "gradient accumulation": ("gradient_accumulation", "number"),
-    "max sequence length": ("sequence_length", "number"),
-    "examples": ("samples", "number"),
-    "energy": ("it_energy_kwh", "energy"),
-    "energy consumed": ("it_energy_kwh", "energy"),
-    "energy consumption": ("it_energy_kwh", "energy"),
+    label: meaning for meaning, labels in _COMMON.items() for label in labels.split(", ")
 }
 """The same for labels that a disclosure may have, but that tell it from no other file."""
 
 _UNDERSTOOD = LABELS | COMMON_LABELS
+
+COUNTED: dict[str, str] = {
+    "accelerator": "gpu_count", "card": "gpu_count", "device": "gpu_count", "gpu": "gpu_count",
+    "machine": "server_count", "node": "server_count", "server": "server_count",
+    "epoch": "epochs", "step": "steps", "token": "tokens_padded",
+    "param": "model_parameters", "parameter": "model_parameters",
+    "example": "samples", "row": "samples", "sample": "samples",
+}  # fmt: skip
+"""What may stand in the plural, or beside words of counting: "nodes", `num_gpus`, "# of steps"."""
+_COUNTING = frozenset(
+    """
+    number of no no. nr num n # total count used train training trained fine-tuning processed seen
+    overall global optimizer
+    """.split()  # noqa: SIM905 (prose)
+)
 
 EVIDENCE = frozenset(
     {
@@ -168,6 +215,15 @@ EVIDENCE = frozenset(
 )  # fmt: skip
 """Fields of which a document must name at least one to be a disclosure: a model configuration names
 base model, batch size and epochs too, but no hardware, place, time or energy."""
+
+HARDWARE = frozenset({"gpu_model", "gpu_count", "server_model", "instance_type", "managed_service"})
+WORK = frozenset(
+    {
+        GPU_HOURS, "reserved_s", "active_s", "tokens_padded", "tokens_unpadded", "it_energy_kwh",
+        "meter_energy_kwh", "gpu_energy_kwh",
+    }
+)  # fmt: skip
+"""Fields of which common words tell a disclosure where it names one of each: on what, how much."""
 
 _MISSING = {
     "",
@@ -192,20 +248,54 @@ def field_of(label: str) -> str | None:
     )
 
 
+def understood(label: str) -> str | None:
+    """Return the field that a label of a disclosure means, also by a word that only is common."""
+    meaning = _meaning(label) if len(label) <= _LONGEST else None
+    return meaning[0] if meaning else None
+
+
+_LONGEST = 80
+"""Characters above which nothing is a label."""
 _UNIT_BEHIND = re.compile(r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12})[\])]?$")
 """A label that states the unit of its value: "Training time (hours)", `duration_h`."""
+_NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def _meaning(label: str) -> tuple[str, str, str] | None:
     """Return the field that a label of a disclosure means, the style of its value, and its unit."""
     if label.strip() in RUN_FIELDS:
         return label.strip(), _style(label.strip()), ""
-    words = plain(label)
+    for spelling in (label, label.replace("-", " "), _NEW_WORD.sub(" ", label)):
+        words = plain(spelling)
+        if found := _of_words(words):
+            return *found, ""
+        parted = _UNIT_BEHIND.fullmatch(words)
+        found = _of_words(parted[1]) if parted else None
+        if parted and found and is_unit(parted[2], found[1]):
+            return *found, parted[2]
+    return None
+
+
+def _of_words(words: str) -> tuple[str, str] | None:
+    """Return the field and style of a label in plain words: as listed, or as a count of things."""
     if words in _UNDERSTOOD:
-        return *_UNDERSTOOD[words], ""
-    parted = _UNIT_BEHIND.fullmatch(words)
-    found = _UNDERSTOOD.get(parted[1]) if parted else None
-    return (*found, parted[2]) if parted and found and is_unit(parted[2], found[1]) else None
+        return _UNDERSTOOD[words]
+    said = words.replace("#", "# ").split()
+    things = [word for word in said if word not in _COUNTING]
+    if len(things) != 1 or (len(said) == 1 and not words.endswith("s")):
+        return None
+    field = COUNTED.get(re.sub(r"^n(?=gpu|node)|s$", "", things[0]))
+    return (field, "number") if field else None
+
+
+_WORTH_ASKING = frozenset({"duration", "hours", "energy", "carbon", "days", "instant"})
+"""Styles in which people leave out the unit, or the order of day and month: a refusal asks."""
+
+
+def _names_hardware(value: object) -> bool:
+    """Say whether what should be a number of accelerators names them: "8x A100", "H100"."""
+    named = isinstance(value, str) and gpu_names.parse(value)
+    return bool(named)
 
 
 def _gives_way(label: str) -> bool:
@@ -236,10 +326,17 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
             unknown.append(str(label))
             continue
         name, style, unit = meaning
+        if name == "gpu_count" and _names_hardware(value):
+            name, style = "gpu_model", "text"
         if name in fields:
             msg = f"{label!r} names {name}, which is named already; state it once"
             raise RefusalError(msg, "duplicated_label")
-        fields[name] = _value(str(label), name, style, with_unit(value, unit), timezone)
+        try:
+            fields[name] = _value(str(label), name, style, with_unit(value, unit), timezone)
+        except RefusalError:
+            if not _gives_way(str(label)) or style in _WORTH_ASKING:
+                raise
+            unknown.append(str(label))
     known = {name: value for name, value in fields.items() if value is not None}
     return _with_gpus(known), unknown
 
@@ -252,7 +349,8 @@ def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
         fields.setdefault("gpu_count", float(counted.group(1)))
     hours = fields.pop(GPU_HOURS, None)
     if hours is not None and not {"reserved_s", "active_s"} & set(fields):
-        count = fields.get("gpu_count")
+        named = gpu_names.parse(str(fields.get("gpu_model", "")))
+        count = fields.get("gpu_count") or (named[0].count if named else None)
         if not isinstance(count, float) or count <= 0:
             msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
             raise RefusalError(msg, "gpu_count_needed")

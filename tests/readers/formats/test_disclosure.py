@@ -8,6 +8,7 @@ import pytest
 
 from ft_emissions_pipeline.readers.formats import disclosure
 from ft_emissions_pipeline.readers.formats.disclosure import from_mapping
+from ft_emissions_pipeline.readers.shared.labels import parsed
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -116,6 +117,33 @@ def test_yaml_json_and_csv_say_the_same(one_run, uri, content):
         ("Expected inferences per day", "1,000", "expected_inferences_per_day", 1000),
         ("Fine-tuning method", "LoRA", "method", "lora"),
         ("method", "continued pre-training", "method", "continued_pretraining"),
+        ("method", "QLoRA (4-bit)", "method", "qlora"),
+        ("method", "SFT + LoRA", "method", "lora"),
+        ("method", "full-parameter fine-tuning", "method", "full"),
+        ("method", "supervised fine-tuning", "method", "full"),
+        ("Total reserved time", "~10 hours", "reserved_s", 36_000),
+        ("Total reserved time", "approx. 3 h", "reserved_s", 10_800),
+        ("Total reserved time", "1,5 h", "reserved_s", 5400),
+        ("Total reserved time", "1h30", "reserved_s", 5400),
+        ("Total reserved time", "1-02:03:04", "reserved_s", 93_784),  # Slurm
+        ("Total reserved time", "2 days, 3:04:05", "reserved_s", 183_845),  # Python
+        ("Total reserved time", "PT3H20M", "reserved_s", 12_000),  # ISO 8601
+        ("Total reserved time", "P1DT2H", "reserved_s", 93_600),
+        ("Tokens", "12 million tokens", "tokens_padded", 12e6),
+        ("Tokens", "12,5M", "tokens_padded", 12.5e6),
+        ("Tokens", "≈ 1.2M tokens", "tokens_padded", 1.2e6),
+        ("Parameters", "7 billion parameters", "model_parameters", 7e9),
+        ("Number of GPUs", "8 GPUs", "gpu_count", 8),
+        ("Epochs", "3 epochs", "epochs", 3),
+        ("GPUs", "A100", "gpu_model", "A100"),
+        ("PUE", "1.2 (assumed)", "pue", 1.2),
+        ("Average GPU utilization", "0,85", "gpu_utilization", 0.85),
+        ("Hours used", "3,5", "reserved_s", 12_600),
+        ("Start time", "March 2026", "started_at", pd.Timestamp("2026-03-15", tz="UTC")),
+        ("Start time", "2026-03", "started_at", pd.Timestamp("2026-03-15", tz="UTC")),
+        ("Start time", "03/14/2026", "started_at", pd.Timestamp("2026-03-14", tz="UTC")),
+        ("Start time", "14/03/2026 08:30", "started_at", pd.Timestamp("2026-03-14T08:30Z")),
+        ("Start time", "06.07.2024 17:01", "started_at", pd.Timestamp("2024-07-06T17:01Z")),
         ("gradient_checkpointing", "yes", "gradient_checkpointing", True),
         ("Server", 6500, "server_model", "6500"),
     ],
@@ -199,6 +227,30 @@ def test_a_secret_in_a_label_is_dropped_before_the_label_is_named(one_run):
         ("Carbon intensity (g/kWh)", 475, "grid_kgco2e_per_kwh", 0.475),
         ("n_gpus", 4, "gpu_count", 4),
         ("date", "2026-03-01", "started_at", pd.Timestamp("2026-03-01", tz="UTC")),
+        ("day", "2026-03-01", "started_at", pd.Timestamp("2026-03-01", tz="UTC")),
+        ("Hardware Type", "A100 PCIe 40GB", "gpu_model", "A100 PCIe 40GB"),
+        ("Compute Region", "us-east-1", "location", "us-east-1"),
+        ("Carbon Emitted (kg)", 12, "disclosed_kgco2e", 12),
+        ("emissions", "300 gCO2eq", "disclosed_kgco2e", 0.3),
+        ("CO2 emissions", "3 tonnes of CO2e", "disclosed_kgco2e", 3000),
+        ("nodes", 2, "server_count", 2),
+        ("num_nodes", 2, "server_count", 2),
+        ("# of GPUs", 8, "gpu_count", 8),
+        ("ngpus", 8, "gpu_count", 8),
+        ("devices", 8, "gpu_count", 8),
+        ("trained_tokens", 48123, "tokens_padded", 48123),
+        ("Total number of training tokens", "1B", "tokens_padded", 1e9),
+        ("num_train_epochs", 3, "epochs", 3),
+        ("per_device_train_batch_size", 4, "micro_batch_size", 4),
+        ("max_seq_length", 2048, "sequence_length", 2048),
+        ("lora_r", 16, "lora_rank", 16),
+        ("trainingTimeHours", 2, "active_s", 7200),
+        ("wall-time", "2 h", "reserved_s", 7200),
+        ("model_size", "7B", "model_parameters", 7e9),
+        ("model_name_or_path", "llama", "base_model", "llama"),
+        ("gpu_energy_kwh", 3, "gpu_energy_kwh", 3),
+        ("Requests per day", "1k", "expected_inferences_per_day", 1000),
+        ("lifetime", "1 month", "expected_use_life_days", 365.25 / 12),
     ],
 )
 def test_a_label_as_people_write_it(label, value, field, expected):
@@ -213,6 +265,52 @@ def test_a_common_label_gives_way_to_one_of_the_methodology(one_run):
     assert run["started_at"] == pd.Timestamp("2026-03-02 05:00", tz="UTC")
     assert run["reserved_s"] == 7200
     assert run["repairs"] == "label_not_understood:Date,duration"
+
+
+@pytest.mark.parametrize("line", ["dataset size: 12 GB", "technique: magic", "devices: auto"])
+def test_a_common_label_with_a_value_of_another_kind_costs_nothing(one_run, line):
+    run = one_run("d.yaml", f"GPU: A100\nTotal reserved time: 1 h\n{line}\n")
+    label = line.split(":")[0].replace(" ", "%20")
+    assert run["repairs"] == f"label_not_understood:{label}"
+
+
+def test_a_date_whose_order_nobody_knows_is_asked_for(refusal):
+    text = "GPU: A100\nTotal reserved time: 1 h\ndate: 03/02/2026\n"
+    code, reason = refusal("d.yaml", text)
+    assert code == "bad_value"
+    assert "July 6, 2024" in reason
+
+
+@pytest.mark.parametrize("label", ["state", "rank", "node", "tokens per epoch", "max_steps", "of"])
+def test_a_word_with_several_meanings_is_not_guessed(label):
+    fields, unknown = parsed({label: "3"}, "UTC")
+    assert unknown == [label] or list(fields) == ["host"]
+
+
+def test_gpu_hours_take_the_number_beside_the_name_of_the_gpu():
+    fields = from_mapping({"GPU hours": "80 GPU hours", "hardware": "A100 80GB x8"}, "d")
+    assert fields["reserved_s"] == pytest.approx(36_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("team.csv", "date,model,base_model,hardware,num_gpus,hours\n"
+                     "2026-03-01,bot,llama-3-8b,A100,8,3.5\n"),
+        ("team.csv", "Date;Model;Hardware;GPUs;Hours\n01.03.2026;bot;A100;8;3,5\n"),
+        ("card.json", {"hardware": "8x A100", "hours_used": 3.5, "date": "2026-03-01",
+                       "model": "bot"}),
+        ("card.json", {"gpuType": "A100", "gpuCount": 8, "wallTimeHours": 3.5, "day": "2026-03-01",
+                       "modelName": "bot"}),
+        ("card.md", "| Parameter | Value |\n|---|---|\n| Hardware | 8x A100 |\n"
+                    "| Hours used | ~3.5 |\n| Date | March 1, 2026 |\n| Model | bot |\n"),
+    ],
+)  # fmt: skip
+def test_common_words_for_hardware_and_time_make_a_disclosure(one_run, name, content):
+    run = one_run(name, content)
+    assert (run["model_name"], run["gpu_model"], run["gpu_count"]) == ("bot", "A100", 8)
+    assert run["reserved_s"] == 12_600
+    assert run["started_at"] == pd.Timestamp("2026-03-01", tz="UTC")
 
 
 def test_a_duration_without_unit_asks_for_it():
