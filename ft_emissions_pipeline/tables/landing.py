@@ -128,6 +128,8 @@ FIELDS_OF_RUNS = (
     number("world_size", "", "Devices that each took a batch of their own in every step.",
            smallest=1.0, maximum=1e6),
     Column("gradient_checkpointing", "boolean", "Whether activations were recomputed."),
+    Column("fused_kernels", "boolean",
+           "Whether norms, rotations and losses ran as fused kernels (Liger or alike)."),
     Column("packing", "boolean", "Whether examples were packed into sequences of full length."),
     text("precision", "Number format of the arithmetic: fp32, tf32, fp16, bf16, fp8.",
          of_names=True),

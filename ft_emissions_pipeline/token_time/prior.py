@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -42,8 +43,10 @@ from ft_emissions_pipeline.token_time.training_rates import (
 from ft_emissions_pipeline.token_time.workload import workload
 from ft_emissions_pipeline.uncertainty import Z_95, Floats
 
+ALL_EFFECTS = "all effects"
+
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "all effects": (),
+    ALL_EFFECTS: (),
     "no offsets of software": ("software_",),
     "no offsets of generations": ("generation_",),
     "no effect of tuned recipes": ("tuned",),
@@ -163,11 +166,26 @@ def chooser(rows: Rows, common: dict[str, float]) -> Callable[[str | None], str]
     def choose(without: str | None) -> str:
         pairs = {name: frozenset({name, without or name}) for name in judges if name != without}
         error = {
-            v: np.mean([distances(v, pair)[name] for name, pair in pairs.items()]) for v in VARIANTS
+            v: np.array([distances(v, pair)[name] for name, pair in pairs.items()])
+            for v in VARIANTS
         }
-        return min(error, key=error.__getitem__)
+        return surely_best(error)
 
     return choose
+
+
+def surely_best(error: dict[str, Floats]) -> str:
+    """Return the variant that errs least over laboratories, all effects where that is not sure.
+
+    Notes
+    -----
+    Effects stay unless leaving some out gains more than the standard error of the gain (Hastie,
+    Tibshirani and Friedman 2009, The Elements of Statistical Learning, section 7.10).
+    """
+    best = min(error, key=lambda variant: float(error[variant].mean()))
+    gain = error[ALL_EFFECTS] - error[best]
+    sure = gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+    return best if sure else ALL_EFFECTS
 
 
 def finetuning(table: pd.DataFrame) -> np.ndarray:
@@ -175,10 +193,11 @@ def finetuning(table: pd.DataFrame) -> np.ndarray:
     return np.asarray((table["stage"] == "finetune") & ~table["tokens_assumed"])
 
 
-ONE_SD = 0.683
+LEVEL = 0.85
 """Coverage by which the interval is set where hardware and tokens are known, widened from there as
 a normal distribution's: of fewer than ten laboratories the farthest one alone would set the 90 %
 quantile."""
+TO_COVERAGE = Z_95 / NormalDist().inv_cdf((1.0 + LEVEL) / 2.0)
 
 NEXT_WEIGHT = {HARDWARE_UNKNOWN: 0.0, TOKENS_UNKNOWN: 1.0}
 """Weight of the row to come, in laboratories. All rows of one have much the same sequence length,
@@ -216,7 +235,7 @@ def interval_of(held: dict[str, HeldOut], group: str, without: str | None = None
     laboratories = part.table["laboratory"]
     equal = 1.0 / laboratories.groupby(laboratories).transform("count").to_numpy(dtype=float)
     if group == spread_of:
-        width = Z_95 * quantile_of(score, equal, coverage=ONE_SD)
+        width = TO_COVERAGE * quantile_of(score, equal, coverage=LEVEL)
     else:
         width = quantile_of(score, equal, next_weight=NEXT_WEIGHT[group])
     return Interval(within, between, width)

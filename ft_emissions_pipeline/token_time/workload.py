@@ -26,8 +26,12 @@ GPUS_PER_NODE = 8.0
 BERT_VOCABULARY = 30_522
 """Embeddings of an encoder are looked up, never multiplied, so their rows count no operations."""
 
-PEAK_FACTOR = {"tf32": 0.5, "fp8": 2.0, "nvfp4": 4.0}
-"""Peak in a number format over that in 16 bits, by the makers' data sheets."""
+PEAK_FACTOR = {"tf32": 0.5, "nvfp4": 4.0}
+"""Peak in a number format over that in 16 bits, by the makers' data sheets; in 8 bits each card has
+its own."""
+
+ATTAINED_BY_A100 = 0.87
+"""Share of its printed peak at which an A100 multiplies large matrices (`matmul_16bit_tflops`)."""
 
 FORMATS = ("16", "tf32", "fp32", "fp8", "nvfp4")
 """Number formats of the arithmetic; weights of 4 bits are unpacked to 16 before they are
@@ -68,11 +72,13 @@ class Workload:
     length: Floats
     tokens: Floats
     tokens_log_sd: Floats
-    accumulation: Floats
+    fused_kernels: Floats
     gpus: Floats
     nodes: Floats
     peak_16bit: Floats
     peak_32bit: Floats
+    peak_8bit: Floats
+    attained: Floats
     format: np.ndarray
     format_unknown: np.ndarray
     has_8bit: np.ndarray
@@ -100,10 +106,10 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     ----------
     frame : DataFrame
         model_id, parameters, method, precision, gradient_checkpointing (share recomputed),
-        sequence_length, micro_batch_size, gradient_accumulation, gpu_id, gpu_count: each may be
-        missing but parameters, gpu_id and gpu_count. Optional: active_parameters, architecture,
-        node_count, tokens_per_micro_step, stage, lora_rank, software, and date, the day as of which
-        rows are looked up.
+        sequence_length, micro_batch_size, gpu_id, gpu_count: each may be missing but parameters,
+        gpu_id and gpu_count. Optional: active_parameters, architecture, node_count,
+        tokens_per_micro_step, stage, lora_rank, software, fused_kernels, and date, the day as of
+        which rows are looked up.
     reference : Reference
         Reference tables.
     """
@@ -113,7 +119,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     optional = {
         name: frame.get(name, nothing.rename(name))
         for name in ("active_parameters", "architecture", "node_count", "tokens_per_micro_step",
-                     "stage", "lora_rank", "software")
+                     "stage", "lora_rank", "software", "fused_kernels")
     }  # fmt: skip
     model = _each([frame["model_id"], optional["architecture"], *on], _of_model, reference)
     gpu = _each([frame["gpu_id"], *on], _of_gpu, reference)
@@ -133,7 +139,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)
     recomputed = _floats(frame["gradient_checkpointing"])
     typical = default(reference, "checkpointing_share", days).value
-    accumulation = _floats(frame["gradient_accumulation"])
+    fused = _floats(optional["fused_kernels"])
+    by_unsloth = (optional["software"] == Software.UNSLOTH).fillna(False).to_numpy(dtype=bool)
     gpus = np.maximum(_floats(frame["gpu_count"]), 1.0)
     nodes = _floats(optional["node_count"])
     return Workload(
@@ -148,7 +155,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         length=known_length,
         tokens=tokens,
         tokens_log_sd=tokens_log_sd,
-        accumulation=np.where(np.isnan(accumulation), 4.0, accumulation),
+        # No trainer but Unsloth fuses unless it is told to.
+        fused_kernels=np.where(np.isnan(fused), by_unsloth, fused),
         gpus=gpus,
         nodes=np.maximum(np.where(np.isnan(nodes), gpus / GPUS_PER_NODE, nodes), 1.0),
         **gpu,
@@ -208,7 +216,7 @@ def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     gpu = take(
         reference, "gpus", rows["gpu_id"],
         ["vendor", "peak_16bit_tflops", "peak_32bit_tflops", "peak_int8_tops", "peak_fp8_tflops",
-         "peak_fp4_tflops"],
+         "peak_fp4_tflops", "matmul_16bit_tflops"],
         on=rows.get("date"),
     )  # fmt: skip
     # Of an accelerator that no row has, its kind stands in the id.
@@ -217,9 +225,15 @@ def _of_gpu(rows: pd.DataFrame, reference: Reference) -> dict[str, ArrayLike]:
     )
     narrow, wide = gpu["peak_16bit_tflops"], gpu["peak_32bit_tflops"]
     narrow = narrow.fillna(kind["peak_16bit_tflops"].where(wide.isna()))
+    attained = (gpu["matmul_16bit_tflops"] / narrow).fillna(
+        _generation(gpu).map(_attained_by_generation(reference))
+    )
     return {
         "peak_16bit": narrow.fillna(wide).astype("float64") * FLOP_PER_TFLOP,
         "peak_32bit": wide.fillna(narrow / 8).astype("float64") * FLOP_PER_TFLOP,
+        # A part without units of 8 bits computes in 16.
+        "peak_8bit": gpu["peak_fp8_tflops"].fillna(narrow).astype("float64") * FLOP_PER_TFLOP,
+        "attained": np.log(attained.astype("float64").fillna(ATTAINED_BY_A100) / ATTAINED_BY_A100),
         "has_8bit": gpu["peak_fp8_tflops"].notna(),
         "generation": pd.Index(GENERATIONS).get_indexer(_generation(gpu)),
     }
@@ -238,6 +252,14 @@ def _generation(gpu: pd.DataFrame) -> pd.Series:
         knows = (gpu["vendor"] == "NVIDIA") & gpu[column].notna()
         found = found.where(~knows, f"nvidia_{name}")
     return found
+
+
+@lru_cache(maxsize=16)
+def _attained_by_generation(reference: Reference) -> pd.Series:
+    """Return the median share of the printed peak that matrix products of a generation attain."""
+    cards = reference.tables["gpus"]
+    share = cards["matmul_16bit_tflops"] / cards["peak_16bit_tflops"]
+    return share.groupby(_generation(cards)).median()
 
 
 def _of_precision(rows: pd.DataFrame, _: Reference) -> dict[str, ArrayLike]:
@@ -322,14 +344,16 @@ def of_training_rates(reference: Reference) -> pd.DataFrame:
     """Return the rows of the training rates with the columns that `workload` reads."""
     rows = reference.tables["calibration"]
     share = {"true": 1.0, "false": 0.0, "selective": flops.SELECTIVE_RECOMPUTED}
-    return rows.assign(gradient_checkpointing=rows["gradient_checkpointing"].map(share))
+    told = {name: rows[name].map(share) for name in ("gradient_checkpointing", "fused_kernels")}
+    return rows.assign(**told)
 
 
 def peak(work: Workload, number_format: np.ndarray) -> Floats:
     """Return an accelerator's peak in a number format, in FLOP/s."""
     factor = np.ones(len(work))
     for name, over in PEAK_FACTOR.items():
-        # A part without units of 8 bits computes in 16.
         usable = work.has_8bit if over > 1 else np.ones(len(work), dtype=bool)
         factor = np.where((number_format == name) & usable, over, factor)
-    return np.where(number_format == "fp32", work.peak_32bit, factor * work.peak_16bit)
+    apart = {"fp8": work.peak_8bit, "fp32": work.peak_32bit}
+    at = [number_format == name for name in apart]
+    return np.select(at, list(apart.values()), factor * work.peak_16bit)

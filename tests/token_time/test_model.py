@@ -10,9 +10,16 @@ import pytest
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, reference, tables, token_time
-from ft_emissions_pipeline.token_time import evaluate, flops, own_runs, throughput, training_rates
+from ft_emissions_pipeline.token_time import (
+    evaluate,
+    flops,
+    own_runs,
+    prior,
+    throughput,
+    training_rates,
+)
 from ft_emissions_pipeline.token_time.model import from_json, from_rows, to_json, to_rows
-from ft_emissions_pipeline.token_time.workload import GENERATIONS, STACKS, workload
+from ft_emissions_pipeline.token_time.workload import GENERATIONS, STACKS, peak, workload
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 N = 6.74e9  # Llama 2 7B: 32 layers of width 4096
@@ -106,6 +113,54 @@ def test_active_parameters_that_a_run_tells_go_before_its_models(factors):
 )  # fmt: skip
 def test_generations_of_accelerators(factors, gpu_id, generation):
     assert GENERATIONS[work(factors, {"gpu_id": gpu_id}).generation[0]] == generation
+
+
+@pytest.mark.parametrize(
+    ("gpu_id", "fp8_tflops"),
+    [("H100-SXM5-80GB", 1978.8), ("Gaudi3", 1835.0), ("A100-SXM4-80GB", 312.0)],
+)
+def test_each_card_has_its_own_peak_in_8_bits(factors, gpu_id, fp8_tflops):
+    """Data sheets: Hopper is twice as fast in 8 bits, Gaudi 3 hardly, Ampere has no such units."""
+    found = peak(work(factors, {"gpu_id": gpu_id}), np.array(["fp8"]))
+    assert found == pytest.approx(fp8_tflops * 1e12)
+
+
+@pytest.mark.parametrize(
+    ("gpu_id", "attained"),
+    [("A100-SXM4-80GB", 271.2 / 312), ("MI300X", 668.4 / 1307.4), ("H100-PCIE-80GB", 794.5 / 989),
+     ("V100-SXM2-32GB", 0.87)],
+)  # fmt: skip
+def test_a_card_attains_what_was_measured_or_what_its_generation_does(factors, gpu_id, attained):
+    """Bekman's table of matrix products; of Hopper the H100 is in the middle, of Volta none is."""
+    found = work(factors, {"gpu_id": gpu_id}).attained
+    assert np.exp(found) * 0.87 == pytest.approx(attained, rel=0.01)
+
+
+def test_fused_kernels_save_about_a_sixth_of_a_long_step(factors):
+    """Liger Kernel states 20 % more tokens per second; nobody's rows may undo that by much."""
+    plain, fused, unsloth = predict(
+        factors, {}, {"fused_kernels": True}, {"software": "unsloth"}
+    ).log_s
+    assert np.exp(plain - fused) == pytest.approx(1.2, abs=0.1)
+    assert unsloth == pytest.approx(fused)
+    told = predict(factors, {"software": "unsloth", "fused_kernels": False}).log_s
+    assert told == pytest.approx(plain)
+
+
+def test_several_accelerators_lengthen_a_short_step(factors):
+    short = {"tokens_per_micro_step": 16.0, "method": "lora"}
+    one, two = np.exp(predict(factors, short, {**short, "gpu_count": 2.0}).log_s)
+    added = token_time.packaged().coefficients["latency_several_gpus"]
+    assert 1.0 < two / one <= np.exp(added)
+
+
+@pytest.mark.parametrize(("errors", "chosen"), [
+    ([1.0, 1.0, 1.0], "all effects"), ([0.9, 0.9, 1.0], "fewer"), ([0.2, 1.1, 1.3], "all effects"),
+])  # fmt: skip
+def test_effects_are_left_out_only_if_surely_worse(errors, chosen):
+    """Gains of 0.1, 0.1, 0 lie 2 standard errors off; of 0.8, -0.1, -0.3 0.4 of one."""
+    found = {"all effects": np.ones(3), "fewer": np.array(errors)}
+    assert prior.surely_best(found) == chosen
 
 
 @pytest.mark.parametrize(
@@ -394,10 +449,11 @@ def test_an_unknown_base_model_is_named_with_the_size_taken():
     assert "Lama-2" in row["source"]
 
 
-@pytest.mark.xfail(strict=True, reason="30 % by laboratory; docs/token_time.md says why")
-def test_the_goal_for_time_on_laboratories_not_seen():
+def test_the_goals_for_time_on_laboratories_not_seen():
     held_out = token_time.packaged().training["held_out"]
     assert held_out["median_error_percent"] <= 20.0
+    assert held_out["mean_of_laboratories_error_percent"] <= 25.0
+    assert held_out["mean_width_factor"] <= 3.0
 
 
 def test_the_published_table_is_what_the_command_prints(factors):

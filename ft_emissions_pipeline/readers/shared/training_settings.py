@@ -40,8 +40,12 @@ NUMBERS: dict[str, tuple[str, ...]] = {
 """Field -> settings that say it, the first that is given counts."""
 FLAGS: dict[str, tuple[str, ...]] = {
     "gradient_checkpointing": ("gradient_checkpointing", "enable_activation_checkpointing"),
+    "fused_kernels": (
+        "use_liger_kernel", "enable_liger_kernel", "liger_fused_linear_cross_entropy",
+        "liger_rms_norm",
+    ),
     "packing": ("packing", "sample_packing", "neat_packing"),
-}
+}  # fmt: skip
 MODELS = ("base_model", "model_name_or_path", "model_name", "base_model_name_or_path", "model_id")
 _TRUTHS = {
     **dict.fromkeys(("true", "yes", "on"), True),

@@ -169,6 +169,25 @@ def test_a_configuration_completes_the_run_beside_it(landed, uri, content, expec
     assert json.loads(runs.loc["out", "origins"])[known] == ["disclosed", f"out/{uri}#1"]
 
 
+@pytest.mark.parametrize(
+    ("uri", "content", "fused"),
+    [
+        ("axolotl.yml", AXOLOTL + "\nliger_fused_linear_cross_entropy: true\n", True),
+        ("axolotl.yml", AXOLOTL + "\nliger_rms_norm: true\n", True),
+        ("train.yaml", LLAMA_FACTORY + "\nenable_liger_kernel: true\n", True),
+        (
+            "training_args.json",
+            {"per_device_train_batch_size": 8, "use_liger_kernel": False},
+            False,
+        ),
+    ],
+)
+def test_fused_kernels_are_read_from_what_switches_them_on(landed, uri, content, fused):
+    """Liger Kernel's switches in axolotl, LLaMA-Factory and the Trainer."""
+    runs, _ = landed({"out/trainer_state.json": STATE, f"out/{uri}": content})
+    assert runs.loc["out", "fused_kernels"] == fused
+
+
 def test_the_nearest_configuration_wins_and_conflicts_are_said(landed):
     runs, _ = landed(
         {
