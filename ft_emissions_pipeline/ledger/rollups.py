@@ -501,20 +501,24 @@ def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.Da
         teams and tags as the sum of all.
     """
     columns = ["inferences", "allocated_kgco2e", "allocated_water_l"]
+    keys = ["period", "date", "grouped_by", "name"]
+    of_models = rollups["grouped_by"] == Group.MODEL
+    left = rollups.assign(name=rollups["name"].where(of_models, "")).groupby(keys)[columns].sum()
     by_day = inference_impacts.groupby(["date", "model_name"])[columns].sum().reset_index()
-    found = []
-    for period in PERIODS:
-        ledger = by_day.assign(date=period_start(by_day["date"], period), name=by_day["model_name"])
-        held = rollups[rollups["period"] == period]
-        for grouped_by in GROUPS:
-            keys = ["date", "name"] if grouped_by == Group.MODEL else ["date"]
-            left = held[held["grouped_by"] == grouped_by].groupby(keys)[columns].sum()
-            right = ledger.groupby(keys)[columns].sum()
-            every = left.index.union(right.index)
-            pair = pd.DataFrame(
-                {"rolled_up": left.reindex(every).stack(), "ledger": right.reindex(every).stack()}
-            ).rename_axis([*keys, "column"])
-            same = np.isclose(pair["rolled_up"], pair["ledger"], rtol=1e-9, atol=0.0)
-            found.append(pair[~same].reset_index().assign(period=period, grouped_by=grouped_by))
-    names = ["period", "date", "grouped_by", "name", "column", "rolled_up", "ledger"]
-    return pd.concat(found, ignore_index=True).reindex(columns=names)
+    by_day = by_day.rename(columns={"model_name": "name"})
+    begun = [by_day.assign(date=period_start(by_day["date"], p), period=p) for p in PERIODS]
+    models = pd.concat(begun).groupby(["period", "date", "name"])[columns].sum().reset_index()
+    whole = models.groupby(["period", "date"])[columns].sum().reset_index().assign(name="")
+    of_groups = [(models if g == Group.MODEL else whole).assign(grouped_by=g) for g in GROUPS]
+    right = pd.concat(of_groups).set_index(keys)[columns]
+    every = left.index.union(right.index)
+    rolled_up, ledger = (side.reindex(every).to_numpy() for side in (left, right))
+    differs = ~np.isclose(rolled_up, ledger, rtol=1e-9, atol=0.0)
+    row, column = np.nonzero(differs)
+    found = every[row].to_frame(index=False)
+    return found.assign(
+        name=found["name"].where(found["grouped_by"] == Group.MODEL),
+        column=np.array(columns, dtype="object")[column],
+        rolled_up=rolled_up[differs],
+        ledger=ledger[differs],
+    )

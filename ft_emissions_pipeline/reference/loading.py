@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -172,19 +173,9 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
         if not path.is_file():
             problems.append(f"{path.name} is missing; restore it or copy it from the package")
             continue
-        try:
-            raw = pd.read_csv(path, dtype="object", keep_default_na=False, encoding="utf-8")
-        except (ValueError, UnicodeDecodeError) as error:
-            problems.append(f"{path.name} is no CSV file in UTF-8: {error}")
-            continue
-        missing = [f.name for f in table.columns if f.name not in raw.columns]
-        extra = [column for column in raw.columns if column not in {f.name for f in table.columns}]
-        if missing or extra:
-            problems += [f"{path.name} line 1: column {column} is missing" for column in missing]
-            problems += [f"{path.name} line 1: column {column} is not declared" for column in extra]
-            continue
-        frame, found = typed(name, raw)
-        tables[name] = frame
+        frame, found = _table_of(name, path.read_bytes())
+        if frame is not None:
+            tables[name] = frame
         problems += found
     if len(tables) == len(TABLES):
         problems += [*_reference_problems(tables), *_alias_problems(tables)]
@@ -194,6 +185,24 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
         hours, found = _hours(tables["own_grid_hours"], own)
         problems += found
     return tables, hours, problems
+
+
+@lru_cache(maxsize=4 * len(TABLES))
+def _table_of(name: str, content: bytes) -> tuple[pd.DataFrame | None, list[str]]:
+    """Return the table that a file holds, None where it has other columns, and its problems.
+
+    Folders differ in few of their files, so what was read before is not read again.
+    """
+    declared = [column.name for column in TABLES[name].columns]
+    try:
+        raw = pd.read_csv(BytesIO(content), dtype="object", keep_default_na=False, encoding="utf-8")
+    except (ValueError, UnicodeDecodeError) as error:
+        return None, [f"{name}.csv is no CSV file in UTF-8: {error}"]
+    missing = [f"{column} is missing" for column in declared if column not in raw.columns]
+    extra = [f"{column} is not declared" for column in raw.columns if column not in declared]
+    if missing or extra:
+        return None, [f"{name}.csv line 1: column {text}" for text in (*missing, *extra)]
+    return typed(name, raw)
 
 
 def _zone_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:

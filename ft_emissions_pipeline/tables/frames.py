@@ -54,7 +54,8 @@ def conform(
     ValueError
         If the frame has an undeclared column, or a column cannot be read as its declared type.
     """
-    extra = [name for name in frame.columns if name not in set(table.names)]
+    declared = set(table.names)
+    extra = [name for name in frame.columns if name not in declared]
     if extra:
         msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables/"
         raise ValueError(msg)

@@ -6,6 +6,7 @@ writing (`store.py`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
@@ -98,21 +99,33 @@ def scan_sorted(
 
 def canonical(rows: pa.Table, table: Table) -> pa.Table:
     """Sort by the key, empty cells first, then by the other columns: one order for one content."""
-    names = [*table.key, *(name for name in rows.column_names if name not in table.key)]
+    rows = rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+    keys = [name for name in table.key if name in rows.column_names]
+    if keys:
+        # The other columns decide only where a key comes twice.
+        ordered = _sorted(rows, keys)
+        if not _comes_twice(ordered, keys):
+            return ordered
+    return _sorted(rows, [*keys, *(name for name in rows.column_names if name not in keys)])
+
+
+def _sorted(rows: pa.Table, names: list[str]) -> pa.Table:
     # The sort's own option for empty cells changed between Arrow releases; a column for them did
     # not.
-    sparse = [name for name in names if name in rows.column_names and rows[name].null_count]
-    keyed = rows
-    for name in sparse:
-        keyed = keyed.append_column(f"{name} is there", pc.is_valid(rows[name]))
-    order: list[tuple[str, str]] = []
+    keyed, order = rows, list[tuple[str, str]]()
     for name in names:
-        if name in sparse:
+        if rows[name].null_count:
+            keyed = keyed.append_column(f"{name} is there", pc.is_valid(rows[name]))
             order.append((f"{name} is there", "ascending"))
-        if name in rows.column_names:
-            order.append((name, "ascending"))
-    schema = pa.schema([field.with_nullable(True) for field in rows.schema])
-    return rows.cast(schema).take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
+        order.append((name, "ascending"))
+    return rows.take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
+
+
+def _comes_twice(ordered: pa.Table, keys: list[str]) -> bool:
+    """Return whether two rows that follow each other have, or may have, the same key."""
+    above, below = ordered.slice(0, max(len(ordered) - 1, 0)), ordered.slice(1)
+    same = [pc.fill_null(pc.equal(above[name], below[name]), True) for name in keys]
+    return bool(pc.any(functools.reduce(pc.and_, same), min_count=0).as_py())
 
 
 def on_range(table: Table, days: Days | None) -> str | None:

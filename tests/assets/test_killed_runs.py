@@ -1,6 +1,5 @@
 """A run that is killed leaves tables that can be read, and the next completes them."""
 
-import multiprocessing
 import multiprocessing.synchronize
 import os
 import shutil
@@ -8,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from kills import killed_over_and_over
+from kills import killed_over_and_over, processes
 from teams import TABLES, Team, assert_same_tables, write_nights, write_usage
 
 from assets.in_process import materialize
@@ -19,8 +18,6 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "6"))
 """A run takes many seconds: forty kills of it are asked for by `KILLS=40`."""
-
-PRELOAD = ("assets.in_process", "great_expectations", "codecarbon")
 
 
 def killed_at(stage: str, landing: Path, warehouse: Path) -> None:
@@ -35,11 +32,8 @@ def killed_at(stage: str, landing: Path, warehouse: Path) -> None:
 
 def test_a_killed_run_leaves_readable_tables_and_a_rerun_completes_them(tmp_path, reported):
     team = Team(reported.landing, tmp_path / "warehouse")
-    # A fork server imports Dagster once for all three processes.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([*PRELOAD])
     for stage in ("runs", "model_versions", "daily_report"):
-        process = processes.Process(target=killed_at, args=(stage, team.landing, team.warehouse))
+        process = processes().Process(target=killed_at, args=(stage, team.landing, team.warehouse))
         process.start()
         process.join()
         assert process.exitcode == -signal.SIGKILL, stage
@@ -79,6 +73,5 @@ def test_kill_9_at_random_moments_over_and_over(tmp_path, reported, late):
         tmp_path,
         lambda folder: [team(folder).read(table) for table in TABLES.values()],
         assert_same,
-        preload=PRELOAD,
         kills=KILLS,
     )

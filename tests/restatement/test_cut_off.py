@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import itertools
-import multiprocessing
 import multiprocessing.synchronize
 import os
 import pickle
@@ -19,7 +18,7 @@ import pandas as pd
 import pytest
 import warehouses
 from deltalake.exceptions import DeltaError
-from kills import killed_over_and_over
+from kills import killed_over_and_over, processes
 
 from ft_emissions_pipeline import reference, restatement, stages, tables
 from ft_emissions_pipeline.stages import Choices, Footprints
@@ -139,7 +138,6 @@ def test_kill_9_at_random_moments_over_and_over(tmp_path: Path) -> None:
         tmp_path,
         lambda warehouse: [store.read(warehouse, table) for table in warehouses.COMPUTED],
         assert_same,
-        preload=("great_expectations",),
     )
     assert len(store.read(tmp_path / "undisturbed", RESTATEMENTS))
 
@@ -154,9 +152,8 @@ def test_a_second_restatement_is_refused_until_the_first_ends_however_it_ends(
     warehouse: Path,
 ) -> None:
     choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID))
-    processes = multiprocessing.get_context("forkserver")
-    ready = processes.Event()
-    process = processes.Process(target=hold, args=(warehouse, ready))
+    ready = processes().Event()
+    process = processes().Process(target=hold, args=(warehouse, ready))
     process.start()
     assert ready.wait(120)
     with pytest.raises(store.StoreBusy, match=rf"by a restatement \(process {process.pid}\)"):
