@@ -191,18 +191,20 @@ def _read(folder: Path, own: Path | None) -> tuple[dict[str, pd.DataFrame], _Ser
 def _table_of(name: str, content: bytes) -> tuple[pd.DataFrame | None, list[str]]:
     """Return the table that a file holds, None where it has other columns, and its problems.
 
-    Folders differ in few of their files, so what was read before is not read again.
+    A column whose cells may all be empty may be absent, as in files older than the column. Folders
+    differ in few of their files, so what was read before is not read again.
     """
     declared = [column.name for column in TABLES[name].columns]
     try:
         raw = pd.read_csv(BytesIO(content), dtype="object", keep_default_na=False, encoding="utf-8")
     except (ValueError, UnicodeDecodeError) as error:
         return None, [f"{name}.csv is no CSV file in UTF-8: {error}"]
-    missing = [f"{column} is missing" for column in declared if column not in raw.columns]
+    needed = [column.name for column in TABLES[name].columns if column.required]
+    missing = [f"{column} is missing" for column in needed if column not in raw.columns]
     extra = [f"{column} is not declared" for column in raw.columns if column not in declared]
     if missing or extra:
         return None, [f"{name}.csv line 1: column {text}" for text in (*missing, *extra)]
-    return typed(name, raw)
+    return typed(name, raw.reindex(columns=declared, fill_value=""))
 
 
 def _zone_problems(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
