@@ -32,7 +32,7 @@ class Piece:
     basis: str | np.ndarray
     rows: np.ndarray
     of: np.ndarray
-    value: pd.api.extensions.ExtensionArray
+    value: Any
     log_sd: np.ndarray | float
     skew: np.ndarray | float
     p05: np.ndarray | float

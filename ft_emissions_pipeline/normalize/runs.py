@@ -18,9 +18,9 @@ from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     TOKEN_TIME_MODEL,
-    conform,
     empty,
 )
+from ft_emissions_pipeline.tables.frames import framed
 
 RULES: tuple[Rule, ...] = (
     *duration.MODEL,
@@ -69,10 +69,8 @@ def filled(
     stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
     columns, provenance = apply(stepped, RULES, context, guessed_identities)
     provenance = with_unknown_names(columns, context, provenance)
-    frame = columns[[name for name in NORMALIZED_RUNS.names if name in columns]]
-    frame["methodology"] = profile.name
-    frame["reference_version"] = reference.version
-    return conform(frame, NORMALIZED_RUNS), provenance
+    made = columns.assign(methodology=profile.name, reference_version=reference.version)
+    return framed({name: made.cells(name) for name in made}, NORMALIZED_RUNS), provenance
 
 
 def normalize(
