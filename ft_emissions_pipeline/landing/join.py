@@ -410,13 +410,12 @@ def _chosen(ids: set[str], formats: dict[str, set[str]]) -> str:
 
 def _ordered(records: pd.DataFrame) -> pd.DataFrame:
     """Sort by file and place; shorter places first, so that line 9 goes before line 10."""
-    lengths = records["source_record"].str.len()
-    return (
-        records.assign(_length=lengths)
-        .sort_values(["source_uri", "_length", "source_record", "source_format"], kind="stable")
-        .drop(columns="_length")
-        .reset_index(drop=True)
-    )
+    if len(records) == 1:
+        return records.reset_index(drop=True)
+    keys = records[["source_uri", "source_record", "source_format"]]
+    keys = keys.assign(length=keys["source_record"].str.len()).reset_index(drop=True)
+    order = keys.sort_values(["source_uri", "length", "source_record", "source_format"]).index
+    return records.take(order).reset_index(drop=True)
 
 
 def _mapped(

@@ -9,7 +9,7 @@ overwritten by an imputed one (invariant 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -44,7 +44,7 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.tables.frames import cells_of
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.token_time.daily import models_by_day
+from ft_emissions_pipeline.token_time.daily import models_by_day, prior_of
 from ft_emissions_pipeline.token_time.model import Model
 
 IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
@@ -56,12 +56,24 @@ class Context:
 
     reference: Reference
     profile: Profile
-    token_time: pd.DataFrame
+    token_time: pd.DataFrame | None
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
 
+    def models(self, days: pd.Series) -> Iterator[tuple[Model, np.ndarray]]:
+        """Yield the token-time models in force on some days, each with the rows of its own.
+
+        Without rows of table `token_time_model` the packaged one is in force.
+        """
+        if self.token_time is None:
+            yield prior_of(self.reference), np.ones(len(days), dtype=bool)
+            return
+        for model, of in self._models:
+            at = days.isin(of).to_numpy()
+            if at.any():
+                yield model, at
+
     @cached_property
-    def models(self) -> list[tuple[Model, pd.Series]]:
-        """Token-time models in force, each with its days."""
+    def _models(self) -> list[tuple[Model, pd.Series]]:
         return models_by_day(self.token_time)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:

@@ -109,9 +109,9 @@ def parts_of_kinds(
 def _cells(part: Any, rows: np.ndarray) -> list[object]:
     """Return some cells; all that is missing is one and the same."""
     taken = part if len(rows) == len(part) else part.take(rows)
-    if isinstance(part, np.ndarray):
-        return np.where(pd.isna(taken), None, taken).tolist()
-    return list(taken.to_numpy(dtype="object", na_value=None))
+    cells = np.array(taken, dtype="object")
+    cells[pd.isna(cells)] = None
+    return list(cells)
 
 
 @dataclass(frozen=True)

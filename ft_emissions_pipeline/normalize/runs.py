@@ -39,7 +39,7 @@ def filled(
     runs: pd.DataFrame,
     reference: Reference,
     profile: Profile,
-    token_time: pd.DataFrame,
+    token_time: pd.DataFrame | None,
     calibration: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, Provenance]:
     """Fill every needed field of the runs, and write down where each value comes from.
@@ -52,8 +52,8 @@ def filled(
         Reference tables.
     profile : Profile
         Choices of the methodology.
-    token_time : DataFrame
-        Rows of table `token_time_model`.
+    token_time : DataFrame or None
+        Rows of table `token_time_model`; None for the packaged model.
     calibration : DataFrame, optional
         Coefficients of `telemetry.calibration`, to be applied to runs without a meter.
 
@@ -77,7 +77,7 @@ def normalize(
     runs: pd.DataFrame,
     reference: Reference,
     profile: Profile,
-    token_time: pd.DataFrame,
+    token_time: pd.DataFrame | None,
     calibration: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `normalized_runs` and `field_provenance`; parameters are those of `filled`."""
