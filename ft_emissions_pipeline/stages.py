@@ -162,10 +162,9 @@ def _of_disclosures(runs: Disclosure | Sequence[Disclosure], reference: Referenc
 
 def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenance]:
     """Return table `normalized_runs` of accepted runs, and where their fields come from."""
-    models = choices.token_time
-    if models is None:
-        models = token_time.parameters(choices.reference, _days(runs))
-    return normalize.filled(runs, choices.reference, choices.profile, models, choices.calibration)
+    return normalize.filled(
+        runs, choices.reference, choices.profile, choices.token_time, choices.calibration
+    )
 
 
 def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -224,6 +223,8 @@ def _faults(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> pd.Series:
     """
     found = []
     for table, frame in zip(tables, made, strict=True):
+        if frame.empty:
+            continue
         words = unsound(frame, table)
         if table is NORMALIZED_RUNS:
             words = pd.concat([words, out_of_range(frame, table)])
@@ -248,9 +249,10 @@ def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> p
     choices : Choices
         With what they were computed.
     """
-    missing = runs[~runs["run_id"].isin(impacts["run_id"])].reset_index(drop=True)
-    if missing.empty:
+    lost = ~runs["run_id"].isin(impacts["run_id"])
+    if not lost.any():
         return empty(QUARANTINE)
+    missing = runs[lost].reset_index(drop=True)
     faults = _faults_of(_footprints(missing, choices))
     missing = missing[missing["run_id"].isin(faults.index)]
     inputs: dict[str, str] = {}
@@ -433,6 +435,8 @@ def expected_per_inference(
         inferences=served,
         inferences_basis=np.where(served.isna(), Inferences.NONE, Inferences.EXPECTED),
     )
+    if served.isna().all():
+        return frame.assign(**dict.fromkeys(_SHARED, np.nan))
     origins, widths = held(provenance, impacts), {}
     for field in ("expected_inferences_per_day", "expected_use_life_days"):
         low, high = (origins.of(field, end, np.nan) for end in _ENDS)
@@ -507,6 +511,13 @@ def per_inference(
     expected.loc[counted, columns] = served.loc[expected.loc[counted, "run_id"], columns].to_numpy()
     return expected
 
+
+_SHARED = (
+    *("gco2e_per_inference", "gco2e_per_inference_p05", "gco2e_per_inference_p95"),
+    *("water_ml_per_inference", "water_ml_per_inference_p05", "water_ml_per_inference_p95"),
+    "market_gco2e_per_inference",
+)
+"""Figures per inference."""
 
 _ENDS = (attrgetter("p05"), attrgetter("p95"))
 

@@ -26,6 +26,7 @@ from ft_emissions_pipeline.normalize.energy import (
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
+from ft_emissions_pipeline.tables.frames import cells_of, framed
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -235,9 +236,9 @@ def impacts_and_spreads(
     )
     made["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
     made["quality_tier"] = _quality_tier(normalized, origins)
-    frame = pd.DataFrame({**dict(normalized[_KEPT].items()), **made})
+    kept = {name: cells_of(normalized[name]) for name in _KEPT}
     runs = normalized[["date", "run_id"]]
-    return conform(frame, RUN_IMPACTS), Spreads(runs, spreads, inputs.shared)
+    return framed({**kept, **made}, RUN_IMPACTS), Spreads(runs, spreads, inputs.shared)
 
 
 _BESIDE = (
@@ -247,11 +248,11 @@ _BESIDE = (
 )
 """Factors of the figures that stand beside the totals."""
 
-_KEPT = [
+_KEPT = (
     "date", "run_id", "model_name", "team", "tag", "parent_version", "base_model",
     "pretraining_kgco2e", "ended_at", "expected_use_life_days", "expected_inferences_per_day",
     "methodology", "reference_version",
-]  # fmt: skip
+)  # fmt: skip
 """Columns of a run that stand beside its footprint."""
 
 BLOCK = 8192

@@ -161,17 +161,17 @@ def _joined(
     records = conform(pd.concat(frames, ignore_index=True), RUNS)
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
-    joined = conform(joined, RUNS)
     owners = pd.concat([joined[place], merged[place]])
     if settings:
         given = conform(pd.concat(settings, ignore_index=True), RUNS)
         mappings = {uri for uri, _, reading in readings if reading.content == "mapping"}
         if ties is None:
             ties = configurations.ties(owners[~owners["source_uri"].isin(mappings)], given)
-        joined = configurations.completed(joined, given, ties)
+        joined = configurations.completed(conform(joined, RUNS), given, ties)
+        joined = joined.sort_values("run_id", ignore_index=True)
     ties = no_ties if ties is None else ties
     joined["date"], joined["date_rule"] = run_day(joined, reference)
-    return conform(joined.sort_values("run_id"), RUNS), owners, ties
+    return conform(joined, RUNS), owners, ties
 
 
 def _mapping(readings: list[tuple[str, str | None, Reading]]) -> Pairs:

@@ -105,23 +105,19 @@ def join(
     ordered["run_id"] = found["run_id"]
     noted = found["join_note"].notna()
     ordered["repairs"] = repairs.with_words(ordered["repairs"], found["join_note"], noted)
-    alone = ~ordered["run_id"].duplicated(keep=False)
-    single = ordered[alone].assign(
-        origins=pd.Series(np.nan, index=ordered.index[alone], dtype="str")
-    )
-    several = ordered[~alone]
-    runs = joined(several) if len(several) else single.iloc[:0]
-    if len(single) and len(runs):
-        runs = pd.concat([single, runs])
-    elif len(single):
-        runs = single
-    lost = runs["run_id"].isin(unmatched) & (runs["source_format"] == run_mapping.FORMAT)
-    runs["repairs"] = repairs.with_words(runs["repairs"], "logs_not_found", lost)
-    runs = (
-        runs.drop(columns="logged_id").sort_values("run_id", kind="stable").reset_index(drop=True)
-    )
-    second = several[several["run_id"].duplicated()]
-    return runs, second[list(MERGED_COLUMNS)].reset_index(drop=True)
+    runs = ordered.assign(origins=pd.Series(np.nan, ordered.index, dtype="str"))
+    shared = ordered["run_id"].duplicated(keep=False)
+    if shared.any():
+        alone, several = runs[~shared], joined(ordered[shared])
+        runs = pd.concat([alone, several]) if len(alone) else several
+    if unmatched:
+        lost = runs["run_id"].isin(unmatched) & (runs["source_format"] == run_mapping.FORMAT)
+        runs["repairs"] = repairs.with_words(runs["repairs"], "logs_not_found", lost)
+    runs = runs.drop(columns="logged_id")
+    if not runs["run_id"].is_monotonic_increasing:
+        runs = runs.sort_values("run_id", kind="stable")
+    merged = ordered.loc[ordered["run_id"].duplicated(), list(MERGED_COLUMNS)]
+    return runs.reset_index(drop=True), merged.reset_index(drop=True)
 
 
 def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Links:
@@ -410,13 +406,12 @@ def _chosen(ids: set[str], formats: dict[str, set[str]]) -> str:
 
 def _ordered(records: pd.DataFrame) -> pd.DataFrame:
     """Sort by file and place; shorter places first, so that line 9 goes before line 10."""
-    lengths = records["source_record"].str.len()
-    return (
-        records.assign(_length=lengths)
-        .sort_values(["source_uri", "_length", "source_record", "source_format"], kind="stable")
-        .drop(columns="_length")
-        .reset_index(drop=True)
-    )
+    if len(records) == 1:
+        return records.reset_index(drop=True)
+    keys = records[["source_uri", "source_record", "source_format"]]
+    keys = keys.assign(length=keys["source_record"].str.len()).reset_index(drop=True)
+    order = keys.sort_values(["source_uri", "length", "source_record", "source_format"]).index
+    return records.take(order).reset_index(drop=True)
 
 
 def _mapped(

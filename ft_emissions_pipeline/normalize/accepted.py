@@ -44,10 +44,13 @@ def accepted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         compute from.
     """
     whole, found = row_rules.split(runs, RUNS)
+    idle = ~is_timed(whole)
+    if found.empty and not idle.any():
+        return whole.reset_index(drop=True), empty(QUARANTINE)
     rule_breakers = runs.loc[found.index, ["source_uri", "source_record"]].assign(
         reason_code=found["reason_code"], reason=found["reason"]
     )
-    empty_handed = _refusals(whole)
+    empty_handed = _refusals(whole[idle])
     kept = whole[~whole["run_id"].isin(empty_handed["run_id"])].reset_index(drop=True)
     refused = [
         frame for frame in (rule_breakers, empty_handed.drop(columns="run_id")) if len(frame)
@@ -55,12 +58,12 @@ def accepted(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return kept, conform(pd.concat(refused), QUARANTINE) if refused else empty(QUARANTINE)
 
 
-def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs from which nothing can be computed, and why.
+def _refusals(timeless: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs without a time from which nothing can be computed, and why.
 
     Parameters
     ----------
-    runs : DataFrame
+    timeless : DataFrame
         Rows of table `runs`.
 
     Returns
@@ -68,9 +71,7 @@ def _refusals(runs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         `run_id`, `source_uri`, `source_record`, `reason_code`, `reason`.
     """
-    refused = runs[~is_timed(runs)]
-    if len(refused):
-        refused = refused[~_tells_work(refused)]
+    refused = timeless[~_tells_work(timeless)]
     return pd.DataFrame(
         {
             "run_id": refused["run_id"],

@@ -172,10 +172,7 @@ def _predicted(frame: Frame, context: Context) -> _Times:
     models = take(context.reference, "models", frame["model_id"], ["family"], on=frame["date"])
     guessed = context.imputed("gpu_id", frame.index)
     usual = (context.rule("tokens_padded", frame.index) == USUAL_LENGTH).to_numpy()
-    for model, days in context.models:
-        at = frame["date"].isin(days).to_numpy()
-        if not at.any():
-            continue
+    for model, at in context.models(frame["date"]):
         found = predict(
             model,
             work.rows(at),
@@ -349,8 +346,7 @@ def _utilization_from_model(frame: Frame, context: Context) -> Offer:
     gpu = take(context.reference, "gpus", frame["gpu_id"], ["tdp_w", "idle_w"], on=frame["date"])
     idle = (gpu["idle_w"] / gpu["tdp_w"]).to_numpy(dtype=float)
     values, log_sd = np.full(len(frame), np.nan), np.zeros(len(frame))
-    for model, days in context.models:
-        at = frame["date"].isin(days).to_numpy()
+    for model, at in context.models(frame["date"]):
         power = power_share(model, np.minimum(times.busy[at] * pace[at], 1.0), idle[at])
         span = np.maximum(power - idle[at], 1e-3)
         values[at] = np.minimum(span / (1.0 - idle[at]), 1.0)

@@ -260,7 +260,7 @@ def _overheads(frame: Frame, context: Context) -> pd.DataFrame:
 
 def _stepped(frame: Frame, context: Context) -> pd.Series:
     """Return which runs take the step to the plug; boards are part of every modelled rest."""
-    whole = frame[COUNTED].notna() & (not context.profile.counters_as_plug)
+    whole = context.rule(COUNTED, frame.index).notna() & (not context.profile.counters_as_plug)
     return whole | _on(frame, *COUNTED_IN_PART)
 
 
@@ -417,7 +417,7 @@ def route(frame: Frame, profile: Profile) -> pd.Series:
     return pd.Series(chosen, index=frame.index, dtype="str")
 
 
-RULES = by_run(
+_COUNTED = by_run(
     Rule(COUNTED, "total_of_counters", Basis.MEASURED, "total that the software's counters logged",
          _counted_total, needs=(COUNTED_TOTAL,)),
     Rule(COUNTED, "energy_of_components", Basis.MEASURED, "GPU + CPU + memory energy", _components,
@@ -425,6 +425,10 @@ RULES = by_run(
     Rule(COUNTED, "energy_of_parts", Basis.PREDICTED,
          "measured parts + power x time of the parts that were not read", _partly_counted,
          needs=(COMPONENTS,)),
+)  # fmt: skip
+"""What was counted behind the power supplies."""
+
+_TO_PLUG = (
     Rule("other_host_w", "other_host_of_class", Basis.DEFAULT,
          "boards, fans, disks and network of a machine of this kind, in host_overheads.csv",
          _other_of_class, needs=(READ,)),
@@ -433,6 +437,10 @@ RULES = by_run(
          needs=(READ, "host_idle_w")),
     Rule("supply_efficiency", "supply_of_class", Basis.DEFAULT,
          "power supplies of a machine of this kind, in host_overheads.csv", _supply),
+)  # fmt: skip
+"""What stands between that and the plug."""
+
+_AT_PLUG = by_run(
     Rule("it_energy_kwh", "energy_of_meter", Basis.MEASURED, "the physical meter at the plug",
          _metered, needs=("meter_energy_kwh",)),
     Rule("it_energy_kwh", "energy_calibrated_by_meter", Basis.MEASURED,
@@ -451,4 +459,6 @@ RULES = by_run(
          "(power x active time + idle power x the rest of the reservation) / efficiency of the "
          "power supplies", _modelled),
 )  # fmt: skip
+
+RULES = (*_COUNTED, *_TO_PLUG, *_AT_PLUG)
 """Routes to the energy, best first; a total of unknown place stands before all but the meter."""

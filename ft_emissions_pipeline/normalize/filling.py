@@ -9,7 +9,7 @@ overwritten by an imputed one (invariant 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -42,8 +42,9 @@ from ft_emissions_pipeline.tables import (
     RUN_FIELDS,
     TEXT,
 )
+from ft_emissions_pipeline.tables.frames import cells_of
 from ft_emissions_pipeline.tables.words import Basis
-from ft_emissions_pipeline.token_time.daily import models_by_day
+from ft_emissions_pipeline.token_time.daily import models_by_day, prior_of
 from ft_emissions_pipeline.token_time.model import Model
 
 IMPUTED = (Basis.PREDICTED, Basis.DEFAULT)
@@ -55,12 +56,24 @@ class Context:
 
     reference: Reference
     profile: Profile
-    token_time: pd.DataFrame
+    token_time: pd.DataFrame | None
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
 
+    def models(self, days: pd.Series) -> Iterator[tuple[Model, np.ndarray]]:
+        """Yield the token-time models in force on some days, each with the rows of its own.
+
+        Without rows of table `token_time_model` the packaged one is in force.
+        """
+        if self.token_time is None:
+            yield prior_of(self.reference), np.ones(len(days), dtype=bool)
+            return
+        for model, of in self._models:
+            at = days.isin(of).to_numpy()
+            if at.any():
+                yield model, at
+
     @cached_property
-    def models(self) -> list[tuple[Model, pd.Series]]:
-        """Token-time models in force, each with its days."""
+    def _models(self) -> list[tuple[Model, pd.Series]]:
         return models_by_day(self.token_time)
 
     def log_sd_of(self, name: str, index: pd.Index) -> np.ndarray:
@@ -87,7 +100,8 @@ class Context:
     def rule(self, name: str, index: pd.Index) -> pd.Series:
         """Return the rule that filled a field; missing where it was logged."""
         found = self._of(name, "rule", index, np.full(len(index), np.nan, dtype="object"))
-        return pd.Series(found, index, dtype=TEXT).mask(found == AS_LOGGED)
+        found[found == AS_LOGGED] = np.nan
+        return pd.Series(found, index, dtype=TEXT)
 
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
@@ -268,19 +282,19 @@ def apply(
     Runs of one kind have the same gaps, and stay alike: where a rule that was asked by run
     answers some of them, or on other factors, the kind falls apart.
     """
-    frame = runs.reset_index(drop=True)
-    columns = {**dict(frame.items()), TIMED: is_timed(frame).rename(TIMED)}
-    known = _origins(frame)
-    missing = {name: np.array(column.isna()) for name, column in columns.items()}
+    columns = {name: cells_of(column) for name, column in runs.items()}
+    columns[TIMED] = is_timed(runs).to_numpy()
+    known = _origins(runs)
+    missing = {name: np.array(pd.isna(cells)) for name, cells in columns.items()}
     pieces = _as_logged(columns, missing, known, context)
     memory = memory_of(context.reference, context.profile, (*rules, widened))
     kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
     visible = [name for name in SHARED if name in columns]
-    whole = np.arange(len(frame))
+    index, whole = pd.RangeIndex(len(runs)), np.arange(len(runs))
     for place, rule in enumerate(rules):
         if rule.field not in columns:
-            columns[rule.field] = pd.Series(np.nan, frame.index, "object", rule.field)
-            missing[rule.field] = np.ones(len(frame), dtype=bool)
+            columns[rule.field] = np.full(len(runs), np.nan, dtype="object")
+            missing[rule.field] = np.ones(len(runs), dtype=bool)
             visible.append(rule.field)
         if rule.choice and not getattr(context.profile, rule.choice):
             continue
@@ -289,7 +303,9 @@ def apply(
         at = np.flatnonzero(wanted[each])
         if not len(at):
             continue
-        ask = partial(_answer, rule, columns, names, each[at], context, widened)
+        shown = columns if names is None else {name: columns[name] for name in names}
+        seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
+        ask = partial(_answer, rule, seen, context, widened)
         numbers = () if rule.by_run else tuple(kinds.numbers[kind] for kind in at)
         told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
         if answer is None:
@@ -307,22 +323,18 @@ def apply(
             if rule.field in visible:
                 visible.remove(rule.field)
             kinds = kinds.parted(place, rows, piece.factor_id)
-    provenance = Provenance(frame[["date", "run_id"]], pieces, kinds.code, kinds.first)
     del columns[TIMED]
-    return Columns(columns), provenance
+    filled = Columns(columns, index)
+    return filled, Provenance(filled[["date", "run_id"]], pieces, kinds.code, kinds.first)
 
 
 def _answer(
     rule: Rule,
-    columns: Mapping[str, pd.Series],
-    names: list[str] | None,
-    rows: np.ndarray,
+    seen: Columns,
     context: Context,
     widened: Callable[[Frame, Context, Piece], Piece] | None,
 ) -> tuple[np.ndarray, Piece | None]:
     """Return of which rows a rule can tell, and what it tells of them."""
-    shown = columns if names is None else {name: columns[name] for name in names}
-    seen = Columns(shown, None if len(rows) == len(columns["date"]) else rows)
     offer = rule.offer(seen, context)
     told = offer.values.notna().to_numpy()
     if not told.any():
@@ -340,20 +352,20 @@ def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
     return told
 
 
-def _filled(column: pd.Series, missing: np.ndarray, piece: Piece, of: np.ndarray) -> pd.Series:
+def _filled(cells: Any, missing: np.ndarray, piece: Piece, of: np.ndarray) -> Any:
+    """Return a column with what a rule gave; `of` is the answer of each run, -1 for none."""
     if missing.all():
-        filled = pd.api.extensions.take(piece.value, of, allow_fill=True)
-        return pd.Series(filled, column.index, name=piece.field, copy=False)
-    column = column.copy()
-    column.iloc[piece.rows] = piece.value.to_numpy()[piece.of]
-    return column
+        return pd.api.extensions.take(piece.value, of, allow_fill=True)
+    column = pd.Series(cells, copy=True)
+    column.iloc[piece.rows] = np.asarray(piece.value)[piece.of]
+    return cells_of(column)
 
 
 def _piece(
     rule: Rule, offer: Offer, told: np.ndarray, days: pd.Series, reference: Reference
 ) -> Piece:
     """Return what a rule tells of runs, each an answer of its own."""
-    value = offer.values.array[told]
+    value = cells_of(offer.values)[told]
     log_sd, skew, source = (_part(each, told) for each in (offer.log_sd, offer.skew, offer.note))
     factor_id = f"methodology/{rule.name}"
     if offer.factor_id is not None:
@@ -388,21 +400,21 @@ def _part(value: object, told: np.ndarray) -> Any:
 
 
 def _as_logged(
-    columns: Mapping[str, pd.Series],
+    columns: Mapping[str, Any],
     missing: Mapping[str, np.ndarray],
     known: list[origins.Origins | None],
     context: Context,
 ) -> list[Piece]:
-    days = columns["date"]
-    uri, record = (columns[name].astype(TEXT) for name in ("source_uri", "source_record"))
+    days, repaired = (pd.Series(columns[name], copy=False) for name in ("date", "repairs"))
+    uri, record = (pd.Series(columns[name], dtype=TEXT) for name in ("source_uri", "source_record"))
     source = origins.place(uri, record).to_numpy(dtype="object")
     format_codes, formats = pd.factorize(columns["source_format"])
-    joined = columns["origins"].notna().to_numpy()
+    joined = ~missing["origins"]
     gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
     gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
     log_gsd = {gsd: np.broadcast_to(context.log_gsd(gsd, days), len(days)) for gsd in gsds}
     doubts = {
-        number: (repairs.has_word(columns["repairs"], word), log_gsd[gsd], measured_too)
+        number: (word, log_gsd[gsd], measured_too)
         for word, (number, gsd, measured_too) in DOUBTED_GSD.items()
     }
     pieces = []
@@ -420,10 +432,12 @@ def _as_logged(
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
             log_sd = np.where(basis == Basis.MEASURED, measured, other)
         if name in doubts:
-            doubted, wider, measured_too = doubts[name]
-            touched = doubted[at] & (measured_too | (basis != Basis.MEASURED))
+            word, wider, measured_too = doubts[name]
+            touched = repairs.has_word(repaired, word)[at] & (
+                measured_too | (basis != Basis.MEASURED)
+            )
             log_sd = np.where(touched, wider[at], log_sd)
-        values = columns[name].array[at]
+        values = columns[name][at]
         low, high = _interval(name, values, log_sd)
         piece = Piece(
             name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,
@@ -440,5 +454,5 @@ def _interval(name: str, values: Any, log_sd: object, skew: object = 0.0) -> tup
     if column.kind != "float":
         return np.nan, np.nan
     width, lean = (np.asarray(each, dtype=float) for each in (log_sd, skew))
-    low, high = uncertainty.interval(values.to_numpy(dtype=float), width, lean)
+    low, high = uncertainty.interval(np.asarray(values, dtype=float), width, lean)
     return np.clip(low, column.minimum, None), np.clip(high, None, column.maximum)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,10 +58,10 @@ def is_timed(frame: pd.DataFrame) -> pd.Series:
     return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
 
 
-def codes_of(*parts: pd.Series | np.ndarray) -> np.ndarray:
+def codes_of(*parts: Any) -> np.ndarray:
     """Return a code by row, numbered by first appearance: equal where all parts are."""
     found = np.zeros(len(parts[0]), dtype="int64")
-    for part in parts:
+    for part in parts if len(found) > 1 else ():
         codes, values = pd.factorize(part)
         if len(values):
             found, _ = pd.factorize(found * (len(values) + 1) + codes + 1)
@@ -75,16 +76,16 @@ def first_of(codes: np.ndarray) -> np.ndarray:
 
 
 def parts_of_kinds(
-    columns: Mapping[str, pd.Series],
+    columns: Mapping[str, Any],
     missing: Mapping[str, np.ndarray],
     known: list[Origins | None],
     reference: Reference,
-) -> dict[str, pd.Series | np.ndarray]:
+) -> dict[str, Any]:
     """Return what makes the kind of each run, by name.
 
     Parameters
     ----------
-    columns : mapping of str to Series
+    columns : mapping of str to array
         Those of table `runs`.
     missing : mapping of str to array of bool
         In which runs each is missing.
@@ -97,7 +98,7 @@ def parts_of_kinds(
     for at, each in enumerate(known):
         if each:
             bases[at] = (*each, *(origin.basis for origin in each.values()))
-    days = columns["date"].to_numpy(dtype="datetime64[D]")
+    days = columns["date"].astype("datetime64[D]")
     bits = np.packbits([missing[name] for name in RUN_FIELDS], axis=0)
     return {
         **{name: columns[name] for name in SHARED[1:] if name in columns},
@@ -108,11 +109,12 @@ def parts_of_kinds(
     }
 
 
-def _cells(part: pd.Series | np.ndarray, rows: np.ndarray) -> list[object]:
+def _cells(part: Any, rows: np.ndarray) -> list[object]:
     """Return some cells; all that is missing is one and the same."""
-    if isinstance(part, pd.Series):
-        return list(part.take(rows).to_numpy(dtype="object", na_value=None))
-    return list(part[rows])
+    taken = part if len(rows) == len(part) else part.take(rows)
+    cells = np.array(taken, dtype="object")
+    cells[pd.isna(cells)] = None
+    return list(cells)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Kinds:
     memory: Memory
 
     @classmethod
-    def of(cls, parts: dict[str, pd.Series | np.ndarray], memory: Memory) -> Kinds:
+    def of(cls, parts: dict[str, Any], memory: Memory) -> Kinds:
         """Return the kinds of runs by what makes them."""
         code = codes_of(*parts.values())
         first = first_of(code)

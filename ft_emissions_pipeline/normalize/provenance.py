@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Piece:
     basis: str | np.ndarray
     rows: np.ndarray
     of: np.ndarray
-    value: pd.api.extensions.ExtensionArray
+    value: Any
     log_sd: np.ndarray | float
     skew: np.ndarray | float
     p05: np.ndarray | float
@@ -76,10 +77,16 @@ class Provenance:
     def of(self, name: str, part: Callable[[Piece], Any], otherwise: Any = None) -> np.ndarray:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
         found = np.full(len(self.runs), otherwise)
-        for piece in self.pieces:
-            if piece.field == name:
-                found[piece.rows] = np.broadcast_to(part(piece), len(piece.value))[piece.of]
+        for piece in self._of_field.get(name, ()):
+            found[piece.rows] = np.broadcast_to(part(piece), len(piece.value))[piece.of]
         return found
+
+    @cached_property
+    def _of_field(self) -> dict[str, list[Piece]]:
+        by_field: dict[str, list[Piece]] = {}
+        for piece in self.pieces:
+            by_field.setdefault(piece.field, []).append(piece)
+        return by_field
 
     def table(self) -> pd.DataFrame:
         """Return table `field_provenance`, a row per run and field."""

@@ -18,9 +18,9 @@ from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     TOKEN_TIME_MODEL,
-    conform,
     empty,
 )
+from ft_emissions_pipeline.tables.frames import framed
 
 RULES: tuple[Rule, ...] = (
     *duration.MODEL,
@@ -39,7 +39,7 @@ def filled(
     runs: pd.DataFrame,
     reference: Reference,
     profile: Profile,
-    token_time: pd.DataFrame,
+    token_time: pd.DataFrame | None,
     calibration: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, Provenance]:
     """Fill every needed field of the runs, and write down where each value comes from.
@@ -52,8 +52,8 @@ def filled(
         Reference tables.
     profile : Profile
         Choices of the methodology.
-    token_time : DataFrame
-        Rows of table `token_time_model`.
+    token_time : DataFrame or None
+        Rows of table `token_time_model`; None for the packaged model.
     calibration : DataFrame, optional
         Coefficients of `telemetry.calibration`, to be applied to runs without a meter.
 
@@ -70,17 +70,15 @@ def filled(
     stepped = hardware.counts_set_aside(stepped, reference)
     columns, provenance = apply(stepped, RULES, context, guessed_identities)
     provenance = with_unknown_names(columns, context, provenance)
-    frame = columns[[name for name in NORMALIZED_RUNS.names if name in columns]]
-    frame["methodology"] = profile.name
-    frame["reference_version"] = reference.version
-    return conform(frame, NORMALIZED_RUNS), provenance
+    made = columns.assign(methodology=profile.name, reference_version=reference.version)
+    return framed({name: made.cells(name) for name in made}, NORMALIZED_RUNS), provenance
 
 
 def normalize(
     runs: pd.DataFrame,
     reference: Reference,
     profile: Profile,
-    token_time: pd.DataFrame,
+    token_time: pd.DataFrame | None,
     calibration: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return tables `normalized_runs` and `field_provenance`; parameters are those of `filled`."""

@@ -36,6 +36,7 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.frames import text_array
 from ft_emissions_pipeline.tables.words import Content
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "mark", "source_record")
@@ -348,14 +349,6 @@ def trimmed(cells: pd.Series) -> tuple[pd.Series, np.ndarray | None]:
 def text_series(values: pa.Array, index: pd.Index) -> pd.Series:
     """Return Arrow text as a column, without a copy."""
     return pd.Series(text_array(values), index=index, copy=False)
-
-
-def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
-    """Return Arrow text in the pandas type of text columns, without a copy."""
-    return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=_TEXT)
-
-
-_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
 def of_each(cells: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:

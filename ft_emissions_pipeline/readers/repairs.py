@@ -180,6 +180,8 @@ def with_words(
     cells: pd.Series, words: str | pd.Series, where: np.ndarray | pd.Series
 ) -> pd.Series:
     """Return a column with a word, or each row's own, added at the end of some rows."""
+    if not np.any(where):
+        return cells
     return cells.mask(where, (cells.fillna("") + " " + words).str.strip())
 
 

@@ -321,6 +321,8 @@ def strings(values: Any) -> Any:
 def coded(columns: Sequence[pd.Series]) -> tuple[np.ndarray, list[tuple[object, ...]]]:
     """Return a code per row and, by code, the distinct combinations of the columns' values."""
     combined = np.zeros(len(columns[0]), dtype="int64")
+    if len(combined) == 1:
+        return combined, [tuple(np.asarray(column, dtype="object")[0] for column in columns)]
     parts = []
     for column in columns:
         codes, values = pd.factorize(column, use_na_sentinel=False)

@@ -6,7 +6,7 @@ Put here: conversion by declaration. Keep out: declarations, and the storage of 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -54,28 +54,39 @@ def conform(
     ValueError
         If the frame has an undeclared column, or a column cannot be read as its declared type.
     """
+    found = dict(zip(frame.columns, frame.dtypes, strict=True))
+    if columns is None and list(found.items()) == _declared(table):
+        return frame.reset_index(drop=True)
     declared = set(table.names)
-    extra = [name for name in frame.columns if name not in declared]
+    extra = [name for name in found if name not in declared]
     if extra:
         msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables/"
         raise ValueError(msg)
     wanted = [column for column in table.columns if columns is None or column.name in columns]
-    found = dict(zip(frame.columns, frame.dtypes, strict=True))
-    # NumPy takes None for a float.
-    absent = [column.name for column in wanted if column.name not in found]
-    if not absent and all(found[each.name] == _PANDAS_TYPES.get(each.kind, "") for each in wanted):
-        return frame[[column.name for column in wanted]].reset_index(drop=True)
-    nothing = _empty(table)[absent].reindex(frame.index)
-    return pd.DataFrame(
-        {
-            column.name: _typed(frame[column.name], table, column)
-            if column.name in found
-            else nothing[column.name]
-            for column in wanted
-        },
-        index=frame.index,
-        copy=False,
-    ).reset_index(drop=True)
+    cells = {each.name: cells_of(frame[each.name]) for each in wanted if each.name in found}
+    return _framed(cells, table, wanted, len(frame))
+
+
+def framed(cells: Mapping[str, Any], table: Table) -> pd.DataFrame:
+    """Return columns, held as arrays, as `conform` returns a frame; what else there is, is left."""
+    return _framed(cells, table, table.columns, len(next(iter(cells.values()))))
+
+
+def _framed(
+    cells: Mapping[str, Any], table: Table, wanted: Collection[Column], rows: int
+) -> pd.DataFrame:
+    told = {
+        column.name: _typed(cells[column.name], table, column)
+        if column.name in cells
+        else _missing(column.kind, rows)
+        for column in wanted
+    }
+    return pd.DataFrame(told, pd.RangeIndex(rows))
+
+
+def cells_of(column: pd.Series) -> Any:
+    """Return a column's cells as an array, that of NumPy where pandas has no type of its own."""
+    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
 
 
 TEXT = pd.StringDtype(na_value=np.nan)
@@ -90,15 +101,38 @@ _PANDAS_TYPES: dict[str, Any] = {
 }
 
 
-def _typed(values: pd.Series, table: Table, column: Column) -> pd.Series:
-    if values.dtype == _PANDAS_TYPES.get(column.kind):
-        return values
+@cache
+def _declared(table: Table) -> list[tuple[str, Any]]:
+    """Return names and types; a whole number's depends on its cells."""
+    return [(column.name, _PANDAS_TYPES.get(column.kind)) for column in table.columns]
+
+
+def _missing(kind: str, rows: int) -> Any:
+    """Return a column of which nothing is told."""
+    if kind == "float":
+        return np.full(rows, np.nan)
+    if kind == "string":
+        return text_array(pa.nulls(rows, pa.large_string()))
+    nothing = pd.Series(dtype=_PANDAS_TYPES.get(kind, "int64"))
+    return cells_of(nothing.reindex(range(rows)))
+
+
+def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
+    """Return Arrow text in the pandas type of text columns, without a copy."""
+    return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=TEXT)
+
+
+def _typed(cells: Any, table: Table, column: Column) -> Any:
+    if cells.dtype == _PANDAS_TYPES.get(column.kind):
+        return cells
+    values = pd.Series(cells, copy=False)
     try:
         if column.kind == "integer":
-            return values.astype("float64" if values.isna().any() else "int64")
+            return cells_of(values.astype("float64" if values.isna().any() else "int64"))
         if column.kind == "timestamp":
-            return pd.to_datetime(values, utc=True).astype(_PANDAS_TYPES["timestamp"])
-        return values.astype(_PANDAS_TYPES[column.kind])
+            instants = pd.to_datetime(values, utc=True)
+            return cells_of(instants.astype(_PANDAS_TYPES["timestamp"]))
+        return cells_of(values.astype(_PANDAS_TYPES[column.kind]))
     except (TypeError, ValueError) as error:
         msg = f"{table.name}.{column.name} cannot be read as {column.kind}: {error}"
         raise ValueError(msg) from error

@@ -176,6 +176,16 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
 
 def out_of_range(frame: pd.DataFrame, table: Table) -> pd.Series:
     """Return in words, by row, the first bound of its declaration that a row does not keep."""
+    bounded = [column for column in table.columns if column.kind not in {"string", "boolean"}]
+    fitting = _fitting_numbers(frame, bounded)
+    checks = (
+        check
+        for column in bounded
+        if column.name not in fitting
+        for check in _column_checks(frame[column.name], column)
+    )
+    if not any(code == "out_of_range" and breaks.any() for breaks, code, _ in checks):
+        return _no_refusals()["reason"]
     _, refused = split(frame, table)
     if refused.empty:
         return refused["reason"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ FOLDS = 5
 MEMBERS = ("gpu_id", "family", "software")
 
 
+@lru_cache(maxsize=8)
 def training_rates_hash(reference: Reference) -> str:
     """Return the hash of the rows from which the prior is fitted."""
     rows = "".join(reference.tables["calibration"]["row_hash"])
