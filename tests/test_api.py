@@ -78,6 +78,20 @@ def test_the_input_is_not_changed():
     assert RUN["gpu_count"] == 4
 
 
+def test_what_is_written_into_a_table_reaches_no_other():
+    """Tables are made of arrays that rules have seen; provenance and spreads are made when read."""
+    runs, _ = fte.read_runs(DOCUMENT)
+    estimate, untouched = fte.estimate(runs), fte.estimate(runs)
+    for table in (estimate.normalized, estimate.runs, runs):
+        numbers = table.select_dtypes("float").columns
+        table.loc[:, numbers] = 0.5
+        texts = table.select_dtypes("str").columns.drop("run_id")
+        table.loc[:, texts] = "other"
+    pd.testing.assert_frame_equal(estimate.provenance, untouched.provenance)
+    pd.testing.assert_frame_equal(estimate.spreads, untouched.spreads)
+    pd.testing.assert_frame_equal(estimate.accepted, untouched.accepted)
+
+
 def test_no_disclosures_give_no_runs():
     estimate = fte.estimate([])
     assert estimate.runs.empty
