@@ -35,8 +35,8 @@ from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "usage"
 LOG = (
-    "usage as CSV, JSON lines or Parquet: `date`, `model_name`, `inferences`, "
-    "optional `model_version`"
+    "usage as CSV, JSON lines or Parquet: `date` (or `day`, `timestamp`), `model_name` (`model`, "
+    "`deployment`), `inferences` (`requests`, `calls`, `request_count`), optional `model_version`"
 )
 TELLS = "counted inferences per model and day"
 LACKS = "everything about the fine-tuning"
@@ -45,11 +45,15 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _ALIASES = {
-    "date": ("date", "day"),
-    "model_name": ("model_name", "model"),
+    "date": ("date", "day", "usage_date", "timestamp", "datetime"),
+    "model_name": ("model_name", "model", "deployment", "deployment_name", "endpoint_name"),
     "model_version": ("model_version", "version"),
-    "inferences": ("inferences", "requests", "count"),
-}
+    "inferences": (
+        "inferences", "requests", "count", "inference_count", "num_inferences", "request_count",
+        "num_requests", "total_requests", "calls", "call_count", "num_calls", "invocations",
+        "queries", "predictions",
+    ),
+}  # fmt: skip
 _NEEDED = ("date", "model_name", "inferences")
 
 
@@ -89,7 +93,7 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
     cells = pd.DataFrame({name: frame[column] for name, column in names.items()}, index=frame.index)
     records = frame.index.astype("str")
     days, times, bad_day = _days(cells["date"])
-    counts, bad_count = numbers(cells["inferences"])
+    counts, bad_count = numbers(_without_commas(cells["inferences"]))
     checks: list[row_rules.Check] = [
         (bad_day, "bad_timestamp",
          lambda i: f"date is {shown(cells['date'].iloc[i])}; write it as 2024-07-06"),
@@ -136,7 +140,7 @@ def _with_hours(usage: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
 
 def _named(columns: list[str]) -> dict[str, str]:
     """Return our name -> the file's name, the first alias that is there."""
-    lower = {str(column).strip().casefold(): column for column in columns}
+    lower = {str(column).strip().casefold().replace(" ", "_"): column for column in columns}
     found = {
         name: next((lower[alias] for alias in aliases if alias in lower), None)
         for name, aliases in _ALIASES.items()
@@ -148,11 +152,20 @@ def _days(cells: pd.Series) -> tuple[pd.Series, pd.Series, np.ndarray]:
     """Return UTC days and instants; a time without a zone has the day that it names."""
     text = cells.astype("str").str.strip()
     filled = (cells.notna() & (text != "")).to_numpy()
+    text = text.str.replace(r"^(\d{4})/(\d\d)/(\d\d)(?!\d)", r"\1-\2-\3", regex=True)
+    text = text.str.replace(r"^(\d\d)\.(\d\d)\.(\d{4})(?!\d)", r"\3-\2-\1", regex=True)
     shaped = text.str.contains(r"^\d{4}-\d{2}-\d{2}(?:[T ]\d|$)", na=False)
     # A naive time is taken as UTC: its day is the day that it names.
     read = pd.to_datetime(text.where(shaped), format="ISO8601", errors="coerce", utc=True)
     days = read.dt.floor("D").dt.tz_localize(None).astype("datetime64[us]")
     return days, read.astype("datetime64[us, UTC]"), filled & days.isna().to_numpy()
+
+
+def _without_commas(cells: pd.Series) -> pd.Series:
+    """Return counts without the commas that part thousands, as spreadsheets write them."""
+    text = cells.astype("str").str.strip()
+    parted = text.str.fullmatch(r"\d{1,3}(?:,\d{3})+", na=False)
+    return cells.mask(parted, text.str.replace(",", "", regex=False))
 
 
 def _texts(cells: pd.Series) -> pd.Series:

@@ -25,6 +25,10 @@ def _parquet(rows):
         ("u.csv",
          "date,model_name,model_version,inferences\n2026-03-02,bot,v1,1000\n2026-03-03,bot,,0\n"),
         ("u.csv", "Day;Model;Version;Requests\r\n2026-03-02;bot;v1;1000\r\n2026-03-03;bot;;0\r\n"),
+        ("u.csv", "Usage date,Deployment name,Version,Request count\n"
+                  '2026/03/02,bot,v1,"1,000"\n03.03.2026,bot,,0\n'),
+        ("u.tsv", "timestamp\tmodel\tversion\tnum_requests\n"
+                  "2026-03-02\tbot\tv1\t1000\n2026-03-03\tbot\t\t0\n"),
         ("u.json", ROWS),
         ("u.jsonl", "\n".join(json.dumps(row) for row in ROWS)),
         ("u.parquet", _parquet(ROWS)),
