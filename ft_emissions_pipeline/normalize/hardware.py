@@ -78,10 +78,10 @@ def _count_in_name(kind: str, column: str, several: str) -> Answer:
 
 
 def _card_of_slices(frame: Frame, context: Context) -> Offer:
-    """Take the card of which a run held slices, where the name means just one."""
+    """Take the card of which a run held slices; of several that may be meant, the usual one."""
     found = resolve(context.reference, "gpus", frame["gpu_model"])
-    one = ~found["candidates"].str.contains("|", regex=False, na=True)
-    return Offer(found["candidates"].where(one & (found["count"] < 1)), note=found["why"])
+    usual = found["candidates"].str.replace(r"\|.*", "", regex=True)
+    return Offer(usual.where(found["count"] < 1), note=found["why"])
 
 
 def counts_set_aside(runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:

@@ -180,11 +180,25 @@ _ASIDES = re.compile(
 )
 _BRACKET = re.compile(r"\[([^\[\]]+)\]|\((\d+ ?x ?[a-z][^()]+)\)")
 """What lspci and catalogues put behind a name: "[GeForce RTX 3090]", "(8x H100 80GB)"."""
-_BEFORE = re.compile(r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*][ _]?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))")
+_BEFORE = re.compile(
+    r"^\s*(?:gpu[ _])?(?:(\d{1,4}) ?[x*][ _]?(?=[a-z0-9])|(\d{1,2}) (?=[a-z]))"
+    r"|(?<![\w.-])(\d{1,4}) ?x ?(?=[a-z]{1,2}\d|nvidia|tesla|tpu|[rg]tx)"
+)
 _AFTER = re.compile(
     r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$"
     r"|\((\d{1,4}) ?(?:x|gpus?)\)\s*$|, ?(\d{1,4}) gpus?\s*$"
 )
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+_IN_WORDS = re.compile(rf"^\s*(?:an?\s+)?(?:(single)|({'|'.join(_WORDS)})) +|^\s*(an?) +")
+"""A number in words before a name: "a single A100", "four A100"."""
+_NODES = re.compile(
+    r"\b(?P<on>(?:on|over|across) )?(?P<nodes>\d{1,4}) ?(?:x ?)?"
+    r"(?:nodes?|servers?|machines?|hosts?)\b(?: ?(?P<of>of|with|x|\*|:|\()|,)? *"
+)
+"""How many machines a text names beside the accelerators of one or all of them."""
+_EACH = re.compile(r"\beach\b(?: with| having)?|\b(?:per|a|/) ?(?:node|server|machine|host)\b")
+_NODES_OF_GPUS = re.compile(r"^\s*(\d{1,4}) ?[x*] ?(\d{1,2})(?: ?[x*])? ?(?=[a-z])(?!gi?b)")
+_MOST_IN_A_NODE = 8
 _LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")
 _MIG = re.compile(r"(?:\bmig )?\b([1-7])g[ .](\d+)gb(?: ?\+?me)?")
@@ -234,8 +248,11 @@ _CORES_PER_CHIP = dict.fromkeys(("tpu v2", "tpu v3", "tpu v4", "tpu v5p", "tpu v
 """Slices of these are named by cores (v4-8 has four chips), those of v5e and v6e by chips."""
 _FIRST = ("gaudi ", "trainium ", "inferentia ")
 """The first generation bears no number."""
-_SLICES_OF_A_CARD = 7
-"""A card parts into seven slices of computing: NVIDIA, MIG user guide."""
+_SLICES_OF_A_CARD = {"a30": 4}
+_SLICES = 7
+"""A card parts into seven slices of computing, an A30 into four: NVIDIA, MIG user guide."""
+_EIGHTHS_OF_MEMORY = {2: 2, 3: 4, 4: 4, 7: 8}
+"""Slices of computing -> those of memory on cards of seven; with one there are two sizes."""
 _SYSTEM_MEMORY_GB = {"gh200": (120, 480), "gb200": (480,), "gb300": (480,)}
 """The driver names Grace Hopper by the memory of its CPU."""
 
@@ -254,13 +271,13 @@ def parse(name: str) -> tuple[GpuName, ...]:
     text = unicodedata.normalize("NFKC", name.translate(_MARKS)).lower()
     text = _ASIDES.sub(" ", "".join(c if c.isprintable() else " " for c in text))
     brackets = _BRACKET.findall(text)
-    if brackets and (found := _parse("".join(brackets[-1]))):
+    if brackets and not _NODES.search(text) and (found := _parse("".join(brackets[-1]))):
         return found
     return _parse(text)
 
 
 def _parse(text: str) -> tuple[GpuName, ...]:
-    text, count = _counted(_LANES.sub(" pcie ", text))
+    text, count = _counted_on_nodes(_LANES.sub(" pcie ", text))
     text = re.sub(r"[^a-z0-9.]+|\.(?!\d)|(?<!\d)\.", " ", _SPLIT.sub(" ", text)).strip()
     text = text.replace("max q", "maxq").replace("podslice", "pod slice")
     return _of_families(text, count, _FAMILIES) or _of_families(text, count, _SERIES)
@@ -280,11 +297,29 @@ def _of_families(text: str, count: float | None, families: Sequence[Family]) -> 
     return tuple({name.family: name for name in names}.values())
 
 
+def _counted_on_nodes(text: str) -> tuple[str, float | None]:
+    """Take the number of devices off a text that may name machines: "2 nodes, 8x H100 each"."""
+    if match := _NODES_OF_GPUS.match(text):
+        return text[match.end() :], float(match[1]) * float(match[2])
+    nodes = _NODES.search(text)
+    if nodes is None:
+        return _counted(text)
+    rest, each = _EACH.subn(" ", f"{text[: nodes.start()]} {text[nodes.end() :]}".rstrip(" )"))
+    rest, count = _counted(rest.strip(" ,"))
+    if count is None:
+        return rest, None
+    of_each = each or nodes["of"] or (not nodes["on"] and count <= _MOST_IN_A_NODE)
+    return rest, count * float(nodes["nodes"]) if of_each else count
+
+
 def _counted(text: str) -> tuple[str, float | None]:
     """Take the number of devices off a name: before it ("8x"), or after it ("x8", ":8", "(8x)")."""
-    match = _BEFORE.match(text)
+    if match := _IN_WORDS.match(text):
+        return text[match.end() :], 1.0 + (_WORDS.index(match[2]) if match[2] else 0)
+    match = _BEFORE.search(text)
     if match:
-        return text[match.end() :], float(match[1] or match[2])
+        rest = f"{text[: match.start()]}{text[match.end() :]}"
+        return rest, float(match[1] or match[2] or match[3])
     match = _AFTER.search(text)
     if match and match.start():
         return text[: match.start()], float(match[match.lastindex or 0])
@@ -304,7 +339,10 @@ def _described(
     if kind == "tpu":
         words, count, counted = _chips(family, words, count)
     if mig:
-        count, counted = int(mig[1]) / _SLICES_OF_A_CARD, "MIG slices, 7 to a card"
+        held, whole = int(mig[1]), _SLICES_OF_A_CARD.get(family, _SLICES)
+        count, counted = held / whole, f"MIG slices, {whole} to a card"
+        if memory is None and whole == _SLICES and held in _EIGHTHS_OF_MEMORY:
+            memory = float(mig[2]) * 8 / _EIGHTHS_OF_MEMORY[held]
     said = text.split()
     form = next((_FORMS[word] for word in words if word in _FORMS), None)
     form = form or next(

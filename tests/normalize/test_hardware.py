@@ -53,10 +53,17 @@ def test_a_count_of_parts_is_none_of_whole_servers_or_cards(named, gpus, servers
     assert run["server_count"] == pytest.approx(servers, rel=1e-12)
 
 
-def test_slices_of_a_card_are_of_that_card():
+@pytest.mark.parametrize(
+    ("name", "card"),
+    [
+        ("NVIDIA A100-SXM4-80GB MIG 3g.40gb", "A100-SXM4-80GB"),
+        ("a100_3g.20gb", "A100-SXM4-40GB"),  # as Slurm names what it allocates
+    ],
+)
+def test_slices_of_a_card_are_of_that_card(name, card):
     run = {"run_id": "r", "started_at": "2026-03-01T00:00Z", "reserved_s": 36_000}
-    named = {"gpu_model": "NVIDIA A100-SXM4-80GB MIG 3g.40gb", "gpu_count": 2}
-    assert fte.estimate({**run, **named}).normalized["gpu_id"].tolist() == ["A100-SXM4-80GB"]
+    estimate = fte.estimate({**run, "gpu_model": name, "gpu_count": 2})
+    assert estimate.normalized["gpu_id"].tolist() == [card]
 
 
 @pytest.mark.parametrize(

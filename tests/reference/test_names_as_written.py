@@ -76,11 +76,28 @@ def test_spellings_stand_for_the_right_row_class_or_size(reference, kind):
         ("v3-8", "TPU-v3", 4),  # cores, two to a chip: Google, Cloud TPU system architecture
         ("v5litepod-16", "TPU-v5e", 16),  # chips
         ("tpu7x-8", "TPU-v7", 4),  # cores
+        ("a single RTX 4090 24GB", "RTX-4090", 1),
+        ("an L40S", "L40S", 1),
+        ("four L40S", "L40S", 4),
+        ("Kaggle 2x T4", "T4", 2),
+        ("2x 4090", "RTX-4090", 2),
+        ("2 nodes, 8x H100 SXM5 80GB each", "H100-SXM5-80GB", 16),
+        ("2 nodes of 8x L40S", "L40S", 16),
+        ("16 nodes with 8 A100-SXM4-80GB each", "A100-SXM4-80GB", 128),
+        ("8 L40S GPUs per node, 4 nodes", "L40S", 32),
+        ("4 nodes (8x H100 SXM5 80GB)", "H100-SXM5-80GB", 32),
+        ("4x8 L40S", "L40S", 32),
+        ("2x8xL40S", "L40S", 16),
+        ("64 L40S across 8 nodes", "L40S", 64),
+        ("32 L40S, 4 nodes", "L40S", 32),  # no node holds 32
+        ("1x 80GB A100-SXM4", "A100-SXM4-80GB", 1),
+        ("A100-PCIE-40GB PCIe 4.0 x16", "A100-PCIE-40GB", None),  # lanes
     ],
 )
 def test_the_number_beside_a_name_counts_devices(reference, name, identity, count):
     found = one(reference, "gpus", name)
-    assert (found["id"], found["count"]) == (identity, count)
+    assert found["id"] == identity
+    assert pd.isna(found["count"]) if count is None else found["count"] == count
     assert not found["assumed"]
 
 
@@ -89,6 +106,23 @@ def test_a_part_of_a_card_is_a_fraction_of_it_and_no_whole_card(reference):
     assert pd.isna(found["id"])
     assert found["candidates"] == "A100-SXM4-80GB"
     assert found["count"] == pytest.approx(3 / 7)  # NVIDIA, MIG user guide: seven slices
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "memory_gb"),
+    [
+        # NVIDIA, MIG user guide, tables of profiles: slices of computing and eighths of memory.
+        ("a100_3g.20gb", 3 / 7, 40),
+        ("a100_3g.40gb", 3 / 7, 80),
+        ("NVIDIA H100 80GB HBM3 MIG 2g.20gb", 2 / 7, 80),
+        ("A30 MIG 2g.12gb", 2 / 4, None),
+        ("a100_1g.10gb", 1 / 7, None),  # of a card of 40 GB, or of 80
+    ],
+)
+def test_a_slice_tells_the_size_of_its_card(reference, name, share, memory_gb):
+    found = one(reference, "gpus", name)
+    assert found["count"] == pytest.approx(share)
+    assert pd.isna(found["memory_gb"]) if memory_gb is None else found["memory_gb"] == memory_gb
 
 
 @pytest.mark.parametrize(

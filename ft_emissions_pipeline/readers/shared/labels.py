@@ -343,14 +343,16 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
 
 def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
     """Split "4 x A100" into count and model, and turn GPU hours into reserved time."""
-    counted = re.match(r"^(\d{1,6})\s*[x×]\s*(\D.*)$", str(fields.get("gpu_model", "")))  # noqa: RUF001
-    if counted:
+    text = str(fields.get("gpu_model", ""))
+    counted = re.match(r"^(\d{1,6})\s*[x×]\s*(\D.*)$", text)  # noqa: RUF001
+    named = gpu_names.parse(text)
+    of_name = named[0].count if named else None
+    if counted and of_name in (None, float(counted.group(1))):
         fields["gpu_model"] = counted.group(2).strip()
         fields.setdefault("gpu_count", float(counted.group(1)))
     hours = fields.pop(GPU_HOURS, None)
     if hours is not None and not {"reserved_s", "active_s"} & set(fields):
-        named = gpu_names.parse(str(fields.get("gpu_model", "")))
-        count = fields.get("gpu_count") or (named[0].count if named else None)
+        count = fields.get("gpu_count", of_name)
         if not isinstance(count, float) or count <= 0:
             msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
             raise RefusalError(msg, "gpu_count_needed")
