@@ -188,6 +188,10 @@ _AFTER = re.compile(
     r"(?:[ (_-]x ?|[:=*] ?)(\d{1,4})\)?\s*$|(?:(?<=\d)|(?<=\d[sgl]))x(\d{1,3})\s*$"
     r"|\((\d{1,4}) ?(?:x|gpus?)\)\s*$|, ?(\d{1,4}) gpus?\s*$"
 )
+_SPELLED = (
+    ("max q", "maxq"), ("podslice", "pod slice"), ("colab pro", "colab"), ("macbook pro", "mac"),
+    ("macbook air", "mac"), ("mac studio", "mac"), ("mac mini", "mac"), ("mac pro", "mac"),
+)  # fmt: skip
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 _IN_WORDS = re.compile(rf"^\s*(?:an?\s+)?(?:(single)|({'|'.join(_WORDS)})) +|^\s*(an?) +")
 """A number in words before a name: "a single A100", "four A100"."""
@@ -199,6 +203,10 @@ _NODES = re.compile(
 _EACH = re.compile(r"\beach\b(?: with| having)?|\b(?:per|a|/) ?(?:node|server|machine|host)\b")
 _NODES_OF_GPUS = re.compile(r"^\s*(\d{1,4}) ?[x*] ?(\d{1,2})(?: ?[x*])? ?(?=[a-z])(?!gi?b)")
 _MOST_IN_A_NODE = 8
+_SYSTEMS = re.compile(r"^\s*(\d{1,3}) ?x? ?(?=(?:nvidia )?[dh]gx[ -]?[ahb]\d{3})")
+"""Several systems of eight: NVIDIA's data sheets of DGX and HGX A100, H100 and B200."""
+_NOTEBOOKS = (("colab", None, 1.0), ("kaggle", "t4", 2.0), ("kaggle", None, 1.0))
+"""Services, a family, and the accelerators that one notebook has there."""
 _LANES = re.compile(r"\bpcie?(?: gen ?\d| [345]\.0)? x(?:16|8|4)\b")
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?) ?(gb|gib|g|mib|mb)(?![a-z0-9])")
 _MIG = re.compile(r"(?:\bmig )?\b([1-7])g[ .](\d+)gb(?: ?\+?me)?")
@@ -217,7 +225,7 @@ _SILENT = frozenset(
     kepler lovelace pod podslice slice vm standard highgpu megagpu ultragpu hightpu metal cdna
     cdna3 cdna2 npu hpu tt tm high performance asus msi gigabyte zotac evga pny founders fe oc
     gaming trio strix tuf rog ventus eagle palit colab kaggle runpod lambda vast azure gcp
-    coreweave single arcturus gl xl ai graphcore cs ac vws
+    mac macbook imac coreweave single arcturus gl xl ai graphcore cs ac vws
     spark accelerated chipset bus built in
     """.split()  # noqa: SIM905 (prose)
 )
@@ -279,7 +287,8 @@ def parse(name: str) -> tuple[GpuName, ...]:
 def _parse(text: str) -> tuple[GpuName, ...]:
     text, count = _counted_on_nodes(_LANES.sub(" pcie ", text))
     text = re.sub(r"[^a-z0-9.]+|\.(?!\d)|(?<!\d)\.", " ", _SPLIT.sub(" ", text)).strip()
-    text = text.replace("max q", "maxq").replace("podslice", "pod slice")
+    for spelled, meant in _SPELLED:
+        text = text.replace(spelled, meant)
     return _of_families(text, count, _FAMILIES) or _of_families(text, count, _SERIES)
 
 
@@ -301,6 +310,8 @@ def _counted_on_nodes(text: str) -> tuple[str, float | None]:
     """Take the number of devices off a text that may name machines: "2 nodes, 8x H100 each"."""
     if match := _NODES_OF_GPUS.match(text):
         return text[match.end() :], float(match[1]) * float(match[2])
+    if match := _SYSTEMS.match(text):
+        return text[match.end() :], float(match[1]) * _MOST_IN_A_NODE
     nodes = _NODES.search(text)
     if nodes is None:
         return _counted(text)
@@ -344,6 +355,9 @@ def _described(
         if memory is None and whole == _SLICES and held in _EIGHTHS_OF_MEMORY:
             memory = float(mig[2]) * 8 / _EIGHTHS_OF_MEMORY[held]
     said = text.split()
+    if count is None:
+        there = (n for place, of, n in _NOTEBOOKS if place in said and of in (None, family))
+        count = next(there, None)
     form = next((_FORMS[word] for word in words if word in _FORMS), None)
     form = form or next(
         (f for (of, m), f in _FORM_OF_MEMORY.items() if of == family and m in said), None

@@ -25,6 +25,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
+from ft_emissions_pipeline.readers.shared import hardware_words
 from ft_emissions_pipeline.readers.shared.cards import (
     IMPACT,
     configuration_of,
@@ -76,12 +77,6 @@ _METHODS = {
     "continued pretraining": "continued_pretraining",
 }  # fmt: skip
 _FROM_SCRATCH = ("pre-training", "pretraining", "pre training")
-_GPUS = re.compile(
-    r"(\d{1,4})\s*[x×*]\s*(.+)"  # noqa: RUF001
-    r"|(\d{1,4})\s+((?=.*[A-Za-z][\w -]*\d)[A-Za-z].*)"
-)
-_CPU = re.compile(r"\bcpu\b|xeon|epyc|\bcore\b|ryzen", re.IGNORECASE)
-_GPU = re.compile(r"gpu|nvidia|tesla|rtx|gtx|tpu|\b[avhtlp]\d{1,3}\b", re.IGNORECASE)
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -135,11 +130,14 @@ def _run(
 ) -> dict[str, object]:
     kilograms, word = _kilograms(stated.get("emissions"))
     method = _method(text_of_cell(stated.get("training_type")))
-    gpu_model, gpu_count = _hardware(text_of_cell(stated.get("hardware_used")))
-    listed_model, listed_count = _hardware(listed.get("hardware", ""))
+    hardware = {
+        **dict.fromkeys(("gpu_model", "gpu_count", "cpu_model", "instance_type")),
+        **hardware_words.told_by(listed.get("hardware", "")),
+        **hardware_words.told_by(text_of_cell(stated.get("hardware_used"))),
+    }
     energy = number(stated.get("energy_consumed"), "energy_consumed") or None
     hours = number(stated.get("hours_used"), "hours_used") or None
-    count = listed_count if gpu_count is None else gpu_count
+    count = hardware.get("gpu_count")
     energy = energy or _amount(listed.get("energy"), _KILOWATT_HOURS)
     more = {
         word: True,
@@ -154,8 +152,7 @@ def _run(
         "model_name": _model_name(card),
         "method": method or training["method"],
         "active_s": _seconds(listed, count) if hours is None else hours * SECONDS_PER_HOUR,
-        "gpu_model": gpu_model or listed_model,
-        "gpu_count": count,
+        **hardware,
         "location": place or None,
         **({} if place else _place(listed)),
         "it_energy_kwh": energy,
@@ -225,19 +222,6 @@ def _method(training_type: str) -> str | None:
         raise RefusalError(msg, "not_a_fine_tuning")
     # "fine-tuning" says that weights changed, not how.
     return _METHODS.get(word.replace("_", " "))
-
-
-def _hardware(words: str) -> tuple[str | None, float | None]:
-    """Return accelerator and count of "4 x A100", "8 A100 GPUs", "1080 Ti" or a CPU's name."""
-    if not words:
-        return None, None
-    if _CPU.search(words) and not _GPU.search(words):
-        return None, 0.0
-    text = re.sub(r"\s*\b(?:gpus?|cards?)\b\.?$", "", words, flags=re.IGNORECASE).strip() or words
-    match = _GPUS.fullmatch(text)
-    if match is None or _GPUS.search(match[2] or ""):
-        return text, None
-    return (match[2] or match[4]).strip(), float(match[1] or match[3])
 
 
 def _model_name(card: Mapping[str, object]) -> str | None:

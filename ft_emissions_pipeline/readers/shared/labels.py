@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
+from ft_emissions_pipeline.readers.shared import hardware_words
 from ft_emissions_pipeline.readers.shared.disclosed_values import (
     is_unit,
     plain,
@@ -342,17 +343,13 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
 
 
 def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
-    """Split "4 x A100" into count and model, and turn GPU hours into reserved time."""
-    text = str(fields.get("gpu_model", ""))
-    counted = re.match(r"^(\d{1,6})\s*[x×]\s*(\D.*)$", text)  # noqa: RUF001
+    """Take apart what is said of hardware, "4 x A100"; turn GPU hours into reserved time."""
+    text = str(fields.pop("gpu_model", ""))
+    fields = {**hardware_words.told_by(text), **fields}
     named = gpu_names.parse(text)
-    of_name = named[0].count if named else None
-    if counted and of_name in (None, float(counted.group(1))):
-        fields["gpu_model"] = counted.group(2).strip()
-        fields.setdefault("gpu_count", float(counted.group(1)))
     hours = fields.pop(GPU_HOURS, None)
     if hours is not None and not {"reserved_s", "active_s"} & set(fields):
-        count = fields.get("gpu_count", of_name)
+        count = fields.get("gpu_count", named[0].count if named else None)
         if not isinstance(count, float) or count <= 0:
             msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
             raise RefusalError(msg, "gpu_count_needed")
