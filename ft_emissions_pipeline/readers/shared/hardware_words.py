@@ -20,11 +20,11 @@ _JUST_GPUS = re.compile(
     re.IGNORECASE,
 )
 _GPU_BEHIND = re.compile(r"\s*\b(?:gpus?|cards?)\b\.?$", re.IGNORECASE)
-_CPU = re.compile(
-    r"\bcpus?\b|\bno gpu\b|xeon|epyc|\bcore\b|ryzen|threadripper|opteron|graviton", re.IGNORECASE
+_CPU_NAME = r"xeon|epyc|\bcore\b|ryzen|threadripper|opteron|graviton"
+_CPU = re.compile(rf"\bcpus?\b|\bno gpu\b|{_CPU_NAME}", re.IGNORECASE)
+_GPU = re.compile(
+    r"(?<!no )\bgpu|nvidia|tesla|rtx|gtx|tpu|\b(?:[ahtlp]\d{1,3}|v100)\b", re.IGNORECASE
 )
-_MAKER = re.compile(r"xeon|epyc|\bcore\b|ryzen|threadripper|opteron|graviton", re.IGNORECASE)
-_GPU = re.compile(r"(?<!no )\bgpu|nvidia|tesla|rtx|gtx|tpu|\b[avhtlp]\d{1,3}\b", re.IGNORECASE)
 
 
 def told_by(words: str) -> dict[str, Any]:
@@ -48,12 +48,16 @@ def told_by(words: str) -> dict[str, Any]:
     bare, _ = instance_names.several(text) or (text, 1.0)
     if instance_names.parse(instance_names.plain(bare)):
         return {"instance_type": text}
-    if _CPU.search(text) and not _GPU.search(text):
-        return {"gpu_count": 0.0} | ({"cpu_model": text} if _MAKER.search(text) else {})
+    named = gpu_names.parse(text)
+    # The "v4" of a Xeon looks like a TPU's.
+    cards = _GPU.search(text) or any(each.hardware_class != "tpu" for each in named)
+    if _CPU.search(text) and not cards:
+        return {"gpu_count": 0.0} | (
+            {"cpu_model": text} if re.search(_CPU_NAME, text, re.IGNORECASE) else {}
+        )
     if just := _JUST_GPUS.fullmatch(text):
         one = re.match(r"an?\b|single|one", text, re.IGNORECASE)
         return {"gpu_count": float(just[1] or 1)} if just[1] or one else {}
-    named = gpu_names.parse(text)
     match = _COUNTED.fullmatch(text)
     if match is None or _COUNTED.search(match[2] or ""):
         return {"gpu_model": text}

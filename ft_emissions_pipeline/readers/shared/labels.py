@@ -11,6 +11,7 @@ import difflib
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
@@ -249,6 +250,7 @@ def field_of(label: str) -> str | None:
     )
 
 
+@lru_cache(maxsize=4096)
 def understood(label: str) -> str | None:
     """Return the field that a label of a disclosure means, also by a word that only is common."""
     meaning = _meaning(label) if len(label) <= _LONGEST else None
@@ -293,12 +295,6 @@ _WORTH_ASKING = frozenset({"duration", "hours", "energy", "carbon", "days", "ins
 """Styles in which people leave out the unit, or the order of day and month: a refusal asks."""
 
 
-def _names_hardware(value: object) -> bool:
-    """Say whether what should be a number of accelerators names them: "8x A100", "H100"."""
-    named = isinstance(value, str) and gpu_names.parse(value)
-    return bool(named)
-
-
 def _gives_way(label: str) -> bool:
     """Say whether a label counts only where none of the methodology names its field."""
     return field_of(label) is None
@@ -327,7 +323,8 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
             unknown.append(str(label))
             continue
         name, style, unit = meaning
-        if name == "gpu_count" and _names_hardware(value):
+        # "GPUs: 8x A100" names them where their number is asked for.
+        if name == "gpu_count" and isinstance(value, str) and gpu_names.parse(value):
             name, style = "gpu_model", "text"
         if name in fields:
             msg = f"{label!r} names {name}, which is named already; state it once"

@@ -24,16 +24,19 @@ from ft_emissions_pipeline.readers.shared.hardware_words import told_by
         ("AWS ml.g5.12xlarge", {"instance_type": "AWS ml.g5.12xlarge"}),
         ("2x p4d.24xlarge", {"instance_type": "2x p4d.24xlarge"}),
         ("Standard_NC24ads_A100_v4", {"instance_type": "Standard_NC24ads_A100_v4"}),
+        ("L40S Tensor Core", {"gpu_model": "L40S Tensor Core"}),
         ("CPU only", {"gpu_count": 0}),
         ("no GPU", {"gpu_count": 0}),
         ("Intel Xeon 8375C", {"gpu_count": 0, "cpu_model": "Intel Xeon 8375C"}),
+        ("Intel(R) Xeon(R) CPU E5-2698 v4 @ 2.20GHz",
+         {"gpu_count": 0, "cpu_model": "Intel(R) Xeon(R) CPU E5-2698 v4 @ 2.20GHz"}),
         ("Intel Xeon with 4 GPUs", {"gpu_model": "Intel Xeon with 4 GPUs"}),
         # The name tells the number, since it names machines.
         ("2 nodes, 8x H100 each", {"gpu_model": "2 nodes, 8x H100 each"}),
         ("8x H100 (2 nodes)", {"gpu_model": "8x H100 (2 nodes)"}),
         ("2x DGX H100", {"gpu_model": "2x DGX H100"}),
     ],
-)
+)  # fmt: skip
 def test_one_text_tells_card_number_instance_or_cpu(words, told):
     found = told_by(words)
     assert found.pop("gpu_count", None) == told.pop("gpu_count", None)
