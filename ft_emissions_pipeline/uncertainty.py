@@ -495,14 +495,14 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     expected sum and :math:`V(z)` its variance across, to first order in the variables,
 
     .. math::
-        \ln q = \ln m + \frac{d}{1 - d}, \quad
+        \ln q = \ln m + \frac{d}{1 - d + d^2}, \quad
         d = \min\left(\frac{1}{2m}\left(\frac{z V - V'}{m'} + \frac{V m''}{m'^2}\right), 0\right)
 
     This is the second-order correction of a quantile for what is left apart from a leading factor
     (Gourieroux, Laurent, Scaillet, "Sensitivity analysis of values at risk", Journal of Empirical
     Finance 7, 2000), as credit portfolios use it (Martin, Wilde, "Unsystematic credit risk", Risk
-    15, 2002); the fraction keeps it within bounds where parts are so wide that :math:`V` is not
-    small.
+    15, 2002); the fraction follows it where :math:`V` is small, and leaves it out where parts are
+    so wide that the expansion says nothing.
     """
     if not len(value):
         return np.zeros(0), np.zeros(0)
@@ -547,7 +547,7 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
         apart = _over(z * spread - 2 * growth, first) + _over(spread * second, first**2)
         whole = parts.summed(expected)
         less = np.minimum(_over(apart / 2, whole), 0.0)
-        return np.asarray(whole * np.exp(less / (1 - less)))
+        return np.asarray(whole * np.exp(less / (1 - less + less**2)))
 
     way = direction(value)
     low = corrected(-Z_95, way)
