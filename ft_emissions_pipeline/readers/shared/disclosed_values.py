@@ -132,7 +132,10 @@ def _gpu_hours(value: object) -> float:
 def _amount(
     value: object, example: str = "48123, 48,123 or 0.12", *, counts: bool = False
 ) -> tuple[float, str]:
-    """Return a number and the word behind it, in lower case; the number of a count is whole."""
+    """Return a number and the word behind it, in lower case.
+
+    The comma in a bare count, "48,12", may be a slip of either kind and is not read.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         msg = "give a number"
         raise TypeError(msg)

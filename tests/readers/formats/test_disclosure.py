@@ -281,10 +281,14 @@ def test_a_date_whose_order_nobody_knows_is_asked_for(refusal):
     assert "July 6, 2024" in reason
 
 
-@pytest.mark.parametrize("label", ["state", "rank", "node", "tokens per epoch", "max_steps", "of"])
+@pytest.mark.parametrize("label", ["state", "rank", "tokens per epoch", "max_steps", "of"])
 def test_a_word_with_several_meanings_is_not_guessed(label):
-    fields, unknown = parsed({label: "3"}, "UTC")
-    assert unknown == [label] or list(fields) == ["host"]
+    assert parsed({label: "3"}, "UTC") == ({}, [label])
+
+
+def test_one_node_is_a_machine_and_several_are_a_number():
+    assert parsed({"node": "gpu01"}, "UTC")[0].keys() == {"host"}
+    assert parsed({"nodes": 2}, "UTC") == ({"server_count": 2.0}, [])
 
 
 def test_gpu_hours_take_the_number_beside_the_name_of_the_gpu():
