@@ -40,6 +40,7 @@ CASES = {
     "steps": {"base_model": "Llama 2 7B", "steps": 100, "micro_batch_size": 4,
               "gradient_accumulation": 2,
               "world_size": 8, "sequence_length": 512},
+    "devices that took batches": {**HOUR, "gpu_model": "A100-SXM4-80GB", "world_size": 4},
     "shuffled lengths": {"base_model": "Llama 2 7B", "token_lengths": {100: 9, 300: 1},
                          "micro_batch_size": 4},
     "given batches": {"base_model": "Llama 2 7B", "token_lengths": [[100, 300], [100]],

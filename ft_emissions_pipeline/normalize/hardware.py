@@ -270,6 +270,10 @@ BYTES_OF_METHOD = {
 """Method -> default that says how many bytes a parameter takes in training."""
 
 
+def _gpus_of_world(frame: Frame, _: Context) -> Offer:
+    return Offer(frame["world_size"].where(frame["gpu_id"] != NO_GPU))
+
+
 def _gpus_fill_servers(frame: Frame, context: Context) -> Offer:
     """Fill the servers; from one accelerator in each to one server more than nobody named."""
     row = _slots(frame, context)
@@ -465,6 +469,9 @@ IDENTITY = (
     Rule("gpu_count", "gpu_count_in_instance_name", Basis.DISCLOSED,
          "the number that stands in the instance type",
          _count_in_name("instances", "instance_type", INSTANCES), needs=("instance_type",)),
+    Rule("gpu_count", "gpus_that_took_batches", Basis.DISCLOSED,
+         "as many accelerators as devices took batches of their own", _gpus_of_world,
+         needs=("world_size",)),
     Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT,
          "accelerators of the service's execution profile", _gpus_of_managed,
          needs=("managed_service",)),

@@ -258,6 +258,7 @@ SEEDS_OF_DATA = (
     "consoles/unsloth_and_trainer.log",
     "consoles/codecarbon_two_trackers_over_midnight.out",
     "consoles/mlperf.out",
+    "consoles/llama_factory.log",
     "trackers/two_gpus_carbontracker_output.log",
     "trackers/windows_within_windows.csv",
     "trackers/impacttracker/data.json",

@@ -34,6 +34,49 @@ EXPECTED = {
         "gpu_count": 1,
         "gpu_model": "NVIDIA GeForce RTX 3090",
     },
+    # 64 sequences a step are 2 on each of 8 devices, 4 times; 7,635,801,600 less 20,185,088.
+    "llama_factory.log": {
+        "active_s": 3600.5, "steps": 279, "samples": 5995, "world_size": 8, "method": "lora",
+        "micro_batch_size": 2, "gradient_accumulation": 4, "software": "llama_factory",
+        "base_model": "Qwen/Qwen2.5-7B-Instruct", "model_parameters": 7615616512.0,
+        "started_at": pd.Timestamp("2025-02-20T02:13:56Z"),
+        "ended_at": pd.Timestamp("2025-02-20T03:13:56.5Z"),
+    },
+    # 1:23:45 on the bar; the last line is of 13:28:12.
+    "axolotl_bar_without_runtime.log": {
+        "active_s": 5025, "steps": 500, "software": "axolotl",
+        "ended_at": pd.Timestamp("2024-05-01T13:28:12Z"),
+    },
+    # 16:45; the shorter bar is that of an evaluation.
+    "broken_off_at_step_100.log": {
+        "active_s": 1005, "steps": 100, "world_size": 4, "epochs": 0.2,
+    },
+    # 1:44 from 13:38:31 on.
+    "accelerate_under_mpi.out": {
+        "active_s": 104, "steps": 79, "world_size": 8, "samples": 10000,
+        "started_at": pd.Timestamp("2022-09-21T13:38:31Z"),
+        "ended_at": pd.Timestamp("2022-09-21T13:40:15Z"),
+    },
+    "swift.log": {
+        "active_s": 570.4, "world_size": 4, "ended_at": pd.Timestamp("2025-09-26T13:10:19Z"),
+    },
+    # 10:12 and 1:10:10.
+    "lightning.txt": {
+        "active_s": 4822, "epochs": 2, "world_size": 2, "gpu_model": "NVIDIA A100-SXM4-80GB",
+    },
+    # 320 + 318 + 319 s; the last bar is that of an evaluation.
+    "keras_2_and_an_evaluation.txt": {"active_s": 957, "steps": 5625, "epochs": 3},
+    "keras_3.log": {"active_s": 195, "steps": 1200, "epochs": 2},
+    # 10 / 0.5 + 10 / 0.4 + 10 / 1.0 s of training, 5.5 + 4.5 s of validation.
+    "mlx_two_trainings.log": {"active_s": 65.0, "steps": 30, "tokens_unpadded": 2500},
+    "litgpt.txt": {
+        "active_s": 184.27, "steps": 160, "tokens_padded": 241664, "tokens_unpadded": 230325,
+    },
+    # Four lines of 55.2 s together, and 27 iterations of (0.4 + 9.4) / 2 s between them.
+    "nano_gpt.log": {
+        "active_s": 187.5, "steps": 31, "tokens_padded": 31 * 491520, "software": "plain_loop",
+    },
+    "verl_step_2_made_again.log": {"active_s": 301.5, "steps": 2},
 }  # fmt: skip
 
 
@@ -71,6 +114,39 @@ def test_a_schedulers_number_in_the_name_is_the_job(one_run):
         one_run("logs/slurm-4711.out", "{'train_runtime': 600.0, 'train_loss': 1.0}\n")["job_id"]
         == "4711"
     )
+
+
+@pytest.mark.parametrize(
+    ("listed", "model", "count"),
+    [(["Tesla T4"], "Tesla T4", 1), (["NVIDIA A100-SXM4-80GB"] * 2, "NVIDIA A100-SXM4-80GB", None),
+     (["Tesla T4", "Tesla V100-SXM2..."], None, None)],
+)  # fmt: skip
+def test_the_table_of_nvidia_smi_names_the_accelerator_if_there_is_one_kind(
+    one_run, listed, model, count
+):
+    rows = "".join(
+        f"|   {n}  {name}       Off  |   00000000:0{n}:04.0 Off |                    0 |\n"
+        for n, name in enumerate(listed)
+    )
+    run = one_run("train.log", rows + "{'train_runtime': 600.0, 'train_loss': 1.0}\n")
+    assert (run.get("gpu_model"), run.get("gpu_count")) == (model, count)
+
+
+def test_a_bar_that_is_not_full_belongs_to_a_training_that_goes_on(refusal, console):
+    text = console("broken_off_at_step_100.log").partition("Traceback")[0]
+    assert refusal("train.log", text)[0] == "not_finished"
+
+
+def test_an_example_that_has_a_time_in_it_is_no_line_of_a_log(one_run):
+    shown = "input: the meeting of 2019-03-01 12:00:00 was moved\n"
+    run = one_run("train.log", shown + "{'train_runtime': 600.0, 'train_loss': 1.0}\n")
+    assert "ended_at" not in run
+
+
+def test_a_console_whose_only_time_stands_at_its_head_ended_when_its_time_had_passed(one_run):
+    line = "[2024-05-01 12:03:33,120] [INFO] [axolotl.load_model:808] loaded\n"
+    run = one_run("train.log", line + "{'train_runtime': 3600.0, 'train_loss': 1.0}\n")
+    assert run["ended_at"] == pd.Timestamp("2024-05-01T13:03:33Z")
 
 
 def test_python_that_prints_such_lines_is_no_console(read):
