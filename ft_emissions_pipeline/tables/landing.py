@@ -22,6 +22,7 @@ from ft_emissions_pipeline.tables.schema import (
     text,
 )
 from ft_emissions_pipeline.tables.words import (
+    ATTENTION_KERNELS,
     HAND_ON,
     METHODS,
     METHODS_OF_SHARING,
@@ -128,6 +129,7 @@ FIELDS_OF_RUNS = (
     number("world_size", "", "Devices that each took a batch of their own in every step.",
            smallest=1.0, maximum=1e6),
     Column("gradient_checkpointing", "boolean", "Whether activations were recomputed."),
+    text("attention_kernel", "What computed attention.", allowed=ATTENTION_KERNELS),
     Column("fused_kernels", "boolean",
            "Whether norms, rotations and losses ran as fused kernels (Liger or alike)."),
     Column("packing", "boolean", "Whether examples were packed into sequences of full length."),

@@ -74,6 +74,16 @@ class Software(StrEnum):
     PLAIN_LOOP = "plain_loop"
 
 
+class AttentionKernel(StrEnum):
+    """What computes attention; all but the eager one leave out what lies ahead of a token."""
+
+    EAGER = "eager"
+    SDPA = "sdpa"
+    FLASH_ATTENTION = "flash_attention"
+    FLEX_ATTENTION = "flex_attention"
+    XFORMERS = "xformers"
+
+
 class Event(StrEnum):
     """What `models.yaml` tells of a model."""
 
@@ -213,6 +223,7 @@ def values(words: type[StrEnum]) -> tuple[str, ...]:
 BASES = values(Basis)
 METHODS = values(Method)
 SOFTWARE = values(Software)
+ATTENTION_KERNELS = values(AttentionKernel)
 METHODS_OF_SHARING = values(Sharing)
 HAND_ON = values(HandOn)
 PERIODS = values(Period)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.reference.names import coded
-from ft_emissions_pipeline.tables.words import BUILT_ON, SOFTWARE, Method, Software
+from ft_emissions_pipeline.tables.words import BUILT_ON, SOFTWARE, AttentionKernel, Method, Software
 from ft_emissions_pipeline.token_time import flops
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -108,8 +108,8 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
         model_id, parameters, method, precision, gradient_checkpointing (share recomputed),
         sequence_length, micro_batch_size, gpu_id, gpu_count: each may be missing but parameters,
         gpu_id and gpu_count. Optional: active_parameters, architecture, node_count,
-        tokens_per_micro_step, stage, lora_rank, software, fused_kernels, and date, the day as of
-        which rows are looked up.
+        tokens_per_micro_step, stage, lora_rank, software, fused_kernels, attention_kernel, and
+        date, the day as of which rows are looked up.
     reference : Reference
         Reference tables.
     """
@@ -119,7 +119,7 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     optional = {
         name: frame.get(name, nothing.rename(name))
         for name in ("active_parameters", "architecture", "node_count", "tokens_per_micro_step",
-                     "stage", "lora_rank", "software", "fused_kernels")
+                     "stage", "lora_rank", "software", "fused_kernels", "attention_kernel")
     }  # fmt: skip
     model = _each([frame["model_id"], optional["architecture"], *on], _of_model, reference)
     gpu = _each([frame["gpu_id"], *on], _of_gpu, reference)
@@ -133,7 +133,9 @@ def workload(frame: pd.DataFrame, reference: Reference) -> Workload:
     typical_length = default(reference, "sequence_length", days).value
     known_length = np.where(np.isnan(length), typical_length, length)
     tokens, tokens_log_sd = _tokens_of_micro_step(frame, optional, known_length, reference)
-    attention = flops.attention_forward(layers, hidden, known_length, ~model["encoder"])
+    eager = (optional["attention_kernel"] == AttentionKernel.EAGER).fillna(False)
+    skips_ahead = ~model["encoder"] & ~eager.to_numpy(dtype=bool)
+    attention = flops.attention_forward(layers, hidden, known_length, skips_ahead)
     rank = np.nan_to_num(_floats(optional["lora_rank"]))
     frozen = method.isin((Method.LORA, Method.QLORA, Method.ADAPTER)).to_numpy()
     adapters = np.where(frozen, flops.lora_parameters(rank, layers, hidden), 0.0)

@@ -147,6 +147,14 @@ def test_fused_kernels_save_about_a_sixth_of_a_long_step(factors):
     assert told == pytest.approx(plain)
 
 
+@pytest.mark.parametrize(("kernel", "of_flash"), [("eager", 2.0), ("sdpa", 1.0)])
+def test_eager_attention_of_a_decoder_computes_what_lies_ahead_too(factors, kernel, of_flash):
+    """Dao 2023, section 4.1: leaving out what a mask hides halves the operations."""
+    flash = work(factors, {"attention_kernel": "flash_attention", "sequence_length": 8192.0})
+    other = work(factors, {"attention_kernel": kernel, "sequence_length": 8192.0})
+    assert other.flop_attention / flash.flop_attention == pytest.approx(of_flash)
+
+
 def test_several_accelerators_lengthen_a_short_step(factors):
     short = {"tokens_per_micro_step": 16.0, "method": "lora"}
     one, two = np.exp(predict(factors, short, {**short, "gpu_count": 2.0}).log_s)

@@ -37,6 +37,7 @@ _BANNER = {
     "of_all": rf"Total train batch size \([^)]*accumulation\)\s*=\s*{_NUMBER}",
 }
 _UNSLOTH = re.compile(r"Unsloth \d{4}\.|==\(\(====\)\)==")
+_ATTENTION = re.compile(r"FA \[Xformers = [^\]\n]{1,40}?\. FA2 = (True|False)\]")
 _OUTER = {
     "llama_factory": re.compile(r"\bllamafactory\.|\bllmtuner\."),
     "axolotl": re.compile(r"\[axolotl\."),
@@ -123,6 +124,8 @@ def _banner(text: str, _: str) -> Told:
         fields["gpu_model"] = named[1]
     if fields and _UNSLOTH.search(text):
         fields["software"] = "unsloth"
+        if kernel := _ATTENTION.search(text):
+            fields["attention_kernel"] = "flash_attention" if kernel[1] == "True" else "xformers"
     return fields, []
 
 

@@ -56,7 +56,7 @@ CONTENT: Content = "runs"
 PROGRESS = "steps"
 _SETTINGS = (
     "software", "base_model", "method", "model_parameters", "samples", "micro_batch_size",
-    "gradient_accumulation", "gpu_model", "gpu_count", "world_size",
+    "gradient_accumulation", "attention_kernel", "gpu_model", "gpu_count", "world_size",
 )  # fmt: skip
 """What is printed before a training begins: it says nothing of what was spent."""
 BASIS = {

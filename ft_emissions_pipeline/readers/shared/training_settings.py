@@ -46,6 +46,22 @@ FLAGS: dict[str, tuple[str, ...]] = {
     ),
     "packing": ("packing", "sample_packing", "neat_packing"),
 }  # fmt: skip
+ATTENTION = ("attn_implementation", "_attn_implementation", "attn_impl", "flash_attn")
+ATTENTION_FLAGS = {
+    "flash_attention": "flash_attention",
+    "use_flash_attention_2": "flash_attention",
+    "flex_attention": "flex_attention",
+    "xformers_attention": "xformers",
+    "sdp_attention": "sdpa",
+    "eager_attention": "eager",
+}
+"""Switches of axolotl and transformers -> what computes attention."""
+_ATTENTION_KERNELS = {
+    "eager": "eager", "disabled": "eager", "sdpa": "sdpa", "sdp": "sdpa", "xformers": "xformers",
+    "flash_attention": "flash_attention", "flash_attn": "flash_attention",
+    "flash_attention_2": "flash_attention", "flash_attention_3": "flash_attention",
+    "fa2": "flash_attention", "fa3": "flash_attention", "flex_attention": "flex_attention",
+}  # fmt: skip
 MODELS = ("base_model", "model_name_or_path", "model_name", "base_model_name_or_path", "model_id")
 _TRUTHS = {
     **dict.fromkeys(("true", "yes", "on"), True),
@@ -169,6 +185,7 @@ def settings_of(given: Settings) -> dict[str, object]:
     fields["base_model"] = next((name for name in named if name), None)
     fields["precision"] = precision_of(given)
     fields["method"] = method_of(given)
+    fields["attention_kernel"] = attention_kernel_of(given)
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -202,6 +219,18 @@ def method_of(given: Settings) -> str | None:
     if method == "full" and stage == "pt":
         return "continued_pretraining"
     return method
+
+
+def attention_kernel_of(given: Settings) -> str | None:
+    """Return what computes attention, by its name or by the switch that is on."""
+    for name in ATTENTION:
+        word = given.get(name)
+        if isinstance(word, str) and (kernel := _ATTENTION_KERNELS.get(word.strip().casefold())):
+            return kernel
+    if truth(given.get("flash_attn")):
+        return "flash_attention"
+    on = (kernel for name, kernel in ATTENTION_FLAGS.items() if truth(given.get(name)))
+    return next(on, None)
 
 
 def is_four_bit(given: Settings) -> bool:

@@ -188,6 +188,28 @@ def test_fused_kernels_are_read_from_what_switches_them_on(landed, uri, content,
     assert runs.loc["out", "fused_kernels"] == fused
 
 
+@pytest.mark.parametrize(
+    ("uri", "content", "kernel"),
+    [
+        ("axolotl.yml", AXOLOTL + "\nflash_attention: true\n", "flash_attention"),
+        ("axolotl.yml", AXOLOTL + "\nsdp_attention: true\nflash_attention: false\n", "sdpa"),
+        ("train.yaml", LLAMA_FACTORY + "\nflash_attn: fa2\n", "flash_attention"),
+        ("train.yaml", LLAMA_FACTORY + "\nflash_attn: disabled\n", "eager"),
+        ("train.yaml", LLAMA_FACTORY + "\nflash_attn: auto\n", None),
+        (
+            "training_args.json",
+            {"per_device_train_batch_size": 8, "attn_implementation": "eager"},
+            "eager",
+        ),
+    ],
+)
+def test_what_computes_attention_is_read_from_its_name_or_switch(landed, uri, content, kernel):
+    """Names of axolotl's, LLaMA-Factory's and transformers' settings."""
+    runs, _ = landed({"out/trainer_state.json": STATE, f"out/{uri}": content})
+    found = runs.loc["out", "attention_kernel"]
+    assert (found if pd.notna(found) else None) == kernel
+
+
 def test_the_nearest_configuration_wins_and_conflicts_are_said(landed):
     runs, _ = landed(
         {

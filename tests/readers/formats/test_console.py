@@ -177,6 +177,7 @@ def stream(text):
 BANNERS = (
     "==((====))==  Unsloth 2025.3.19: Fast Llama patching. Transformers: 4.50.0.\n"
     "   \\\\   /|    NVIDIA L4. Num GPUs = 1. Max memory: 22.161 GB. Platform: Linux.\n"
+    "\\        /    Bfloat16 = TRUE. FA [Xformers = 0.0.29.post3. FA2 = False]\n"
     "==((====))==  Unsloth - 2x faster free finetuning | Num GPUs used = 1\n"
     "   \\\\   /|    Num examples = 51,760 | Num Epochs = 1 | Total steps = 60\n"
     "O^O/ \\_/ \\    Batch size per device = 2 | Gradient accumulation steps = 4\n"
@@ -201,6 +202,7 @@ def test_what_the_cells_of_a_notebook_printed_is_a_console(one_run, output, seco
     expected = {
         "active_s": seconds, "steps": 60, "gpu_model": "NVIDIA L4", "gpu_count": 1, "world_size": 1,
         "micro_batch_size": 2, "gradient_accumulation": 4, "samples": 51760, "software": "unsloth",
+        "attention_kernel": "xformers",
     }  # fmt: skip
     assert {name: run[name] for name in expected} == expected
 
