@@ -48,7 +48,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     misfits,
     rows_without,
     telemetry_reading,
-    times,
+    times_of,
 )
 from ft_emissions_pipeline.tables import rows
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -154,7 +154,7 @@ def facts(sheet: Sheet, settings: Settings) -> Facts:
     if time is None or not columns:
         msg = "lacks a column of times, or of power or utilisation; name the unit in the header"
         raise RefusalError(msg, "missing_columns")
-    at, _ = times(sheet.frame[time], settings.timezone)
+    at, _ = times_of(sheet, time, settings.timezone)
     index = index_in(sheet.header)
     names = pd.Series(dtype="int64") if index is None else sheet.frame[index].value_counts()
     texts = pd.Series(names.index.astype("str"), index=names.index)
@@ -197,7 +197,7 @@ def in_blocks(told: Convention) -> bool:
 def samples_of(sheet: Sheet, uri: str, settings: Settings, told: Convention) -> Samples:
     """Return the samples of a file or of a piece of it."""
     time = str(time_in(sheet.header))
-    at, bad_time = times(sheet.frame[time], settings.timezone)
+    at, bad_time = times_of(sheet, time, settings.timezone)
     cells = {column.column: _values(sheet, column, scale) for column, scale in told.scales}
     refused = _refused(sheet, time, bad_time, cells)
     lines = sheet.frame.index

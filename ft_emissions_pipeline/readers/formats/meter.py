@@ -33,7 +33,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     misfits,
     rows_without,
     telemetry_reading,
-    times,
+    times_of,
 )
 from ft_emissions_pipeline.tables import rows
 from ft_emissions_pipeline.tables.words import Basis, Content, Instrument
@@ -48,7 +48,8 @@ BASIS = {"*": Basis.MEASURED}
 
 _HOSTS = ("host", "hostname", "node", "server", "machine")
 _UNITS = {
-    "w": ("watts", 1.0), "watt": ("watts", 1.0), "watts": ("watts", 1.0), "kw": ("watts", 1e3),
+    "w": ("watts", 1.0), "watt": ("watts", 1.0), "watts": ("watts", 1.0),
+    "wattage": ("watts", 1.0), "kw": ("watts", 1e3),
     "kwh": ("counter_kwh", 1.0), "wh": ("counter_kwh", 1e-3), "mwh": ("counter_kwh", 1e3),
 }  # fmt: skip
 _FALLS = 0.05
@@ -160,7 +161,7 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Sample
     `told` is what every format in blocks takes; of a meter each piece tells all by itself.
     """
     time, found = str(time_in(sheet.header)), _measured(sheet.header)
-    at, bad_time = times(sheet.frame[time], settings.timezone)
+    at, bad_time = times_of(sheet, time, settings.timezone)
     values, wrong = {}, {}
     for name, (column, scale) in found.items():
         cells = sheet.frame[column]

@@ -21,7 +21,10 @@ from ft_emissions_pipeline.readers.documents import text_of
 TIMES = (
     "timestamp", "time", "datetime", "date time", "ts", "last changed", "time stamp", "unix time",
 )  # fmt: skip
-"""Names of a column of instants, as `words_of` writes them."""
+"""Names of a column of instants, as `words_of` writes them without a zone."""
+_ALSO_TIMES = ("recorded at", "measured at", "created at", "zeitstempel", "zeit", "uhrzeit")
+"""Names that mean it where no column has a surer one."""
+_ZONES = {"utc", "gmt"}
 WATTS = {
     "w": 1.0, "watt": 1.0, "watts": 1.0, "mw": 1e-3, "milliwatt": 1e-3, "milliwatts": 1e-3,
     "kw": 1e3, "kilowatt": 1e3, "kilowatts": 1e3,
@@ -79,7 +82,15 @@ def words_of(name: str) -> list[str]:
 
 def time_in(header: Iterable[str]) -> str | None:
     """Return the first column of instants."""
-    return next((name for name in header if " ".join(words_of(name)) in TIMES), None)
+    bare = {name: " ".join(w for w in words_of(name) if w not in _ZONES) for name in header}
+    return next(
+        (name for names in (TIMES, _ALSO_TIMES) for name in bare if bare[name] in names), None
+    )
+
+
+def zone_in(column: str, timezone: str) -> str:
+    """Return the zone that the name of a column of instants states, else the given one."""
+    return "UTC" if _ZONES & set(words_of(column)) else timezone
 
 
 def measured_in(header: Sequence[str]) -> list[Measured]:

@@ -43,6 +43,7 @@ from ft_emissions_pipeline.readers.reading import (
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
+from ft_emissions_pipeline.readers.shared.gpu_columns import zone_in
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 
@@ -459,7 +460,54 @@ def times(cells: pd.Series, timezone: str) -> tuple[pd.Series, np.ndarray]:
         micros = (unix.where(good) * 1e6).round()
         found = pd.to_datetime(micros, unit="us", utc=True).astype("datetime64[us, UTC]")
         return found, (no_number | found.isna().to_numpy())
-    text = cells.astype("str").str.strip()
-    dashed = text.str.replace(r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3", regex=True)
-    found, _ = instants(dashed, timezone)
+    found, _ = instants(_iso_days(cells.astype("str").str.strip()), timezone)
     return found, found.isna().to_numpy()
+
+
+def times_of(sheet: Sheet, column: str, timezone: str) -> tuple[pd.Series, np.ndarray]:
+    """Return the instants of a sheet's column of times, its day in a column of its own or not."""
+    cells = sheet.frame[column]
+    day = next((name for name in sheet.header if name.strip().casefold() in _DAYS), None)
+    if day is not None and _are_clocks(cells):
+        cells = sheet.frame[day].astype("str").str.strip() + " " + cells.str.strip()
+    return times(cells, zone_in(column, timezone))
+
+
+def _are_clocks(cells: pd.Series) -> bool:
+    """Say whether times are without their day."""
+    return cells.dtype == "str" and bool(cells.str.match(r"\s*\d{1,2}:\d{2}", na=False).any())
+
+
+_DAYS = ("date", "day", "datum")
+_SLASHED = re.compile(r"(\d{1,2})([/.])(\d{1,2})\2(\d{4})\b(.*)")
+
+
+def _iso_days(text: pd.Series) -> pd.Series:
+    """Write days with slashes or dots as ISO 8601, where the order of their parts is sure.
+
+    With dots the day comes first. With slashes what is above 12 anywhere in the column is the day.
+    """
+    dashed = text.str.replace(r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3", regex=True)
+    parts = dashed.str.extract(f"^{_SLASHED.pattern}$").set_axis(
+        ["first", "mark", "second", "year", "rest"], axis=1
+    )
+    odd = parts["mark"].notna()
+    if not odd.any():
+        return dashed
+    first, second = (parts[name].astype("float64") for name in ("first", "second"))
+    slashes = parts["mark"] == "/"
+    day_first = ~slashes | bool((first[slashes] > 12).any())
+    sure = ~slashes | (first > 12).any() | (second > 12).any() | (first == second)
+    day = parts["first"].where(day_first, parts["second"]).str.zfill(2)
+    month = parts["second"].where(day_first, parts["first"]).str.zfill(2)
+    written = parts["year"] + "-" + month + "-" + day + _of_24_hours(parts["rest"])
+    return dashed.mask(odd & sure, written)
+
+
+def _of_24_hours(times: pd.Series) -> pd.Series:
+    """Write times with AM or PM as those of a day of 24 hours."""
+    halves = times.str.contains(r"[AP]M$", case=False, na=False)
+    if not halves.any():
+        return times
+    read = pd.to_datetime(times[halves].str.strip(), format="mixed", errors="coerce")
+    return times.mask(halves, " " + read.dt.strftime("%H:%M:%S"))

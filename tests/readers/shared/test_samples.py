@@ -357,6 +357,36 @@ def test_decimal_commas_of_a_spreadsheet_are_read(telemetry):
     assert telemetry("m.csv", text)["energy_kwh"].tolist() == [pytest.approx(0.001)]
 
 
+@pytest.mark.parametrize(
+    ("header", "first", "second", "start"),
+    [
+        ("Date/time UTC,W", "2026-03-13 12:00:00,360", "2026-03-13 12:00:10,360", "12:00"),
+        ("Timestamp (UTC),Wattage", "2026-03-13 12:00:00,360", "2026-03-13 12:00:10,360", "12:00"),
+        ("Date,Time,Power (W)", "2026-03-13,13:00:00,360", "2026-03-13,13:00:10,360", "12:00"),
+        ("Date,Time,W", "3/13/2026,1:00:00 PM,360", "3/13/2026,1:00:10 PM,360", "12:00"),
+        ("timestamp,W", "13/03/2026 13:00:00,360", "13/03/2026 13:00:10,360", "12:00"),
+        ("Zeit;Leistung (W)", "13.03.2026 13:00:00;360,0", "13.03.2026 13:00:10;360,0", "12:00"),
+    ],
+)
+def test_times_of_a_meter_are_read_as_spreadsheets_and_plugs_write_them(
+    telemetry, header, first, second, start
+):
+    found = telemetry("m.csv", f"{header}\n{first}\n{second}\n", timezone="Europe/Berlin")
+    assert found["started_at"].tolist() == [pd.Timestamp(f"2026-03-13T{start}Z")]
+    assert found["energy_kwh"].tolist() == [pytest.approx(0.001)]
+
+
+def test_one_day_above_the_twelfth_tells_the_order_of_a_whole_column(telemetry):
+    rows = "".join(f"{day} 12:00:00,{kwh}\n" for day, kwh in (("05/06/2026", 1), ("05/13/2026", 8)))
+    found = telemetry("m.csv", "timestamp,kwh\n" + rows)
+    assert found["started_at"].tolist() == [pd.Timestamp("2026-05-06T12:00Z")]
+
+
+def test_days_with_slashes_whose_order_nothing_tells_are_refused(refusal):
+    text = "timestamp,W\n05/06/2026 12:00:00,360\n"
+    assert refusal("m.csv", text)[0] == "bad_timestamp"
+
+
 def test_energy_per_interval_is_no_meters_reading(refusal):
     values = [0.5, 0.4, 0.6, 0.3, 0.7, 0.2]
     lines = [f"2026-03-01T{n:02d}:00:00Z,{value}\n" for n, value in enumerate(values)]
