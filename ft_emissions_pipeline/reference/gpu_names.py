@@ -161,8 +161,18 @@ _SERIES = _families(
     ("radeon ", "AMD", "desktop_card", r"(?:(?:radeon|rx) )+(\d{3,5})( ?xtx| ?xt| ?gre)?"),
     ("instinct ", "AMD", "data_centre", r"instinct ([a-z]{1,3}\d{2,4}[a-z]?)"),
     ("", "NVIDIA", "data_centre", r"(?:nvidia |tesla )*((?:g[bh]|[abhlprtv])\d{2,4}[a-z]?)"),
+    ("apple", "Apple", "soc", r"apple(?: silicon| m series| gpu| metal)?|mac(?:book)?|imac|mps"),
+    ("jetson", "NVIDIA", "soc", r"jetson|raspberry pi"),
+    ("tpu", "Google", "tpu", r"(?:google |cloud )?tpus?"),
+    ("t4", "NVIDIA", "data_centre", r"colab|kaggle"),
+    ("laptop", "other", "laptop_card", r"laptop|notebook computer"),
+    ("geforce", "NVIDIA", "desktop_card", r"(?:geforce ?)?[gr]tx|geforce"),
+    ("radeon", "AMD", "desktop_card", r"radeon|intel arc|consumer (?:grade )?gpus?"),
+    ("desktop", "other", "desktop_card", r"desktop|(?:gaming |home )?pc"),
+    ("workstation", "other", "workstation", r"workstation"),
 )  # fmt: skip
-"""Series without regard to their numbers: a card that comes after the table has its kind."""
+"""Series without regard to their numbers, and kinds of machines: a card that comes after the table,
+or that nobody names, has its kind. A notebook of Colab or Kaggle has a T4 where it names none."""
 
 _SPLIT = re.compile(
     r"(?<=[0-9a-z])(?=(?:sxm|pcie|nvl|hbm)\d?)"
@@ -226,7 +236,7 @@ _SILENT = frozenset(
     cdna3 cdna2 npu hpu tt tm high performance asus msi gigabyte zotac evga pny founders fe oc
     gaming trio strix tuf rog ventus eagle palit colab kaggle runpod lambda vast azure gcp
     mac macbook imac coreweave single arcturus gl xl ai graphcore cs ac vws
-    spark accelerated chipset bus built in
+    spark accelerated chipset bus built in mps free tier my personal home gaming computer
     """.split()  # noqa: SIM905 (prose)
 )
 """Words that tell nothing of the device: vendors, kinds, schedulers, clouds, makers of boards."""

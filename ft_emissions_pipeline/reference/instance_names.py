@@ -160,7 +160,8 @@ def _of_card(
     pieces = [aws[1] or aws[2] or ""] if aws else re.split(r"[._\s/-]+", text)
     for piece in pieces:
         core = re.sub(r"^\d+x|x\d+$|ib$", "", piece)
-        if gpu_names.parse(core):
+        # A kind of machine ("rtx", "desktop") is none of a card.
+        if re.search(r"\d", core) and gpu_names.parse(core):
             told = [word for word in pieces if _TELLING.fullmatch(word)]
             found = gpu_names.match(" ".join([core, *told]), gpus, usual)
             counts = (pattern.search(text) for pattern in _COUNTS)

@@ -31,7 +31,9 @@ def told(text: str, _: str) -> Told:
     made = [row[0] - start for row, start in zip(rows, before, strict=True)]
     took = sum(steps / pace for steps, (_, pace, _) in zip(made, rows, strict=True))
     took += sum(map(float, _VALIDATION.findall(text)))
-    fields: Fields = {"active_s": took, "reserved_s": took, "steps": float(sum(made))}
+    fields: Fields = {
+        "active_s": took, "reserved_s": took, "steps": float(sum(made)), "operating_system": "macOS"
+    }  # fmt: skip
     # The last line of each training has its tokens.
     last = [row for row, after in zip(rows, [*before[1:], 0], strict=True) if after == 0]
     if all(row[2] for row in last):

@@ -63,6 +63,7 @@ BASIS = {
     "*": Basis.MEASURED,
     "reserved_s": Basis.PREDICTED,
     "train_flop": Basis.PREDICTED,
+    "operating_system": Basis.PREDICTED,
     "ram_energy_kwh": Basis.PREDICTED,
     **dict.fromkeys(_SETTINGS, Basis.DISCLOSED),
 }

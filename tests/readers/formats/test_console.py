@@ -68,7 +68,9 @@ EXPECTED = {
     "keras_2_and_an_evaluation.txt": {"active_s": 957, "steps": 5625, "epochs": 3},
     "keras_3.log": {"active_s": 195, "steps": 1200, "epochs": 2},
     # 10 / 0.5 + 10 / 0.4 + 10 / 1.0 s of training, 5.5 + 4.5 s of validation.
-    "mlx_two_trainings.log": {"active_s": 65.0, "steps": 30, "tokens_unpadded": 2500},
+    "mlx_two_trainings.log": {
+        "active_s": 65.0, "steps": 30, "tokens_unpadded": 2500, "operating_system": "macOS",
+    },
     "litgpt.txt": {
         "active_s": 184.27, "steps": 160, "tokens_padded": 241664, "tokens_unpadded": 230325,
     },
