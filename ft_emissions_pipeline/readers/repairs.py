@@ -56,6 +56,8 @@ REPAIRS: dict[str, str] = {
     "generated_tokens_included": "the token count includes what the model generated in training",
     "glued_rows_parted": "several rows stood in one line, a line end missing between them; "
     "each was read",
+    "gpu_count_by_hours": "GPU hours are stated without a number of GPUs; the fewest that fit the "
+    "dates, or a month, were taken; energy goes by the hours of all together",
     "gpu_energy_unread": "the log names a GPU but holds no energy of it; that was read as missing, "
     "not 0, and the part is modelled",
     "gpus_tracked_in_part": "the tracker's count of GPUs and its words disagree; "

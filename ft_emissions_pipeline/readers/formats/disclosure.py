@@ -37,6 +37,7 @@ from ft_emissions_pipeline.readers.shared.labels import (
     nearest,
     parsed,
     understood,
+    with_fewest_gpus,
 )
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -196,7 +197,7 @@ def from_mapping(
     if unknown:
         msg = f"{source}: {unknown[0]!r} is no label of a disclosure; {nearest(unknown[0])}"
         raise ValueError(msg)
-    return fields
+    return with_fewest_gpus(fields)
 
 
 def _run(item: Item, timezone: str) -> dict[str, object]:
@@ -214,8 +215,13 @@ def _run(item: Item, timezone: str) -> dict[str, object]:
             f"{nearest(next(iter(item.value), ''))}"
         )
         raise RefusalError(msg, "wrong_shape")
+    fields = with_fewest_gpus(fields)
     labels = [scrubbed(label)[:_LONGEST_LABEL] for label in unknown]
-    return {**fields, "repairs": repairs.naming(NOT_UNDERSTOOD, labels) if labels else ""}
+    words = [
+        str(fields.get("repairs", "")),
+        repairs.naming(NOT_UNDERSTOOD, labels) if labels else "",
+    ]
+    return {**fields, "repairs": repairs.joined(words)}
 
 
 def _items(data: bytes, name: str) -> list[Item]:

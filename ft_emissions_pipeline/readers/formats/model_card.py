@@ -33,6 +33,7 @@ from ft_emissions_pipeline.readers.shared.cards import (
     impact_of,
     text_of_cell,
 )
+from ft_emissions_pipeline.readers.shared.labels import GPU_COUNT_BY_HOURS, fewest_gpus
 from ft_emissions_pipeline.readers.shared.training_settings import positive
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -137,7 +138,10 @@ def _run(
     }
     energy = number(stated.get("energy_consumed"), "energy_consumed") or None
     hours = number(stated.get("hours_used"), "hours_used") or None
-    count = hardware.get("gpu_count")
+    count, gpu_hours = hardware.get("gpu_count"), _gpu_hours(listed)
+    if count is None and gpu_hours:
+        hardware["gpu_count"] = count = fewest_gpus(gpu_hours)
+        notes = [*notes, GPU_COUNT_BY_HOURS]
     energy = energy or _amount(listed.get("energy"), _KILOWATT_HOURS)
     more = {
         word: True,
@@ -167,8 +171,12 @@ def _seconds(listed: Mapping[str, str], gpus: float | None) -> float | None:
     if hours:
         return float(hours.group(1)) * 3600
     time = _amount(listed.get("hours"), _SECONDS) or _amount(listed.get("duration"), _SECONDS)
-    shared = positive((listed.get("gpu_hours") or "").replace(",", ""))
-    return time or (shared * 3600 / gpus if shared and gpus else None)
+    shared = _gpu_hours(listed)
+    return time or (shared * SECONDS_PER_HOUR / gpus if shared and gpus else None)
+
+
+def _gpu_hours(listed: Mapping[str, str]) -> float | None:
+    return positive((listed.get("gpu_hours") or "").replace(",", ""))
 
 
 def _carbon(listed: Mapping[str, str]) -> float | None:

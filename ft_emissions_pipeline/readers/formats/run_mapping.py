@@ -37,7 +37,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed, shown
-from ft_emissions_pipeline.readers.shared.labels import nearest, parsed
+from ft_emissions_pipeline.readers.shared.labels import GPU_HOURS, nearest, parsed
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "run_mapping"
@@ -107,6 +107,11 @@ def _run(
         # The file is written for this pipeline alone, so an unknown key is a slip of the pen.
         msg = f"run {run_id!r} has {unknown[0]!r}, which is no field; {nearest(unknown[0])}"
         raise RefusalError(msg, "bad_value")
+    if GPU_HOURS in fields:
+        msg = (
+            f"GPU hours of run {run_id!r} are given without the number of GPUs; add Number of GPUs"
+        )
+        raise RefusalError(msg, "gpu_count_needed")
     row = {**fields, "run_id": run_id, "repairs": "", "source_record": run_id}
     size = _size_in_order(run_id, entry.get("batches", "shuffled"), fields)
     named = []

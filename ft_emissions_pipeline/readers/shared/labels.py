@@ -13,7 +13,9 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
+import pandas as pd
+
+from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared import hardware_words
@@ -26,6 +28,7 @@ from ft_emissions_pipeline.readers.shared.disclosed_values import (
 from ft_emissions_pipeline.reference import gpu_names
 from ft_emissions_pipeline.tables import RUN_FIELDS, RUNS
 
+GPU_COUNT_BY_HOURS = "gpu_count_by_hours"
 GPU_HOURS = "gpu_hours"
 """Stand-in for a field: GPU hours become reserved time once the number of GPUs is known."""
 
@@ -158,7 +161,8 @@ _COMMON = {
         "training duration",
     ("active_s", "hours"): "hours of training, training hours",
     (GPU_HOURS, "gpu_hours"):
-        "accelerator hours, device hours, gpu hrs, gpuh, total compute (gpu hours)",
+        "accelerator hours, device hours, gpu hrs, gpuh, total compute (gpu hours), "
+        "time (gpu hours), training time (gpu hours), total training time (gpu hours)",
     ("epochs", "number"): "num train epochs",
     ("samples", "number"): "dataset size, rows, training set size",
     ("micro_batch_size", "number"):
@@ -310,10 +314,12 @@ def nearest(label: str) -> str:
 def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, object], list[str]]:
     """Return the fields of one disclosure and the labels in it that nobody knows.
 
+    GPU hours stay among the fields where the number of GPUs is not told.
+
     Raises
     ------
     RefusalError
-        If a value cannot be understood, two labels name one field, or GPU hours lack a count.
+        If a value cannot be understood, or two labels name one field.
     """
     fields: dict[str, object] = {}
     unknown = []
@@ -345,14 +351,39 @@ def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
     fields = {**hardware_words.told_by(text), **fields}
     named = gpu_names.parse(text)
     hours = fields.pop(GPU_HOURS, None)
-    if hours is not None and not {"reserved_s", "active_s"} & set(fields):
+    if isinstance(hours, float) and not {"reserved_s", "active_s"} & set(fields):
         count = fields.get("gpu_count", named[0].count if named else None)
         if not isinstance(count, float) or count <= 0:
-            msg = "GPU hours are given without the number of GPUs; add Number of GPUs"
-            raise RefusalError(msg, "gpu_count_needed")
-        assert isinstance(hours, float)
+            return {**fields, GPU_HOURS: hours}
         fields["reserved_s"] = hours * SECONDS_PER_HOUR / count
     return fields
+
+
+_LONGEST_RUN_H = 30 * HOURS_PER_DAY
+"""Hours for which a single fine-tuning hardly ever holds its accelerators."""
+
+
+def fewest_gpus(gpu_hours: float) -> float:
+    """Return the least power of two of GPUs that computes so many GPU hours within a month."""
+    return 2.0 ** max(0, math.ceil(math.log2(max(gpu_hours, 1.0) / _LONGEST_RUN_H)))
+
+
+def with_fewest_gpus(fields: dict[str, object]) -> dict[str, object]:
+    """Return the fields of a disclosure whose GPU hours lack a number of GPUs with one, and say so.
+
+    It is what fits start and end, else the fewest that need no longer than a month. Energy and
+    making go by the hours of all GPUs together, whatever their number.
+    """
+    hours = fields.get(GPU_HOURS)
+    if not isinstance(hours, float):
+        return fields
+    count, started, ended = fewest_gpus(hours), fields.get("started_at"), fields.get("ended_at")
+    if isinstance(started, pd.Timestamp) and isinstance(ended, pd.Timestamp) and ended > started:
+        elapsed_h = (ended - started).total_seconds() / SECONDS_PER_HOUR
+        count = float(max(1, math.ceil(hours / elapsed_h - 0.01)))
+    told = {name: value for name, value in fields.items() if name != GPU_HOURS}
+    by_hours = {"gpu_count": count, "reserved_s": hours * SECONDS_PER_HOUR / count}
+    return {**told, **by_hours, "repairs": GPU_COUNT_BY_HOURS}
 
 
 def _value(label: str, name: str, style: str, value: object, timezone: str) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import ft_emissions_pipeline as fte
 from ft_emissions_pipeline.readers.formats import disclosure
 from ft_emissions_pipeline.readers.formats.disclosure import from_mapping
 from ft_emissions_pipeline.readers.shared.labels import parsed
@@ -172,7 +173,6 @@ def test_values_are_read_as_people_write_them(label, value, field, expected):
         ("Metered energy", "12", "kWh"),
         ("Gpu modle", "A100", "gpu model"),
         ("reserved_hours", 12, "reserved_s"),
-        ("GPU hours", "480", "Number of GPUs"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_advice(label, value, advice):
@@ -189,6 +189,35 @@ def test_a_gpu_cell_may_carry_the_count():
 def test_gpu_hours_are_shared_among_the_gpus():
     fields = from_mapping({"GPU hours": "1,082,990", "Number of GPUs": 384}, "d")
     assert fields["reserved_s"] == pytest.approx(1_082_990 * 3600 / 384)
+
+
+@pytest.mark.parametrize(
+    ("stated", "count", "hours"),
+    [
+        ({"GPU hours": "480"}, 1, 480),
+        # A month has 720 hours: 256 GPUs, as 128 would take 1440.
+        ({"Time (GPU hours)": "184,320"}, 256, 720),
+        ({"GPU hours": 480, "Start": "2024-05-01T00:00Z", "End": "2024-05-03T12:00Z"}, 8, 60),
+    ],
+)
+def test_gpu_hours_without_a_number_of_gpus_take_the_fewest_that_fit(stated, count, hours):
+    fields = from_mapping(stated, "d")
+    assert (fields["gpu_count"], fields["reserved_s"]) == (count, hours * 3600)
+    assert fields["repairs"] == "gpu_count_by_hours"
+
+
+def test_gpu_hours_in_runs_yaml_need_their_number_as_a_log_may_tell_another(refusal):
+    code, reason = refusal("runs.yaml", "runs:\n  a:\n    GPU hours: 480\n    logs: [a.csv]\n")
+    assert code == "gpu_count_needed"
+    assert "Number of GPUs" in reason
+
+
+def test_the_number_of_gpus_that_nobody_told_hardly_moves_the_energy_of_gpu_hours():
+    """Eight cards for an hour and one for eight are eight GPU hours on one server."""
+    stated = {"GPU": "A100-SXM4-80GB", "GPU hours": 80}
+    alone = fte.estimate(stated).total
+    told = fte.estimate({**stated, "Number of GPUs": 8}).total
+    assert alone["total_kgco2e"] == pytest.approx(told["total_kgco2e"], rel=0.02)
 
 
 @pytest.mark.parametrize("nothing", [None, "", "n/a", "not disclosed", float("nan")])

@@ -190,6 +190,13 @@ def test_a_list_of_a_card_tells_the_time_in_its_unit(one_run, line, seconds):
     assert run["active_s"] == seconds
 
 
+def test_gpu_hours_of_a_card_without_a_number_of_gpus_take_the_fewest(one_run):
+    text = "# m\n\n## Environmental Impact\n\n- **Hardware Type:** A100\n- **GPU hours:** 1,440\n"
+    run = one_run("a/README.md", text)
+    assert (run["gpu_count"], run["active_s"]) == (2, 720 * 3600)
+    assert run["repairs"] == "gpu_count_by_hours"
+
+
 @pytest.mark.parametrize(
     ("words", "kilograms"),
     [("1.8 kg", 1.8), ("0.5 kgCO2eq", 0.5), ("1,800 g CO2", 1.8), ("2 tons", 2000), ("1.8", None),
