@@ -206,6 +206,32 @@ def test_gpu_hours_without_a_number_of_gpus_take_the_fewest_that_fit(stated, cou
     assert fields["repairs"] == "gpu_count_by_hours"
 
 
+RUNS_TABLE = """
+| Model | Base model | Hardware | Training time (hours) | Region |
+|---|---|---|---|---|
+| bot-a | Llama 2 7B | 8x A100 | 12 | us-east-1 |
+| bot-b | Llama 2 13B | 4x H100 | about a day | us-east-1 |
+| bot-c | Llama 2 13B | 4x H100 | 24 | us-east-1 |
+"""
+
+
+def test_a_markdown_table_may_have_a_run_in_each_row(read):
+    reading = read("runs.md", RUNS_TABLE)
+    runs = reading.runs.set_index("model_name")
+    assert runs["active_s"].to_dict() == {"bot-a": 12 * 3600, "bot-c": 24 * 3600}
+    assert runs["gpu_count"].to_dict() == {"bot-a": 8, "bot-c": 4}
+    assert reading.quarantine["reason_code"].tolist() == ["bad_value"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["| Model | Params | Score |", "| GPU | Batch size | Time (s) |", "| Model | GPU | Fee |"],
+)
+def test_a_markdown_table_of_something_else_is_no_table_of_runs(read, header):
+    rows = "|---|---|---|\n| a | 7 | 8 |\n"
+    assert read("scores.md", f"{header}\n{rows}").runs.empty
+
+
 def test_gpu_hours_in_runs_yaml_need_their_number_as_a_log_may_tell_another(refusal):
     code, reason = refusal("runs.yaml", "runs:\n  a:\n    GPU hours: 480\n    logs: [a.csv]\n")
     assert code == "gpu_count_needed"
