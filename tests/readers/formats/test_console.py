@@ -134,6 +134,19 @@ def test_the_table_of_nvidia_smi_names_the_accelerator_if_there_is_one_kind(
     assert (run.get("gpu_model"), run.get("gpu_count")) == (model, count)
 
 
+@pytest.mark.parametrize(
+    "name", ["Epoch {}:", "Epoch {}/3:", "Train step of epoch {}:", "Epoch [{}/3]:"]
+)
+def test_each_epoch_may_have_a_bar_whatever_its_loop_is(one_run, name):
+    bars = "".join(
+        f"{name.format(n)}  50%|##  | 5/10 [00:40<00:40, 8.0s/it]\n"
+        f"{name.format(n)} 100%|####| 10/10 [01:20<00:00, 8.0s/it, loss=0.5]\n"
+        for n in (1, 2, 3)
+    )
+    run = one_run("loop.log", bars)
+    assert (run["active_s"], run["epochs"]) == (240, 3)
+
+
 def test_a_bar_that_is_not_full_belongs_to_a_training_that_goes_on(refusal, console):
     text = console("broken_off_at_step_100.log").partition("Traceback")[0]
     assert refusal("train.log", text)[0] == "not_finished"
