@@ -132,16 +132,17 @@ def _banner(text: str, _: str) -> Told:
 def _model(text: str, _: str) -> Told:
     """Return base model, size and method, and which software drives the Trainer.
 
-    peft prints trainable parameters beside those of all; without its own, the rest is the model's.
+    peft prints trainable parameters beside those of all; of weights in four bits, which only
+    adapters are trained on, the latter may be half of what they are.
     """
     loaded = {"/".join(each) for each in _CONFIGURATION.findall(text)}
     loaded = loaded or set(_BASE_MODEL.findall(text))
     fields: Fields = {"base_model": loaded.pop()} if len(loaded) == 1 else {}
     if sizes := _TRAINABLE.search(text):
         trained, of_all = (float(each.replace(",", "")) for each in sizes.groups())
-        full = trained == of_all
-        fields["method"] = "full" if full else "adapter"
-        fields["model_parameters"] = of_all if full else of_all - trained
+        fields["method"] = "full" if trained == of_all else "adapter"
+        if trained == of_all:
+            fields["model_parameters"] = of_all
     if method := _METHOD.search(text):
         fields["method"] = method[1].lower()
     outer = [name for name, mark in _OUTER.items() if mark.search(text)]

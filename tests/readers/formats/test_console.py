@@ -34,11 +34,11 @@ EXPECTED = {
         "gpu_count": 1,
         "gpu_model": "NVIDIA GeForce RTX 3090",
     },
-    # 64 sequences a step are 2 on each of 8 devices, 4 times; 7,635,801,600 less 20,185,088.
+    # 64 sequences a step are 2 on each of 8 devices, 4 times.
     "llama_factory.log": {
         "active_s": 3600.5, "steps": 279, "samples": 5995, "world_size": 8, "method": "lora",
         "micro_batch_size": 2, "gradient_accumulation": 4, "software": "llama_factory",
-        "base_model": "Qwen/Qwen2.5-7B-Instruct", "model_parameters": 7615616512.0,
+        "base_model": "Qwen/Qwen2.5-7B-Instruct",
         "started_at": pd.Timestamp("2025-02-20T02:13:56Z"),
         "ended_at": pd.Timestamp("2025-02-20T03:13:56.5Z"),
     },
@@ -137,6 +137,19 @@ def test_the_table_of_nvidia_smi_names_the_accelerator_if_there_is_one_kind(
 @pytest.mark.parametrize(
     "name", ["Epoch {}:", "Epoch {}/3:", "Train step of epoch {}:", "Epoch [{}/3]:"]
 )
+@pytest.mark.parametrize(
+    ("trained", "method", "parameters"),
+    [("494,032,768", "full", 494032768), ("39,976,960", "adapter", None)],
+)
+def test_parameters_of_all_are_the_models_only_where_all_are_trained(
+    one_run, trained, method, parameters
+):
+    """QLoRA's notebooks count two weights of four bits as one: 3.5 of 7 billion."""
+    line = f"trainable params: {trained} || all params: 494,032,768 || trainable%: 8.1\n"
+    run = one_run("train.log", line + "{'train_runtime': 600.0, 'train_loss': 1.0}\n")
+    assert (run["method"], run.get("model_parameters")) == (method, parameters)
+
+
 def test_each_epoch_may_have_a_bar_whatever_its_loop_is(one_run, name):
     bars = "".join(
         f"{name.format(n)}  50%|##  | 5/10 [00:40<00:40, 8.0s/it]\n"
