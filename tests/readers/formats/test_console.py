@@ -135,9 +135,6 @@ def test_the_table_of_nvidia_smi_names_the_accelerator_if_there_is_one_kind(
 
 
 @pytest.mark.parametrize(
-    "name", ["Epoch {}:", "Epoch {}/3:", "Train step of epoch {}:", "Epoch [{}/3]:"]
-)
-@pytest.mark.parametrize(
     ("trained", "method", "parameters"),
     [("494,032,768", "full", 494032768), ("39,976,960", "adapter", None)],
 )
@@ -150,6 +147,9 @@ def test_parameters_of_all_are_the_models_only_where_all_are_trained(
     assert (run["method"], run.get("model_parameters")) == (method, parameters)
 
 
+@pytest.mark.parametrize(
+    "name", ["Epoch {}:", "Epoch {}/3:", "Train step of epoch {}:", "Epoch [{}/3]:"]
+)
 def test_each_epoch_may_have_a_bar_whatever_its_loop_is(one_run, name):
     bars = "".join(
         f"{name.format(n)}  50%|##  | 5/10 [00:40<00:40, 8.0s/it]\n"
