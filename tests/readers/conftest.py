@@ -255,6 +255,8 @@ SEEDS_OF_DATA = (
     "run_folders/hub/runs/Mar02_10-00-00_node-a/events.out.tfevents.1772445605.node-a.4242.0",
     "run_folders/wandb_offline/offline-run-20260302_100000-elydvfhj/run-elydvfhj.wandb",
     "run_folders/mlflow_database/mlflow.db",
+    "runs_tables/wandb_one_crashed.csv",
+    "runs_tables/mlflow_search.csv",
     "consoles/unsloth_and_trainer.log",
     "consoles/codecarbon_two_trackers_over_midnight.out",
     "consoles/mlperf.out",

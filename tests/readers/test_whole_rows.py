@@ -359,6 +359,12 @@ ROWS = {
         "started_at": at("2021-03-03T21:35:56"), "ended_at": at("2021-03-03T21:44:24"),
         "reserved_s": 508,
     },
+    ("runs_table", "runs_tables/wandb_one_crashed.csv", "runs"): {
+        "run_id": "bot-a", "source_record": "2", "base_model": "meta-llama/Llama-2-7b-hf",
+        "started_at": at("2026-03-02T10:00"), "reserved_s": 3500.5, "active_s": 3500.5,
+        "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 8, "steps": 300, "epochs": 3,
+        "micro_batch_size": 4, "gradient_accumulation": 8, "software": "hf_trainer",
+    },
     ("console", "consoles/unsloth_and_trainer.log", "runs"): {
         "run_id": "consoles/unsloth_and_trainer", "source_record": "1", "reserved_s": 600,
         "active_s": 600, "tokens_padded": 200_000, "steps": 125, "epochs": 1, "samples": 1000,
