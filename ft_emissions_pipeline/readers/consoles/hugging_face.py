@@ -58,7 +58,7 @@ _BAR = re.compile(r"\d%\|[^|\n]*\| *(\d{1,9})/(\d{1,9}) \[(?:(\d{1,5}):)?(\d{2})
 _METRICS = re.compile(r"\*{5} train metrics \*{5}\n((?:[ \t]+\w+\s*=[^\n]*\n?)+)")
 _BEGINNING = rf"^[^\n]{{0,100}}?(?P<at>{STAMP})[^\n]{{0,100}}\*{{5}} Running training \*{{5}}"
 _LOGGED = rf"^(?=[^\n]{{0,100}}\b(?:INFO|WARNING|ERROR)\b)[^\n]{{0,60}}?(?P<at>{STAMP})"
-BROKEN_OFF = re.compile(
+_BROKEN_OFF = re.compile(
     r"^(?:\[rank\d+\]: )?Traceback \(most recent call last\)|^KeyboardInterrupt\b"
     r"|\*{3} (?:JOB|STEP) \S{1,40} ON \S{1,80} CANCELLED AT |^Killed\b|OutOfMemoryError:",
     re.MULTILINE,
@@ -178,7 +178,7 @@ def _longest(text: str) -> tuple[float, int]:
     if not clocks:
         return 0.0, 0
     took, total = max((grown(times) or 0.0, total) for total, times in clocks.items())
-    over = most[total] == total or BROKEN_OFF.search(text)
+    over = most[total] == total or _BROKEN_OFF.search(text)
     return (took, most[total]) if over else (0.0, 0)
 
 
