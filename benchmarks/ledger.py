@@ -79,7 +79,7 @@ def further_day(
     reported = pd.date_range(FIRST, last_day(days - 1))
     first = life_days.unshared_days(before, (old, new), reported, last).min()
     standing = life_days.serving(before, first, last).drop(old.index, errors="ignore")
-    versions = pd.concat([standing, new])
+    versions = pd.concat([standing, new]).sort_values(["model_name", "use_life_start"])
     of_days = usage[usage["date"].between(first, last)]
     return amortize.inference_impacts(
         versions, of_days, first, last, expected_log_sd=EXPECTED_LOG_SD
