@@ -14,7 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline import ledger, restatement, stages
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
-from ft_emissions_pipeline.ledger import life_days, stored_rollups
+from ft_emissions_pipeline.ledger import life_days, stored_rollups, stored_versions
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
@@ -49,6 +49,7 @@ GROUP = "ledger"
 @table_asset(
     MODEL_VERSIONS,
     group=GROUP,
+    made_from=lambda pipeline, _: stored_versions.rests_on(pipeline.warehouse),
     ins={"run_impacts": ALL_DAYS, "usage": ALL_DAYS},
 )
 def model_versions(
@@ -66,11 +67,12 @@ def model_versions(
     """
     reported = store.days(pipeline.warehouse, INFERENCE_IMPACTS)
     as_of = _as_of(context, landing_index, reported)
-    versions = ledger.model_versions(run_impacts, usage, as_of, model_events)
-    previous = store.read(pipeline.warehouse, MODEL_VERSIONS)
-    unshared = life_days.unshared_days(previous, versions, reported, as_of)
-    pending.note(pipeline.warehouse, ALLOCATION, unshared)
-    return versions
+    warehouse = pipeline.warehouse
+    before = store.read(warehouse, MODEL_VERSIONS)
+    moved = stored_versions.moved(warehouse, before, run_impacts, usage, as_of, model_events)
+    unshared = life_days.unshared_days(before, moved, reported, as_of)
+    pending.note(warehouse, ALLOCATION, unshared)
+    return pd.concat([before.drop(moved[0].index), moved[1]])
 
 
 def _as_of(

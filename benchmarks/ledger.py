@@ -5,7 +5,7 @@ Beside it the same figures by plain pandas: one merge of versions with counts, a
 That knows no partial days, no expected inferences, no roll-backs, no intervals, and does not say
 what it did.
 
-A further day means what a night does: all use lives anew from all runs and counts, then the rows of
+A further day means what a night does: the use lives that its runs and counts move, then the rows of
 the days that moved.
 """
 
@@ -74,12 +74,15 @@ def further_day(
     before: pd.DataFrame, runs: pd.DataFrame, usage: pd.DataFrame, days: int
 ) -> pd.DataFrame:
     """Return the rows that the last of some days adds or moves."""
-    versions = amortize.model_versions(runs, usage, last_day(days))
+    last = last_day(days)
+    old, new = amortize.moved_versions(before, runs, usage, last, since=last)
     reported = pd.date_range(FIRST, last_day(days - 1))
-    first = life_days.unshared_days(before, versions, reported, last_day(days)).min()
-    of_days = usage[usage["date"].between(first, last_day(days))]
+    first = life_days.unshared_days(before, (old, new), reported, last).min()
+    standing = life_days.serving(before, first, last).drop(old.index, errors="ignore")
+    versions = pd.concat([standing, new]).sort_values(["model_name", "use_life_start"])
+    of_days = usage[usage["date"].between(first, last)]
     return amortize.inference_impacts(
-        versions, of_days, first, last_day(days), expected_log_sd=EXPECTED_LOG_SD
+        versions, of_days, first, last, expected_log_sd=EXPECTED_LOG_SD
     )
 
 

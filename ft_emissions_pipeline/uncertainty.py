@@ -512,6 +512,8 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
         for each in (members.shared, members.own, members.square, members.shift, members.bend)
     )
 
+    middle, curve = shift + bend, _over(bend, square)
+
     def direction(expected: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return by slot, part and group how sums move, and how each part moves that way."""
         share = _over(expected, parts.of_groups(parts.summed(expected)))
@@ -522,12 +524,11 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
 
     def tail(z: float, along: Floats) -> tuple[Floats, Floats]:
         """Return what each part is expected to be that far out, and how it bends on the way."""
-        relative = _over(along, square)
-        turned = relative * along
-        steeper = np.maximum(1 + 2 * z * bend * np.abs(relative), 0.0)
-        bent, across = turned * bend, square - along**2
-        middle = shift + bend - bent + across * steeper**2 / 2
-        return value * np.exp(z * along + z**2 * bent + middle), bent
+        turned = along**2
+        bent, across = curve * turned, square - turned
+        steeper = np.maximum(1 + 2 * z * curve * np.abs(along), 0.0)
+        exponent = z * along + (z**2 - 1) * bent + middle + across * steeper**2 / 2
+        return value * np.exp(exponent), bent
 
     def corrected(z: float, way: tuple[Floats, Floats, Floats, Floats]) -> Floats:
         """Return the expected sum that far out, less what its variance across the way takes off."""

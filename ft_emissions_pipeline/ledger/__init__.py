@@ -6,6 +6,8 @@
     inheritance.py    what a version hands on to the one that takes its place
     schedule.py       the monthly schedule for long-lived models
     versions.py       the table `model_versions`, made of the above
+    versions_since.py the rows of it that what came since a day can move; `stored_versions.py`
+                      knows since when
     per_inference.py  the table `inference_impacts`
     families.py       base models at the root of lineages, and how many ancestors are covered
     rollups.py        sums over periods, models and labels; `stored_rollups.py` refreshes them
@@ -26,6 +28,7 @@ from ft_emissions_pipeline.ledger.per_inference import inference_impacts
 from ft_emissions_pipeline.ledger.schedule import monthly_schedule
 from ft_emissions_pipeline.ledger.unused import unused
 from ft_emissions_pipeline.ledger.versions import changed, model_versions
+from ft_emissions_pipeline.ledger.versions_since import moved_versions
 
 __all__ = [
     "ancestors",
@@ -34,5 +37,6 @@ __all__ = [
     "inference_impacts",
     "model_versions",
     "monthly_schedule",
+    "moved_versions",
     "unused",
 ]

@@ -28,7 +28,7 @@ Window = tuple[pd.Timestamp, pd.Timestamp]
 
 _DAY = np.timedelta64(1, "D")
 _MICROSECOND = np.timedelta64(1, "us")
-_SPAN = 1 << 20
+SPAN = 1 << 20
 """More days than any table holds, so that model and day make one whole number."""
 
 
@@ -123,11 +123,11 @@ def served_days(
     codes, models = pd.factorize(versions["model_name"])
     model = codes.astype("int64")
     shared, own = _counts(versions, usage, models, window)
-    key = model[position] * _SPAN + day
+    key = model[position] * SPAN + day
     actual = _shared_out(key, opens, closes, day, seconds, shared)
     position, day, seconds, actual = _one_row_a_day(position, day, seconds, actual)
     position, day, seconds, actual = _with_named(position, day, seconds, actual, own)
-    actual = _silent_is_none(model[position] * _SPAN + day, actual, model, own)
+    actual = _silent_is_none(model[position] * SPAN + day, actual, model, own)
     expected = versions["expected_inferences_per_day"].to_numpy(dtype=float)[position]
     expected = expected * seconds / SECONDS_PER_DAY
     counted = ~np.isnan(actual)
@@ -205,7 +205,7 @@ def _counts(
     named = usage["model_version"].notna().to_numpy()
     model = places(models, usage["model_name"])
     plain = ~named & (model >= 0)
-    shared = _Shared(model[plain] * _SPAN + day[plain], count[plain], usage["hours"][plain])
+    shared = _Shared(model[plain] * SPAN + day[plain], count[plain], usage["hours"][plain])
     if not named.any():
         none = np.empty(0, dtype="int64")
         return shared, (none, none, none.astype(float))
@@ -214,9 +214,9 @@ def _counts(
     known = place >= 0
     place, day, count = place[known], day[named][known], count[named][known]
     due = begun[place] <= day
-    key, at = np.unique(place[due] * _SPAN + day[due], return_inverse=True)
+    key, at = np.unique(place[due] * SPAN + day[due], return_inverse=True)
     total = _summed(at, count[due], len(key))
-    return shared, (key // _SPAN, key % _SPAN, total)
+    return shared, (key // SPAN, key % SPAN, total)
 
 
 def position_of(versions: pd.DataFrame, names: pd.Series) -> Ints:
@@ -291,9 +291,9 @@ def _with_named(
     of_version, on, count = own
     if not len(of_version):
         return position, day, seconds, actual
-    key = position * _SPAN + day
+    key = position * SPAN + day
     order = np.argsort(key, kind="stable")
-    place, found = _found(key[order], of_version * _SPAN + on)
+    place, found = _found(key[order], of_version * SPAN + on)
     at = order[place[found]]
     actual = actual.copy()
     actual[at] = np.nan_to_num(actual[at]) + count[found]
@@ -313,7 +313,7 @@ def _silent_is_none(
     of_version, on, _ = own
     if not len(of_version):
         return actual
-    told = np.isin(key, np.unique(model[of_version] * _SPAN + on))
+    told = np.isin(key, np.unique(model[of_version] * SPAN + on))
     return np.where(np.isnan(actual) & told, 0.0, actual)
 
 

@@ -63,11 +63,12 @@ def with_inheritance(
     """
     share = _handed_on_share(versions, heir, descent[1], days)
     giver, taker, part = _heirs(versions, heir, descent, share)
-    givers = versions.take(giver)
-    own = np.column_stack([own_amount(givers, name) for name in AMOUNTS])
     inherited = np.zeros((len(versions), len(AMOUNTS)))
-    for old, young, of, amount in zip(giver, taker, part, own, strict=True):
-        inherited[young] += (amount + inherited[old]) * of
+    if len(giver):
+        givers = versions.take(giver)
+        own = np.column_stack([own_amount(givers, name) for name in AMOUNTS])
+        for old, young, of, amount in zip(giver, taker, part, own, strict=True):
+            inherited[young] += (amount + inherited[old]) * of
     columns = dict(zip((f"inherited_{name}" for name in AMOUNTS), inherited.T, strict=True))
     return versions.assign(handed_on_share=share, **columns)
 

@@ -46,18 +46,29 @@ def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 def unshared_days(
-    old: pd.DataFrame, new: pd.DataFrame, reported: pd.DatetimeIndex, as_of: pd.Timestamp
+    before: pd.DataFrame,
+    moved: tuple[pd.DataFrame, pd.DataFrame],
+    reported: pd.DatetimeIndex,
+    as_of: pd.Timestamp,
 ) -> pd.DatetimeIndex:
     """Return the days up to `as_of` over which versions must be shared out (again).
 
     Parameters
     ----------
-    old, new : DataFrame
-        Table `model_versions` before and now.
+    before : DataFrame
+        Table `model_versions` before.
+    moved : (DataFrame, DataFrame)
+        Its rows that are no longer the same, and the new ones.
     reported : DatetimeIndex
         Days that `inference_impacts` holds; a version serves on days without any log, too.
     as_of : Timestamp
         Last UTC day of which anything is known.
     """
-    lives = life_days(new, as_of)
-    return moved_days(old, new, as_of).union(lives.difference(reported))
+    lives = life_days(before, as_of).difference(reported)
+    return life_days(pd.concat(moved), as_of).union(lives)
+
+
+def serving(versions: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """Return the versions whose life touches the days; only they can carry anything on them."""
+    begins, ends = first.tz_localize("UTC"), last.tz_localize("UTC") + pd.Timedelta(days=1)
+    return versions[(versions["use_life_start"] < ends) & (versions["use_life_end"] >= begins)]

@@ -87,8 +87,13 @@ def _newest(positions: Ints | None, made: NDArray[np.datetime64], child: int) ->
     return int(before[np.flatnonzero(made[before] == made[before].max())[-1]])
 
 
-def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
-    """Return how many fine-tunings lie between each version and its base model, its own too."""
+def generations(
+    versions: pd.DataFrame, child: Ints, parent: Ints, known: Ints | None = None
+) -> Ints:
+    """Return how many fine-tunings lie between each version and its base model, its own too.
+
+    Of versions without parents among these it may be `known`; elsewhere that is 1.
+    """
     rows = np.arange(len(versions))
     follows = np.zeros(len(versions), dtype=bool)
     follows[child[parent == child - 1]] = True
@@ -100,7 +105,7 @@ def generations(versions: pd.DataFrame, child: Ints, parent: Ints) -> Ints:
     made = instants(versions["use_life_start"])
     order = np.lexsort((child, made[child]))
     order = order[~follows[child[order]]]
-    depth = np.ones(len(versions), dtype="int64")
+    depth = np.ones(len(versions), dtype="int64") if known is None else known.copy()
     for young, old in zip(child[order].tolist(), parent[order].tolist(), strict=True):
         depth[young] = max(depth[young], depth[begins[old]] + within[old] + 1)
     return depth[begins] + within

@@ -17,12 +17,12 @@ from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger.days import expectations, seconds_in_service, served_days
 from ft_emissions_pipeline.ledger.inheritance import own_amount, unused_versions
+from ft_emissions_pipeline.ledger.life_days import serving
 from ft_emissions_pipeline.ledger.lifecycle import with_original_names
 from ft_emissions_pipeline.ledger.schedule import shared_by_month
 from ft_emissions_pipeline.tables import AMORTISATION_SCHEDULE, INFERENCE_IMPACTS, conform, empty
 from ft_emissions_pipeline.tables.words import Inferences, Life, Status
 
-_DAY = pd.Timedelta(days=1)
 _TO_SHARE = (
     "model_version", "status", "method", "inferences", "inferences_basis", "handed_on_share",
 )  # fmt: skip
@@ -43,7 +43,7 @@ def inference_impacts(
     Parameters
     ----------
     versions : DataFrame
-        Table `model_versions`.
+        Table `model_versions`, at least those whose life touches these days.
     usage : DataFrame
         Table `usage`, at least of these days and of these days' models.
     first, last : Timestamp
@@ -66,7 +66,7 @@ def inference_impacts(
     elsewhere; the rest lands on its days, in proportion to their inferences.
     """
     versions, usage, _ = with_original_names(versions, usage, events)
-    versions = _alive(versions, first, last)
+    versions = serving(versions, first, last).reset_index(drop=True)
     days = served_days(versions, usage, (first, last))
     days = days[~unused_versions(versions)[days["position"]]].assign(share=np.nan)
     rest = empty(AMORTISATION_SCHEDULE) if schedule is None else schedule
@@ -78,13 +78,6 @@ def inference_impacts(
     rows = rows.take(np.lexsort((rows["position"], rows["date"]))).reset_index(drop=True)
     share, status = _shares(rows, versions, rest)
     return _table(rows, versions, share, status, expected_log_sd)
-
-
-def _alive(versions: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
-    """Return the versions whose life touches the days; only they can carry anything on them."""
-    begins, ends = first.tz_localize("UTC"), last.tz_localize("UTC") + _DAY
-    touched = (versions["use_life_start"] < ends) & (versions["use_life_end"] >= begins)
-    return versions[touched].reset_index(drop=True)
 
 
 def _shares(

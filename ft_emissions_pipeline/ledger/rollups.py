@@ -122,11 +122,12 @@ def roll_up(
         If `by` names something else, or a run's spread is not there.
     """
     columns = _columns(by)
-    ledger = _labelled(inference_impacts, versions)
-    scatter = _members(run_spreads, ledger["model_version"])
-    keys = _keys(ledger, by, year_begins)[columns]
-    kept = _kept(ledger, keys, scatter[1], versions).by(keys, scatter[0][0].kind)
-    return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
+    ledger, position, runs = _with_runs(inference_impacts)
+    known = _known(versions, runs)
+    keys = _keys(_labelled(ledger, position, known), by, year_begins)[columns]
+    members = _members(run_spreads, runs)
+    kept = _kept(ledger, keys, position, known).by(keys, members[0].kind)
+    return _rolled_up(kept, kept.keys, members, expected_log_sd)
 
 
 def summed(
@@ -150,11 +151,11 @@ def summed(
     DataFrame
         As `roll_up` returns it, with these keys.
     """
-    ledger = inference_impacts.reset_index(drop=True)
-    scatter = _members(run_spreads, ledger["model_version"])
+    ledger, position, runs = _with_runs(inference_impacts)
+    members = _members(run_spreads, runs)
     keys = keys.reset_index(drop=True)
-    kept = _kept(ledger, keys, scatter[1]).by(keys, scatter[0][0].kind)
-    return _rolled_up(kept, kept.keys, scatter[0], expected_log_sd)
+    kept = _kept(ledger, keys, position).by(keys, members[0].kind)
+    return _rolled_up(kept, kept.keys, members, expected_log_sd)
 
 
 def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
@@ -188,18 +189,26 @@ def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[st
     }
 
 
-def _labelled(inference_impacts: pd.DataFrame, versions: pd.DataFrame | None) -> pd.DataFrame:
-    ledger = inference_impacts.reset_index(drop=True)
+def _with_runs(inference_impacts: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.Index]:
+    """Return rows with the place of the run that made each one's version, and the runs."""
+    position, runs = pd.factorize(inference_impacts["model_version"])
+    return inference_impacts.reset_index(drop=True), position, runs
+
+
+def _known(versions: pd.DataFrame | None, runs: pd.Index) -> pd.DataFrame | None:
+    """Return what is known of the version that each run made."""
     if versions is None:
+        return None
+    return versions.reset_index(drop=True).reindex(places(versions.index, runs))
+
+
+def _labelled(
+    ledger: pd.DataFrame, position: np.ndarray, known: pd.DataFrame | None
+) -> pd.DataFrame:
+    if known is None:
         return ledger
-    at = pd.Index(versions.index).get_indexer(ledger["model_version"])
-    return ledger.assign(
-        **{
-            name: versions[name].array.take(at, allow_fill=True)
-            for name in (*LABELS, *families.KEYS)
-            if name in versions
-        }
-    )
+    labels = [name for name in (*LABELS, *families.KEYS) if name in known]
+    return ledger.assign(**{name: known[name].array.take(position) for name in labels})
 
 
 @dataclass(frozen=True)
@@ -265,25 +274,25 @@ def _kept(
     ledger: pd.DataFrame,
     keys: pd.DataFrame,
     position: np.ndarray,
-    versions: pd.DataFrame | None = None,
+    known: pd.DataFrame | None = None,
 ) -> _Kept:
     """Return the rows of the ledger, each as a cell of its own."""
     sums = _additive(ledger)
-    known = ledger["inferences"].notna()
+    counted = ledger["inferences"].notna()
     for metric, *_ in _METRICS:
-        sums[f"counted_{metric}"] = ledger[f"allocated_{metric}"].where(known, 0.0)
+        sums[f"counted_{metric}"] = ledger[f"allocated_{metric}"].where(counted, 0.0)
     carried = {
         name: sums[name].to_numpy(dtype=float)
         for metric, *_ in _METRICS
         for name in (f"allocated_{metric}", f"counted_{metric}")
     }
-    if versions is not None:
-        of = versions.reindex(ledger["model_version"].unique()).reset_index(drop=True)
+    if known is not None:
         for part, total in PARTS.items():
-            # What a kilogram or litre of each version consists of, in order of appearance.
+            # What a kilogram or litre of each version consists of.
             share = _over(
-                of[part] + of[f"inherited_{part}"], of[f"total_{total}"] + of[f"inherited_{total}"]
-            ).where(of["total_kgco2e"].notna())
+                known[part] + known[f"inherited_{part}"],
+                known[f"total_{total}"] + known[f"inherited_{total}"],
+            ).where(known["total_kgco2e"].notna())
             sums[part] = ledger[f"allocated_{total}"] * share.to_numpy()[position]
     rows = np.arange(len(ledger))
     return _Kept(keys, sums, position, rows, carried)
@@ -380,14 +389,11 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(parts, index=ledger.index)
 
 
-def _members(
-    run_spreads: pd.DataFrame, versions: pd.Series
-) -> tuple[list[uncertainty.Members], np.ndarray]:
-    """Return how runs scatter, by metric, and which of them made each row's version.
+def _members(run_spreads: pd.DataFrame, runs: pd.Index) -> list[uncertainty.Members]:
+    """Return how runs scatter, by metric.
 
     What runs share is the same for all metrics; how far it moves them differs.
     """
-    position, runs = pd.factorize(versions)
     at = _run_of_rows(run_spreads["run_id"], runs)
     missing = np.bincount(at + 1, minlength=len(runs) + 1)[1:] == 0
     if missing.any():
@@ -399,10 +405,9 @@ def _members(
     wanted = at >= 0
     if not wanted.all():
         at, run_spreads = at[wanted], run_spreads[wanted]
-    # Sorted names, so that nothing rests on the order of the rows.
-    (inputs, names), (factors, rows) = (
-        pd.factorize(run_spreads[name], sort=True) for name in ("input", "factor_id")
-    )
+    # Sorted inputs, so that nothing rests on the order of the rows.
+    inputs, names = pd.factorize(run_spreads["input"], sort=True)
+    factors, rows = pd.factorize(run_spreads["factor_id"])
     cell, shape = inputs * len(runs) + at, (len(names), len(runs))
     joint = ~names.isin(["shift", "bend"])
 
@@ -414,14 +419,18 @@ def _members(
 
     variable = spread_out(np.where(factors < 0, -1, inputs * len(rows) + factors), -1)[joint]
     kinds = uncertainty.kinds(variable)
+    lone = variable < 0
+    some = lone.any(axis=1)
     found = []
     for _, column, _, _ in _METRICS:
         moves = spread_out(run_spreads[column].to_numpy(), 0.0)
-        shared = np.where(variable < 0, 0.0, moves[joint])
-        own = np.sqrt(((moves[joint] - shared) ** 2).sum(axis=0))
         shift, bend = (moves[names == name].sum(axis=0) for name in ("shift", "bend"))
+        shared = moves[joint]
+        alone = np.where(lone[some], shared[some], 0.0)
+        shared[some] -= alone
+        own = np.sqrt((alone**2).sum(axis=0))
         found.append(uncertainty.Members(shared, *kinds, own, shift, bend))
-    return found, position
+    return found
 
 
 def _run_of_rows(names: pd.Series, runs: pd.Index) -> np.ndarray:
@@ -453,9 +462,11 @@ def rollups(
     due : mapping of str to Series of datetime, optional
         First days of the months, quarters and years wanted; by default all of these days.
     """
-    ledger = _labelled(inference_impacts, versions)
-    members, position = _members(run_spreads, ledger["model_version"])
-    kept = _kept(ledger, ledger[["model_name", *LABELS, "date"]], position, versions)
+    ledger, position, runs = _with_runs(inference_impacts)
+    known = _known(versions, runs)
+    members = _members(run_spreads, runs)
+    keys = _labelled(ledger, position, known)[["model_name", *LABELS, "date"]]
+    kept = _kept(ledger, keys, position, known)
     frames = []
     for period in PERIODS:
         # From days to months, and on to quarters and years: a longer period sums few rows.

@@ -6,6 +6,8 @@ follows from events alone (`lifecycle.py`), and the sharing over days (`per_infe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +15,7 @@ from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.ledger.days import (
+    SPAN,
     Ints,
     instants,
     labelled,
@@ -81,13 +84,62 @@ def model_versions(
     expected to go on as its model was used so far.
     """
     runs, usage, told = with_original_names(run_impacts, usage, events)
-    versions = _in_order(runs)
+    versions = in_order(runs)
+    model, names = pd.factorize(versions["model_name"])
+    habits = Habits.of(
+        names,
+        model,
+        instants(versions["use_life_start"]),
+        usage,
+        places(names, usage["model_name"]),
+    )
+    return use_lives(versions, usage, told, as_of, habits)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How models were tuned and used so far, by their names."""
+
+    usual_interval_s: pd.Series
+    usual_inferences: pd.Series
+    last_used: pd.Series
+
+    @classmethod
+    def of(
+        cls, names: pd.Index, tuned: Ints, start: Instants, usage: pd.DataFrame, used: Ints
+    ) -> Habits:
+        """Return habits of models from codes of their names: of tunings in order, and of usage."""
+        again = tuned[1:] == tuned[:-1]
+        between = (start[1:] - start[:-1])[again] / np.timedelta64(1, "s")
+        interval = pd.Series(between).groupby(tuned[1:][again]).median().reindex(range(len(names)))
+        known = used >= 0
+        model = used[known]
+        inferences = usage["inferences"].to_numpy()[known]
+        date = usage["date"].to_numpy()[known].astype("datetime64[D]")
+        # In order, so that of each model the last day stays.
+        counted = np.sort(model * SPAN + date.astype("int64"))
+        at, day = np.divmod(counted[np.diff(counted, prepend=-1) > 0], SPAN)
+        days = np.bincount(at, minlength=len(names))
+        total = np.bincount(model, inferences, len(names))
+        last = np.full(len(names), np.datetime64("NaT", "us"))
+        last[at] = day.astype("datetime64[D]")
+        mean = np.divide(total, days, out=np.full(len(names), np.nan), where=days > 0)
+        return cls(interval.set_axis(names), pd.Series(mean, names), pd.Series(last, names))
+
+
+def use_lives(
+    versions: pd.DataFrame,
+    usage: pd.DataFrame,
+    told: pd.DataFrame,
+    as_of: pd.Timestamp,
+    habits: Habits,
+) -> pd.DataFrame:
+    """Return table `model_versions` of runs that `in_order` returns, under models' first names."""
     codes, names = pd.factorize(versions["model_name"])
     model = codes.astype("int64")
     start = instants(versions["use_life_start"])
     serves = service(model, start, versions["model_version"], names, told)
-    daily = _daily(usage, names)
-    end, rule, closed = _ends(versions, model, start, serves, daily, as_of)
+    end, rule, closed = _ends(versions, model, names, serves, habits, as_of)
     stretch_end = serves.closes.copy()
     last = _last_of_each(serves.position)
     stretch_end[last] = end
@@ -100,7 +152,7 @@ def model_versions(
     versions["projected_inferences"] = (
         versions["expected_inferences_per_day"] * versions["expected_use_life_days"]
     )
-    usual = daily.groupby("model")["inferences"].mean().reindex(model).to_numpy(dtype=float)
+    usual = habits.usual_inferences.reindex(names).to_numpy()[model]
     versions["expected_inferences_per_day"] = versions["expected_inferences_per_day"].fillna(
         pd.Series(np.where(closed, np.nan, usual), index=versions.index)
     )
@@ -113,7 +165,7 @@ def model_versions(
     return conform(versions.reindex(columns=MODEL_VERSIONS.names), MODEL_VERSIONS)
 
 
-def _in_order(runs: pd.DataFrame) -> pd.DataFrame:
+def in_order(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs as versions, ordered by model, end and run; text is sorted where it decides."""
     versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
     versions = versions[[name for name in versions if name in _OF_RUNS]]
@@ -137,19 +189,12 @@ def _last_of_each(position: Ints) -> Ints:
     )
 
 
-def _daily(usage: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
-    """Return inferences by code of the model and day."""
-    model = places(names, usage["model_name"])
-    daily = pd.DataFrame({"model": model, "date": usage["date"], "inferences": usage["inferences"]})
-    return daily[model >= 0].groupby(["model", "date"], as_index=False)["inferences"].sum()
-
-
 def _ends(
     versions: pd.DataFrame,
     model: Ints,
-    start: Instants,
+    names: pd.Index,
     serves: Service,
-    daily: pd.DataFrame,
+    habits: Habits,
     as_of: pd.Timestamp,
 ) -> tuple[Instants, Ints, np.ndarray]:
     """Return when each version's last service ends, its place in `RULES`, and if it is closed."""
@@ -160,7 +205,7 @@ def _ends(
     if not len(at):
         return end, rule, closed
     opened = serves.opens[last][at]
-    usual = _usual_interval(model, start).reindex(model[at]).to_numpy()
+    usual = habits.usual_interval_s.reindex(names[model[at]]).to_numpy()
     life = versions["expected_use_life_days"].to_numpy(dtype=float)[at]
     disclosed = versions["expected_use_life_basis"].to_numpy()[at] != Basis.DEFAULT
     repeated = ~disclosed & (usual > 0)
@@ -173,7 +218,7 @@ def _ends(
     why = np.select(
         [disclosed, repeated], [RULES.index(UseLifeRule.DISCLOSED), by_interval], default=by_default
     )
-    served = daily.groupby("model")["date"].max().reindex(model[at])
+    served = habits.last_used.reindex(names[model[at]])
     served_until = served.to_numpy().astype("datetime64[us]") + _DAY
     outlived = (why == by_default) & (served_until > expected)
     expected = np.where(outlived, served_until, expected)
@@ -187,13 +232,6 @@ def _ends(
     still = np.where(over, expected, np.maximum(expected, today_ends))
     end[at], rule[at], closed[at] = np.maximum(still, opened), why, over
     return end, rule, closed
-
-
-def _usual_interval(model: Ints, start: Instants) -> pd.Series:
-    """Return the median of the seconds between tunings, by model."""
-    again = model[1:] == model[:-1]
-    between = (start[1:] - start[:-1])[again] / np.timedelta64(1, "s")
-    return pd.Series(between).groupby(model[1:][again]).median()
 
 
 def _last_named_day(versions: pd.DataFrame, usage: pd.DataFrame) -> Instants:

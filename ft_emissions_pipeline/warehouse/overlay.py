@@ -36,10 +36,16 @@ def beside(delta: DeltaTable) -> str:
     return f"{delta.table_uri.rstrip('/')}/{RESTATED}"
 
 
+def version_over(delta: DeltaTable | None) -> str | None:
+    """Return which version of the restated rows lies over a table; None for nothing."""
+    version = None if delta is None else delta.metadata().configuration.get(_OVER)
+    return None if version == _NOTHING else version
+
+
 def lying_over(warehouse: str | Path, delta: DeltaTable, table: Table) -> DeltaTable | None:
     """Return what lies over a version of a table; None for nothing."""
-    version = delta.metadata().configuration.get(_OVER, _NOTHING)
-    if version == _NOTHING:
+    version = version_over(delta)
+    if version is None:
         return None
     opening.refuse_empty_commit(warehouse, table, RESTATED, int(version))
     return DeltaTable(beside(delta), version=int(version))

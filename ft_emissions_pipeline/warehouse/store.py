@@ -378,11 +378,14 @@ def days(warehouse: str | Path, table: Table) -> pd.DatetimeIndex:
 def moved_days(warehouse: str | Path, table: Table, since: int) -> pd.DatetimeIndex | None:
     """Return the days whose files are no longer those of an older version, from the log alone.
 
-    None where that version can no longer be opened. Files that were only joined count as moved.
+    None where that version can no longer be opened, and where rows lie over the table that did not
+    lie over it. Files that were only joined count as moved.
     """
     try:
         with opening.clear_errors(warehouse, table):
             old, new = (opening.to_read(warehouse, table, at) for at in (since, None))
+            if overlay.version_over(new) not in {None, overlay.version_over(old)}:
+                return None
             files = [set() if each is None else set(each.file_uris()) for each in (old, new)]
     except (StoreDamaged, ValueError):
         return None

@@ -93,7 +93,8 @@ class Team:
         found = self.use_lives()
         reported = pd.DatetimeIndex(self.ledger["date"].unique())
         last = FIRST + pd.Timedelta(days=LAST)
-        due = life_days.unshared_days(self.versions, found[0], reported, last)
+        moved = ledger.changed(self.versions, found[0])
+        due = life_days.unshared_days(self.versions, moved, reported, last)
         due = due.union(pd.DatetimeIndex(sorted(self.touched)))
         for first, final in calendar_days.ranges(due, 2):
             new = self.rows(found, first, final)

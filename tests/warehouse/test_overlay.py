@@ -72,6 +72,13 @@ def test_rows_in_no_order_are_the_same_rows(warehouse, days):
     assert list(any_order["factors_key"]).count("new") == (2 if days is None else 1)
 
 
+def test_rows_that_came_to_lie_over_a_table_may_have_moved_any_day(warehouse):
+    before = store.version(warehouse, RUN_FACTORS)
+    laid = lay_over(warehouse, "new", {"b"})
+    assert store.moved_days(warehouse, RUN_FACTORS, before) is None
+    assert store.moved_days(warehouse, RUN_FACTORS, laid.version).empty
+
+
 IDS = st.sets(st.sampled_from("abcdef"))
 STEPS = st.one_of(
     st.tuples(st.just("restate"), IDS),
