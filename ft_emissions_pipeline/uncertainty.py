@@ -307,7 +307,7 @@ def _spreads(
 def _steepest(slope: Floats, bend: Floats, side: float) -> Floats:
     """Return each input's move, of one standard deviation in all, as the output rises or falls."""
     slopes = slope + side * np.sign(slope) * _STEP * bend * _MOST
-    return _quotient(slopes, np.sqrt((slopes**2).sum(axis=0)), 0.0)
+    return _quotient(slopes, np.sqrt(_sum(slopes**2)), 0.0)
 
 
 def _scatter(
@@ -315,16 +315,21 @@ def _scatter(
 ) -> tuple[Floats, Floats, Floats]:
     """Return contributions, shift and bend, from those of each input and `along` the steepest."""
     steepest, bent = along
-    parts = slope * _quotient(steepest, np.sqrt((slope**2).sum(axis=0)), 1.0)
+    parts = slope * _quotient(steepest, np.sqrt(_sum(slope**2)), 1.0)
     folds = parts * lean
-    folded = (folds * np.abs(way)).sum(axis=0)
+    folded = _sum(folds * np.abs(way))
     bent = bent - folded / _STEP
     curves, tails = bend - folds / _STEP, _FOLD_BEND * folds * way**2
-    shift = (curves + _FOLD_MEAN * folds - tails).sum(axis=0) - bent
-    apart = (curves * _of_sides(lean) * np.sign(way)).sum(axis=0)
+    shift = _sum(curves + _FOLD_MEAN * folds - tails) - bent
+    apart = _sum(curves * _of_sides(lean) * np.sign(way))
     apart = apart - bent * _of_sides(_quotient(folded, steepest, 0.0))
     wider = _quotient(steepest + apart / Z_95, steepest, 1.0)
-    return parts * wider, shift, bent + tails.sum(axis=0)
+    return parts * wider, shift, bent + _sum(tails)
+
+
+def _sum(rows: Floats) -> Floats:
+    """Add rows in their order; a single column NumPy would add in pairs, to another last digit."""
+    return np.asarray(np.add.accumulate(rows)[-1] if rows.shape[1] == 1 else rows.sum(axis=0))
 
 
 def _of_sides(skew: Floats) -> Floats:

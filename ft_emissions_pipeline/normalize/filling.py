@@ -163,11 +163,12 @@ class Rule:
     """One way to fill one field; `description` is what `explain` and the docs print.
 
     A rule is asked once per kind of run, and sees no more than what makes a kind (`kinds.py`) and
-    what such rules filled before. One that rests on amounts or instants is asked `by_run`.
+    what such rules filled before. One that rests on amounts or instants is asked `by_run`; one
+    that rests on `amounts` only where a run has them, is asked of each of these runs.
 
     `needs` are the fields on which it rests: of a run that lacks one it is not asked, as it would
     have no answer; of several that stand together one is enough. `choice` is the choice of a
-    profile to which the rule belongs.
+    profile to which the rule belongs, `table` the table of your own that must have rows.
     """
 
     field: str
@@ -178,6 +179,13 @@ class Rule:
     by_run: bool = False
     needs: Needs = ()
     choice: str | None = None
+    table: str | None = None
+    amounts: tuple[str, ...] = ()
+
+    def applies(self, context: Context) -> bool:
+        """Say whether the profile and the reference tables have a use for it."""
+        chosen = self.choice is None or bool(getattr(context.profile, self.choice))
+        return chosen and (self.table is None or len(context.reference.tables[self.table]) > 0)
 
 
 def by_run(*rules: Rule) -> tuple[Rule, ...]:
@@ -291,38 +299,44 @@ def apply(
     kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
     visible = [name for name in SHARED if name in columns]
     index, whole = pd.RangeIndex(len(runs)), np.arange(len(runs))
+    # Where a run has an amount of its own: logged, or from a rule that was asked by run.
+    own = {name: ~missing[name] for rule in rules for name in rule.amounts}
     for place, rule in enumerate(rules):
         if rule.field not in columns:
             columns[rule.field] = np.full(len(runs), np.nan, dtype="object")
             missing[rule.field] = np.ones(len(runs), dtype=bool)
             visible.append(rule.field)
-        if rule.choice and not getattr(context.profile, rule.choice):
+        if not rule.applies(context):
             continue
-        each, names = (whole, None) if rule.by_run else (kinds.first, visible)
         wanted = missing[rule.field] & _tells(missing, rule.needs)
-        at = np.flatnonzero(wanted[each])
-        if not len(at):
-            continue
-        shown = columns if names is None else {name: columns[name] for name in names}
-        seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
-        ask = partial(_answer, rule, seen, context, widened)
-        numbers = () if rule.by_run else tuple(kinds.numbers[kind] for kind in at)
-        told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
-        if answer is None:
-            continue
-        taken = np.full(len(each), -1)
-        taken[at[told]] = np.arange(len(answer.value))
-        of = taken if rule.by_run else taken[kinds.code]
-        rows = np.flatnonzero(of >= 0)
-        piece = replace(answer, rows=rows, of=of[rows])
-        pieces.append(piece)
-        context.pieces.setdefault(rule.field, []).append(piece)
-        columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
-        missing[rule.field][rows] = False
-        if rule.by_run:
-            if rule.field in visible:
-                visible.remove(rule.field)
-            kinds = kinds.parted(place, rows, piece.factor_id)
+        alone = np.any([own[name] for name in rule.amounts], axis=0) | rule.by_run
+        for by_run in (False, True):
+            each, names = (whole, columns) if by_run else (kinds.first, (*visible, *rule.amounts))
+            at = np.flatnonzero((wanted & (alone == by_run))[each])
+            if not len(at):
+                continue
+            shown = {name: columns[name] for name in names}
+            seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
+            ask = partial(_answer, rule, seen, context, widened)
+            numbers = () if by_run else tuple(kinds.numbers[kind] for kind in at)
+            told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
+            if answer is None:
+                continue
+            taken = np.full(len(each), -1)
+            taken[at[told]] = np.arange(len(answer.value))
+            of = taken if by_run else taken[kinds.code]
+            rows = np.flatnonzero(of >= 0)
+            piece = replace(answer, rows=rows, of=of[rows])
+            pieces.append(piece)
+            context.pieces.setdefault(rule.field, []).append(piece)
+            columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
+            missing[rule.field][rows] = False
+            if by_run:
+                if rule.field in visible:
+                    visible.remove(rule.field)
+                if rule.field in own:
+                    own[rule.field][rows] = True
+                kinds = kinds.parted(place, rows, piece.factor_id)
     del columns[TIMED]
     filled = Columns(columns, index)
     return filled, Provenance(filled[["date", "run_id"]], pieces, kinds.code, kinds.first)

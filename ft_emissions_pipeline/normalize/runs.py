@@ -28,6 +28,8 @@ RULES: tuple[Rule, ...] = (
     *hardware.IDENTITY,
     *duration.WORK,
     *duration.DURATION,
+    *duration.UTILIZATION,
+    *duration.TIME,
     *hardware.FACTORS,
     *place.FACTORS,
     *grid.RULES,
