@@ -18,7 +18,7 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
-from ft_emissions_pipeline.normalize.columns import Frame
+from ft_emissions_pipeline.normalize.columns import AnyFrame, Frame
 from ft_emissions_pipeline.normalize.filling import (
     Context,
     Offer,
@@ -329,7 +329,7 @@ def _whole_at_plug(frame: Frame, context: Context) -> Offer:
     return replace(offer, values=offer.values.where(_on(frame, *COUNTED_WHOLE)))
 
 
-def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) -> pd.DataFrame:
+def counters_set_aside(runs: AnyFrame, routes: pd.Series, profile: Profile) -> AnyFrame:
     """Set aside the totals that software's counters measured, for the step to the plug.
 
     Parameters
@@ -349,7 +349,7 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
     """
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
     if counted.any():
-        counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
+        counted[counted] = logged_basis(runs, "it_energy_kwh", counted) == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,
@@ -407,16 +407,16 @@ def _calibrated(frame: Frame, context: Context) -> Offer:
 
 def route(frame: Frame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    read = frame[list(COMPONENTS)].notna()
-    in_part = read.any(axis=1) & (not profile.flat_gpu_power)
-    gpus_alone = in_part & read["gpu_energy_kwh"] & (read.sum(axis=1) == 1)
+    read = np.array([frame[name].notna() for name in COMPONENTS])
+    in_part = read.any(axis=0) & (not profile.flat_gpu_power)
+    gpus_alone = in_part & frame["gpu_energy_kwh"].notna() & (read.sum(axis=0) == 1)
     by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
     chosen = np.select(
         [
             frame["meter_energy_kwh"].notna(),
             by_meter,
             frame["it_energy_kwh"].notna(),
-            read.all(axis=1),
+            read.all(axis=0),
             gpus_alone,
             in_part,
         ],

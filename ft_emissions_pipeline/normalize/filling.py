@@ -193,23 +193,24 @@ def by_run(*rules: Rule) -> tuple[Rule, ...]:
     return tuple(replace(rule, by_run=True) for rule in rules)
 
 
-def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
-    """Return the basis of a logged field by run: of the log it was joined from, else the format."""
+def logged_basis(runs: Frame, name: str, wanted: pd.Series) -> pd.Series:
+    """Return the basis of a logged field of some runs: of the log it was joined from, or format."""
+    told, formats = (runs[column][wanted] for column in ("origins", "source_format"))
     return pd.Series(
         [
             each[name].basis if each and name in each else basis_of(kind, name)
-            for each, kind in zip(_origins(runs), runs["source_format"], strict=True)
+            for each, kind in zip(_origins(told), formats, strict=True)
         ],
-        index=runs.index,
+        index=told.index,
         dtype=TEXT,
     )
 
 
-def _origins(runs: pd.DataFrame) -> list[origins.Origins | None]:
+def _origins(cells: pd.Series) -> list[origins.Origins | None]:
     """Return the origins of each run that has some of its own."""
-    found: list[origins.Origins | None] = [None] * len(runs)
-    joined = runs["origins"].notna().to_numpy()
-    for at, cell in zip(np.flatnonzero(joined), runs["origins"][joined], strict=True):
+    found: list[origins.Origins | None] = [None] * len(cells)
+    joined = cells.notna().to_numpy()
+    for at, cell in zip(np.flatnonzero(joined), cells[joined], strict=True):
         found[at] = origins.from_json(cell)
     return found
 
@@ -261,7 +262,7 @@ DOUBTED_GSD = {
 
 
 def apply(
-    runs: pd.DataFrame,
+    runs: Frame,
     rules: tuple[Rule, ...],
     context: Context,
     widened: Callable[[Frame, Context, Piece], Piece] | None = None,
@@ -270,7 +271,7 @@ def apply(
 
     Parameters
     ----------
-    runs : DataFrame
+    runs : DataFrame or Columns
         Rows of table `runs`.
     rules : tuple of Rule
         In order: of two rules for one field the first that has an answer wins.
@@ -290,9 +291,10 @@ def apply(
     Runs of one kind have the same gaps, and stay alike: where a rule that was asked by run
     answers some of them, or on other factors, the kind falls apart.
     """
-    columns = {name: cells_of(column) for name, column in runs.items()}
-    columns[TIMED] = is_timed(runs).to_numpy()
-    known = _origins(runs)
+    held = runs if isinstance(runs, Columns) else Columns.of(runs)
+    columns = {name: held.cells(name) for name in held}
+    columns[TIMED] = is_timed(held).to_numpy()
+    known = _origins(held["origins"])
     missing = {name: np.array(pd.isna(cells)) for name, cells in columns.items()}
     pieces = _as_logged(columns, missing, known, context)
     memory = memory_of(context.reference, context.profile, (*rules, widened))
@@ -309,8 +311,10 @@ def apply(
         if not rule.applies(context):
             continue
         wanted = missing[rule.field] & _tells(missing, rule.needs)
+        if not wanted.any():
+            continue
         alone = np.any([own[name] for name in rule.amounts], axis=0) | rule.by_run
-        for by_run in (False, True):
+        for by_run in (False, True) if rule.amounts else (rule.by_run,):
             each, names = (whole, columns) if by_run else (kinds.first, (*visible, *rule.amounts))
             at = np.flatnonzero((wanted & (alone == by_run))[each])
             if not len(at):

@@ -78,7 +78,8 @@ class Provenance:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
         found = np.full(len(self.runs), otherwise)
         for piece in self._of_field.get(name, ()):
-            found[piece.rows] = np.broadcast_to(part(piece), len(piece.value))[piece.of]
+            parts = np.asarray(part(piece))
+            found[piece.rows] = parts[piece.of] if parts.size > 1 else parts
         return found
 
     @cached_property
