@@ -159,7 +159,7 @@ def _propagated(
     """Return a step's energy with the interval that its inputs, and the power model, give it."""
     inputs = {name: frame[name].to_numpy(dtype=float) for name in names}
     log_sds, skews = (
-        {name: np.nan_to_num(of(name, frame.index)) for name in names}
+        {name: np.nan_to_num(of(name, frame.index), copy=False) for name in names}
         for of in (context.log_sd_of, context.skew_of)
     )
     inputs["power_model"] = np.ones(len(frame))

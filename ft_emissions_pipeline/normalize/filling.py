@@ -106,9 +106,12 @@ class Context:
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
         for piece in self.pieces.get(name, ()):
+            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
+            if np.array_equal(piece.rows, rows):
+                found[:] = parts[piece.of]
+                continue
             at = np.minimum(np.searchsorted(piece.rows, rows), len(piece.rows) - 1)
             there = piece.rows[at] == rows
-            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
             found[there] = parts[piece.of[at[there]]]
         return found
 
@@ -441,10 +444,12 @@ def _as_logged(
         if name == "run_id" or not len(at):
             continue
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
-        basis, sources = of_format[format_codes[at]], source[at]
-        of_joined = [known[row][name] for row in at[joined[at]]]
-        basis[joined[at]] = [each.basis for each in of_joined]
-        sources[joined[at]] = [each.record for each in of_joined]
+        basis, sources = of_format[0], source[at]
+        if joined.any() or len(formats) > 1:
+            basis = of_format[format_codes[at]]
+            of_joined = [known[row][name] for row in at[joined[at]]]
+            basis[joined[at]] = [each.basis for each in of_joined]
+            sources[joined[at]] = [each.record for each in of_joined]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_GSD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
