@@ -431,12 +431,11 @@ def expected_per_inference(
     """
     inferences = impacts["expected_inferences_per_day"] * impacts["expected_use_life_days"]
     served = inferences.where(inferences > 0)
-    frame = impacts[["run_id", "model_name"]].assign(
-        inferences=served,
-        inferences_basis=np.where(served.isna(), Inferences.NONE, Inferences.EXPECTED),
-    )
+    basis = np.where(served.isna(), Inferences.NONE, Inferences.EXPECTED)
+    told = {"inferences": served, "inferences_basis": basis, **dict.fromkeys(_SHARED, np.nan)}
+    frame = pd.DataFrame({name: impacts[name] for name in ("run_id", "model_name")} | told)
     if served.isna().all():
-        return frame.assign(**dict.fromkeys(_SHARED, np.nan))
+        return frame
     origins, widths = held(provenance, impacts), {}
     for field in ("expected_inferences_per_day", "expected_use_life_days"):
         low, high = (origins.of(field, end, np.nan) for end in _ENDS)

@@ -11,14 +11,15 @@ deviations on the two sides, `skew` what sets them apart: they are `log_sd` (1 -
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from ft_emissions_pipeline.steps import Step, Values, Worked
 
 Floats = NDArray[np.float64]
 
@@ -135,7 +136,52 @@ class Spread:
         return np.minimum(low, median), np.maximum(high, median)
 
 
-def joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
+BLOCK = 8192
+"""Rows whose spreads are worked out at a time: their arrays stay within a processor's cache."""
+
+
+def propagate_steps(
+    steps: Mapping[str, Step],
+    outputs: Collection[str],
+    inputs: Values,
+    log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats],
+) -> tuple[dict[str, Floats], dict[str, Spread]]:
+    """Return what steps come to, and of some what `propagate` does, working out only what moves.
+
+    Parameters
+    ----------
+    steps : mapping of str to callable
+        As `steps.Worked` takes them, element by element.
+    outputs : collection of str
+        Steps whose spread is asked for.
+    inputs, log_sds, skews : mapping
+        As for `propagate`, an array per name; each uncertain input has a skew.
+
+    Returns
+    -------
+    values : dict of str to array
+        By step.
+    spreads : dict of str to Spread
+        By output.
+    """
+    found, spreads = [], []
+    for start in range(0, max(*map(len, log_sds.values()), 1), BLOCK):
+        given, *widths = (
+            {name: each[start : start + BLOCK] for name, each in of.items()}
+            for of in (inputs, log_sds, skews)
+        )
+        worked = Worked(steps, given)
+        found.append(worked.values)
+        middle = {name: worked.values[name] for name in outputs}
+        spreads.append(_spreads(middle, worked.again, given, *widths))
+    return (
+        {name: np.concatenate([each[name] for each in found]) for name in steps},
+        {name: _joined([each[name] for each in spreads], log_sds) for name in outputs},
+    )
+
+
+def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
     """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
     return Spread(
         {
@@ -207,27 +253,13 @@ def propagate(
     in the specification of distributions", Revue de l'Institut International de Statistique 5,
     1937).
     """
-    middle = function(inputs)
-    lean = {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {})
-    bends: dict[str, _Bends] = {output: {} for output in middle}
-    for name in (name for name, log_sd in log_sds.items() if np.any(log_sd > 0)):
-        steps = ({name: log_sds[name] * (side + lean[name])} for side in _SIDES)
-        for output, found in _on_three_points(function, inputs, middle, *steps).items():
-            bends[output][name] = found
-    spreads = {}
-    for output, of in bends.items():
-        ways = [_steepest(of, side, np.zeros_like(middle[output], dtype=float)) for side in _SIDES]
-        steps = (
-            {
-                name: log_sds[name] * (side * to + lean[name] * np.abs(to))
-                for name, to in way.items()
-            }
-            for way, side in zip(ways, _SIDES, strict=True)
-        )
-        along = _on_three_points(function, inputs, middle, *steps)[output]
-        share = {name: (ways[0][name] + ways[1][name]) / 2 for name in of}
-        spreads[output] = _spread(of, along, share, lean)
-    return spreads
+    return _spreads(
+        function(inputs),
+        lambda moved, _: function({**inputs, **moved}),
+        inputs,
+        log_sds,
+        {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {}),
+    )
 
 
 _SIDES = (1.0, -1.0)
@@ -235,44 +267,69 @@ _SIDES = (1.0, -1.0)
 _MOST = 1 - 1e-9
 """Leaves a trace of inputs that move to the other side only."""
 
-_Bends: TypeAlias = dict[str, tuple[Floats, Floats]]
-"""Slope and bend of an output's logarithm, by input."""
+
+def _spreads(
+    middle: Values,
+    again: Callable[[Values, Collection[str]], Values],
+    inputs: Values,
+    log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats],
+) -> dict[str, Spread]:
+    """Return the spread of outputs from their values in the middle, and `again` with inputs moved.
+
+    Arrays have a row per input that is uncertain at all. What `again` leaves out has not moved.
+    """
+    names = [name for name, log_sd in log_sds.items() if np.any(log_sd > 0)]
+    rows = next(iter(middle.values()))
+    if not names:
+        return {output: Spread({}, np.zeros_like(rows), np.zeros_like(rows)) for output in middle}
+    width, lean = (np.array([of[name] for name in names]) for of in (log_sds, skews))
+    bends = {output: np.zeros((2, *width.shape)) for output in middle}
+    outer = [np.exp(_STEP * width * (side + lean)) for side in _SIDES]
+    for number, name in enumerate(names):
+        high, low = (again({name: inputs[name] * far[number]}, middle) for far in outer)
+        for output, end in high.items():
+            bends[output][:, number] = _slope_and_bend(end, middle[output], low[output])
+    spreads = {}
+    for output, (slope, bend) in bends.items():
+        ways = [_steepest(slope, bend, side) for side in _SIDES]
+        ends = []
+        for way, side in zip(ways, _SIDES, strict=True):
+            steps = zip(names, _STEP * width * (side * way + lean * np.abs(way)), strict=True)
+            moved = {name: inputs[name] * np.exp(step) for name, step in steps if step.any()}
+            ends.append(again(moved, [output]).get(output, middle[output]))
+        along = _slope_and_bend(ends[0], middle[output], ends[1])
+        parts, *shape = _scatter(slope, bend, along, (ways[0] + ways[1]) / 2, lean)
+        spreads[output] = Spread(dict(zip(names, parts, strict=True)), *shape)
+    return spreads
 
 
-def _steepest(bends: _Bends, side: float, none: Floats) -> dict[str, Floats]:
+def _steepest(slope: Floats, bend: Floats, side: float) -> Floats:
     """Return each input's move, of one standard deviation in all, as the output rises or falls."""
-    slopes = {
-        name: slope + side * np.sign(slope) * _STEP * bend * _MOST
-        for name, (slope, bend) in bends.items()
-    }
-    length = np.sqrt(_squares(slopes, none))
-    return {name: _quotient(slope, length, 0.0) for name, slope in slopes.items()}
+    slopes = slope + side * np.sign(slope) * _STEP * bend * _MOST
+    return _quotient(slopes, np.sqrt(_sum(slopes**2)), 0.0)
 
 
-def _spread(
-    bends: _Bends,
-    along: tuple[Floats, Floats],
-    way: Mapping[str, Floats],
-    lean: Mapping[str, Floats],
-) -> Spread:
-    """Return an output's spread: bends of each input, those `along` the steepest way, and folds."""
-    slope, bend = along
-    none = np.zeros_like(slope)
-    length = np.sqrt(_squares({name: each for name, (each, _) in bends.items()}, none))
-    parts = {name: each * _quotient(slope, length, 1.0) for name, (each, _) in bends.items()}
-    folds = {name: part * lean[name] for name, part in parts.items()}
-    folded = sum((fold * np.abs(way[name]) for name, fold in folds.items()), none)
-    bend = bend - folded / _STEP
-    shift, tail = -bend, none
-    apart = -bend * _of_sides(_quotient(folded, slope, 0.0))
-    for name, (_, own) in bends.items():
-        fold, share = folds[name], way[name] ** 2
-        curve = own - fold / _STEP
-        shift = shift + curve + fold * (_FOLD_MEAN - _FOLD_BEND * share)
-        tail = tail + fold * _FOLD_BEND * share
-        apart = apart + curve * _of_sides(lean[name] * np.sign(way[name]))
-    wider = _quotient(slope + apart / Z_95, slope, 1.0)
-    return Spread({name: part * wider for name, part in parts.items()}, shift, bend + tail)
+def _scatter(
+    slope: Floats, bend: Floats, along: tuple[Floats, Floats], way: Floats, lean: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return contributions, shift and bend, from those of each input and `along` the steepest."""
+    steepest, bent = along
+    parts = slope * _quotient(steepest, np.sqrt(_sum(slope**2)), 1.0)
+    folds = parts * lean
+    folded = _sum(folds * np.abs(way))
+    bent = bent - folded / _STEP
+    curves, tails = bend - folds / _STEP, _FOLD_BEND * folds * way**2
+    shift = _sum(curves + _FOLD_MEAN * folds - tails) - bent
+    apart = _sum(curves * _of_sides(lean) * np.sign(way))
+    apart = apart - bent * _of_sides(_quotient(folded, steepest, 0.0))
+    wider = _quotient(steepest + apart / Z_95, steepest, 1.0)
+    return parts * wider, shift, bent + _sum(tails)
+
+
+def _sum(rows: Floats) -> Floats:
+    """Add rows in their order; a single column NumPy would add in pairs, to another last digit."""
+    return np.asarray(np.add.accumulate(rows)[-1] if rows.shape[1] == 1 else rows.sum(axis=0))
 
 
 def _of_sides(skew: Floats) -> Floats:
@@ -281,30 +338,17 @@ def _of_sides(skew: Floats) -> Floats:
 
 
 def _quotient(part: Floats, whole: Floats, otherwise: float) -> Floats:
-    return np.divide(part, whole, out=np.full_like(whole, otherwise), where=whole > 0)
+    return np.divide(part, whole, out=np.full_like(part, otherwise), where=whole > 0)
 
 
 def _squares(contributions: Mapping[str, Floats], like: Floats) -> Floats:
     return sum((part**2 for part in contributions.values()), np.zeros_like(like))
 
 
-def _on_three_points(
-    function: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
-    inputs: Mapping[str, Floats],
-    middle: Mapping[str, Floats],
-    up: Mapping[str, Floats],
-    down: Mapping[str, Floats],
-) -> dict[str, tuple[Floats, Floats]]:
-    """Return slope and bend of each output's logarithm as inputs move together, up then down."""
-    high, low = (
-        function({**inputs, **{name: inputs[name] * np.exp(_STEP * by) for name, by in to.items()}})
-        for to in (up, down)
-    )
-    found = {}
-    for output, value in middle.items():
-        rise, fall = _log_ratio(high[output], value), _log_ratio(value, low[output])
-        found[output] = (rise + fall) / (2 * _STEP), (rise - fall) / (2 * _STEP**2)
-    return found
+def _slope_and_bend(high: Floats, value: Floats, low: Floats) -> tuple[Floats, Floats]:
+    """Return slope and bend of an output's logarithm from its values at the outer points."""
+    rise, fall = _log_ratio(high, value), _log_ratio(value, low)
+    return (rise + fall) / (2 * _STEP), (rise - fall) / (2 * _STEP**2)
 
 
 @dataclass(frozen=True)
@@ -564,6 +608,8 @@ def _over(numerator: Floats, denominator: Floats) -> Floats:
 
 def _log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:
     """Return the logarithm of a ratio, 0 where one of the two is 0."""
-    over, under = np.broadcast_arrays(np.asarray(high, dtype=float), np.asarray(low, dtype=float))
-    ratio = np.divide(over, under, out=np.ones(over.shape), where=(over > 0) & (under > 0))
-    return np.asarray(np.log(ratio))
+    over, under = np.asarray(high, dtype=float), np.asarray(low, dtype=float)
+    both = (over > 0) & (under > 0)
+    if both.all():
+        return np.asarray(np.log(over / under))
+    return np.asarray(np.log(np.divide(over, under, out=np.ones(both.shape), where=both)))

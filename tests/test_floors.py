@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = "ft_emissions_pipeline"
 
 FLOORS = (
-    {"equations", "methodology", "uncertainty", "calendar_days", "tables", "reference"},
+    {"equations", "methodology", "steps", "uncertainty", "calendar_days", "tables", "reference"},
     {"readers", "warehouse", "token_time", "pipeline_footprint"},
     {"landing", "normalize", "impacts", "ledger"},
     {"stages"},

@@ -7,6 +7,7 @@ inferences (`ledger/`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,23 +17,17 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.impacts.inputs import UncertainInputs, held, imputed, uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import held, imputed, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize.energy import (
-    GPU_POWERS,
-    flat_gpu_power_w,
-    modelled_it_energy,
-)
+from ft_emissions_pipeline.normalize.energy import DRAWN, flat_gpu_power_w, power_steps
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.reference import Reference
+from ft_emissions_pipeline.steps import Step, Values, Worked
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
 from ft_emissions_pipeline.tables.frames import cells_of, framed
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 TOTALS = ("total_kgco2e", "total_water_l")
-
-
-Values = Mapping[str, Any]
 
 
 def footprint(
@@ -58,53 +53,91 @@ def footprint(
         `gpu_hours`, `facility_kwh_per_gpu_hour`, `embodied_kgco2e_per_h`,
         `embodied_water_l_per_h`, `reserved_h`.
     """
-    multiplier = values["development_multiplier"]
-    it_energy = multiplier * np.where(
-        modelled, modelled_it_energy(values, profile, flat_gpu_power_w), values["it_energy_kwh"]
-    )
-    gpu_hours = values["gpu_count"] * values["active_s"] / SECONDS_PER_HOUR * multiplier
-    reserved_h = values["reserved_s"] / SECONDS_PER_HOUR * multiplier
-    facility_energy = equations.facility_energy(it_energy, values["pue"])
-    if profile.significant_digits is not None:
-        gpu_hours = _whole_if_scaled(gpu_hours, multiplier)
-        reserved_days = reserved_h / HOURS_PER_DAY
-        reserved_h = _whole_if_scaled(reserved_days, multiplier) * HOURS_PER_DAY
+    steps = _steps(profile, flat_gpu_power_w)
+    worked = Worked(steps, {**values, "modelled": modelled})
+    return {name: worked.values[name] for name in steps}
+
+
+def _steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
+    """Return the steps from a run's inputs, `modelled` among them, to its footprint."""
     per_gpu_hour = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
-    rate = _rounded(equations.facility_energy(per_gpu_hour, values["pue"]), profile)
-    if profile.flat_gpu_power:
-        flat = equations.gpu_hours_energy(per_gpu_hour, gpu_hours)
-        it_energy = np.where(modelled, flat, it_energy)
-        facility_energy = np.where(modelled, rate * gpu_hours, facility_energy)
-    carbon_per_h = _embodied_per_hour(values, "kgco2e", profile)
-    water_per_h = _embodied_per_hour(values, "water_l", profile)
-    water_h = reserved_h
-    if profile.embodied_water_of_final_run_only:
-        water_h = values["reserved_s"] / SECONDS_PER_HOUR
-    generated = it_energy if profile.electricity_water_without_pue else facility_energy
-    parts = {
+    without_pue = profile.electricity_water_without_pue
+    generated = "it_energy_kwh" if without_pue else "facility_energy_kwh"
+
+    def it_energy(of: Values) -> Any:
+        multiplier = of["development_multiplier"]
+        if profile.flat_gpu_power:
+            flat = equations.gpu_hours_energy(per_gpu_hour, of["gpu_hours"])
+            return _either(of, lambda: flat, lambda: multiplier * of["it_energy_kwh"])
+        return multiplier * _either(
+            of, lambda: of["modelled_it_energy_kwh"], lambda: of["it_energy_kwh"]
+        )
+
+    def facility_energy(of: Values) -> Any:
+        energy = equations.facility_energy(of["it_energy_kwh"], of["pue"])
+        if profile.flat_gpu_power:
+            rate = of["facility_kwh_per_gpu_hour"]
+            return _either(of, lambda: rate * of["gpu_hours"], lambda: energy)
+        return energy
+
+    def embodied_water(of: Values) -> Any:
+        final = profile.embodied_water_of_final_run_only
+        hours = of["reserved_s"] / SECONDS_PER_HOUR if final else of["reserved_h"]
+        return equations.embodied(of["embodied_water_l_per_h"], hours)
+
+    return {
+        **power_steps(profile, flat_gpu_power_w),
+        "gpu_hours": lambda of: _gpu_hours(of, profile),
+        "reserved_h": lambda of: _reserved_h(of, profile),
+        "facility_kwh_per_gpu_hour": lambda of: _rounded(
+            equations.facility_energy(per_gpu_hour, of["pue"]), profile
+        ),
+        "embodied_kgco2e_per_h": lambda of: _embodied_per_hour(of, "kgco2e", profile),
+        "embodied_water_l_per_h": lambda of: _embodied_per_hour(of, "water_l", profile),
         "it_energy_kwh": it_energy,
         "facility_energy_kwh": facility_energy,
-        "operational_kgco2e": equations.operational_carbon(
-            facility_energy, values["grid_kgco2e_per_kwh"]
+        "generated_kwh": lambda of: of[generated],
+        "operational_kgco2e": lambda of: equations.operational_carbon(
+            of["facility_energy_kwh"], of["grid_kgco2e_per_kwh"]
         ),
-        "embodied_kgco2e": equations.embodied(carbon_per_h, reserved_h),
-        "onsite_water_l": equations.onsite_water(it_energy, values["wue_l_per_kwh"]),
-        "electricity_water_l": equations.electricity_water(
-            generated, values["electricity_water_l_per_kwh"]
+        "embodied_kgco2e": lambda of: equations.embodied(
+            of["embodied_kgco2e_per_h"], of["reserved_h"]
         ),
-        "embodied_water_l": equations.embodied(water_per_h, water_h),
-        "generated_kwh": generated,
-        "gpu_hours": gpu_hours,
-        "facility_kwh_per_gpu_hour": rate,
-        "embodied_kgco2e_per_h": carbon_per_h,
-        "embodied_water_l_per_h": water_per_h,
-        "reserved_h": reserved_h,
+        "onsite_water_l": lambda of: equations.onsite_water(
+            of["it_energy_kwh"], of["wue_l_per_kwh"]
+        ),
+        "electricity_water_l": lambda of: equations.electricity_water(
+            of["generated_kwh"], of["electricity_water_l_per_kwh"]
+        ),
+        "embodied_water_l": embodied_water,
+        "total_kgco2e": lambda of: equations.total(of["operational_kgco2e"], of["embodied_kgco2e"]),
+        "total_water_l": lambda of: equations.total(
+            of["onsite_water_l"], of["electricity_water_l"], of["embodied_water_l"]
+        ),
     }
-    parts["total_kgco2e"] = equations.total(parts["operational_kgco2e"], parts["embodied_kgco2e"])
-    parts["total_water_l"] = equations.total(
-        parts["onsite_water_l"], parts["electricity_water_l"], parts["embodied_water_l"]
-    )
-    return parts
+
+
+def _either(of: Values, modelled: Callable[[], Any], logged: Callable[[], Any]) -> Any:
+    """Return one thing of runs whose energy is modelled, another of others; read what is needed."""
+    if np.all(of["modelled"]):
+        return modelled()
+    if not np.any(of["modelled"]):
+        return logged()
+    return np.where(of["modelled"], modelled(), logged())
+
+
+def _gpu_hours(of: Values, profile: Profile) -> Any:
+    multiplier = of["development_multiplier"]
+    hours = of["gpu_count"] * of["active_s"] / SECONDS_PER_HOUR * multiplier
+    return hours if profile.significant_digits is None else _whole_if_scaled(hours, multiplier)
+
+
+def _reserved_h(of: Values, profile: Profile) -> Any:
+    multiplier = of["development_multiplier"]
+    hours = of["reserved_s"] / SECONDS_PER_HOUR * multiplier
+    if profile.significant_digits is None:
+        return hours
+    return _whole_if_scaled(hours / HOURS_PER_DAY, multiplier) * HOURS_PER_DAY
 
 
 def _embodied_per_hour(values: Values, metric: str, profile: Profile) -> Any:
@@ -218,11 +251,10 @@ def impacts_and_spreads(
     """
     origins = held(provenance, normalized)
     inputs = uncertain_inputs(normalized, origins, reference)
-    chain = chain_of(normalized, reference, profile)
-    found = chain(inputs.values)
-
-    spreads = _spreads(normalized, inputs, reference, profile)
-    shape = (len(normalized),)
+    values = {**inputs.values, "modelled": _is_modelled(normalized)}
+    found, spreads = uncertainty.propagate_steps(
+        _chain(reference, profile), TOTALS, values, inputs.log_sd, inputs.skew
+    )
     made = {name: found[name] for name in RUN_IMPACTS.names if name in found}
     direct, market, without = (normalized[name].to_numpy(dtype=float) for name in _BESIDE)
     energy, generated = found["facility_energy_kwh"], found["generated_kwh"]
@@ -231,9 +263,7 @@ def impacts_and_spreads(
     made["electricity_water_without_reservoirs_l"] = equations.electricity_water(generated, without)
     for name in TOTALS:
         made[f"{name}_p05"], made[f"{name}_p95"] = spreads[name].interval(found[name])
-    made["share_imputed"] = _share_imputed(
-        spreads["total_kgco2e"].contributions, inputs.imputed, shape
-    )
+    made["share_imputed"] = _share_imputed(spreads["total_kgco2e"], inputs.imputed)
     made["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
     made["quality_tier"] = _quality_tier(normalized, origins)
     kept = {name: cells_of(normalized[name]) for name in _KEPT}
@@ -255,34 +285,6 @@ _KEPT = (
 )  # fmt: skip
 """Columns of a run that stand beside its footprint."""
 
-BLOCK = 8192
-"""Runs whose intervals are worked out at a time: their arrays stay within a processor's cache."""
-
-
-def _spreads(
-    normalized: pd.DataFrame, inputs: UncertainInputs, reference: Reference, profile: Profile
-) -> dict[str, uncertainty.Spread]:
-    """Return how far each total of the runs scatters, and each input's part in it."""
-
-    def block(at: slice) -> dict[str, uncertainty.Spread]:
-        chain = chain_of(normalized.iloc[at], reference, profile)
-
-        def totals(values: Values) -> dict[str, Any]:
-            parts = chain(values)
-            return {name: parts[name] for name in TOTALS}
-
-        parts = (inputs.values, inputs.log_sd, inputs.skew)
-        return uncertainty.propagate(
-            totals, *({name: each[at] for name, each in of.items()} for of in parts)
-        )
-
-    starts = range(0, max(len(normalized), 1), BLOCK)
-    blocks = [block(slice(start, start + BLOCK)) for start in starts]
-    return {
-        total: uncertainty.joined([block[total] for block in blocks], inputs.values)
-        for total in TOTALS
-    }
-
 
 def chain_of(
     normalized: pd.DataFrame, reference: Reference, profile: Profile
@@ -291,39 +293,49 @@ def chain_of(
 
     It takes an array per input, or a matrix of runs by draws.
     """
-    modelled = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
-    flat = flat_gpu_power_w(reference)
+    modelled, steps = _is_modelled(normalized), _chain(reference, profile)
 
     def chain(values: Values) -> dict[str, Any]:
         each = modelled.reshape(-1, *[1] * (np.ndim(values["pace"]) - 1))
-        return footprint(together(values), profile, flat_gpu_power_w=flat, modelled=each)
+        return Worked(steps, {**values, "modelled": each}).values
 
     return chain
 
 
+def _chain(reference: Reference, profile: Profile) -> dict[str, Step]:
+    return {**TOGETHER, **_steps(profile, flat_gpu_power_w(reference))}
+
+
+def _is_modelled(normalized: pd.DataFrame) -> np.ndarray:
+    return np.asarray(normalized["energy_route"] == EnergyRoute.POWER_MODEL)
+
+
 def together(values: Values) -> dict[str, Any]:
     """Return inputs of `footprint` with what several of them have in common in them."""
-    times = {name: values[name] * values["pace"] for name in ("active_s", "reserved_s")}
-    draw = {name: values[name] * values["power_model"] for name in GPU_POWERS}
-    hosts = values["scale"] * values["hosts"]
-    counts = {
-        "gpu_count": values["gpu_count"] * values["scale"],
-        **{name: values[name] * hosts for name in ("server_count", "cpu_count")},
-    }
-    return {**values, **times, **draw, **counts}
+    return Worked(TOGETHER, values).values
 
 
-def _share_imputed(
-    contributions: Mapping[str, np.ndarray],
-    imputed: Mapping[str, np.ndarray],
-    shape: tuple[int, ...],
-) -> np.ndarray:
-    everything = sum((part**2 for part in contributions.values()), np.zeros(shape))
-    guessed = sum(
-        (np.where(imputed[name], part**2, 0.0) for name, part in contributions.items()),
-        np.zeros(shape),
+def _with(name: str, *common: str) -> Step:
+    return lambda of: math.prod((of[each] for each in common), start=of[name])
+
+
+TOGETHER: dict[str, Step] = {
+    **{name: _with(name, "pace") for name in ("active_s", "reserved_s")},
+    **DRAWN,
+    "gpu_count": _with("gpu_count", "scale"),
+    **{name: _with(name, "scale", "hosts") for name in ("server_count", "cpu_count")},
+}
+"""Inputs with what several of them have in common in them."""
+
+
+def _share_imputed(spread: uncertainty.Spread, imputed: Mapping[str, np.ndarray]) -> np.ndarray:
+    everything, guessed = np.zeros((2, *spread.shift.shape))
+    for name, part in spread.contributions.items():
+        everything += part**2
+        guessed += np.where(imputed[name], part**2, 0.0)
+    return np.asarray(
+        np.divide(guessed, everything, out=np.zeros_like(guessed), where=everything > 0)
     )
-    return np.divide(guessed, everything, out=np.zeros(shape), where=everything > 0)
 
 
 def _quality_tier(normalized: pd.DataFrame, origins: Provenance) -> np.ndarray:

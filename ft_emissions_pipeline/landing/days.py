@@ -158,7 +158,7 @@ def _joined(
     no_ties = pd.DataFrame(columns=list(configurations.TIES))
     if not frames:
         return empty(RUNS), empty(RUNS)[place], no_ties
-    records = conform(pd.concat(frames, ignore_index=True), RUNS)
+    records = conform(pd.concat(frames) if len(frames) > 1 else frames[0], RUNS)
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
     owners = pd.concat([joined[place], merged[place]])

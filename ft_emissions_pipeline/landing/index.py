@@ -9,6 +9,7 @@ knows them is not read again to index it; one that came late or changed re-runs 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -232,18 +233,26 @@ def run_day(runs: pd.DataFrame, reference: Reference) -> tuple[pd.Series, pd.Ser
     model = resolve(reference, "models", runs["base_model"])["id"]
     released = take(reference, "models", model, ["release_date"])["release_date"]
     year = int(default(reference, "undated_run_year").value)
-    candidates = {
+    instants = {
         "ended_at": runs["ended_at"],
         "started_at": runs["started_at"] + length.dt.floor("us"),
         "published_at": runs["published_at"],
-        "base_model_release": pd.to_datetime(released, format="mixed", utc=True).dt.as_unit("us"),
     }
-    day = pd.Series(pd.Timestamp(f"{year}-12-31", tz="UTC"), index=runs.index).dt.as_unit("us")
-    rule = pd.Series("undated_default", index=runs.index, dtype="str")
-    for name, instants in reversed(candidates.items()):
-        day = instants.where(instants.notna(), day)
-        rule = rule.where(instants.isna(), name)
-    return day.dt.floor("D").dt.tz_localize(None), rule
+    candidates = {name: each.to_numpy("datetime64[us]") for name, each in instants.items()} | {
+        "base_model_release": np.array([_release(text) for text in released], "datetime64[us]"),
+        "undated_default": np.full(len(runs), np.datetime64(f"{year}-12-31", "us")),
+    }
+    told = np.array(list(candidates.values()))
+    first = np.isnat(told).argmin(axis=0)
+    day = told[first, np.arange(len(runs))].astype("datetime64[D]").astype("datetime64[us]")
+    rule = np.array(list(candidates), dtype="object")[first]
+    return pd.Series(day, runs.index), pd.Series(rule, runs.index, dtype="str")
+
+
+@lru_cache(maxsize=4096)
+def _release(text: object) -> Any:
+    """Return the first instant of a release, known to the year, the month or the day."""
+    return pd.to_datetime(text, utc=True).to_datetime64()
 
 
 def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:

@@ -97,6 +97,9 @@ def join(
     merged : pandas.DataFrame
         source_uri, source_record, run_id of every record that joined another one.
     """
+    if len(records) == 1 and not mapping and links is None:  # there is nothing to join
+        whole = records.assign(origins=pd.Series(np.nan, records.index, dtype="str"))
+        return whole.reset_index(drop=True), records.loc[[], list(MERGED_COLUMNS)]
     ordered = _ordered(records)
     ordered = ordered.assign(logged_id=ordered["run_id"])
     found = linked(ordered, mapping) if links is None else _looked_up(ordered, links)

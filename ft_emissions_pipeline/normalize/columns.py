@@ -29,6 +29,13 @@ class Columns:
         self._whole, self._index, self._rows = columns, index, rows
         self._seen: dict[str, pd.Series] = {}
 
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Columns:
+        """Hold the columns of a frame, numbered anew."""
+        return cls(
+            {name: cells_of(each) for name, each in frame.items()}, pd.RangeIndex(len(frame))
+        )
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return len(self.index)

@@ -39,6 +39,13 @@ from ft_emissions_pipeline.token_time.workload import Workload, workload
 SIZE_IN_NAME = "size_in_name"
 
 WORKED = (("tokens_padded", "train_flop"),)
+OF_A_STEP = (
+    "tokens_padded", "train_flop", "steps", "gradient_accumulation", "world_size",
+    "micro_batch_size", "sequence_length", "lora_rank",
+    "active_parameters", "active_s",
+)  # fmt: skip
+"""Amounts that decide how long a step takes and how busy it keeps the hardware."""
+
 ENERGIES = ("meter_energy_kwh", "it_energy_kwh", "gpu_energy_kwh")
 
 LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
@@ -338,7 +345,7 @@ def _utilization_from_model(frame: Frame, context: Context) -> Offer:
     Where the time was logged, the accelerator was as busy as the predicted time fits into it.
     """
     times = _predicted(frame, context)
-    logged = ~context.imputed("active_s", frame.index)
+    logged = frame["active_s"].notna().to_numpy() & ~context.imputed("active_s", frame.index)
     pace = np.divide(
         times.active_s, frame["active_s"].to_numpy(dtype=float),
         out=np.ones(len(frame)), where=logged & (frame["active_s"] > 0).to_numpy(),
@@ -405,11 +412,13 @@ DURATION = by_run(
     Rule("reserved_s", "time_from_energy", Basis.PREDICTED,
          "logged energy / rated power of the accelerators at typical utilisation",
          _time_from_energy, needs=((*ENERGIES, COUNTED_TOTAL),)),
-    Rule("active_s", "active_is_reserved", Basis.DEFAULT,
-         "no idle time was logged; the whole reservation counts as active", _active_is_reserved,
-         needs=("reserved_s",)),
+)  # fmt: skip
+"""For how long."""
+
+UTILIZATION = (
     Rule("gpu_utilization", "utilization_from_model", Basis.PREDICTED,
-         "the utilisation that stands for the power model's power", _utilization_from_model),
+         "the utilisation that stands for the power model's power", _utilization_from_model,
+         amounts=OF_A_STEP),
     Rule("gpu_utilization", "utilization_default", Basis.DEFAULT,
          "typical utilisation in fine-tuning", _default("gpu_utilization")),
     Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT,
@@ -417,6 +426,13 @@ DURATION = by_run(
          needs=("gpu_count",)),
     Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT,
          "typical utilisation in fine-tuning", _default("cpu_utilization")),
+)  # fmt: skip
+"""How busy."""
+
+TIME = by_run(
+    Rule("active_s", "active_is_reserved", Basis.DEFAULT,
+         "no idle time was logged; the whole reservation counts as active", _active_is_reserved,
+         needs=("reserved_s",)),
     Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end,
          needs=("ended_at", "reserved_s")),
     Rule("started_at", "start_from_publication", Basis.DEFAULT,
@@ -427,4 +443,4 @@ DURATION = by_run(
     Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start,
          needs=("reserved_s",)),
 )  # fmt: skip
-"""How long, how busy, and when."""
+"""Active for how long, and when."""

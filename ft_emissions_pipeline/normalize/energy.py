@@ -7,7 +7,7 @@ data centre's overhead and all that follows from energy (`impacts/`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters
-from ft_emissions_pipeline.normalize.columns import Frame
+from ft_emissions_pipeline.normalize.columns import AnyFrame, Frame
 from ft_emissions_pipeline.normalize.filling import (
     Context,
     Offer,
@@ -29,6 +29,7 @@ from ft_emissions_pipeline.normalize.filling import (
 )
 from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
 from ft_emissions_pipeline.reference import Reference, default, take
+from ft_emissions_pipeline.steps import Step, Values, Worked
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 
 PART_INPUTS = (
@@ -63,13 +64,18 @@ CALIBRATED = "calibrated_energy_kwh"
 """Column that `calibrated` adds, for the rule of that name; no column of any table."""
 
 
-def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_power_w: float) -> Any:
-    """Return the energy that power and time make, where nothing was measured.
+DRAWN: dict[str, Step] = {
+    name: lambda of, name=name: of[name] * of["power_model"]  # type: ignore[misc]
+    for name in GPU_POWERS
+}
+"""Powers with what the linear formula misses in them."""
+
+
+def power_steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
+    """Return the steps to `modelled_it_energy_kwh`, that power and time make without a meter.
 
     Parameters
     ----------
-    values : mapping
-        Arrays named as in `POWER_INPUTS`.
     profile : Profile
         Chooses between component power and a flat power per GPU.
     flat_gpu_power_w : float
@@ -77,42 +83,62 @@ def modelled_it_energy(values: Mapping[str, Any], profile: Profile, flat_gpu_pow
 
     Returns
     -------
-    array
-        Energy at the servers' plugs. [kWh]
+    dict
+        Steps from arrays named as in `POWER_INPUTS`; the energy is that at the servers' plugs.
     """
-    active = values["active_s"] / SECONDS_PER_HOUR
     if profile.flat_gpu_power:
         kilowatts = flat_gpu_power_w / equations.WATT_HOURS_PER_KWH
-        return equations.gpu_hours_energy(kilowatts, values["gpu_count"] * active)
-    reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
-    memory = values["server_count"] * values["memory_w"]
-    idle = equations.idle_power(
-        values["host_idle_w"],
-        server_count=values["server_count"],
-        cpu_count=values["cpu_count"],
-        cpu_idle_power=values["cpu_idle_w"],
-        gpu_count=values["gpu_count"],
-        gpu_idle_power=values["gpu_idle_w"],
-    )
-    busy = equations.power(
-        idle,
-        memory,
-        cpu_count=values["cpu_count"],
-        cpu_max_power=values["cpu_max_w"],
-        cpu_idle_power=values["cpu_idle_w"],
-        cpu_utilization=np.minimum(values["cpu_utilization"], 1.0),
-        gpu_count=values["gpu_count"],
-        gpu_max_power=values["gpu_max_w"],
-        gpu_idle_power=values["gpu_idle_w"],
-        gpu_utilization=np.minimum(values["gpu_utilization"], 1.0),
-    )
-    energy = equations.it_energy(busy, active, idle_power=idle + memory, reserved_time=reserved)
-    return _with_supply_losses(energy / equations.WATT_HOURS_PER_KWH, values)
+        return {
+            "modelled_it_energy_kwh": lambda of: equations.gpu_hours_energy(
+                kilowatts, of["gpu_count"] * (of["active_s"] / SECONDS_PER_HOUR)
+            )
+        }
+    return {
+        "memory_power_w": lambda of: of["server_count"] * of["memory_w"],
+        "idle_power_w": lambda of: equations.idle_power(
+            of["host_idle_w"],
+            server_count=of["server_count"],
+            cpu_count=of["cpu_count"],
+            cpu_idle_power=of["cpu_idle_w"],
+            gpu_count=of["gpu_count"],
+            gpu_idle_power=of["gpu_idle_w"],
+        ),
+        "busy_power_w": lambda of: equations.power(
+            of["idle_power_w"],
+            of["memory_power_w"],
+            cpu_count=of["cpu_count"],
+            cpu_max_power=of["cpu_max_w"],
+            cpu_idle_power=of["cpu_idle_w"],
+            cpu_utilization=np.minimum(of["cpu_utilization"], 1.0),
+            gpu_count=of["gpu_count"],
+            gpu_max_power=of["gpu_max_w"],
+            gpu_idle_power=of["gpu_idle_w"],
+            gpu_utilization=np.minimum(of["gpu_utilization"], 1.0),
+        ),
+        "modelled_it_energy_kwh": _of_power_and_time,
+    }
 
 
-def _with_supply_losses(behind_kwh: Any, values: Mapping[str, Any], other_kwh: Any = 0.0) -> Any:
+def _of_power_and_time(of: Values) -> Any:
+    active = of["active_s"] / SECONDS_PER_HOUR
+    energy = equations.it_energy(
+        of["busy_power_w"],
+        active,
+        idle_power=of["idle_power_w"] + of["memory_power_w"],
+        reserved_time=np.maximum(of["reserved_s"] / SECONDS_PER_HOUR, active),
+    )
+    return _with_supply_losses(energy / equations.WATT_HOURS_PER_KWH, of)
+
+
+def modelled_it_energy(values: Values, profile: Profile, flat_gpu_power_w: float) -> Any:
+    """Return what `power_steps` come to, in kWh, from arrays named as in `POWER_INPUTS`."""
+    worked = Worked(power_steps(profile, flat_gpu_power_w), values)
+    return worked.values["modelled_it_energy_kwh"]
+
+
+def _with_supply_losses(behind_kwh: Any, values: Values, other_kwh: Any = 0.0) -> Any:
     """Add the losses of the power supplies, where their efficiency is told."""
-    efficiency = np.minimum(np.nan_to_num(values["supply_efficiency"], nan=1.0), 1.0)
+    efficiency = np.fmin(values["supply_efficiency"], 1.0)
     return equations.plug_energy(behind_kwh, other_kwh, efficiency)
 
 
@@ -128,37 +154,24 @@ def _of_power_model(frame: Frame, context: Context) -> np.ndarray:
 
 
 def _propagated(
-    energy: Callable[[Mapping[str, Any]], Any],
-    names: tuple[str, ...],
-    frame: Frame,
-    context: Context,
-    *,
-    power_model: bool,
+    steps: Mapping[str, Step], energy: str, names: tuple[str, ...], frame: Frame, context: Context
 ) -> Offer:
-    """Return an energy with the interval that its inputs give it, and the power model's error."""
-    values = {name: frame[name].to_numpy(dtype=float) for name in names}
-    log_sds = {name: np.nan_to_num(context.log_sd_of(name, frame.index)) for name in names}
-    skews = {name: np.nan_to_num(context.skew_of(name, frame.index)) for name in names}
-    drawn = GPU_POWERS if power_model else ()
-    if power_model:
-        values["power_model"] = np.ones(len(frame))
-        log_sds["power_model"] = _of_power_model(frame, context)
-
-    def of(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        draw = {name: inputs[name] * inputs["power_model"] for name in drawn}
-        return {"energy": energy({**inputs, **draw})}
-
-    spread = uncertainty.propagate(of, values, log_sds, skews)["energy"]
-    found = pd.Series(of(values)["energy"], index=frame.index)
-    return ranged(found, *spread.interval(found))
+    """Return a step's energy with the interval that its inputs, and the power model, give it."""
+    inputs = {name: frame[name].to_numpy(dtype=float) for name in names}
+    log_sds, skews = (
+        {name: np.nan_to_num(of(name, frame.index), copy=False) for name in names}
+        for of in (context.log_sd_of, context.skew_of)
+    )
+    inputs["power_model"] = np.ones(len(frame))
+    log_sds["power_model"] = _of_power_model(frame, context)
+    skews["power_model"] = np.zeros(len(frame))
+    found, spreads = uncertainty.propagate_steps(steps, [energy], inputs, log_sds, skews)
+    return ranged(pd.Series(found[energy], frame.index), *spreads[energy].interval(found[energy]))
 
 
 def _modelled(frame: Frame, context: Context) -> Offer:
-    flat = flat_gpu_power_w(context.reference)
-    return _propagated(
-        lambda inputs: modelled_it_energy(inputs, context.profile, flat),
-        POWER_INPUTS, frame, context, power_model=True,
-    )  # fmt: skip
+    steps = power_steps(context.profile, flat_gpu_power_w(context.reference))
+    return _propagated({**DRAWN, **steps}, "modelled_it_energy_kwh", POWER_INPUTS, frame, context)
 
 
 def _of_gpu_hours(frame: Frame, context: Context) -> Offer:
@@ -189,7 +202,7 @@ def _counted_total(frame: Frame, context: Context) -> Offer:
     return Offer(frame[COUNTED_TOTAL], log_sd=context.log_gsd(SOFTWARE, frame["date"]))
 
 
-def part_energies(values: Mapping[str, Any]) -> dict[str, Any]:
+def part_energies(values: Values) -> dict[str, Any]:
     """Return the energy of accelerators, CPUs and memory that power and time make. [kWh].
 
     Parameters
@@ -219,16 +232,19 @@ def _partly_counted(frame: Frame, context: Context) -> Offer:
     The flat power of the published profile is per accelerator and holds all parts already, so that
     profile has no use for a part that was measured.
     """
-    read = {name: frame[name].notna().to_numpy() for name in COMPONENTS}
 
-    def energy(inputs: Mapping[str, Any]) -> Any:
-        modelled = part_energies(inputs)
-        return sum(np.where(read[name], inputs[name], modelled[name]) for name in COMPONENTS)
+    def energy(of: Values) -> Any:
+        modelled = part_energies(of)
+        return sum(np.where(np.isnan(of[name]), modelled[name], of[name]) for name in COMPONENTS)
 
     inputs = (*PART_INPUTS, *COMPONENTS)
-    offer = _propagated(energy, inputs, frame, context, power_model=True)
-    told = pd.DataFrame(read, index=frame.index).apply(
-        lambda row: " + ".join(_PART_NAMES[name] for name in COMPONENTS if row[name]), axis=1
+    offer = _propagated({**DRAWN, COUNTED: energy}, COUNTED, inputs, frame, context)
+    told = (
+        frame[list(COMPONENTS)]
+        .notna()
+        .apply(
+            lambda row: " + ".join(_PART_NAMES[name] for name in COMPONENTS if row[name]), axis=1
+        )
     )
     return replace(
         offer,
@@ -290,7 +306,7 @@ STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "ac
                "reserved_s")  # fmt: skip
 
 
-def plug_energy(values: Mapping[str, Any]) -> Any:
+def plug_energy(values: Values) -> Any:
     """Return the energy at the plug of runs whose parts were counted. [kWh].
 
     Parameters
@@ -305,7 +321,7 @@ def plug_energy(values: Mapping[str, Any]) -> Any:
 
 
 def _at_plug(frame: Frame, context: Context) -> Offer:
-    return _propagated(plug_energy, STEP_INPUTS, frame, context, power_model=False)
+    return _propagated({"it_energy_kwh": plug_energy}, "it_energy_kwh", STEP_INPUTS, frame, context)
 
 
 def _whole_at_plug(frame: Frame, context: Context) -> Offer:
@@ -313,7 +329,7 @@ def _whole_at_plug(frame: Frame, context: Context) -> Offer:
     return replace(offer, values=offer.values.where(_on(frame, *COUNTED_WHOLE)))
 
 
-def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) -> pd.DataFrame:
+def counters_set_aside(runs: AnyFrame, routes: pd.Series, profile: Profile) -> AnyFrame:
     """Set aside the totals that software's counters measured, for the step to the plug.
 
     Parameters
@@ -333,7 +349,7 @@ def counters_set_aside(runs: pd.DataFrame, routes: pd.Series, profile: Profile) 
     """
     counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
     if counted.any():
-        counted[counted] = logged_basis(runs[counted], "it_energy_kwh") == Basis.MEASURED
+        counted[counted] = logged_basis(runs, "it_energy_kwh", counted) == Basis.MEASURED
     return runs.assign(
         **{
             "energy_route": routes,
@@ -391,16 +407,16 @@ def _calibrated(frame: Frame, context: Context) -> Offer:
 
 def route(frame: Frame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    read = frame[list(COMPONENTS)].notna()
-    in_part = read.any(axis=1) & (not profile.flat_gpu_power)
-    gpus_alone = in_part & read["gpu_energy_kwh"] & (read.sum(axis=1) == 1)
+    read = np.array([frame[name].notna() for name in COMPONENTS])
+    in_part = read.any(axis=0) & (not profile.flat_gpu_power)
+    gpus_alone = in_part & frame["gpu_energy_kwh"].notna() & (read.sum(axis=0) == 1)
     by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
     chosen = np.select(
         [
             frame["meter_energy_kwh"].notna(),
             by_meter,
             frame["it_energy_kwh"].notna(),
-            read.all(axis=1),
+            read.all(axis=0),
             gpus_alone,
             in_part,
         ],

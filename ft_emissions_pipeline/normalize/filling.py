@@ -106,9 +106,12 @@ class Context:
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
         for piece in self.pieces.get(name, ()):
+            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
+            if np.array_equal(piece.rows, rows):
+                found[:] = parts[piece.of]
+                continue
             at = np.minimum(np.searchsorted(piece.rows, rows), len(piece.rows) - 1)
             there = piece.rows[at] == rows
-            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
             found[there] = parts[piece.of[at[there]]]
         return found
 
@@ -163,11 +166,12 @@ class Rule:
     """One way to fill one field; `description` is what `explain` and the docs print.
 
     A rule is asked once per kind of run, and sees no more than what makes a kind (`kinds.py`) and
-    what such rules filled before. One that rests on amounts or instants is asked `by_run`.
+    what such rules filled before. One that rests on amounts or instants is asked `by_run`; one
+    that rests on `amounts` only where a run has them, is asked of each of these runs.
 
     `needs` are the fields on which it rests: of a run that lacks one it is not asked, as it would
     have no answer; of several that stand together one is enough. `choice` is the choice of a
-    profile to which the rule belongs.
+    profile to which the rule belongs, `table` the table of your own that must have rows.
     """
 
     field: str
@@ -178,6 +182,13 @@ class Rule:
     by_run: bool = False
     needs: Needs = ()
     choice: str | None = None
+    table: str | None = None
+    amounts: tuple[str, ...] = ()
+
+    def applies(self, context: Context) -> bool:
+        """Say whether the profile and the reference tables have a use for it."""
+        chosen = self.choice is None or bool(getattr(context.profile, self.choice))
+        return chosen and (self.table is None or len(context.reference.tables[self.table]) > 0)
 
 
 def by_run(*rules: Rule) -> tuple[Rule, ...]:
@@ -185,23 +196,24 @@ def by_run(*rules: Rule) -> tuple[Rule, ...]:
     return tuple(replace(rule, by_run=True) for rule in rules)
 
 
-def logged_basis(runs: pd.DataFrame, name: str) -> pd.Series:
-    """Return the basis of a logged field by run: of the log it was joined from, else the format."""
+def logged_basis(runs: Frame, name: str, wanted: pd.Series) -> pd.Series:
+    """Return the basis of a logged field of some runs: of the log it was joined from, or format."""
+    told, formats = (runs[column][wanted] for column in ("origins", "source_format"))
     return pd.Series(
         [
             each[name].basis if each and name in each else basis_of(kind, name)
-            for each, kind in zip(_origins(runs), runs["source_format"], strict=True)
+            for each, kind in zip(_origins(told), formats, strict=True)
         ],
-        index=runs.index,
+        index=told.index,
         dtype=TEXT,
     )
 
 
-def _origins(runs: pd.DataFrame) -> list[origins.Origins | None]:
+def _origins(cells: pd.Series) -> list[origins.Origins | None]:
     """Return the origins of each run that has some of its own."""
-    found: list[origins.Origins | None] = [None] * len(runs)
-    joined = runs["origins"].notna().to_numpy()
-    for at, cell in zip(np.flatnonzero(joined), runs["origins"][joined], strict=True):
+    found: list[origins.Origins | None] = [None] * len(cells)
+    joined = cells.notna().to_numpy()
+    for at, cell in zip(np.flatnonzero(joined), cells[joined], strict=True):
         found[at] = origins.from_json(cell)
     return found
 
@@ -253,7 +265,7 @@ DOUBTED_GSD = {
 
 
 def apply(
-    runs: pd.DataFrame,
+    runs: Frame,
     rules: tuple[Rule, ...],
     context: Context,
     widened: Callable[[Frame, Context, Piece], Piece] | None = None,
@@ -262,7 +274,7 @@ def apply(
 
     Parameters
     ----------
-    runs : DataFrame
+    runs : DataFrame or Columns
         Rows of table `runs`.
     rules : tuple of Rule
         In order: of two rules for one field the first that has an answer wins.
@@ -282,47 +294,56 @@ def apply(
     Runs of one kind have the same gaps, and stay alike: where a rule that was asked by run
     answers some of them, or on other factors, the kind falls apart.
     """
-    columns = {name: cells_of(column) for name, column in runs.items()}
-    columns[TIMED] = is_timed(runs).to_numpy()
-    known = _origins(runs)
+    held = runs if isinstance(runs, Columns) else Columns.of(runs)
+    columns = {name: held.cells(name) for name in held}
+    columns[TIMED] = is_timed(held).to_numpy()
+    known = _origins(held["origins"])
     missing = {name: np.array(pd.isna(cells)) for name, cells in columns.items()}
     pieces = _as_logged(columns, missing, known, context)
     memory = memory_of(context.reference, context.profile, (*rules, widened))
     kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
     visible = [name for name in SHARED if name in columns]
     index, whole = pd.RangeIndex(len(runs)), np.arange(len(runs))
+    # Where a run has an amount of its own: logged, or from a rule that was asked by run.
+    own = {name: ~missing[name] for rule in rules for name in rule.amounts}
     for place, rule in enumerate(rules):
         if rule.field not in columns:
             columns[rule.field] = np.full(len(runs), np.nan, dtype="object")
             missing[rule.field] = np.ones(len(runs), dtype=bool)
             visible.append(rule.field)
-        if rule.choice and not getattr(context.profile, rule.choice):
+        if not rule.applies(context):
             continue
-        each, names = (whole, None) if rule.by_run else (kinds.first, visible)
         wanted = missing[rule.field] & _tells(missing, rule.needs)
-        at = np.flatnonzero(wanted[each])
-        if not len(at):
+        if not wanted.any():
             continue
-        shown = columns if names is None else {name: columns[name] for name in names}
-        seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
-        ask = partial(_answer, rule, seen, context, widened)
-        numbers = () if rule.by_run else tuple(kinds.numbers[kind] for kind in at)
-        told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
-        if answer is None:
-            continue
-        taken = np.full(len(each), -1)
-        taken[at[told]] = np.arange(len(answer.value))
-        of = taken if rule.by_run else taken[kinds.code]
-        rows = np.flatnonzero(of >= 0)
-        piece = replace(answer, rows=rows, of=of[rows])
-        pieces.append(piece)
-        context.pieces.setdefault(rule.field, []).append(piece)
-        columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
-        missing[rule.field][rows] = False
-        if rule.by_run:
-            if rule.field in visible:
-                visible.remove(rule.field)
-            kinds = kinds.parted(place, rows, piece.factor_id)
+        alone = np.any([own[name] for name in rule.amounts], axis=0) | rule.by_run
+        for by_run in (False, True) if rule.amounts else (rule.by_run,):
+            each, names = (whole, columns) if by_run else (kinds.first, (*visible, *rule.amounts))
+            at = np.flatnonzero((wanted & (alone == by_run))[each])
+            if not len(at):
+                continue
+            shown = {name: columns[name] for name in names}
+            seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
+            ask = partial(_answer, rule, seen, context, widened)
+            numbers = () if by_run else tuple(kinds.numbers[kind] for kind in at)
+            told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
+            if answer is None:
+                continue
+            taken = np.full(len(each), -1)
+            taken[at[told]] = np.arange(len(answer.value))
+            of = taken if by_run else taken[kinds.code]
+            rows = np.flatnonzero(of >= 0)
+            piece = replace(answer, rows=rows, of=of[rows])
+            pieces.append(piece)
+            context.pieces.setdefault(rule.field, []).append(piece)
+            columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
+            missing[rule.field][rows] = False
+            if by_run:
+                if rule.field in visible:
+                    visible.remove(rule.field)
+                if rule.field in own:
+                    own[rule.field][rows] = True
+                kinds = kinds.parted(place, rows, piece.factor_id)
     del columns[TIMED]
     filled = Columns(columns, index)
     return filled, Provenance(filled[["date", "run_id"]], pieces, kinds.code, kinds.first)
@@ -423,10 +444,12 @@ def _as_logged(
         if name == "run_id" or not len(at):
             continue
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
-        basis, sources = of_format[format_codes[at]], source[at]
-        of_joined = [known[row][name] for row in at[joined[at]]]
-        basis[joined[at]] = [each.basis for each in of_joined]
-        sources[joined[at]] = [each.record for each in of_joined]
+        basis, sources = of_format[0], source[at]
+        if joined.any() or len(formats) > 1:
+            basis = of_format[format_codes[at]]
+            of_joined = [known[row][name] for row in at[joined[at]]]
+            basis[joined[at]] = [each.basis for each in of_joined]
+            sources[joined[at]] = [each.record for each in of_joined]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_GSD:
             measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])

@@ -183,6 +183,7 @@ class GridRule:
     narrow: bool = False
     by_run: bool = False
     needs: Needs = ()
+    table: str | None = None
 
     def life_cycle(self, frame: Frame, context: Context) -> Offer:
         """Offer the intensity on the basis of the profile."""
@@ -236,10 +237,6 @@ def _own_hours(frame: Frame, context: Context) -> Intensity:
     columns = ["gco2e_per_kwh", "covered"]
     found = pd.DataFrame(np.nan, index=frame.index, columns=columns)
     found = found.assign(**_no_text(frame, "factor_id", "basis"))
-    if not context.reference.hours:
-        return Intensity(
-            found["gco2e_per_kwh"], found["basis"], found["factor_id"], np.zeros(len(frame))
-        )
     guessed = pd.Series(context.imputed("started_at", frame.index), index=frame.index)
     start = frame["started_at"].mask(guessed, frame["started_at"].dt.floor("D"))
     end = frame["ended_at"].mask(guessed, frame["ended_at"].dt.ceil("D"))
@@ -274,17 +271,14 @@ def _own(accounting: str) -> Source:
         columns = ["gco2e_per_kwh", "emissions_basis", "factor_id"]
         found = pd.DataFrame(np.nan, index=frame.index, columns=columns[:1])
         found = found.assign(**_no_text(frame, *columns[1:]))
-        if not context.reference.tables["own_grid"].empty:
-            for zone_type, keys in ZONES:
-                zones = keys(frame, context).where(found["factor_id"].isna())
-                wanted = pd.DataFrame(
-                    {"accounting": accounting, "zone_type": zone_type, "zone": zones}
-                )
-                here = take(
-                    context.reference, "own_grid", wanted, columns[:2], on=frame["date"],
-                    only_in_force=True
-                )  # fmt: skip
-                found = found.where(here["factor_id"].isna(), here)
+        for zone_type, keys in ZONES:
+            zones = keys(frame, context).where(found["factor_id"].isna())
+            wanted = pd.DataFrame({"accounting": accounting, "zone_type": zone_type, "zone": zones})
+            here = take(
+                context.reference, "own_grid", wanted, columns[:2], on=frame["date"],
+                only_in_force=True
+            )  # fmt: skip
+            found = found.where(here["factor_id"].isna(), here)
         spread = np.broadcast_to(context.log_gsd("gsd_disclosed", frame["date"]), len(frame))
         grams, basis, factor_id = (found[column] for column in columns)
         return Intensity(grams, basis, factor_id, np.asarray(spread))
@@ -322,10 +316,10 @@ _COUNTRY = _of_zone("country", country, "gsd_grid_country_for_region")
 GRID = (
     GridRule("grid_of_own_hours", Basis.DISCLOSED,
              "your own hourly factors, averaged over the run's hours; the year's mean stands in "
-             "for hours without one", _own_hours, narrow=True, by_run=True),
+             "for hours without one", _own_hours, narrow=True, by_run=True, table="own_grid_hours"),
     GridRule("grid_of_own_table", Basis.DISCLOSED,
              "your own factor for the narrowest of region, subregion, state, country and world",
-             _own("location-based"), narrow=True),
+             _own("location-based"), narrow=True, table="own_grid"),
     GridRule("grid_of_cloud_region", Basis.REFERENCE, "the provider's own figure for the region",
              _of_zone("cloud_region", region_id, "gsd_grid_same_year"),
              others=(_first(_SUBREGION, _US_STATE, _SUBDIVISION, _COUNTRY),), narrow=True,
@@ -347,20 +341,20 @@ GRID = (
 RULES = (
     *(
         Rule("grid_kgco2e_per_kwh", rule.name, rule.basis, rule.description + ", on the life cycle",
-             rule.life_cycle, rule.by_run, rule.needs)
+             rule.life_cycle, rule.by_run, rule.needs, table=rule.table)
         for rule in GRID
     ),
     *(
         Rule("grid_direct_kgco2e_per_kwh", f"direct_part_of_{rule.name}", rule.basis,
-             f"what leaves the stacks, of {rule.name}", rule.direct, rule.by_run,
-             rule.needs)
+             f"what leaves the stacks, of {rule.name}", rule.direct, rule.by_run, rule.needs,
+             table=rule.table)
         for rule in GRID
     ),
     Rule("grid_direct_kgco2e_per_kwh", "direct_part_as_logged", Basis.DISCLOSED,
          "a logged intensity itself, as it states no basis", _logged_grid, by_run=True),
     Rule("market_kgco2e_per_kwh", "market_of_own_table", Basis.DISCLOSED,
          "your contracts' factor, beside the grid's; without one there is no market-based figure",
-         _market),
+         _market, table="own_grid"),
 )  # fmt: skip
 """Grid intensity, its direct part, and what your contracts say beside it."""
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import training_memory
 from ft_emissions_pipeline.normalize import machine
-from ft_emissions_pipeline.normalize.columns import Frame
+from ft_emissions_pipeline.normalize.columns import AnyFrame, Frame
 from ft_emissions_pipeline.normalize.filling import (
     Answer,
     Context,
@@ -84,7 +84,7 @@ def _card_of_slices(frame: Frame, context: Context) -> Offer:
     return Offer(usual.where(found["count"] < 1), note=found["why"])
 
 
-def counts_set_aside(runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+def counts_set_aside(runs: AnyFrame, reference: Reference) -> AnyFrame:
     """Set aside counts of what is part of a server or of a card; rules know how large a part.
 
     Parameters
@@ -104,11 +104,11 @@ def counts_set_aside(runs: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     servers, gpus = runs["server_count"], runs["gpu_count"]
     rented = runs["instance_type"].notna() & gpus.isna() & (servers >= 1) & (servers % 1 == 0)
     if rented.any():
-        found = resolve(reference, "instances", runs.loc[rented, "instance_type"])
+        found = resolve(reference, "instances", runs["instance_type"][rented])
         rented[rented] = found["id"].notna()
     sliced = runs["gpu_model"].notna() & (gpus >= 1)
     if sliced.any():
-        found = resolve(reference, "gpus", runs.loc[sliced, "gpu_model"])
+        found = resolve(reference, "gpus", runs["gpu_model"][sliced])
         sliced[sliced] = found["count"] < 1
     return runs.assign(
         **{

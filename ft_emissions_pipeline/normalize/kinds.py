@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.normalize.columns import Frame
 from ft_emissions_pipeline.normalize.memory import Memory
 from ft_emissions_pipeline.readers.origins import Origins
 from ft_emissions_pipeline.reference import Reference, period_starts
@@ -52,7 +53,7 @@ SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, INSTANCES, SLICES, "source_format", R
 """Columns that the runs of a kind have in common; of the day, its year and periods."""
 
 
-def is_timed(frame: pd.DataFrame) -> pd.Series:
+def is_timed(frame: Frame) -> pd.Series:
     """Say which runs log how long they took, so that nothing need be predicted from tokens."""
     dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
     return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated

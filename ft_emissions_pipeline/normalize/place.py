@@ -300,6 +300,6 @@ FACTORS = (
     Rule("electricity_water_without_reservoirs_l_per_kwh", "electricity_water_without_reservoirs",
          Basis.REFERENCE,
          "the country's mix without reservoirs, beside the figure with them", _without_reservoirs,
-         by_run=True),
+         amounts=("electricity_water_l_per_kwh",)),
 )  # fmt: skip
 """Factors of the place."""

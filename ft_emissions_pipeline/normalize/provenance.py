@@ -24,8 +24,8 @@ AS_LOGGED = "as_logged"
 class Piece:
     """What one rule, or the logs, gave to one field: some answers, and the runs that took each.
 
-    `rows` are the runs, `of` the answer of each: runs of one kind share one. Value, spread,
-    interval, factor and words stand once per answer; a basis for all is one word.
+    `rows` are the runs, in order, `of` the answer of each: runs of one kind share one. Value,
+    spread, interval, factor and words stand once per answer; a basis for all is one word.
     """
 
     field: str
@@ -64,6 +64,7 @@ class Provenance:
         pieces = []
         for (name, rule), rows in wanted.groupby(["field", "rule"], sort=False):
             at = position.get_indexer(rows["run_id"])
+            rows, at = rows.iloc[np.argsort(at)], np.sort(at)
             pieces.append(
                 Piece(
                     name, rule, rows["basis"].to_numpy(dtype="object"), at, np.arange(len(at)),
@@ -78,7 +79,9 @@ class Provenance:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
         found = np.full(len(self.runs), otherwise)
         for piece in self._of_field.get(name, ()):
-            found[piece.rows] = np.broadcast_to(part(piece), len(piece.value))[piece.of]
+            parts = np.asarray(part(piece))
+            at = piece.rows if len(piece.rows) < len(found) else slice(None)
+            found[at] = parts[piece.of] if parts.size > 1 else parts
         return found
 
     @cached_property

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import duration, energy, grid, hardware, place, tokens
+from ft_emissions_pipeline.normalize.columns import Columns
 from ft_emissions_pipeline.normalize.filling import Context, Rule, apply
 from ft_emissions_pipeline.normalize.identities import guessed_identities
 from ft_emissions_pipeline.normalize.provenance import Provenance
@@ -28,6 +29,8 @@ RULES: tuple[Rule, ...] = (
     *hardware.IDENTITY,
     *duration.WORK,
     *duration.DURATION,
+    *duration.UTILIZATION,
+    *duration.TIME,
     *hardware.FACTORS,
     *place.FACTORS,
     *grid.RULES,
@@ -65,8 +68,8 @@ def filled(
     context = Context(reference, profile, token_time)
     if calibration is not None:
         runs = energy.calibrated(runs, calibration)
-    routes = energy.route(runs, profile)
-    stepped = energy.counters_set_aside(_meter_first(runs), routes, profile)
+    told = Columns.of(runs)
+    stepped = energy.counters_set_aside(_meter_first(told), energy.route(told, profile), profile)
     stepped = hardware.counts_set_aside(stepped, reference)
     columns, provenance = apply(stepped, RULES, context, guessed_identities)
     provenance = with_unknown_names(columns, context, provenance)
@@ -127,6 +130,6 @@ def timed_work(runs: pd.DataFrame, reference: Reference, profile: Profile) -> pd
     return timed[tells & frame["model_parameters"].notna()].reset_index(drop=True)
 
 
-def _meter_first(runs: pd.DataFrame) -> pd.DataFrame:
+def _meter_first(runs: Columns) -> Columns:
     """Let a physical meter stand before a logged total, which then stays visible as components."""
     return runs.assign(it_energy_kwh=runs["it_energy_kwh"].where(runs["meter_energy_kwh"].isna()))

@@ -161,8 +161,7 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     """
     numbers = {column.name: column for column in table.columns if column.kind == "float"}
     found: dict[int, str] = {}
-    values = frame[list(numbers)].to_numpy(dtype="float64", na_value=np.nan)
-    cells = dict(zip(numbers, values.T, strict=True))
+    cells = {name: frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in numbers}
     for name, values in cells.items():
         bad = np.isinf(values) | (np.isnan(values) & numbers[name].required)
         found = dict.fromkeys(np.flatnonzero(bad).tolist(), f"{name} is not finite") | found

@@ -9,6 +9,8 @@ from missing_fields import CASES
 
 from ft_emissions_pipeline import methodology, normalize, token_time
 from ft_emissions_pipeline.normalize import filling
+from ft_emissions_pipeline.normalize import runs as runs_of_rules
+from ft_emissions_pipeline.normalize.duration import OF_A_STEP
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 
@@ -40,3 +42,22 @@ def test_of_runs_that_lack_what_a_rule_needs_it_would_tell_nothing(default, prof
         of_all = normalize.normalize(*given)
     for made, expected in zip(sparingly, of_all, strict=True):
         pd.testing.assert_frame_equal(made, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("profile", ["default", "scope3-2024"])
+def test_what_is_asked_of_kinds_and_of_runs_is_what_each_run_would_be_told(default, profile):
+    """Of each run there is a second one of its kind, with other amounts."""
+    runs = default.accepted
+    amounts = [*OF_A_STEP, "reserved_s", "it_energy_kwh", "electricity_water_l_per_kwh", "samples"]
+    others = {name: runs[name] * 2 for name in amounts} | {"run_id": runs["run_id"] + " again"}
+    runs = normalize.accepted(pd.concat([runs, runs.assign(**others)], ignore_index=True))[0]
+    given = runs, default.reference, methodology.profile(profile), None
+    by_kind = normalize.normalize(*given)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs_of_rules, "RULES", filling.by_run(*normalize.RULES))
+        one_by_one = normalize.normalize(*given)
+    for found, wanted in zip(by_kind, one_by_one, strict=True):
+        key = [name for name in ("run_id", "field") if name in found]
+        pd.testing.assert_frame_equal(
+            *(each.sort_values(key, ignore_index=True) for each in (found, wanted)), rtol=1e-12
+        )
