@@ -28,6 +28,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
     conform,
+    empty,
 )
 from ft_emissions_pipeline.tables.words import Event
 from ft_emissions_pipeline.warehouse import store
@@ -45,14 +46,17 @@ def rows_of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.
 def computed(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices
 ) -> tuple[pd.DataFrame, Footprints]:
-    """Return the token-time models and the footprints of runs, as they must be from now on."""
+    """Return the token-time models of days that need another, and the footprints of runs."""
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
-    model = _models(warehouse, days, choices)
-    return model, stages.footprints(runs, replace(choices, token_time=model))
+    stored, fitted = _models(warehouse, days, choices)
+    model = conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
+    return fitted, stages.footprints(runs, replace(choices, token_time=model))
 
 
-def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
-    """Return the token-time model in force on each day.
+def _models(
+    warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the token-time models in force on some days: those that stand, and fitted ones.
 
     What own runs taught it by then stands in the table; where that rests on another prior than the
     one in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
@@ -61,11 +65,10 @@ def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> 
     kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
     stored, others = stored[stored["date"].isin(kept)], days.difference(kept)
     if others.empty:
-        return stored
+        return stored, empty(TOKEN_TIME_MODEL)
     validated = store.read(warehouse, VALIDATED_RUNS)
     own = normalize.timed_work(validated, choices.reference, choices.profile)
-    fitted = token_time.parameters(choices.reference, others, own)
-    return conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
+    return stored, token_time.parameters(choices.reference, others, own)
 
 
 def versions(
