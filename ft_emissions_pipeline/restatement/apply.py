@@ -87,9 +87,9 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
         if runs.empty:
             return Done(0, pd.DatetimeIndex([]), empty(RESTATEMENTS))
         store.write(warehouse, PENDING_RESTATEMENT, runs[["date", "run_id"]])
-        of_runs = _restate_runs(warehouse, runs, choices, progress)
+        of_runs, impacts = _restate_runs(warehouse, runs, choices, progress)
         progress("inference_impacts")
-        days, moved = _restate_days(warehouse, of_runs, choices)
+        days, moved = _restate_days(warehouse, of_runs, impacts, choices)
         progress("rollups")
         _restate_rollups(warehouse, days, choices)
         store.write(warehouse, PENDING_RESTATEMENT, empty(PENDING_RESTATEMENT))
@@ -98,8 +98,8 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
 
 def _restate_runs(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices, progress: Progress
-) -> pd.DataFrame:
-    """Compute runs anew and write them; return their rows of `run_factors`."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute runs anew and write them; return their rows of `run_factors` and `run_impacts`."""
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, runs)
     fitted, made = recompute.computed(warehouse, validated, choices)
@@ -121,16 +121,16 @@ def _restate_runs(
     progress("runs")
     for table, frame in of_days:
         store.lay_over(warehouse, table, frame, days, "run_id", ids)
-    return of_runs
+    return of_runs, made.impacts
 
 
 def _restate_days(
-    warehouse: str | Path, of_runs: pd.DataFrame, choices: Choices
+    warehouse: str | Path, of_runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices
 ) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
     """Share the runs' models over their days again, and note what moved."""
     as_of, ids = recompute.as_of(warehouse), set(of_runs["run_id"])
     models = recompute.related(warehouse, set(of_runs["model_name"]))
-    versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
+    versions, stored, usage, events = recompute.versions(warehouse, models, as_of, impacts)
     schedule = ledger.monthly_schedule(versions, usage, as_of, events)
     days = life_days.life_days(recompute.moved_versions(stored, versions, ids), as_of)
     moved = empty(RESTATEMENTS)

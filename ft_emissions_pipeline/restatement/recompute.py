@@ -72,19 +72,22 @@ def _models(
 
 
 def versions(
-    warehouse: str | Path,
-    models: set[str],
-    as_of: pd.Timestamp,
-    changed: pd.DataFrame | None = None,
+    warehouse: str | Path, models: set[str], as_of: pd.Timestamp, changed: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return some models' versions as they must be and as stored, their usage and events."""
-    impacts, usage, stored, events = (
-        store.read(warehouse, table, where=("model_name", models))
-        for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
+    """Return some models' versions as they must be and as stored, their usage and events.
+
+    `changed` are rows of `run_impacts` of these models that are known already.
+    """
+    of_models = ("model_name", models)
+    usage, stored, events = (
+        store.read(warehouse, table, where=of_models)
+        for table in (USAGE, MODEL_VERSIONS, MODEL_EVENTS)
     )
-    if changed is not None:
-        impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
-        impacts = impacts[impacts["model_name"].isin(models)]
+    runs = store.read(warehouse, RUN_FACTORS, columns=["date", "run_id"], where=of_models)
+    runs = runs[~runs["run_id"].isin(changed["run_id"])]
+    days = pd.DatetimeIndex(runs["date"].unique())
+    others = store.read(warehouse, RUN_IMPACTS, days, where=of_models)
+    impacts = pd.concat([others[others["run_id"].isin(runs["run_id"])], changed])
     return ledger.model_versions(impacts, usage, as_of, events), stored, usage, events
 
 
