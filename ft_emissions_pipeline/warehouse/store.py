@@ -173,7 +173,7 @@ def write(
         If the stored table cannot take the declared columns.
     """
     predicate = selection.on_range(table, days)
-    rows = selection.canonical(tables.to_arrow(frame, table), table)
+    rows = _rows(frame, table)
     if days is not None:
         selection.refuse_rows_outside(rows, table, days)
     with opening.clear_errors(warehouse, table):
@@ -194,6 +194,11 @@ def write(
             commit_properties=None if predicate else _ONCE,
         )
     return _told(table, Written(delta.version(), True, rows.num_rows))
+
+
+def _rows(frame: pd.DataFrame, table: Table) -> pa.Table:
+    """Return rows in the types and the order in which they are stored."""
+    return selection.canonical(tables.to_arrow(frame, table, ordered=False), table)
 
 
 def _told(table: Table, written: Written) -> Written:
@@ -276,7 +281,7 @@ def replace(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = selection.canonical(tables.to_arrow(frame, table), table)
+    new = _rows(frame, table)
     with opening.clear_errors(warehouse, table):
         if days is not None and days.empty:
             delta, created = _open_or_create(warehouse, table)
@@ -328,7 +333,7 @@ def lay_over(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = selection.canonical(tables.to_arrow(frame, table), table)
+    new = _rows(frame, table)
     with opening.clear_errors(warehouse, table):
         not_replaced(warehouse)
         delta = opening.at(warehouse, table)

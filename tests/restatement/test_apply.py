@@ -24,6 +24,7 @@ from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
     FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
     RUN_FACTORS,
@@ -311,6 +312,13 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
     for total in ("total_kgco2e", "total_water_l"):
         assert expected[f"{total}_expected"] == pytest.approx(now[total].sum(), rel=1e-9)
+    before, after = unchanged()[INFERENCE_IMPACTS], store.read(warehouse, INFERENCE_IMPACTS)
+    causes = restatement.causes_by_factors(warehouse, before, after)
+    assert set(causes.index) == set(plan.runs["run_id"])
+    known = store.read(warehouse, RUN_FACTORS).head(1)
+    pd.testing.assert_frame_equal(
+        restatement.causes_by_factors(warehouse, before, after, known), causes
+    )
     detail = done.restatements["cause_detail"].unique().tolist()
     assert detail == [f"{warehouses.GRID}: gco2e_per_kwh {row['old']:.12g} -> {row['new']:.12g}"]
 
