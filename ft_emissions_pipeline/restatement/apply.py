@@ -87,9 +87,9 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
         if runs.empty:
             return Done(0, pd.DatetimeIndex([]), empty(RESTATEMENTS))
         store.write(warehouse, PENDING_RESTATEMENT, runs[["date", "run_id"]])
-        of_runs, impacts = _restate_runs(warehouse, runs, choices, progress)
+        made = _restate_runs(warehouse, runs, choices, progress)
         progress("inference_impacts")
-        days, moved = _restate_days(warehouse, of_runs, impacts, choices)
+        days, moved = _restate_days(warehouse, runs, *made, choices)
         progress("rollups")
         _restate_rollups(warehouse, days, choices)
         store.write(warehouse, PENDING_RESTATEMENT, empty(PENDING_RESTATEMENT))
@@ -125,11 +125,15 @@ def _restate_runs(
 
 
 def _restate_days(
-    warehouse: str | Path, of_runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices
+    warehouse: str | Path,
+    runs: pd.DataFrame,
+    of_runs: pd.DataFrame,
+    impacts: pd.DataFrame,
+    choices: Choices,
 ) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
     """Share the runs' models over their days again, and note what moved."""
-    as_of, ids = recompute.as_of(warehouse), set(of_runs["run_id"])
-    models = recompute.related(warehouse, set(of_runs["model_name"]))
+    as_of, ids = recompute.as_of(warehouse), set(runs["run_id"])
+    models = recompute.related(warehouse, set(runs["model_name"]))
     versions, stored, usage, events = recompute.versions(warehouse, models, as_of, impacts)
     schedule = ledger.monthly_schedule(versions, usage, as_of, events)
     days = life_days.life_days(recompute.moved_versions(stored, versions, ids), as_of)

@@ -83,7 +83,9 @@ def versions(
         store.read(warehouse, table, where=of_models)
         for table in (USAGE, MODEL_VERSIONS, MODEL_EVENTS)
     )
-    runs = store.read(warehouse, RUN_FACTORS, columns=["date", "run_id"], where=of_models)
+    runs = store.read(
+        warehouse, RUN_FACTORS, columns=["date", "run_id"], where=of_models, ordered=False
+    )
     runs = runs[~runs["run_id"].isin(changed["run_id"])]
     days = pd.DatetimeIndex(runs["date"].unique())
     others = store.read(warehouse, RUN_IMPACTS, days, where=of_models)

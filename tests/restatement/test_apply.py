@@ -287,6 +287,15 @@ def test_what_a_version_on_another_model_inherited_moves_with_it(tmp_path: Path)
     assert_as_computed(warehouse, warehouses.everything(runs, usage, choices, events))
 
 
+def test_a_run_without_a_possible_figure_goes_from_its_versions_and_days(warehouse: Path) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, 5e305))
+    with np.errstate(all="ignore"):
+        after = warehouses.everything(RUNS, USAGE, choices)
+        restatement.apply(warehouse, choices)
+    assert set(unchanged()[RUN_IMPACTS]["model_name"]) > set(after[RUN_IMPACTS]["model_name"])
+    assert_as_computed(warehouse, after)
+
+
 def some_counts(model: str, day: pd.Timestamp) -> pd.DataFrame:
     usage = USAGE.head(1).assign(model_name=model, date=day)
     return tables.conform(usage, tables.USAGE)
