@@ -168,7 +168,7 @@ def inference_impacts(
         INFERENCE_IMPACTS.name,
         MODEL_VERSIONS.name,
         RUN_SPREADS.name,
-        RUN_IMPACTS.name,
+        RUN_FACTORS.name,
         key("defaults"),
     ],
     check_specs=[check_spec(ROLLUPS), ADDS_UP],

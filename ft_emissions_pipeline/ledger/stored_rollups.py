@@ -31,6 +31,7 @@ from ft_emissions_pipeline.tables import (
     NORMALIZED_RUNS,
     PERIODS,
     ROLLUPS,
+    RUN_FACTORS,
     RUN_IMPACTS,
     RUN_SPREADS,
     conform,
@@ -143,7 +144,7 @@ def _anew(
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `run_spreads` of at least the runs of some versions, and what all consist of."""
-    runs = store.read(warehouse, RUN_IMPACTS, columns=["date", "run_id"], ordered=False)
+    runs = store.read(warehouse, RUN_FACTORS, columns=["date", "run_id"], ordered=False)
     made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
     days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
     spreads = store.read(warehouse, RUN_SPREADS, days, OF_SPREADS, ordered=False)

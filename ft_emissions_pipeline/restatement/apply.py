@@ -87,9 +87,9 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
         if runs.empty:
             return Done(0, pd.DatetimeIndex([]), empty(RESTATEMENTS))
         store.write(warehouse, PENDING_RESTATEMENT, runs[["date", "run_id"]])
-        _restate_runs(warehouse, runs, choices, progress)
+        made = _restate_runs(warehouse, runs, choices, progress)
         progress("inference_impacts")
-        days, moved = _restate_days(warehouse, runs, choices)
+        days, moved = _restate_days(warehouse, runs, *made, choices)
         progress("rollups")
         _restate_rollups(warehouse, days, choices)
         store.write(warehouse, PENDING_RESTATEMENT, empty(PENDING_RESTATEMENT))
@@ -98,10 +98,11 @@ def apply(warehouse: str | Path, choices: Choices, progress: Progress = lambda _
 
 def _restate_runs(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices, progress: Progress
-) -> None:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute runs anew and write them; return their rows of `run_factors` and `run_impacts`."""
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, runs)
-    model, made = recompute.computed(warehouse, validated, choices)
+    fitted, made = recompute.computed(warehouse, validated, choices)
     of_runs, used, rows = factors_used.stamps(
         validated, made.normalized, made.provenance, choices.reference
     )
@@ -110,24 +111,30 @@ def _restate_runs(
         (RUN_FACTORS, of_runs), (RUN_SPREADS, made.spreads), (RUN_IMPACTS, made.impacts),
     )  # fmt: skip
     progress("checks")
-    for table, frame in ((TOKEN_TIME_MODEL, model), *of_days):
+    for table, frame in ((TOKEN_TIME_MODEL, fitted), *of_days):
         _check(frame, table)
     # What a run rests on is written before it, so that no figure stands without its factors.
     store.append(warehouse, FACTOR_ROWS, rows)
     store.append(warehouse, FACTORS_USED, used)
-    store.replace(warehouse, TOKEN_TIME_MODEL, model, days, "status", {IN_FORCE, CANDIDATE})
+    of_models = pd.DatetimeIndex(fitted["date"].unique())
+    store.replace(warehouse, TOKEN_TIME_MODEL, fitted, of_models, "status", {IN_FORCE, CANDIDATE})
     progress("runs")
     for table, frame in of_days:
         store.lay_over(warehouse, table, frame, days, "run_id", ids)
+    return of_runs, made.impacts
 
 
 def _restate_days(
-    warehouse: str | Path, runs: pd.DataFrame, choices: Choices
+    warehouse: str | Path,
+    runs: pd.DataFrame,
+    of_runs: pd.DataFrame,
+    impacts: pd.DataFrame,
+    choices: Choices,
 ) -> tuple[pd.DatetimeIndex, pd.DataFrame]:
     """Share the runs' models over their days again, and note what moved."""
     as_of, ids = recompute.as_of(warehouse), set(runs["run_id"])
     models = recompute.related(warehouse, set(runs["model_name"]))
-    versions, stored, usage, events = recompute.versions(warehouse, models, as_of)
+    versions, stored, usage, events = recompute.versions(warehouse, models, as_of, impacts)
     schedule = ledger.monthly_schedule(versions, usage, as_of, events)
     days = life_days.life_days(recompute.moved_versions(stored, versions, ids), as_of)
     moved = empty(RESTATEMENTS)
@@ -145,8 +152,7 @@ def _restate_days(
             schedule=schedule,
             expected_log_sd=stored_rollups.expected_log_sd(choices.reference),
         )
-        made = pd.DatetimeIndex(runs["date"].unique())
-        moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days, made)
+        moved = _reallocate(warehouse, shared[shared["date"].isin(days)], models, days, of_runs)
     # Last of all: until here, what is stored tells the next restatement which lives moved.
     store.replace(warehouse, MODEL_VERSIONS, versions, None, "model_name", models)
     return days, moved
@@ -157,18 +163,18 @@ def _reallocate(
     new: pd.DataFrame,
     models: set[str],
     days: pd.DatetimeIndex,
-    made: pd.DatetimeIndex,
+    of_runs: pd.DataFrame,
 ) -> pd.DataFrame:
-    old = store.read(warehouse, INFERENCE_IMPACTS, days, where=("model_name", models))
-    version = store.version(warehouse, INFERENCE_IMPACTS)
+    held = store.held(warehouse, INFERENCE_IMPACTS, days)
+    old, version = held.rows_of("model_name", models), held.version
     moved = differences.restatements(
-        old, new, version, causes_by_factors(warehouse, old, new, made)
+        old, new, version, causes_by_factors(warehouse, old, new, of_runs)
     )
     for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
         _check(frame, table)
     _forget_unfinished(warehouse, version)
     store.append(warehouse, RESTATEMENTS, moved)
-    store.replace(warehouse, INFERENCE_IMPACTS, new, days, "model_name", models)
+    store.replace(warehouse, INFERENCE_IMPACTS, new, days, "model_name", models, held)
     return moved
 
 
@@ -184,7 +190,7 @@ def causes_by_factors(
     warehouse: str | Path,
     old: pd.DataFrame,
     new: pd.DataFrame,
-    made: pd.DatetimeIndex | None = None,
+    of_runs: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return why versions moved, as far as factors are why.
 
@@ -194,8 +200,8 @@ def causes_by_factors(
         Folder or URL of the tables.
     old, new : DataFrame
         Rows of `inference_impacts` as stored and as computed now.
-    made : DatetimeIndex, optional
-        Days of the runs that rest on other factors now, where they are known.
+    of_runs : DataFrame, optional
+        Rows of `run_factors`, where they are known; of any other version they are read.
 
     Returns
     -------
@@ -209,15 +215,14 @@ def causes_by_factors(
     pairs = pairs[pairs["reference_version_old"] != pairs["reference_version_new"]]
     if pairs.empty:
         return causes.no_causes()
+    ids = set(pairs["model_version"])
+    if of_runs is None or not ids.issubset(of_runs["run_id"]):
+        of_runs = store.read(
+            warehouse, RUN_FACTORS, columns=["run_id", "factors_key"], where=("run_id", ids)
+        )
     return causes.causes(
         pairs.drop_duplicates(),
-        store.read(
-            warehouse,
-            RUN_FACTORS,
-            made,
-            columns=["run_id", "factors_key"],
-            where=("run_id", set(pairs["model_version"])),
-        ),
+        of_runs,
         store.read(warehouse, FACTORS_USED),
         store.read(warehouse, FACTOR_ROWS),
     )

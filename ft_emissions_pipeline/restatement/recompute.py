@@ -28,6 +28,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
     conform,
+    empty,
 )
 from ft_emissions_pipeline.tables.words import Event
 from ft_emissions_pipeline.warehouse import store
@@ -45,14 +46,17 @@ def rows_of_runs(warehouse: str | Path, table: Table, runs: pd.DataFrame) -> pd.
 def computed(
     warehouse: str | Path, runs: pd.DataFrame, choices: Choices
 ) -> tuple[pd.DataFrame, Footprints]:
-    """Return the token-time models and the footprints of runs, as they must be from now on."""
+    """Return the token-time models of days that need another, and the footprints of runs."""
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
-    model = _models(warehouse, days, choices)
-    return model, stages.footprints(runs, replace(choices, token_time=model))
+    stored, fitted = _models(warehouse, days, choices)
+    model = conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
+    return fitted, stages.footprints(runs, replace(choices, token_time=model))
 
 
-def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> pd.DataFrame:
-    """Return the token-time model in force on each day.
+def _models(
+    warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the token-time models in force on some days: those that stand, and fitted ones.
 
     What own runs taught it by then stands in the table; where that rests on another prior than the
     one in force, or nothing is stored, it is fitted anew, as the pipeline does for a day.
@@ -61,27 +65,31 @@ def _models(warehouse: str | Path, days: pd.DatetimeIndex, choices: Choices) -> 
     kept = token_time.days_resting_on(token_time.prior_of(choices.reference), stored)
     stored, others = stored[stored["date"].isin(kept)], days.difference(kept)
     if others.empty:
-        return stored
+        return stored, empty(TOKEN_TIME_MODEL)
     validated = store.read(warehouse, VALIDATED_RUNS)
     own = normalize.timed_work(validated, choices.reference, choices.profile)
-    fitted = token_time.parameters(choices.reference, others, own)
-    return conform(pd.concat([stored, fitted]), TOKEN_TIME_MODEL)
+    return stored, token_time.parameters(choices.reference, others, own)
 
 
 def versions(
-    warehouse: str | Path,
-    models: set[str],
-    as_of: pd.Timestamp,
-    changed: pd.DataFrame | None = None,
+    warehouse: str | Path, models: set[str], as_of: pd.Timestamp, changed: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return some models' versions as they must be and as stored, their usage and events."""
-    impacts, usage, stored, events = (
-        store.read(warehouse, table, where=("model_name", models))
-        for table in (RUN_IMPACTS, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
+    """Return some models' versions as they must be and as stored, their usage and events.
+
+    `changed` are rows of `run_impacts` of these models that are known already.
+    """
+    of_models = ("model_name", models)
+    usage, stored, events = (
+        store.read(warehouse, table, where=of_models)
+        for table in (USAGE, MODEL_VERSIONS, MODEL_EVENTS)
     )
-    if changed is not None:
-        impacts = pd.concat([impacts[~impacts["run_id"].isin(changed["run_id"])], changed])
-        impacts = impacts[impacts["model_name"].isin(models)]
+    runs = store.read(
+        warehouse, RUN_FACTORS, columns=["date", "run_id"], where=of_models, ordered=False
+    )
+    runs = runs[~runs["run_id"].isin(changed["run_id"])]
+    days = pd.DatetimeIndex(runs["date"].unique())
+    others = store.read(warehouse, RUN_IMPACTS, days, where=of_models)
+    impacts = pd.concat([others[others["run_id"].isin(runs["run_id"])], changed])
     return ledger.model_versions(impacts, usage, as_of, events), stored, usage, events
 
 

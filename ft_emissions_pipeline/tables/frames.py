@@ -138,23 +138,22 @@ def _typed(cells: Any, table: Table, column: Column) -> Any:
         raise ValueError(msg) from error
 
 
-def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
-    """Return the frame as an Arrow table with the declared schema, sorted by the key.
+def to_arrow(frame: pd.DataFrame, table: Table, *, ordered: bool = True) -> pa.Table:
+    """Return the frame as an Arrow table with the declared schema, sorted by the key if asked to.
 
     Raises
     ------
     ValueError
         If a column is missing its declaration, its type or, where required, a value.
     """
-    conformed = conform(frame, table)
-    ordered = conformed.sort_values(list(table.key), kind="stable", na_position="first")
-    unfilled = [c.name for c in table.columns if c.required and ordered[c.name].isna().any()]
+    rows = conform(frame, table)
+    if ordered:
+        rows = rows.sort_values(list(table.key), kind="stable", na_position="first")
+    unfilled = [c.name for c in table.columns if c.required and rows[c.name].isna().any()]
     if unfilled:
         msg = f"table {table.name}: required column(s) {', '.join(unfilled)} have empty cells"
         raise ValueError(msg)
-    arrow = pa.Table.from_pandas(
-        ordered, schema=arrow_schema(table), preserve_index=False, safe=True
-    )
+    arrow = pa.Table.from_pandas(rows, schema=arrow_schema(table), preserve_index=False, safe=True)
     return arrow.replace_schema_metadata(None)
 
 

@@ -173,7 +173,7 @@ def write(
         If the stored table cannot take the declared columns.
     """
     predicate = selection.on_range(table, days)
-    rows = selection.canonical(tables.to_arrow(frame, table), table)
+    rows = _rows(frame, table)
     if days is not None:
         selection.refuse_rows_outside(rows, table, days)
     with opening.clear_errors(warehouse, table):
@@ -196,9 +196,49 @@ def write(
     return _told(table, Written(delta.version(), True, rows.num_rows))
 
 
+def _rows(frame: pd.DataFrame, table: Table) -> pa.Table:
+    """Return rows in the types and the order in which they are stored."""
+    return selection.canonical(tables.to_arrow(frame, table, ordered=False), table)
+
+
 def _told(table: Table, written: Written) -> Written:
     _LOG.info("wrote %s: %d row(s), version %d", table.name, written.rows, written.version)
     return written
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows of some days as they stand in the newest version of a table, to replace some of them."""
+
+    table: Table
+    delta: DeltaTable
+    rows: pa.Table
+    created: bool
+
+    @property
+    def version(self) -> int:
+        """The table's version."""
+        return int(self.delta.version())
+
+    def of(self, column: str, values: Collection[str]) -> pa.Array:
+        """Say which rows have one of these values in a column."""
+        return pc.is_in(self.rows[column], pa.array(sorted(values), pa.string()))
+
+    def rows_of(self, column: str, values: Collection[str]) -> pd.DataFrame:
+        """Return these rows as `read` does."""
+        found = selection.canonical(self.rows.filter(self.of(column, values)), self.table)
+        return tables.from_arrow(found, self.table)
+
+
+def held(warehouse: str | Path, table: Table, days: pd.DatetimeIndex | None) -> Held:
+    """Read rows of some days, or a whole table, once for `Held.rows_of` and `replace`."""
+    with opening.clear_errors(warehouse, table):
+        delta, created = _open_or_create(warehouse, table)
+        predicate = None if days is None else selection.on_days(table, days)
+        # In one read: opening a year of days costs more than their rows.
+        return Held(
+            table, delta, selection.scan(delta, table, set(table.names), predicate), created
+        )
 
 
 def replace(
@@ -208,6 +248,7 @@ def replace(
     days: pd.DatetimeIndex | None,
     column: str,
     gone: Collection[str],
+    before: Held | None = None,
 ) -> Written:
     """Replace some rows of some days in one commit, and leave the others of these days as they are.
 
@@ -225,6 +266,8 @@ def replace(
         Column that names what is replaced, `run_id` for instance.
     gone : collection of str
         Rows with one of these values in the column are taken away.
+    before : Held, optional
+        What `held` returned for these days, where it was asked already.
 
     Returns
     -------
@@ -238,22 +281,21 @@ def replace(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = selection.canonical(tables.to_arrow(frame, table), table)
+    new = _rows(frame, table)
     with opening.clear_errors(warehouse, table):
-        delta, created = _open_or_create(warehouse, table)
         if days is not None and days.empty:
+            delta, created = _open_or_create(warehouse, table)
             return Written(delta.version(), created, 0)
-        predicate = None if days is None else selection.on_days(table, days)
+        before = before or held(warehouse, table, days)
+        delta, goes = before.delta, before.of(column, gone)
         complete = set(table.names) == selection.stored_names(delta)
-        # In one read: opening a year of days costs more than their rows.
-        held = selection.scan(delta, table, set(table.names), predicate)
-        goes = pc.is_in(held[column], pa.array(sorted(gone), pa.string()))
-        if complete and selection.canonical(held.filter(goes), table).equals(new):
-            return Written(delta.version(), created, new.num_rows)
-        rows = pa.concat_tables([held.filter(pc.invert(goes)), new], promote_options="default")
+        if complete and selection.canonical(before.rows.filter(goes), table).equals(new):
+            return Written(delta.version(), before.created, new.num_rows)
+        rows = [before.rows.filter(pc.invert(goes)), new]
+        predicate = None if days is None else selection.on_days(table, days)
         deltalake.write_deltalake(
             delta,
-            rows.select(table.names),
+            pa.concat_tables(rows, promote_options="default").select(table.names),
             mode="overwrite",
             predicate=predicate,
             schema_mode=None if complete else "merge",
@@ -291,7 +333,7 @@ def lay_over(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = selection.canonical(tables.to_arrow(frame, table), table)
+    new = _rows(frame, table)
     with opening.clear_errors(warehouse, table):
         not_replaced(warehouse)
         delta = opening.at(warehouse, table)

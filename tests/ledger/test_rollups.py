@@ -18,7 +18,7 @@ from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
     PERIODS,
     ROLLUPS,
-    RUN_IMPACTS,
+    RUN_FACTORS,
     RUN_SPREADS,
     conform,
     empty,
@@ -376,11 +376,11 @@ def write(warehouse, frame, scatter, days=None):
         column.name: {"string": "x", "timestamp": pd.Timestamp("2026-01-01", tz="UTC")}.get(
             column.kind, 1.0
         )
-        for column in RUN_IMPACTS.columns
+        for column in RUN_FACTORS.columns
         if column.required and column.name not in {"run_id", "date"}
     }
     runs = runs.assign(date=pd.Timestamp("2026-01-01"), **filled)
-    store.write(warehouse, RUN_IMPACTS, conform(runs, RUN_IMPACTS))
+    store.write(warehouse, RUN_FACTORS, conform(runs, RUN_FACTORS))
 
 
 def test_only_touched_periods_are_made_anew_and_those_that_no_longer_add_up(tmp_path, monkeypatch):

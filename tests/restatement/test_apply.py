@@ -24,6 +24,7 @@ from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
     FIELD_PROVENANCE,
+    INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
     RUN_FACTORS,
@@ -286,6 +287,15 @@ def test_what_a_version_on_another_model_inherited_moves_with_it(tmp_path: Path)
     assert_as_computed(warehouse, warehouses.everything(runs, usage, choices, events))
 
 
+def test_a_run_without_a_possible_figure_goes_from_its_versions_and_days(warehouse: Path) -> None:
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, 5e305))
+    with np.errstate(all="ignore"):
+        after = warehouses.everything(RUNS, USAGE, choices)
+        restatement.apply(warehouse, choices)
+    assert set(unchanged()[RUN_IMPACTS]["model_name"]) > set(after[RUN_IMPACTS]["model_name"])
+    assert_as_computed(warehouse, after)
+
+
 def some_counts(model: str, day: pd.Timestamp) -> pd.DataFrame:
     usage = USAGE.head(1).assign(model_name=model, date=day)
     return tables.conform(usage, tables.USAGE)
@@ -311,6 +321,13 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     now = store.read(warehouse, RUN_IMPACTS).query("model_name == 'support-bot'")
     for total in ("total_kgco2e", "total_water_l"):
         assert expected[f"{total}_expected"] == pytest.approx(now[total].sum(), rel=1e-9)
+    before, after = unchanged()[INFERENCE_IMPACTS], store.read(warehouse, INFERENCE_IMPACTS)
+    causes = restatement.causes_by_factors(warehouse, before, after)
+    assert set(causes.index) == set(plan.runs["run_id"])
+    known = store.read(warehouse, RUN_FACTORS).head(1)
+    pd.testing.assert_frame_equal(
+        restatement.causes_by_factors(warehouse, before, after, known), causes
+    )
     detail = done.restatements["cause_detail"].unique().tolist()
     assert detail == [f"{warehouses.GRID}: gco2e_per_kwh {row['old']:.12g} -> {row['new']:.12g}"]
 

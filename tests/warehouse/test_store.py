@@ -129,6 +129,20 @@ def test_rows_are_replaced_by_value_on_their_days_alone(tmp_path):
     assert len(held) == 3 * len(ODD_NAMES) - 1
 
 
+def test_rows_that_were_read_are_replaced_unless_another_came_between(tmp_path):
+    days = pd.DatetimeIndex(["2026-01-05"])
+    store.write(tmp_path, USAGE, usage("2026-01-05", "bot", "other", inferences=1.0))
+    held = store.held(tmp_path, USAGE, days)
+    chosen = store.read(tmp_path, USAGE, where=("model_name", {"bot"}))
+    pd.testing.assert_frame_equal(held.rows_of("model_name", {"bot"}), chosen)
+    first, second = (usage("2026-01-05", "bot", inferences=n) for n in (7.0, 8.0))
+    late = store.held(tmp_path, USAGE, days)
+    store.replace(tmp_path, USAGE, first, days, "model_name", {"bot"}, held)
+    with pytest.raises(lock.StoreBusy):
+        store.replace(tmp_path, USAGE, second, days, "model_name", {"bot"}, late)
+    assert store.read(tmp_path, USAGE)["inferences"].tolist() == [7.0, 1.0]
+
+
 def test_a_table_without_days_has_rows_replaced_by_value(tmp_path):
     store.write(tmp_path, PIPELINE_FOOTPRINT, footprint("a", "b", "c"))
     new = footprint("d")
