@@ -208,7 +208,10 @@ def _told(table: Table, written: Written) -> Written:
 
 @dataclass(frozen=True)
 class Held:
-    """Rows of some days as they stand in the newest version of a table, to replace some of them."""
+    """Rows of some days as they stand in the newest version of a table, to replace some of them.
+
+    It is good for one `replace`.
+    """
 
     table: Table
     delta: DeltaTable
