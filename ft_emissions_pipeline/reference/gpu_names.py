@@ -161,6 +161,10 @@ _SERIES = _families(
     ("radeon ", "AMD", "desktop_card", r"(?:(?:radeon|rx) )+(\d{3,5})( ?xtx| ?xt| ?gre)?"),
     ("instinct ", "AMD", "data_centre", r"instinct ([a-z]{1,3}\d{2,4}[a-z]?)"),
     ("", "NVIDIA", "data_centre", r"(?:nvidia |tesla )*((?:g[bh]|[abhlprtv])\d{2,4}[a-z]?)"),
+)  # fmt: skip
+"""Series without regard to their numbers: a card that comes after the table has its kind."""
+
+_KINDS = _families(
     ("apple", "Apple", "soc", r"apple(?: silicon| m series| gpu| metal)?|mac(?:book)?|imac|mps"),
     ("jetson", "NVIDIA", "soc", r"jetson|raspberry pi"),
     ("tpu", "Google", "tpu", r"(?:google |cloud )?tpus?"),
@@ -171,8 +175,8 @@ _SERIES = _families(
     ("desktop", "other", "desktop_card", r"desktop|(?:gaming |home )?pc"),
     ("workstation", "other", "workstation", r"workstation"),
 )  # fmt: skip
-"""Series without regard to their numbers, and kinds of machines: a card that comes after the table,
-or that nobody names, has its kind. A notebook of Colab or Kaggle has a T4 where it names none."""
+"""Kinds of machines by words alone, of which the first counts: a laptop with some RTX is a laptop.
+A notebook of Colab or Kaggle has a T4 where it names none."""
 
 _SPLIT = re.compile(
     r"(?<=[0-9a-z])(?=(?:sxm|pcie|nvl|hbm)\d?)"
@@ -299,7 +303,8 @@ def _parse(text: str) -> tuple[GpuName, ...]:
     text = re.sub(r"[^a-z0-9.]+|\.(?!\d)|(?<!\d)\.", " ", _SPLIT.sub(" ", text)).strip()
     for spelled, meant in _SPELLED:
         text = text.replace(spelled, meant)
-    return _of_families(text, count, _FAMILIES) or _of_families(text, count, _SERIES)
+    named = _of_families(text, count, _FAMILIES) or _of_families(text, count, _SERIES)
+    return named or _of_families(text, count, _KINDS)[:1]
 
 
 def _of_families(text: str, count: float | None, families: Sequence[Family]) -> tuple[GpuName, ...]:
