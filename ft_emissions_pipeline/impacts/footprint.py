@@ -22,10 +22,10 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.energy import DRAWN, flat_gpu_power_w, power_steps
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.steps import Step, Values, Worked
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
 from ft_emissions_pipeline.tables.frames import cells_of, framed
 from ft_emissions_pipeline.tables.words import EnergyRoute
+from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
 TOTALS = ("total_kgco2e", "total_water_l")
 

@@ -1,6 +1,6 @@
 """The uncertain inputs of a footprint: their names, widths, and what runs share of them.
 
-Put here: spreads of inputs. Keep out: how spreads become an interval (`uncertainty.py`).
+Put here: spreads of inputs. Keep out: how spreads become an interval (`uncertainty/`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Footprints at random draws of their uncertain inputs, to check and to show closed-form intervals.
 
 Put here: the draws. Keep out: the equations, which take a matrix of runs by draws as they take an
-array of runs (`impacts.footprint`), and the closed form (`uncertainty.py`).
+array of runs (`impacts.footprint`), and the closed form (`uncertainty/`).
 """
 
 from __future__ import annotations

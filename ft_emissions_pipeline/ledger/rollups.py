@@ -2,7 +2,7 @@
 
 Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
 whose parts err together. Keep out: the per-inference table itself (`ledger/`), how far a run
-scatters (`impacts/`), and the arithmetic of intervals (`uncertainty.py`).
+scatters (`impacts/`), and the arithmetic of intervals (`uncertainty/`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Put here: by which variables runs scatter on both sides, and intervals of either side and of the
 difference, for one run and for sums of runs. Keep out: which fields a scenario changes
-(`changes.py`) and the arithmetic of sums (`uncertainty.py`).
+(`changes.py`) and the arithmetic of sums (`uncertainty/`).
 
 Both sides of a scenario share most of what is uncertain: the same logged energy, the same use life
 of hardware. What they share errs on both sides at once and cancels in the difference, within a run

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ft_emissions_pipeline.steps import Worked
+from ft_emissions_pipeline.uncertainty import Worked
 
 GIVEN = {"length": 3.0, "width": 2.0, "height": 5.0, "price": 7.0}
 

@@ -1,0 +1,265 @@
+"""How the spread of uncertain inputs travels through equations.
+
+Put here: the scatter of outputs by the advanced mean value method. Keep out: sums of quantities
+that err together (`sums.py`), and which steps rest on an input (`steps.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ft_emissions_pipeline.uncertainty.intervals import Z_95, Floats, interval, log_ratio
+from ft_emissions_pipeline.uncertainty.steps import Step, Values, Worked
+
+_STEP = float(np.sqrt(3.0))
+"""Outer points of three-point Gauss-Hermite quadrature, in standard deviations."""
+
+_FOLD_MEAN = float(np.sqrt(2 / np.pi))
+"""Mean of the absolute value of a standard normal variable."""
+
+_FOLD_BEND = (Z_95 - _FOLD_MEAN) / (Z_95**2 - 1)
+"""Bend that has, with this mean, an absolute value's own 5th and 95th percentile."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far an output scatters: each input's signed share in it, and where its middle lies.
+
+    `shift` is the logarithm of the output's median over its value at the inputs' medians: a sum of
+    skewed parts has a larger median than the sum of their medians. `bend` is how far the output's
+    logarithm leaves a straight line, per squared standard deviation.
+    """
+
+    contributions: Mapping[str, Floats]
+    shift: Floats
+    bend: Floats
+
+    @property
+    def log_sd(self) -> Floats:
+        """Standard deviation of the output's logarithm: the inputs are independent."""
+        return np.sqrt(_squares(self.contributions, self.shift))
+
+    def interval(self, value: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the 5th and 95th percentile of an output; its value is never left outside."""
+        median = np.asarray(value, dtype=float)
+        low, high = interval(median * np.exp(self.shift + Z_95**2 * self.bend), self.log_sd)
+        return np.minimum(low, median), np.maximum(high, median)
+
+
+BLOCK = 8192
+"""Rows whose spreads are worked out at a time: their arrays stay within a processor's cache."""
+
+
+def propagate_steps(
+    steps: Mapping[str, Step],
+    outputs: Collection[str],
+    inputs: Values,
+    log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats],
+) -> tuple[dict[str, Floats], dict[str, Spread]]:
+    """Return what steps come to, and of some what `propagate` does, working out only what moves.
+
+    Parameters
+    ----------
+    steps : mapping of str to callable
+        As `steps.Worked` takes them, element by element.
+    outputs : collection of str
+        Steps whose spread is asked for.
+    inputs, log_sds, skews : mapping
+        As for `propagate`, an array per name; each uncertain input has a skew.
+
+    Returns
+    -------
+    values : dict of str to array
+        By step.
+    spreads : dict of str to Spread
+        By output.
+    """
+    found, spreads = [], []
+    for start in range(0, max(*map(len, log_sds.values()), 1), BLOCK):
+        given, *widths = (
+            {name: each[start : start + BLOCK] for name, each in of.items()}
+            for of in (inputs, log_sds, skews)
+        )
+        worked = Worked(steps, given)
+        found.append(worked.values)
+        middle = {name: worked.values[name] for name in outputs}
+        spreads.append(_spreads(middle, worked.again, given, *widths))
+    return (
+        {name: np.concatenate([each[name] for each in found]) for name in steps},
+        {name: _joined([each[name] for each in spreads], log_sds) for name in outputs},
+    )
+
+
+def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
+    """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
+    return Spread(
+        {
+            name: np.concatenate(
+                [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
+            )
+            for name in names
+        },
+        *(np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")),
+    )
+
+
+def propagate(
+    function: Callable[[Mapping[str, Floats]], Mapping[str, Floats]],
+    inputs: Mapping[str, Floats],
+    log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats] | None = None,
+) -> dict[str, Spread]:
+    r"""Return how the spread of uncertain inputs makes each output scatter.
+
+    Parameters
+    ----------
+    function : callable
+        From named inputs to named outputs, element by element.
+    inputs : mapping
+        Values of the inputs: their medians.
+    log_sds : mapping
+        Standard deviations of the logarithm of the uncertain inputs, taken as independent.
+    skews : mapping, optional
+        How much wider each is above its median than below; 0 where it is not named.
+
+    Returns
+    -------
+    spreads : dict of str to Spread
+        By output, each with a contribution of every input that is uncertain at all.
+
+    Notes
+    -----
+    With :math:`g = \ln f` and :math:`g_i^\pm = g(x_i e^{\pm\sqrt3\sigma_i})`, the three points of
+    Gauss-Hermite quadrature, which are exact up to fifth powers of each input's logarithm:
+
+    .. math:: c_i = \frac{g_i^+ - g_i^-}{2\sqrt3}, \quad s = \sum_i \frac{g_i^+ + g_i^- - 2 g}{6}
+
+    For products and powers both are exact. An input shared by several terms of a sum counts once,
+    with its full weight. An output that is 0 has no spread.
+
+    Along the steepest way up, and the steepest way down, in which the percentiles lie, all inputs
+    are moved together, to the same outer points; slope and bend :math:`b` are those found there,
+    and the contributions are scaled to that slope. The percentile at :math:`z` standard deviations
+    is
+
+    .. math:: \ln q = g + z |c| + z^2 b + (s - b)
+
+    This is the advanced mean value method (Wu, Millwater, Cruse, "Advanced probabilistic structural
+    analysis method for implicit performance functions", AIAA Journal 28, 1990) with what bends
+    across that direction.
+
+    The logarithm of a skewed input is folded at its median: it moves by
+    :math:`\sigma_i (z_i + \rho_i |z_i|)`, to other outer points above than below. The fold
+    :math:`k_i = c_i \rho_i` is no bend, so it is taken out of the bends that were found,
+    :math:`k_i / \sqrt3` of each input and :math:`\sum_i k_i |t_i| / \sqrt3` along the way
+    :math:`t`; what is left bends more on the side on which the inputs are wider, which moves the
+    slope. A fold counts by its own mean :math:`m = \sqrt{2/\pi}` and, in the tail, as a bend of
+
+    .. math:: \frac{Z - m}{Z^2 - 1} \sum_i k_i t_i^2
+
+    With :math:`Z = 1.645` a product of one skewed input has exactly the input's own percentiles; of
+    many, the third cumulant weighs folds as this sum does (Cornish, Fisher, "Moments and cumulants
+    in the specification of distributions", Revue de l'Institut International de Statistique 5,
+    1937).
+    """
+    return _spreads(
+        function(inputs),
+        lambda moved, _: function({**inputs, **moved}),
+        inputs,
+        log_sds,
+        {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {}),
+    )
+
+
+_SIDES = (1.0, -1.0)
+
+_MOST = 1 - 1e-9
+"""Leaves a trace of inputs that move to the other side only."""
+
+
+def _spreads(
+    middle: Values,
+    again: Callable[[Values, Collection[str]], Values],
+    inputs: Values,
+    log_sds: Mapping[str, Floats],
+    skews: Mapping[str, Floats],
+) -> dict[str, Spread]:
+    """Return the spread of outputs from their values in the middle, and `again` with inputs moved.
+
+    Arrays have a row per input that is uncertain at all. What `again` leaves out has not moved.
+    """
+    names = [name for name, log_sd in log_sds.items() if np.any(log_sd > 0)]
+    rows = next(iter(middle.values()))
+    if not names:
+        return {output: Spread({}, np.zeros_like(rows), np.zeros_like(rows)) for output in middle}
+    width, lean = (np.array([of[name] for name in names]) for of in (log_sds, skews))
+    bends = {output: np.zeros((2, *width.shape)) for output in middle}
+    outer = [np.exp(_STEP * width * (side + lean)) for side in _SIDES]
+    for number, name in enumerate(names):
+        high, low = (again({name: inputs[name] * far[number]}, middle) for far in outer)
+        for output, end in high.items():
+            bends[output][:, number] = _slope_and_bend(end, middle[output], low[output])
+    spreads = {}
+    for output, (slope, bend) in bends.items():
+        ways = [_steepest(slope, bend, side) for side in _SIDES]
+        ends = []
+        for way, side in zip(ways, _SIDES, strict=True):
+            steps = zip(names, _STEP * width * (side * way + lean * np.abs(way)), strict=True)
+            moved = {name: inputs[name] * np.exp(step) for name, step in steps if step.any()}
+            ends.append(again(moved, [output]).get(output, middle[output]))
+        along = _slope_and_bend(ends[0], middle[output], ends[1])
+        parts, *shape = _scatter(slope, bend, along, (ways[0] + ways[1]) / 2, lean)
+        spreads[output] = Spread(dict(zip(names, parts, strict=True)), *shape)
+    return spreads
+
+
+def _steepest(slope: Floats, bend: Floats, side: float) -> Floats:
+    """Return each input's move, of one standard deviation in all, as the output rises or falls."""
+    slopes = slope + side * np.sign(slope) * _STEP * bend * _MOST
+    return _quotient(slopes, np.sqrt(_sum(slopes**2)), 0.0)
+
+
+def _scatter(
+    slope: Floats, bend: Floats, along: tuple[Floats, Floats], way: Floats, lean: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return contributions, shift and bend, from those of each input and `along` the steepest."""
+    steepest, bent = along
+    parts = slope * _quotient(steepest, np.sqrt(_sum(slope**2)), 1.0)
+    folds = parts * lean
+    folded = _sum(folds * np.abs(way))
+    bent = bent - folded / _STEP
+    curves, tails = bend - folds / _STEP, _FOLD_BEND * folds * way**2
+    shift = _sum(curves + _FOLD_MEAN * folds - tails) - bent
+    apart = _sum(curves * _of_sides(lean) * np.sign(way))
+    apart = apart - bent * _of_sides(_quotient(folded, steepest, 0.0))
+    wider = _quotient(steepest + apart / Z_95, steepest, 1.0)
+    return parts * wider, shift, bent + _sum(tails)
+
+
+def _sum(rows: Floats) -> Floats:
+    """Add rows in their order; a single column NumPy would add in pairs, to another last digit."""
+    return np.asarray(np.add.accumulate(rows)[-1] if rows.shape[1] == 1 else rows.sum(axis=0))
+
+
+def _of_sides(skew: Floats) -> Floats:
+    """Return half of what a bend is more above than below at such widths, over the bend."""
+    return np.asarray(2 * skew / (1 + skew**2))
+
+
+def _quotient(part: Floats, whole: Floats, otherwise: float) -> Floats:
+    return np.divide(part, whole, out=np.full_like(part, otherwise), where=whole > 0)
+
+
+def _squares(contributions: Mapping[str, Floats], like: Floats) -> Floats:
+    return sum((part**2 for part in contributions.values()), np.zeros_like(like))
+
+
+def _slope_and_bend(high: Floats, value: Floats, low: Floats) -> tuple[Floats, Floats]:
+    """Return slope and bend of an output's logarithm from its values at the outer points."""
+    rise, fall = log_ratio(high, value), log_ratio(value, low)
+    return (rise + fall) / (2 * _STEP), (rise - fall) / (2 * _STEP**2)
