@@ -220,40 +220,14 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
     modelled = row["energy_route"] == EnergyRoute.POWER_MODEL
     parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
     values: dict[str, Any] = {**inputs, **{name: float(part) for name, part in parts.items()}}
-    idle = equations.idle_power(
-        inputs["host_idle_w"],
-        server_count=inputs["server_count"],
-        cpu_count=inputs["cpu_count"],
-        cpu_idle_power=inputs["cpu_idle_w"],
-        gpu_count=inputs["gpu_count"],
-        gpu_idle_power=inputs["gpu_idle_w"],
-    )
-    memory = inputs["server_count"] * inputs["memory_w"]
     values |= {
         "flat_gpu_power_w": flat,
         "logged_it_energy_kwh": inputs["it_energy_kwh"],
         **{name: float(row[name]) for name in COMPONENTS},
         **{name: float(row[name]) for name in STEP_INPUTS},
         **{PART_STEPS[name][0]: float(energy) for name, energy in part_energies(inputs).items()},
-        "idle_power_w": idle,
-        "memory_power_w": memory,
-        "power_w": equations.power(
-            idle,
-            memory,
-            cpu_count=inputs["cpu_count"],
-            cpu_max_power=inputs["cpu_max_w"],
-            cpu_idle_power=inputs["cpu_idle_w"],
-            cpu_utilization=inputs["cpu_utilization"],
-            gpu_count=inputs["gpu_count"],
-            gpu_max_power=inputs["gpu_max_w"],
-            gpu_idle_power=inputs["gpu_idle_w"],
-            gpu_utilization=inputs["gpu_utilization"],
-        ),
         "active_h": inputs["active_s"] / SECONDS_PER_HOUR,
         "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / SECONDS_PER_HOUR,
-        "generated_kwh": values["it_energy_kwh"]
-        if profile.electricity_water_without_pue
-        else values["facility_energy_kwh"],
         "water_reserved_h": inputs["reserved_s"] / SECONDS_PER_HOUR
         if profile.embodied_water_of_final_run_only
         else values["reserved_h"],

@@ -29,8 +29,8 @@ from ft_emissions_pipeline.normalize.filling import (
 )
 from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
 from ft_emissions_pipeline.reference import Reference, default, take
-from ft_emissions_pipeline.steps import Step, Values, Worked
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
+from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
 PART_INPUTS = (
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
@@ -103,7 +103,7 @@ def power_steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
             gpu_count=of["gpu_count"],
             gpu_idle_power=of["gpu_idle_w"],
         ),
-        "busy_power_w": lambda of: equations.power(
+        "power_w": lambda of: equations.power(
             of["idle_power_w"],
             of["memory_power_w"],
             cpu_count=of["cpu_count"],
@@ -122,7 +122,7 @@ def power_steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
 def _of_power_and_time(of: Values) -> Any:
     active = of["active_s"] / SECONDS_PER_HOUR
     energy = equations.it_energy(
-        of["busy_power_w"],
+        of["power_w"],
         active,
         idle_power=of["idle_power_w"] + of["memory_power_w"],
         reserved_time=np.maximum(of["reserved_s"] / SECONDS_PER_HOUR, active),

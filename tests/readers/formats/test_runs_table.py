@@ -18,34 +18,35 @@ def table(read, landed_file):
     return read_table
 
 
-def test_a_project_of_wandb_tells_time_machine_figures_and_settings(table):
-    runs, quarantine = table("wandb_one_crashed.csv")
+OF_BOTH = {
+    "started_at": pd.Timestamp("2026-03-02T10:00Z"), "active_s": 3500.5, "epochs": 3,
+    "base_model": "meta-llama/Llama-2-7b-hf", "micro_batch_size": 4, "gradient_accumulation": 8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "run_id", "told"),
+    [
+        ("wandb_one_crashed.csv", "bot-a",
+         {"steps": 300, "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 8}),
+        ("mlflow_search.csv", "aaa111",
+         {"ended_at": pd.Timestamp("2026-03-02T11:00Z"), "train_flop": 1.2e17,
+          "precision": "bf16"}),
+    ],
+)  # fmt: skip
+def test_a_table_tells_time_figures_settings_and_what_its_tracker_knows(table, name, run_id, told):
+    runs, quarantine = table(name)
     assert quarantine.empty
-    run = runs.loc["bot-a"]
-    expected = {
-        "started_at": pd.Timestamp("2026-03-02T10:00Z"), "active_s": 3500.5, "steps": 300,
-        "epochs": 3, "gpu_model": "NVIDIA A100-SXM4-80GB", "gpu_count": 8, "micro_batch_size": 4,
-        "base_model": "meta-llama/Llama-2-7b-hf", "gradient_accumulation": 8,
-    }  # fmt: skip
-    assert {name: run[name] for name in expected} == expected
+    expected = {**OF_BOTH, **told}
+    assert runs.loc[run_id, list(expected)].to_dict() == expected
 
 
-def test_a_run_that_crashed_took_its_time_all_the_same(table):
-    runs, _ = table("wandb_one_crashed.csv")
-    assert runs.loc["bot-b", ["reserved_s", "repairs"]].tolist() == [1800, "ended_early"]
-
-
-def test_mlflows_search_tells_start_end_figures_and_settings(table):
-    runs, quarantine = table("mlflow_search.csv")
-    assert quarantine.empty
-    run = runs.loc["aaa111"]
-    expected = {
-        "started_at": pd.Timestamp("2026-03-02T10:00Z"), "active_s": 3500.5, "train_flop": 1.2e17,
-        "ended_at": pd.Timestamp("2026-03-02T11:00Z"), "micro_batch_size": 4, "precision": "bf16",
-        "base_model": "meta-llama/Llama-2-7b-hf", "gradient_accumulation": 8, "epochs": 3,
-    }  # fmt: skip
-    assert {name: run[name] for name in expected} == expected
-    assert runs.loc["bbb222", ["reserved_s", "repairs"]].tolist() == [1800, "ended_early"]
+@pytest.mark.parametrize(
+    ("name", "run_id"), [("wandb_one_crashed.csv", "bot-b"), ("mlflow_search.csv", "bbb222")]
+)
+def test_a_run_that_broke_off_took_its_time_all_the_same(table, name, run_id):
+    runs, _ = table(name)
+    assert runs.loc[run_id, ["reserved_s", "repairs"]].tolist() == [1800, "ended_early"]
 
 
 def test_a_run_that_goes_on_is_refused_alone(table):
