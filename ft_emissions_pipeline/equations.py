@@ -28,6 +28,7 @@ def power(
     idle_power,
     memory_power,
     *,
+    fan_power_per_gpu=0,
     cpu_count,
     cpu_max_power,
     cpu_idle_power,
@@ -45,6 +46,9 @@ def power(
         The whole cluster at rest: boards, fans, network, disks, CPUs and every GPU. [W]
     memory_power : numeric
         Memory of all servers. [W]
+    fan_power_per_gpu : numeric
+        What the fans of its server draw more for one GPU at full load than at rest; the published
+        formula has none. [W]
     cpu_count, gpu_count : numeric
         CPUs and GPUs in use. [unitless]
     cpu_max_power, gpu_max_power : numeric
@@ -62,7 +66,8 @@ def power(
     Notes
     -----
     .. math::
-        P = P_{idle} + P_{mem} + n_C (P_C^{max} - P_C^{idle}) C + n_G (P_G^{max} - P_G^{idle}) G
+        P = P_{idle} + P_{mem} + n_C (P_C^{max} - P_C^{idle}) C
+            + n_G (P_G^{max} - P_G^{idle} + P_F) G
 
     The printed formula of [S3C]_ leaves out the factors C and G; that they belong there follows
     from the page's own text and from its formula for a GPU hour.
@@ -71,7 +76,7 @@ def power(
         idle_power
         + memory_power
         + cpu_count * (cpu_max_power - cpu_idle_power) * cpu_utilization
-        + gpu_count * (gpu_max_power - gpu_idle_power) * gpu_utilization
+        + gpu_count * (gpu_max_power - gpu_idle_power + fan_power_per_gpu) * gpu_utilization
     )
 
 

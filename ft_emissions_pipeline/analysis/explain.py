@@ -43,12 +43,16 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables.words import EnergyRoute, UseLifeRule
 from ft_emissions_pipeline.warehouse import store
 
+FAN_POWER = " + {gpu_count} x {fan_per_gpu_w} x {gpu_utilization}"
+FAN_ENERGY = f"{FAN_POWER} x {{active_h}} / 1000"
+"""What fans draw more under load; left out where no server of the kind was measured."""
+
 POWER_STEPS = (
     ("idle_power_w", "W",
      "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {gpu_count} x {gpu_idle_w}"),
     ("memory_power_w", "W", "{server_count} x {memory_w}"),
     ("power_w", "W",
-     "{idle_power_w} + {memory_power_w}"
+     "{idle_power_w} + {memory_power_w}" + FAN_POWER +
      " + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"
      " + {gpu_count} x ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization}"),
     ("active_h", "h", "{active_s} / 3600"),
@@ -95,8 +99,8 @@ PART_STEPS = {
 
 PLUG_STEP = (
     "logged_it_energy_kwh", "kWh",
-    "({counted_energy_kwh} + {server_count} x {other_host_w} x {reservation_h} / 1000) / "
-    "{supply_efficiency}",
+    "({counted_energy_kwh} + {server_count} x {other_host_w} x {reservation_h} / 1000"
+    + FAN_ENERGY + ") / {supply_efficiency}",
 )  # fmt: skip
 """From what counters see to the plug."""
 
@@ -238,6 +242,16 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
 
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
+    steps = _steps_of_route(row, profile)
+    if row["fan_per_gpu_w"] > 0:
+        return steps
+    return tuple(
+        (name, unit, template.replace(FAN_ENERGY, "").replace(FAN_POWER, ""))
+        for name, unit, template in steps
+    )
+
+
+def _steps_of_route(row: pd.Series, profile: Profile) -> Steps:
     overrun = row["active_s"] > row["reserved_s"]
     if row["energy_route"] != EnergyRoute.POWER_MODEL:
         counted = _counted_steps(row)

@@ -38,7 +38,7 @@ PART_INPUTS = (
 )  # fmt: skip
 """From these the energy of accelerators, CPUs and memory follows."""
 
-POWER_INPUTS = (*PART_INPUTS, "host_idle_w", "supply_efficiency")
+POWER_INPUTS = (*PART_INPUTS, "host_idle_w", "fan_per_gpu_w", "supply_efficiency")
 """From these that of the whole machine, at the plug."""
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
@@ -106,6 +106,7 @@ def power_steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
         "power_w": lambda of: equations.power(
             of["idle_power_w"],
             of["memory_power_w"],
+            fan_power_per_gpu=of["fan_per_gpu_w"],
             cpu_count=of["cpu_count"],
             cpu_max_power=of["cpu_max_w"],
             cpu_idle_power=of["cpu_idle_w"],
@@ -302,8 +303,8 @@ def _supply(frame: Frame, context: Context) -> Offer:
     return ranged(efficiency, low, high, row["factor_id"])
 
 
-STEP_INPUTS = (COUNTED, "other_host_w", "supply_efficiency", "server_count", "active_s",
-               "reserved_s")  # fmt: skip
+STEP_INPUTS = (COUNTED, "other_host_w", "fan_per_gpu_w", "gpu_utilization", "supply_efficiency",
+               "server_count", "gpu_count", "active_s", "reserved_s")  # fmt: skip
 
 
 def plug_energy(values: Values) -> Any:
@@ -312,11 +313,16 @@ def plug_energy(values: Values) -> Any:
     Parameters
     ----------
     values : mapping
-        Arrays named as in `STEP_INPUTS`; where power or efficiency is missing, nothing is added
-        for it.
+        Arrays named as in `STEP_INPUTS`; where the other power or the efficiency is missing,
+        nothing is added for it.
     """
-    hours = np.maximum(values["reserved_s"], values["active_s"]) / SECONDS_PER_HOUR
-    other = values["server_count"] * np.nan_to_num(values["other_host_w"]) * hours
+    active = values["active_s"] / SECONDS_PER_HOUR
+    reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
+    loaded = values["gpu_count"] * np.minimum(values["gpu_utilization"], 1.0) * active
+    other = np.nan_to_num(
+        values["server_count"] * values["other_host_w"] * reserved
+        + values["fan_per_gpu_w"] * loaded
+    )
     return _with_supply_losses(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
 
 

@@ -406,6 +406,13 @@ def _without_gpu(target: str) -> Rule:
     )
 
 
+def _fans(frame: Frame, context: Context) -> Offer:
+    columns = ["fan_per_gpu_w", "fan_per_gpu_w_p05", "fan_per_gpu_w_p95"]
+    row = take(context.reference, "servers", frame["server_id"], columns, on=frame["date"])
+    power, low, high = (row[name].fillna(0.0) for name in columns)
+    return ranged(power.where(row["factor_id"].notna()), low, high, row["factor_id"])
+
+
 def _constant(parameter: str) -> Answer:
     def offer(frame: Frame, context: Context) -> Offer:
         row = default(context.reference, parameter, frame["date"])
@@ -506,6 +513,8 @@ FACTORS = (
          "cpu_count of the server in servers.csv", _sockets),
     *(_power("servers", name, name) for name in ("cpu_max_w", "cpu_idle_w", "host_idle_w",
                                                  "memory_w")),
+    Rule("fan_per_gpu_w", "fans_of_server", Basis.REFERENCE,
+         "fan_per_gpu_w of the server in servers.csv; 0 where nobody measured it", _fans),
     Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE,
          "one accelerator's share of a whole instance (published profile)", _instance_share,
          choice="instance_embodied_as_gpu"),

@@ -32,8 +32,8 @@ TAKES_OVER: dict[str, tuple[str, ...]] = {
 
 _POWER_AND_TIME = (
     "gpu_count gpu_max_w gpu_idle_w gpu_utilization cpu_count cpu_max_w cpu_idle_w "
-    "cpu_utilization server_count host_idle_w memory_w supply_efficiency active_s reserved_s "
-    "energy_route it_energy_kwh development_multiplier"
+    "cpu_utilization server_count host_idle_w fan_per_gpu_w memory_w supply_efficiency active_s "
+    "reserved_s energy_route it_energy_kwh development_multiplier"
 )
 _HARDWARE_TIME = (
     "gpu_count server_count hardware_use_life_h share_reserved reserved_s development_multiplier"
@@ -71,7 +71,14 @@ _OF_FACTORS = {
     "gpu_embodied_water_l": f"{_CARD} gpu_water.embodied_water_l hardware_classes.embodied_water_l",
     **{
         name: f"{_SERVER} servers.{name}"
-        for name in ("cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "memory_w")
+        for name in (
+            "cpu_count",
+            "cpu_max_w",
+            "cpu_idle_w",
+            "host_idle_w",
+            "fan_per_gpu_w",
+            "memory_w",
+        )
     },
     "server_embodied_kgco2e": f"{_SERVER} servers.embodied_kgco2e",
     "server_embodied_water_l": f"{_SERVER} servers.embodied_water_l",

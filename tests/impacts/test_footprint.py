@@ -15,8 +15,8 @@ from ft_emissions_pipeline.impacts.inputs import INPUTS
 TYPICAL = {
     "gpu_count": 4.0, "gpu_max_w": 400.0, "gpu_idle_w": 50.0, "gpu_utilization": 0.5,
     "cpu_count": 2.0, "cpu_max_w": 230.0, "cpu_idle_w": 30.0, "cpu_utilization": 0.25,
-    "server_count": 3.0, "host_idle_w": 600.0, "memory_w": 80.0, "supply_efficiency": 0.8,
-    "active_s": 36_000.0, "reserved_s": 43_200.0, "it_energy_kwh": 20.0,
+    "server_count": 3.0, "host_idle_w": 600.0, "fan_per_gpu_w": 150.0, "memory_w": 80.0,
+    "supply_efficiency": 0.8, "active_s": 36_000.0, "reserved_s": 43_200.0, "it_energy_kwh": 20.0,
     "pue": 1.2, "wue_l_per_kwh": 0.7, "grid_kgco2e_per_kwh": 0.35,
     "electricity_water_l_per_kwh": 3.5,
     "gpu_embodied_kgco2e": 150.0, "server_embodied_kgco2e": 2500.0,
@@ -31,9 +31,9 @@ RESULTS = (
 )  # fmt: skip
 
 # By hand. At rest: 3 x 600 + 2 x 30 + 4 x 50 + 3 x 80 = 2300 W; while active 2 x 200 x 0.25
-# + 4 x 350 x 0.5 = 800 W more, for 10 of 12 hours, all behind supplies that lose a fifth; 1.5
-# times for the runs before the final one.
-IT_ENERGY = (3.1 * 10 + 2.3 * 2) / 0.8 * 1.5  # 66.75 kWh
+# + 4 x (350 + 150) x 0.5 = 1100 W more, for 10 of 12 hours, all behind supplies that lose
+# a fifth; 1.5 times for the runs before the final one.
+IT_ENERGY = (3.4 * 10 + 2.3 * 2) / 0.8 * 1.5  # 72.375 kWh
 HOURS = 12 * 1.5
 BY_HAND = {
     "it_energy_kwh": IT_ENERGY,
@@ -46,7 +46,7 @@ BY_HAND = {
 }
 OF_POWER = {
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
-    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "memory_w",
+    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "fan_per_gpu_w", "memory_w",
     "supply_efficiency",
 }  # fmt: skip
 
@@ -148,7 +148,7 @@ def test_a_factor_moves_just_what_it_stands_in(name):
 def test_a_run_that_was_active_for_longer_than_reserved_draws_no_negative_idle_energy():
     """Clocks may differ by 1 %; the 36,000 s then count in full, and idle time not at all."""
     parts = of({**TYPICAL, "reserved_s": 35_900.0})
-    assert parts["it_energy_kwh"] == pytest.approx(3.1 * 10 / 0.8 * 1.5, rel=1e-12)
+    assert parts["it_energy_kwh"] == pytest.approx(3.4 * 10 / 0.8 * 1.5, rel=1e-12)
 
 
 def test_where_no_efficiency_is_told_power_supplies_lose_nothing():

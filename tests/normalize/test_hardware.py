@@ -152,7 +152,8 @@ def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
         ("cpu_idle_w", (0.05, 0.12, 0.35)),
         ("memory_w", (0.08, 0.17, 0.392)),
         ("gpu_idle_w", (0.044, 0.116, 0.143)),
-        ("host_idle_w", (373.0, 830.0, 1860.0)),
+        ("host_idle_w", (373.0, 670.0, 1200.0)),
+        ("fan_per_gpu_w", (72.0, 104.0, 149.0)),
     ):
         row = rows.loc[name]
         low, middle, high = ratios

@@ -113,13 +113,26 @@ def test_chip_and_host_of_a_tpu_together_draw_what_was_measured(reference):
     assert describe(reference, "gpus/TPU-v3")["tdp_w"] < 283
 
 
-def test_the_most_that_an_h100_node_drew_is_the_upper_end_of_its_hosts_power(reference):
-    """At most 8.4 kW at the plug (arXiv:2412.08602), with each of eight cards at its 700 W."""
+def test_fans_of_an_h100_node_make_up_the_most_that_one_drew(reference):
+    """At most 8.4 kW at the plug (arXiv:2412.08602), with each of eight cards at its 700 W.
+
+    Nothing tells how much of it the CPUs drew; their rest gives the upper end, their maximum the
+    lower one.
+    """
     host = describe(reference, "servers/dgx-h100")
     efficiency = describe(reference, "host_overheads/data_centre")["supply_efficiency"]
-    beside = host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"]
-    whole = (8 * 700 + beside + host["host_idle_w_p95"]) / efficiency
-    assert whole == pytest.approx(8400, rel=0.01)
+    for cpu_w, fans in (("cpu_idle_w", "fan_per_gpu_w_p95"), ("cpu_max_w", "fan_per_gpu_w_p05")):
+        beside = host["cpu_count"] * host[cpu_w] + host["memory_w"] + host["host_idle_w"]
+        assert (8 * (700 + host[fans]) + beside) / efficiency == pytest.approx(8400, rel=0.001)
+
+
+def test_an_h100_node_at_rest_draws_what_one_drew(reference):
+    """1.86 kW at the plug (arXiv:2506.14551, as others quote its text)."""
+    host = describe(reference, "servers/dgx-h100")
+    efficiency = describe(reference, "host_overheads/data_centre")["supply_efficiency"]
+    cards = 8 * describe(reference, "gpus/H100-SXM5-80GB")["idle_w"]
+    beside = host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"] + host["host_idle_w"]
+    assert (cards + beside) / efficiency == pytest.approx(1860, rel=0.01)
 
 
 def test_superchips_sit_on_grace(reference):
