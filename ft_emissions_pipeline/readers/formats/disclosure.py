@@ -27,7 +27,6 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     reading_of_runs,
 )
-from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
 from ft_emissions_pipeline.readers.shared.labels import (
     EVIDENCE,
@@ -35,6 +34,7 @@ from ft_emissions_pipeline.readers.shared.labels import (
     WORK,
     field_of,
     nearest,
+    not_understood,
     parsed,
     understood,
     with_fewest_gpus,
@@ -50,9 +50,6 @@ CONTENT: Content = "runs"
 PROGRESS = None
 BASIS = {"*": Basis.DISCLOSED}
 
-NOT_UNDERSTOOD = "label_not_understood"
-"""Repair, before the labels that mean no field."""
-_LONGEST_LABEL = 60
 _MARKDOWN = (".md", ".markdown", ".txt")
 _YAML = (".yaml", ".yml")
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -216,11 +213,7 @@ def _run(item: Item, timezone: str) -> dict[str, object]:
         )
         raise RefusalError(msg, "wrong_shape")
     fields = with_fewest_gpus(fields)
-    labels = [scrubbed(label)[:_LONGEST_LABEL] for label in unknown]
-    words = [
-        str(fields.get("repairs", "")),
-        repairs.naming(NOT_UNDERSTOOD, labels) if labels else "",
-    ]
+    words = [str(fields.get("repairs", "")), not_understood(unknown)]
     return {**fields, "repairs": repairs.joined(words)}
 
 

@@ -1,8 +1,8 @@
 """Read what Hugging Face Trainer and TRL leave in a run's folder: trainer_state.json and results.
 
 The files name no hardware, place or date: they give time, tokens and FLOP of a run, to be joined
-with a disclosure or another log of the same run. The folder is the run; `checkpoint-N` is a state
-of it.
+with a disclosure or another log of the same run. A script of one's own may write these beside. The
+folder is the run; `checkpoint-N` is a state of it.
 
 What the files mean was read in transformers 5.23 and TRL 0.2x: a run that was resumed has the time
 of its last session only, but tokens, steps and FLOP of all; `num_input_tokens_seen` counts elements
@@ -31,6 +31,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.shared.clocks import sessions
+from ft_emissions_pipeline.readers.shared.labels import not_understood, parsed, understood
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -43,11 +44,21 @@ TELLS = (
     "measured training time, left out where it is that of the last session of a resumed run; "
     "steps, FLOP, and tokens where they were tracked"
 )
-LACKS = "hardware, place, date, energy, usage; number of devices and accumulation of gradients"
+LACKS = (
+    "hardware, place and date, where no script wrote them beside; energy, usage; number of devices "
+    "and accumulation of gradients"
+)
 CONTENT: Content = "runs"
 PROGRESS = "epochs"
+STATED = (
+    "model_name", "base_model", "method", "precision", "sequence_length", "gpu_model", "gpu_count",
+    "cpu_model", "server_model", "server_count", "instance_type", "managed_service",
+    "cloud_provider", "cloud_region", "location", "country_iso3", "started_at", "ended_at",
+)  # fmt: skip
+"""Fields that no Trainer writes, so that whoever did meant them."""
 BASIS = {
     "*": Basis.MEASURED,
+    **dict.fromkeys(STATED, Basis.DISCLOSED),
     # The trainer knows its own run time, not the reservation around it.
     "reserved_s": Basis.PREDICTED,
     # Computed by the trainer from parameters and tokens.
@@ -91,7 +102,7 @@ def recognises(name: str, head: bytes) -> bool:
     return name.endswith(_NAMES) or state or _RESULTS.search(head) is not None
 
 
-def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
+def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read one state or result file: one run, or why there is none."""
     state = _state(data)
     if not any(mark in state for mark in _MARKS):
@@ -101,8 +112,24 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         msg = f"holds none of {', '.join(_MARKS)}: no file of the Trainer; remove it"
         raise RefusalError(msg, "wrong_shape")
     run = without_odd_fields(_run, state)
+    beside, unclear = _stated_beside(state, settings.timezone)
+    run = {**beside, **run, "repairs": repairs.joined([str(run["repairs"]), unclear])}
     mark = {"mark": _mark(state) if "global_step" in state else _mark_of_results(state)}
     return reading_of_runs([{**run, **mark, "run_id": run_folder(uri), "source_record": "1"}], [])
+
+
+def _stated_beside(state: Mapping[str, object], timezone: str) -> tuple[dict[str, object], str]:
+    """Return what a script of one's own wrote beside the results, or the labels that are odd."""
+    beside = {
+        label: value
+        for label, value in state.items()
+        if understood(label) in STATED and isinstance(value, (str, int, float))
+    }
+    try:
+        fields, unknown = parsed(beside, timezone)
+    except RefusalError:
+        fields, unknown = {}, list(beside)
+    return fields, not_understood(unknown)
 
 
 def _state(data: bytes) -> Mapping[str, object]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import pandas as pd
 
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
+from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import RefusalError
-from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
+from ft_emissions_pipeline.readers.scrubbing import hashed_host, scrubbed, shown
 from ft_emissions_pipeline.readers.shared import hardware_words
 from ft_emissions_pipeline.readers.shared.disclosed_values import (
     is_unit,
@@ -261,6 +262,7 @@ def understood(label: str) -> str | None:
     return meaning[0] if meaning else None
 
 
+_LONGEST_NAMED = 60
 _LONGEST = 80
 """Characters above which nothing is a label."""
 _UNIT_BEHIND = re.compile(r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12})[\])]?$")
@@ -302,6 +304,12 @@ _WORTH_ASKING = frozenset({"duration", "hours", "energy", "carbon", "days", "ins
 def _gives_way(label: str) -> bool:
     """Say whether a label counts only where none of the methodology names its field."""
     return field_of(label) is None
+
+
+def not_understood(labels: Sequence[str]) -> str:
+    """Return the repair that names labels which mean no field, nothing if there are none."""
+    shortened = [scrubbed(label)[:_LONGEST_NAMED] for label in labels]
+    return repairs.naming("label_not_understood", shortened) if labels else ""
 
 
 def nearest(label: str) -> str:

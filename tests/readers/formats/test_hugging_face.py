@@ -206,3 +206,25 @@ def test_a_time_that_is_no_number_is_refused(refusal, value):
 )
 def test_the_folder_is_the_run(uri, run_id):
     assert run_folder(uri) == run_id
+
+
+def test_what_a_script_wrote_beside_the_results_tells_the_hardware(one_run):
+    """`metrics.update(...)` before `save_metrics` is how people keep it."""
+    results = {
+        "train_runtime": 3600.5, "train_samples_per_second": 10.2, "epoch": 3.0,
+        "model_name_or_path": "meta-llama/Llama-2-7b-hf", "gpu": "2x A100", "region": "us-west-2",
+        "date": "2025-03-04", "eval_accuracy": 0.9,
+    }  # fmt: skip
+    run = one_run("bot/all_results.json", results)
+    assert (run["gpu_model"], run["gpu_count"]) == ("A100", 2)
+    assert (run["base_model"], run["location"]) == ("meta-llama/Llama-2-7b-hf", "us-west-2")
+    assert (run["active_s"], run["epochs"]) == (3600.5, 3)
+    assert pd.isna(run["repairs"])
+
+
+def test_what_stands_beside_the_results_and_makes_no_sense_is_named(one_run):
+    results = {"train_runtime": 60.0, "train_samples_per_second": 1.0, "epoch": 1.0,
+               "num_gpus": 2, "date": "03/04/2025"}  # fmt: skip
+    run = one_run("bot/all_results.json", results)
+    assert "gpu_count" not in run
+    assert run["repairs"] == "label_not_understood:date,num_gpus"
