@@ -43,7 +43,7 @@ from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "disclosure"
-LOG = "disclosure as Markdown table of one run or many, YAML, JSON or CSV"
+LOG = "disclosure as Markdown table of one run, or of one in each row or column; YAML, JSON, CSV"
 TELLS = "whatever it states"
 LACKS = "whatever it leaves out"
 CONTENT: Content = "runs"
@@ -262,26 +262,31 @@ def _table_item(n: int, rows: list[tuple[str, str]]) -> Item:
 
 
 def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
-    """Yield what discloses a run: a table of labels and values, or a row of a table of runs.
+    """Yield what discloses a run: a table of labels and values, or a row or column of one of runs.
 
     Fenced code and other tables are passed over.
     """
     for header, rows in _tables(text):
-        if _lists_runs(header):
-            yield from (list(zip(header, cells, strict=False)) for cells in rows)
+        turned = [list(cells) for cells in zip(header, *rows, strict=False)]
+        for first, *others in ([header, *rows], turned):
+            # Over the names of models people write nothing.
+            labels = [first[0] or "Model", *first[1:]]
+            if len(header) > 2 and _lists_runs(labels):
+                yield from (list(zip(labels, cells, strict=False)) for cells in others)
+                break
         if len(header) == 2 and plain(header[1]) in _VALUE_HEADERS:
             pairs = [(cells[0], cells[1] if len(cells) > 1 else "") for cells in rows if cells[0]]
             if _discloses(label for label, _ in pairs):
                 yield pairs
 
 
-def _lists_runs(header: list[str]) -> bool:
-    """Say whether a table has a run in each row: which it was, on what, and how much it took."""
-    told = [field for label in header if (field := understood(label))]
+def _lists_runs(labels: list[str]) -> bool:
+    """Say whether labels of a table tell of each run which it was, on what, and what it took."""
+    told = [field for label in labels if (field := understood(label))]
     by_name = {"model_name", "base_model", "run_id"} & set(told)
     return (
-        len(header) > 2
-        and 2 * len(told) > len(header)
+        len(labels) > 2
+        and 2 * len(told) > len(labels)
         and bool(by_name and HARDWARE & set(told) and WORK & set(told))
     )
 

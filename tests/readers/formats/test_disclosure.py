@@ -223,6 +223,26 @@ def test_a_markdown_table_may_have_a_run_in_each_row(read):
     assert reading.quarantine["reason_code"].tolist() == ["bad_value"]
 
 
+def test_a_markdown_table_may_have_a_run_in_each_column(read):
+    table = (
+        "|  | bot-a | bot-b |\n|---|---|---|\n| Base model | Llama 2 7B | Llama 2 13B |\n"
+        "| GPU | A100 | H100 |\n| Number of GPUs | 4 | 8 |\n| Training time (hours) | 3.5 | 10 |\n"
+    )
+    runs = read("runs.md", table).runs.set_index("model_name")
+    assert runs["active_s"].to_dict() == {"bot-a": 3.5 * 3600, "bot-b": 10 * 3600}
+    assert runs["gpu_count"].to_dict() == {"bot-a": 4, "bot-b": 8}
+    assert runs["base_model"].tolist() == ["Llama 2 7B", "Llama 2 13B"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["| | Minimum | Advised |\n|---|---|---|\n| GPU | T4 | A100 |\n| Memory | 16 | 80 |\n",
+     "| | Ours | Theirs |\n|---|---|---|\n| Score | 3 | 4 |\n| Time (s) | 3 | 4 |\n| GPU | T4 |"],
+)  # fmt: skip
+def test_a_markdown_table_of_requirements_or_scores_is_none_of_runs(read, table):
+    assert read("notes.md", table).runs.empty
+
+
 @pytest.mark.parametrize(
     "header",
     ["| Model | Params | Score |", "| GPU | Batch size | Time (s) |", "| Model | GPU | Fee |"],
