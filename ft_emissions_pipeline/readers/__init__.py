@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from ft_emissions_pipeline.readers import known_files, parquet
+from ft_emissions_pipeline.readers import known_files, parquet, prose
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
 from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
@@ -547,6 +547,13 @@ def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     for reader in READERS:
         if _recognises(reader, name, head):
             return reader, None
+    line = prose.line_that_tells(name, _start(data))
+    if line is not None:
+        msg = (
+            f"line {line} tells in prose of a training, its accelerators and its time, which is "
+            "not read; state it in runs.yaml (docs/formats.md lists the labels)"
+        )
+        raise RefusalError(msg, "told_in_prose")
     kind = known_files.kind_otherwise(name, head)
     if kind is not None:
         return None, kind
