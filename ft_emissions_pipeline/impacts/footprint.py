@@ -194,8 +194,8 @@ class Spreads:
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `run_spreads` of the runs in which a part is not finite."""
-        bad = [~np.isfinite(part) for of in self._parts().values() for part in of]
-        return self._table(np.any(bad, axis=0))
+        # A sum is finite where all of its parts are.
+        return self._table(~np.isfinite(sum(part for of in self._parts().values() for part in of)))
 
     def _parts(self) -> dict[str, list[np.ndarray]]:
         """Return by input, and for the middles, the part of each total."""

@@ -97,15 +97,15 @@ def propagate_steps(
 
 def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
     """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
-    return Spread(
-        {
-            name: np.concatenate(
-                [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
-            )
-            for name in names
-        },
-        *(np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")),
+    shift, bend = (
+        np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")
     )
+    contributions = dict.fromkeys(names, np.zeros_like(shift))
+    for name in set().union(*(each.contributions for each in spreads)):
+        contributions[name] = np.concatenate(
+            [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
+        )
+    return Spread(contributions, shift, bend)
 
 
 def propagate(
