@@ -67,18 +67,22 @@ def _steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
     def it_energy(of: Values) -> Any:
         multiplier = of["development_multiplier"]
         if profile.flat_gpu_power:
-            flat = equations.gpu_hours_energy(per_gpu_hour, of["gpu_hours"])
-            return _either(of, lambda: flat, lambda: multiplier * of["it_energy_kwh"])
+            return _either(
+                of,
+                lambda: equations.gpu_hours_energy(per_gpu_hour, of["gpu_hours"]),
+                lambda: multiplier * of["it_energy_kwh"],
+            )
         return multiplier * _either(
             of, lambda: of["modelled_it_energy_kwh"], lambda: of["it_energy_kwh"]
         )
 
     def facility_energy(of: Values) -> Any:
-        energy = equations.facility_energy(of["it_energy_kwh"], of["pue"])
+        def metered() -> Any:
+            return equations.facility_energy(of["it_energy_kwh"], of["pue"])
+
         if profile.flat_gpu_power:
-            rate = of["facility_kwh_per_gpu_hour"]
-            return _either(of, lambda: rate * of["gpu_hours"], lambda: energy)
-        return energy
+            return _either(of, lambda: of["facility_kwh_per_gpu_hour"] * of["gpu_hours"], metered)
+        return metered()
 
     def embodied_water(of: Values) -> Any:
         final = profile.embodied_water_of_final_run_only
@@ -190,8 +194,8 @@ class Spreads:
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `run_spreads` of the runs in which a part is not finite."""
-        bad = [~np.isfinite(part) for of in self._parts().values() for part in of]
-        return self._table(np.any(bad, axis=0))
+        # A sum is finite where all of its parts are.
+        return self._table(~np.isfinite(sum(part for of in self._parts().values() for part in of)))
 
     def _parts(self) -> dict[str, list[np.ndarray]]:
         """Return by input, and for the middles, the part of each total."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -121,7 +122,12 @@ def held(provenance: pd.DataFrame | Provenance, normalized: pd.DataFrame) -> Pro
 
 def imputed(origins: Provenance, name: str) -> np.ndarray:
     """Return of which runs a field was predicted or taken from a default."""
-    return origins.of(name, lambda piece: np.isin(piece.basis, IMPUTED), False)
+    return origins.of(name, _imputed, False)
+
+
+def _imputed(piece: Piece) -> Any:
+    one = isinstance(piece.basis, str)
+    return piece.basis in IMPUTED if one else np.isin(piece.basis, IMPUTED)
 
 
 def _log_sd(piece: Piece) -> np.ndarray:

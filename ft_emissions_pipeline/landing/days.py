@@ -161,7 +161,7 @@ def _joined(
     records = conform(pd.concat(frames) if len(frames) > 1 else frames[0], RUNS)
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
-    owners = pd.concat([joined[place], merged[place]])
+    owners = pd.concat([joined[place], merged[place]]) if len(merged) else joined[place]
     if settings:
         given = conform(pd.concat(settings, ignore_index=True), RUNS)
         mappings = {uri for uri, _, reading in readings if reading.content == "mapping"}

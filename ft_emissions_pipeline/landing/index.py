@@ -28,7 +28,7 @@ from ft_emissions_pipeline.readers import (
 )
 from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.reading import NamedLengths
-from ft_emissions_pipeline.reference import Reference, default, resolve, take
+from ft_emissions_pipeline.reference import Reference, default, take, told_of
 from ft_emissions_pipeline.tables import (
     LANDING_INDEX,
     RUNS,
@@ -230,7 +230,7 @@ def run_day(runs: pd.DataFrame, reference: Reference) -> tuple[pd.Series, pd.Ser
         last day of the default year.
     """
     length = pd.to_timedelta(runs["reserved_s"].fillna(runs["active_s"]).fillna(0.0), unit="s")
-    model = resolve(reference, "models", runs["base_model"])["id"]
+    model = pd.Series(told_of(reference, "models", runs["base_model"], "id"), dtype="str")
     released = take(reference, "models", model, ["release_date"])["release_date"]
     year = int(default(reference, "undated_run_year").value)
     instants = {

@@ -369,7 +369,8 @@ def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
     told: Any = True
     for names in needs:
         one_of = (names,) if isinstance(names, str) else names
-        told = told & ~np.all([missing[name] for name in one_of if name in missing], axis=0)
+        lacks = [missing[name] for name in one_of if name in missing]
+        told = told & ~(lacks[0] if len(lacks) == 1 else np.all(lacks, axis=0))
     return told
 
 

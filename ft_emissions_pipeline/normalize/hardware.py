@@ -34,6 +34,7 @@ from ft_emissions_pipeline.reference import (
     managed_service,
     resolve,
     take,
+    told_of,
 )
 from ft_emissions_pipeline.tables.words import Basis
 
@@ -101,21 +102,22 @@ def counts_set_aside(runs: AnyFrame, reference: Reference) -> AnyFrame:
         the accelerators logged beside the name of a slice; without these counts themselves.
         Beside a number of accelerators the number of servers stays as it is.
     """
-    servers, gpus = runs["server_count"], runs["gpu_count"]
-    rented = runs["instance_type"].notna() & gpus.isna() & (servers >= 1) & (servers % 1 == 0)
+    servers, gpus = (runs[name].to_numpy(dtype=float) for name in ("server_count", "gpu_count"))
+    instance, card = runs["instance_type"], runs["gpu_model"]
+    rented = instance.notna().to_numpy() & np.isnan(gpus) & (servers >= 1) & (servers % 1 == 0)
     if rented.any():
-        found = resolve(reference, "instances", runs["instance_type"][rented])
-        rented[rented] = found["id"].notna()
-    sliced = runs["gpu_model"].notna() & (gpus >= 1)
+        found = told_of(reference, "instances", instance[rented], "id")
+        rented[rented] = pd.notna(found)
+    sliced = card.notna().to_numpy() & (gpus >= 1)
     if sliced.any():
-        found = resolve(reference, "gpus", runs["gpu_model"][sliced])
-        sliced[sliced] = found["count"] < 1
+        found = told_of(reference, "gpus", card[sliced], "count")
+        sliced[sliced] = found.astype(float) < 1
     return runs.assign(
         **{
-            INSTANCES: servers.where(rented),
-            "server_count": servers.mask(rented),
-            SLICES: gpus.where(sliced),
-            "gpu_count": gpus.mask(sliced),
+            INSTANCES: np.where(rented, servers, np.nan),
+            "server_count": np.where(rented, np.nan, servers),
+            SLICES: np.where(sliced, gpus, np.nan),
+            "gpu_count": np.where(sliced, np.nan, gpus),
         }
     )
 

@@ -50,13 +50,14 @@ def guessed_identities(frame: Frame, context: Context, piece: Piece) -> Piece:
     if piece.field not in IDENTITY_OF or piece.rule == AS_LOGGED:
         return piece
     identity, first = IDENTITY_OF[piece.field], piece.rows[first_of(piece.of)]
-    named = frame[identity].iloc[first].astype("str")
-    guessed = context.imputed(identity, named.index)
-    vague = context.rule(identity, named.index).str.endswith("_name_ambiguous").fillna(False)
+    index = frame.index[first]
+    guessed = context.imputed(identity, index)
+    rules = context.rule(identity, index).to_numpy(dtype="object")
     # The others keep theirs to the last digit: on its way through a logarithm it would change.
-    doubtful = guessed | vague.to_numpy(dtype=bool)
+    doubtful = guessed | [str(rule).endswith("_name_ambiguous") for rule in rules]
     if not doubtful.any():
         return piece
+    named = frame[identity].iloc[first].astype("str")
     of_kinds, of_variants = _log_sds_over(context.reference, piece.field)
     # Of a kind with one row nobody sees the spread: it is taken as usual, not as the widest.
     within = of_kinds.fillna(of_kinds.median())

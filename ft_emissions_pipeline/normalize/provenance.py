@@ -79,9 +79,11 @@ class Provenance:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
         found = np.full(len(self.runs), otherwise)
         for piece in self._of_field.get(name, ()):
-            parts = np.asarray(part(piece))
-            at = piece.rows if len(piece.rows) < len(found) else slice(None)
-            found[at] = parts[piece.of] if parts.size > 1 else parts
+            parts = np.asarray(part(piece), dtype=found.dtype)
+            taken = parts[piece.of] if parts.size > 1 else parts
+            if taken.shape == found.shape:
+                return taken
+            found[piece.rows] = taken
         return found
 
     @cached_property

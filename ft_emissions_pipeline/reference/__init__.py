@@ -57,7 +57,13 @@ from ft_emissions_pipeline.reference.lookup import (
     period_starts,
     take,
 )
-from ft_emissions_pipeline.reference.names import KINDS, model_size_log_sd, nearest, resolve
+from ft_emissions_pipeline.reference.names import (
+    KINDS,
+    model_size_log_sd,
+    nearest,
+    resolve,
+    told_of,
+)
 from ft_emissions_pipeline.reference.own_grid import add_grid
 from ft_emissions_pipeline.reference.places import places
 
@@ -97,6 +103,7 @@ __all__ = [
     "resolve",
     "seal",
     "take",
+    "told_of",
     "verified",
     "write_datapackage",
 ]

@@ -154,6 +154,13 @@ def resolve(
     )
 
 
+def told_of(reference: Reference, kind: str, names: pd.Series, part: str) -> np.ndarray:
+    """Return one part of what `named` finds for each name: objects, None where it is not told."""
+    codes, values = coded([names])
+    parts = [getattr(named(reference, kind, *value), part) for value in values]
+    return np.array(parts, dtype="object").take(codes)
+
+
 @lru_cache(maxsize=65536)
 def named(reference: Reference, kind: str, name: object, owner: object = None) -> Found:
     """Return what one name stands for; as `resolve` of many."""

@@ -113,8 +113,13 @@ def _missing(kind: str, rows: int) -> Any:
         return np.full(rows, np.nan)
     if kind == "string":
         return text_array(pa.nulls(rows, pa.large_string()))
-    nothing = pd.Series(dtype=_PANDAS_TYPES.get(kind, "int64"))
-    return cells_of(nothing.reindex(range(rows)))
+    return _nothing(kind).repeat(rows)
+
+
+@cache
+def _nothing(kind: str) -> Any:
+    """Return a single empty cell."""
+    return cells_of(pd.Series(dtype=_PANDAS_TYPES.get(kind, "int64")).reindex([0]))
 
 
 def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:

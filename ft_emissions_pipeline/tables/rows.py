@@ -159,18 +159,22 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     table : Table
         Their table.
     """
-    numbers = {column.name: column for column in table.columns if column.kind == "float"}
-    found: dict[int, str] = {}
-    cells = {name: frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in numbers}
-    for name, values in cells.items():
-        bad = np.isinf(values) | (np.isnan(values) & numbers[name].required)
-        found = dict.fromkeys(np.flatnonzero(bad).tolist(), f"{name} is not finite") | found
-        if {f"{name}_p05", f"{name}_p95"} <= cells.keys():
-            outside = (values < cells[f"{name}_p05"]) | (values > cells[f"{name}_p95"])
-            words = f"{name} lies outside its interval"
-            found = dict.fromkeys(np.flatnonzero(outside).tolist(), words) | found
-    at = sorted(found)
-    return pd.Series([found[row] for row in at], index=frame.index[at], dtype="str")
+    numbers = [column for column in table.columns if column.kind == "float"]
+    place = {column.name: number for number, column in enumerate(numbers)}
+    cells = frame[list(place)].to_numpy(dtype="float64", na_value=np.nan)
+    endless = np.isinf(cells) | (np.isnan(cells) & [column.required for column in numbers])
+    outside = np.zeros_like(endless)
+    for name, number in place.items():
+        if {f"{name}_p05", f"{name}_p95"} <= place.keys():
+            low, high = (cells[:, place[f"{name}_{end}"]] for end in ("p05", "p95"))
+            outside[:, number] = (cells[:, number] < low) | (cells[:, number] > high)
+    faults = endless | outside
+    rows = np.flatnonzero(faults.any(axis=1))
+    found = [
+        f"{numbers[at].name} {'is not finite' if endless[row, at] else 'lies outside its interval'}"
+        for row, at in zip(rows, faults[rows].argmax(axis=1), strict=True)
+    ]
+    return pd.Series(found, index=frame.index[rows], dtype="str")
 
 
 def out_of_range(frame: pd.DataFrame, table: Table) -> pd.Series:
@@ -208,7 +212,7 @@ def _held(
 
 
 def _column_checks(values: pd.Series, column: Column) -> Iterator[Check]:
-    given = values.notna().to_numpy()
+    given = ~np.asarray(values.array.isna())
     if column.required:
         yield (
             ~given,

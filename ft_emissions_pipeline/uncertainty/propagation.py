@@ -97,15 +97,15 @@ def propagate_steps(
 
 def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
     """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
-    return Spread(
-        {
-            name: np.concatenate(
-                [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
-            )
-            for name in names
-        },
-        *(np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")),
+    shift, bend = (
+        np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")
     )
+    contributions = dict.fromkeys(names, np.zeros_like(shift))
+    for name in set().union(*(each.contributions for each in spreads)):
+        contributions[name] = np.concatenate(
+            [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
+        )
+    return Spread(contributions, shift, bend)
 
 
 def propagate(
@@ -167,16 +167,25 @@ def propagate(
     in the specification of distributions", Revue de l'Institut International de Statistique 5,
     1937).
     """
+
+    def again(moved: Values, outputs: Collection[str]) -> Values:
+        sides = [
+            function({**inputs, **{name: ends[side] for name, ends in moved.items()}})
+            for side in range(len(_SIDES))
+        ]
+        return {name: np.array([each[name] for each in sides]) for name in outputs}
+
     return _spreads(
         function(inputs),
-        lambda moved, _: function({**inputs, **moved}),
+        again,
         inputs,
         log_sds,
         {name: np.zeros_like(log_sd) for name, log_sd in log_sds.items()} | dict(skews or {}),
     )
 
 
-_SIDES = (1.0, -1.0)
+_SIDES = np.array([[[1.0]], [[-1.0]]])
+"""Above and below the median."""
 
 _MOST = 1 - 1e-9
 """Leaves a trace of inputs that move to the other side only."""
@@ -191,59 +200,63 @@ def _spreads(
 ) -> dict[str, Spread]:
     """Return the spread of outputs from their values in the middle, and `again` with inputs moved.
 
-    Arrays have a row per input that is uncertain at all. What `again` leaves out has not moved.
+    What has moved has two rows, one above and one below. What `again` leaves out has not moved.
     """
+    spreads = {name: Spread({}, *np.zeros((2, *np.shape(of)))) for name, of in middle.items()}
     names = [name for name, log_sd in log_sds.items() if np.any(log_sd > 0)]
-    rows = next(iter(middle.values()))
     if not names:
-        return {output: Spread({}, np.zeros_like(rows), np.zeros_like(rows)) for output in middle}
+        return spreads
     width, lean = (np.array([of[name] for name in names]) for of in (log_sds, skews))
-    bends = {output: np.zeros((2, *width.shape)) for output in middle}
-    outer = [np.exp(_STEP * width * (side + lean)) for side in _SIDES]
+    far = _STEP * width
+    outer = np.exp(far * (_SIDES + lean))
+    moves: dict[str, dict[int, Floats]] = {output: {} for output in middle}
     for number, name in enumerate(names):
-        high, low = (again({name: inputs[name] * far[number]}, middle) for far in outer)
-        for output, end in high.items():
-            bends[output][:, number] = _slope_and_bend(end, middle[output], low[output])
-    spreads = {}
-    for output, (slope, bend) in bends.items():
-        ways = [_steepest(slope, bend, side) for side in _SIDES]
-        ends = []
-        for way, side in zip(ways, _SIDES, strict=True):
-            steps = zip(names, _STEP * width * (side * way + lean * np.abs(way)), strict=True)
-            moved = {name: inputs[name] * np.exp(step) for name, step in steps if step.any()}
-            ends.append(again(moved, [output]).get(output, middle[output]))
-        along = _slope_and_bend(ends[0], middle[output], ends[1])
-        parts, *shape = _scatter(slope, bend, along, (ways[0] + ways[1]) / 2, lean)
-        spreads[output] = Spread(dict(zip(names, parts, strict=True)), *shape)
+        for output, ends in again({name: inputs[name] * outer[:, number]}, middle).items():
+            moves[output][number] = _slope_and_bend(ends, middle[output])
+    for output, moved in moves.items():
+        if not moved:
+            continue
+        at, movers = list(moved), [names[number] for number in moved]
+        slope, bend = np.array(list(moved.values())).swapaxes(0, 1)
+        ways, leaning = _steepest(slope, bend), lean[at]
+        steps = np.exp(far[at] * (_SIDES * ways + leaning * np.abs(ways)))
+        together = {name: inputs[name] * steps[:, each] for each, name in enumerate(movers)}
+        along = _slope_and_bend(again(together, [output])[output], middle[output])
+        parts, *shape = _scatter(slope, bend, along, ways.mean(axis=0), leaning)
+        spreads[output] = Spread(dict(zip(movers, parts, strict=True)), *shape)
     return spreads
 
 
-def _steepest(slope: Floats, bend: Floats, side: float) -> Floats:
+def _steepest(slope: Floats, bend: Floats) -> Floats:
     """Return each input's move, of one standard deviation in all, as the output rises or falls."""
-    slopes = slope + side * np.sign(slope) * _STEP * bend * _MOST
-    return _quotient(slopes, np.sqrt(_sum(slopes**2)), 0.0)
+    ways = slope + _SIDES * (np.sign(slope) * bend * (_STEP * _MOST))
+    norm = np.sqrt(_sum(ways * ways))[:, None]
+    return ways * _quotient(1.0, norm, 0.0)
 
 
 def _scatter(
-    slope: Floats, bend: Floats, along: tuple[Floats, Floats], way: Floats, lean: Floats
+    slope: Floats, bend: Floats, along: Floats, way: Floats, lean: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return contributions, shift and bend, from those of each input and `along` the steepest."""
     steepest, bent = along
-    parts = slope * _quotient(steepest, np.sqrt(_sum(slope**2)), 1.0)
-    folds = parts * lean
-    folded = _sum(folds * np.abs(way))
-    bent = bent - folded / _STEP
-    curves, tails = bend - folds / _STEP, _FOLD_BEND * folds * way**2
-    shift = _sum(curves + _FOLD_MEAN * folds - tails) - bent
+    parts = slope * _quotient(steepest, np.sqrt(_sum(slope * slope)), 1.0)
+    folds, length = parts * lean, np.abs(way)
+    folded = folds * length
+    fold, tail = _sum(folded), _FOLD_BEND * _sum(folded * length)
+    bent = bent - fold / _STEP
+    curves = bend - folds / _STEP
+    shift = _sum(curves) + _FOLD_MEAN * _sum(folds) - tail - bent
     apart = _sum(curves * _of_sides(lean) * np.sign(way))
-    apart = apart - bent * _of_sides(_quotient(folded, steepest, 0.0))
+    apart = apart - bent * _of_sides(_quotient(fold, steepest, 0.0))
     wider = _quotient(steepest + apart / Z_95, steepest, 1.0)
-    return parts * wider, shift, bent + _sum(tails)
+    return parts * wider, shift, bent + tail
 
 
 def _sum(rows: Floats) -> Floats:
     """Add rows in their order; a single column NumPy would add in pairs, to another last digit."""
-    return np.asarray(np.add.accumulate(rows)[-1] if rows.shape[1] == 1 else rows.sum(axis=0))
+    if rows.shape[-1] == 1:
+        return np.asarray(np.add.accumulate(rows, axis=-2)[..., -1, :])
+    return np.asarray(rows.sum(axis=-2))
 
 
 def _of_sides(skew: Floats) -> Floats:
@@ -251,15 +264,15 @@ def _of_sides(skew: Floats) -> Floats:
     return np.asarray(2 * skew / (1 + skew**2))
 
 
-def _quotient(part: Floats, whole: Floats, otherwise: float) -> Floats:
-    return np.divide(part, whole, out=np.full_like(part, otherwise), where=whole > 0)
+def _quotient(part: Floats | float, whole: Floats, otherwise: float) -> Floats:
+    return np.divide(part, whole, out=np.full_like(whole, otherwise), where=whole > 0)
 
 
 def _squares(contributions: Mapping[str, Floats], like: Floats) -> Floats:
     return sum((part**2 for part in contributions.values()), np.zeros_like(like))
 
 
-def _slope_and_bend(high: Floats, value: Floats, low: Floats) -> tuple[Floats, Floats]:
+def _slope_and_bend(ends: Floats, value: Floats) -> Floats:
     """Return slope and bend of an output's logarithm from its values at the outer points."""
-    rise, fall = log_ratio(high, value), log_ratio(value, low)
-    return (rise + fall) / (2 * _STEP), (rise - fall) / (2 * _STEP**2)
+    rise, fall = log_ratio(ends, value)
+    return np.array([(rise - fall) / (2 * _STEP), (rise + fall) / (2 * _STEP**2)])
