@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as db
@@ -72,7 +73,7 @@ def _connected(
     where = storage.conn_string_for_shard(shard)
     with storage._db_lock:
         if shard not in storage._initialized_dbs:
-            storage._initdb(db.create_engine(where, poolclass=db.NullPool))
+            storage._initdb(_engine(where, poolclass=db.NullPool))
             storage._initialized_dbs.add(shard)
         with _begun(engines, where) as connection:
             yield connection
@@ -81,10 +82,12 @@ def _connected(
 def _begun(engines: dict[str, db.Engine], where: str) -> AbstractContextManager[db.Connection]:
     """Begin a transaction with a file, over the connection that it has already."""
     if where not in engines:
-        engines[where] = db.create_engine(
-            where, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-        )
+        engines[where] = _engine(where)
     return engines[where].begin()
+
+
+def _engine(where: str, **options: Any) -> db.Engine:
+    return db.create_engine(where, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, **options)
 
 
 def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:

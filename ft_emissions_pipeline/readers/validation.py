@@ -105,7 +105,7 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
     }
     # Most files are of one row with little to clean: seen at once, that costs one search and not
     # one a column.
-    if len(frame) <= _FEW and texts:
+    if len(frame) <= _FEW:
         texts = {name: texts[name] for name in to_be_cleaned(texts)}
     clean = {
         name: of_each(before, partial(_cleaned, name))
