@@ -1,4 +1,4 @@
-"""Dagster's events of many days, written at once.
+"""Dagster's events of many days, written at once and through one connection.
 
 Put here: how a run over a range of days writes its events. Keep out: where they are kept
 (`home.py`), and how long (`retention.py`).
@@ -6,12 +6,15 @@ Put here: how a run over a range of days writes its events. Keep out: where they
 A run over a year tells of each day of each asset that it is planned, and that it is made: some
 twenty thousand events. Dagster 1.13 hands them over in batches where DAGSTER_EVENT_BATCH_SIZE asks
 for it, but its SQLite stores then write them one by one all the same; and for each day of a planned
-check they put the event, which names all days, into words anew.
+check they put the event, which names all days, into words anew. For each statement they open a
+connection of its own, and closing the only one of a file makes SQLite tidy up the file.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as db
@@ -23,6 +26,8 @@ from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import serialize_value
 
 BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
@@ -43,6 +48,46 @@ def in_batches(instance: dg.DagsterInstance) -> None:
         storage._store_asset_check_evaluation_planned = partial(  # type: ignore[method-assign]
             _store_planned_check, storage
         )
+
+
+@contextmanager
+def kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Let an instance that keeps its runs in files of SQLite connect to each of them only once."""
+    events, runs = instance.event_log_storage, instance.run_storage
+    engines: dict[str, db.Engine] = {}
+    if isinstance(events, SqliteEventLogStorage):
+        events._connect = partial(_connected, events, engines)  # type: ignore[method-assign]
+    if isinstance(runs, SqliteRunStorage):
+        runs.connect = partial(_begun, engines, runs._conn_string)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for engine in engines.values():
+            engine.dispose()
+
+
+@contextmanager
+def _connected(
+    storage: SqliteEventLogStorage, engines: dict[str, db.Engine], shard: str
+) -> Iterator[db.Connection]:
+    where = storage.conn_string_for_shard(shard)
+    with storage._db_lock:
+        if shard not in storage._initialized_dbs:
+            storage._initdb(_engine(where, poolclass=db.NullPool))
+            storage._initialized_dbs.add(shard)
+        with _begun(engines, where) as connection:
+            yield connection
+
+
+def _begun(engines: dict[str, db.Engine], where: str) -> AbstractContextManager[db.Connection]:
+    """Begin a transaction with a file, over the connection that it has already."""
+    if where not in engines:
+        engines[where] = _engine(where)
+    return engines[where].begin()
+
+
+def _engine(where: str, **options: Any) -> db.Engine:
+    return db.create_engine(where, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, **options)
 
 
 def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from ft_emissions_pipeline.readers.remote import is_url
 
-from .event_log import in_batches
+from .event_log import in_batches, kept_open
 
 SETTINGS = Path(__file__).with_name("dagster.yaml")
 FOLDER = "dagster_home"
@@ -44,6 +44,6 @@ def instance_of(home: Path | None) -> Iterator[dg.DagsterInstance]:
     """
     kept = home is not None and (home / SETTINGS.name).is_file()
     made = dg.DagsterInstance.from_config(str(home)) if kept else dg.DagsterInstance.ephemeral()
-    with made as instance:
+    with made as instance, kept_open(instance):
         in_batches(instance)
         yield instance

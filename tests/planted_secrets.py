@@ -10,6 +10,7 @@ import json
 import random
 import re
 import string
+from functools import cache
 
 ALNUM = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"
@@ -130,10 +131,15 @@ HOSTS = ("instance", "hostname", "Hostname", "host", "node", "api_base", "pod")
 """Keys under which logs name machines; a machine's name is known by nothing else."""
 
 
+@cache
+def _of_the_seed():
+    return planted(random.Random(SEED))
+
+
 def found_in(said):
     """Return the kinds of which a secret is seen in what was said."""
-    kinds = planted(random.Random(SEED))
-    return [kind for kind, (_, secret) in kinds.items() if secret in said] + [HOST] * (HOST in said)
+    kinds = _of_the_seed().items()
+    return [kind for kind, (_, secret) in kinds if secret in said] + [HOST] * (HOST in said)
 
 
 def in_each_text(data, uri, places, secrets):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -96,13 +97,17 @@ def shown(value: object) -> str:
     return repr(scrubbed(str(value)[:_LOOKED_AT])[:_QUOTED])
 
 
-def to_be_cleaned(columns: Iterable[pd.Series]) -> bool:
-    """Say whether any cell of some columns of text is empty, or may hold a secret."""
-    texts = [pa.array(cells, type=pa.large_string(), from_pandas=True) for cells in columns]
+def to_be_cleaned(columns: Mapping[str, pd.Series]) -> list[str]:
+    """Return the columns of text of which any cell is empty, or may hold a secret."""
+    texts = [
+        pa.array(cells, type=pa.large_string(), from_pandas=True) for cells in columns.values()
+    ]
     values = pa.concat_arrays([part for text in texts for part in getattr(text, "chunks", [text])])
     empty = pc.equal(pc.binary_length(values), 0)
     suspects = pc.or_(_hinted(values), pc.or_(empty, _no_names(values)))
-    return bool(pc.any(suspects).as_py())
+    found = pc.fill_null(suspects, False).to_numpy(zero_copy_only=False)
+    ends = np.cumsum([len(text) for text in texts])[:-1]
+    return [name for name, own in zip(columns, np.split(found, ends), strict=True) if own.any()]
 
 
 def scrubbed_cells(cells: pd.Series) -> pd.Series:

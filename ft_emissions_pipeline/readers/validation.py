@@ -103,10 +103,10 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
         for name, kind in frame.dtypes.items()
         if isinstance(kind, (pd.StringDtype, pd.CategoricalDtype))
     }
-    # Most files are of one row with nothing to clean: seen at once, that costs one search and not
+    # Most files are of one row with little to clean: seen at once, that costs one search and not
     # one a column.
-    if len(frame) <= _FEW and not to_be_cleaned(texts.values()):
-        return frame
+    if len(frame) <= _FEW:
+        texts = {name: texts[name] for name in to_be_cleaned(texts)}
     clean = {
         name: of_each(before, partial(_cleaned, name))
         if isinstance(before.dtype, pd.CategoricalDtype)
@@ -114,7 +114,7 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
         for name, before in texts.items()
     }
     changed = {name: cells for name, cells in clean.items() if cells is not texts[name]}
-    return frame.assign(**changed)
+    return frame.assign(**changed) if changed else frame
 
 
 def _cleaned(name: str, before: pd.Series) -> pd.Series:

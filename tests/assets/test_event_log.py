@@ -50,22 +50,24 @@ def told(instance):
     return events, newest, set(tags), made
 
 
+def in_files(folder):
+    folder.mkdir()
+    # Dagster leaves an identity in the user's home where its telemetry is on.
+    quiet = {"telemetry": {"enabled": False}}
+    return dg.DagsterInstance.local_temp(str(folder), overrides=quiet)
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["forgotten", "kept in files"])
 def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
     def instance(name):
-        if not kept:
-            return dg.DagsterInstance.ephemeral()
-        (tmp_path / name).mkdir()
-        # Dagster leaves an identity in the user's home where its telemetry is on.
-        quiet = {"telemetry": {"enabled": False}}
-        return dg.DagsterInstance.local_temp(str(tmp_path / name), overrides=quiet)
+        return in_files(tmp_path / name) if kept else dg.DagsterInstance.ephemeral()
 
     monkeypatch.delenv(event_log.BATCH_SIZE, raising=False)
     with instance("singly") as singly:
         expected = told(singly)
     monkeypatch.setattr(event_log, "EVENTS", 3)
     monkeypatch.setenv(event_log.BATCH_SIZE, "3")
-    with instance("batched") as batched:
+    with instance("batched") as batched, event_log.kept_open(batched):
         event_log.in_batches(batched)
         written = []
         store = batched.event_log_storage.store_event_batch
@@ -76,6 +78,22 @@ def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
         assert told(batched) == expected
     assert max(written) == 3
     assert expected[3] == {"2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"}
+
+
+def test_a_run_connects_to_each_file_of_its_history_once(tmp_path):
+    reached = Counter()
+
+    def count(_, record):
+        reached[record.dbapi_connection.execute("PRAGMA database_list").fetchone()[2]] += 1
+
+    with in_files(tmp_path / "history") as instance, event_log.kept_open(instance):
+        db.event.listen(db.pool.QueuePool, "connect", count)
+        told(instance)
+        db.event.remove(db.pool.QueuePool, "connect", count)
+        assert sorted(reached.values()) == [1, 1, 1]
+        assert list(tmp_path.rglob("*-wal"))
+    # Whoever reads the history afterwards finds it all in its files.
+    assert not list(tmp_path.rglob("*-wal"))
 
 
 def test_a_planned_check_has_the_rows_that_dagster_writes():

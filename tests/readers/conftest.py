@@ -360,25 +360,43 @@ LARGEST = 20_000
 
 
 @pytest.fixture(scope="session")
-def all_seeds(seeds):
-    """The seeds, and every small file of tests/data that a reader knows: uri -> bytes."""
-    found = {}
-    for path in sorted(DATA.rglob("*")):
-        if path.is_file() and path.stat().st_size <= LARGEST:
-            data = path.read_bytes()
-            reading, known = read_bytes(data, path.name, Settings(now=NOW))
-            if data.strip() and known and reading.content != "other":
-                found[path.relative_to(DATA).as_posix()] = data
-    return {**found, **seeds}
+def known_seeds(seeds, made_once):
+    """What a reader says of the seeds, and of every small file of tests/data that it knows.
+
+    uri -> format and number of runs; asked once for all test processes.
+    """
+
+    def ask(folder):
+        found = {}
+        for path in sorted(DATA.rglob("*")):
+            if path.is_file() and path.stat().st_size <= LARGEST:
+                data = path.read_bytes()
+                reading, known = read_bytes(data, path.name, Settings(now=NOW))
+                if data.strip() and known and reading.content != "other":
+                    found[path.relative_to(DATA).as_posix()] = data
+        told = {}
+        for uri, data in {**found, **seeds}.items():
+            reading, source_format = read_bytes(data, uri, Settings(now=NOW))
+            told[uri] = (source_format, len(reading.runs))
+        (folder / "told.json").write_text(json.dumps(told))
+
+    return json.loads((made_once("known-seeds", ask) / "told.json").read_text())
 
 
 @pytest.fixture(scope="session")
-def seeds_of(all_seeds):
+def all_seeds(seeds, known_seeds):
+    """The seeds, and every small file of tests/data that a reader knows: uri -> bytes."""
+    return {uri: seeds.get(uri) or (DATA / uri).read_bytes() for uri in known_seeds}
+
+
+@pytest.fixture(scope="session")
+def seeds_of(all_seeds, known_seeds):
     """Return the seeds of one format: uri -> bytes."""
-    formats = {uri: read_bytes(data, uri, Settings(now=NOW))[1] for uri, data in all_seeds.items()}
 
     def of(source_format):
-        return {uri: all_seeds[uri] for uri, own in formats.items() if own == source_format}
+        return {
+            uri: all_seeds[uri] for uri, (own, _) in known_seeds.items() if own == source_format
+        }
 
     return of
 

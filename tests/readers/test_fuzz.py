@@ -20,6 +20,8 @@ pytestmark = pytest.mark.slow
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 CASES = 10_000
+FIRST = 10
+"""Mutations of each seed at least."""
 
 
 def checked(data, uri):
@@ -51,17 +53,15 @@ def test_every_reader_has_a_seed(all_seeds):
     assert {checked(data, uri)[1] for uri, data in all_seeds.items()} == {r.FORMAT for r in READERS}
 
 
-def _weight(data, uri):
-    """Return how often to mutate a seed: a table takes six times as long as a one-run document."""
-    return 6 if len(read_bytes(data, uri, NOW)[0].runs) and not uri.endswith(".csv") else 1
-
-
 @pytest.fixture(scope="module")
-def cases_of(all_seeds):
+def cases_of(known_seeds):
     """How many mutations of each seed make ten thousand of all: uri -> number."""
-    weights = {uri: _weight(data, uri) for uri, data in all_seeds.items()}
+    # A table takes six times as long as a one-run document.
+    weights = {
+        uri: 6 if runs and not uri.endswith(".csv") else 1 for uri, (_, runs) in known_seeds.items()
+    }
     unit = CASES / sum(weights.values())
-    return {uri: math.ceil(unit * weight) for uri, weight in weights.items()}
+    return {uri: max(FIRST, math.ceil(unit * weight)) for uri, weight in weights.items()}
 
 
 def codes_met(seed, uri, cases):
@@ -81,7 +81,13 @@ def test_ten_thousand_mutated_files(seeds_of, cases_of, source_format):
 
 
 def test_mutations_meet_most_of_what_files_are_refused_for(all_seeds):
-    assert len(set.union(*(codes_met(seed, uri, 10) for uri, seed in all_seeds.items()))) > 12
+    # The cases above begin with these, so no more of them are read again than it takes.
+    met = set()
+    for uri, seed in all_seeds.items():
+        met |= codes_met(seed, uri, FIRST)
+        if len(met) > 12:
+            break
+    assert len(met) > 12
 
 
 JSON = st.recursive(
