@@ -78,7 +78,12 @@ def lay(warehouse: str | Path, delta: DeltaTable, table: Table, rows: pa.Table) 
         rows = pa.concat_tables([held.filter(pc.invert(again)), rows])
     place = beside(delta)
     deltalake.write_deltalake(
-        place, rows, mode="overwrite", schema_mode="overwrite", configuration=opening.KEEP_HISTORY
+        place,
+        rows,
+        mode="overwrite",
+        schema_mode="overwrite",
+        writer_properties=selection.encoding(table),
+        configuration=opening.KEEP_HISTORY,
     )
     _point(delta, str(DeltaTable(place).version()))
     return True
@@ -108,7 +113,10 @@ def settled(warehouse: str | Path, delta: DeltaTable, table: Table) -> DeltaTabl
     predicate = selection.on_days(table, pd.DatetimeIndex(pc.unique(held).to_pandas()))
     rows = selection.scan(delta, table, set(table.names), predicate)
     rows = laid_over(rows, over, table, predicate)
-    deltalake.write_deltalake(delta, rows, mode="overwrite", predicate=predicate)
+    encoding = selection.encoding(table)
+    deltalake.write_deltalake(
+        delta, rows, mode="overwrite", predicate=predicate, writer_properties=encoding
+    )
     _point(delta, _NOTHING)
     return delta
 

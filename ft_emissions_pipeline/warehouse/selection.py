@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import ColumnProperties, DeltaTable, QueryBuilder, WriterProperties
 
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.tables import Table
@@ -31,6 +31,18 @@ class StoreOutdated(ValueError):
 def schema(table: Table) -> pa.Schema:
     """Return the stored types of a table: Arrow's, without descriptions."""
     return pa.schema([field.remove_metadata() for field in tables.arrow_schema(table)])
+
+
+def encoding(table: Table) -> WriterProperties:
+    """Return how a table is written: one of many days without a list of each file's numbers.
+
+    Numbers seldom repeat in a day; the lists of a year of days, made side by side, took most of a
+    restatement's memory.
+    """
+    kinds = schema(table) if table.partition else ()
+    plain = ColumnProperties(dictionary_enabled=False)
+    floats = (field.name for field in kinds if pa.types.is_floating(field.type))
+    return WriterProperties(column_properties=dict.fromkeys(floats, plain))
 
 
 def stored_names(delta: DeltaTable) -> set[str]:

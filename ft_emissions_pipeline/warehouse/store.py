@@ -189,6 +189,7 @@ def write(
             mode="overwrite",
             predicate=predicate,
             schema_mode=mode,
+            writer_properties=selection.encoding(table),
             # Ranges that do not touch may be written side by side. A whole table may not: rows that
             # another process appends meanwhile would outlive the replacement.
             commit_properties=None if predicate else _ONCE,
@@ -302,6 +303,7 @@ def replace(
             mode="overwrite",
             predicate=predicate,
             schema_mode=None if complete else "merge",
+            writer_properties=selection.encoding(table),
             commit_properties=None if predicate else _ONCE,
         )
     return _told(table, Written(delta.version(), True, new.num_rows))
@@ -386,7 +388,12 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
                     None if set(table.names) == selection.stored_names(delta) else "merge"
                 )
                 deltalake.write_deltalake(
-                    delta, new, mode="append", schema_mode=mode, commit_properties=_ONCE
+                    delta,
+                    new,
+                    mode="append",
+                    schema_mode=mode,
+                    writer_properties=selection.encoding(table),
+                    commit_properties=_ONCE,
                 )
         except StoreBusy:
             continue

@@ -13,6 +13,7 @@ import deltalake
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -69,6 +70,25 @@ def footprint(*runs):
 
 def files(folder):
     return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_files_of_a_day_list_texts_first_and_no_numbers(tmp_path):
+    """Parquet's dictionaries of numbers that seldom repeat cost a year of days a gigabyte."""
+    days = pd.DatetimeIndex(["2026-01-01"])
+    changes = (
+        lambda: store.write(tmp_path, USAGE, usage("2026-01-01", "bot"), JANUARY),
+        lambda: store.append(tmp_path, USAGE, usage("2026-01-01", "other")),
+        lambda: store.replace(
+            tmp_path, USAGE, usage("2026-01-01", "bot", inferences=2.0), days, "model_name", {"bot"}
+        ),
+    )
+    for change in changes:
+        change()
+        for uri in DeltaTable(tmp_path / USAGE.name).file_uris():
+            written = pq.read_metadata(uri.removeprefix("file://")).row_group(0).to_dict()
+            listed = {c["path_in_schema"]: c["has_dictionary_page"] for c in written["columns"]}
+            assert listed["model_name"]
+            assert not listed["inferences"]
 
 
 def test_a_table_never_written_reads_as_empty(tmp_path):

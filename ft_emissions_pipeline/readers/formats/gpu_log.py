@@ -204,12 +204,13 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: Convention) -> 
     kept = rows_without(lines.to_numpy(), refused)
     devices = _devices(sheet, at[kept], told)
     pieces = [
-        _samples(sheet, at, uri, devices if device is None else device, found)[kept]
+        _samples(sheet, at, uri, devices if device is None else device, found)
         for device, found in _by_device(cells).items()
     ]
     samples = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
     blank = samples["watts"].isna() & samples["utilization"].isna()
-    samples = samples[~blank] if blank.any() else samples
+    good = np.tile(kept, len(pieces)) & ~blank.to_numpy()
+    samples = samples if good.all() else samples[good]
     refused += misfits(sheet)
     silent = int(kept.sum()) - (len(samples) if len(pieces) == 1 else samples["record"].nunique())
     return Samples(samples, len(samples) + silent, refused)
@@ -303,16 +304,17 @@ def _refused(
          lambda i: f"{time} is {frame[time].iloc[i]!r}; write it as 2026-03-01T12:00:00Z"),
     ]  # fmt: skip
     for name, found in cells.items():
-        outside = (found.values < 0) | ((found.field == "utilization") & (found.values > 1))
+        most = 1.0 if found.field == "utilization" else np.inf
+        outside = (found.values < 0) | (found.values > most)
         checks += [
             (found.bad, "not_a_number",
              _says(frame[name], ", no number with a unit of power or %; correct it")),
             (outside.to_numpy(), "out_of_range",
              _says(frame[name], ": below 0 or above 100 %; remove the line")),
         ]  # fmt: skip
-    every = pd.DataFrame({name: found.values for name, found in cells.items()})
+    missing = np.logical_and.reduce([found.values.isna() for found in cells.values()])
     checks.append(
-        (every.isna().all(axis=1).to_numpy(), "missing_value",
+        (missing, "missing_value",
          lambda _: "neither power nor utilisation: the GPU does not report them")
     )  # fmt: skip
     return refused_rows(
@@ -359,6 +361,7 @@ def _samples(
             **named,
         },
         index=lines,
+        copy=False,
     )
 
 

@@ -15,8 +15,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ import pyarrow as pa
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings, as_text
 from ft_emissions_pipeline.readers.shared.samples import (
     DEVICE,
+    SHORTEST_GAP_S,
     VALUES,
     Pieces,
     Samples,
@@ -42,8 +42,8 @@ from ft_emissions_pipeline.readers.shared.samples import (
 _DAY_US = 86_400_000_000
 _STEP_US = 6_000_000
 """Shorter steps all lead to the shortest gap (`limit_of`), so they are only counted."""
-_AT_ONCE = 1 << 20
-"""Samples of a device that are kept between the two walks over them."""
+_CELL = 8
+"""Bytes of a value on disk."""
 
 
 class Format(Protocol):
@@ -109,6 +109,14 @@ def _convention(log: Format, found: list[Any]) -> Any:
         return None
 
 
+class _Part(NamedTuple):
+    """Samples of a device and day in a block: their first column's place, bytes to the next."""
+
+    place: int
+    column: int
+    samples: int
+
+
 @dataclass
 class _Spill:
     """Samples on disk, parted by device and day."""
@@ -118,12 +126,12 @@ class _Spill:
     devices: list[pd.DataFrame] = field(default_factory=list)
     models: dict[int, str] = field(default_factory=dict)
     powered: set[int] = field(default_factory=set)
-    parts: dict[int, dict[int, list[tuple[int, int]]]] = field(
+    parts: dict[int, dict[int, list[_Part]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
-    """Device -> day -> places and lengths in the file."""
-    row: np.dtype | None = None
-    """A sample in the file: its instant, place, and the values that the format has."""
+    """Device -> day -> where in the file."""
+    columns: tuple[str, ...] = ()
+    """Of a block in the file: instants, places, and the values that the format has."""
     records: int = 0
     one_value: bool = False
     refused: list[Refused] = field(default_factory=list)
@@ -146,18 +154,14 @@ class _Spill:
         order = np.argsort(part.astype("uint16") if fits else part, kind="stable")
         part = part[order]
         begins = np.flatnonzero(np.append(True, part[1:] != part[:-1]))
-        if self.row is None:
-            values = ((name, "f8") for name in VALUES if name in frame)
-            self.row = np.dtype([("at", "i8"), ("row", "i8"), *values])
-        rows = np.empty(len(order), dtype=self.row)
-        for name in rows.dtype.names or ():
-            rows[name] = getattr(series, name)[order]
-        place = self.file.tell() // self.row.itemsize
-        self.file.write(rows.data)
+        self.columns = self.columns or ("at", "row", *(name for name in VALUES if name in frame))
+        place = self.file.tell()
+        for name in self.columns:
+            self.file.write(getattr(series, name)[order].data)
         for begin, end in zip(begins, np.append(begins[1:], len(part)), strict=True):
             stream, since = divmod(int(part[begin]), int(days))
             held = self.parts[stream][int(first) + since]
-            held.append((place + int(begin), int(end - begin)))
+            held.append(_Part(place + _CELL * int(begin), _CELL * len(part), int(end - begin)))
 
     def _numbered(self, devices: pd.DataFrame) -> np.ndarray:
         """Return the number of each device in the file, in order of appearance."""
@@ -187,17 +191,14 @@ class _Spill:
         found = {name: bytearray() for name in kinds}
         lone: list[pd.DataFrame] = []
         devices = pd.concat(self.devices, ignore_index=True) if self.devices else _none()
+        limit_s = SHORTEST_GAP_S
         for stream in sorted(self.parts):
-            total = sum(n for parts in self.parts[stream].values() for _, n in parts)
-            kept = list(self._days(stream)) if total <= _AT_ONCE else None
-            walk = partial(self._days, stream) if kept is None else partial(iter, kept)
-            limits = limit_of(np.full(stream + 1, _usual_s(walk())))
-            before = len(found["row"])
-            for each in _walked(walk(), limits):
+            intervals, limit_s = self._intervals(stream, limit_s)
+            for each in intervals:
                 for name, held in found.items():
                     held += getattr(each, name).data
-            if len(found["row"]) == before:
-                rows = np.concatenate([day.row for day in walk()]).astype("str")
+            if not any(len(each.row) for each in intervals):
+                rows = np.concatenate([day.row for day in self._days(stream)]).astype("str")
                 lone.append(
                     pd.DataFrame({"record": rows, "device": devices["device"].iloc[stream]})
                 )
@@ -207,48 +208,69 @@ class _Spill:
         nobody = pd.concat(lone) if lone else pd.DataFrame({"record": [], "device": []})
         return reading_of(framed(pieces, devices, records), nobody, self.records, self.refused)
 
+    def _intervals(self, stream: int, limit_s: float) -> tuple[list[Pieces], float]:
+        """Return the intervals of a device, and the seconds of its shortest gap.
+
+        Devices of a file mostly have that of the one before; one that has not is walked again.
+        """
+        steps = _Steps()
+        pieces = list(_walked(steps.of(self._days(stream)), np.full(stream + 1, limit_s)))
+        own_s = float(limit_of(np.array(steps.usual_s)))
+        return (pieces, own_s) if own_s == limit_s else self._intervals(stream, own_s)
+
     def _days(self, stream: int) -> Iterator[Series]:
         """Yield the samples of a device, day by day and in order."""
         powered = np.zeros(stream + 1, dtype=bool)
         powered[stream] = stream in self.powered
-        row = np.dtype(self.row)
         for _, parts in sorted(self.parts[stream].items()):
-            read = (
-                os.pread(self.file.fileno(), n * row.itemsize, place * row.itemsize)
-                for place, n in parts
-            )
-            frame = pd.DataFrame(np.frombuffer(b"".join(read), dtype=row))
-            code = np.full(len(frame), stream)
-            series = series_of(frame, code, frame["row"].to_numpy())
+            number = sum(part.samples for part in parts)
+            values = dict.fromkeys(VALUES, np.broadcast_to(np.nan, number))
+            cells = {**values, **{name: self._cells(name, parts) for name in self.columns}}
+            series = Series(stream=np.full(number, stream), **cells)
             day = ordered(series, powered, one_value=self.one_value)
             if len(day.at):
                 yield day
+
+    def _cells(self, name: str, parts: list[_Part]) -> np.ndarray:
+        column = self.columns.index(name)
+        read = (
+            os.pread(self.file.fileno(), n * _CELL, place + column * length)
+            for place, length, n in parts
+        )
+        return np.frombuffer(b"".join(read), dtype="f8" if name in VALUES else "i8")
 
 
 def _none() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype="str") for name in DEVICE})
 
 
-def _usual_s(days: Iterator[Series]) -> float:
-    """Return the median step between the samples of a device; 0 if it is a short one."""
-    short, longest, long = 0, 0, []
-    last = np.empty(0, dtype="int64")
-    for day in days:
-        steps = np.diff(np.concatenate([last, day.at]))
-        last = day.at[-1:]
-        few = steps[steps < _STEP_US]
-        short += len(few)
-        longest = max(longest, few.max(initial=0))
-        long.append(steps[steps >= _STEP_US])
-    ordered_ = np.sort(np.concatenate(long)) if long else np.empty(0)
-    total = short + len(ordered_)
-    if not total:
-        return np.nan
-    middle = [
-        longest if place < short else ordered_[place - short]
-        for place in ((total - 1) // 2, total // 2)
-    ]
-    return float(np.mean(middle)) / 1e6
+class _Steps:
+    """Microseconds between the samples of a device; of short ones how many, and the longest."""
+
+    def __init__(self) -> None:
+        self.short, self.longest = 0, 0
+        self.long = [np.empty(0, dtype="int64")]
+
+    def of(self, days: Iterator[Series]) -> Iterator[Series]:
+        """Yield the days, and take their steps."""
+        last = np.empty(0, dtype="int64")
+        for day in days:
+            steps = np.diff(day.at, prepend=last)
+            last = day.at[-1:]
+            few = steps < _STEP_US
+            self.short += int(np.count_nonzero(few))
+            self.longest = max(self.longest, int(steps.max(initial=0, where=few)))
+            self.long.append(steps[~few])
+            yield day
+
+    @property
+    def usual_s(self) -> float:
+        """Median; the longest of the short ones where it is one of these, 0 of none."""
+        long = np.sort(np.concatenate(self.long))
+        total = self.short + len(long)
+        middle = ((total - 1) // 2, total // 2) if total else ()
+        steps = [self.longest if n < self.short else int(long[n - self.short]) for n in middle]
+        return sum(steps) / 2e6
 
 
 def _walked(days: Iterator[Series], limits: np.ndarray) -> Iterator[Pieces]:

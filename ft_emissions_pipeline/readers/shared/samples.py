@@ -164,15 +164,16 @@ def devices_of(
             # Of one text for all, the codes tell nothing.
             if len(texts.categories) > 1 or (texts.codes < 0).any():
                 code = code * (len(texts.categories) + 1) + texts.codes
-    code = pd.factorize(code)[0]
-    # Numbered in order of appearance: a new device is the highest number so far.
-    at = samples.iloc[np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))]
+    code, found = pd.factorize(code)
+    first, place = np.empty(len(found), dtype="int64"), np.arange(len(code))
+    # Of several values for one item the last stays.
+    first[code[::-1]] = place[::-1]
     columns = {
-        name: at[name].astype("str") if name in at else pd.Series(np.nan, at.index, dtype="str")
+        name: samples[name].iloc[first].astype("str").to_numpy() if name in samples else np.nan
         for name in names
     }
-    columns["kind"] = columns["kind"].fillna(Instrument.GPU)
-    return code, pd.DataFrame(columns).reset_index(drop=True)
+    devices = pd.DataFrame(columns, index=range(len(found)), dtype="str")
+    return code, devices.fillna({"kind": Instrument.GPU})
 
 
 def models_of(samples: pd.DataFrame, code: np.ndarray, devices: int) -> pd.Series:
@@ -233,8 +234,8 @@ def _powered(series: Series, powered: np.ndarray) -> Series:
 
     It would tear a hole; the line between these is better.
     """
-    kept = series.powered | ~powered[series.stream]
-    return series if kept.all() else series[kept]
+    told = series.powered
+    return series if told.all() else series[told | ~powered[series.stream]]
 
 
 def _by_moment(series: Series) -> Series:
@@ -404,7 +405,8 @@ def _one_run(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
 def again(bad: np.ndarray, cells: pd.Series, name: str) -> np.ndarray:
     """Say which of the bad cells repeat the header."""
     found = np.zeros(len(cells), dtype=bool)
-    found[bad] = cells[bad].astype("str").str.strip() == name
+    if bad.any():
+        found[bad] = cells[bad].astype("str").str.strip() == name
     return found
 
 
