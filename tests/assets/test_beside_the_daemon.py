@@ -85,6 +85,7 @@ def page_and_daemon(team: Team, log: Path):
             process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def process_that_writes(warehouse: Path) -> int | None:
