@@ -39,8 +39,9 @@ PAGE = """# What it costs
 
 Every table is printed by `make bench`, on {date}, on a machine with {cpus} cores ({machine}),
 Python {python}, pandas {pandas}, NumPy {numpy}. Machines differ and are shared: read the ratios to
-the baseline of the same table and the CPU seconds, not the seconds on the clock. Each benchmark
-holds its results against the baseline's before it shows a time.
+the baseline of the same table and the CPU seconds, not the seconds on the clock. Over each table
+stands how many additions plain Python made in a CPU second then: CPU seconds of two days are to be
+compared times that. Each benchmark holds its results against the baseline's before it shows a time.
 
 The thousand nights of [running for years](running_for_years.md) take hours and are measured apart,
 by `python -m benchmarks.growth`.

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,15 @@ def _measured(
     return results[-1], timed, peak_mb()
 
 
+@cache
+def pace() -> float:
+    """Return how many million additions plain Python makes in a CPU second: machines' clocks vary.
+
+    CPU seconds of two days are to be compared times this.
+    """
+    return 1 / best_of(3, lambda: sum(n for n in range(1_000_000))).cpu_s
+
+
 def hold_equal(what: str, found: Any, expected: Any, at_most: float = 1e-9) -> None:
     """End the benchmark where two results differ, relative to the second."""
     off = np.abs(np.asarray(found, dtype=float) / np.asarray(expected, dtype=float) - 1)
@@ -64,8 +74,8 @@ def hold_equal(what: str, found: Any, expected: Any, at_most: float = 1e-9) -> N
 def table(title: str, rows: list[tuple[str, ...]]) -> None:
     """Print rows under their heading, which is the first of them."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    load = os.getloadavg()[0]
-    print(f"{title}  ({platform.machine()}, {os.cpu_count()} CPUs, load {load:.1f})")
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    print(f"{title}  ({machine}, {pace():.0f} M additions/CPU s)")
     for number, row in enumerate(rows):
         first, *others = (
             cell.ljust(w) if i == 0 else cell.rjust(w)
