@@ -14,7 +14,7 @@ _TRAINED = re.compile(
 )
 _HARDWARE = re.compile(
     r"(?:\b|(?<=\dx))"
-    r"(?:[ABHLVT]\d{1,3}[GS]?\b|RTX|GTX|TPU|GPUs?|MI\d{3}|M\d (?:Pro|Max|Ultra))"
+    r"(?:(?:[ABHV]\d{2,3}|L40?|T4)[GS]?\b|RTX|GTX|TPU|GPUs?|MI\d{3}|M\d (?:Pro|Max|Ultra))"
 )
 _TIME = re.compile(r"\b\d+(?:[.,]\d+)?[ -]?(?:h|hours?|hrs?|min(?:ute)?s?|days?)\b")
 

@@ -29,6 +29,7 @@ def test_a_sentence_that_tells_of_a_training_is_named_by_its_line(sentence):
         "The model was trained on 64 A100.",
         "The data were collected over 12 days with two GPUs.",
         "It was trained for 3 epochs in 2 hours",
+        "T5 was fine-tuned for 3 days.",
     ],
 )
 def test_other_sentences_are_not(sentence):
