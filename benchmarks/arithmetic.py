@@ -31,7 +31,7 @@ IDLE_W = (
 IT_KWH = f"""(
     {IDLE_W} * greatest(reserved_s, active_s)
     + (cpu_count * (cpu_max_w - cpu_idle_w) * cpu_utilization
-       + gpu_count * (gpu_max_w - gpu_idle_w + fan_per_gpu_w) * gpu_utilization) * active_s
+       + gpu_count * (gpu_max_w - gpu_idle_w + gpu_fan_w) * gpu_utilization) * active_s
 ) / 3600000 / supply_efficiency * development_multiplier"""
 MADE_PER_USE = "reserved_s / 3600 * development_multiplier / (hardware_use_life_h * share_reserved)"
 SQL = f"""
@@ -50,7 +50,7 @@ RANGES = {
     "gpu_count": (1, 64), "server_count": (1, 8), "cpu_count": (1, 16), "gpu_max_w": (70, 1200),
     "gpu_idle_w": (5, 100), "gpu_utilization": (0.1, 1), "cpu_max_w": (100, 500),
     "cpu_idle_w": (10, 100), "cpu_utilization": (0.01, 1), "host_idle_w": (50, 900),
-    "fan_per_gpu_w": (0, 150), "memory_w": (10, 300),
+    "gpu_fan_w": (0, 150), "memory_w": (10, 300),
     "supply_efficiency": (0.8, 0.96), "active_s": (60, 1e5),
     "reserved_s": (60, 2e5), "it_energy_kwh": (0, 0),
     "pue": (1, 2), "wue_l_per_kwh": (0, 2), "grid_kgco2e_per_kwh": (0.01, 1),

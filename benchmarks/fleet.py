@@ -24,7 +24,7 @@ COUNTS = (1, 4, 8)
 KIND = ["gpu_model", "gpu_count", "cloud_region", "base_model"]
 FACTORS = [
     "gpu_max_w", "gpu_idle_w", "cpu_count", "cpu_max_w", "cpu_idle_w", "server_count",
-    "host_idle_w", "fan_per_gpu_w", "memory_w", "gpu_embodied_kgco2e", "server_embodied_kgco2e",
+    "host_idle_w", "gpu_fan_w", "memory_w", "gpu_embodied_kgco2e", "server_embodied_kgco2e",
     "gpu_embodied_water_l", "server_embodied_water_l", "hardware_use_life_h", "share_reserved",
     "supply_efficiency", "pue", "wue_l_per_kwh", "grid_kgco2e_per_kwh",
     "electricity_water_l_per_kwh",
@@ -72,7 +72,7 @@ def plain(runs: pd.DataFrame, factors: pd.DataFrame) -> pd.DataFrame:
         idle_w
         + f["cpu_count"] * (f["cpu_max_w"] - f["cpu_idle_w"]) * f["cpu_utilization"]
         + f["gpu_count"]
-        * (f["gpu_max_w"] - f["gpu_idle_w"] + f["fan_per_gpu_w"])
+        * (f["gpu_max_w"] - f["gpu_idle_w"] + f["gpu_fan_w"])
         * f["gpu_utilization"]
     )
     energy_kwh = (busy_w * active_h + idle_w * (reserved_h - active_h)) / WATTS_PER_KW

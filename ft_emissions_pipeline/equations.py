@@ -28,7 +28,7 @@ def power(
     idle_power,
     memory_power,
     *,
-    fan_power_per_gpu=0,
+    gpu_fan_power=0,
     cpu_count,
     cpu_max_power,
     cpu_idle_power,
@@ -46,7 +46,7 @@ def power(
         The whole cluster at rest: boards, fans, network, disks, CPUs and every GPU. [W]
     memory_power : numeric
         Memory of all servers. [W]
-    fan_power_per_gpu : numeric
+    gpu_fan_power : numeric
         What the fans of its server draw more for one GPU at full load than at rest; the published
         formula has none. [W]
     cpu_count, gpu_count : numeric
@@ -76,7 +76,7 @@ def power(
         idle_power
         + memory_power
         + cpu_count * (cpu_max_power - cpu_idle_power) * cpu_utilization
-        + gpu_count * (gpu_max_power - gpu_idle_power + fan_power_per_gpu) * gpu_utilization
+        + gpu_count * (gpu_max_power - gpu_idle_power + gpu_fan_power) * gpu_utilization
     )
 
 

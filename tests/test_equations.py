@@ -42,12 +42,13 @@ class Case:
 
 
 CASES = (
-    # 100 + 20 + 3 x (250 - 30) x 0.5 + 7 x (400 - 50) x 0.4 = 120 + 330 + 980
+    # 100 + 20 + 3 x (250 - 30) x 0.5 + 7 x (400 - 50 + 60) x 0.4 = 120 + 330 + 1148
     Case(
         "power",
         {
             "idle_power": (100.0, "W"),
             "memory_power": (20.0, "W"),
+            "gpu_fan_power": (60.0, "W"),
             "cpu_count": (3.0, ""),
             "cpu_max_power": (250.0, "W"),
             "cpu_idle_power": (30.0, "W"),
@@ -57,7 +58,7 @@ CASES = (
             "gpu_idle_power": (50.0, "W"),
             "gpu_utilization": (0.4, ""),
         },
-        1430.0,
+        1598.0,
         "W",
     ),
     # 2 x 600 + 4 x 27 + 16 x 46
@@ -324,7 +325,7 @@ def test_a_footprint_per_token_is_none_per_inference():
 def test_any_coherent_unit_works(unit):
     arguments = {name: value.to(unit) if value.check("[power]") else value
                  for name, value in CASES[0].quantities().items()}  # fmt: skip
-    assert magnitude(CASES[0](arguments), "W") == pytest.approx(1430.0, rel=1e-12)
+    assert magnitude(CASES[0](arguments), "W") == pytest.approx(1598.0, rel=1e-12)
 
 
 @each_case
@@ -375,8 +376,8 @@ def test_no_argument_is_changed_in_place():
 @pytest.mark.parametrize("busy", ["cpu_utilization", "gpu_utilization"])
 def test_power_without_load_lacks_just_that_device(busy):
     case = CASES[0]
-    part = {"cpu_utilization": 330.0, "gpu_utilization": 980.0}[busy]  # see the hand calculation
-    assert case({**case.numbers(), busy: 0.0}) == pytest.approx(1430.0 - part, rel=1e-12)
+    part = {"cpu_utilization": 330.0, "gpu_utilization": 1148.0}[busy]  # see the hand calculation
+    assert case({**case.numbers(), busy: 0.0}) == pytest.approx(1598.0 - part, rel=1e-12)
 
 
 def test_a_reservation_without_work_draws_idle_power_throughout():

@@ -43,7 +43,7 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.tables.words import EnergyRoute, UseLifeRule
 from ft_emissions_pipeline.warehouse import store
 
-FAN_POWER = " + {gpu_count} x {fan_per_gpu_w} x {gpu_utilization}"
+FAN_POWER = " + {gpu_count} x {gpu_fan_w} x {gpu_utilization}"
 FAN_ENERGY = f"{FAN_POWER} x {{active_h}} / 1000"
 """What fans draw more under load; left out where no server of the kind was measured."""
 
@@ -243,7 +243,7 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
     steps = _steps_of_route(row, profile)
-    if row["fan_per_gpu_w"] > 0:
+    if row["gpu_fan_w"] > 0:
         return steps
     return tuple(
         (name, unit, template.replace(FAN_ENERGY, "").replace(FAN_POWER, ""))

@@ -38,7 +38,7 @@ PART_INPUTS = (
 )  # fmt: skip
 """From these the energy of accelerators, CPUs and memory follows."""
 
-POWER_INPUTS = (*PART_INPUTS, "host_idle_w", "fan_per_gpu_w", "supply_efficiency")
+POWER_INPUTS = (*PART_INPUTS, "host_idle_w", "gpu_fan_w", "supply_efficiency")
 """From these that of the whole machine, at the plug."""
 
 GPU_POWERS = ("gpu_max_w", "gpu_idle_w")
@@ -106,7 +106,7 @@ def power_steps(profile: Profile, flat_gpu_power_w: float) -> dict[str, Step]:
         "power_w": lambda of: equations.power(
             of["idle_power_w"],
             of["memory_power_w"],
-            fan_power_per_gpu=of["fan_per_gpu_w"],
+            gpu_fan_power=of["gpu_fan_w"],
             cpu_count=of["cpu_count"],
             cpu_max_power=of["cpu_max_w"],
             cpu_idle_power=of["cpu_idle_w"],
@@ -303,7 +303,7 @@ def _supply(frame: Frame, context: Context) -> Offer:
     return ranged(efficiency, low, high, row["factor_id"])
 
 
-STEP_INPUTS = (COUNTED, "other_host_w", "fan_per_gpu_w", "gpu_utilization", "supply_efficiency",
+STEP_INPUTS = (COUNTED, "other_host_w", "gpu_fan_w", "gpu_utilization", "supply_efficiency",
                "server_count", "gpu_count", "active_s", "reserved_s")  # fmt: skip
 
 
@@ -320,8 +320,7 @@ def plug_energy(values: Values) -> Any:
     reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)
     loaded = values["gpu_count"] * np.minimum(values["gpu_utilization"], 1.0) * active
     other = np.nan_to_num(
-        values["server_count"] * values["other_host_w"] * reserved
-        + values["fan_per_gpu_w"] * loaded
+        values["server_count"] * values["other_host_w"] * reserved + values["gpu_fan_w"] * loaded
     )
     return _with_supply_losses(values[COUNTED], values, other / equations.WATT_HOURS_PER_KWH)
 

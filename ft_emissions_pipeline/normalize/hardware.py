@@ -237,29 +237,40 @@ def _gpus_for_work(frame: Frame, context: Context) -> Offer:
 
     The interval reaches from what the lightest method needs, where none is named, to whole servers.
     """
+    centre = _that_hold_the_work(frame, context, "full", "value")
+    least = _that_hold_the_work(frame, context, "qlora", "p05")
+    slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
+    whole = np.ceil(centre / slots) * slots
+    untold = ~(frame["server_count"] > 0)
+    return ranged(centre.where(untold), least, whole, "defaults/training_memory_headroom")
+
+
+def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: str) -> pd.Series:
+    """Return as many accelerators as hold the memory of training; missing where no size is known.
+
+    `method` stands where none is named, `headroom` is the column of its default.
+    """
     row = take(context.reference, "gpus", frame["gpu_id"], ["memory_gb"], on=frame["date"])
     kind = take(
         context.reference, "hardware_classes", frame["gpu_id"], ["memory_gb"], on=frame["date"]
     )
     memory = row["memory_gb"].fillna(kind["memory_gb"])
-    parameters = frame["model_parameters"].astype("float64")
-    known = ~context.imputed("model_parameters", frame.index) & ~(frame["server_count"] > 0)
-    headroom = default(context.reference, "training_memory_headroom", frame["date"])
-
-    def count(method: pd.Series, factor: float) -> pd.Series:
-        each = method.map(
+    known = ~context.imputed("model_parameters", frame.index)
+    parameters = frame["model_parameters"].astype("float64").where(known)
+    factor = getattr(
+        default(context.reference, "training_memory_headroom", frame["date"]), headroom
+    )
+    each = (
+        frame["method"]
+        .fillna(method)
+        .map(
             lambda name: (
                 default(context.reference, BYTES_OF_METHOD.get(name, BYTES_OF_METHOD["full"])).value
             )
         )
-        needed = training_memory(parameters, each, factor) / BYTES_PER_GB / memory
-        return np.exp2(np.ceil(np.log2(needed.clip(lower=1.0))))
-
-    centre = count(frame["method"].fillna("full"), headroom.value)
-    least = count(frame["method"].fillna("qlora"), headroom.p05)
-    slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
-    whole = np.ceil(centre / slots) * slots
-    return ranged(centre.where(known), least, whole, "defaults/training_memory_headroom")
+    )
+    needed = training_memory(parameters, each, factor) / BYTES_PER_GB / memory
+    return np.exp2(np.ceil(np.log2(needed.clip(lower=1.0))))
 
 
 BYTES_PER_GB = 1e9
@@ -277,13 +288,15 @@ def _gpus_of_world(frame: Frame, _: Context) -> Offer:
 
 
 def _gpus_fill_servers(frame: Frame, context: Context) -> Offer:
-    """Fill the servers; from one accelerator in each to one server more than nobody named."""
+    """Fill the servers; from what the work needs, or one in each, to one server more than named."""
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
     servers = frame["server_count"].fillna(1.0)
     more = default(context.reference, "server_count", frame["date"]).p95
     most = servers.where(frame["server_count"].notna(), more)
-    return ranged(servers * slots, servers, most * slots, factor_id=row["factor_id"])
+    needed = _that_hold_the_work(frame, context, "qlora", "p05")
+    least = np.fmax(servers, np.minimum(needed, servers * slots))
+    return ranged(servers * slots, least, most * slots, factor_id=row["factor_id"])
 
 
 def _shared_host(frame: Frame, context: Context) -> Offer:
@@ -409,7 +422,7 @@ def _without_gpu(target: str) -> Rule:
 
 
 def _fans(frame: Frame, context: Context) -> Offer:
-    columns = ["fan_per_gpu_w", "fan_per_gpu_w_p05", "fan_per_gpu_w_p95"]
+    columns = ["gpu_fan_w", "gpu_fan_w_p05", "gpu_fan_w_p95"]
     row = take(context.reference, "servers", frame["server_id"], columns, on=frame["date"])
     power, low, high = (row[name].fillna(0.0) for name in columns)
     return ranged(power.where(row["factor_id"].notna()), low, high, row["factor_id"])
@@ -515,8 +528,8 @@ FACTORS = (
          "cpu_count of the server in servers.csv", _sockets),
     *(_power("servers", name, name) for name in ("cpu_max_w", "cpu_idle_w", "host_idle_w",
                                                  "memory_w")),
-    Rule("fan_per_gpu_w", "fans_of_server", Basis.REFERENCE,
-         "fan_per_gpu_w of the server in servers.csv; 0 where nobody measured it", _fans),
+    Rule("gpu_fan_w", "fans_of_server", Basis.REFERENCE,
+         "gpu_fan_w of the server in servers.csv; 0 where nobody measured it", _fans),
     Rule("gpu_embodied_kgco2e", "instance_share", Basis.REFERENCE,
          "one accelerator's share of a whole instance (published profile)", _instance_share,
          choice="instance_embodied_as_gpu"),

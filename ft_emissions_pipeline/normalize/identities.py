@@ -27,7 +27,7 @@ IDENTITY_OF = {
     ),
     **dict.fromkeys(
         (
-            "cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "fan_per_gpu_w", "memory_w",
+            "cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "gpu_fan_w", "memory_w",
             "server_embodied_kgco2e", "server_embodied_water_l",
         ),
         "server_id",
@@ -106,7 +106,7 @@ _COLUMN_OF = {
     "cpu_max_w": ("servers", "cpu_max_w"),
     "cpu_idle_w": ("servers", "cpu_idle_w"),
     "host_idle_w": ("servers", "host_idle_w"),
-    "fan_per_gpu_w": ("servers", "fan_per_gpu_w"),
+    "gpu_fan_w": ("servers", "gpu_fan_w"),
     "memory_w": ("servers", "memory_w"),
     "server_embodied_kgco2e": ("servers", "embodied_kgco2e"),
     "server_embodied_water_l": ("servers", "embodied_water_l"),

@@ -223,11 +223,11 @@ TABLES: dict[str, FactorTable] = {
                 "Boards, fans, network and disks at rest, without CPU, memory and GPU."),
         *_interval("W", 10000, "host_idle_w_"),
         _text("host_idle_w_basis", "Kind of evidence.", allowed=EVIDENCE),
-        _number("fan_per_gpu_w", "W", 1, 500,
+        _number("gpu_fan_w", "W", 1, 500,
                 "What its fans draw more for an accelerator at full load than at rest; empty where "
                 "no whole server was measured.", empty=True),
-        _number("fan_per_gpu_w_p05", "W", 1, 500, "5th percentile.", empty=True),
-        _number("fan_per_gpu_w_p95", "W", 1, 1000, "95th percentile.", empty=True),
+        _number("gpu_fan_w_p05", "W", 1, 500, "5th percentile.", empty=True),
+        _number("gpu_fan_w_p95", "W", 1, 1000, "95th percentile.", empty=True),
         _number("memory_gb", "GB", 4, 20000, "Main memory."),
         _number("memory_w", "W", 0.5, 5000, "Power of the main memory."),
         _text("memory_w_basis", "Kind of evidence; derived: the default power per gigabyte.",
@@ -237,7 +237,7 @@ TABLES: dict[str, FactorTable] = {
         _number("embodied_water_l", "L", 10, 20000, "Water of making its CPUs."),
         *_interval("L", 60000, "water_")),
         intervals=(("host_idle_w_p05", "host_idle_w", "host_idle_w_p95"),
-                   ("fan_per_gpu_w_p05", "fan_per_gpu_w", "fan_per_gpu_w_p95"),
+                   ("gpu_fan_w_p05", "gpu_fan_w", "gpu_fan_w_p95"),
                    ("embodied_p05", "embodied_kgco2e", "embodied_p95"),
                    ("water_p05", "embodied_water_l", "water_p95")), cadence_years=3),
     "instances": FactorTable("a type of cloud instance", ("provider", "instance_type"), (

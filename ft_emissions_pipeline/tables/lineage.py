@@ -32,7 +32,7 @@ TAKES_OVER: dict[str, tuple[str, ...]] = {
 
 _POWER_AND_TIME = (
     "gpu_count gpu_max_w gpu_idle_w gpu_utilization cpu_count cpu_max_w cpu_idle_w "
-    "cpu_utilization server_count host_idle_w fan_per_gpu_w memory_w supply_efficiency active_s "
+    "cpu_utilization server_count host_idle_w gpu_fan_w memory_w supply_efficiency active_s "
     "reserved_s energy_route it_energy_kwh development_multiplier"
 )
 _HARDWARE_TIME = (
@@ -76,7 +76,7 @@ _OF_FACTORS = {
             "cpu_max_w",
             "cpu_idle_w",
             "host_idle_w",
-            "fan_per_gpu_w",
+            "gpu_fan_w",
             "memory_w",
         )
     },

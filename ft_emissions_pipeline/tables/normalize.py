@@ -23,7 +23,7 @@ _FACTORS = (
     number("cpu_idle_w", "W", "Power of one CPU at rest.", required=True),
     number("host_idle_w", "W", "Power at rest of one server's boards, fans, network and disks.",
            required=True),
-    number("fan_per_gpu_w", "W",
+    number("gpu_fan_w", "W",
            "What a server's fans draw more for one accelerator at full load than at rest; 0 where "
            "nobody measured it.", required=True),
     number("memory_w", "W", "Power of one server's memory.", required=True),

@@ -15,7 +15,7 @@ from ft_emissions_pipeline.impacts.inputs import INPUTS
 TYPICAL = {
     "gpu_count": 4.0, "gpu_max_w": 400.0, "gpu_idle_w": 50.0, "gpu_utilization": 0.5,
     "cpu_count": 2.0, "cpu_max_w": 230.0, "cpu_idle_w": 30.0, "cpu_utilization": 0.25,
-    "server_count": 3.0, "host_idle_w": 600.0, "fan_per_gpu_w": 150.0, "memory_w": 80.0,
+    "server_count": 3.0, "host_idle_w": 600.0, "gpu_fan_w": 150.0, "memory_w": 80.0,
     "supply_efficiency": 0.8, "active_s": 36_000.0, "reserved_s": 43_200.0, "it_energy_kwh": 20.0,
     "pue": 1.2, "wue_l_per_kwh": 0.7, "grid_kgco2e_per_kwh": 0.35,
     "electricity_water_l_per_kwh": 3.5,
@@ -46,7 +46,7 @@ BY_HAND = {
 }
 OF_POWER = {
     "gpu_count", "gpu_max_w", "gpu_idle_w", "gpu_utilization", "cpu_count", "cpu_max_w",
-    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "fan_per_gpu_w", "memory_w",
+    "cpu_idle_w", "cpu_utilization", "server_count", "host_idle_w", "gpu_fan_w", "memory_w",
     "supply_efficiency",
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ def test_energy_is_taken_from_the_best_record(default, origins, filled, case, en
     row = filled.loc[case]
     if energy is None:
         assert row["counted_energy_kwh"] == 7.0
-        fans = row["gpu_count"] * row["fan_per_gpu_w"] * row["gpu_utilization"]
+        fans = row["gpu_count"] * row["gpu_fan_w"] * row["gpu_utilization"]
         assert row["active_s"] == row["reserved_s"] == 3600
         boards = (row["server_count"] * row["host_idle_w"] + fans) / 1000
         energy = pytest.approx((7.0 + boards) / row["supply_efficiency"])
@@ -148,7 +148,7 @@ def test_a_server_of_eight_cards_draws_at_full_load_what_was_measured():
         tables["host_overheads"].set_index("host_class").loc["data_centre"]["supply_efficiency"]
     )
     counted = 8 * 700 + server["cpu_count"] * server["cpu_max_w"] + server["memory_w"]
-    beside = server["host_idle_w"] + 8 * server["fan_per_gpu_w"]
+    beside = server["host_idle_w"] + 8 * server["gpu_fan_w"]
     assert (counted + beside) / supply == pytest.approx(8400, rel=0.05)
 
 
@@ -227,7 +227,7 @@ def test_no_energy_at_the_plug_is_below_what_was_counted(
 ):
     values = {
         "counted_energy_kwh": counted, "server_count": servers, "other_host_w": other,
-        "fan_per_gpu_w": fans, "gpu_count": 8, "gpu_utilization": 0.5, "supply_efficiency": supply,
+        "gpu_fan_w": fans, "gpu_count": 8, "gpu_utilization": 0.5, "supply_efficiency": supply,
         "active_s": hours * 3600, "reserved_s": 0.0,
     }  # fmt: skip
     assert plug_energy({name: np.array([value]) for name, value in values.items()})[0] >= counted

@@ -153,7 +153,7 @@ def test_a_derived_idle_power_has_the_interval_of_the_ratio_behind_it():
         ("memory_w", (0.08, 0.17, 0.392)),
         ("gpu_idle_w", (0.044, 0.116, 0.143)),
         ("host_idle_w", (373.0, 670.0, 1200.0)),
-        ("fan_per_gpu_w", (72.0, 104.0, 149.0)),
+        ("gpu_fan_w", (72.0, 104.0, 149.0)),
     ):
         row = rows.loc[name]
         low, middle, high = ratios
@@ -176,3 +176,11 @@ def test_a_disclosed_use_life_never_widens_what_an_inference_carries():
         return row["gco2e_per_inference_p95"] / row["gco2e_per_inference_p05"]
 
     assert width(expected_use_life_days=30) < width()
+
+
+def test_servers_that_are_told_hold_no_fewer_accelerators_than_the_work_needs():
+    """Llama 2 70B in full: 70e9 x 16 bytes are 1,120 GB; 14 H100 of 80 GB, so 16."""
+    work = {"base_model": "Llama 2 70B", "method": "full", "gpu_model": "H100", "active_s": 36e3}
+    for told in ({}, {"server_count": 4.0}):
+        row = fte.estimate({**work, **told}).provenance.set_index("field").loc["gpu_count"]
+        assert (row["p05"], float(row["value"])) == (pytest.approx(16), 32)

@@ -121,7 +121,7 @@ def test_fans_of_an_h100_node_make_up_the_most_that_one_drew(reference):
     """
     host = describe(reference, "servers/dgx-h100")
     efficiency = describe(reference, "host_overheads/data_centre")["supply_efficiency"]
-    for cpu_w, fans in (("cpu_idle_w", "fan_per_gpu_w_p95"), ("cpu_max_w", "fan_per_gpu_w_p05")):
+    for cpu_w, fans in (("cpu_idle_w", "gpu_fan_w_p95"), ("cpu_max_w", "gpu_fan_w_p05")):
         beside = host["cpu_count"] * host[cpu_w] + host["memory_w"] + host["host_idle_w"]
         assert (8 * (700 + host[fans]) + beside) / efficiency == pytest.approx(8400, rel=0.001)
 
