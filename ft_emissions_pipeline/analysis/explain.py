@@ -45,7 +45,7 @@ from ft_emissions_pipeline.warehouse import store
 
 FAN_POWER = " + {gpu_count} x {gpu_fan_w} x {gpu_utilization}"
 FAN_ENERGY = f"{FAN_POWER} x {{active_h}} / 1000"
-"""What fans draw more under load; left out where no server of the kind was measured."""
+"""What fans draw more under load."""
 
 POWER_STEPS = (
     ("idle_power_w", "W",
@@ -243,8 +243,11 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
     steps = _steps_of_route(row, profile)
-    if row["gpu_fan_w"] > 0:
-        return steps
+    return steps if row["gpu_fan_w"] > 0 else _without_fans(steps)
+
+
+def _without_fans(steps: Steps) -> Steps:
+    """Leave out a term that is 0: of most servers nobody measured what fans draw under load."""
     return tuple(
         (name, unit, template.replace(FAN_ENERGY, "").replace(FAN_POWER, ""))
         for name, unit, template in steps

@@ -313,8 +313,8 @@ def plug_energy(values: Values) -> Any:
     Parameters
     ----------
     values : mapping
-        Arrays named as in `STEP_INPUTS`; where the other power or the efficiency is missing,
-        nothing is added for it.
+        Arrays named as in `STEP_INPUTS`; where the other power is missing, nothing is added for
+        the host, where the efficiency is, no losses.
     """
     active = values["active_s"] / SECONDS_PER_HOUR
     reserved = np.maximum(values["reserved_s"] / SECONDS_PER_HOUR, active)

@@ -237,18 +237,28 @@ def _gpus_for_work(frame: Frame, context: Context) -> Offer:
 
     The interval reaches from what the lightest method needs, where none is named, to whole servers.
     """
-    centre = _that_hold_the_work(frame, context, "full", "value")
-    least = _that_hold_the_work(frame, context, "qlora", "p05")
+    headroom = default(context.reference, HEADROOM, frame["date"]).value
+    centre = _that_hold_the_work(frame, context, "full", headroom)
+    least = _least_that_hold_the_work(frame, context)
     slots = _slots(frame, context)["slots"].where(lambda s: s > 0, 1.0)
     whole = np.ceil(centre / slots) * slots
     untold = ~(frame["server_count"] > 0)
-    return ranged(centre.where(untold), least, whole, "defaults/training_memory_headroom")
+    return ranged(centre.where(untold), least, whole, f"defaults/{HEADROOM}")
 
 
-def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: str) -> pd.Series:
+HEADROOM = "training_memory_headroom"
+"""Default: memory of training over that of weights, gradients and optimiser states."""
+
+
+def _least_that_hold_the_work(frame: Frame, context: Context) -> pd.Series:
+    headroom = default(context.reference, HEADROOM, frame["date"]).p05
+    return _that_hold_the_work(frame, context, "qlora", headroom)
+
+
+def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: float) -> pd.Series:
     """Return as many accelerators as hold the memory of training; missing where no size is known.
 
-    `method` stands where none is named, `headroom` is the column of its default.
+    `method` stands where none is named.
     """
     row = take(context.reference, "gpus", frame["gpu_id"], ["memory_gb"], on=frame["date"])
     kind = take(
@@ -257,9 +267,6 @@ def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: s
     memory = row["memory_gb"].fillna(kind["memory_gb"])
     known = ~context.imputed("model_parameters", frame.index)
     parameters = frame["model_parameters"].astype("float64").where(known)
-    factor = getattr(
-        default(context.reference, "training_memory_headroom", frame["date"]), headroom
-    )
     each = (
         frame["method"]
         .fillna(method)
@@ -269,7 +276,7 @@ def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: s
             )
         )
     )
-    needed = training_memory(parameters, each, factor) / BYTES_PER_GB / memory
+    needed = training_memory(parameters, each, headroom) / BYTES_PER_GB / memory
     return np.exp2(np.ceil(np.log2(needed.clip(lower=1.0))))
 
 
@@ -288,13 +295,17 @@ def _gpus_of_world(frame: Frame, _: Context) -> Offer:
 
 
 def _gpus_fill_servers(frame: Frame, context: Context) -> Offer:
-    """Fill the servers; from what the work needs, or one in each, to one server more than named."""
+    """Fill the servers.
+
+    The interval reaches from one accelerator in each, or what the work needs, to the servers that
+    a run may have held where nobody told their number.
+    """
     row = _slots(frame, context)
     slots = row["slots"].where(row["slots"] > 0, 1.0)
     servers = frame["server_count"].fillna(1.0)
     more = default(context.reference, "server_count", frame["date"]).p95
     most = servers.where(frame["server_count"].notna(), more)
-    needed = _that_hold_the_work(frame, context, "qlora", "p05")
+    needed = _least_that_hold_the_work(frame, context)
     least = np.fmax(servers, np.minimum(needed, servers * slots))
     return ranged(servers * slots, least, most * slots, factor_id=row["factor_id"])
 

@@ -39,9 +39,9 @@ def encoding(table: Table) -> WriterProperties:
     Numbers seldom repeat in a day; the lists of a year of days, made side by side, took most of a
     restatement's memory.
     """
-    kinds = schema(table) if table.partition else ()
+    fields = schema(table) if table.partition else ()
     plain = ColumnProperties(dictionary_enabled=False)
-    floats = (field.name for field in kinds if pa.types.is_floating(field.type))
+    floats = (field.name for field in fields if pa.types.is_floating(field.type))
     return WriterProperties(column_properties=dict.fromkeys(floats, plain))
 
 

@@ -126,15 +126,6 @@ def test_fans_of_an_h100_node_make_up_the_most_that_one_drew(reference):
         assert (8 * (700 + host[fans]) + beside) / efficiency == pytest.approx(8400, rel=0.001)
 
 
-def test_an_h100_node_at_rest_draws_what_one_drew(reference):
-    """1.86 kW at the plug (arXiv:2506.14551, as others quote its text)."""
-    host = describe(reference, "servers/dgx-h100")
-    efficiency = describe(reference, "host_overheads/data_centre")["supply_efficiency"]
-    cards = 8 * describe(reference, "gpus/H100-SXM5-80GB")["idle_w"]
-    beside = host["cpu_count"] * host["cpu_idle_w"] + host["memory_w"] + host["host_idle_w"]
-    assert (cards + beside) / efficiency == pytest.approx(1860, rel=0.01)
-
-
 def test_superchips_sit_on_grace(reference):
     for gpu_id in ("GH200", "GB200", "GB300"):
         server = describe(reference, f"gpus/{gpu_id}")["usual_server_id"]

@@ -41,4 +41,4 @@ def test_an_h100_node_at_rest_draws_what_was_measured_of_one():
         for active in (3600.0, 7200.0)
     )
     half_kwh, whole_kwh = (est.normalized["it_energy_kwh"][0] for est in (half, whole))
-    assert half_kwh - whole_kwh / 2 == pytest.approx(AT_REST_KW, rel=0.02)
+    assert half_kwh - whole_kwh / 2 == pytest.approx(AT_REST_KW, rel=0.005)

@@ -119,7 +119,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 
 def _stated_beside(state: Mapping[str, object], timezone: str) -> tuple[dict[str, object], str]:
-    """Return what a script of one's own wrote beside the results, or the labels that are odd."""
+    """Return what a script of one's own wrote beside the results; a repair names odd labels."""
     beside = {
         label: value
         for label, value in state.items()
