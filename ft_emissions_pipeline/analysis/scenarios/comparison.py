@@ -210,6 +210,50 @@ def _times_there(
     }
 
 
+@dataclass(frozen=True)
+class _Both:
+    """The arithmetic of both sides, with the inputs that each side would have for certain."""
+
+    values: Mapping[str, Mapping[str, np.ndarray]]
+    profile: Profile
+    flat_gpu_power_w: float
+    ratio: np.ndarray
+    modelled: np.ndarray
+    scaled_time: np.ndarray
+    scaled_energy: np.ndarray
+    changes: Mapping[str, np.ndarray]
+
+    def __call__(self, factors: Mapping[str, Any]) -> dict[str, Any]:
+        """Return each of `RESULTS` of either side, and what of it changes, by factors on inputs."""
+        was, would = (self._inputs(side, factors) for side in self.values)
+        would |= _times_there(was, would, self.ratio * factors["model"], self.scaled_time)
+        powered, there = (
+            modelled_it_energy(each, self.profile, self.flat_gpu_power_w) for each in (was, would)
+        )
+        usable = self.scaled_energy & (powered > 0)
+        more = np.divide(there, powered, out=np.ones(len(self.ratio)), where=usable)
+        energy = was["it_energy_kwh"] * more
+        would["it_energy_kwh"] = np.where(self.scaled_energy, energy, would["it_energy_kwh"])
+        return self._parts("now", was) | self._parts("then", would)
+
+    def _inputs(self, side: str, factors: Mapping[str, Any]) -> dict[str, Any]:
+        return together(
+            {
+                name: value * factors[f"both {name}"] * factors[f"{side} {name}"]
+                for name, value in self.values[side].items()
+            }
+        )
+
+    def _parts(self, side: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        flat = self.flat_gpu_power_w
+        parts = footprint(inputs, self.profile, flat_gpu_power_w=flat, modelled=self.modelled)
+        found = {}
+        for name, of in PARTS.items():
+            found[f"{side} {name}"] = parts[name]
+            found[f"{side} changing {name}"] = sum(parts[part] * self.changes[part] for part in of)
+        return found
+
+
 def results(
     now: Side,
     then: Side,
@@ -228,43 +272,22 @@ def results(
     modelled = (now.normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     scaled_time = by.other & is_timed(now.runs).to_numpy()
     scaled_energy = by.other & ~modelled
-    ratio = np.nan_to_num(by.ratio, nan=1.0)
-    flat = flat_gpu_power_w(reference)
     run_id = now.normalized["run_id"].to_numpy(dtype="object")
     errors = _errors(inputs, run_id, scaled_time, scaled_energy)
-    log_sd = errors.log_sd | {"model": np.where(scaled_time, by.log_sd, 0.0)}
-    of_model = np.full(len(ratio), f"model {MODEL_ID}", dtype="object")
-    variables = errors.variables | {"model": of_model}
     changes = {
         part: by.other | ~np.all([errors.stays[name] for name in factors], axis=0) | scaled_apart
         for part, factors in OF_PLACE.items()
     }
+    ratio, flat = np.nan_to_num(by.ratio, nan=1.0), flat_gpu_power_w(reference)
+    both = _Both(values, profile, flat, ratio, modelled, scaled_time, scaled_energy, changes)
+    return _results(both, errors, np.where(scaled_time, by.log_sd, 0.0))
 
-    def both(by_variable: Mapping[str, Any]) -> dict[str, Any]:
-        was, would = (
-            together(
-                {
-                    name: value * by_variable[f"both {name}"] * by_variable[f"{side} {name}"]
-                    for name, value in values[side].items()
-                }
-            )
-            for side in values
-        )
-        would |= _times_there(was, would, ratio * by_variable["model"], scaled_time)
-        powered, there = (modelled_it_energy(each, profile, flat) for each in (was, would))
-        usable = scaled_energy & (powered > 0)
-        more = np.divide(there, powered, out=np.ones(len(ratio)), where=usable)
-        energy = was["it_energy_kwh"] * more
-        would["it_energy_kwh"] = np.where(scaled_energy, energy, would["it_energy_kwh"])
-        found = {}
-        for side, each in (("now", was), ("then", would)):
-            parts = footprint(each, profile, flat_gpu_power_w=flat, modelled=modelled)
-            for name, of in PARTS.items():
-                found[f"{side} {name}"] = parts[name]
-                found[f"{side} changing {name}"] = sum(parts[part] * changes[part] for part in of)
-        return found
 
-    certain = {name: np.ones(len(ratio)) for name in log_sd}
+def _results(both: _Both, errors: _Errors, model_log_sd: np.ndarray) -> dict[str, Result]:
+    log_sd = errors.log_sd | {"model": model_log_sd}
+    of_model = np.full(len(model_log_sd), f"model {MODEL_ID}", dtype="object")
+    variables = errors.variables | {"model": of_model}
+    certain = {name: np.ones(len(model_log_sd)) for name in log_sd}
     middle, spreads = both(certain), uncertainty.propagate(both, certain, log_sd, errors.skew)
     # An input that is split into what is common and what is not gives a sum of parts another shift.
     alone = uncertainty.propagate(both, certain, errors.whole, errors.skew)
@@ -273,7 +296,7 @@ def results(
     )
     codes, _ = pd.factorize(np.concatenate(list(variables.values())))
     coded = dict(zip(variables, codes.reshape(len(variables), -1), strict=True))
-    of_now = {f"now {name}": coded[f"both {name}"] for name in values["now"]}
+    of_now = {f"now {name}": coded[f"both {name}"] for name in both.values["now"]}
 
     def scattered(output: str, of: Mapping[str, uncertainty.Spread] = spreads) -> Scattered:
         return Scattered(middle[output], uncertainty.members(of[output], coded))
