@@ -11,6 +11,7 @@ CASES = {
     "least": HOUR,
     "gpu by name": {**HOUR, "gpu_model": "A100-SXM4-80GB"},
     "gpu by vague name": {**HOUR, "gpu_model": "A100", "server_model": "DGX A100"},
+    "power alone": {**HOUR, "gpu_max_w": 400, "published_at": "2023-06-30T00:00:00Z"},
     "no gpu": {**HOUR, "gpu_count": 0, "location": "Germany"},
     "no gpu, 2022": {**HOUR, "gpu_count": 0, "published_at": "2022-06-30T00:00:00Z"},
     "server alone": {**HOUR, "server_model": "HPE Apollo 6500 Gen10 Plus"},

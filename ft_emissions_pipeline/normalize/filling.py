@@ -246,6 +246,7 @@ LOGGED_GSD = {
     "gpu_energy_kwh": ("gsd_measured", "gsd_disclosed"),
     "cpu_energy_kwh": ("gsd_software_measured", "gsd_disclosed"),
     "ram_energy_kwh": ("gsd_software_measured", "gsd_software_measured"),
+    "gpu_max_w": ("gsd_hardware_power", "gsd_hardware_power"),
     "gpu_utilization": ("gsd_measured", "gsd_disclosed"),
     "cpu_utilization": ("gsd_measured", "gsd_disclosed"),
     "pue": ("gsd_measured", "gsd_disclosed"),

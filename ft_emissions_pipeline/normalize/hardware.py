@@ -200,6 +200,29 @@ def _common(column: str) -> Answer:
     return offer
 
 
+SAME_POWER = 0.02
+"""Ratings are told in round watts."""
+
+
+def _gpu_of_power(frame: Frame, context: Context) -> Offer:
+    common = context.reference.tables["common_hardware"].sort_values("year")
+    rated_w = take(context.reference, "gpus", common["gpu_id"], ["tdp_w"])["tdp_w"].to_numpy()
+    near = np.abs(frame["gpu_max_w"].to_numpy(dtype=float)[:, None] / rated_w - 1) < SAME_POWER
+    known = common["year"].to_numpy() <= frame["date"].dt.year.to_numpy()[:, None]
+    latest = np.where(near & known, np.arange(len(common)), -1).max(axis=1)
+    row = (
+        common[["gpu_id", "factor_id"]]
+        .iloc[latest]
+        .set_axis(frame.index)
+        .where(pd.Series(latest >= 0, frame.index))
+    )
+    return Offer(
+        row["gpu_id"],
+        factor_id=row["factor_id"],
+        note=_unknown_hardware("gpu_id", frame, context),
+    )
+
+
 def _unknown_hardware(column: str, frame: Frame, context: Context) -> pd.Series:
     """Say so where hardware was named, but by a name that nothing stands for."""
     name, kind = {"gpu_id": ("gpu_model", "gpus"), "server_id": ("server_model", "servers")}[column]
@@ -472,6 +495,9 @@ IDENTITY = (
          "the accelerator that the named server usually holds", _gpu_of_server,
          needs=("server_model",)),
     machine.CLASS_OF_ACCELERATOR[1],
+    Rule("gpu_id", "gpu_of_power", Basis.DEFAULT,
+         "the latest of the years' most common accelerators that is rated at the power told",
+         _gpu_of_power, needs=("gpu_max_w",)),
     Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT,
          "the most common accelerator of the year (fine-tuning page)", _common("gpu_id")),
     Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken",

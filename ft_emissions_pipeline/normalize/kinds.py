@@ -29,7 +29,7 @@ PER_RUN = frozenset({"run_id", "job_id", "host", "model_name", "parent_version"}
 INSTANCES, SLICES = "instances", "slices"
 """Columns with logged counts that are none of whole servers and none of whole accelerators."""
 
-ASKED_BY_SIZE = ("gpu_count", "server_count", "world_size", "model_parameters")
+ASKED_BY_SIZE = ("gpu_count", "gpu_max_w", "server_count", "world_size", "model_parameters")
 """Numbers that decide which row answers."""
 
 LENGTHS = "token_lengths"

@@ -90,6 +90,7 @@ REASONS: dict[str, str] = {
     "not_finished": "the job is still going on",
     "reader_failed": "the reader stumbled over the content",
     "shifted_row": "the row's cells do not stand under their headers",
+    "sum_of_runs": "the record is the sum of others",
     "told_in_prose": "sentences tell of a training; they are not read",
     "too_deep": "the document is nested too deeply",
     "too_large": "the file is larger than the limit",

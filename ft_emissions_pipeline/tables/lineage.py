@@ -65,7 +65,7 @@ _PLACE = (
     "validated_runs.country_iso3"
 )
 _OF_FACTORS = {
-    "gpu_max_w": f"{_CARD} gpus.tdp_w hardware_classes.tdp_w",
+    "gpu_max_w": f"{_CARD} validated_runs.gpu_max_w gpus.tdp_w hardware_classes.tdp_w",
     "gpu_idle_w": f"{_CARD} gpus.idle_w hardware_classes.idle_w",
     "gpu_embodied_kgco2e": f"{_CARD} gpu_embodied.embodied_kgco2e hardware_classes.embodied_kgco2e",
     "gpu_embodied_water_l": f"{_CARD} gpu_water.embodied_water_l hardware_classes.embodied_water_l",
@@ -177,7 +177,7 @@ COMPUTED: dict[str, dict[str, str]] = {
         "gpu_count": "runs.gpu_count telemetry.device",
     },
     "normalized_runs": {
-        "gpu_id": "validated_runs.gpu_model validated_runs.instance_type",
+        "gpu_id": "validated_runs.gpu_model validated_runs.instance_type validated_runs.gpu_max_w",
         "host_class": "validated_runs.gpu_model validated_runs.server_model "
         "validated_runs.operating_system validated_runs.on_cloud",
         "server_id": "validated_runs.server_model validated_runs.instance_type "

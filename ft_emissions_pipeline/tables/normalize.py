@@ -16,7 +16,6 @@ _FACTORS = (
     text("model_id", "Base model in the reference table."),
     number("pretraining_kgco2e", "kgCO2e",
            "Carbon of the base model's pre-training, as published; in no total."),
-    number("gpu_max_w", "W", "Power of one accelerator at full load.", required=True),
     number("gpu_idle_w", "W", "Power of one accelerator at rest.", required=True),
     number("cpu_count", "", "CPUs in all servers of the run.", required=True),
     number("cpu_max_w", "W", "Power of one CPU at full load.", required=True),
@@ -54,7 +53,7 @@ _FACTORS = (
 
 NEEDED = (
     "model_name", "started_at", "ended_at", "reserved_s", "active_s", "development_multiplier",
-    "gpu_model", "gpu_count", "server_model", "server_count", "country_iso3", "pue",
+    "gpu_model", "gpu_count", "gpu_max_w", "server_model", "server_count", "country_iso3", "pue",
     "wue_l_per_kwh", "grid_kgco2e_per_kwh", "electricity_water_l_per_kwh", "gpu_utilization",
     "cpu_utilization", "it_energy_kwh", "expected_use_life_days",
 )  # fmt: skip

@@ -184,3 +184,20 @@ def test_servers_that_are_told_hold_no_fewer_accelerators_than_the_work_needs():
     for told in ({}, {"server_count": 4.0}):
         row = fte.estimate({**work, **told}).provenance.set_index("field").loc["gpu_count"]
         assert (row["p05"], float(row["value"])) == (pytest.approx(16), 32)
+
+
+@pytest.mark.parametrize(
+    ("watts", "year", "card"),
+    [
+        (400, 2023, "A100-SXM4-80GB"), (400, 2025, "A100-SXM4-80GB"), (300, 2019, "V100-SXM2-16GB"),
+        (700, 2024, "H100-SXM5-80GB"),
+        # None of the year's most common cards has such a rating: the year's own stands in.
+        (700, 2022, "A100-SXM4-80GB"), (450, 2024, "H100-SXM5-80GB"),
+    ],
+)  # fmt: skip
+def test_a_power_tells_the_card_where_nothing_else_does(watts, year, card):
+    day = {"published_at": f"{year}-06-30T00:00:00Z", "reserved_s": 3600.0}
+    run = fte.estimate({**day, "gpu_max_w": watts}).normalized.iloc[0]
+    assert (run["gpu_id"], run["gpu_max_w"]) == (card, watts)
+    named = fte.estimate({**day, "gpu_max_w": watts, "gpu_model": "L40S"}).normalized.iloc[0]
+    assert (named["gpu_id"], named["gpu_max_w"]) == ("L40S", watts)

@@ -87,6 +87,7 @@ def test_every_factor_can_be_looked_up(default):
 MISSING_DATA_POINTS = (
     ("2022", "gpu_id", "A100-SXM4-80GB", "gpu_common_in_year"),  # the page's own example
     ("2024", "gpu_id", "H100-SXM5-80GB", "gpu_common_in_year"),  # common_hardware.csv
+    ("power alone", "gpu_id", "A100-SXM4-80GB", "gpu_of_power"),  # 400 W on its data sheet
     ("2022", "server_id", "hpe-apollo-6500-gen10-plus", "server_of_gpu"),
     ("2024", "server_id", "dgx-h100", "server_of_gpu"),
     ("no gpu, 2022", "server_id", "hpe-apollo-6500-gen10-plus", "server_common_in_year"),

@@ -30,6 +30,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared.disclosed_values import plain
 from ft_emissions_pipeline.readers.shared.labels import (
     EVIDENCE,
+    GPU_HOURS,
     HARDWARE,
     WORK,
     field_of,
@@ -39,6 +40,7 @@ from ft_emissions_pipeline.readers.shared.labels import (
     understood,
     with_fewest_gpus,
 )
+from ft_emissions_pipeline.readers.shared.marked_tables import holds_tables, tables_of
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -78,6 +80,7 @@ _OF_CALLS = re.compile(
     re.IGNORECASE,
 )
 _LISTS = ("disclosures", "runs")
+_SUMS = {"total", "totals", "sum", "overall", "all", "all models", "all runs", "grand total"}
 _HEAD = 65536
 """Bytes of a file's beginning; a shorter one is whole."""
 
@@ -85,7 +88,7 @@ _HEAD = 65536
 def recognises(name: str, head: bytes) -> bool:
     """Say whether a document discloses a run: two labels, one on hardware, place, time, energy."""
     if name.endswith(_MARKDOWN):
-        return b"|" in head and any(True for _ in markdown_tables(text_of(head)))
+        return holds_tables(head) and any(True for _ in markdown_tables(text_of(head)))
     if name.endswith(_YAML):
         listed = _LISTED.search(head) is not None
         return _discloses(key.decode() for key in (_KEY if listed else _TOP_KEY).findall(head))
@@ -212,6 +215,11 @@ def _run(item: Item, timezone: str) -> dict[str, object]:
             f"{nearest(next(iter(item.value), ''))}"
         )
         raise RefusalError(msg, "wrong_shape")
+    if plain(str(fields.get("model_name", ""))) in _SUMS:
+        msg = (
+            f"{fields['model_name']!r} is the sum of the runs beside it, which are read one by one"
+        )
+        raise RefusalError(msg, "sum_of_runs")
     fields = with_fewest_gpus(fields)
     words = [str(fields.get("repairs", "")), not_understood(unknown)]
     return {**fields, "repairs": repairs.joined(words)}
@@ -264,9 +272,9 @@ def _table_item(n: int, rows: list[tuple[str, str]]) -> Item:
 def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
     """Yield what discloses a run: a table of labels and values, or a row or column of one of runs.
 
-    Fenced code and other tables are passed over.
+    Other tables are passed over.
     """
-    for header, rows in _tables(text):
+    for header, rows in tables_of(text):
         turned = [list(cells) for cells in zip(header, *rows, strict=False)]
         for first, *others in ([header, *rows], turned):
             # Over the names of models people write nothing.
@@ -282,40 +290,15 @@ def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
 
 def _lists_runs(labels: list[str]) -> bool:
     """Say whether labels of a table tell of each run which it was, on what, and what it took."""
-    told = [field for label in labels if (field := understood(label))]
-    by_name = {"model_name", "base_model", "run_id"} & set(told)
+    told = {field for label in labels if (field := understood(label))}
+    by_name = {"model_name", "base_model", "run_id"} & told
+    # Many makers of models tell GPU hours, power and carbon in a table, and the card in a sentence.
+    of_gpus = HARDWARE & told or (GPU_HOURS in told and {"gpu_max_w", "disclosed_kgco2e"} & told)
     return (
         len(labels) > 2
-        and 2 * len(told) > len(labels)
-        and bool(by_name and HARDWARE & set(told) and WORK & set(told))
+        and 2 * sum(understood(label) is not None for label in labels) > len(labels)
+        and bool(by_name and of_gpus and WORK & told)
     )
-
-
-_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
-
-
-def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
-    lines = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL).split("\n")
-    n = 0
-    while n + 1 < len(lines):
-        if "|" in lines[n] and "|" in lines[n + 1] and _RULE.match(lines[n + 1]):
-            end = n + 2
-            while end < len(lines) and "|" in lines[end]:
-                end += 1
-            yield _row(lines[n]), [_row(line) for line in lines[n + 2 : end]]
-            n = end
-        else:
-            n += 1
-
-
-def _row(line: str) -> list[str]:
-    inner = line.strip().removeprefix("|")
-    if inner.endswith("|") and not inner.endswith("\\|"):
-        inner = inner[:-1]
-    return [
-        cell.replace("\\|", "|").replace("**", "").replace("`", "").strip()
-        for cell in re.split(r"(?<!\\)\|", inner)
-    ]
 
 
 def _raw(item: Item) -> str:

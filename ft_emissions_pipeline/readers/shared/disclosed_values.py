@@ -33,6 +33,7 @@ _KWH = {
     "kj": 1 / 3.6e3,
     "mj": 1 / 3.6,
 }
+_W = {"w": 1.0, "watt": 1.0, "kw": 1e3, "kilowatt": 1e3}
 _NUMBER = r"[+-]?(?:\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+|\.)?(?:[eE][+-]?\d+)?"
 _ABOUT = re.compile(
     r"^\s*(?:[~≈\u223c]|(?:about|approx|approximately|around|roughly|circa|ca|c)\b\.?)\s*"
@@ -317,6 +318,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "days_bare": lambda value: _scaled(value, _DAYS, "365 days", 1.0),
     "energy": lambda value: _scaled(value, _KWH, "12 kWh", None),
     "energy_bare": lambda value: _scaled(value, _KWH, "12 kWh", 1.0),
+    "power": lambda value: _scaled(value, _W, "400 W", 1.0),
     "carbon": _carbon,
     "rate": _rate,
     "intensity": _intensity,

@@ -90,6 +90,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "cloud region": ("cloud_region", "text"),
     "pue": ("pue", "number"),
     "datacenter pue": ("pue", "number"),
+    "power usage effectiveness": ("pue", "number"),
     "wue": ("wue_l_per_kwh", "rate"),
     "datacenter wue": ("wue_l_per_kwh", "rate"),
     "grid carbon intensity": ("grid_kgco2e_per_kwh", "intensity"),
@@ -179,13 +180,17 @@ _COMMON = {
     ("it_energy_kwh", "energy"):
         "electricity, electricity consumption, electricity used, energy, energy consumed, "
         "energy consumption, energy use, energy used, total energy",
-    ("gpu_energy_kwh", "energy"): "gpu energy",
+    ("gpu_energy_kwh", "energy"): "gpu energy, gpu power consumption",
     ("cpu_energy_kwh", "energy"): "cpu energy",
     ("ram_energy_kwh", "energy"): "memory energy, ram energy",
+    ("gpu_max_w", "power"):
+        "gpu power limit, gpu tdp, max gpu power, maximum gpu power, peak gpu power, "
+        "power consumption, power consumption per gpu, tdp, training power consumption",
     ("gpu_utilization", "share"): "gpu util, mean gpu utilization",
     ("disclosed_kgco2e", "carbon"):
         "carbon emissions, carbon emitted, carbon footprint, co2 emissions, co2 eq emissions, "
-        "co2, co2e, emissions, ghg emissions",
+        "co2, co2e, emissions, ghg emissions, greenhouse gas emissions, "
+        "location based greenhouse gas emissions, training location based greenhouse gas emissions",
     ("expected_use_life_days", "days"): "deployment lifetime, expected lifetime, lifetime",
     ("expected_inferences_per_day", "number"):
         "calls per day, expected queries per day, expected requests per day, predictions per day, "
@@ -265,7 +270,9 @@ def understood(label: str) -> str | None:
 _LONGEST_NAMED = 60
 _LONGEST = 80
 """Characters above which nothing is a label."""
-_UNIT_BEHIND = re.compile(r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12})[\])]?$")
+_UNIT_BEHIND = re.compile(
+    r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12}(?: co[2₂][a-z]{0,3})?)[\])]?$"
+)
 """A label that states the unit of its value: "Training time (hours)", `duration_h`."""
 _NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -306,6 +313,11 @@ def _gives_way(label: str) -> bool:
     return field_of(label) is None
 
 
+def _is_of_anything(label: str, field: str) -> bool:
+    """Say whether the power that a label names is of one accelerator only beside GPU hours."""
+    return field == "gpu_max_w" and not re.search(r"gpu|tdp", label, re.IGNORECASE)
+
+
 def not_understood(labels: Sequence[str]) -> str:
     """Return the repair that names labels which mean no field, nothing if there are none."""
     shortened = [scrubbed(label)[:_LONGEST_NAMED] for label in labels]
@@ -331,9 +343,14 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
     """
     fields: dict[str, object] = {}
     unknown = []
+    of_each_gpu = any(understood(str(label)) == GPU_HOURS for label in disclosed)
     for label, value in sorted(disclosed.items(), key=lambda item: _gives_way(str(item[0]))):
         meaning = _meaning(str(label))
-        if meaning is None or (meaning[0] in fields and _gives_way(str(label))):
+        if (
+            meaning is None
+            or (meaning[0] in fields and _gives_way(str(label)))
+            or (_is_of_anything(str(label), meaning[0]) and not of_each_gpu)
+        ):
             unknown.append(str(label))
             continue
         name, style, unit = meaning
@@ -426,7 +443,7 @@ def _style(name: str) -> str:
     if column.unit == "fraction":
         return "share"
     return {
-        "reserved_s": "duration_bare", "active_s": "duration_bare",
+        "reserved_s": "duration_bare", "active_s": "duration_bare", "gpu_max_w": "power",
         "expected_use_life_days": "days_bare", "wue_l_per_kwh": "rate",
         "grid_kgco2e_per_kwh": "number", "token_lengths": "lengths",
     }.get(name) or {

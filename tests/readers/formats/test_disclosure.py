@@ -234,6 +234,87 @@ def test_a_markdown_table_may_have_a_run_in_each_column(read):
     assert runs["base_model"].tolist() == ["Llama 2 7B", "Llama 2 13B"]
 
 
+LLAMA_2 = """
+|  | Time (GPU hours) | Power Consumption (W) | Carbon Emitted (tCO2eq) |
+|---|---|---|---|
+| Llama 2 7B | 184320 | 400 | 31.22 |
+| Llama 2 70B | 1720320 | 400 | 291.42 |
+| Total | 3311616 | | 539.00 |
+"""
+"""As in the model card of Llama 2 (Meta, 2023), one row left out."""
+
+LLAMA_3_1 = """
+<table>
+  <tr>
+   <td>
+   </td>
+   <td><strong>Training Time (GPU hours)</strong>
+   </td>
+   <td><strong>Training Power Consumption (W)</strong>
+   </td>
+   <td><strong>Training Location-Based Greenhouse Gas Emissions</strong>
+<p>
+<strong>(tons CO2eq)</strong>
+   </td>
+   <td><strong>Training Market-Based Greenhouse Gas Emissions</strong>
+<p>
+<strong>(tons CO2eq)</strong>
+   </td>
+  </tr>
+  <tr>
+   <td>Llama 3.1 8B
+   </td>
+   <td>1.46M
+   </td>
+   <td>700
+   </td>
+   <td>420
+   </td>
+   <td>0
+   </td>
+  </tr>
+  <tr>
+   <td>Total
+   </td>
+   <td>39.3M
+   <td>
+   <ul>
+
+   </ul>
+   </td>
+   <td>11,390
+   </td>
+   <td>0
+   </td>
+  </tr>
+</table>
+"""
+"""As in the model card of Llama 3.1 (Meta, 2024), two rows left out; a cell is not closed."""
+
+
+@pytest.mark.parametrize(
+    ("card", "model", "gpu_hours", "watts", "tonnes"),
+    [(LLAMA_2, "Llama 2 7B", 184_320, 400, 31.22), (LLAMA_3_1, "Llama 3.1 8B", 1.46e6, 700, 420)],
+)
+def test_a_table_of_gpu_hours_and_power_names_no_hardware(
+    read, card, model, gpu_hours, watts, tonnes
+):
+    reading = read("README.md", card)
+    run = reading.runs.set_index("model_name").loc[model]
+    assert run["gpu_count"] * run["reserved_s"] / 3600 == pytest.approx(gpu_hours)
+    assert run["gpu_max_w"] == watts
+    assert run["disclosed_kgco2e"] == pytest.approx(tonnes * 1000)
+    assert reading.quarantine["reason_code"].tolist() == ["sum_of_runs"]
+
+
+def test_a_power_is_of_one_accelerator_only_beside_gpu_hours(one_run):
+    run = one_run("d.yaml", "GPU: A100\nTraining time: 2 h\nPower consumption: 2.4 kW\n")
+    assert "gpu_max_w" not in run
+    assert run["repairs"] == "label_not_understood:Power%20consumption"
+    run = one_run("d.yaml", "GPU: A100\nTraining time: 2 h\nGPU TDP: 0.25 kW\n")
+    assert run["gpu_max_w"] == 250
+
+
 @pytest.mark.parametrize(
     "table",
     ["| | Minimum | Advised |\n|---|---|---|\n| GPU | T4 | A100 |\n| Memory | 16 | 80 |\n",
