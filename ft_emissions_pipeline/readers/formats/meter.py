@@ -1,14 +1,15 @@
 """Read the export of a physical meter: watts by time, or a counter of kilowatt-hours.
 
-The unit stands in the column's name: `W`, `power_w`, `Power (kW)`, `energy_kwh`, `Total Wh`. Energy
-is taken for the meter's reading, which only grows. Which machine hangs on the meter is said by a
-column `host`, by a folder or file name `host=<name>`, or by a `runs.yaml`.
+The unit stands in the column's name: `W`, `power_w`, `Power (kW)`, `energy_kwh`, `Total Wh`; or
+behind the numbers of a column `power` or `energy`: `300 W`. Energy is taken for the meter's
+reading, which only grows. Which machine hangs on the meter is said by a column `host`, by a folder
+or file name `host=<name>`, or by a `runs.yaml`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from ft_emissions_pipeline.readers.reading import (
     one_text,
     refused_rows,
 )
-from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, time_in
+from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, rows_under, time_in
 from ft_emissions_pipeline.readers.shared.samples import (
     Samples,
     hashed_hosts,
@@ -51,7 +52,11 @@ _UNITS = {
     "w": ("watts", 1.0), "watt": ("watts", 1.0), "watts": ("watts", 1.0),
     "wattage": ("watts", 1.0), "kw": ("watts", 1e3),
     "kwh": ("counter_kwh", 1.0), "wh": ("counter_kwh", 1e-3), "mwh": ("counter_kwh", 1e3),
+    # As Shelly's plugs name them (Shelly API, component Switch, generation 2).
+    "apower": ("watts", 1.0), "aenergy": ("counter_kwh", 1e-3),
 }  # fmt: skip
+_WITHOUT_UNIT = {"power", "energy"}
+_UNIT_BEHIND = re.compile(r"\d\s*([a-z]{1,5})$", re.IGNORECASE)
 _FALLS = 0.05
 """Share of falling readings from which on they are no counter's: a counter falls at a reset
 only."""
@@ -66,10 +71,11 @@ def recognises(name: str, head: bytes) -> bool:
     if not name.endswith((".csv", ".tsv", ".txt")):
         return False
     header, delimiter = header_of(head)
+    columns = zip(header, zip(*rows_under(header, head, delimiter), strict=True), strict=False)
     return (
         len(header) <= 8
         and time_in(header) is not None
-        and bool(_measured(header))
+        and bool(_measured(header, _first(columns)))
         and not names_a_gpu(name, header, head, delimiter)
     )
 
@@ -83,7 +89,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
 
 def types(header: list[str]) -> Types:
     """Return which columns hold instants and numbers."""
-    time, found = time_in(header), _measured(header)
+    time, found = time_in(header), _measured(header, {})
     return Types(
         frozenset({time} if time else ()), frozenset(column for column, _ in found.values())
     )
@@ -104,7 +110,7 @@ class Readings(NamedTuple):
 
 def facts(sheet: Sheet, settings: Settings) -> Readings:
     """Return what of a piece all pieces of the file must agree on."""
-    time, found = time_in(sheet.header), _measured(sheet.header)
+    time, found = time_in(sheet.header), _measured(sheet.header, _first(sheet.frame.items()))
     if time is None or not found:
         msg = "lacks a column of times or one in W or kWh; name the unit in the header"
         raise RefusalError(msg, "missing_columns")
@@ -160,7 +166,8 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Sample
 
     `told` is what every format in blocks takes; of a meter each piece tells all by itself.
     """
-    time, found = str(time_in(sheet.header)), _measured(sheet.header)
+    first = _first(sheet.frame.items())
+    time, found = str(time_in(sheet.header)), _measured(sheet.header, first)
     at, bad_time = times_of(sheet, time, settings.timezone)
     values, wrong = {}, {}
     for name, (column, scale) in found.items():
@@ -170,6 +177,8 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Sample
                 cells = cells.str.replace(",", ".", regex=False)
             # Home automation writes these while the meter does not answer.
             cells = cells.mask(cells.str.strip().isin(["unavailable", "unknown"]))
+            if behind := _UNIT_BEHIND.search(str(first[column]).strip()):
+                cells = cells.str.strip().str.removesuffix(behind[1])
         read_values, wrong[column] = numbers(cells)
         values[name] = read_values * scale
     measured = pd.DataFrame(values, index=sheet.frame.index)
@@ -209,12 +218,23 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Sample
     return Samples(samples, len(samples), refused)
 
 
-def _measured(header: list[str]) -> dict[str, tuple[str, float]]:
-    """Return watts or counter_kwh -> the first column that says so in its name, and its scale."""
+def _first(columns: Iterable[tuple[Hashable, Iterable[object]]]) -> dict[str, object]:
+    """Return the first cell of each column in which a number stands."""
+    return {
+        str(column): next((cell for cell in cells if re.search(r"\d", str(cell))), "")
+        for column, cells in columns
+    }
+
+
+def _measured(header: list[str], first: Mapping[str, object]) -> dict[str, tuple[str, float]]:
+    """Return watts or counter_kwh -> the first column of which its name, or cell, says so."""
     found: dict[str, tuple[str, float]] = {}
     for column in header:
         # "GPU0 power W" is a log of devices, not of a plug.
         words = re.split(r"[^a-z]+", column.casefold())
+        behind = _UNIT_BEHIND.search(str(first.get(column, "")).strip().casefold())
+        if behind and _WITHOUT_UNIT & set(words):
+            words.append(behind[1])
         units = [_UNITS[word] for word in words if word in _UNITS]
         if len(units) == 1 and not re.search(
             r"gpu|cpu|ram|limit|max|min|avg|package|pkg|rapl", column.casefold()

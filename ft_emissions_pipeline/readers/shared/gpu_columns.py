@@ -159,7 +159,7 @@ def names_a_gpu(name: str, header: Sequence[str], head: bytes, delimiter: str) -
     """
     if any(set(words_of(column)) & _GPU for column in header):
         return True
-    rows = _rows(head, header, delimiter)
+    rows = rows_under(header, head, delimiter)
     # A machine may be called gpu-7, and a meter hang on it.
     telling = [n for n, column in enumerate(header) if not set(words_of(column)) & _MACHINES]
     if any(_MODEL_NAME.search(row[n]) for row in rows for n in telling):
@@ -176,7 +176,8 @@ def names_a_gpu(name: str, header: Sequence[str], head: bytes, delimiter: str) -
     return bool(stem & _GPU) and not stem & {*_METERS, *_MACHINES}
 
 
-def _rows(head: bytes, header: Sequence[str], delimiter: str) -> list[list[str]]:
+def rows_under(header: Sequence[str], head: bytes, delimiter: str) -> list[list[str]]:
+    """Return the first rows of a CSV file, those that fit its header."""
     lines = text_of(head).split("\n")[1 : _LINES + 1]
     try:
         rows = list(csv.reader(lines, delimiter=delimiter))

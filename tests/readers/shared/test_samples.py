@@ -343,6 +343,33 @@ def test_the_columns_name_tells_the_unit(telemetry, column, readings):
     assert found["energy_kwh"].tolist() == [pytest.approx(0.001)]
 
 
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("timestamp,power", ("360 W", "360 W")),
+        ("timestamp,Power", ("360W", "360W")),
+        ("timestamp,active_power", ("0.36 kW", "0.36 kW")),
+        ("time,voltage,apower", ("230.1,360.0", "230.4,360.0")),
+        ("timestamp,energy", ("12.001 kWh", "12.002 kWh")),
+    ],
+)
+def test_a_unit_may_stand_behind_the_numbers_or_in_a_makers_word(telemetry, header, cells):
+    rows = "".join(f"2026-03-01T12:00:{n}0Z,{cell}\n" for n, cell in enumerate(cells))
+    assert telemetry("m.csv", f"{header}\n{rows}")["energy_kwh"].tolist() == [pytest.approx(0.001)]
+
+
+def test_a_number_in_another_unit_than_the_first_is_refused(read):
+    cells = ("unavailable", "360 W", "0.36 kW", "360 W")
+    rows = "".join(f"2026-03-01T12:00:{n}0Z,{cell}\n" for n, cell in enumerate(cells))
+    reading = read("m.csv", f"timestamp,power\n{rows}")
+    assert reading.quarantine["source_record"].tolist() == ["2", "4"]
+    assert reading.telemetry["energy_kwh"].sum() == pytest.approx(0.002)
+
+
+def test_a_power_of_which_nothing_tells_the_unit_is_none_of_a_meter(refusal):
+    assert refusal("m.csv", "timestamp,power\n2026-03-01T12:00:00Z,360\n")[0] == "unrecognised"
+
+
 def test_two_readings_of_a_meter_hours_apart_tell_the_energy_between(telemetry):
     text = (
         "timestamp,host,kwh\n2026-03-01T08:00:00Z,node1,100.0\n2026-03-01T20:00:00Z,node1,112.5\n"
