@@ -26,7 +26,6 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     of_each,
     one_text,
-    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
     WATTS,
@@ -41,11 +40,11 @@ from ft_emissions_pipeline.readers.shared.gpu_columns import (
     time_in,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
+    MISFIT,
     Samples,
     again,
     hashed_hosts,
     host_in,
-    misfits,
     rows_without,
     telemetry_reading,
     times_of,
@@ -211,7 +210,7 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: Convention) -> 
     blank = samples["watts"].isna() & samples["utilization"].isna()
     good = np.tile(kept, len(pieces)) & ~blank.to_numpy()
     samples = samples if good.all() else samples[good]
-    refused += misfits(sheet)
+    refused += sheet.refused_misfits(MISFIT)
     silent = int(kept.sum()) - (len(samples) if len(pieces) == 1 else samples["record"].nunique())
     return Samples(samples, len(samples) + silent, refused)
 
@@ -296,7 +295,6 @@ def _refused(
     sheet: Sheet, time: str, bad_time: np.ndarray, cells: dict[str, _Values]
 ) -> list[Refused]:
     frame = sheet.frame
-    lines = frame.index.to_numpy()
     checks: list[rows.Check] = [
         (again(bad_time, frame[time], time), "junk_row",
          lambda _: "the header again: the script was started once more; remove the line"),
@@ -317,9 +315,7 @@ def _refused(
         (missing, "missing_value",
          lambda _: "neither power nor utilisation: the GPU does not report them")
     )  # fmt: skip
-    return refused_rows(
-        len(frame), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
+    return sheet.refused(checks)
 
 
 def _says(cells: pd.Series, what: str) -> Callable[[int], str]:

@@ -22,17 +22,16 @@ from ft_emissions_pipeline.readers.reading import (
     number,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.parts import objects, part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     Job,
     count,
     is_json,
     last_part,
-    objects,
-    part,
     reading_of_jobs,
     refuse_unfinished,
+    region_of,
     span,
-    text,
 )
 from ft_emissions_pipeline.reference import load, take
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -91,7 +90,7 @@ def _run(job: Job, timezone: str) -> dict[str, object]:
         **times,
         **(hardware or {"managed_service": "AWS SageMaker"}),
         "cloud_provider": "aws",
-        "cloud_region": _region(text(job, "TrainingJobArn")),
+        "cloud_region": region_of(text(job, "TrainingJobArn")),
         "tokens_unpadded": count(job, "BillableTokenCount"),
         "epochs": _first_number(given, _EPOCH_KEYS),
         "micro_batch_size": _first_number(given, ("per_device_train_batch_size",)),
@@ -184,8 +183,3 @@ def _first_number(given: Mapping[str, object], keys: tuple[str, ...]) -> float |
     texts = [str(given[key]) for key in keys if key in given]
     found = pd.to_numeric(pd.Series(texts, dtype="str"), errors="coerce").astype("float64")
     return next((value for value in found if 0 < value < float("inf")), None)
-
-
-def _region(arn: str) -> str | None:
-    parts = arn.split(":")
-    return (parts[3] or None) if len(parts) > 5 else None
