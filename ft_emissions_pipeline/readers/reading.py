@@ -312,7 +312,7 @@ def of_no_use() -> Reading:
     return Reading("other", records=0)
 
 
-_TABLES = {
+FRAMES = {
     "runs": (RUNS, ("run_id", "repairs", "source_record")),
     "usage": (USAGE, USAGE_COLUMNS),
     "telemetry": (TELEMETRY, TELEMETRY_COLUMNS),
@@ -331,7 +331,7 @@ def no_rows(of: str) -> pd.DataFrame:
 @cache
 def _empty(of: str) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
-    table, names = _TABLES[of]
+    table, names = FRAMES[of]
     return typed(pd.DataFrame(columns=list(names)), table, names)
 
 
@@ -348,6 +348,14 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
         for name, cells in columns
     }
     return pd.DataFrame(texts, copy=False)
+
+
+def with_refused(quarantine: pd.DataFrame, refused: Sequence[Refused]) -> pd.DataFrame:
+    """Return rows of quarantine with further refused records behind them."""
+    if not refused:
+        return quarantine
+    both = pd.concat([quarantine, quarantine_rows(refused)], ignore_index=True)
+    return typed(both, QUARANTINE, QUARANTINE_COLUMNS)
 
 
 def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:

@@ -10,19 +10,9 @@ import csv
 import io
 from dataclasses import replace
 
-import pandas as pd
-
 from ft_emissions_pipeline.readers.documents import Item, json_items, objects_of
 from ft_emissions_pipeline.readers.formats import codecarbon
-from ft_emissions_pipeline.readers.reading import (
-    QUARANTINE_COLUMNS,
-    Reading,
-    RefusalError,
-    Settings,
-    quarantine_rows,
-    typed,
-)
-from ft_emissions_pipeline.tables import QUARANTINE
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, with_refused
 from ft_emissions_pipeline.tables.words import Content
 
 FORMAT = "codecarbon_json"
@@ -64,10 +54,11 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         frame.assign(source_record=frame["source_record"].replace(places))
         for frame in (reading.runs, reading.quarantine)
     )
-    both = pd.concat([quarantine, quarantine_rows(refused)], ignore_index=True)
-    quarantine = typed(both, QUARANTINE, QUARANTINE_COLUMNS)
     return replace(
-        reading, runs=runs, quarantine=quarantine, records=reading.records + len(refused)
+        reading,
+        runs=runs,
+        quarantine=with_refused(quarantine, refused),
+        records=reading.records + len(refused),
     )
 
 

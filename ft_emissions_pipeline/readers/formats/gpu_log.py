@@ -28,15 +28,16 @@ from ft_emissions_pipeline.readers.reading import (
     one_text,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
+    INDICES,
+    MODELS,
+    SERIALS,
     WATTS,
     Measured,
     by_place,
-    index_in,
+    column_of,
     indices,
     measured_in,
-    model_in,
     names_a_gpu,
-    serial_in,
     time_in,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
@@ -154,7 +155,7 @@ def facts(sheet: Sheet, settings: Settings) -> Facts:
         msg = "lacks a column of times, or of power or utilisation; name the unit in the header"
         raise RefusalError(msg, "missing_columns")
     at, _ = times_of(sheet, time, settings.timezone)
-    index = index_in(sheet.header)
+    index = column_of(sheet.header, INDICES)
     names = pd.Series(dtype="int64") if index is None else sheet.frame[index].value_counts()
     texts = pd.Series(names.index.astype("str"), index=names.index)
     return Facts(
@@ -165,7 +166,7 @@ def facts(sheet: Sheet, settings: Settings) -> Facts:
         index,
         int(names[texts.str.strip() != ""].sum()),
         int(names[indices(texts).notna()].sum()),
-        serial_in(sheet.header),
+        column_of(sheet.header, SERIALS),
     )
 
 
@@ -343,7 +344,7 @@ def _samples(
     sheet: Sheet, at: pd.Series, uri: str, device: pd.Series | str, found: dict[str, pd.Series]
 ) -> pd.DataFrame:
     lines = sheet.frame.index
-    model = model_in(sheet.header)
+    model = column_of(sheet.header, MODELS)
     blank = pd.Series(np.nan, index=lines)
     named = {} if model is None else {"gpu_model": of_each(sheet.frame[model], _stripped)}
     return pd.DataFrame(
