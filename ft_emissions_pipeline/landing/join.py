@@ -186,11 +186,6 @@ def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
     return found
 
 
-def candidates_of(cell: object) -> tuple[list[str], int]:
-    """Return the runs a record may belong to as `repairs` names them, and how many more."""
-    return repairs.named(cell, AMBIGUOUS)
-
-
 def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
     """Return the words of a note about other runs, with these and how many more there are."""
     found = [(word, *repairs.named(cell, word)) for word in (AMBIGUOUS, ONE_MACHINE, PERHAPS)]

@@ -25,8 +25,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import yaml
 
-from ft_emissions_pipeline.readers.reading import RefusalError
+from ft_emissions_pipeline.readers.reading import RefusalError, Refused, read_each, refused_rows
 from ft_emissions_pipeline.readers.scrubbing import shown
+from ft_emissions_pipeline.tables.rows import Check
 
 _MAX_DEPTH = 60
 """Nesting beyond which a YAML document is refused; a disclosure needs four levels."""
@@ -55,6 +56,29 @@ class Item:
     raw: str = ""
     code: str = "broken_json"
     """Reason code of the problem, if there is one."""
+
+    def text(self) -> str:
+        """Return the record as it stands there, or as Python shows what was read of it."""
+        return self.raw or repr(self.value)
+
+    def mapping(self, otherwise: str) -> dict[str, object]:
+        """Return the object that the record is.
+
+        Parameters
+        ----------
+        otherwise : str
+            Why it is refused if it is none; `{}` in it becomes the kind of what stands there.
+
+        Raises
+        ------
+        RefusalError
+            If it is none, or could not be read at all.
+        """
+        if self.problem:
+            raise RefusalError(self.problem, self.code)
+        if not isinstance(self.value, dict):
+            raise RefusalError(otherwise.format(type(self.value).__name__), "wrong_shape")
+        return self.value
 
 
 def json_items(data: bytes) -> tuple[list[Item], bool]:
@@ -127,6 +151,14 @@ def _json_item(n: int, text: str) -> Item:
         return Item(str(n), None, str(error), text, error.code)
     except (ValueError, RecursionError) as error:
         return Item(str(n), None, f"no valid JSON: {error}; correct or remove the line", text)
+
+
+def objects_of(
+    items: Iterable[Item], otherwise: str
+) -> tuple[list[tuple[str, dict[str, object]]], list[Refused]]:
+    """Return place and content of the records that are objects, and the others as refused ones."""
+    placed = ((item.record, item) for item in items)
+    return read_each(placed, lambda item: item.mapping(otherwise), Item.text)
 
 
 def json_of(text: str) -> object:
@@ -204,6 +236,34 @@ def yaml_documents(data: bytes) -> list[object]:
         raise RefusalError(msg, "broken_yaml") from error
 
 
+def document_of(data: bytes, name: str, otherwise: str) -> dict[str, object]:
+    """Return the only mapping that a JSON or YAML file holds.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        Its name; one that ends with `.json` is JSON.
+    otherwise : str
+        Why the file is refused if it holds anything else.
+
+    Raises
+    ------
+    RefusalError
+        If it does, or is neither JSON nor YAML.
+    """
+    if name.casefold().endswith(".json"):
+        items, single = json_items(data)
+        documents = [items[0].value] if single else []
+    else:
+        documents = yaml_documents(data)
+    document = documents[0] if len(documents) == 1 else None
+    if not isinstance(document, dict):
+        raise RefusalError(otherwise, "wrong_shape")
+    return document
+
+
 def _guard_yaml(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CBaseLoader):
@@ -265,6 +325,22 @@ class Sheet:
     def line(self, number: int) -> str:
         """Return the text of one line, for messages."""
         return self.lines[number - self.start]
+
+    def refused(self, checks: Sequence[Check]) -> list[Refused]:
+        """Return the first problem of each row that breaks a check, as refused records."""
+        numbers = self.frame.index
+        return refused_rows(
+            len(numbers), checks, lambda i: str(numbers[i]), lambda i: self.line(int(numbers[i]))
+        )
+
+    def refused_misfits(self, reason: str) -> list[Refused]:
+        """Return the misfits as refused records; `{cells}` and `{columns}` become their numbers."""
+        columns = len(self.header)
+        return [
+            (str(each.line), "shifted_row", reason.format(cells=each.cells, columns=columns),
+             each.text)
+            for each in self.misfits
+        ]  # fmt: skip
 
 
 DELIMITERS = (",", ";", "\t")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Literal, Protocol
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -55,6 +55,11 @@ CLOUD_COLUMNS = tuple(
     name for name in CLOUD_REPORTS.names if name not in {"source_format", "source_uri"}
 )
 QUARANTINE_COLUMNS = ("source_record", "reason_code", "reason", "raw")
+FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
+"""Columns of a record that no reader fills: they follow from its file, and from other files."""
+
+Each = TypeVar("Each")
+Told = TypeVar("Told")
 
 REASONS: dict[str, str] = {
     **row_rules.CODES,
@@ -139,18 +144,18 @@ class Reading:
     """
 
     content: Content
-    runs: pd.DataFrame
-    usage: pd.DataFrame
-    quarantine: pd.DataFrame
-    records: int
+    runs: pd.DataFrame = field(default_factory=lambda: no_rows("runs"))
+    usage: pd.DataFrame = field(default_factory=lambda: no_rows("usage"))
+    quarantine: pd.DataFrame = field(default_factory=lambda: no_rows("quarantine"))
+    records: int = field(kw_only=True)
     merged: int = 0
     mapping: tuple[tuple[str, str], ...] = ()
-    telemetry: pd.DataFrame = field(default_factory=lambda: no_telemetry())
+    telemetry: pd.DataFrame = field(default_factory=lambda: no_rows("telemetry"))
     named_lengths: tuple[NamedLengths, ...] = ()
     lengths: pd.DataFrame = field(default_factory=pd.DataFrame)
     """length, count and batch of a token-length file, see `token_lengths.lengths_of`."""
-    events: pd.DataFrame = field(default_factory=lambda: no_events())
-    cloud_reports: pd.DataFrame = field(default_factory=lambda: no_cloud_reports())
+    events: pd.DataFrame = field(default_factory=lambda: no_rows("events"))
+    cloud_reports: pd.DataFrame = field(default_factory=lambda: no_rows("cloud_reports"))
 
 
 class Reader(Protocol):
@@ -211,19 +216,15 @@ def reading_of_runs(
     rows: Sequence[Mapping[str, object]], refused: Sequence[Refused], content: Content = "runs"
 ) -> Reading:
     """Return the reading of a format whose records are few enough to be read one by one."""
-    return Reading(
-        content,
-        _runs_of(rows),
-        no_usage(),
-        quarantine_rows(refused),
-        records=len(rows) + len(refused),
-    )
+    quarantine = quarantine_rows(refused)
+    records = len(rows) + len(refused)
+    return Reading(content, _runs_of(rows), quarantine=quarantine, records=records)
 
 
 def _runs_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Return rows in the declared pandas types, by column, as thousands of files hold one row."""
     if not rows:
-        return no_runs()
+        return no_rows("runs")
     named = {name for row in rows for name in row} | {"run_id", "repairs", "source_record"}
     columns = {
         column.name: _column_of([row.get(column.name) for row in rows], column)
@@ -245,70 +246,100 @@ def _column_of(values: list[object], column: Column) -> object:
     )[column.name].array
 
 
+def reading_of_frame(
+    runs: pd.DataFrame, refused: Sequence[Refused], records: int, merged: int = 0
+) -> Reading:
+    """Return the reading of a format whose runs are a frame already."""
+    quarantine, runs = quarantine_rows(refused), typed(runs, RUNS, RUN_COLUMNS)
+    return Reading("runs", runs, quarantine=quarantine, records=records, merged=merged)
+
+
+def as_usage(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return counts as the usage frame of a reading, with every column but those of spans."""
+    return typed(counts.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
+
+
+def by_rules(runs: pd.DataFrame, raw: Callable[[str], str]) -> tuple[pd.DataFrame, list[Refused]]:
+    """Return the runs that keep the rules of their table, and the others as refused records.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Columns of table `runs`, with `source_record`.
+    raw : callable
+        Returns the text of a record.
+    """
+    good, broken = row_rules.split(runs, RUNS, ignore=FILLED_LATER)
+    return good, [
+        (row.source_record, row.reason_code, row.reason, raw(row.source_record))
+        for row in broken.itertuples()
+    ]
+
+
+def read_each(
+    records: Iterable[tuple[str, Each]],
+    read: Callable[[Each], Told],
+    raw: Callable[[Each], str] = lambda _: "",
+) -> tuple[list[tuple[str, Told]], list[Refused]]:
+    """Return place and content of each record that can be used, and the others as refused ones.
+
+    Parameters
+    ----------
+    records : iterable of (place, record)
+        The records of a file.
+    read : callable
+        Returns what a record says, or raises `RefusalError`.
+    raw : callable
+        Returns the text of a record, for quarantine.
+    """
+    found: list[tuple[str, Told]] = []
+    refused: list[Refused] = []
+    for place, record in records:
+        try:
+            found.append((place, read(record)))
+        except RefusalError as error:
+            refused.append((place, error.code, str(error), raw(record)))
+    return found, refused
+
+
 def unreadable(code: str, reason: str, raw: str = "") -> Reading:
     """Return the reading of a file of which nothing can be used: one record, in quarantine."""
-    return Reading(
-        "unreadable",
-        no_runs(),
-        no_usage(),
-        quarantine_rows([("", code, reason, raw)]),
-        records=1,
-    )
+    return Reading("unreadable", quarantine=quarantine_rows([("", code, reason, raw)]), records=1)
 
 
 @cache
 def of_no_use() -> Reading:
     """Return the reading of a file that tells nothing of a run: no record and no complaint."""
-    return Reading("other", no_runs(), no_usage(), quarantine_rows([]), records=0)
+    return Reading("other", records=0)
 
 
-def no_runs() -> pd.DataFrame:
-    """Return a runs frame without rows."""
-    return _none_of("runs").copy(deep=False)
+FRAMES = {
+    "runs": (RUNS, ("run_id", "repairs", "source_record")),
+    "usage": (USAGE, USAGE_COLUMNS),
+    "telemetry": (TELEMETRY, TELEMETRY_COLUMNS),
+    "events": (MODEL_EVENTS, EVENT_COLUMNS),
+    "cloud_reports": (CLOUD_REPORTS, CLOUD_COLUMNS),
+    "quarantine": (QUARANTINE, QUARANTINE_COLUMNS),
+}
+"""Frame of a reading -> its table, and the columns that it has in any case."""
+
+
+def no_rows(of: str) -> pd.DataFrame:
+    """Return one of the frames of a reading without rows."""
+    return _empty(of).copy(deep=False)
 
 
 @cache
-def _none_of(
-    what: Literal["runs", "usage", "telemetry", "quarantine", "events", "cloud_reports"],
-) -> pd.DataFrame:
+def _empty(of: str) -> pd.DataFrame:
     """Return a frame without rows, made once: of ten thousand small files most frames are empty."""
-    if what == "usage":
-        return typed(pd.DataFrame(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
-    if what == "events":
-        return typed(pd.DataFrame(columns=list(EVENT_COLUMNS)), MODEL_EVENTS, EVENT_COLUMNS)
-    if what == "cloud_reports":
-        return typed(pd.DataFrame(columns=list(CLOUD_COLUMNS)), CLOUD_REPORTS, CLOUD_COLUMNS)
-    if what == "quarantine":
-        return typed(pd.DataFrame(columns=list(QUARANTINE_COLUMNS)), QUARANTINE, QUARANTINE_COLUMNS)
-    if what == "telemetry":
-        return typed(pd.DataFrame(columns=list(TELEMETRY_COLUMNS)), TELEMETRY, TELEMETRY_COLUMNS)
-    return typed(pd.DataFrame(columns=["run_id", "repairs", "source_record"]), RUNS, RUN_COLUMNS)
-
-
-def no_usage() -> pd.DataFrame:
-    """Return a usage frame without rows."""
-    return _none_of("usage").copy(deep=False)
-
-
-def no_events() -> pd.DataFrame:
-    """Return a frame of model events without rows."""
-    return _none_of("events").copy(deep=False)
-
-
-def no_cloud_reports() -> pd.DataFrame:
-    """Return a frame of clouds' own reports without rows."""
-    return _none_of("cloud_reports").copy(deep=False)
-
-
-def no_telemetry() -> pd.DataFrame:
-    """Return a telemetry frame without rows."""
-    return _none_of("telemetry").copy(deep=False)
+    table, names = FRAMES[of]
+    return typed(pd.DataFrame(columns=list(names)), table, names)
 
 
 def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
     """Return refused records as rows of quarantine, secrets removed and texts shortened."""
     if not refused:
-        return _none_of("quarantine").copy(deep=False)
+        return no_rows("quarantine")
     rows = [
         (record, code, raw_text(reason), raw_text(raw)) for record, code, reason, raw in refused
     ]
@@ -318,6 +349,14 @@ def quarantine_rows(refused: Sequence[Refused]) -> pd.DataFrame:
         for name, cells in columns
     }
     return pd.DataFrame(texts, copy=False)
+
+
+def with_refused(quarantine: pd.DataFrame, refused: Sequence[Refused]) -> pd.DataFrame:
+    """Return rows of quarantine with further refused records behind them."""
+    if not refused:
+        return quarantine
+    both = pd.concat([quarantine, quarantine_rows(refused)], ignore_index=True)
+    return typed(both, QUARANTINE, QUARANTINE_COLUMNS)
 
 
 def typed(frame: pd.DataFrame, table: Table, names: Collection[str]) -> pd.DataFrame:

@@ -13,13 +13,13 @@ from functools import partial
 import pandas as pd
 
 from ft_emissions_pipeline.readers.reading import (
-    QUARANTINE_COLUMNS,
+    FILLED_LATER,
+    FRAMES,
     Reading,
     Refused,
     Settings,
     of_each,
-    quarantine_rows,
-    typed,
+    with_refused,
 )
 from ft_emissions_pipeline.readers.scrubbing import (
     scrubbed,
@@ -28,25 +28,15 @@ from ft_emissions_pipeline.readers.scrubbing import (
     scrubbed_places,
     to_be_cleaned,
 )
-from ft_emissions_pipeline.tables import (
-    CLOUD_REPORTS,
-    MODEL_EVENTS,
-    QUARANTINE,
-    RUNS,
-    TELEMETRY,
-    USAGE,
-    Table,
-    rows,
-)
+from ft_emissions_pipeline.tables import USAGE, Table, rows
 
-_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 _TOLERANCE = pd.Timedelta(days=1)
 """A day in the future is a time zone; more is a wrong clock."""
 _CLEANED: dict[str, Callable[[pd.Series], pd.Series]] = {
     "source_record": scrubbed_places,
     **{
         column.name: scrubbed_names
-        for table in (RUNS, USAGE, TELEMETRY, MODEL_EVENTS, CLOUD_REPORTS)
+        for table, _ in FRAMES.values()
         for column in table.columns
         if column.of_names
     },
@@ -60,35 +50,14 @@ other."""
 def validated(reading: Reading, settings: Settings) -> Reading:
     """Return a reading without secrets; quarantine each row that breaks its table's rules."""
     latest = settings.now + _TOLERANCE
-    runs, refused_runs = _checked(_clean(reading.runs), RUNS, _FILLED_LATER, latest)
-    usage, refused_usage = _checked(_clean(reading.usage), USAGE, _FILLED_LATER[1:], latest)
-    telemetry, refused_telemetry = _checked(
-        _clean(reading.telemetry), TELEMETRY, _FILLED_LATER, latest
-    )
-    events, refused_events = _checked(
-        _clean(reading.events), MODEL_EVENTS, _FILLED_LATER[2:], latest
-    )
-    cloud_reports, refused_cloud = _checked(
-        _clean(reading.cloud_reports), CLOUD_REPORTS, _FILLED_LATER[2:], latest
-    )
-    found = [
-        *refused_runs, *refused_usage, *refused_telemetry, *refused_events, *refused_cloud,
-    ]  # fmt: skip
-    quarantine = _clean(reading.quarantine)
-    if found:
-        both = pd.concat([quarantine, quarantine_rows(found)], ignore_index=True)
-        quarantine = typed(both, QUARANTINE, QUARANTINE_COLUMNS)
+    frames = {name: _clean(getattr(reading, name)) for name in FRAMES}
+    quarantine = frames.pop("quarantine")
+    found: list[Refused] = []
+    for name, frame in frames.items():
+        frames[name], refused = _checked(frame, FRAMES[name][0], latest)
+        found += refused
     mapping = tuple((scrubbed(run_id), scrubbed(pattern)) for run_id, pattern in reading.mapping)
-    return replace(
-        reading,
-        runs=runs,
-        usage=usage,
-        telemetry=telemetry,
-        events=events,
-        cloud_reports=cloud_reports,
-        quarantine=quarantine,
-        mapping=mapping,
-    )
+    return replace(reading, **frames, quarantine=with_refused(quarantine, found), mapping=mapping)
 
 
 def _clean(frame: pd.DataFrame) -> pd.DataFrame:
@@ -124,11 +93,12 @@ def _cleaned(name: str, before: pd.Series) -> pd.Series:
 
 
 def _checked(
-    frame: pd.DataFrame, table: Table, ignore: tuple[str, ...], latest: pd.Timestamp
+    frame: pd.DataFrame, table: Table, latest: pd.Timestamp
 ) -> tuple[pd.DataFrame, list[Refused]]:
     if frame.empty:
         return frame, []
-    accepted, found = rows.split(frame, table, ignore)
+    # A count has its day from its reader; a run and an interval have theirs by what they last.
+    accepted, found = rows.split(frame, table, FILLED_LATER[1:] if table is USAGE else FILLED_LATER)
     late, code = _in_future(accepted, latest)
     if found.empty and not late.any():
         return frame, []

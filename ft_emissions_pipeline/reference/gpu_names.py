@@ -17,11 +17,6 @@ from functools import lru_cache
 
 from ft_emissions_pipeline.reference.found import Found
 
-CLASSES = (
-    "data_centre", "workstation", "desktop_card", "laptop_card", "soc", "tpu", "other_accelerator",
-)  # fmt: skip
-"""Kinds of accelerators by what holds them; a class has a typical row where a card has none."""
-
 LONGEST = 200
 """Characters above which nothing is read as the name of an accelerator."""
 

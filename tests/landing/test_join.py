@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from ft_emissions_pipeline.landing.join import candidates_of, join
+from ft_emissions_pipeline.landing.join import AMBIGUOUS, join
+from ft_emissions_pipeline.readers import repairs
 
 CC, HF, DOC, MAP = "codecarbon", "hugging_face", "disclosure", "run_mapping"
 FLOATS = ("reserved_s", "active_s", "epochs", "tokens_padded", "it_energy_kwh", "ram_energy_kwh",
@@ -346,8 +347,8 @@ def test_candidates_are_named_whatever_they_are_called_and_the_many_are_counted(
         *((DOC, f"{n}.md#1", name, at(9, 19)) for n, name in enumerate(names)),
     ]
     found = ids(*rows)
-    assert candidates_of(found["run 10 %"]) == (["slurm-7"], 0)
-    shown, more = candidates_of(f"space_padding {found['slurm-7']}")
+    assert repairs.named(found["run 10 %"], AMBIGUOUS) == (["slurm-7"], 0)
+    shown, more = repairs.named(f"space_padding {found['slurm-7']}", AMBIGUOUS)
     assert (shown, more) == ([*sorted(names)[:10]], 12)
 
 

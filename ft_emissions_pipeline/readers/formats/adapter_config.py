@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.documents import document_of
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
     positive,
@@ -37,11 +37,8 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one adapter."""
-    items, single = json_items(data)
-    given = items[0].value if single else None
-    if not isinstance(given, dict):
-        msg = "no object with peft_type; save the adapter's configuration as PEFT writes it"
-        raise RefusalError(msg, "wrong_shape")
+    otherwise = "no object with peft_type; save the adapter's configuration as PEFT writes it"
+    given = document_of(data, uri, otherwise)
     base, kind = given.get("base_model_name_or_path"), str(given.get("peft_type") or "").upper()
     low_rank = kind in _LORA
     four_bit = isinstance(base, str) and re.search(r"(?:bnb-4bit|-4bit|gptq|awq)", base.casefold())

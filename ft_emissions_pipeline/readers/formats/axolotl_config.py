@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
-    only_mapping,
     plan_of,
     reading_of_settings,
+    settings_in,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -47,7 +46,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one training."""
-    given = only_mapping(yaml_documents(data))
+    given = settings_in(data, uri)
     fields = plan_of(given)
     if not given.get("adapter") and "method" not in fields:
         # Without an adapter axolotl trains all weights.

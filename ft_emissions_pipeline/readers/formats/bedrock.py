@@ -17,15 +17,15 @@ from ft_emissions_pipeline.readers.reading import (
     number,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.parts import part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
     is_json,
-    part,
     reading_of_jobs,
     refuse_unfinished,
+    region_of,
     span,
-    text,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -73,7 +73,7 @@ def _run(job: Job, timezone: str) -> dict[str, object]:
         **_times(job, timezone),
         "managed_service": "AWS Bedrock",
         "cloud_provider": "aws",
-        "cloud_region": _region(arn) or _region(base),
+        "cloud_region": region_of(arn) or region_of(base),
         "epochs": number(given.get("epochCount"), "epochCount"),
         "micro_batch_size": number(given.get("batchSize"), "batchSize"),
     }
@@ -102,8 +102,3 @@ def _base_model(arn: str) -> str | None:
     """Return the model in an ARN, without version and context suffixes; a custom model's base."""
     named = re.search(r"(?:foundation-model|custom-model)/([^/:]+)", arn)
     return (named.group(1) if named else arn.rsplit("/", 1)[-1].split(":")[0]) or None
-
-
-def _region(arn: str) -> str | None:
-    parts = arn.split(":")
-    return (parts[3] or None) if len(parts) > 5 else None

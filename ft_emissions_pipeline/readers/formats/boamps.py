@@ -11,19 +11,18 @@ import json
 import re
 from collections.abc import Mapping
 
-import pandas as pd
-
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
-    Refused,
     Settings,
     instant,
     number,
+    read_each,
     reading_of_runs,
 )
+from ft_emissions_pipeline.readers.shared.parts import objects, part, text
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "boamps"
@@ -73,44 +72,38 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:
     """Read the reports of a file, mostly one; refuse a report on anything but a training."""
     items, _ = json_items(data)
-    rows: list[dict[str, object]] = []
-    refused: list[Refused] = []
-    for item in items:
-        raw = item.raw or json.dumps(item.value, default=str, ensure_ascii=False)
-        try:
-            if item.problem:
-                raise RefusalError(item.problem, item.code)
-            if not isinstance(item.value, dict):
-                msg = f"a {type(item.value).__name__}, not a report; write it as a JSON object"
-                raise RefusalError(msg, "wrong_shape")
-            run = _run(item.value, settings.timezone)
-            rows.append({"run_id": f"{uri}#{item.record}", **run, "source_record": item.record})
-        except RefusalError as error:
-            refused.append((item.record, error.code, str(error), raw))
+    runs, refused = read_each(
+        ((item.record, item) for item in items),
+        lambda item: _run(
+            item.mapping("a {}, not a report; write it as a JSON object"), settings.timezone
+        ),
+        lambda item: item.raw or json.dumps(item.value, default=str, ensure_ascii=False),
+    )
+    rows = [{"run_id": f"{uri}#{place}", **run, "source_record": place} for place, run in runs]
     return reading_of_runs(rows, refused)
 
 
 def _run(report: Mapping[str, object], timezone: str) -> dict[str, object]:
-    task = _part(report, "task")
-    stage = _stage(_text(task.get("taskStage")))
-    measured, more = _measured(_parts(report, "measures"), timezone)
-    algorithms = _parts(task, "algorithms")
+    task = part(report, "task")
+    stage = _stage(text(task, "taskStage"))
+    measured, more = _measured(objects(report, "measures"), timezone)
+    algorithms = objects(task, "algorithms")
     model, noted = _model(algorithms[0] if algorithms else {})
-    infrastructure = _part(report, "infrastructure")
-    environment = _part(report, "environment")
-    gpu_model, gpu_count = _gpus(_parts(infrastructure, "components"))
-    tokens, said = _tokens(_parts(task, "dataset"), model.get("epochs"))
-    place = [_text(environment.get(name)) for name in ("location", "country")]
-    run_id = _text(_part(report, "header").get("reportId"))
+    infrastructure = part(report, "infrastructure")
+    environment = part(report, "environment")
+    gpu_model, gpu_count = _gpus(objects(infrastructure, "components"))
+    tokens, said = _tokens(objects(task, "dataset"), model.get("epochs"))
+    place = [text(environment, name) for name in ("location", "country")]
+    run_id = text(part(report, "header"), "reportId")
     return {
         **({"run_id": run_id} if run_id else {}),
         **model,
         **measured,
         "gpu_model": gpu_model,
         "gpu_count": gpu_count,
-        "instance_type": _text(infrastructure.get("cloudInstance")) or None,
-        "managed_service": _text(infrastructure.get("cloudService")) or None,
-        "cloud_provider": _text(infrastructure.get("cloudProvider")) or None,
+        "instance_type": text(infrastructure, "cloudInstance") or None,
+        "managed_service": text(infrastructure, "cloudService") or None,
+        "cloud_provider": text(infrastructure, "cloudProvider") or None,
         "location": place[1] or place[0] or None,
         "tokens_unpadded": tokens,
         "repairs": repairs.joined([*stage, *more, *noted, *said]),
@@ -121,11 +114,11 @@ def _stage(stage: str) -> list[str]:
     """Refuse what is no training; note what is more than one, or not said."""
     if not stage:
         return ["task_not_stated"]
-    parts = [part for part in stage.split("+") if part.strip()]
-    if not any(_TRAINING.search(part) for part in parts):
+    parts = [each for each in stage.split("+") if each.strip()]
+    if not any(map(_TRAINING.search, parts)):
         msg = f"taskStage is {stage[:40]!r}: no training; remove the report"
         raise RefusalError(msg, "no_training")
-    return [] if all(_TRAINING.search(part) for part in parts) else ["other_stages_included"]
+    return [] if all(map(_TRAINING.search, parts)) else ["other_stages_included"]
 
 
 def _measured(
@@ -135,10 +128,11 @@ def _measured(
     if not measures:
         msg = "measures is empty or missing; a report without energy tells nothing here"
         raise RefusalError(msg, "wrong_shape")
-    meters = [each for each in measures if _METERS.search(_text(each.get("measurementMethod")))]
+    meters = [each for each in measures if _METERS.search(text(each, "measurementMethod"))]
     software = [each for each in measures if each not in meters]
     first = (software or meters)[0]
-    ended = _datetime(first.get("measurementDateTime"), timezone)
+    # CodeCarbon writes the end, and the schema leaves it open.
+    ended = instant(first.get("measurementDateTime"), timezone, "measurementDateTime")
     seconds = number(first.get("measurementDuration"), "measurementDuration") or None
     told = _kwh(software[0]) if software else None
     # A tracker that could not read its counters writes 0 or less.
@@ -149,7 +143,7 @@ def _measured(
         "several_measures_not_summed": max(len(software), len(meters)) > 1,
         # Its energy has the PUE in it that the report does not state.
         "pue_may_be_included": energy is not None
-        and "codecarbon" in _text(first.get("measurementMethod")).casefold(),
+        and "codecarbon" in text(first, "measurementMethod").casefold(),
     }
     return {
         "ended_at": ended,
@@ -165,7 +159,7 @@ def _measured(
 
 def _kwh(measure: Mapping[str, object]) -> float | None:
     energy = number(measure.get("powerConsumption"), "powerConsumption")
-    unit = _text(measure.get("unit"))
+    unit = text(measure, "unit")
     factor = _KWH.get(unit.casefold())
     if factor is None:
         msg = (
@@ -175,18 +169,13 @@ def _kwh(measure: Mapping[str, object]) -> float | None:
     return None if energy is None else energy * factor
 
 
-def _datetime(value: object, timezone: str) -> pd.Timestamp | None:
-    """Return the instant of a measure: CodeCarbon writes the end, and the schema leaves it open."""
-    return instant(value, timezone, "measurementDateTime")
-
-
 def _model(algorithm: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     named = number(algorithm.get("parametersNumber"), "parametersNumber") or None
     counted = named is not None and named >= _LARGEST_IN_BILLIONS
-    optimizer = _text(algorithm.get("optimizer")).casefold()
-    quantization = _text(algorithm.get("quantization")).casefold()
+    optimizer = text(algorithm, "optimizer").casefold()
+    quantization = text(algorithm, "quantization").casefold()
     return {
-        "base_model": _text(algorithm.get("foundationModelName")) or None,
+        "base_model": text(algorithm, "foundationModelName") or None,
         "method": optimizer if optimizer in {"lora", "qlora"} else None,
         "model_parameters": None if named is None else named * (1.0 if counted else 1e9),
         "epochs": number(algorithm.get("epochsNumber"), "epochsNumber") or None,
@@ -199,7 +188,7 @@ def _tokens(datasets: list[Mapping[str, object]], epochs: object) -> tuple[float
     counts = [
         number(each.get("dataQuantity", each.get("items")), "dataQuantity") or 0.0
         for each in datasets
-        if _text(each.get("dataType")) == "token" and _text(each.get("dataUsage")) != "output"
+        if text(each, "dataType") == "token" and text(each, "dataUsage") != "output"
     ]
     total = sum(counts)
     if not total:
@@ -213,35 +202,21 @@ def _gpus(components: list[Mapping[str, object]]) -> tuple[str | None, float | N
     """Return model and number of accelerators; leave CPUs, which the format counts in cores."""
     found: dict[str, float] = {}
     for each in components:
-        name = _text(each.get("componentName"))
-        if "gpu" not in {_text(each.get("componentType")).casefold(), name.casefold()}:
+        name = text(each, "componentName")
+        if "gpu" not in {text(each, "componentType").casefold(), name.casefold()}:
             continue
         # CodeCarbon writes "2 x Tesla V100" and counts 2 again beside it.
         counted = _COUNTED.fullmatch(name)
-        words = [_text(each.get(part)) for part in ("manufacturer", "family", "series")]
+        words = [text(each, key) for key in ("manufacturer", "family", "series")]
         model = counted[2] if counted else name
         if not model or model.casefold() == "gpu":
             model = " ".join(word for word in words if word)
         count = number(each.get("nbComponent"), "nbComponent")
         found[model] = found.get(model, 0.0) + (count if count is not None else 1.0)
     if not found:
-        kinds = {_text(each.get("componentType")).casefold() for each in components}
+        kinds = {text(each, "componentType").casefold() for each in components}
         return None, 0.0 if "cpu" in kinds else None
     if len(found) > 1:
         return " + ".join(f"{count:g} x {model}" for model, count in found.items()), None
     ((model, count),) = found.items()
     return model or None, count or None
-
-
-def _part(mapping: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = mapping.get(name)
-    return part if isinstance(part, dict) else {}
-
-
-def _parts(mapping: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    parts = mapping.get(name)
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""

@@ -27,6 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
     instant,
     number,
 )
+from ft_emissions_pipeline.readers.shared.parts import objects, part
 from ft_emissions_pipeline.readers.shared.usage_days import (
     FAILED,
     buckets_of,
@@ -89,21 +90,15 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
 def _series(document: object, record: str) -> Iterator[tuple[str, Mapping[str, object], object]]:
     """Yield place and content of each series of a metric that counts, and the grain it names."""
     answer = document if isinstance(document, dict) else {}
-    for n, metric in enumerate(_dicts(answer.get("value")), 1):
+    for n, metric in enumerate(objects(answer, "value"), 1):
         if _named(metric.get("name")) in _AZURE:
-            for m, series in enumerate(_dicts(metric.get("timeseries")), 1):
+            for m, series in enumerate(objects(metric, "timeseries"), 1):
                 yield f"{record}.{n}.{m}", {"data": [], **series}, answer.get("interval")
     # `gcloud monitoring time-series list --format=json` gives a list of the series alone.
-    listed = [answer] if "points" in answer else answer.get("timeSeries")
-    for n, series in enumerate(_dicts(listed), 1):
-        inner = series.get("metric")
-        kind = str(inner.get("type", "")) if isinstance(inner, dict) else ""
-        if kind.endswith(_GOOGLE):
+    listed = [answer] if "points" in answer else objects(answer, "timeSeries")
+    for n, series in enumerate(listed, 1):
+        if str(part(series, "metric").get("type", "")).endswith(_GOOGLE):
             yield f"{record}.{n}", series, None
-
-
-def _dicts(value: object) -> list[dict[str, object]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _named(value: object) -> str:
@@ -113,17 +108,17 @@ def _named(value: object) -> str:
 def _azure(series: Mapping[str, object], grain: object) -> list[Bucket]:
     labels = {
         _named(each.get("name")).casefold(): _named(each.get("value"))
-        for each in _dicts(series.get("metadatavalues"))
+        for each in objects(series, "metadatavalues")
     }
     model = next((labels[name] for name in _MODELS if labels.get(name)), None)
     if model is None:
         msg = "names no deployment; split the metric by ModelDeploymentName"
         raise RefusalError(msg, "missing_value")
-    parts = _GRAIN.fullmatch(str(grain or ""))
-    days, hours, minutes = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
+    grains = _GRAIN.fullmatch(str(grain or ""))
+    days, hours, minutes = (int(each or 0) for each in grains.groups()) if grains else (0, 0, 0)
     length = pd.Timedelta(minutes=(days * 24 + hours) * 60 + minutes)
     served = labels.get("statuscode", "200").startswith("2")
-    points = _dicts(series.get("data"))
+    points = objects(series, "data")
     starts = [instant(point.get("timeStamp"), "UTC", "timeStamp") for point in points]
     known = sorted(start for start in starts if start is not None)
     if not length and len(known) > 1:
@@ -143,21 +138,15 @@ def _azure(series: Mapping[str, object], grain: object) -> list[Bucket]:
 
 
 def _google(series: Mapping[str, object]) -> list[Bucket]:
-    labels: dict[str, object] = {}
-    for part in ("resource", "metric"):
-        inner = series.get(part)
-        given = inner.get("labels") if isinstance(inner, dict) else None
-        labels |= given if isinstance(given, dict) else {}
+    labels = {**part(series, "resource", "labels"), **part(series, "metric", "labels")}
     model = next((str(labels[name]) for name in _NAMES if labels.get(name)), None)
     others = {
         k: v for k, v in labels.items() if k not in {*_NAMES, "project_id", "resource_container"}
     }
     served = str(labels.get("response_code", "200")).startswith("2")
     buckets = []
-    for point in _dicts(series.get("points")):
-        interval, value = point.get("interval"), point.get("value")
-        times = interval if isinstance(interval, dict) else {}
-        counted = value if isinstance(value, dict) else {}
+    for point in objects(series, "points"):
+        times, counted = part(point, "interval"), part(point, "value")
         start, end = (instant(times.get(name), "UTC", name) for name in ("startTime", "endTime"))
         count = number(counted.get("int64Value", counted.get("doubleValue")), "value")
         buckets.append(

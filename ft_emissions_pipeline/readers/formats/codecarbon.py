@@ -33,11 +33,10 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     arrow_text,
     as_text,
+    by_rules,
     instants,
-    no_usage,
     numbers,
     quarantine_rows,
-    refused_rows,
     stacked,
     text_series,
     trimmed,
@@ -99,7 +98,6 @@ _MACHINE = (
     "tracking_mode",
 )
 _NO_KEY = {"", "none", "nan", "null"}
-_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _WORDS = rf"(?!{_NUMBER}$).*"
@@ -145,8 +143,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     return Reading(
         CONTENT,
         typed(collapsed, RUNS, RUN_COLUMNS),
-        no_usage(),
-        quarantine,
+        quarantine=quarantine,
         records=sum(piece.records for piece in pieces),
         merged=len(good) - len(collapsed),
     )
@@ -196,11 +193,8 @@ def _piece(
         "glued_rows_parted": cells.index.isin(glued),
     }
     runs = _runs(cells, values, ended, {"space_padding": padded, **mended}, uri)
-    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
-    refused += [
-        (row.source_record, row.reason_code, row.reason, sheet.line(int(row.source_record)))
-        for row in broken.itertuples()
-    ]
+    good, broken = by_rules(runs, lambda record: sheet.line(int(record)))
+    refused += broken
     tasks = cells["task_name"].iloc[good.index].notna().any()
     found = [(record + place, code, reason, raw) for record, code, reason, raw in refused]
     return _Piece(dict(good.items()), quarantine_rows(found), records, bool(tasks))
@@ -315,9 +309,7 @@ def _problems(
          lambda i: f"duration is {values['duration'].iloc[i]:g} s, must be above 0 and at most "
                    "3.2e8; correct it"),
     ]  # fmt: skip
-    return refused_rows(
-        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
+    return sheet.refused(checks)
 
 
 def _misfit(misfit: Misfit, width: int) -> Refused:
@@ -477,16 +469,6 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """Add up the tasks of each run: unlike flushes, task rows stand side by side."""
     energies = [name for name in runs if name.endswith("_energy_kwh")]
     added = ["reserved_s", "active_s", *energies, "disclosed_kgco2e"]
-    groups = runs.groupby("run_id", sort=False)
-    whole = _longest(runs)[0].set_index("run_id")
-    for name in added:
-        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one
-        # task only.
-        tasks = 1 if name in energy_parts.PARTS else groups.size()
-        total = groups[name].sum().where(groups[name].count() >= tasks)
-        whole[name] = total.reindex(whole.index)
-    whole["started_at"] = groups["started_at"].min().reindex(whole.index)
-    whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)
+    whole = energy_parts.summed(runs, _longest(runs)[0], added)
     every = np.ones(len(whole), dtype=bool)
-    whole["repairs"] = repairs.with_words(whole["repairs"], "tasks_summed", every)
-    return whole.reset_index()
+    return whole.assign(repairs=repairs.with_words(whole["repairs"], "tasks_summed", every))

@@ -10,20 +10,9 @@ import csv
 import io
 from dataclasses import replace
 
-import pandas as pd
-
-from ft_emissions_pipeline.readers.documents import Item, json_items
+from ft_emissions_pipeline.readers.documents import Item, json_items, objects_of
 from ft_emissions_pipeline.readers.formats import codecarbon
-from ft_emissions_pipeline.readers.reading import (
-    QUARANTINE_COLUMNS,
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    quarantine_rows,
-    typed,
-)
-from ft_emissions_pipeline.tables import QUARANTINE
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, with_refused
 from ft_emissions_pipeline.tables.words import Content
 
 FORMAT = "codecarbon_json"
@@ -51,16 +40,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         and isinstance(items[0].value.get("emissions"), list)
     ):
         items = [Item(str(n), value) for n, value in enumerate(items[0].value["emissions"], 1)]
-    refused: list[Refused] = []
-    rows: list[tuple[str, dict[str, object]]] = []
-    for item in items:
-        if item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw))
-        elif not isinstance(item.value, dict):
-            msg = "not an object with the columns of emissions.csv; write it as one"
-            refused.append((item.record, "wrong_shape", msg, item.raw or repr(item.value)))
-        else:
-            rows.append((item.record, item.value))
+    otherwise = "not an object with the columns of emissions.csv; write it as one"
+    rows, refused = objects_of(items, otherwise)
     if not rows:
         msg = (
             "holds no object with the columns of emissions.csv; export them, or land the csv itself"
@@ -69,17 +50,15 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     reading = codecarbon.read(_sheet([row for _, row in rows]), uri, settings)
     # Line 2 is the first row under the header.
     places = {str(n): record for n, (record, _) in enumerate(rows, 2)}
-    more = quarantine_rows(refused)
-    frames = [
-        reading.quarantine.assign(
-            source_record=reading.quarantine["source_record"].replace(places)
-        ),
-        more,
-    ]
-    quarantine = typed(pd.concat(frames, ignore_index=True), QUARANTINE, QUARANTINE_COLUMNS)
-    runs = reading.runs.assign(source_record=reading.runs["source_record"].replace(places))
+    runs, quarantine = (
+        frame.assign(source_record=frame["source_record"].replace(places))
+        for frame in (reading.runs, reading.quarantine)
+    )
     return replace(
-        reading, runs=runs, quarantine=quarantine, records=reading.records + len(refused)
+        reading,
+        runs=runs,
+        quarantine=with_refused(quarantine, refused),
+        records=reading.records + len(refused),
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import Item, blocks_of, json_items, text_of
+from ft_emissions_pipeline.readers.documents import Item, blocks_of, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -26,9 +26,11 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     numbers,
     of_each,
+    read_each,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
+from ft_emissions_pipeline.readers.shared.prometheus import series_in
 from ft_emissions_pipeline.readers.shared.samples import (
     Samples,
     hashed_hosts,
@@ -219,32 +221,15 @@ def _of_text(text: str, start: int) -> Cells:
 
 
 def _of_json(data: bytes) -> Cells:
-    items, single = json_items(data)
-    if single and isinstance(items[0].value, dict):
-        answer = items[0].value.get("data")
-        listed = answer.get("result") if isinstance(answer, dict) else None
-        if isinstance(listed, list):
-            items = [Item(str(n), series) for n, series in enumerate(listed, 1)]
-    rows: list[tuple[object, ...]] = []
-    refused: list[Refused] = []
-    for item in items:
-        try:
-            rows += _series(item)
-        except RefusalError as error:
-            # Not the text itself: its labels name machines.
-            refused.append((item.record, error.code, str(error), ""))
+    series, refused = read_each(series_in(data), _series)
+    rows = [row for _, told in series for row in told]
     frame = pd.DataFrame(rows, columns=[*_PARTS, "record"], dtype="object")
     texts = {name: frame[name].astype("str") for name in ("metric", *_LABELS, "record")}
     return Cells(frame.assign(**texts), refused)
 
 
 def _series(item: Item) -> Iterator[tuple[object, ...]]:
-    if item.problem:
-        raise RefusalError(item.problem, item.code)
-    series = item.value
-    if not isinstance(series, Mapping):
-        msg = "not a series of a metric; write it as an object with metric and values"
-        raise RefusalError(msg, "wrong_shape")
+    series = item.mapping("not a series of a metric; write it as an object with metric and values")
     metric = series.get("metric")
     labels = metric if isinstance(metric, Mapping) else series.get("labels")
     labels = labels if isinstance(labels, Mapping) else series

@@ -201,19 +201,10 @@ def from_mapping(
 
 
 def _run(item: Item, timezone: str) -> dict[str, object]:
-    if item.problem:
-        raise RefusalError(item.problem, item.code)
-    if not isinstance(item.value, dict):
-        msg = (
-            f"a {type(item.value).__name__}, not a mapping of labels to values; write label: value"
-        )
-        raise RefusalError(msg, "wrong_shape")
-    fields, unknown = parsed(item.value, timezone)
+    told = item.mapping("a {}, not a mapping of labels to values; write label: value")
+    fields, unknown = parsed(told, timezone)
     if not fields:
-        msg = (
-            "none of its labels is known, or none has a value; "
-            f"{nearest(next(iter(item.value), ''))}"
-        )
+        msg = f"none of its labels is known, or none has a value; {nearest(next(iter(told), ''))}"
         raise RefusalError(msg, "wrong_shape")
     if plain(str(fields.get("model_name", ""))) in _SUMS:
         msg = (

@@ -14,19 +14,15 @@ import pandas as pd
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    RUN_COLUMNS,
     Reading,
     Refused,
     Settings,
+    by_rules,
     instants,
-    no_usage,
     numbers,
-    quarantine_rows,
-    refused_rows,
-    typed,
+    reading_of_frame,
 )
 from ft_emissions_pipeline.readers.shared import energy_parts
-from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -68,7 +64,6 @@ _ADDED = (
     "reserved_s", "active_s", "it_energy_kwh", "gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh",
     "disclosed_kgco2e",
 )  # fmt: skip
-_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -88,27 +83,14 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     )
     kept = np.ones(len(cells), dtype=bool)
     kept[cells.index.get_indexer([int(record) for record, *_ in refused])] = False
-    refused += [
-        (str(misfit.line), "shifted_row",
-         f"has {misfit.cells} cells under a header of {len(sheet.header)}; write the row again",
-         misfit.text)
-        for misfit in sheet.misfits
-    ]  # fmt: skip
-    runs = _runs(cells[kept], values[kept], started[kept], uri)
-    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
-    refused += [
-        (row.source_record, row.reason_code, row.reason, sheet.lines[int(row.source_record) - 1])
-        for row in broken.itertuples()
-    ]
-    whole = energy_parts.without_unread(_whole_runs(good))
-    return Reading(
-        CONTENT,
-        typed(whole, RUNS, RUN_COLUMNS),
-        no_usage(),
-        quarantine_rows(refused),
-        records=len(cells) + len(sheet.misfits),
-        merged=len(good) - len(whole),
+    refused += sheet.refused_misfits(
+        "has {cells} cells under a header of {columns}; write the row again"
     )
+    runs = _runs(cells[kept], values[kept], started[kept], uri)
+    good, broken = by_rules(runs, lambda record: sheet.line(int(record)))
+    whole = energy_parts.without_unread(_whole_runs(good))
+    records = len(cells) + len(sheet.misfits)
+    return reading_of_frame(whole, [*refused, *broken], records, merged=len(good) - len(whole))
 
 
 def _cleaned(sheet: Sheet) -> pd.DataFrame:
@@ -130,7 +112,6 @@ def _problems(
     not_numbers: dict[str, np.ndarray],
     bad_time: np.ndarray,
 ) -> list[Refused]:
-    lines = cells.index.to_numpy()
     energy = values[list(_ENERGY)].isna().all(axis=1)
     duration = values["duration(s)"]
     checks: list[row_rules.Check] = [
@@ -154,9 +135,7 @@ def _problems(
          lambda i: f"duration(s) is {duration.iloc[i]:g}, must be above 0 and at most 3.2e8; "
                    "correct it"),
     ]  # fmt: skip
-    return refused_rows(
-        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.lines[int(lines[i]) - 1]
-    )
+    return sheet.refused(checks)
 
 
 def _runs(cells: pd.DataFrame, values: pd.DataFrame, started: pd.Series, uri: str) -> pd.DataFrame:
@@ -201,16 +180,7 @@ def _whole_runs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row per id: copies of a row once, epochs added up."""
     longest = rows.sort_values("active_s", ascending=False, kind="stable")
     parts = longest.drop_duplicates(["run_id", "epoch", "started_at"]).sort_index()
-    groups = parts.groupby("run_id", sort=False)
-    whole = parts.drop_duplicates("run_id").set_index("run_id")
-    for name in _ADDED:
-        # What is missing leaves a sum unknown, not smaller; a part of the energy may be read in one
-        # epoch only.
-        epochs = 1 if name in energy_parts.PARTS else groups.size()
-        total = groups[name].sum().where(groups[name].count() >= epochs)
-        whole[name] = total.reindex(whole.index)
-    whole["started_at"] = groups["started_at"].min().reindex(whole.index)
-    whole["ended_at"] = groups["ended_at"].max().reindex(whole.index)
-    several = (groups.size() > 1).reindex(whole.index).to_numpy(dtype=bool)
-    whole["repairs"] = repairs.with_words(whole["repairs"], "epochs_summed", several)
-    return whole.drop(columns="epoch").reset_index()
+    whole = energy_parts.summed(parts, parts.drop_duplicates("run_id"), _ADDED)
+    epochs = whole["run_id"].map(parts["run_id"].value_counts())
+    words = repairs.with_words(whole["repairs"], "epochs_summed", epochs > 1)
+    return whole.assign(repairs=words).drop(columns="epoch")

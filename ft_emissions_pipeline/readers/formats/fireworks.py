@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.shared.parts import part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -18,11 +19,9 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     is_json,
     last_part,
     moment,
-    part,
     reading_of_jobs,
     refuse_unfinished,
     span,
-    text,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -26,26 +26,26 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     of_each,
     one_text,
-    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
+    INDICES,
+    MODELS,
+    SERIALS,
     WATTS,
     Measured,
     by_place,
-    index_in,
+    column_of,
     indices,
     measured_in,
-    model_in,
     names_a_gpu,
-    serial_in,
     time_in,
 )
 from ft_emissions_pipeline.readers.shared.samples import (
+    MISFIT,
     Samples,
     again,
     hashed_hosts,
     host_in,
-    misfits,
     rows_without,
     telemetry_reading,
     times_of,
@@ -155,7 +155,7 @@ def facts(sheet: Sheet, settings: Settings) -> Facts:
         msg = "lacks a column of times, or of power or utilisation; name the unit in the header"
         raise RefusalError(msg, "missing_columns")
     at, _ = times_of(sheet, time, settings.timezone)
-    index = index_in(sheet.header)
+    index = column_of(sheet.header, INDICES)
     names = pd.Series(dtype="int64") if index is None else sheet.frame[index].value_counts()
     texts = pd.Series(names.index.astype("str"), index=names.index)
     return Facts(
@@ -166,7 +166,7 @@ def facts(sheet: Sheet, settings: Settings) -> Facts:
         index,
         int(names[texts.str.strip() != ""].sum()),
         int(names[indices(texts).notna()].sum()),
-        serial_in(sheet.header),
+        column_of(sheet.header, SERIALS),
     )
 
 
@@ -211,7 +211,7 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: Convention) -> 
     blank = samples["watts"].isna() & samples["utilization"].isna()
     good = np.tile(kept, len(pieces)) & ~blank.to_numpy()
     samples = samples if good.all() else samples[good]
-    refused += misfits(sheet)
+    refused += sheet.refused_misfits(MISFIT)
     silent = int(kept.sum()) - (len(samples) if len(pieces) == 1 else samples["record"].nunique())
     return Samples(samples, len(samples) + silent, refused)
 
@@ -296,7 +296,6 @@ def _refused(
     sheet: Sheet, time: str, bad_time: np.ndarray, cells: dict[str, _Values]
 ) -> list[Refused]:
     frame = sheet.frame
-    lines = frame.index.to_numpy()
     checks: list[rows.Check] = [
         (again(bad_time, frame[time], time), "junk_row",
          lambda _: "the header again: the script was started once more; remove the line"),
@@ -317,9 +316,7 @@ def _refused(
         (missing, "missing_value",
          lambda _: "neither power nor utilisation: the GPU does not report them")
     )  # fmt: skip
-    return refused_rows(
-        len(frame), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
+    return sheet.refused(checks)
 
 
 def _says(cells: pd.Series, what: str) -> Callable[[int], str]:
@@ -347,7 +344,7 @@ def _samples(
     sheet: Sheet, at: pd.Series, uri: str, device: pd.Series | str, found: dict[str, pd.Series]
 ) -> pd.DataFrame:
     lines = sheet.frame.index
-    model = model_in(sheet.header)
+    model = column_of(sheet.header, MODELS)
     blank = pd.Series(np.nan, index=lines)
     named = {} if model is None else {"gpu_model": of_each(sheet.frame[model], _stripped)}
     return pd.DataFrame(

@@ -33,6 +33,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared.clocks import sessions
 from ft_emissions_pipeline.readers.shared.labels import not_understood, parsed, understood
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
+from ft_emissions_pipeline.readers.shared.parts import objects
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "hugging_face"
@@ -175,7 +176,7 @@ def _mark(state: Mapping[str, object]) -> str:
     told = ("step", "epoch", "loss", "learning_rate", "grad_norm")
     rows = [
         [row.get(name) for name in told]
-        for row in _log_rows(state)
+        for row in objects(state, "log_history")
         if "loss" in row and "train_loss" not in row
     ]
     sizes = [1 << power for power in range(len(rows).bit_length())]
@@ -193,7 +194,7 @@ def _mark_of_results(state: Mapping[str, object]) -> str | None:
 
 
 def _run(state: Mapping[str, object]) -> dict[str, object]:
-    rows = _log_rows(state)
+    rows = objects(state, "log_history")
     final = {**_last(rows), **{k: v for k, v in state.items() if v is not None}}
     seconds, sessions = _seconds(state, rows)
     finished = "train_runtime" in state or any(_is_final(row) for row in rows)
@@ -227,11 +228,6 @@ def _software(rows: list[Mapping[str, object]]) -> str:
     if any(key.startswith("tokens/") for key in keys):
         return "axolotl"
     return "trl" if keys & {"num_tokens", "mean_token_accuracy", "rewards/chosen"} else "hf_trainer"
-
-
-def _log_rows(state: Mapping[str, object]) -> list[Mapping[str, object]]:
-    history = state.get("log_history")
-    return [row for row in history if isinstance(row, dict)] if isinstance(history, list) else []
 
 
 def _is_final(row: Mapping[str, object]) -> bool:

@@ -9,6 +9,7 @@ samples do not. `info.pkl` beside it is a pickle and never opened.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -19,9 +20,9 @@ from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
-    Refused,
     Settings,
     number,
+    read_each,
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
@@ -51,16 +52,13 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (Unix times)
     """Read the samples of one run; a line that is none is refused alone."""
     items, _ = json_items(data)
-    refused: list[Refused] = []
-    rows = []
-    for item in items:
-        try:
-            if item.problem or not isinstance(item.value, dict):
-                msg = item.problem or "not an object with timestamp and powers; remove the line"
-                raise RefusalError(msg, item.code if item.problem else "wrong_shape")
-            rows.append(_sample(item.value))
-        except RefusalError as error:
-            refused.append((item.record, error.code, str(error), item.raw))
+    otherwise = "not an object with timestamp and powers; remove the line"
+    told, refused = read_each(
+        ((item.record, item) for item in items),
+        lambda item: _sample(item.mapping(otherwise)),
+        lambda item: item.raw,
+    )
+    rows = [sample for _, sample in told]
     samples = pd.DataFrame(rows, columns=["at", *_POWERS, "share"]).sort_values("at", kind="stable")
     seconds = np.diff(samples["at"])
     if seconds.sum() <= 0:
@@ -84,9 +82,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         "source_record": "1",
     }
     reading = reading_of_runs([row], refused)
-    return Reading(
-        **{**vars(reading), "records": len(rows) + len(refused), "merged": len(rows) - 1}
-    )
+    return replace(reading, records=len(rows) + len(refused), merged=len(rows) - 1)
 
 
 def _sample(given: dict[str, object]) -> tuple[float | None, ...]:

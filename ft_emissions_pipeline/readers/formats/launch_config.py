@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
-    only_mapping,
     positive,
     reading_of_settings,
+    settings_in,
     settings_of,
     truth,
 )
@@ -43,12 +42,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one launch."""
-    if uri.casefold().endswith(".json"):
-        items, single = json_items(data)
-        documents = [items[0].value] if single else []
-    else:
-        documents = yaml_documents(data)
-    given = only_mapping(documents)
+    given = settings_in(data, uri)
     fields = settings_of(given)
     processes = None if truth(given.get("use_cpu")) else positive(given.get("num_processes"))
     return reading_of_settings({**fields, "world_size": processes}, uri)

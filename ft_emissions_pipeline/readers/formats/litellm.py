@@ -18,18 +18,16 @@ import pandas as pd
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    USAGE_COLUMNS,
     Reading,
     RefusalError,
     Refused,
     Settings,
+    as_usage,
     instants,
-    no_runs,
     numbers,
     quarantine_rows,
     refused_rows,
     trimmed,
-    typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.inferences import (
@@ -37,8 +35,8 @@ from ft_emissions_pipeline.readers.shared.inferences import (
     are_inferences,
     repeated,
 )
+from ft_emissions_pipeline.readers.shared.requests import CACHED, MISFIT
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
-from ft_emissions_pipeline.tables import USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -50,7 +48,6 @@ CONTENT: Content = "usage"
 PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
-CACHED = "cached_answers_left_out"
 _NEEDED = ("request_id", "startTime", "model")
 _COLUMNS = (
     *_NEEDED,
@@ -116,9 +113,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     every = [*refused, *bad]
     return Reading(
         CONTENT,
-        no_runs(),
-        days,
-        quarantine_rows(every),
+        usage=days,
+        quarantine=quarantine_rows(every),
         records=len(good) + len(every),
         merged=len(good) - len(days),
     )
@@ -161,8 +157,7 @@ def _days(rows: pd.DataFrame) -> pd.DataFrame:
     )
     flags = {CACHED: days["cached"], FAILED: days["failed"], OTHER_CALLS: days["other"]}
     days["repairs"] = repairs.column(flags, days.index)
-    usage = typed(days.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
-    return usage.assign(
+    return as_usage(days).assign(
         series="",
         covers_from=days["covers_from"],
         covers_to=days["covers_to"] + pd.Timedelta(microseconds=1),
@@ -175,14 +170,12 @@ def _csv(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     if lacking:
         msg = f"lacks column(s) {', '.join(lacking)}; export the spend logs with all columns"
         raise RefusalError(msg, "missing_columns")
-    reason = f"has another number of cells than the header's {len(sheet.header)}; export it again"
+    misfits = sheet.refused_misfits(MISFIT)
     callers = [sheet.frame[name] for name in _CALLERS if name in sheet.frame]
     checks = [any(_HEALTH_CHECK in str(cell) for cell in row) for row in zip(*callers, strict=True)]
     frame = sheet.frame.drop(columns=[cells.name for cells in callers])
     frame[_HEALTH_CHECK] = _marks(checks or [False] * len(frame), frame.index)
-    return frame, [
-        (str(misfit.line), "shifted_row", reason, _safe(misfit.text)) for misfit in sheet.misfits
-    ]
+    return frame, [(*told[:3], _safe(told[3])) for told in misfits]
 
 
 def _json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
@@ -202,11 +195,7 @@ def _json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     rows = [item.value for item in good if isinstance(item.value, dict)]
     index = pd.Index([item.record for item in good], dtype="str")
     columns = {
-        name: pd.Series(
-            [_text(row.get(name)) for row in rows],
-            index=index,
-            dtype="str",
-        )
+        name: pd.Series([_text(row.get(name)) for row in rows], index=index, dtype="str")
         for name in _COLUMNS
     }
     checks = [any(_HEALTH_CHECK in str(row.get(name)) for name in _CALLERS) for row in rows]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
@@ -61,7 +62,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             row = _row(item)
             seconds = _seconds(row.get("elapsed_time"))
         except RefusalError as error:
-            refused.append((item.record, error.code, str(error), item.raw or repr(item.value)))
+            refused.append((item.record, error.code, str(error), item.text()))
             continue
         # Only rows of training have an epoch; those of prediction count batches.
         if "epoch" in row:
@@ -70,25 +71,19 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             skipped += 1
     if not rows:
         if refused:
-            reading = reading_of_runs([], refused)
-            return Reading(**{**vars(reading), "records": len(items), "merged": skipped})
+            return replace(reading_of_runs([], refused), records=len(items), merged=skipped)
         msg = "holds rows of prediction or evaluation only; nothing was trained"
         raise RefusalError(msg, "no_training")
     run = {**_run(rows), "run_id": run_folder(uri), "source_record": "1"}
-    reading = reading_of_runs([run], refused)
     merged = len(items) - len(refused) - 1
-    return Reading(**{**vars(reading), "records": len(items), "merged": merged})
+    return replace(reading_of_runs([run], refused), records=len(items), merged=merged)
 
 
 def _row(item: Item) -> Mapping[str, object]:
-    if item.problem:
-        raise RefusalError(item.problem, item.code)
-    if not isinstance(item.value, dict):
-        msg = f"a {type(item.value).__name__}, not a row of the log; remove the line"
-        raise RefusalError(msg, "wrong_shape")
+    row = item.mapping("a {}, not a row of the log; remove the line")
     for name in ("current_steps", "total_steps", "epoch", "total_tokens"):
-        number(item.value.get(name), name)
-    return item.value
+        number(row.get(name), name)
+    return row
 
 
 def _seconds(elapsed: object) -> float:

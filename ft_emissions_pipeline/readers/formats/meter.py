@@ -24,14 +24,13 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     of_each,
     one_text,
-    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, rows_under, time_in
 from ft_emissions_pipeline.readers.shared.samples import (
+    MISFIT,
     Samples,
     hashed_hosts,
     host_in,
-    misfits,
     rows_without,
     telemetry_reading,
     times_of,
@@ -197,11 +196,9 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: bool) -> Sample
         ((measured < 0).any(axis=1).to_numpy(), "out_of_range",
          lambda _: "a reading below 0: power fed in, or a wrong sign; correct it"),
     ]  # fmt: skip
-    refused = refused_rows(
-        len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
+    refused = sheet.refused(checks)
     kept = rows_without(lines, refused)
-    refused += misfits(sheet)
+    refused += sheet.refused_misfits(MISFIT)
     host = _named(sheet.header, _HOSTS)
     samples = pd.DataFrame(
         {

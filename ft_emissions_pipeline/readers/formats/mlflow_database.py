@@ -25,6 +25,7 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Refused,
     Settings,
+    read_each,
     reading_of_runs,
     typed,
 )
@@ -122,21 +123,15 @@ def _runs(
     given: dict[object, dict[str, object]],
     logged: dict[object, dict[str, object]],
 ) -> tuple[list[dict[str, object]], list[Refused]]:
-    rows: list[dict[str, object]] = []
-    refused: list[Refused] = []
-    for n, run in enumerate(listed, 1):
-        try:
-            told = mlflow_run.run_of(dict(run))
-            figures, open_points = figures_of(logged.get(run["run_id"], {}))
-        except RefusalError as error:
-            refused.append((str(n), error.code, str(error), ""))
-            continue
-        row = {
+    def row(run: sqlite3.Row) -> dict[str, object]:
+        told = mlflow_run.run_of(dict(run))
+        figures, open_points = figures_of(logged.get(run["run_id"], {}))
+        return {
             **mlflow_run.parameters_of(given.get(run["run_id"], {})),
             **told,
             **figures,
             "repairs": repairs.joined([str(told["repairs"]), *open_points]),
-            "source_record": str(n),
         }
-        rows.append(row)
-    return rows, refused
+
+    rows, refused = read_each(((str(n), run) for n, run in enumerate(listed, 1)), row)
+    return [{**told, "source_record": place} for place, told in rows], refused

@@ -160,8 +160,9 @@ def _cells(data: bytes, uri: str) -> tuple[pd.DataFrame, list[Refused]]:
             msg = "lacks key, value or timestamp; export these columns"
             raise RefusalError(msg, "missing_columns")
         frame = sheet.frame
-        reason = f"has another number of cells than the header's {len(sheet.header)}; remove it"
-        refused = [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+        refused = sheet.refused_misfits(
+            "has another number of cells than the header's {columns}; remove it"
+        )
     run_id = frame["run_id"] if "run_id" in frame else pd.Series(np.nan, index=frame.index)
     return frame.assign(run_id=run_id.astype("str").fillna(uri)), refused
 

@@ -13,17 +13,14 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import text_of, yaml_documents
+from ft_emissions_pipeline.readers.documents import document_of, text_of
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
     instant,
-    no_runs,
-    no_usage,
     number,
-    quarantine_rows,
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.shared.run_folders import MLFLOW
@@ -70,13 +67,10 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
             **_part(part.group(1), part.group(2), data),
         }
     else:
-        documents = yaml_documents(data)
-        meta = documents[0] if len(documents) == 1 else None
-        if not isinstance(meta, dict):
-            msg = "no mapping as MLflow writes it; save the file as it was"
-            raise RefusalError(msg, "wrong_shape")
+        otherwise = "no mapping as MLflow writes it; save the file as it was"
+        meta = document_of(data, "meta.yaml", otherwise)
         if "artifact_location" in meta and "artifact_uri" not in meta:
-            return Reading(CONTENT, no_runs(), no_usage(), quarantine_rows([]), records=1, merged=1)
+            return Reading(CONTENT, records=1, merged=1)
         row = run_of(meta)
     return reading_of_runs([{"repairs": "", **row, "source_record": "1"}], [])
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.documents import document_of
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
     positive,
@@ -47,12 +47,8 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one model."""
-    items, single = json_items(data)
-    given = items[0].value if single else None
-    if not isinstance(given, dict):
-        msg = "no object with model_type; save the model's configuration as transformers writes it"
-        raise RefusalError(msg, "wrong_shape")
-    return reading_of_settings(fields_of(given), uri)
+    msg = "no object with model_type; save the model's configuration as transformers writes it"
+    return reading_of_settings(fields_of(document_of(data, uri, msg)), uri)
 
 
 def fields_of(given: Mapping[str, object]) -> dict[str, object]:

@@ -31,8 +31,6 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     instant,
-    no_runs,
-    no_usage,
     number,
     quarantine_rows,
     typed,
@@ -91,9 +89,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     frame = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
     return Reading(
         CONTENT,
-        no_runs(),
-        no_usage(),
-        quarantine_rows(refused),
+        quarantine=quarantine_rows(refused),
         records=len(rows) + len(refused),
         events=typed(frame, MODEL_EVENTS, EVENT_COLUMNS),
     )

@@ -30,15 +30,14 @@ from ft_emissions_pipeline.readers.reading import (
     Settings,
     of_each,
     one_text,
-    refused_rows,
 )
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
+    MISFIT,
     Samples,
     again,
     hashed_hosts,
     host_in,
-    misfits,
     rows_without,
     telemetry_reading,
     times,
@@ -154,11 +153,9 @@ def samples_of(sheet: Sheet, uri: str, settings: Settings, told: str) -> Samples
          lambda i: f"{watts.iloc[i]} W at {percent.iloc[i]} %: below 0 or above 100 %; "
                    "remove the line"),
     ]  # fmt: skip
-    refused = refused_rows(
-        len(cells), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
+    refused = sheet.refused(checks)
     kept = rows_without(lines, refused)
-    refused += misfits(sheet)
+    refused += sheet.refused_misfits(MISFIT)
     samples = pd.DataFrame(
         {
             "at": at,

@@ -11,6 +11,7 @@ import re
 
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.parts import part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -18,11 +19,9 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     count,
     is_json,
     moment,
-    part,
     reading_of_jobs,
     refuse_unfinished,
     span,
-    text,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 

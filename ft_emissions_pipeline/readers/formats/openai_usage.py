@@ -34,7 +34,7 @@ CONTENT: Content = "usage"
 PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
-_GROUPS = ("project_id", "user_id", "api_key_id", "batch", "service_tier", "source", "size")
+GROUPS = ("project_id", "user_id", "api_key_id", "batch", "service_tier", "source", "size")
 """What results of one bucket and model may be told apart by."""
 
 
@@ -95,7 +95,7 @@ def _row(bucket: Mapping[str, object], result: object) -> dict[str, object]:
         "start": instant(bucket.get("start_time"), "UTC", "start_time"),
         "end": instant(bucket.get("end_time"), "UTC", "end_time"),
         "inferences": number(result["num_model_requests"], "num_model_requests"),
-        "series": series_of({name: result.get(name) for name in _GROUPS}),
+        "series": series_of({name: result.get(name) for name in GROUPS}),
     }
 
 

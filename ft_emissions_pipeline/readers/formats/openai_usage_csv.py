@@ -8,14 +8,16 @@ kept.
 from __future__ import annotations
 
 from ft_emissions_pipeline.readers.documents import header_of
+from ft_emissions_pipeline.readers.formats.openai_usage import GROUPS
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
     instant,
     number,
+    read_each,
 )
-from ft_emissions_pipeline.readers.shared.requests import rows_of, text_of_cell
+from ft_emissions_pipeline.readers.shared.requests import Row, rows_of, text_of_cell
 from ft_emissions_pipeline.readers.shared.usage_days import (
     buckets_of,
     reading_of_buckets,
@@ -32,7 +34,6 @@ PROGRESS = None
 BASIS = {"*": Basis.MEASURED}
 
 _NEEDED = {"start_time", "end_time", "num_model_requests", "model"}
-_GROUPS = ("project_id", "user_id", "api_key_id", "batch", "service_tier", "source", "size")
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -43,27 +44,24 @@ def recognises(name: str, head: bytes) -> bool:
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (Unix times)
     """Read the buckets of a file."""
     rows, refused = rows_of(data)
-    buckets: list[dict[str, object]] = []
-    for place, row in rows:
-        try:
-            start, end = (
-                instant(number(row.get(name), name), "UTC", name)
-                for name in ("start_time", "end_time")
-            )
-            count = number(row.get("num_model_requests"), "num_model_requests")
-            if not text_of_cell(row, "model"):
-                msg = "model is empty: the export adds up all models; export it grouped by model"
-                raise RefusalError(msg, "missing_value")
-        except RefusalError as error:
-            refused.append((place, error.code, str(error), ""))
-            continue
-        buckets.append(
-            {
-                "model_name": text_of_cell(row, "model"), "start": start, "end": end,
-                "inferences": count,
-                "series": series_of(
-                    {name: row.get(name) for name in _GROUPS if row.get(name) == row.get(name)}),
-                "source_record": place,
-            }
-        )  # fmt: skip
-    return reading_of_buckets(buckets_of(buckets), refused, lambda i: str(buckets[i]["model_name"]))
+    told, bad = read_each(rows, _bucket)
+    buckets = [{**bucket, "source_record": place} for place, bucket in told]
+    every = [*refused, *bad]
+    return reading_of_buckets(buckets_of(buckets), every, lambda i: str(buckets[i]["model_name"]))
+
+
+def _bucket(row: Row) -> dict[str, object]:
+    start, end = (
+        instant(number(row.get(name), name), "UTC", name) for name in ("start_time", "end_time")
+    )
+    count = number(row.get("num_model_requests"), "num_model_requests")
+    model = text_of_cell(row, "model")
+    if not model:
+        msg = "model is empty: the export adds up all models; export it grouped by model"
+        raise RefusalError(msg, "missing_value")
+    # A missing cell is not equal to itself.
+    groups = {name: row.get(name) for name in GROUPS if row.get(name) == row.get(name)}
+    return {
+        "model_name": model, "start": start, "end": end, "inferences": count,
+        "series": series_of(groups),
+    }  # fmt: skip

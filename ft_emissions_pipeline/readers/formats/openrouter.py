@@ -12,11 +12,11 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.reading import (
     Reading,
-    RefusalError,
     Refused,
     Settings,
     instant,
     number,
+    read_each,
 )
 from ft_emissions_pipeline.readers.shared.requests import (
     Row,
@@ -62,20 +62,19 @@ def _request(row: Row) -> tuple[str, object, str]:
 
 
 def _days(rows: list[tuple[str, Row]], refused: list[Refused]) -> Reading:
-    buckets: list[dict[str, object]] = []
-    for place, row in rows:
-        try:
-            day = instant(row.get("date"), "UTC", "date")
-            count = number(row.get("requests"), "requests")
-        except RefusalError as error:
-            refused.append((place, error.code, str(error), ""))
-            continue
-        buckets.append(
-            {
-                "model_name": text_of_cell(row, "model_permaslug", "model") or None, "start": day,
-                "end": None if day is None else day + pd.Timedelta(days=1), "inferences": count,
-                # One model is served at several endpoints, which add up.
-                "series": text_of_cell(row, "endpoint_id", "provider_name"), "source_record": place,
-            }
-        )  # fmt: skip
-    return reading_of_buckets(buckets_of(buckets), refused, lambda i: str(buckets[i]["model_name"]))
+    told, bad = read_each(rows, _day)
+    buckets = [{**bucket, "source_record": place} for place, bucket in told]
+    every = [*refused, *bad]
+    return reading_of_buckets(buckets_of(buckets), every, lambda i: str(buckets[i]["model_name"]))
+
+
+def _day(row: Row) -> dict[str, object]:
+    day = instant(row.get("date"), "UTC", "date")
+    return {
+        "model_name": text_of_cell(row, "model_permaslug", "model") or None,
+        "start": day,
+        "end": None if day is None else day + pd.Timedelta(days=1),
+        "inferences": number(row.get("requests"), "requests"),
+        # One model is served at several endpoints, which add up.
+        "series": text_of_cell(row, "endpoint_id", "provider_name"),
+    }

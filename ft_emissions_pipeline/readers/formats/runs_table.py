@@ -21,7 +21,6 @@ from ft_emissions_pipeline.readers.formats.mlflow_run import parameters_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
-    Refused,
     Settings,
     instant,
     reading_of_runs,
@@ -67,12 +66,9 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     """Read every run of a table; one that goes on is refused alone."""
     sheet = sheet_of(data)
     rows: list[dict[str, object]] = []
-    refused: list[Refused] = [
-        (str(misfit.line), "shifted_row",
-         f"has {misfit.cells} cells under a header of {len(sheet.header)}; write the row again",
-         misfit.text)
-        for misfit in sheet.misfits
-    ]  # fmt: skip
+    refused = sheet.refused_misfits(
+        "has {cells} cells under a header of {columns}; write the row again"
+    )
     seen: dict[str, int] = {}
     for line, given in zip(sheet.frame.index, sheet.frame.to_dict("records"), strict=True):
         cells = {str(name): _typed(cell) for name, cell in given.items() if _tells(cell)}

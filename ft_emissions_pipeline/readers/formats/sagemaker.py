@@ -22,18 +22,18 @@ from ft_emissions_pipeline.readers.reading import (
     number,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
+from ft_emissions_pipeline.readers.shared.parts import objects, part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     Job,
     count,
     is_json,
     last_part,
-    objects,
-    part,
     reading_of_jobs,
     refuse_unfinished,
+    region_of,
     span,
-    text,
 )
+from ft_emissions_pipeline.reference import load, take
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "sagemaker"
@@ -51,81 +51,6 @@ BASIS = {
     "ended_at": Basis.MEASURED,
     "reserved_s": Basis.MEASURED,
 }
-
-INSTANCES = {
-    **dict.fromkeys(
-        ("g6f.large", "g6f.xlarge"), (0.125, 0.015625),
-    ),
-    **dict.fromkeys(
-        ("g6f.2xlarge",), (0.25, 0.03125),
-    ),
-    **dict.fromkeys(
-        ("g6f.4xlarge", "gr6f.4xlarge"), (0.5, 0.0625),
-    ),
-    **dict.fromkeys(
-        ("inf1.2xlarge", "inf1.xlarge", "p2.xlarge", "trn1.2xlarge"), (1, 0.0625),
-    ),
-    **dict.fromkeys(
-        ("inf2.8xlarge", "inf2.xlarge"), (1, 0.0833333),
-    ),
-    **dict.fromkeys(
-        ("g4dn.16xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.xlarge",
-         "g5.16xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.xlarge", "g6.16xlarge",
-         "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.xlarge", "g6e.16xlarge", "g6e.2xlarge",
-         "g6e.4xlarge", "g6e.8xlarge", "g6e.xlarge", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge",
-         "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "gr6.4xlarge", "gr6.8xlarge",
-         "p3.2xlarge", "p5.4xlarge"), (1, 0.125),
-    ),
-    **dict.fromkeys(
-        ("g3.4xlarge", "g3s.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.xlarge"), (1, 0.25),
-    ),
-    **dict.fromkeys(
-        ("g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.xlarge"), (1, 0.5),
-    ),
-    **dict.fromkeys(
-        ("g7.12xlarge", "g7e.12xlarge"), (2, 0.25),
-    ),
-    **dict.fromkeys(
-        ("g3.8xlarge", "g4ad.8xlarge"), (2, 0.5),
-    ),
-    **dict.fromkeys(
-        ("g5g.16xlarge", "g5g.metal"), (2, 1),
-    ),
-    **dict.fromkeys(
-        ("inf1.6xlarge",), (4, 0.25),
-    ),
-    **dict.fromkeys(
-        ("g4dn.12xlarge", "g5.12xlarge", "g5.24xlarge", "g6.12xlarge", "g6.24xlarge",
-         "g6e.12xlarge", "g6e.24xlarge", "g7.24xlarge", "g7e.24xlarge", "p3.8xlarge"), (4, 0.5),
-    ),
-    **dict.fromkeys(
-        ("g3.16xlarge", "g4ad.16xlarge"), (4, 1),
-    ),
-    **dict.fromkeys(
-        ("p6e-gb200.36xlarge",), (4, 1),
-    ),
-    **dict.fromkeys(
-        ("inf2.24xlarge",), (6, 0.5),
-    ),
-    **dict.fromkeys(
-        ("p2.8xlarge",), (8, 0.5),
-    ),
-    **dict.fromkeys(
-        ("dl1.24xlarge", "dl2q.24xlarge", "g4dn.metal", "g5.48xlarge", "g6.48xlarge",
-         "g6e.48xlarge", "g7.48xlarge", "g7e.48xlarge", "p3.16xlarge", "p3dn.24xlarge",
-         "p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge",
-         "p6-b200.48xlarge", "p6-b300.48xlarge"), (8, 1),
-    ),
-    **dict.fromkeys(
-        ("inf2.48xlarge",), (12, 1),
-    ),
-    **dict.fromkeys(
-        ("inf1.24xlarge", "p2.16xlarge", "trn1.32xlarge", "trn1n.32xlarge", "trn2.48xlarge"),
-        (16, 1),
-    ),
-}  # fmt: skip
-"""Instance type -> its accelerators, and its share of a server. A run on several instances counts
-accelerators and servers; of one instance the reference tables know both."""
 
 _MODEL_KEYS = ("model_id", "model_name_or_path", "model_name", "base_model", "HF_MODEL_ID")
 _EPOCH_KEYS = ("num_train_epochs", "epochs", "epoch", "num_epochs")
@@ -165,7 +90,7 @@ def _run(job: Job, timezone: str) -> dict[str, object]:
         **times,
         **(hardware or {"managed_service": "AWS SageMaker"}),
         "cloud_provider": "aws",
-        "cloud_region": _region(text(job, "TrainingJobArn")),
+        "cloud_region": region_of(text(job, "TrainingJobArn")),
         "tokens_unpadded": count(job, "BillableTokenCount"),
         "epochs": _first_number(given, _EPOCH_KEYS),
         "micro_batch_size": _first_number(given, ("per_device_train_batch_size",)),
@@ -190,10 +115,13 @@ def _hardware(resources: Job) -> tuple[dict[str, object], str]:
     several = several or number(resources.get("InstanceCount"), "InstanceCount") or sum(counts)
     if several <= 1:
         return {"instance_type": name}, ""
-    if name not in INSTANCES:
+    # Of one instance the rules know accelerators and servers; of several the log counts them.
+    row = take(load(), "instances", pd.Series([f"aws:{name}"]), ["gpu_count", "server_share"]).loc[
+        0
+    ]
+    if pd.isna(row["factor_id"]):
         return {"instance_type": name}, "one_of_several_instances_counted"
-    gpus, share = INSTANCES[name]
-    whole = {"gpu_count": several * gpus, "server_count": several * share}
+    whole = {"gpu_count": several * row["gpu_count"], "server_count": several * row["server_share"]}
     return {"instance_type": name, **whole}, ""
 
 
@@ -255,8 +183,3 @@ def _first_number(given: Mapping[str, object], keys: tuple[str, ...]) -> float |
     texts = [str(given[key]) for key in keys if key in given]
     found = pd.to_numeric(pd.Series(texts, dtype="str"), errors="coerce").astype("float64")
     return next((value for value in found if 0 < value < float("inf")), None)
-
-
-def _region(arn: str) -> str | None:
-    parts = arn.split(":")
-    return (parts[3] or None) if len(parts) > 5 else None

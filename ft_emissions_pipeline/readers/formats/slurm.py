@@ -28,20 +28,18 @@ from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
-    RUN_COLUMNS,
     Reading,
     RefusalError,
     Refused,
     Settings,
+    by_rules,
     instants,
-    no_usage,
     numbers,
-    quarantine_rows,
+    reading_of_frame,
     refused_rows,
-    typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
-from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.readers.shared.parts import objects, part
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -93,7 +91,6 @@ _IDLE_GPU_W = 40.0
 _NODES = 4096
 """Most nodes that one list names; a range beyond is a slip or made to hurt."""
 _ELAPSED = r"^(?:(\d{1,6})-)?(?:(\d{1,4}):)?(\d{1,2}):(\d{2})(?:\.\d+)?$"
-_FILLED_LATER = ("date", "date_rule", "source_format", "source_uri")
 
 
 def recognises(name: str, head: bytes) -> bool:
@@ -141,18 +138,13 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
     refused += refused_rows(len(jobs), checks, lambda i: records[i], lambda i: _raw(jobs.iloc[i]))
     runs = _runs(jobs, seconds, started, ended)
     runs = runs[~runs["source_record"].isin([record for record, *_ in refused])]
-    good, broken = row_rules.split(runs, RUNS, ignore=_FILLED_LATER)
     shown = jobs.set_index("record")
-    refused += [
-        (row.source_record, row.reason_code, row.reason, _raw(shown.loc[row.source_record]))
-        for row in broken.itertuples()
-    ]
+    good, broken = by_rules(runs, lambda record: _raw(shown.loc[record]))
+    refused += broken
     latest = good.sort_values("ended_at", kind="stable").drop_duplicates("run_id", keep="last")
-    return Reading(
-        CONTENT,
-        typed(latest.sort_index().reset_index(drop=True), RUNS, RUN_COLUMNS),
-        no_usage(),
-        quarantine_rows(refused),
+    return reading_of_frame(
+        latest.sort_index().reset_index(drop=True),
+        refused,
         records=merged + len(refused) + len(good),
         merged=merged + len(good) - len(latest),
     )
@@ -195,26 +187,19 @@ def _listed(data: bytes) -> list[object]:
 
 
 def _of_json(job: object) -> dict[str, object]:
-    time, tres, state = (_part(job, name) for name in ("time", "tres", "state"))
     given = job if isinstance(job, dict) else {}
+    time, tres, state = (part(given, name) for name in ("time", "tres", "state"))
     current = state.get("current") or given.get("job_state")
-    steps = given.get("steps")
     energies = [
-        _number(_part(step, "statistics", "energy").get("consumed"))
-        for step in (steps if isinstance(steps, list) else [])
+        _number(part(step, "statistics", "energy").get("consumed"))
+        for step in objects(given, "steps")
     ]
-    allocated = tres.get("allocated")
-    listed = (
-        [each for each in allocated if isinstance(each, dict)]
-        if isinstance(allocated, list)
-        else []
-    )
     names = [
         (
             "/".join(str(each[key]) for key in ("type", "name") if each.get(key)),
             _number(each.get("count")),
         )
-        for each in listed
+        for each in objects(tres, "allocated")
     ]
     return {
         "jobid": _number(given.get("job_id")),
@@ -228,13 +213,6 @@ def _of_json(job: object) -> dict[str, object]:
         "nodelist": given.get("nodes"),
         "consumedenergyraw": max((each for each in energies if each), default=None),
     }
-
-
-def _part(value: object, *keys: str) -> dict[str, object]:
-    for key in keys:
-        inner = value.get(key) if isinstance(value, dict) else None
-        value = inner if isinstance(inner, dict) else {}
-    return value if isinstance(value, dict) else {}
 
 
 def _number(value: object) -> int | None:
@@ -428,8 +406,8 @@ def _gpus(tres: pd.Series) -> tuple[pd.Series, pd.Series, pd.Series]:
     names = typed_parts.map(lambda parts: sorted({name for name, n in parts if int(n)}))
     one = names.map(lambda found: found[0] if len(found) == 1 else None)
     several = names.map(len) > 1
-    for part in (count, one, several):
-        part.index = pd.Index(distinct)
+    for each in (count, one, several):
+        each.index = pd.Index(distinct)
     return (
         tres.map(count).astype("float64"),
         tres.map(one).astype("str"),
@@ -441,28 +419,28 @@ def _hosts(nodelist: str) -> str | None:
     """Return the hashes of `gpu[01-03,07],login1`, in order of their names."""
     names = [
         name
-        for part in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", nodelist)
-        for name in _expanded(part.strip())
+        for pattern in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", nodelist)
+        for name in _expanded(pattern.strip())
     ]
     known = [name for name in names if name and "none assigned" not in name.casefold()]
     return " ".join(hashed_host(name) for name in known[:_NODES]) or None
 
 
-def _expanded(part: str) -> list[str]:
-    pieces = re.split(r"\[([^\]]*)\]", part)
+def _expanded(pattern: str) -> list[str]:
+    pieces = re.split(r"\[([^\]]*)\]", pattern)
     options = [[piece] if n % 2 == 0 else _numbers_of(piece) for n, piece in enumerate(pieces)]
     return ["".join(chosen) for chosen in itertools.islice(itertools.product(*options), _NODES)]
 
 
 def _numbers_of(ranges: str) -> list[str]:
     found: list[str] = []
-    for part in ranges.split(","):
-        low, dash, high = part.strip().partition("-")
+    for span in ranges.split(","):
+        low, dash, high = span.strip().partition("-")
         if dash and low.isdecimal() and high.isdecimal():
             numbers_ = range(int(low), min(int(high), int(low) + _NODES) + 1)
             found += [str(number).zfill(len(low)) for number in numbers_]
         else:
-            found.append(part.strip())
+            found.append(span.strip())
     return found
 
 

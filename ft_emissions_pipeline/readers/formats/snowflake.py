@@ -11,19 +11,13 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    RUN_COLUMNS,
     Reading,
     RefusalError,
-    Refused,
     Settings,
     instants,
-    no_usage,
     numbers,
-    quarantine_rows,
-    refused_rows,
-    typed,
+    reading_of_frame,
 )
-from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "snowflake"
@@ -56,19 +50,13 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     tokens, bad_tokens = numbers(cells["tokens"])
     none = (tokens.isna() | (tokens == 0)).to_numpy() & ~bad_tokens
     lines = cells.index.astype("str")
-    bad = refused_rows(
-        len(cells),
-        [
-            (bad_end, "bad_timestamp",
-             lambda i: f"END_TIME is {cells['end_time'].iloc[i][:40]!r}; export it as ISO 8601"),
-            (bad_tokens, "not_a_number",
-             lambda i: f"TOKENS is {cells['tokens'].iloc[i][:40]!r}; write a whole number"),
-            (none, "no_training",
-             lambda _: "TOKENS is empty or 0: nothing was billed in this hour"),
-        ],
-        lambda i: str(lines[i]),
-        lambda i: sheet.lines[cells.index[i] - 1],
-    )  # fmt: skip
+    bad = sheet.refused([
+        (bad_end, "bad_timestamp",
+         lambda i: f"END_TIME is {cells['end_time'].iloc[i][:40]!r}; export it as ISO 8601"),
+        (bad_tokens, "not_a_number",
+         lambda i: f"TOKENS is {cells['tokens'].iloc[i][:40]!r}; write a whole number"),
+        (none, "no_training", lambda _: "TOKENS is empty or 0: nothing was billed in this hour"),
+    ])  # fmt: skip
     runs = pd.DataFrame(
         {
             "run_id": uri + "#" + lines,
@@ -82,23 +70,13 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
         }
     )
     good = ~np.isin(lines, [record for record, *_ in bad])
-    refused: list[Refused] = [
-        (str(misfit.line), "shifted_row", _misfit(misfit.cells, len(sheet.header)), misfit.text)
-        for misfit in sheet.misfits
-    ]
-    return Reading(
-        CONTENT,
-        typed(runs[good].reset_index(drop=True), RUNS, RUN_COLUMNS),
-        no_usage(),
-        quarantine_rows(refused + bad),
-        records=len(cells) + len(refused),
+    misfits = sheet.refused_misfits(
+        "{cells} cells under a header of {columns}; export the view again"
     )
+    records = len(cells) + len(misfits)
+    return reading_of_frame(runs[good].reset_index(drop=True), misfits + bad, records)
 
 
 def _zone_joined(cells: pd.Series) -> pd.Series:
     """Return times with the zone right after the seconds; Snowflake puts a space between."""
     return cells.str.strip().str.replace(r"\s+([+-]\d{2}:?\d{2}|Z)$", r"\1", regex=True)
-
-
-def _misfit(cells: int, columns: int) -> str:
-    return f"{cells} cells under a header of {columns}; export the view again"

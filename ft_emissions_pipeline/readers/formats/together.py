@@ -11,6 +11,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.shared.parts import objects, part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (
     QUEUEING,
     Job,
@@ -19,12 +20,9 @@ from ft_emissions_pipeline.readers.shared.service_jobs import (
     is_json,
     last_part,
     moment,
-    objects,
-    part,
     reading_of_jobs,
     refuse_unfinished,
     span,
-    text,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -19,15 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import json_of, sheet_of, text_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    no_runs,
-    no_usage,
-    numbers,
-    quarantine_rows,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, numbers
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -78,9 +70,7 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         lines = pd.Series(text_of(data).split("\n"), dtype="str")
         lines.index += 1
         lengths = _checked(lines[lines.str.strip() != ""], None, "line")
-    return Reading(
-        "token_lengths", no_runs(), no_usage(), quarantine_rows([]), records=1, lengths=lengths
-    )
+    return Reading(CONTENT, records=1, lengths=lengths)
 
 
 def lengths_of(document: object) -> pd.DataFrame:

@@ -8,15 +8,14 @@ Names as in torchtune's `recipes/configs/`: `model._component_`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, Settings
+from ft_emissions_pipeline.readers.shared.parts import part
 from ft_emissions_pipeline.readers.shared.training_settings import (
     model_name,
-    only_mapping,
     positive,
     reading_of_settings,
+    settings_in,
     truth,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
@@ -43,12 +42,12 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one recipe."""
-    given = only_mapping(yaml_documents(data))
+    given = settings_in(data, uri)
     model, tokenizer, dataset, checkpointer = (
-        _part(given, name) for name in ("model", "tokenizer", "dataset", "checkpointer")
+        part(given, name) for name in ("model", "tokenizer", "dataset", "checkpointer")
     )
     built = _BUILDER.search(str(model.get("_component_") or ""))
-    preferred = "dpo" in str(_part(given, "loss").get("_component_") or "").casefold()
+    preferred = "dpo" in str(part(given, "loss").get("_component_") or "").casefold()
     epochs, steps_each = (positive(given.get(name)) for name in ("epochs", "max_steps_per_epoch"))
     method = (_METHODS[built[1]] if built[1] else "full") if built else None
     fields = {
@@ -68,8 +67,3 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
         "software": "torchtune",
     }
     return reading_of_settings(fields, uri, given.get("output_dir"))
-
-
-def _part(given: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = given.get(name)
-    return part if isinstance(part, dict) else {}

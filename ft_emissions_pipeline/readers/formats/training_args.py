@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
+from ft_emissions_pipeline.readers.documents import document_of
+from ft_emissions_pipeline.readers.reading import Reading, Settings
 from ft_emissions_pipeline.readers.shared.training_settings import plan_of, reading_of_settings
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -52,15 +52,7 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the arguments of one training."""
-    if uri.casefold().endswith(".json"):
-        items, single = json_items(data)
-        documents = [items[0].value] if single else []
-    else:
-        documents = yaml_documents(data)
-    given = documents[0] if len(documents) == 1 else None
-    if not isinstance(given, dict):
-        msg = "no mapping of arguments to values; write one per training"
-        raise RefusalError(msg, "wrong_shape")
+    given = document_of(data, uri, "no mapping of arguments to values; write one per training")
     fields = {**plan_of(given), "software": software_of(given)}
     return reading_of_settings(fields, uri, given.get("output_dir"))
 

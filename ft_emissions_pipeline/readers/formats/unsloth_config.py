@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import Reading, Settings
+from ft_emissions_pipeline.readers.shared.parts import part
 from ft_emissions_pipeline.readers.shared.training_settings import (
-    only_mapping,
     plan_of,
     reading_of_settings,
+    settings_in,
 )
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -40,10 +40,8 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (no dates in it)
     """Read the configuration of one training."""
-    given = only_mapping(yaml_documents(data))
-    training, lora = (
-        part if isinstance(part, dict) else {} for part in map(given.get, ("training", "lora"))
-    )
+    given = settings_in(data, uri)
+    training, lora = part(given, "training"), part(given, "lora")
     fields = plan_of(
         {
             **training, **lora, "model_name": given.get("model"),

@@ -14,22 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_emissions_pipeline.readers import parquet
-from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.documents import header_of, json_items, objects_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
-    USAGE_COLUMNS,
     Reading,
     RefusalError,
     Refused,
     Settings,
-    no_runs,
+    as_usage,
     numbers,
     quarantine_rows,
     refused_rows,
-    typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.usage_days import with_hours
-from ft_emissions_pipeline.tables import USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -114,15 +111,10 @@ def _reading(frame: pd.DataFrame, refused: list[Refused]) -> Reading:
     )
     bad = refused_rows(len(usage), checks, lambda i: str(records[i]), lambda i: _raw(cells.iloc[i]))
     good = ~pd.Series(records, dtype="str").isin([record for record, *_ in bad]).to_numpy()
-    filled = typed(usage.reindex(columns=list(USAGE_COLUMNS))[good], USAGE, USAGE_COLUMNS)
-    filled = _with_hours(filled, times[good].reset_index(drop=True))
-    return Reading(
-        CONTENT,
-        no_runs(),
-        filled,
-        quarantine_rows(refused + bad),
-        records=len(usage) + len(refused),
-    )
+    filled = _with_hours(as_usage(usage[good]), times[good].reset_index(drop=True))
+    quarantine = quarantine_rows(refused + bad)
+    records = len(usage) + len(refused)
+    return Reading(CONTENT, usage=filled, quarantine=quarantine, records=records)
 
 
 def _with_hours(usage: pd.DataFrame, times: pd.Series) -> pd.DataFrame:
@@ -178,34 +170,19 @@ def _texts(cells: pd.Series) -> pd.Series:
 
 def _csv(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     sheet = sheet_of(data)
-    reason = (
-        f"has another number of cells than the header's {len(sheet.header)}; write the row again"
+    return sheet.frame, sheet.refused_misfits(
+        "has another number of cells than the header's {columns}; write the row again"
     )
-    return sheet.frame, [
-        (str(misfit.line), "shifted_row", reason, misfit.text) for misfit in sheet.misfits
-    ]
 
 
 def _json(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     items, _ = json_items(data)
-    refused: list[Refused] = []
-    good = []
-    for item in items:
-        if item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw))
-        elif not isinstance(item.value, dict):
-            msg = "not an object with date, model_name and inferences; write it as one"
-            refused.append((item.record, "wrong_shape", msg, item.raw or repr(item.value)))
-        else:
-            good.append(item)
-    rows = [item.value for item in good]
-    names = _named(list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row)))
+    otherwise = "not an object with date, model_name and inferences; write it as one"
+    rows, refused = objects_of(items, otherwise)
+    names = _named(list(dict.fromkeys(key for _, row in rows for key in row)))
+    places = [place for place, _ in rows]
     columns = {
-        column: pd.Series(
-            [row.get(column) for row in rows if isinstance(row, dict)],
-            index=[item.record for item in good],
-            dtype="object",
-        )
+        column: pd.Series([row.get(column) for _, row in rows], index=places, dtype="object")
         for column in names.values()
     }
     return pd.DataFrame(columns), refused

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.documents import header_of, json_items, objects_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -151,28 +151,15 @@ def run_of(uri: str) -> str:
 def _cells(data: bytes) -> tuple[pd.DataFrame, list[Refused]]:
     if data.lstrip()[:1] not in {b"{", b"["}:
         sheet = sheet_of(data)
-        reason = f"has another number of cells than the header's {len(sheet.header)}; remove it"
-        return sheet.frame, [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
+        return sheet.frame, sheet.refused_misfits(
+            "has another number of cells than the header's {columns}; remove it"
+        )
     items, _ = json_items(data)
-    rows, places = [], []
-    refused: list[Refused] = []
-    for item in items:
-        if isinstance(item.value, dict):
-            rows.append(item.value)
-            places.append(item.record)
-        elif item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw))
-        else:
-            msg = "not an object of metrics; write it as one"
-            refused.append((item.record, "wrong_shape", msg, item.raw or repr(item.value)))
-    wanted = [
-        key
-        for key in dict.fromkeys(key for row in rows for key in row)
-        if key == _TIME or COLUMN.match(key)
-    ]
-    index = pd.Index(places, dtype="str")
+    rows, refused = objects_of(items, "not an object of metrics; write it as one")
+    index = pd.Index([place for place, _ in rows], dtype="str")
     cells = {
-        key: pd.Series([row.get(key) for row in rows], index=index, dtype="object")
-        for key in wanted
+        key: pd.Series([row.get(key) for _, row in rows], index=index, dtype="object")
+        for key in dict.fromkeys(key for _, row in rows for key in row)
+        if key == _TIME or COLUMN.match(key)
     }
     return pd.DataFrame(cells, index=index), refused

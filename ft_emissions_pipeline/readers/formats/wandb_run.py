@@ -16,17 +16,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import json_items, yaml_documents
+from ft_emissions_pipeline.readers.documents import document_of
 from ft_emissions_pipeline.readers.formats import wandb_metrics
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, Settings, instant, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.run_folders import home, wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
@@ -67,15 +61,8 @@ def recognises(name: str, head: bytes) -> bool:
 
 def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 (times are UTC)
     """Read one file of a run's folder."""
-    if uri.casefold().endswith(".json"):
-        items, single = json_items(data)
-        document = items[0].value if single else None
-    else:
-        documents = yaml_documents(data)
-        document = documents[0] if len(documents) == 1 else None
-    if not isinstance(document, dict):
-        msg = "no object as W&B writes it into the folder of a run; save the file as it was"
-        raise RefusalError(msg, "wrong_shape")
+    otherwise = "no object as W&B writes it into the folder of a run; save the file as it was"
+    document = document_of(data, uri, otherwise)
     if "startedAt" in document:
         row = metadata_of(document)
     elif "_runtime" in document or "_timestamp" in document:

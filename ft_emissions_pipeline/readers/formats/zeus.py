@@ -20,13 +20,10 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
-    no_usage,
     numbers,
-    quarantine_rows,
-    refused_rows,
-    typed,
+    reading_of_frame,
 )
-from ft_emissions_pipeline.tables import RUNS
+from ft_emissions_pipeline.readers.shared.samples import MISFIT, rows_without
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -72,21 +69,14 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:  # noqa: ARG001 
           | (values["elapsed_time"] > 3.2e8)).to_numpy(), "out_of_range",
          lambda _: "a time or energy lies below 0 or beyond ten years; remove the window"),
     ]  # fmt: skip
-    lines = sheet.frame.index
-    refused = refused_rows(
-        len(lines), checks, lambda i: str(lines[i]), lambda i: sheet.line(int(lines[i]))
-    )
-    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
-    misfits = [(str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits]
-    good = values[~lines.astype("str").isin([record for record, *_ in refused])]
+    refused = sheet.refused(checks)
+    good = values[rows_without(sheet.frame.index, refused)]
+    refused += sheet.refused_misfits(MISFIT)
     rows = [_run(good, gpus, uri)] if len(good) and good["elapsed_time"].sum() > 0 else []
-    runs = typed(pd.DataFrame(rows, columns=list(RUN_COLUMNS)), RUNS, RUN_COLUMNS)
-    every = [*refused, *misfits]
-    merged = len(good) - len(runs)
-    return Reading(
-        CONTENT, runs, no_usage(), quarantine_rows(every), records=len(runs) + merged + len(every),
-        merged=merged
-    )  # fmt: skip
+    runs = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    return reading_of_frame(
+        runs, refused, records=len(good) + len(refused), merged=len(good) - len(runs)
+    )
 
 
 def _run(windows: pd.DataFrame, gpus: list[str], uri: str) -> dict[str, object]:

@@ -17,8 +17,6 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Refused,
     instant,
-    no_runs,
-    no_usage,
     number,
     quarantine_rows,
     typed,
@@ -105,9 +103,7 @@ def reading_of_reports(
     frame = pd.DataFrame(found, columns=list(CLOUD_COLUMNS))
     return Reading(
         "cloud_reports",
-        no_runs(),
-        no_usage(),
-        quarantine_rows(lost),
+        quarantine=quarantine_rows(lost),
         records=len(found) + len(lost),
         cloud_reports=typed(frame, CLOUD_REPORTS, CLOUD_COLUMNS),
     )

@@ -9,6 +9,8 @@ same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
@@ -29,6 +31,29 @@ ROUNDING = 1.01
 def no_less_than_nothing(energy: pd.Series) -> pd.Series:
     """Return an energy with readings below 0 as 0, so that none is taken off from others' sums."""
     return energy.clip(lower=0.0)
+
+
+def summed(rows: pd.DataFrame, whole: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Add up the rows of each run, which stand side by side: tasks, or epochs.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows with `run_id`, `started_at` and `ended_at`.
+    whole : DataFrame
+        A row for each run, which tells what is not added up.
+    names : iterable of str
+        Columns to add up. What is missing in a row leaves their sum unknown, not smaller; but a
+        part of the energy may be read in one row only.
+    """
+    groups, runs = rows.groupby("run_id", sort=False), whole.set_index("run_id")
+    for name in names:
+        needed = 1 if name in PARTS else groups.size()
+        total = groups[name].sum().where(groups[name].count() >= needed)
+        runs[name] = total.reindex(runs.index)
+    runs["started_at"] = groups["started_at"].min().reindex(runs.index)
+    runs["ended_at"] = groups["ended_at"].max().reindex(runs.index)
+    return runs.reset_index()
 
 
 def without_unread(runs: pd.DataFrame) -> pd.DataFrame:

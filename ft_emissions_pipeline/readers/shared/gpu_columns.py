@@ -35,13 +35,14 @@ _GPU = {"gpu", "gpus", "cuda", "nvidia", "nvml", "nvsmi", "accelerator", "graphi
 _METERS = {"meter", "plug", "outlet", "socket", "pdu", "wall", "mains", "shelly", "tasmota",
            "wattmeter"}  # fmt: skip
 _MACHINES = {"host", "hostname", "node", "server", "machine", "rack", "instance", "entity"}
-_INDICES = {
+INDICES = {
     "gpu", "gpus", "gpu index", "gpu id", "gpu idx", "gpu no", "gpu num", "gpu number", "gpu rank",
     "index", "idx", "device", "dev", "device id", "device index", "device idx", "dev id", "card",
     "card id", "cuda device", "accelerator", "accelerator id", "local rank",
 }  # fmt: skip
-_SERIALS = {"uuid", "gpu uuid", "pci bus id", "gpu bus id", "bus id", "serial", "gpu serial"}
-_MODELS = {"name", "gpu name", "gpu model", "model", "device name", "product name"}
+SERIALS = {"uuid", "gpu uuid", "pci bus id", "gpu bus id", "bus id", "serial", "gpu serial"}
+MODELS = {"name", "gpu name", "gpu model", "model", "device name", "product name"}
+"""Names of columns that tell which GPU a line is of: its number, its serial name, its model."""
 _POWER = {"power", "draw", "pwr", "consumption", *WATTS}
 _BUSY = {"util", "utilization", "utilisation", "load", "usage", "busy", "sm"}
 _OTHERS = {
@@ -118,22 +119,8 @@ def _measured(name: str) -> Measured | None:
     return Measured(name, "", device, None) if bare else None
 
 
-def index_in(header: Iterable[str]) -> str | None:
-    """Return the column that says by its name which GPU a line is of."""
-    return _named(header, _INDICES)
-
-
-def serial_in(header: Iterable[str]) -> str | None:
-    """Return the column of GPUs' serial names."""
-    return _named(header, _SERIALS)
-
-
-def model_in(header: Iterable[str]) -> str | None:
-    """Return the column of GPUs' models."""
-    return _named(header, _MODELS)
-
-
-def _named(header: Iterable[str], names: set[str]) -> str | None:
+def column_of(header: Iterable[str], names: set[str]) -> str | None:
+    """Return the first column whose name is one of some, for instance of `INDICES`."""
     return next((name for name in header if " ".join(words_of(name)) in names), None)
 
 
@@ -164,7 +151,7 @@ def names_a_gpu(name: str, header: Sequence[str], head: bytes, delimiter: str) -
     telling = [n for n, column in enumerate(header) if not set(words_of(column)) & _MACHINES]
     if any(_MODEL_NAME.search(row[n]) for row in rows for n in telling):
         return True
-    index = index_in(header)
+    index = column_of(header, INDICES)
     if index is not None:
         place = list(header).index(index)
         whose = [_INDEX.fullmatch(row[place].strip()) for row in rows]

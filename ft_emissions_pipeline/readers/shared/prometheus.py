@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
-from ft_emissions_pipeline.readers.reading import RefusalError, Refused
+from ft_emissions_pipeline.readers.reading import RefusalError, Refused, read_each
+from ft_emissions_pipeline.readers.shared.parts import part
 
 _LINE = re.compile(r"^\s*([A-Za-z_:][\w:]*)(?:\{(.{0,8000})\})?\s+(\S+)(?:\s+(\S+))?\s*$")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -55,18 +56,22 @@ def _of_text(data: bytes, refused: list[Refused]) -> Iterator[Sample]:
 
 
 def _of_json(data: bytes, refused: list[Refused]) -> Iterator[Sample]:
+    found, bad = read_each(series_in(data), lambda item: list(_series(item)))
+    refused += bad
+    yield from (sample for _, samples in found for sample in samples)
+
+
+def series_in(data: bytes) -> Iterator[tuple[str, Item]]:
+    """Yield place and content of each series of an answer, or of a list or lines of series.
+
+    Those that are refused leave no text behind: their labels name machines.
+    """
     items, single = json_items(data)
     if single and isinstance(items[0].value, dict):
-        answer = items[0].value.get("data")
-        listed = answer.get("result") if isinstance(answer, dict) else None
+        listed = part(items[0].value, "data").get("result")
         if isinstance(listed, list):
             items = [Item(str(n), series) for n, series in enumerate(listed, 1)]
-    for item in items:
-        try:
-            yield from list(_series(item))
-        except RefusalError as error:
-            # Not the text itself: its labels name machines.
-            refused.append((item.record, error.code, str(error), ""))
+    yield from ((item.record, item) for item in items)
 
 
 def _series(item: Item) -> Iterator[Sample]:

@@ -12,8 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, instant
+from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.reading import (
+    Reading,
+    RefusalError,
+    Refused,
+    instant,
+    read_each,
+)
 from ft_emissions_pipeline.readers.shared.usage_days import (
     BUCKET_COLUMNS,
     buckets_of,
@@ -21,6 +27,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
 )
 
 CACHED = "cached_answers_left_out"
+MISFIT = "has another number of cells than the header's {columns}; export it again"
 Row = Mapping[str, object]
 
 
@@ -36,43 +43,27 @@ def rows_of(data: bytes, lists: Sequence[str] = ()) -> tuple[list[tuple[str, Row
     """
     if data.lstrip()[:1] not in {b"{", b"["}:
         sheet = sheet_of(data)
-        reason = (
-            f"has another number of cells than the header's {len(sheet.header)}; export it again"
-        )
-        refused: list[Refused] = [
-            (str(m.line), "shifted_row", reason, m.text) for m in sheet.misfits
-        ]
         rows = zip(sheet.frame.index, sheet.frame.to_dict("records"), strict=True)
-        return [(str(line), {str(k): v for k, v in row.items()}) for line, row in rows], refused
+        found: list[tuple[str, Row]] = [
+            (str(line), {str(k): v for k, v in row.items()}) for line, row in rows
+        ]
+        return found, sheet.refused_misfits(MISFIT)
     items, _ = json_items(data)
-    found: list[tuple[str, Row]] = []
-    refused = []
-    for item in items:
-        page = item.value
-        inner = next(
-            (
-                page[key]
-                for key in lists
-                if isinstance(page, dict) and isinstance(page.get(key), list)
-            ),
-            None,
-        )
-        if item.problem:
-            refused.append((item.record, item.code, item.problem, item.raw))
-            continue
-        each = (
-            [(item.record, page)]
-            if inner is None
-            else [(f"{item.record}.{n}", row) for n, row in enumerate(inner, 1)]
-        )
-        for place, row in each:
-            if isinstance(row, dict):
-                found.append((place, row))
-            else:
-                refused.append(
-                    (place, "wrong_shape", "not a row of the export; export it again as it is", "")
-                )
-    return found, refused
+    listed = ((row.record, row) for item in items for row in _rows_in(item, lists))
+    return read_each(listed, _row, lambda row: row.raw if row.problem else "")
+
+
+def _row(item: Item) -> Row:
+    return item.mapping("not a row of the export; export it again as it is")
+
+
+def _rows_in(item: Item, lists: Sequence[str]) -> list[Item]:
+    """Return the rows of a page, or the record itself if it is none."""
+    page = item.value if isinstance(item.value, dict) else {}
+    rows = next((page[key] for key in lists if isinstance(page.get(key), list)), None)
+    if rows is None:
+        return [item]
+    return [Item(f"{item.record}.{n}", row) for n, row in enumerate(rows, 1)]
 
 
 def keys_of(name: str, head: bytes) -> set[str]:

@@ -45,11 +45,6 @@ def wandb_id(uri: str) -> str | None:
     return found.group(1) or uri[: found.end() - 1]
 
 
-def inside_tracker(uri: str) -> bool:
-    """Say whether a file lies in a folder that a tracker made."""
-    return any(pattern.search(uri) for pattern in _OURS)
-
-
 def parents(folder: str) -> list[str]:
     """Return a folder and those above it, the nearest first, the landing folder as `root`."""
     path = PurePosixPath() if folder == "root" else PurePosixPath(folder)

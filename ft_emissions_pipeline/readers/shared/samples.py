@@ -35,8 +35,7 @@ from ft_emissions_pipeline.readers.reading import (
     arrow_text,
     instants,
     localized,
-    no_runs,
-    no_usage,
+    no_rows,
     numbers,
     quarantine_rows,
     text_series,
@@ -98,7 +97,7 @@ def telemetry_reading(
         Whether the file belongs to one run, of which it then tells start and end.
     """
     intervals, lone = intervals_of(samples, one_value=one_value)
-    runs = _one_run(samples, intervals) if of_one_run and len(intervals) else no_runs()
+    runs = _one_run(samples, intervals) if of_one_run and len(intervals) else None
     return reading_of(intervals, lone, records, refused, runs)
 
 
@@ -110,7 +109,7 @@ def reading_of(
     runs: pd.DataFrame | None = None,
 ) -> Reading:
     """Return the reading of intervals, and of the samples that make none."""
-    runs = no_runs() if runs is None else runs
+    runs = no_rows("runs") if runs is None else runs
     bad = [
         *refused,
         *(
@@ -121,8 +120,7 @@ def reading_of(
     return Reading(
         "telemetry",
         runs,
-        no_usage(),
-        quarantine_rows(bad),
+        quarantine=quarantine_rows(bad),
         records=records + len(refused),
         merged=records - len(intervals) - len(lone) - len(runs),
         telemetry=intervals,
@@ -410,15 +408,12 @@ def again(bad: np.ndarray, cells: pd.Series, name: str) -> np.ndarray:
     return found
 
 
-def rows_without(lines: np.ndarray, refused: Sequence[Refused]) -> np.ndarray:
+def rows_without(lines: np.ndarray | pd.Index, refused: Sequence[Refused]) -> np.ndarray:
     """Say which lines are not among the refused ones."""
     return ~np.isin(lines, [int(record) for record, *_ in refused])
 
 
-def misfits(sheet: Sheet) -> list[Refused]:
-    """Return the lines with another number of cells than the header as refused records."""
-    reason = f"has another number of cells than the header's {len(sheet.header)}; remove the line"
-    return [(str(misfit.line), "shifted_row", reason, misfit.text) for misfit in sheet.misfits]
+MISFIT = "has another number of cells than the header's {columns}; remove the line"
 
 
 def host_in(uri: str) -> str | None:

@@ -16,9 +16,9 @@ from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
-    Refused,
     instant,
     number,
+    read_each,
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
@@ -54,15 +54,16 @@ def reading_of_jobs(
     run : callable
         Returns the fields of one job's run, or raises `RefusalError`.
     """
-    rows: list[dict[str, object]] = []
-    refused: list[Refused] = []
-    for item in _jobs(data, pages):
-        try:
-            fields = without_odd_fields(run, _job(item))
-            named = {**fields, "run_id": fields["run_id"] or f"{uri}#{item.record}"}
-            rows.append({**named, "source_record": item.record})
-        except RefusalError as error:
-            refused.append((item.record, error.code, str(error), item.raw or repr(item.value)))
+    otherwise = "a {}, not a job; write each job as a JSON object"
+    runs, refused = read_each(
+        ((item.record, item) for item in _jobs(data, pages)),
+        lambda item: without_odd_fields(run, item.mapping(otherwise)),
+        Item.text,
+    )
+    rows = [
+        {**fields, "run_id": fields["run_id"] or f"{uri}#{place}", "source_record": place}
+        for place, fields in runs
+    ]
     return reading_of_runs(rows, refused)
 
 
@@ -83,15 +84,6 @@ def _listed(value: object, pages: Collection[str]) -> list[object] | None:
         return None
     lists = [value[key] for key in pages if isinstance(value.get(key), list)]
     return lists[0] if lists else None
-
-
-def _job(item: Item) -> Job:
-    if item.problem:
-        raise RefusalError(item.problem, item.code)
-    if not isinstance(item.value, dict):
-        msg = f"a {type(item.value).__name__}, not a job; write each job as a JSON object"
-        raise RefusalError(msg, "wrong_shape")
-    return item.value
 
 
 def refuse_unfinished(status: str, finished: Collection[str], failed: Collection[str]) -> None:
@@ -136,26 +128,10 @@ def count(job: Job, key: str) -> float | None:
     return number(job.get(key), key) or None
 
 
-def part(job: Job, *keys: str) -> Job:
-    """Return the object at the end of a path of keys; an empty one if there is none."""
-    for key in keys:
-        inner = job.get(key)
-        job = inner if isinstance(inner, dict) else {}
-    return job
-
-
-def objects(job: Job, key: str) -> list[Job]:
-    """Return the objects of a list; other things in it are left out."""
-    listed = job.get(key)
-    return (
-        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    )
-
-
-def text(job: Job, key: str) -> str:
-    """Return a text; an empty one if there is none."""
-    value = job.get(key)
-    return value.strip() if isinstance(value, str) else ""
+def region_of(arn: str) -> str | None:
+    """Return the region in an ARN."""
+    parts = arn.split(":")
+    return (parts[3] or None) if len(parts) > 5 else None
 
 
 def last_part(name: str) -> str | None:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, of_no_use, reading_of_runs
+from ft_emissions_pipeline.readers.documents import document_of
+from ft_emissions_pipeline.readers.reading import Reading, of_no_use, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.run_folders import home
 
@@ -156,19 +157,10 @@ def model_name(value: object) -> str | None:
     return text if named else None
 
 
-def only_mapping(documents: Sequence[object]) -> Settings:
-    """Return the settings of a configuration.
-
-    Raises
-    ------
-    RefusalError
-        If the file holds anything but one mapping.
-    """
-    given = documents[0] if len(documents) == 1 else None
-    if not isinstance(given, dict):
-        msg = "no mapping of settings to values; write one configuration per file"
-        raise RefusalError(msg, "wrong_shape")
-    return given
+def settings_in(data: bytes, uri: str) -> Settings:
+    """Return the settings that a configuration of JSON or YAML holds; refuse any other file."""
+    otherwise = "no mapping of settings to values; write one configuration per file"
+    return document_of(data, uri, otherwise)
 
 
 def settings_of(given: Settings) -> dict[str, object]:

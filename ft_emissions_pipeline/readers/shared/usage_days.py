@@ -19,13 +19,11 @@ from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.reading import (
     SPAN_COLUMNS,
-    USAGE_COLUMNS,
     Reading,
     Refused,
-    no_runs,
+    as_usage,
     quarantine_rows,
     refused_rows,
-    typed,
 )
 from ft_emissions_pipeline.tables import EARLIEST, USAGE
 from ft_emissions_pipeline.tables import rows as row_rules
@@ -96,15 +94,13 @@ def reading_of_buckets(
     distinct = buckets.drop_duplicates(key, keep="last")
     parts = _split(distinct)
     days = _added(parts, ["date", "model_name", "series"])
-    usage = typed(days.reindex(columns=list(USAGE_COLUMNS)), USAGE, USAGE_COLUMNS)
-    usage = usage.assign(**{name: days[name] for name in SPAN_COLUMNS})
+    usage = as_usage(days).assign(**{name: days[name] for name in SPAN_COLUMNS})
     merged = len(buckets) - len(distinct) + len(parts) - len(days) + counted_twice
     every = [*refused, *bad]
     return Reading(
         "usage",
-        no_runs(),
-        usage,
-        quarantine_rows(every),
+        usage=usage,
+        quarantine=quarantine_rows(every),
         records=len(days) + merged + len(every),
         merged=merged,
     )

@@ -7,7 +7,6 @@ import pytest
 
 from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.readers import READERS, Settings, basis_of, read_file
-from ft_emissions_pipeline.readers.formats.sagemaker import INSTANCES
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 
 JOBS = {
@@ -132,10 +131,16 @@ def test_sagemaker_groups_of_one_type_are_counted_together(one_run, job):
     assert (run["gpu_count"], run["server_count"]) == (24, 3)
 
 
-def test_sagemaker_instances_are_those_of_the_reference_tables():
-    known = reference.load().tables["instances"].set_index(["provider", "instance_type"]).loc["aws"]
-    shares = zip(known["gpu_count"], known["server_share"], strict=True)
-    assert dict(zip(known.index, shares, strict=True)) == INSTANCES
+def test_sagemaker_counts_every_instance_that_the_reference_tables_know(read, job):
+    known = reference.load().tables["instances"].query("provider == 'aws'")
+    jobs = [
+        job("sagemaker", TrainingJobName=kind,
+            ResourceConfig={"InstanceType": f"ml.{kind}", "InstanceCount": 2})
+        for kind in known["instance_type"]
+    ]  # fmt: skip
+    runs = read("j.json", jobs).runs.set_index("run_id").loc[known["instance_type"]]
+    assert list(runs["gpu_count"]) == list(2 * known["gpu_count"])
+    assert list(runs["server_count"]) == list(2 * known["server_share"])
 
 
 def test_sagemaker_without_instances_is_a_managed_service(one_run, service_file):
