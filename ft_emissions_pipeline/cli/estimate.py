@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Calibrate, Form, Logs, Profile, Zone
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    files: Logs,
-    profile: Profile = "default",
-    form: Form = output.Format.table,
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
+    files: options.Logs,
+    profile: options.Profile = "default",
+    form: options.Form = output.Format.table,
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
 ) -> None:
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api

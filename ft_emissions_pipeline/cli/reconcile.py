@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    First,
-    Form,
-    Last,
-    Places,
-    Warehouse,
-    need_warehouse,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    by: Places = "region",
-    first: First = None,
-    last: Last = None,
-    warehouse: Warehouse = "warehouse",
-    form: Form = output.Format.table,
+    by: options.Places = "region",
+    first: options.First = None,
+    last: options.Last = None,
+    warehouse: options.Warehouse = "warehouse",
+    form: options.Form = output.Format.table,
 ) -> None:
     """Set runs beside what AWS, Google or Azure reports of them, by region or account, and month.
 
@@ -37,9 +28,9 @@ def reconcile(
     """
     from ft_emissions_pipeline.analysis import reconcile as beside
 
-    need_warehouse(warehouse)
+    options.need_warehouse(warehouse)
     places = [place.strip() for place in by.split(",") if place.strip()]
-    days = range_of_days(None, first, last)
+    days = options.range_of_days(None, first, last)
     with output.refusals():
         found = beside.of_warehouse(warehouse, places, days)
     output.show(found, form, _parts(found))

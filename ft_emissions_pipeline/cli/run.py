@@ -15,21 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ft_emissions_pipeline import shipped
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    Date,
-    First,
-    Form,
-    Landing,
-    Last,
-    Profile,
-    ReferenceFolder,
-    Scheduler,
-    Warehouse,
-    Zone,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +23,17 @@ if TYPE_CHECKING:
 
 
 def run(
-    landing: Landing = "landing",
-    warehouse: Warehouse = "warehouse",
-    date: Date = None,
-    first: First = None,
-    last: Last = None,
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
-    reference: ReferenceFolder = None,
-    scheduler: Scheduler = "",
-    form: Form = output.Format.table,
+    landing: options.Landing = "landing",
+    warehouse: options.Warehouse = "warehouse",
+    date: options.Date = None,
+    first: options.First = None,
+    last: options.Last = None,
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
+    reference: options.ReferenceFolder = None,
+    scheduler: options.Scheduler = "",
+    form: options.Form = output.Format.table,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
@@ -60,7 +46,7 @@ def run(
             f"{warehouse} is no folder; name the folder of the tables with --warehouse"
         )
     with output.refusals(), engines.cluster(scheduler) as address:
-        days = range_of_days(date, first, last)
+        days = options.range_of_days(date, first, last)
         ranges: list[tuple[pd.Timestamp, pd.Timestamp]] = []
         failures: list[str] = []
         # Dagster takes a second to import, which a run that has nothing to do should not pay.

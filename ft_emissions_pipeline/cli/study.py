@@ -9,15 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Form,
-    LogsToStudy,
-    Scale,
-    Warehouse,
-    Zone,
-    need_warehouse,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def study(
-    files: LogsToStudy = None,
-    warehouse: Warehouse = "warehouse",
-    scale: Scale = "log",
-    form: Form = output.Format.table,
-    timezone: Zone = "UTC",
+    files: options.LogsToStudy = None,
+    warehouse: options.Warehouse = "warehouse",
+    scale: options.Scale = "log",
+    form: options.Form = output.Format.table,
+    timezone: options.Zone = "UTC",
 ) -> None:
     """Tell what explains the energy of your runs, and what distilled models and more GPUs saved."""
     from ft_emissions_pipeline.analysis.study import of_warehouse
 
     if not files:
-        need_warehouse(warehouse)
+        options.need_warehouse(warehouse)
     with output.refusals():
         found = _of_files(files, timezone, scale) if files else of_warehouse(warehouse, scale)
     output.show(found, form, _parts(found, scale))
 
 
-def _of_files(files: list[str], timezone: str, scale: Scale) -> pd.DataFrame:
+def _of_files(files: list[str], timezone: str, scale: options.Scale) -> pd.DataFrame:
     from ft_emissions_pipeline import api
     from ft_emissions_pipeline.analysis.study import studied
     from ft_emissions_pipeline.reference import load
@@ -61,7 +53,7 @@ def _of_files(files: list[str], timezone: str, scale: Scale) -> pd.DataFrame:
     )
 
 
-def _parts(found: pd.DataFrame, scale: Scale) -> Iterator[Table | str]:
+def _parts(found: pd.DataFrame, scale: options.Scale) -> Iterator[Table | str]:
     from ft_emissions_pipeline.analysis import study as findings
 
     rows, others = findings.side_by_side(found), findings.compared(found)
