@@ -32,7 +32,8 @@ def estimate(
         found = api.estimate(logs, profile=profile, calibrate=calibrate)
     result = found.table
     if len(result) or form is not output.Format.table:
-        output.show(result, form, _parts(result, found.total, _undated(found.accepted)))
+        undated = found.accepted.loc[found.accepted["date_rule"].isin(_STAND_INS), "run_id"]
+        output.show(result, form, _parts(result, found.total, list(undated)))
     err = form is not output.Format.table
     kinds = logs.files.loc[logs.files["content"] == "other", "source_format"]
     output.tell_of_other_files(kinds, err=err)
@@ -52,10 +53,6 @@ UNKNOWN = "unknown"
 
 _STAND_INS = ("base_model_release", "undated_default")
 """What the day of a run rests on where no log tells it."""
-
-
-def _undated(runs: pd.DataFrame) -> Sequence[str]:
-    return list(runs.loc[runs["date_rule"].isin(_STAND_INS), "run_id"])
 
 
 def _parts(
@@ -103,5 +100,4 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _amounts(row: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("total_kgco2e", "total_water_l"):
-        yield output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])
+    return (output.interval_of(row, name) for name in ("total_kgco2e", "total_water_l"))

@@ -6,7 +6,6 @@ Put here: types, and what several options mean together. Keep out: what a comman
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -213,15 +212,6 @@ OwnFactors = Annotated[
 ]
 
 # Factor tables
-
-
-class Basis(StrEnum):
-    """What a grid factor counts."""
-
-    lifecycle = "lifecycle"
-    direct = "direct"
-
-
 Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
 TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
 ByAge = Annotated[
@@ -252,7 +242,8 @@ GridZone = Annotated[
     typer.Option(help="Where the factors hold: aws:us-west-2, NWPP, US-OR, DEU or WORLD."),
 ]
 GridBasis = Annotated[
-    Basis, typer.Option(help="What they count, if the file has both or is silent.")
+    Literal["lifecycle", "direct"],
+    typer.Option(help="What they count, if the file has both or is silent."),
 ]
 Source = Annotated[str | None, typer.Option(help="Where they come from, if the file is silent.")]
 Licence = Annotated[str | None, typer.Option(help="Their licence, if the file is silent.")]

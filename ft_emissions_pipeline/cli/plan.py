@@ -84,19 +84,13 @@ def _table(
 
 
 def _cells(row: dict[str, Any], quantities: Sequence[str]) -> tuple[str, ...]:
+    label = f"{row['change'].replace('_', ' ')} {row['choice']}".strip()
     return (
         # The accelerator stands in the next column.
-        "another gpu" if row["change"] == "gpu" else _label(row),
+        "another gpu" if row["change"] == "gpu" else label,
         f"{row['gpu_count']:g} x {row['gpu_model']}",
-        *(
-            output.with_interval(*(row[name + end] for end in ("", "_p05", "_p95")))
-            for name in quantities
-        ),
+        *(output.interval_of(row, name) for name in quantities),
     )
-
-
-def _label(row: dict[str, Any]) -> str:
-    return f"{row['change'].replace('_', ' ')} {row['choice']}".strip()
 
 
 def _gap(gap: dict[str, Any]) -> str:

@@ -56,8 +56,9 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
         (
             (
                 row["provider"], *(row[place] or "(none told)" for place in places),
-                f"{row['month']:%Y-%m}", row["line"], str(row["runs"]), row["unit"], _ours(row),
-                output.figure(row["theirs"]), output.figure(row["ratio"]),
+                f"{row['month']:%Y-%m}", row["line"], str(row["runs"]), row["unit"],
+                output.interval_of(row, "ours"),
+                *(output.figure(row[name]) for name in ("theirs", "ratio")),
             )
             for row in found.to_dict("records")
         ),
@@ -72,9 +73,3 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
     yield f"Ours covers: {OURS}."
     for provider in found["provider"].unique():
         yield f"Theirs ({provider}) covers: {COVERS[provider]}."
-
-
-def _ours(row: dict[str, float]) -> str:
-    if row["ours_p05"] == row["ours_p05"]:
-        return output.with_interval(row["ours"], row["ours_p05"], row["ours_p95"])
-    return output.figure(row["ours"])

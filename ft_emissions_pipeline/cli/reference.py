@@ -220,7 +220,7 @@ def seal_tables(folder: options.TablesToSeal) -> None:
 def put_grid(
     file: options.GridFile,
     zone: options.GridZone = None,
-    basis: options.GridBasis = options.Basis.lifecycle,
+    basis: options.GridBasis = "lifecycle",
     source: options.Source = None,
     licence: options.Licence = None,
     market_based: options.MarketBased = False,
@@ -245,7 +245,7 @@ def put_grid(
             file,
             folder,
             zone=zone,
-            basis=basis.value,
+            basis=basis,
             source=source,
             licence=licence,
             market_based=market_based,

@@ -44,7 +44,7 @@ def _plain(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _interval(name: str) -> Callable[[dict[str, Any]], str]:
-    return lambda row: output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])
+    return lambda row: output.interval_of(row, name)
 
 
 def _share(name: str, whole: str) -> Callable[[dict[str, Any]], str]:

@@ -155,24 +155,18 @@ def _per_inference(latest: pd.DataFrame) -> Table:
     return output.table(
         "Per inference, latest day of each model (5th to 95th percentile)",
         ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"),
-        map(cells, latest.itertuples(index=False)),
+        map(cells, latest.to_dict("records")),
         left={"model", "day", "status"},
     )
 
 
-def cells(row: Any) -> tuple[str, ...]:
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row of the printed table."""
     return (
-        row.model_name,
-        f"{row.date:%Y-%m-%d}",
-        f"{row.inferences:,.0f}",
-        output.with_interval(
-            row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
-        ),
-        output.with_interval(
-            row.water_ml_per_inference,
-            row.water_ml_per_inference_p05,
-            row.water_ml_per_inference_p95,
-        ),
-        row.status,
+        row["model_name"],
+        f"{row['date']:%Y-%m-%d}",
+        f"{row['inferences']:,.0f}",
+        output.interval_of(row, "gco2e_per_inference"),
+        output.interval_of(row, "water_ml_per_inference"),
+        row["status"],
     )

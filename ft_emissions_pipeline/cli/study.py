@@ -5,7 +5,6 @@ Put here: the command and its tables. Keep out: the findings (`analysis/study.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +84,8 @@ def _explained(row: dict[str, Any], quantities: Mapping[str, str]) -> tuple[str,
         row["energy"].removesuffix("_energy_kwh").upper(),
         quantities[row["quantity"]],
         f"{row['runs']}",
-        _figure(row["r2"], row["r2_p05"], row["r2_p95"]),
-        _figure(row["rank"], row["rank_p05"], row["rank_p95"]),
+        output.interval_of(row, "r2"),
+        output.interval_of(row, "rank"),
         row["note"],
     )
 
@@ -97,12 +96,6 @@ def _compared(row: dict[str, Any], questions: Mapping[str, str]) -> tuple[str, .
         row["subject"],
         row["statistic"].replace("_", " "),
         f"{row['runs']}",
-        _figure(row["value"], row["p05"], row["p95"]),
+        output.with_interval(row["value"], row["p05"], row["p95"]),
         row["note"],
     )
-
-
-def _figure(value: float, low: float, high: float) -> str:
-    if math.isnan(low):
-        return output.figure(value)
-    return output.with_interval(value, low, high)

@@ -77,10 +77,5 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _with_signed_interval(row: dict[str, float], side: str) -> str:
-    value, low, high = (_signed(row[side + bound]) for bound in ("", "_p05", "_p95"))
+    value, low, high = (output.figure(row[side + bound]) for bound in ("", "_p05", "_p95"))
     return f"{value} ({low} to {high})" if value else ""
-
-
-def _signed(value: float) -> str:
-    sign = "-" if value < 0 else ""
-    return sign + output.figure(abs(value))
