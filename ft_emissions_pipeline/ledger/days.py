@@ -184,12 +184,9 @@ class _Shared:
             np.add.at(self.by_hour, row_of, counts)
             self.hourly[rows] = np.arange(len(rows))
 
-    def find(self, key: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """Return where keys stand, and which of them do."""
-        return _found(self.key, key)
-
 
 def _found(held: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return where keys stand among those in order, and which of them do."""
     place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
     return place, held[place] == wanted if len(held) else np.zeros(len(wanted), dtype=bool)
 
@@ -233,7 +230,7 @@ def _shared_out(
     shared: _Shared,
 ) -> Floats:
     """Return each piece's share of its model's count, NaN where the model has none on the day."""
-    place, found = shared.find(key)
+    place, found = _found(shared.key, key)
     actual = np.full(len(key), np.nan)
     if not found.any():
         return actual
