@@ -47,6 +47,11 @@ FAN_POWER = " + {gpu_count} x {gpu_fan_w} x {gpu_utilization}"
 FAN_ENERGY = f"{FAN_POWER} x {{active_h}} / 1000"
 """What fans draw more under load."""
 
+HOUR_STEPS = (
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+)
+
 POWER_STEPS = (
     ("idle_power_w", "W",
      "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {gpu_count} x {gpu_idle_w}"),
@@ -55,8 +60,7 @@ POWER_STEPS = (
      "{idle_power_w} + {memory_power_w}" + FAN_POWER +
      " + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"
      " + {gpu_count} x ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization}"),
-    ("active_h", "h", "{active_s} / 3600"),
-    ("reservation_h", "h", "{reserved_s} / 3600"),
+    *HOUR_STEPS,
     ("it_energy_kwh", "kWh",
      "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - "
      "{active_h})) / 1000 / {supply_efficiency} x {development_multiplier}"),
@@ -65,16 +69,10 @@ POWER_STEPS = (
 Steps = tuple[tuple[str, str, str], ...]
 """Name, unit and formula of each step."""
 
-
 FLAT_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
     ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
-)
-
-HOUR_STEPS = (
-    ("active_h", "h", "{active_s} / 3600"),
-    ("reservation_h", "h", "{reserved_s} / 3600"),
 )
 
 PART_STEPS = {

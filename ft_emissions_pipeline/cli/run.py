@@ -38,6 +38,7 @@ def run(
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
     from ft_emissions_pipeline.landing import due, engines
+    from ft_emissions_pipeline.reference import refusal
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
@@ -67,7 +68,10 @@ def run(
                 )
             ranges, failures = done.ranges, done.failures
         _summary(warehouse, ranges, form)
-        _tell_of_refused_tables(warehouse)
+        refused = refusal(warehouse)
+        if refused:
+            # Newer tables were refused, and the last good ones served.
+            typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
         output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
     if failures:
         output.refuse(*(f"failed: {failure}" for failure in failures))
@@ -88,15 +92,6 @@ def dag(module: str) -> Any:
         sys.modules[name] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return import_module(f"{name}.{module}")
-
-
-def _tell_of_refused_tables(warehouse: str) -> None:
-    """Say on stderr where newer tables were refused and the last good ones served."""
-    from ft_emissions_pipeline.reference import refusal
-
-    refused = refusal(warehouse)
-    if refused:
-        typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
 
 
 def _summary(
