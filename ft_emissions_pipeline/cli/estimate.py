@@ -50,7 +50,6 @@ def estimate(
 UNKNOWN = "unknown"
 """Stands where no inference is known that could carry a footprint."""
 
-
 _STAND_INS = ("base_model_release", "undated_default")
 """What the day of a run rests on where no log tells it."""
 

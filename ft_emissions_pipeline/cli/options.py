@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.output import (
-    Format,
-    refusals,
-    tell_of_refused_records,
-    wrong_usage,
-)
+from ft_emissions_pipeline.cli.output import Format, refusals, tell_of_refused_records, wrong_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +80,7 @@ Run = Annotated[
     str, typer.Argument(help="Run, as `estimate` or the report names it, or how its id begins.")
 ]
 RunOrModel = Annotated[
-    str | None,
-    typer.Argument(help="Run, how its id begins, or model; all of them by default."),
+    str | None, typer.Argument(help="Run, how its id begins, or model; all of them by default.")
 ]
 Date = Annotated[datetime | None, typer.Option(formats=DAY, help="UTC day.")]
 First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First UTC day.")]
@@ -104,8 +98,7 @@ def _instant(text: str) -> datetime:
 _AT = {"parser": _instant, "metavar": "DAY|INSTANT"}
 At = Annotated[datetime, typer.Option(help="UTC day or instant of the look back.", **_AT)]
 TwoInstants = Annotated[
-    list[datetime],
-    typer.Option("--at", help="UTC day, as it ended, or instant; give two.", **_AT),
+    list[datetime], typer.Option("--at", help="UTC day, as it ended, or instant; give two.", **_AT)
 ]
 
 # What is handed on

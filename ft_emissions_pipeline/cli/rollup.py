@@ -74,7 +74,6 @@ _TABLES = {
     },
 }
 
-
 _ANCESTORS = {
     "Of each family, over all days: known ancestors, and pre-training, which is in no total": {
         "versions": lambda row: f"{row['versions']:,.0f}",

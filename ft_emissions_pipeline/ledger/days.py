@@ -160,12 +160,8 @@ def _cut_at_midnight(
     within = np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
     day = first[at] + within
     begins = day.astype("datetime64[D]").astype("datetime64[us]")
-    return (
-        position[at],
-        day,
-        np.maximum(opens[at], begins),
-        np.minimum(closes[at], begins + _DAY),
-    )
+    opens, closes = np.maximum(opens[at], begins), np.minimum(closes[at], begins + _DAY)
+    return position[at], day, opens, closes
 
 
 class _Shared:
@@ -336,11 +332,6 @@ def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]
     )
     words = labelled(
         2 * actual + expected,
-        (
-            Inferences.NONE,
-            Inferences.EXPECTED,
-            Inferences.ACTUAL,
-            Inferences.ACTUAL_AND_EXPECTED,
-        ),
+        (Inferences.NONE, Inferences.EXPECTED, Inferences.ACTUAL, Inferences.ACTUAL_AND_EXPECTED),
     )
     return np.where(actual | expected, total, np.nan), words

@@ -177,7 +177,6 @@ def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[s
 
 TRIALS = 10
 
-
 LEAST_OTHERS = 5
 """Rows of a laboratory that must be left to judge what its others taught."""
 

@@ -14,11 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.token_time import fit, power
 from ft_emissions_pipeline.token_time.throughput import rate
-from ft_emissions_pipeline.token_time.workload import (
-    Workload,
-    of_training_rates,
-    workload,
-)
+from ft_emissions_pipeline.token_time.workload import Workload, of_training_rates, workload
 from ft_emissions_pipeline.uncertainty import Floats
 
 SHARES = ("share_32bit_below_1b", "share_8bit")

@@ -37,7 +37,6 @@ FORMAT_OF = {"fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "n
 """Precision as logged -> number format of the arithmetic, where that is not one of 16 bits; weights
 of 4 bits are unpacked to 16 before they are multiplied."""
 
-
 GENERATIONS = ("nvidia_16bit", "nvidia_int8", "nvidia_fp8", "nvidia_fp4", "amd", "intel", "other")
 """Of accelerators: NVIDIA's by the narrowest format that its matrix units know (Volta; Turing and
 Ampere; Ada and Hopper; Blackwell), other makers' by the maker."""
