@@ -51,13 +51,8 @@ def check_result(frame: pd.DataFrame, table: Table) -> dg.AssetCheckResult:
         metadata["failed"] = dg.MetadataValue.table(
             [
                 dg.TableRecord(
-                    {
-                        "column": failure["column"],
-                        "expected": failure["expected"],
-                        "bad_rows": failure["bad_rows"],
-                        "examples": _text(failure["examples"]),
-                        "keys": _text(failure["keys"]),
-                    }
+                    {name: failure[name] for name in ("column", "expected", "bad_rows")}
+                    | {name: _text(failure[name]) for name in ("examples", "keys")}
                 )
                 for failure in result.failed
             ]

@@ -29,7 +29,6 @@ from .resources import OwnFootprint, Pipeline, Workers
 MODULES = (reference, landing, normalize, impacts, ledger, report)
 """The stages, in the order in which data passes through them."""
 
-
 SETTINGS = {
     "landing": "FT_EMISSIONS_LANDING",
     "warehouse": "FT_EMISSIONS_WAREHOUSE",

@@ -12,18 +12,21 @@ import pandas as pd
 
 from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.landing.engines import over_chunks
-from ft_emissions_pipeline.tables import (
-    RUN_IMPACTS,
-    RUN_SPREADS,
-)
+from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS
 
-from .checks import check_result, check_spec
+from .checks import check_spec
 from .partitions import DAILY, ONE_RUN
 from .reference import key
 from .resources import Pipeline, Workers
-from .table_asset import out
+from .table_asset import checked, outs
 
 GROUP = "impacts"
+
+MADE = {
+    RUN_SPREADS: "Which factors runs have in common, for the intervals of sums.",
+    RUN_IMPACTS: "Energy, carbon and water of each run, with the interval that its inputs make.",
+}
+"""Tables of the stage, and what is said of them."""
 
 
 @dg.multi_asset(
@@ -31,20 +34,9 @@ GROUP = "impacts"
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    ins={"normalized_runs": dg.AssetIn(), "field_provenance": dg.AssetIn()},
     deps=[key("defaults")],
-    outs={
-        RUN_SPREADS.name: dg.AssetOut(
-            **out(RUN_SPREADS, "Which factors runs have in common, for the intervals of sums.")
-        ),
-        RUN_IMPACTS.name: dg.AssetOut(
-            **out(
-                RUN_IMPACTS,
-                "Energy, carbon and water of each run, with the interval that its inputs make.",
-            )
-        ),
-    },
-    check_specs=[check_spec(RUN_SPREADS), check_spec(RUN_IMPACTS)],
+    outs=outs(MADE),
+    check_specs=[check_spec(table) for table in MADE],
 )
 def run_impacts(
     pipeline: Pipeline,
@@ -59,6 +51,4 @@ def run_impacts(
             stages.impacts, workers.engine, pipeline.choices(), normalized_runs, field_provenance
         ),
     )
-    for table, frame in ((RUN_SPREADS, spreads), (RUN_IMPACTS, impacts)):
-        yield dg.Output(frame, output_name=table.name)
-        yield check_result(frame, table)
+    yield from checked(zip(MADE, (spreads, impacts), strict=True))

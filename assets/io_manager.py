@@ -128,12 +128,17 @@ def figures_by_day(table: Table, frame: pd.DataFrame) -> dict[str, dict[str, flo
 
 def preview(frame: pd.DataFrame) -> str:
     """Return the first rows as a Markdown table, long cells shortened, empty columns left out."""
-    head = frame.head(PREVIEW_ROWS)
-    head = head.dropna(axis="columns", how="all")
+    head = frame.head(PREVIEW_ROWS).dropna(axis="columns", how="all")
     if head.empty:
         return "no rows"
-    rows = [list(head.columns), ["---"] * head.shape[1], *head.to_numpy(dtype=object).tolist()]
-    return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
+    rows = [list(head.columns), *head.to_numpy(dtype=object).tolist()]
+    return markdown([[_cell(value) for value in row] for row in rows])
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Return texts as a Markdown table, of which the first row are the heads."""
+    lines = (rows[0], ["---"] * len(rows[0]), *rows[1:])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _cell(value: object) -> str:

@@ -31,6 +31,7 @@ from ft_emissions_pipeline.tables import (
 )
 from ft_emissions_pipeline.warehouse import store, unmoved
 
+from .io_manager import markdown
 from .partitions import DAYS_OF_A_RUN, days
 from .reference import key
 from .resources import Pipeline, Workers
@@ -45,12 +46,7 @@ SHOWN = 100
 """Rows of the report on telemetry that the materialisation's metadata hold."""
 
 
-@table_asset(
-    LANDING_INDEX,
-    group=GROUP,
-    made_from=lambda *_: {},
-    deps=DATED_BY,
-)
+@table_asset(LANDING_INDEX, group=GROUP, made_from=lambda *_: {}, deps=DATED_BY)
 def landing_index(pipeline: Pipeline, workers: Workers) -> pd.DataFrame | None:
     """Look through the landing folder; files that did not change are not read again."""
     due.take_in(
@@ -65,11 +61,7 @@ def landing_index(pipeline: Pipeline, workers: Workers) -> pd.DataFrame | None:
     return store.read(pipeline.warehouse, LANDING_INDEX)
 
 
-@table_asset(
-    RUNS,
-    group=GROUP,
-    deps=DATED_BY,
-)
+@table_asset(RUNS, group=GROUP, deps=DATED_BY)
 def runs(
     context: dg.AssetExecutionContext,
     pipeline: Pipeline,
@@ -92,10 +84,7 @@ def runs(
     )
 
 
-@table_asset(
-    USAGE,
-    group=GROUP,
-)
+@table_asset(USAGE, group=GROUP)
 def usage(
     context: dg.AssetExecutionContext,
     pipeline: Pipeline,
@@ -108,28 +97,19 @@ def usage(
     return usage_of(folder, landing_index, first, last, settings, workers.engine)
 
 
-@table_asset(
-    MODEL_EVENTS,
-    group=GROUP,
-)
+@table_asset(MODEL_EVENTS, group=GROUP)
 def model_events(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
     """Read what `models.yaml` says: roll-backs, retirements, new names, and choices for a model."""
     return events_of(pipeline.landing_folder, landing_index, pipeline.settings())
 
 
-@table_asset(
-    CLOUD_REPORTS,
-    group=GROUP,
-)
+@table_asset(CLOUD_REPORTS, group=GROUP)
 def cloud_reports(pipeline: Pipeline, landing_index: pd.DataFrame) -> pd.DataFrame:
     """Read what cloud providers report of their own; no figure rests on it, see `reconcile`."""
     return cloud_reports_of(pipeline.landing_folder, landing_index, pipeline.settings())
 
 
-@table_asset(
-    TELEMETRY,
-    group=GROUP,
-)
+@table_asset(TELEMETRY, group=GROUP)
 def telemetry(
     context: dg.AssetExecutionContext,
     pipeline: Pipeline,
@@ -143,9 +123,7 @@ def telemetry(
 
 
 @table_asset(
-    VALIDATED_RUNS,
-    group=GROUP,
-    deps=[dg.AssetDep(TELEMETRY.name, partition_mapping=DAYS_OF_A_RUN)],
+    VALIDATED_RUNS, group=GROUP, deps=[dg.AssetDep(TELEMETRY.name, partition_mapping=DAYS_OF_A_RUN)]
 )
 def validated_runs(
     context: dg.AssetExecutionContext,
@@ -181,9 +159,4 @@ def _telemetry_of(runs: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
 
 def _shown(report: pd.DataFrame) -> str:
     head = report.head(SHOWN).astype("object").where(report.notna(), "").astype("str")
-    rows = [
-        list(report.columns),
-        ["---"] * report.shape[1],
-        *head.map(no_markup).to_numpy().tolist(),
-    ]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown([list(report.columns), *head.map(no_markup).to_numpy().tolist()])

@@ -41,7 +41,7 @@ from .checks import ADDS_UP, CHECK_NAME, check_result, check_spec, stands, sums_
 from .partitions import ALL_DAYS, DAILY, LAST_DAY_TAGS, ONE_RUN, days, every_day, tagged_days
 from .reference import key
 from .resources import Pipeline
-from .table_asset import out, table_asset
+from .table_asset import checked, out, table_asset
 
 GROUP = "ledger"
 
@@ -85,11 +85,7 @@ def _as_of(
     return known or pd.Timestamp.now("UTC").tz_localize(None).floor("D")
 
 
-@table_asset(
-    AMORTISATION_SCHEDULE,
-    group=GROUP,
-    ins={"usage": ALL_DAYS},
-)
+@table_asset(AMORTISATION_SCHEDULE, group=GROUP, ins={"usage": ALL_DAYS})
 def amortisation_schedule(
     context: dg.AssetExecutionContext,
     pipeline: Pipeline,
@@ -111,10 +107,6 @@ def amortisation_schedule(
     name="ledger",
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    ins={
-        name: dg.AssetIn()
-        for name in ("model_versions", "amortisation_schedule", "usage", "model_events")
-    },
     # Factors moved a value only where they changed for its run.
     deps=[key("defaults"), RUN_FACTORS.name, FACTORS_USED.name, FACTOR_ROWS.name],
     outs={
@@ -156,9 +148,7 @@ def inference_impacts(
         store.version(pipeline.warehouse, INFERENCE_IMPACTS),
         restatement.causes_by_factors(pipeline.warehouse, old, new),
     )
-    for table, frame in ((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)):
-        yield dg.Output(frame, output_name=table.name)
-        yield check_result(frame, table)
+    yield from checked(((RESTATEMENTS, moved), (INFERENCE_IMPACTS, new)))
 
 
 @dg.asset(

@@ -28,16 +28,22 @@ from ft_emissions_pipeline.tables import (
 from ft_emissions_pipeline.token_time import diagnostics
 from ft_emissions_pipeline.warehouse import store, unmoved
 
-from .checks import check_result, check_spec
+from .checks import check_spec
 from .partitions import DAILY, ONE_RUN, days
 from .reference import key
 from .resources import Pipeline, Workers
-from .table_asset import out, table_asset
+from .table_asset import checked, outs, table_asset
 
 GROUP = "normalize"
 
-MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_FACTORS, FACTORS_USED, FACTOR_ROWS)
-"""Tables of the stage that fills gaps."""
+MADE = {
+    NORMALIZED_RUNS: "Every gap is filled by the first rule that has an answer.",
+    FIELD_PROVENANCE: "Value, interval, basis, rule, factor and source of each field.",
+    RUN_FACTORS: "From a run to its kind, and from there to its factor rows.",
+    FACTORS_USED: "Ids and hashes; what a changed row touches is read off here.",
+    FACTOR_ROWS: "Kept when a row changes, so that one can say from what to what.",
+}
+"""Tables of the stage that fills gaps, and what is said of them."""
 
 
 def _made_from(pipeline: Pipeline, models: pd.DataFrame) -> unmoved.Inputs:
@@ -94,27 +100,8 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    ins={"validated_runs": dg.AssetIn(), "token_time_model": dg.AssetIn()},
     deps=[key(name) for name in TABLES],
-    outs={
-        NORMALIZED_RUNS.name: dg.AssetOut(
-            **out(NORMALIZED_RUNS, "Every gap is filled by the first rule that has an answer.")
-        ),
-        FIELD_PROVENANCE.name: dg.AssetOut(
-            **out(
-                FIELD_PROVENANCE, "Value, interval, basis, rule, factor and source of each field."
-            )
-        ),
-        RUN_FACTORS.name: dg.AssetOut(
-            **out(RUN_FACTORS, "From a run to its kind, and from there to its factor rows.")
-        ),
-        FACTORS_USED.name: dg.AssetOut(
-            **out(FACTORS_USED, "Ids and hashes; what a changed row touches is read off here.")
-        ),
-        FACTOR_ROWS.name: dg.AssetOut(
-            **out(FACTOR_ROWS, "Kept when a row changes, so that one can say from what to what.")
-        ),
-    },
+    outs=outs(MADE),
     check_specs=[check_spec(table) for table in MADE],
 )
 def normalized_runs(
@@ -126,8 +113,6 @@ def normalized_runs(
     """Fill the gaps of the day's runs, and write down where each value comes from."""
     choices = pipeline.choices(token_time_model)
     filled = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
-    normalized, provenance = stages.sound(MADE[:2], filled)
+    normalized, provenance = stages.sound((NORMALIZED_RUNS, FIELD_PROVENANCE), filled)
     stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
-    for table, frame in zip(MADE, (normalized, provenance, *stamps), strict=True):
-        yield dg.Output(frame, output_name=table.name)
-        yield check_result(frame, table)
+    yield from checked(zip(MADE, (normalized, provenance, *stamps), strict=True))

@@ -5,14 +5,14 @@ out: anything about one table.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import FactorTable
-from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Column, Table, lineage
+from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Table, lineage
 from ft_emissions_pipeline.tables.schema import limits
 from ft_emissions_pipeline.warehouse import unmoved
 
@@ -31,6 +31,18 @@ def out(table: Table, description: str) -> dict[str, Any]:
         "io_manager_key": "io_manager",
         "kinds": KINDS,
     }
+
+
+def outs(described: Mapping[Table, str]) -> dict[str, dg.AssetOut]:
+    """Return the outputs of a step that makes several tables, by what is said of each."""
+    return {table.name: dg.AssetOut(**out(table, words)) for table, words in described.items()}
+
+
+def checked(made: Iterable[tuple[Table, pd.DataFrame]]) -> Iterator[Any]:
+    """Yield what such a step made: the rows of each table, then the check of these rows."""
+    for table, frame in made:
+        yield dg.Output(frame, output_name=table.name)
+        yield check_result(frame, table)
 
 
 def table_asset(
@@ -99,7 +111,9 @@ def column_schema(table: Table | FactorTable) -> dg.TableSchema:
             dg.TableColumn(
                 name=column.name,
                 type=str(ARROW_TYPES[column.kind]),
-                description=_description(column),
+                description=f"{column.description} [{column.unit}]"
+                if column.unit
+                else column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=not column.required,
                     unique=table.key == (column.name,),
@@ -130,7 +144,3 @@ def column_lineage(table: Table) -> dg.TableColumnLineage:
             for column in table.columns
         }
     )
-
-
-def _description(column: Column) -> str:
-    return f"{column.description} [{column.unit}]" if column.unit else column.description

@@ -19,14 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ft_emissions_pipeline import (
-    equations,
-    ledger,
-    methodology,
-    normalize,
-    token_time,
-    uncertainty,
-)
+from ft_emissions_pipeline import equations, ledger, methodology, normalize, token_time, uncertainty
 from ft_emissions_pipeline.impacts.footprint import Spreads, impacts_and_spreads
 from ft_emissions_pipeline.impacts.inputs import held
 from ft_emissions_pipeline.landing.days import joined_runs
@@ -573,11 +566,7 @@ def stored_token_time(
 
     On a day without one the packaged model is in force, as for runs without a warehouse.
     """
-    days = _days(runs)
+    days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
     missing = days.difference(pd.DatetimeIndex(stored["date"].unique()))
     return conform(pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL)
-
-
-def _days(runs: pd.DataFrame) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(runs["date"].unique()).as_unit("us")

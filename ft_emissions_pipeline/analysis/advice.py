@@ -39,6 +39,8 @@ NAMED_BY = {"gpu_id": "gpu_model", "server_id": "server_model", "model_id": "bas
 """Identity in the reference tables -> the field by which a log discloses it."""
 
 TIMES = ("reserved_s", "active_s")
+"""Where both are missing they are disclosed together: given one, the rules would tell the other by
+a usual ratio, and no longer as it is now."""
 
 _IN_COMMON = {
     **dict.fromkeys(TIMES, ("pace",)),
@@ -46,8 +48,6 @@ _IN_COMMON = {
     "server_count": ("scale", "hosts"),
 }
 """Input -> the parts of its spread that stand under another name in `uncertain_inputs`."""
-"""Where both are missing they are disclosed together: given one, the rules would tell the other by
-a usual ratio, and no longer as it is now."""
 
 MOVED = 1e-3
 """Share of the total by which a statement of what is taken for true anyway may move it."""
@@ -62,12 +62,7 @@ _MARK = "\x1f"
 """Stands between a run's id and the field that is tried on it; no id holds a control character."""
 
 
-def advise(
-    runs: Given,
-    *,
-    by: Key = "run_id",
-    **options: Any,
-) -> pd.DataFrame:
+def advise(runs: Given, *, by: Key = "run_id", **options: Any) -> pd.DataFrame:
     """Say what to disclose next, for each run or each model.
 
     Parameters
@@ -108,12 +103,7 @@ class Outcomes:
     scatter: dict[str, uncertainty.Members]
 
 
-def try_fields(
-    runs: Given,
-    *,
-    only: str | None = None,
-    **options: Any,
-) -> Outcomes:
+def try_fields(runs: Given, *, only: str | None = None, **options: Any) -> Outcomes:
     """Try every missing field of every run.
 
     Parameters

@@ -47,6 +47,11 @@ FAN_POWER = " + {gpu_count} x {gpu_fan_w} x {gpu_utilization}"
 FAN_ENERGY = f"{FAN_POWER} x {{active_h}} / 1000"
 """What fans draw more under load."""
 
+HOUR_STEPS = (
+    ("active_h", "h", "{active_s} / 3600"),
+    ("reservation_h", "h", "{reserved_s} / 3600"),
+)
+
 POWER_STEPS = (
     ("idle_power_w", "W",
      "{server_count} x {host_idle_w} + {cpu_count} x {cpu_idle_w} + {gpu_count} x {gpu_idle_w}"),
@@ -55,8 +60,7 @@ POWER_STEPS = (
      "{idle_power_w} + {memory_power_w}" + FAN_POWER +
      " + {cpu_count} x ({cpu_max_w} - {cpu_idle_w}) x {cpu_utilization}"
      " + {gpu_count} x ({gpu_max_w} - {gpu_idle_w}) x {gpu_utilization}"),
-    ("active_h", "h", "{active_s} / 3600"),
-    ("reservation_h", "h", "{reserved_s} / 3600"),
+    *HOUR_STEPS,
     ("it_energy_kwh", "kWh",
      "({power_w} x {active_h} + ({idle_power_w} + {memory_power_w}) x ({reservation_h} - "
      "{active_h})) / 1000 / {supply_efficiency} x {development_multiplier}"),
@@ -65,24 +69,10 @@ POWER_STEPS = (
 Steps = tuple[tuple[str, str, str], ...]
 """Name, unit and formula of each step."""
 
-
-def _overrun(steps: Steps) -> Steps:
-    """Clocks that disagree by up to 1 % make a run active for longer than it was reserved."""
-    return tuple(
-        (name, unit, "{active_s} / 3600" if name == "reservation_h" else template)
-        for name, unit, template in steps
-    )
-
-
 FLAT_STEPS = (
     ("active_h", "h", "{active_s} / 3600"),
     ("gpu_hours", "h", "{gpu_count} x {active_h} x {development_multiplier}"),
     ("it_energy_kwh", "kWh", "{flat_gpu_power_w} / 1000 x {gpu_hours}"),
-)
-
-HOUR_STEPS = (
-    ("active_h", "h", "{active_s} / 3600"),
-    ("reservation_h", "h", "{reserved_s} / 3600"),
 )
 
 PART_STEPS = {
@@ -183,8 +173,8 @@ def explain(
     lines += ["", "Interval (5th to 95th percentile)"]
     drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
     lines += [
-        f"  {name} = {_number(impacts[name])} ({_number(impacts[f'{name}_p05'])} to "
-        f"{_number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        f"  {name} = {number(impacts[name])} ({number(impacts[f'{name}_p05'])} to "
+        f"{number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
         for name, unit in TOTALS.items()
     ]
     lines += _beside_the_source(normalized, impacts)
@@ -213,7 +203,7 @@ def _drawn(
     )
     ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
     return {
-        name: f"; by {draws} draws with seed {seed} {_number(low)} to {_number(high)}"
+        name: f"; by {draws} draws with seed {seed} {number(low)} to {number(high)}"
         for name, (low, high) in ends.items()
     }
 
@@ -242,28 +232,24 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
 
 
 def _steps(row: pd.Series, profile: Profile) -> Steps:
-    steps = _steps_of_route(row, profile)
-    return steps if row["gpu_fan_w"] > 0 else _without_fans(steps)
-
-
-def _without_fans(steps: Steps) -> Steps:
-    """Leave out a term that is 0: of most servers nobody measured what fans draw under load."""
-    return tuple(
-        (name, unit, template.replace(FAN_ENERGY, "").replace(FAN_POWER, ""))
-        for name, unit, template in steps
-    )
-
-
-def _steps_of_route(row: pd.Series, profile: Profile) -> Steps:
-    overrun = row["active_s"] > row["reserved_s"]
+    energy: Steps
     if row["energy_route"] != EnergyRoute.POWER_MODEL:
-        counted = _counted_steps(row)
-        counted = _overrun(counted) if overrun else counted
-        return counted + LOGGED_STEPS + FACILITY_STEPS + IMPACT_STEPS
-    if profile.flat_gpu_power:
-        return FLAT_STEPS + FLAT_FACILITY_STEPS + IMPACT_STEPS
-    power = _overrun(POWER_STEPS) if overrun else POWER_STEPS
-    return power + FACILITY_STEPS + IMPACT_STEPS
+        energy = _counted_steps(row) + LOGGED_STEPS + FACILITY_STEPS
+    elif profile.flat_gpu_power:
+        energy = FLAT_STEPS + FLAT_FACILITY_STEPS
+    else:
+        energy = POWER_STEPS + FACILITY_STEPS
+    if row["active_s"] > row["reserved_s"]:
+        # Clocks that disagree by up to 1 % make a run active for longer than it was reserved.
+        energy = _with(energy, "{reserved_s}", "{active_s}")
+    if not row["gpu_fan_w"] > 0:
+        # Of most servers nobody measured what fans draw under load; a term that is 0 is left out.
+        energy = _with(_with(energy, FAN_ENERGY, ""), FAN_POWER, "")
+    return energy + IMPACT_STEPS
+
+
+def _with(steps: Steps, old: str, new: str) -> Steps:
+    return tuple((name, unit, template.replace(old, new)) for name, unit, template in steps)
 
 
 def _counted_steps(row: pd.Series) -> Steps:
@@ -283,11 +269,11 @@ def _counted_steps(row: pd.Series) -> Steps:
 
 def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:
     formula = _PLACEHOLDER.sub(r"\1", template)
-    numbers = _PLACEHOLDER.sub(lambda match: _number(values[match[1]]), template)
+    numbers = _PLACEHOLDER.sub(lambda match: number(values[match[1]]), template)
     exact, carried = _evaluated(template, values), float(values[name])
-    lines = [f"  {name} = {formula}", f"    = {numbers} = {_number(exact)} {unit}"]
+    lines = [f"  {name} = {formula}", f"    = {numbers} = {number(exact)} {unit}"]
     if not math.isclose(exact, carried, rel_tol=1e-9):
-        lines += [f"    carried on rounded, as the profile does: {_number(carried)} {unit}"]
+        lines += [f"    carried on rounded, as the profile does: {number(carried)} {unit}"]
     return lines
 
 
@@ -297,9 +283,10 @@ def _evaluated(template: str, values: Mapping[str, Any]) -> float:
     return float(eval(expression, {"__builtins__": {}}, dict(values)))
 
 
-def _number(value: Any) -> str:
-    number = float(value)
-    return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"
+def number(value: Any) -> str:
+    """Return a number with the digits that a calculator needs to follow the steps."""
+    told = float(value)
+    return f"{told:.0f}" if abs(told) >= 1e7 else f"{told:.7g}"
 
 
 def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
@@ -307,14 +294,14 @@ def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
     if pd.isna(theirs):
         return []
     ours = impacts["total_kgco2e"]
-    ratio = f" = {_number(ours / theirs)}" if theirs > 0 else ""
+    ratio = f" = {number(ours / theirs)}" if theirs > 0 else ""
     run = normalized[list(disclosed.COMPARED)]
     run["embodied_kgco2e"] = impacts["embodied_kgco2e"]
     return [
         "",
         "Beside the total that the source itself disclosed",
-        f"  disclosed_kgco2e = {_number(theirs)} kgCO2e",
-        f"  total_kgco2e / disclosed_kgco2e = {_number(ours)} / {_number(theirs)}{ratio}",
+        f"  disclosed_kgco2e = {number(theirs)} kgCO2e",
+        f"  total_kgco2e / disclosed_kgco2e = {number(ours)} / {number(theirs)}{ratio}",
         *(f"    {reason}" for reason in disclosed.reasons(run)),
     ]
 
@@ -325,20 +312,20 @@ def _amortisation(impacts: pd.Series) -> list[str]:
         return ["", "Per inference: unknown until inferences are disclosed or counted"]
     grams = impacts["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
     water = impacts["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
-    life = f"({_number(per_day)} x {_number(days)}) x 1000"
+    life = f"({number(per_day)} x {number(days)}) x 1000"
     market = impacts["operational_market_kgco2e"] + impacts["embodied_kgco2e"]
     by_contract = market / (per_day * days) * equations.GRAMS_PER_KG
     lines = [
         "",
         "Per inference, by expected inferences per day and use life in days",
-        f"  gco2e_per_inference = {_number(impacts['total_kgco2e'])} / {life} = {_number(grams)} "
+        f"  gco2e_per_inference = {number(impacts['total_kgco2e'])} / {life} = {number(grams)} "
         "gCO2e",
-        f"  water_ml_per_inference = {_number(impacts['total_water_l'])} / {life} = "
-        f"{_number(water)} mL",
+        f"  water_ml_per_inference = {number(impacts['total_water_l'])} / {life} = "
+        f"{number(water)} mL",
     ]
     if pd.notna(market):
         lines.append(
-            f"  market_gco2e_per_inference = {_number(market)} / {life} = {_number(by_contract)} "
+            f"  market_gco2e_per_inference = {number(market)} / {life} = {number(by_contract)} "
             "gCO2e, by your contracts and with the embodied share; beside gco2e_per_inference"
         )
     return lines
@@ -370,7 +357,7 @@ def ancestry(versions: pd.DataFrame, run_impacts: pd.DataFrame, model_version: s
         *(_version(row) for row in shown.to_dict("records")),
     ]
     if len(earlier):
-        together = _number(earlier["total_kgco2e"].sum())
+        together = number(earlier["total_kgco2e"].sum())
         lines.append(f"  and {len(earlier)} earlier, {together} kgCO2e of their own together")
     bases = run_impacts.set_index("run_id").reindex(chain).dropna(subset=["base_model"])
     for name, published in (
@@ -379,13 +366,13 @@ def ancestry(versions: pd.DataFrame, run_impacts: pd.DataFrame, model_version: s
         said = (
             "no pre-training in the factor tables"
             if pd.isna(published)
-            else (f"{_number(published)} kgCO2e of pre-training published, in no total")
+            else (f"{number(published)} kgCO2e of pre-training published, in no total")
         )
         lines.append(f"  base model {name}: {said}")
     own = rows.iloc[0]
     if pd.notna(own["base_gco2e_per_inference"]):
         lines.append(
-            f"    {_number(own['base_gco2e_per_inference'])} gCO2e per inference of its "
+            f"    {number(own['base_gco2e_per_inference'])} gCO2e per inference of its "
             "pre-training, in no total"
         )
     if own["children"]:
@@ -401,9 +388,9 @@ def _version(row: Mapping[Any, Any]) -> str:
         made_from = f" from {row['parent_version']}, of which no run is known"
     rolled_back = {UseLifeRule.ROLLED_BACK: "; rolled back"}.get(row["use_life_rule"], "")
     again = "; served again after a break" if pd.notna(row["pauses"]) else ""
-    amounts = [f"{_number(row['total_kgco2e'])} kgCO2e of its own"]
+    amounts = [f"{number(row['total_kgco2e'])} kgCO2e of its own"]
     amounts += [
-        f"{_number(row[column])} kgCO2e {words}"
+        f"{number(row[column])} kgCO2e {words}"
         for column, words in (("inherited_kgco2e", "inherited"), ("handed_on_kgco2e", "handed on"))
         if row[column] > 0
     ]
@@ -435,7 +422,7 @@ def _shown(row: Any) -> str:
     unit = NORMALIZED_RUNS.column(row.field).unit
     if pd.isna(row.p05) or row.p05 == row.p95:
         return f"{row.value} {unit}"
-    return f"{row.value} ({_number(row.p05)} to {_number(row.p95)}) {unit}"
+    return f"{row.value} ({number(row.p05)} to {number(row.p95)}) {unit}"
 
 
 def values_of(provenance: pd.DataFrame, run_id: str) -> pd.DataFrame:

@@ -328,9 +328,7 @@ def _sized_up(
             f"not said: use life; taken: {life.value:g} days ({life.p05:g} to {life.p95:g}), which "
             "widens the figures per inference (--use-life-days)"
         )
-    told = pd.DataFrame(
-        {"change": [row.change for row in rows], "choice": [row.choice for row in rows]}
-    )
+    told = pd.DataFrame([(row.change, row.choice) for row in rows], columns=["change", "choice"])
     ratios = (sized["total_kgco2e_p95"] / sized["total_kgco2e_p05"]).to_numpy()
     gap_rows = pd.DataFrame(
         {

@@ -20,12 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
-from ft_emissions_pipeline.tables import (
-    CLOUD_REPORTS,
-    NORMALIZED_RUNS,
-    RUN_IMPACTS,
-    RUN_SPREADS,
-)
+from ft_emissions_pipeline.tables import CLOUD_REPORTS, NORMALIZED_RUNS, RUN_IMPACTS, RUN_SPREADS
 from ft_emissions_pipeline.warehouse import store
 
 OURS = (
@@ -254,16 +249,12 @@ def _standing(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     rows = _best(rows, (rows["service"] != "").astype("int64"), account)
     in_order = rows.sort_values("source_uri").groupby(account)["source_format"]
     rows = rows[rows["source_format"] == in_order.transform("last")]
-    return _best(rows, _order(rows["source_uri"]), [*account, "region", "service"])
+    return _best(rows, rows["source_uri"].rank(method="dense"), [*account, "region", "service"])
 
 
 def _best(rows: pd.DataFrame, rank: pd.Series, by: list[str]) -> pd.DataFrame:
     """Return, of each group, the rows whose rank is the group's highest."""
     return rows[rank == rank.groupby([rows[name] for name in by]).transform("max")]
-
-
-def _order(names: pd.Series) -> pd.Series:
-    return names.rank(method="dense").astype("int64")
 
 
 def _natural(version: str) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.meters import calibration
 from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import (
@@ -77,22 +78,12 @@ QUESTIONS = {
 }
 """Finding -> what it answers."""
 
-
 _LOGGED = (Basis.MEASURED, Basis.DISCLOSED)
-_COMPONENTS = ("gpu_energy_kwh", "cpu_energy_kwh", "ram_energy_kwh")
 _IDENTITIES = ("gpu_id", "gpu_count", "model_id", "method")
 _NUMBERS = ("active_s", "tokens_padded", "tokens_unpadded", "samples", "epochs", "sequence_length")
-_FIELDS = (*_IDENTITIES, *_NUMBERS, *_COMPONENTS, "it_energy_kwh")
-_METERED = ("host", "meter_energy_kwh", "it_energy_kwh", *_COMPONENTS)
-READ = (
-    "run_id",
-    "energy_route",
-    *_IDENTITIES,
-    *_NUMBERS,
-    "gpu_energy_kwh",
-    "counted_energy_kwh",
-    "it_energy_kwh",
-)
+_FIELDS = (*_IDENTITIES, *_NUMBERS, *COMPONENTS, "it_energy_kwh")
+_METERED = ("host", "meter_energy_kwh", "it_energy_kwh", *COMPONENTS)
+READ = ("run_id", "energy_route", *_IDENTITIES, *_NUMBERS, "counted_energy_kwh", *ENERGIES)
 """Columns of `normalized_runs` that `evidence` reads."""
 
 
@@ -123,7 +114,7 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     for name in (*_IDENTITIES, *_NUMBERS):
         kept[name] = kept[name].where(basis[name].isin(_LOGGED))
     kept["gpu_energy_kwh"] = kept["gpu_energy_kwh"].where(basis["gpu_energy_kwh"] == Basis.MEASURED)
-    modelled = basis[list(_COMPONENTS)].isin([Basis.PREDICTED, Basis.DEFAULT]).any(axis=1)
+    modelled = basis[list(COMPONENTS)].isin([Basis.PREDICTED, Basis.DEFAULT]).any(axis=1)
     logged = (
         normalized["energy_route"].isin([EnergyRoute.LOGGED_TOTAL, EnergyRoute.LOGGED_COMPONENTS])
         & ~modelled
@@ -497,9 +488,7 @@ _UNANSWERED = {
 
 
 def of_warehouse(
-    warehouse: str | Path,
-    scale: Scale = "log",
-    versions: Mapping[str, int | None] | None = None,
+    warehouse: str | Path, scale: Scale = "log", versions: Mapping[str, int | None] | None = None
 ) -> pd.DataFrame:
     """Return `studied` of a warehouse's runs.
 

@@ -9,17 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    Form,
-    LogsInstead,
-    Profile,
-    RunOrModel,
-    Warehouse,
-    Zone,
-    runs_asked_about,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def advise(
-    only: RunOrModel = None,
-    file: LogsInstead = None,
-    warehouse: Warehouse = "warehouse",
-    form: Form = output.Format.table,
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
+    only: options.RunOrModel = None,
+    file: options.LogsInstead = None,
+    warehouse: options.Warehouse = "warehouse",
+    form: options.Form = output.Format.table,
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
 ) -> None:
     """Say which missing field, once disclosed, narrows the interval of each run and model most."""
     from ft_emissions_pipeline.analysis import advice
 
     with output.refusals():
-        runs, options = runs_asked_about(file, warehouse, timezone, profile, calibrate)
-        outcomes = advice.try_fields(runs, only=only, **options)
+        runs, rests_on = options.runs_asked_about(file, warehouse, timezone, profile, calibrate)
+        outcomes = advice.try_fields(runs, only=only, **rests_on)
     by_run, by_model = (advice.ranked(outcomes, by) for by in advice.KEYS)
     output.show(by_run, form, _parts(by_run, by_model))
 

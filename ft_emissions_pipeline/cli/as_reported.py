@@ -9,17 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    At,
-    Date,
-    First,
-    Form,
-    Last,
-    Warehouse,
-    need_warehouse,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def as_reported(
-    at: At,
-    warehouse: Warehouse = "warehouse",
-    date: Date = None,
-    first: First = None,
-    last: Last = None,
-    form: Form = output.Format.table,
+    at: options.At,
+    warehouse: options.Warehouse = "warehouse",
+    date: options.Date = None,
+    first: options.First = None,
+    last: options.Last = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print what stood in the per-inference table on a day, and what was restated since."""
     import pandas as pd
 
     from ft_emissions_pipeline.restatement import as_reported as past
 
-    need_warehouse(warehouse)
+    options.need_warehouse(warehouse)
     with output.refusals():
-        days = range_of_days(date, first, last, to_come=True)
+        days = options.range_of_days(date, first, last, to_come=True)
         found = past.as_reported(warehouse, pd.Timestamp(at), days)
     if form is output.Format.json:
         output.show_as_json({"as_reported": found.rows, "restated_since": found.restated})

@@ -8,17 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Date,
-    First,
-    Form,
-    Last,
-    TwoInstants,
-    Warehouse,
-    need_warehouse,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def compare(
-    at: TwoInstants,
-    warehouse: Warehouse = "warehouse",
-    date: Date = None,
-    first: First = None,
-    last: Last = None,
-    form: Form = output.Format.table,
+    at: options.TwoInstants,
+    warehouse: options.Warehouse = "warehouse",
+    date: options.Date = None,
+    first: options.First = None,
+    last: options.Last = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print what moved in the per-inference table between two instants: by cause, model, month."""
     import pandas as pd
@@ -41,8 +31,8 @@ def compare(
 
     if len(at) != 2:
         output.wrong_usage("give --at twice: the reports to compare, as --at 2026-01-31 --at ...")
-    need_warehouse(warehouse)
-    days = range_of_days(date, first, last)
+    options.need_warehouse(warehouse)
+    days = options.range_of_days(date, first, last)
     with output.refusals():
         earlier, later = (pd.Timestamp(each) for each in at)
         found = between.compare(warehouse, earlier, later, days)

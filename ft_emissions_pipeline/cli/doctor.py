@@ -14,8 +14,7 @@ from pathlib import Path
 
 import typer
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Form, Landing, Repair, Warehouse
+from ft_emissions_pipeline.cli import options, output
 
 FEW_BYTES = 1 << 30
 """Free space of which a run over many days may need all."""
@@ -25,10 +24,10 @@ Checked = tuple[str, str]
 
 
 def doctor(
-    landing: Landing = "landing",
-    warehouse: Warehouse = "warehouse",
-    repair: Repair = False,
-    form: Form = output.Format.table,
+    landing: options.Landing = "landing",
+    warehouse: options.Warehouse = "warehouse",
+    repair: options.Repair = False,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Check warehouse, landing folder, lock and factor tables, and say what to repair.
 

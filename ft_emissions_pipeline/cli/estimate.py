@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Calibrate, Form, Logs, Profile, Zone
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    files: Logs,
-    profile: Profile = "default",
-    form: Form = output.Format.table,
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
+    files: options.Logs,
+    profile: options.Profile = "default",
+    form: options.Form = output.Format.table,
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
 ) -> None:
     """Estimate the runs in some files, without a warehouse."""
     from ft_emissions_pipeline import api
@@ -33,7 +32,8 @@ def estimate(
         found = api.estimate(logs, profile=profile, calibrate=calibrate)
     result = found.table
     if len(result) or form is not output.Format.table:
-        output.show(result, form, _parts(result, found.total, _undated(found.accepted)))
+        undated = found.accepted.loc[found.accepted["date_rule"].isin(_STAND_INS), "run_id"]
+        output.show(result, form, _parts(result, found.total, list(undated)))
     err = form is not output.Format.table
     kinds = logs.files.loc[logs.files["content"] == "other", "source_format"]
     output.tell_of_other_files(kinds, err=err)
@@ -50,13 +50,8 @@ def estimate(
 UNKNOWN = "unknown"
 """Stands where no inference is known that could carry a footprint."""
 
-
 _STAND_INS = ("base_model_release", "undated_default")
 """What the day of a run rests on where no log tells it."""
-
-
-def _undated(runs: pd.DataFrame) -> Sequence[str]:
-    return list(runs.loc[runs["date_rule"].isin(_STAND_INS), "run_id"])
 
 
 def _parts(
@@ -104,5 +99,4 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _amounts(row: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("total_kgco2e", "total_water_l"):
-        yield output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])
+    return (output.interval_of(row, name) for name in ("total_kgco2e", "total_water_l"))

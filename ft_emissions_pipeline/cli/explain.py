@@ -7,29 +7,18 @@ from __future__ import annotations
 
 import typer
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Draws,
-    Form,
-    LogsOfRun,
-    Profile,
-    Run,
-    Seed,
-    Warehouse,
-    Zone,
-    need_warehouse,
-)
+from ft_emissions_pipeline.cli import options, output
 
 
 def explain(
-    run_id: Run,
-    file: LogsOfRun = None,
-    warehouse: Warehouse = "warehouse",
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    draws: Draws = 0,
-    seed: Seed = 0,
-    form: Form = output.Format.table,
+    run_id: options.Run,
+    file: options.LogsOfRun = None,
+    warehouse: options.Warehouse = "warehouse",
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    draws: options.Draws = 0,
+    seed: options.Seed = 0,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print each step of a run: formula, values, units, factors and their sources.
 
@@ -46,7 +35,7 @@ def explain(
             found = api.estimate(runs, profile=profile)
             output.tell_of_refused_records(quarantine)
         else:
-            need_warehouse(warehouse)
+            options.need_warehouse(warehouse)
         if form is not output.Format.table:
             kept = found.provenance if file else store.read(warehouse, FIELD_PROVENANCE)
             output.show(values_of(kept, run_id), form, [])

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import typer
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import LogsFolder, Zone
+from ft_emissions_pipeline.cli import options, output
 
 
-def init(folder: LogsFolder, timezone: Zone = "UTC") -> None:
+def init(folder: options.LogsFolder, timezone: options.Zone = "UTC") -> None:
     """Write a commented runs.yaml and models.yaml for a folder, from what its logs tell.
 
     A file that is there already is left alone. Neither moves a figure until you edit it.

@@ -6,19 +6,13 @@ Put here: types, and what several options mean together. Keep out: what a comman
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.output import (
-    Format,
-    refusals,
-    tell_of_refused_records,
-    wrong_usage,
-)
+from ft_emissions_pipeline.cli.output import Format, refusals, tell_of_refused_records, wrong_usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +80,7 @@ Run = Annotated[
     str, typer.Argument(help="Run, as `estimate` or the report names it, or how its id begins.")
 ]
 RunOrModel = Annotated[
-    str | None,
-    typer.Argument(help="Run, how its id begins, or model; all of them by default."),
+    str | None, typer.Argument(help="Run, how its id begins, or model; all of them by default.")
 ]
 Date = Annotated[datetime | None, typer.Option(formats=DAY, help="UTC day.")]
 First = Annotated[datetime | None, typer.Option("--from", formats=DAY, help="First UTC day.")]
@@ -105,8 +98,7 @@ def _instant(text: str) -> datetime:
 _AT = {"parser": _instant, "metavar": "DAY|INSTANT"}
 At = Annotated[datetime, typer.Option(help="UTC day or instant of the look back.", **_AT)]
 TwoInstants = Annotated[
-    list[datetime],
-    typer.Option("--at", help="UTC day, as it ended, or instant; give two.", **_AT),
+    list[datetime], typer.Option("--at", help="UTC day, as it ended, or instant; give two.", **_AT)
 ]
 
 # What is handed on
@@ -213,15 +205,6 @@ OwnFactors = Annotated[
 ]
 
 # Factor tables
-
-
-class Basis(StrEnum):
-    """What a grid factor counts."""
-
-    lifecycle = "lifecycle"
-    direct = "direct"
-
-
 Tables = Annotated[str, typer.Option("--tables", help="Folder of the factor tables.")]
 TablesToCheck = Annotated[str, typer.Argument(help="Folder of the factor tables.")]
 ByAge = Annotated[
@@ -252,7 +235,8 @@ GridZone = Annotated[
     typer.Option(help="Where the factors hold: aws:us-west-2, NWPP, US-OR, DEU or WORLD."),
 ]
 GridBasis = Annotated[
-    Basis, typer.Option(help="What they count, if the file has both or is silent.")
+    Literal["lifecycle", "direct"],
+    typer.Option(help="What they count, if the file has both or is silent."),
 ]
 Source = Annotated[str | None, typer.Option(help="Where they come from, if the file is silent.")]
 Licence = Annotated[str | None, typer.Option(help="Their licence, if the file is silent.")]

@@ -161,8 +161,14 @@ def figure(value: float, digits: int = 3) -> str:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Return a figure with its percentiles, empty if it is unknown."""
-    return "" if math.isnan(value) else f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})"
+    """Return a figure with its percentiles where they are known, empty if it is unknown itself."""
+    known = not (math.isnan(value) or math.isnan(low))
+    return f"{figure(value)} ({figure(low, 2)} to {figure(high, 2)})" if known else figure(value)
+
+
+def interval_of(row: Mapping[str, Any], name: str) -> str:
+    """Return one of a row's figures with its percentiles."""
+    return with_interval(*(row[name + end] for end in ("", "_p05", "_p95")))
 
 
 def change(old: object, new: object) -> str:
@@ -283,6 +289,13 @@ _SHOWN = 8
 """Lines of one sort that a summary shows; the rest stands in the tables and in the report."""
 
 
+def _tell_of_some(lines: list[str], rest: str) -> None:
+    for line in lines[:_SHOWN]:
+        remark(line)
+    if len(lines) > _SHOWN:
+        remark(rest)
+
+
 def tell_of_refused_records(quarantine: pd.DataFrame) -> None:
     """Say on stderr which records could not be used, and why; of many, one for each reason."""
     shown, more = quarantine, dict[str, int]()
@@ -355,10 +368,7 @@ def tell_of_notes(records: pd.DataFrame, column: str) -> None:
         for named, more in [repairs.named(getattr(row, column), word)]
         if named
     ]
-    for line in lines[:_SHOWN]:
-        remark(line)
-    if len(lines) > _SHOWN:
-        remark(f"and {len(lines) - _SHOWN} more such notes; the report lists them")
+    _tell_of_some(lines, f"and {len(lines) - _SHOWN} more such notes; the report lists them")
 
 
 def tell_of_telemetry(report: pd.DataFrame) -> None:
@@ -366,10 +376,9 @@ def tell_of_telemetry(report: pd.DataFrame) -> None:
     from ft_emissions_pipeline.landing.telemetry import told
 
     lines = list(told(report))
-    for line in lines[:_SHOWN]:
-        remark(line)
-    if len(lines) > _SHOWN:
-        remark(f"telemetry: {len(lines)} such notes in all; `explain` tells those of a run")
+    _tell_of_some(
+        lines, f"telemetry: {len(lines)} such notes in all; `explain` tells those of a run"
+    )
 
 
 def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
@@ -377,10 +386,8 @@ def tell_of_unknown_names(provenance: pd.DataFrame) -> None:
     from ft_emissions_pipeline.normalize import unknown_of
 
     found = unknown_of(provenance).value_counts()
-    for sentence, runs in found.head(_SHOWN).items():
-        remark(f"guessed: {sentence} ({runs} run(s))")
-    if len(found) > _SHOWN:
-        remark(f"guessed: {len(found)} names in all; `explain` tells those of a run")
+    lines = [f"guessed: {sentence} ({runs} run(s))" for sentence, runs in found.items()]
+    _tell_of_some(lines, f"guessed: {len(lines)} names in all; `explain` tells those of a run")
 
 
 def tell_of_meters(coefficients: pd.DataFrame, *, applied: bool) -> None:

@@ -8,28 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    BaseModel,
-    Configurations,
-    Date,
-    Epochs,
-    Examples,
-    ExpectedInferences,
-    Form,
-    Gpu,
-    GpuCount,
-    Method,
-    OwnFactors,
-    Profile,
-    Region,
-    SequenceLength,
-    Software,
-    Tokens,
-    TokensPerExample,
-    Trials,
-    UseLifeDays,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,25 +18,25 @@ if TYPE_CHECKING:
 
 
 def plan(
-    config: Configurations = None,
-    base_model: BaseModel = None,
-    tokens: Tokens = None,
-    examples: Examples = None,
-    tokens_per_example: TokensPerExample = None,
-    sequence_length: SequenceLength = None,
-    epochs: Epochs = None,
-    method: Method = None,
-    gpu: Gpu = None,
-    gpu_count: GpuCount = None,
-    region: Region = None,
-    software: Software = None,
-    expected_inferences: ExpectedInferences = None,
-    use_life_days: UseLifeDays = None,
-    trials: Trials = 1,
-    date: Date = None,
-    own: OwnFactors = None,
-    form: Form = output.Format.table,
-    profile: Profile = "default",
+    config: options.Configurations = None,
+    base_model: options.BaseModel = None,
+    tokens: options.Tokens = None,
+    examples: options.Examples = None,
+    tokens_per_example: options.TokensPerExample = None,
+    sequence_length: options.SequenceLength = None,
+    epochs: options.Epochs = None,
+    method: options.Method = None,
+    gpu: options.Gpu = None,
+    gpu_count: options.GpuCount = None,
+    region: options.Region = None,
+    software: options.Software = None,
+    expected_inferences: options.ExpectedInferences = None,
+    use_life_days: options.UseLifeDays = None,
+    trials: options.Trials = 1,
+    date: options.Date = None,
+    own: options.OwnFactors = None,
+    form: options.Form = output.Format.table,
+    profile: options.Profile = "default",
 ) -> None:
     """Size a run up before it starts: time, energy, carbon and water, beside alternatives."""
     from ft_emissions_pipeline.analysis import plan as planning
@@ -105,19 +84,13 @@ def _table(
 
 
 def _cells(row: dict[str, Any], quantities: Sequence[str]) -> tuple[str, ...]:
+    label = f"{row['change'].replace('_', ' ')} {row['choice']}".strip()
     return (
         # The accelerator stands in the next column.
-        "another gpu" if row["change"] == "gpu" else _label(row),
+        "another gpu" if row["change"] == "gpu" else label,
         f"{row['gpu_count']:g} x {row['gpu_model']}",
-        *(
-            output.with_interval(*(row[name + end] for end in ("", "_p05", "_p95")))
-            for name in quantities
-        ),
+        *(output.interval_of(row, name) for name in quantities),
     )
-
-
-def _label(row: dict[str, Any]) -> str:
-    return f"{row['change'].replace('_', ' ')} {row['choice']}".strip()
 
 
 def _gap(gap: dict[str, Any]) -> str:

@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    First,
-    Form,
-    Last,
-    Places,
-    Warehouse,
-    need_warehouse,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    by: Places = "region",
-    first: First = None,
-    last: Last = None,
-    warehouse: Warehouse = "warehouse",
-    form: Form = output.Format.table,
+    by: options.Places = "region",
+    first: options.First = None,
+    last: options.Last = None,
+    warehouse: options.Warehouse = "warehouse",
+    form: options.Form = output.Format.table,
 ) -> None:
     """Set runs beside what AWS, Google or Azure reports of them, by region or account, and month.
 
@@ -37,9 +28,9 @@ def reconcile(
     """
     from ft_emissions_pipeline.analysis import reconcile as beside
 
-    need_warehouse(warehouse)
+    options.need_warehouse(warehouse)
     places = [place.strip() for place in by.split(",") if place.strip()]
-    days = range_of_days(None, first, last)
+    days = options.range_of_days(None, first, last)
     with output.refusals():
         found = beside.of_warehouse(warehouse, places, days)
     output.show(found, form, _parts(found))
@@ -65,8 +56,9 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
         (
             (
                 row["provider"], *(row[place] or "(none told)" for place in places),
-                f"{row['month']:%Y-%m}", row["line"], str(row["runs"]), row["unit"], _ours(row),
-                output.figure(row["theirs"]), output.figure(row["ratio"]),
+                f"{row['month']:%Y-%m}", row["line"], str(row["runs"]), row["unit"],
+                output.interval_of(row, "ours"),
+                *(output.figure(row[name]) for name in ("theirs", "ratio")),
             )
             for row in found.to_dict("records")
         ),
@@ -81,9 +73,3 @@ def _parts(found: pd.DataFrame) -> Iterator[Table | str]:
     yield f"Ours covers: {OURS}."
     for provider in found["provider"].unique():
         yield f"Theirs ({provider}) covers: {COVERS[provider]}."
-
-
-def _ours(row: dict[str, float]) -> str:
-    if row["ours_p05"] == row["ours_p05"]:
-        return output.with_interval(row["ours"], row["ours_p05"], row["ours_p95"])
-    return output.figure(row["ours"])

@@ -11,28 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Basis,
-    ByAge,
-    Cells,
-    Form,
-    GridBasis,
-    GridFile,
-    GridZone,
-    Licence,
-    MarketBased,
-    NameKind,
-    NamesInLogs,
-    Own,
-    Source,
-    TableOrRow,
-    Tables,
-    TablesToCheck,
-    TablesToCompare,
-    TablesToSeal,
-    WarehouseOfYours,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,10 +26,10 @@ app = typer.Typer(help="The factor tables: what they hold, and your own.", no_ar
 
 @app.command("list")
 def list_tables(
-    tables: Tables = PACKAGE,
-    warehouse: WarehouseOfYours = "warehouse",
-    own: Own = None,
-    form: Form = output.Format.table,
+    tables: options.Tables = PACKAGE,
+    warehouse: options.WarehouseOfYours = "warehouse",
+    own: options.Own = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """List the tables: rows, version, licences."""
     import hashlib
@@ -78,12 +57,12 @@ def list_tables(
 
 @app.command("show")
 def show_rows(
-    name: TableOrRow,
-    filters: Cells = None,
-    tables: Tables = PACKAGE,
-    warehouse: WarehouseOfYours = "warehouse",
-    own: Own = None,
-    form: Form = output.Format.table,
+    name: options.TableOrRow,
+    filters: options.Cells = None,
+    tables: options.Tables = PACKAGE,
+    warehouse: options.WarehouseOfYours = "warehouse",
+    own: options.Own = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print rows of a table with their sources."""
     import pandas as pd
@@ -112,12 +91,12 @@ def show_rows(
 
 @app.command("resolve")
 def resolve_names(
-    names: NamesInLogs,
-    kind: NameKind = None,
-    tables: Tables = PACKAGE,
-    warehouse: WarehouseOfYours = "warehouse",
-    own: Own = None,
-    form: Form = output.Format.table,
+    names: options.NamesInLogs,
+    kind: options.NameKind = None,
+    tables: options.Tables = PACKAGE,
+    warehouse: options.WarehouseOfYours = "warehouse",
+    own: options.Own = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print what names in logs stand for, and why; one that several kinds know comes for each."""
     import pandas as pd
@@ -161,7 +140,9 @@ def _answer(row: dict[Any, Any]) -> str:
 
 @app.command("diff")
 def compare_tables(
-    old: TablesToCompare, new: TablesToCompare, form: Form = output.Format.table
+    old: options.TablesToCompare,
+    new: options.TablesToCompare,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print what moved between two folders, by row: column, old -> new."""
     from ft_emissions_pipeline.reference import difference
@@ -180,10 +161,10 @@ def _moved(row: Any) -> str:
 
 @app.command("check")
 def check_tables(
-    folder: TablesToCheck = PACKAGE,
-    age: ByAge = False,
-    own: Own = None,
-    form: Form = output.Format.table,
+    folder: options.TablesToCheck = PACKAGE,
+    age: options.ByAge = False,
+    own: options.Own = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Print what is wrong with tables: file, line, reason; else how their rows were checked."""
     from datetime import UTC, datetime
@@ -226,7 +207,7 @@ def _aged(row: Any) -> str:
 
 
 @app.command("seal")
-def seal_tables(folder: TablesToSeal) -> None:
+def seal_tables(folder: options.TablesToSeal) -> None:
     """Renew the hashes of tables edited on purpose; tables with other faults are refused."""
     from ft_emissions_pipeline.reference import seal
 
@@ -237,15 +218,15 @@ def seal_tables(folder: TablesToSeal) -> None:
 
 @app.command("add-grid")
 def put_grid(
-    file: GridFile,
-    zone: GridZone = None,
-    basis: GridBasis = Basis.lifecycle,
-    source: Source = None,
-    licence: Licence = None,
-    market_based: MarketBased = False,
-    tables: Tables = PACKAGE,
-    warehouse: WarehouseOfYours = "warehouse",
-    own: Own = None,
+    file: options.GridFile,
+    zone: options.GridZone = None,
+    basis: options.GridBasis = "lifecycle",
+    source: options.Source = None,
+    licence: options.Licence = None,
+    market_based: options.MarketBased = False,
+    tables: options.Tables = PACKAGE,
+    warehouse: options.WarehouseOfYours = "warehouse",
+    own: options.Own = None,
 ) -> None:
     """Put your own grid factors over the curated ones, which stay as they are.
 
@@ -264,7 +245,7 @@ def put_grid(
             file,
             folder,
             zone=zone,
-            basis=basis.value,
+            basis=basis,
             source=source,
             licence=licence,
             market_based=market_based,

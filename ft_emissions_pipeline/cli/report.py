@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import typer
 
-from ft_emissions_pipeline.cli.options import Warehouse, need_warehouse
-from ft_emissions_pipeline.cli.output import refusals
+from ft_emissions_pipeline.cli import options, output
 
 
-def report(warehouse: Warehouse = "warehouse") -> None:
+def report(warehouse: options.Warehouse = "warehouse") -> None:
     """Write the HTML report anew from the tables, and print where it lies."""
     from ft_emissions_pipeline.report import write
 
-    need_warehouse(warehouse)
-    with refusals():
+    options.need_warehouse(warehouse)
+    with output.refusals():
         typer.echo(write(warehouse))

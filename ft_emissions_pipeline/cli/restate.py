@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    DryRun,
-    Form,
-    Profile,
-    ReferenceFolder,
-    Warehouse,
-    need_warehouse,
-)
+from ft_emissions_pipeline.cli import options, output
 from ft_emissions_pipeline.cli.run import dag
 
 if TYPE_CHECKING:
@@ -30,12 +21,12 @@ NOTHING = "Nothing to restate: every run rests on the factors in force."
 
 
 def restate(
-    warehouse: Warehouse = "warehouse",
-    dry_run: DryRun = False,
-    profile: Profile = "default",
-    calibrate: Calibrate = False,
-    reference: ReferenceFolder = None,
-    form: Form = output.Format.table,
+    warehouse: options.Warehouse = "warehouse",
+    dry_run: options.DryRun = False,
+    profile: options.Profile = "default",
+    calibrate: options.Calibrate = False,
+    reference: options.ReferenceFolder = None,
+    form: options.Form = output.Format.table,
 ) -> None:
     """Compute anew exactly what a changed factor, token-time model or profile touches.
 
@@ -44,7 +35,7 @@ def restate(
     from ft_emissions_pipeline import methodology, report, restatement, stages
     from ft_emissions_pipeline.reference import newest
 
-    need_warehouse(warehouse)
+    options.need_warehouse(warehouse)
     with output.refusals():
         factors = newest(warehouse, reference, keep=not dry_run)
         calibration = stages.stored_calibration(warehouse) if calibrate else None

@@ -8,17 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    By,
-    First,
-    Form,
-    Last,
-    Warehouse,
-    YearBegins,
-    need_warehouse,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def rollup(
-    by: By = "model,month",
-    first: First = None,
-    last: Last = None,
-    year_begins: YearBegins = 1,
-    warehouse: Warehouse = "warehouse",
-    form: Form = output.Format.table,
+    by: options.By = "model,month",
+    first: options.First = None,
+    last: options.Last = None,
+    year_begins: options.YearBegins = 1,
+    warehouse: options.Warehouse = "warehouse",
+    form: options.Form = output.Format.table,
 ) -> None:
     """Sum the per-inference table up, with intervals that know which factors runs share."""
     from ft_emissions_pipeline.ledger import stored_rollups
 
-    need_warehouse(warehouse)
+    options.need_warehouse(warehouse)
     keys = [key.strip() for key in by.split(",") if key.strip()]
-    days = range_of_days(None, first, last)
+    days = options.range_of_days(None, first, last)
     with output.refusals():
         found = stored_rollups.of_warehouse(warehouse, keys, days, year_begins)
     output.show(found, form, _parts(found))
@@ -54,7 +44,7 @@ def _plain(name: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _interval(name: str) -> Callable[[dict[str, Any]], str]:
-    return lambda row: output.with_interval(row[name], row[f"{name}_p05"], row[f"{name}_p95"])
+    return lambda row: output.interval_of(row, name)
 
 
 def _share(name: str, whole: str) -> Callable[[dict[str, Any]], str]:
@@ -83,7 +73,6 @@ _TABLES = {
         "mL each": _interval("water_ml_per_inference"),
     },
 }
-
 
 _ANCESTORS = {
     "Of each family, over all days: known ancestors, and pre-training, which is in no total": {

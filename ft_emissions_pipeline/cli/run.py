@@ -15,21 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ft_emissions_pipeline import shipped
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    Date,
-    First,
-    Form,
-    Landing,
-    Last,
-    Profile,
-    ReferenceFolder,
-    Scheduler,
-    Warehouse,
-    Zone,
-    range_of_days,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,21 +23,22 @@ if TYPE_CHECKING:
 
 
 def run(
-    landing: Landing = "landing",
-    warehouse: Warehouse = "warehouse",
-    date: Date = None,
-    first: First = None,
-    last: Last = None,
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
-    reference: ReferenceFolder = None,
-    scheduler: Scheduler = "",
-    form: Form = output.Format.table,
+    landing: options.Landing = "landing",
+    warehouse: options.Warehouse = "warehouse",
+    date: options.Date = None,
+    first: options.First = None,
+    last: options.Last = None,
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
+    reference: options.ReferenceFolder = None,
+    scheduler: options.Scheduler = "",
+    form: options.Form = output.Format.table,
 ) -> None:
     """Materialize the whole pipeline; without days, those that newly landed logs touch."""
     from ft_emissions_pipeline import stages
     from ft_emissions_pipeline.landing import due, engines
+    from ft_emissions_pipeline.reference import refusal
 
     if "://" not in landing and not Path(landing).is_dir():
         output.wrong_usage(f"{landing} is no folder; name the folder of your logs with --landing")
@@ -60,7 +47,7 @@ def run(
             f"{warehouse} is no folder; name the folder of the tables with --warehouse"
         )
     with output.refusals(), engines.cluster(scheduler) as address:
-        days = range_of_days(date, first, last)
+        days = options.range_of_days(date, first, last)
         ranges: list[tuple[pd.Timestamp, pd.Timestamp]] = []
         failures: list[str] = []
         # Dagster takes a second to import, which a run that has nothing to do should not pay.
@@ -81,7 +68,10 @@ def run(
                 )
             ranges, failures = done.ranges, done.failures
         _summary(warehouse, ranges, form)
-        _tell_of_refused_tables(warehouse)
+        refused = refusal(warehouse)
+        if refused:
+            # Newer tables were refused, and the last good ones served.
+            typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
         output.tell_of_meters(stages.stored_calibration(warehouse), applied=calibrate)
     if failures:
         output.refuse(*(f"failed: {failure}" for failure in failures))
@@ -102,15 +92,6 @@ def dag(module: str) -> Any:
         sys.modules[name] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return import_module(f"{name}.{module}")
-
-
-def _tell_of_refused_tables(warehouse: str) -> None:
-    """Say on stderr where newer tables were refused and the last good ones served."""
-    from ft_emissions_pipeline.reference import refusal
-
-    refused = refusal(warehouse)
-    if refused:
-        typer.echo(f"REFERENCE TABLES REFUSED: {refused}", err=True)
 
 
 def _summary(
@@ -169,24 +150,18 @@ def _per_inference(latest: pd.DataFrame) -> Table:
     return output.table(
         "Per inference, latest day of each model (5th to 95th percentile)",
         ("model", "day", "inferences", "gCO2e/inference", "mL water/inference", "status"),
-        map(cells, latest.itertuples(index=False)),
+        map(cells, latest.to_dict("records")),
         left={"model", "day", "status"},
     )
 
 
-def cells(row: Any) -> tuple[str, ...]:
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row of the printed table."""
     return (
-        row.model_name,
-        f"{row.date:%Y-%m-%d}",
-        f"{row.inferences:,.0f}",
-        output.with_interval(
-            row.gco2e_per_inference, row.gco2e_per_inference_p05, row.gco2e_per_inference_p95
-        ),
-        output.with_interval(
-            row.water_ml_per_inference,
-            row.water_ml_per_inference_p05,
-            row.water_ml_per_inference_p95,
-        ),
-        row.status,
+        row["model_name"],
+        f"{row['date']:%Y-%m-%d}",
+        f"{row['inferences']:,.0f}",
+        output.interval_of(row, "gco2e_per_inference"),
+        output.interval_of(row, "water_ml_per_inference"),
+        row["status"],
     )

@@ -5,19 +5,10 @@ Put here: the command and its tables. Keep out: the findings (`analysis/study.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Form,
-    LogsToStudy,
-    Scale,
-    Warehouse,
-    Zone,
-    need_warehouse,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def study(
-    files: LogsToStudy = None,
-    warehouse: Warehouse = "warehouse",
-    scale: Scale = "log",
-    form: Form = output.Format.table,
-    timezone: Zone = "UTC",
+    files: options.LogsToStudy = None,
+    warehouse: options.Warehouse = "warehouse",
+    scale: options.Scale = "log",
+    form: options.Form = output.Format.table,
+    timezone: options.Zone = "UTC",
 ) -> None:
     """Tell what explains the energy of your runs, and what distilled models and more GPUs saved."""
     from ft_emissions_pipeline.analysis.study import of_warehouse
 
     if not files:
-        need_warehouse(warehouse)
+        options.need_warehouse(warehouse)
     with output.refusals():
         found = _of_files(files, timezone, scale) if files else of_warehouse(warehouse, scale)
     output.show(found, form, _parts(found, scale))
 
 
-def _of_files(files: list[str], timezone: str, scale: Scale) -> pd.DataFrame:
+def _of_files(files: list[str], timezone: str, scale: options.Scale) -> pd.DataFrame:
     from ft_emissions_pipeline import api
     from ft_emissions_pipeline.analysis.study import studied
     from ft_emissions_pipeline.reference import load
@@ -61,7 +52,7 @@ def _of_files(files: list[str], timezone: str, scale: Scale) -> pd.DataFrame:
     )
 
 
-def _parts(found: pd.DataFrame, scale: Scale) -> Iterator[Table | str]:
+def _parts(found: pd.DataFrame, scale: options.Scale) -> Iterator[Table | str]:
     from ft_emissions_pipeline.analysis import study as findings
 
     rows, others = findings.side_by_side(found), findings.compared(found)
@@ -93,8 +84,8 @@ def _explained(row: dict[str, Any], quantities: Mapping[str, str]) -> tuple[str,
         row["energy"].removesuffix("_energy_kwh").upper(),
         quantities[row["quantity"]],
         f"{row['runs']}",
-        _figure(row["r2"], row["r2_p05"], row["r2_p95"]),
-        _figure(row["rank"], row["rank_p05"], row["rank_p95"]),
+        output.interval_of(row, "r2"),
+        output.interval_of(row, "rank"),
         row["note"],
     )
 
@@ -105,12 +96,6 @@ def _compared(row: dict[str, Any], questions: Mapping[str, str]) -> tuple[str, .
         row["subject"],
         row["statistic"].replace("_", " "),
         f"{row['runs']}",
-        _figure(row["value"], row["p05"], row["p95"]),
+        output.with_interval(row["value"], row["p05"], row["p95"]),
         row["note"],
     )
-
-
-def _figure(value: float, low: float, high: float) -> str:
-    if math.isnan(low):
-        return output.figure(value)
-    return output.with_interval(value, low, high)

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import typer
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import Form
+from ft_emissions_pipeline.cli import options, output
 
 app = typer.Typer(
     help="The model that turns tokens into time and energy.",
@@ -20,7 +19,7 @@ app = typer.Typer(
 
 
 @app.command()
-def evaluate(form: Form = output.Format.table) -> None:
+def evaluate(form: options.Form = output.Format.table) -> None:
     """Print errors on sources no fit saw, beside simpler predictors, and what own runs change.
 
     As JSON or CSV: the errors alone.

@@ -14,15 +14,7 @@ from typing import Annotated
 import typer
 
 from ft_emissions_pipeline import source_tree
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    Landing,
-    Profile,
-    ReferenceFolder,
-    Warehouse,
-    Zone,
-)
+from ft_emissions_pipeline.cli import options, output
 from ft_emissions_pipeline.cli.run import dag
 
 Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets others in.")]
@@ -30,12 +22,12 @@ Port = Annotated[int, typer.Option(help="Port to listen at.")]
 
 
 def ui(
-    landing: Landing = "landing",
-    warehouse: Warehouse = "warehouse",
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
-    reference: ReferenceFolder = None,
+    landing: options.Landing = "landing",
+    warehouse: options.Warehouse = "warehouse",
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
+    reference: options.ReferenceFolder = None,
     host: Host = "127.0.0.1",
     port: Port = 3000,
 ) -> None:

@@ -9,23 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ft_emissions_pipeline.cli import output
-from ft_emissions_pipeline.cli.options import (
-    Calibrate,
-    EveryDays,
-    Form,
-    Gpu,
-    LogsInstead,
-    Method,
-    Model,
-    Profile,
-    Region,
-    RunOrModel,
-    StartHour,
-    Warehouse,
-    Zone,
-    runs_asked_about,
-)
+from ft_emissions_pipeline.cli import options, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def what_if(
-    only: RunOrModel = None,
-    file: LogsInstead = None,
-    warehouse: Warehouse = "warehouse",
-    region: Region = None,
-    gpu: Gpu = None,
-    method: Method = None,
-    model: Model = None,
-    start_hour: StartHour = None,
-    every_days: EveryDays = None,
-    form: Form = output.Format.table,
-    profile: Profile = "default",
-    timezone: Zone = "UTC",
-    calibrate: Calibrate = False,
+    only: options.RunOrModel = None,
+    file: options.LogsInstead = None,
+    warehouse: options.Warehouse = "warehouse",
+    region: options.Region = None,
+    gpu: options.Gpu = None,
+    method: options.Method = None,
+    model: options.Model = None,
+    start_hour: options.StartHour = None,
+    every_days: options.EveryDays = None,
+    form: options.Form = output.Format.table,
+    profile: options.Profile = "default",
+    timezone: options.Zone = "UTC",
+    calibrate: options.Calibrate = False,
 ) -> None:
     """Estimate runs elsewhere, on another GPU or by another method, and show the difference."""
     from ft_emissions_pipeline.analysis import scenarios
@@ -53,8 +37,8 @@ def what_if(
     changes = {"region": region, "gpu": gpu, "method": method, "model": model,
                "start_hour": start_hour, "every_days": every_days}  # fmt: skip
     with output.refusals():
-        runs, options = runs_asked_about(file, warehouse, timezone, profile, calibrate)
-        compared = scenarios.compare(runs, changes, only=only, **options)
+        runs, rests_on = options.runs_asked_about(file, warehouse, timezone, profile, calibrate)
+        compared = scenarios.compare(runs, changes, only=only, **rests_on)
     answers = scenarios.by_run(compared)
     output.show(answers, form, _parts(compared, answers))
 
@@ -93,10 +77,5 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _with_signed_interval(row: dict[str, float], side: str) -> str:
-    value, low, high = (_signed(row[side + bound]) for bound in ("", "_p05", "_p95"))
+    value, low, high = (output.figure(row[side + bound]) for bound in ("", "_p05", "_p95"))
     return f"{value} ({low} to {high})" if value else ""
-
-
-def _signed(value: float) -> str:
-    sign = "-" if value < 0 else ""
-    return sign + output.figure(abs(value))

@@ -158,16 +158,18 @@ def figures(
     ValueError
         If no version is left.
     """
-    impacts = read(RUN_IMPACTS)
-    known = set(_of_model(impacts, choice, None)["run_id"])
+    impacts = known = read(RUN_IMPACTS)
+    for column, wanted in (("model_name", choice.model), ("run_id", choice.version)):
+        known = known if wanted is None else known[known[column] == wanted]
+    runs_of_it = set(known["run_id"])
 
     def kept_of(rows: pd.DataFrame) -> pd.DataFrame:
-        return _of_days(_of_model(rows, choice, known), choice)
+        return _of_days(_of_runs(rows, choice, runs_of_it), choice)
 
     def chosen(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
         return kept_of(read(table, runs))
 
-    kept = _of_days(impacts[impacts["run_id"].isin(known)], choice)
+    kept = _of_days(known, choice)
     if kept.empty:
         raise ValueError(_nothing(impacts, choice))
     return Figures(
@@ -222,17 +224,16 @@ def of_tables(
     return figures(read, choice, made_at=made_at, entity=entity, expected=served)
 
 
-def _of_model(frame: pd.DataFrame, choice: Choice, runs: set[str] | None) -> pd.DataFrame:
-    kept = pd.Series(True, frame.index)
-    if choice.model is not None and "model_name" in frame:
-        kept &= frame["model_name"] == choice.model
-    if choice.version is not None and runs is None:
-        kept &= frame["run_id"] == choice.version
-    by_run = choice.version is not None or (choice.model is not None and "model_name" not in frame)
+def _of_runs(frame: pd.DataFrame, choice: Choice, runs: set[str]) -> pd.DataFrame:
+    """Return the rows of the chosen runs; of rows that name no run, those of the chosen model."""
+    by_model = choice.model is not None and "model_name" in frame
+    if by_model:
+        frame = frame[frame["model_name"] == choice.model]
     names = [name for name in ("model_version", "run_id") if name in frame]
-    if by_run and runs is not None and names:
-        kept &= frame[names[0]].isin(runs)
-    return frame[kept]
+    by_run = choice.version is not None or (choice.model is not None and not by_model)
+    if by_run and names:
+        frame = frame[frame[names[0]].isin(runs)]
+    return frame
 
 
 def _of_days(frame: pd.DataFrame, choice: Choice) -> pd.DataFrame:

@@ -14,10 +14,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize import IMPUTED
-from ft_emissions_pipeline.normalize.energy import (
-    POWER_INPUTS,
-    POWER_MODEL,
-)
+from ft_emissions_pipeline.normalize.energy import POWER_INPUTS, POWER_MODEL
 from ft_emissions_pipeline.normalize.filling import LOGGED_GSD
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.reference import Reference, default
@@ -162,6 +159,5 @@ def _shared(piece: Piece) -> np.ndarray:
 
 
 SOFTWARE = "gsd_software_measured"
-
 
 _BY_SOFTWARE = [field for field, (measured, _) in LOGGED_GSD.items() if measured == SOFTWARE]

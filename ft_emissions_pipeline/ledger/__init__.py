@@ -31,12 +31,6 @@ from ft_emissions_pipeline.ledger.versions import changed, model_versions
 from ft_emissions_pipeline.ledger.versions_since import moved_versions
 
 __all__ = [
-    "ancestors",
-    "changed",
-    "family",
-    "inference_impacts",
-    "model_versions",
-    "monthly_schedule",
-    "moved_versions",
-    "unused",
-]
+    "ancestors", "changed", "family", "inference_impacts", "model_versions", "monthly_schedule",
+    "moved_versions", "unused",
+]  # fmt: skip

@@ -160,12 +160,8 @@ def _cut_at_midnight(
     within = np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count)
     day = first[at] + within
     begins = day.astype("datetime64[D]").astype("datetime64[us]")
-    return (
-        position[at],
-        day,
-        np.maximum(opens[at], begins),
-        np.minimum(closes[at], begins + _DAY),
-    )
+    opens, closes = np.maximum(opens[at], begins), np.minimum(closes[at], begins + _DAY)
+    return position[at], day, opens, closes
 
 
 class _Shared:
@@ -184,12 +180,9 @@ class _Shared:
             np.add.at(self.by_hour, row_of, counts)
             self.hourly[rows] = np.arange(len(rows))
 
-    def find(self, key: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """Return where keys stand, and which of them do."""
-        return _found(self.key, key)
-
 
 def _found(held: Ints, wanted: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return where keys stand among those in order, and which of them do."""
     place = np.minimum(np.searchsorted(held, wanted), max(len(held) - 1, 0))
     return place, held[place] == wanted if len(held) else np.zeros(len(wanted), dtype=bool)
 
@@ -233,7 +226,7 @@ def _shared_out(
     shared: _Shared,
 ) -> Floats:
     """Return each piece's share of its model's count, NaN where the model has none on the day."""
-    place, found = shared.find(key)
+    place, found = _found(shared.key, key)
     actual = np.full(len(key), np.nan)
     if not found.any():
         return actual
@@ -339,11 +332,6 @@ def total_inferences(days: pd.DataFrame, count: int) -> tuple[Floats, pd.Series]
     )
     words = labelled(
         2 * actual + expected,
-        (
-            Inferences.NONE,
-            Inferences.EXPECTED,
-            Inferences.ACTUAL,
-            Inferences.ACTUAL_AND_EXPECTED,
-        ),
+        (Inferences.NONE, Inferences.EXPECTED, Inferences.ACTUAL, Inferences.ACTUAL_AND_EXPECTED),
     )
     return np.where(actual | expected, total, np.nan), words

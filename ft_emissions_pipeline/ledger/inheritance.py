@@ -17,11 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY
-from ft_emissions_pipeline.ledger.days import (
-    Ints,
-    instants,
-    seconds_in_service,
-)
+from ft_emissions_pipeline.ledger.days import Ints, instants, seconds_in_service
 from ft_emissions_pipeline.ledger.schedule import remaining_shares, shared_by_month
 from ft_emissions_pipeline.tables.ledger import PARTS
 from ft_emissions_pipeline.tables.words import Basis, HandOn, Inferences, Life

@@ -9,26 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.ledger.days import instants
-from ft_emissions_pipeline.ledger.versions import changed
 from ft_emissions_pipeline.tables.words import Life
 
 
 def open_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
     """Return the days up to `last` on which a version serves whose use life is still open."""
     return life_days(versions[versions["status"] == Life.OPEN], last)
-
-
-def moved_days(old: pd.DataFrame, new: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the days up to `last` of all versions that came, changed or went.
-
-    Parameters
-    ----------
-    old, new : DataFrame
-        Table `model_versions` before and now.
-    last : Timestamp
-        Last UTC day to consider.
-    """
-    return life_days(pd.concat(changed(old, new)), last)
 
 
 def life_days(versions: pd.DataFrame, last: pd.Timestamp) -> pd.DatetimeIndex:

@@ -17,13 +17,7 @@ from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.days import expectations, places
-from ft_emissions_pipeline.tables import (
-    GROUPS,
-    PERIODS,
-    ROLLUPS,
-    conform,
-    empty,
-)
+from ft_emissions_pipeline.tables import GROUPS, PERIODS, ROLLUPS, conform, empty
 from ft_emissions_pipeline.tables.ledger import PARTS
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
@@ -34,9 +28,7 @@ GROUP_KEYS: dict[str, str] = {
     **{name: name for name in families.KEYS},
 }
 
-
 LABELS = ("team", "tag")
-
 
 OF_VERSIONS = (
     *LABELS, "total_kgco2e", "inherited_kgco2e", "total_water_l", "inherited_water_l",
@@ -44,10 +36,8 @@ OF_VERSIONS = (
 )  # fmt: skip
 """Columns of `model_versions` that tell labels, and what a kilogram or litre consists of."""
 
-
 KEYS = (*GROUP_KEYS, *PERIODS)
 """What a roll-up can be by; by nothing, it is one row for everything."""
-
 
 ADDITIVE = (
     "ledger_rows", "inferences", "expected_inferences",
@@ -56,16 +46,13 @@ ADDITIVE = (
     "allocated_market_kgco2e", "uncontracted_kgco2e",
 )  # fmt: skip
 
-
 _METRICS = (
     ("kgco2e", "total_kgco2e_log_sd", "gco2e_per_inference", GRAMS_PER_KG),
     ("water_l", "total_water_l_log_sd", "water_ml_per_inference", MILLILITRES_PER_LITRE),
 )
 
-
 OF_SPREADS = ("run_id", "input", "factor_id", *(column for _, column, *_ in _METRICS))
 """Columns of `run_spreads` from which intervals follow; in any order of rows."""
-
 
 NEEDED = (
     "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
@@ -73,9 +60,7 @@ NEEDED = (
 )  # fmt: skip
 """Columns of `inference_impacts` from which a roll-up follows."""
 
-
 _MONTHS: dict[str, int] = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
-
 
 CHECKED = ("date", "model_name", "inferences", "allocated_kgco2e", "allocated_water_l")
 """Columns of `inference_impacts` that `differences` compares roll-ups with."""
@@ -299,10 +284,7 @@ def _kept(
 
 
 def _rolled_up(
-    kept: _Kept,
-    keys: pd.DataFrame,
-    members: list[uncertainty.Members],
-    expected_log_sd: float,
+    kept: _Kept, keys: pd.DataFrame, members: list[uncertainty.Members], expected_log_sd: float
 ) -> pd.DataFrame:
     """Return sums with their intervals by keys of the cells, in which a run has one cell each."""
     number, found = _numbered(keys)

@@ -20,10 +20,7 @@ _BY_DAY = (RUN_IMPACTS, USAGE)
 
 def rests_on(warehouse: str | Path) -> unmoved.Inputs:
     """Return what the versions are made from, to be noted once they are checked."""
-    return {
-        **unmoved.versions(warehouse, *_BY_DAY, MODEL_EVENTS),
-        "release": fte.__version__,
-    }
+    return {**unmoved.versions(warehouse, *_BY_DAY, MODEL_EVENTS), "release": fte.__version__}
 
 
 def moved(

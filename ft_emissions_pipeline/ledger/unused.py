@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.ledger import lineage
-from ft_emissions_pipeline.ledger.days import position_of, stretches
+from ft_emissions_pipeline.ledger.days import SPAN, position_of, stretches
 from ft_emissions_pipeline.ledger.lifecycle import contradicting, with_original_names
 from ft_emissions_pipeline.tables import QUARANTINE, conform, empty
 
@@ -36,7 +36,6 @@ UNUSED: dict[str, str] = {
 
 Record = dict[Hashable, Any]
 PLACE = ("source_uri", "source_record")
-_SPAN = 1 << 20
 
 
 def unused(
@@ -127,14 +126,14 @@ def _in_service(
     position, opens, closes = stretches(versions)
     serves = opens < closes
     opened = opens[serves].astype("datetime64[D]").astype("int64")
-    key = of_model[position[serves]] * _SPAN + opened
+    key = of_model[position[serves]] * SPAN + opened
     order = np.lexsort((opens[serves], key))
-    wanted = model * _SPAN + day.astype("datetime64[D]").astype("int64")
+    wanted = model * SPAN + day.astype("datetime64[D]").astype("int64")
     at = np.searchsorted(key[order], wanted, side="right") - 1
     if not len(order):
         return np.zeros(len(day), dtype=bool)
     of = order[np.maximum(at, 0)]
-    same = (at >= 0) & (key[of] // _SPAN == model)
+    same = (at >= 0) & (key[of] // SPAN == model)
     return np.asarray(same & (closes[serves][of] > day), dtype=bool)
 
 

@@ -259,26 +259,15 @@ def _details(
     chosen = chosen[chosen["run_id"].isin(whole)]
     if chosen.empty:
         return nothing, {}
-    calibration = None
-    if (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any():
-        calibration = stages.stored_calibration(warehouse)
+    calibrated = (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any()
+    calibration = stages.stored_calibration(warehouse) if calibrated else None
     models = stages.stored_token_time(warehouse, runs, reference)
-    found = [
-        advice.best(
-            advice.ranked(
-                advice.of_footprints(
-                    runs,
-                    normalized,
-                    provenance,
-                    rows,
-                    stages.Choices(
-                        reference, methodology.profile(str(profile)), models, calibration
-                    ),
-                )
-            )
-        )
-        for profile, rows in chosen.groupby("methodology")
-    ]
+    found = []
+    for profile, rows in chosen.groupby("methodology"):
+        used = methodology.profile(str(profile))
+        choices = stages.Choices(reference, used, models, calibration)
+        outcomes = advice.of_footprints(runs, normalized, provenance, rows, choices)
+        found.append(advice.best(advice.ranked(outcomes)))
     of_run = dict(list(provenance.groupby("run_id")))
     values = normalized.set_index("run_id", drop=False)
     steps = {

@@ -11,14 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from ft_emissions_pipeline.analysis.explain import number
 from ft_emissions_pipeline.report.figures import RATIOS, SHARED, newest_rows, period_name
-from ft_emissions_pipeline.report.formatting import (
-    count,
-    day,
-    interval,
-    known,
-    shortened,
-)
+from ft_emissions_pipeline.report.formatting import count, day, interval, known, shortened
 
 _PER_KG = dict(zip(RATIOS, zip(SHARED, ("kgCO2e", "L"), ("gCO2e", "mL"), strict=True), strict=True))
 LARGEST = 10
@@ -92,16 +87,16 @@ def _of_period(row: Mapping[str, Any], by_model: pd.DataFrame) -> list[str]:
     lines = [
         f"The fleet in {period_name(row)}",
         f"  allocated_kgco2e = sum over {count(row['ledger_rows'])} rows of inference_impacts "
-        f"= {_number(row['allocated_kgco2e'])} kgCO2e",
-        f"  allocated_water_l = sum over the same rows = {_number(row['allocated_water_l'])} L",
+        f"= {number(row['allocated_kgco2e'])} kgCO2e",
+        f"  allocated_water_l = sum over the same rows = {number(row['allocated_water_l'])} L",
         f"  inferences = {count(row['inferences'])}, of which {count(row['expected_inferences'])} "
         "are expected",
         "",
         f"By model{', the largest' if len(of) > len(largest) else ''}",
     ]
     return lines + [
-        f"  {shortened(each.name)}: {_number(each.allocated_kgco2e)} kgCO2e, "
-        f"{_number(each.allocated_water_l)} L, {count(each.inferences)} inferences"
+        f"  {shortened(each.name)}: {number(each.allocated_kgco2e)} kgCO2e, "
+        f"{number(each.allocated_water_l)} L, {count(each.inferences)} inferences"
         for each in largest.itertuples(index=False)
     ]
 
@@ -116,8 +111,8 @@ def _newest(model: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     for ratio in RATIOS:
         lines += _division(ratio, model, "latest_", rows)
     lines += [
-        f"  version {each['model_version']}: {_number(each['allocated_kgco2e'])} kgCO2e and "
-        f"{_number(each['allocated_water_l'])} L for {count(each['inferences'])} inferences "
+        f"  version {each['model_version']}: {number(each['allocated_kgco2e'])} kgCO2e and "
+        f"{number(each['allocated_water_l'])} L for {count(each['inferences'])} inferences "
         f"({each['inferences_basis']})"
         for each in rows
     ]
@@ -138,13 +133,13 @@ def _division(
 ) -> list[str]:
     shared, amount_unit, unit = _PER_KG[ratio]
     amount, value = model[which + shared], model[which + ratio]
-    parts = [_number(each[shared]) for each in rows] if len(rows) <= SUMMED else []
-    summed = [f"  {shared} = {' + '.join(parts)} = {_number(amount)} {amount_unit}"]
+    parts = [number(each[shared]) for each in rows] if len(rows) <= SUMMED else []
+    summed = [f"  {shared} = {' + '.join(parts)} = {number(amount)} {amount_unit}"]
     ends = interval(model[f"{which}{ratio}_p05"], model[f"{which}{ratio}_p95"])
     return (summed if len(parts) > 1 else []) + [
         f"  {ratio} = {shared} x 1000 / inferences",
-        f"    = {_number(amount)} x 1000 / {_number(model[which + 'inferences'])}"
-        f" = {_number(value)} {unit} ({ends or 'no interval'})",
+        f"    = {number(amount)} x 1000 / {number(model[which + 'inferences'])}"
+        f" = {number(value)} {unit} ({ends or 'no interval'})",
     ]
 
 
@@ -153,9 +148,3 @@ def _version(version: Any, logs: pd.DataFrame, steps: Mapping[str, str]) -> list
         return []
     log = logs.loc[version].to_dict() if version in logs.index else {}
     return [of_run(version, log, steps.get(version, ""))]
-
-
-def _number(value: Any) -> str:
-    """Return a number as `explain` writes it, so that both can be followed with a calculator."""
-    number = float(value)
-    return f"{number:.0f}" if abs(number) >= 1e7 else f"{number:.7g}"

@@ -19,20 +19,10 @@ from ft_emissions_pipeline.ledger import families, rollups
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
-
-
 CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
-
-
 WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
-
-
 RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
-
-
 SHARED = ("allocated_kgco2e", "allocated_water_l")
-
-
 MARKET = ("allocated_market_kgco2e", "uncontracted_kgco2e")
 """Market-based carbon, and the location-based carbon of what no contract's factor is known for."""
 
@@ -249,7 +239,7 @@ def lineages(
     -------
     list of dict
         model_name, versions (how many there are), base_models, base_gco2e_per_inference, rows
-        (what `amortize.family` returns of the latest versions, the newest first).
+        (what `ledger.family` returns of the latest versions, the newest first).
     """
     table = model_versions[model_versions["model_name"].isin(names)]
     table = table.sort_values(["use_life_start", "model_version"], ascending=False)

@@ -21,7 +21,6 @@ from ft_emissions_pipeline.tables.words import Basis
 
 _DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
 
-
 _REMEDIES = {
     "gpu_id": "gpu_model, or instance_type",
     "server_id": "server_model, or instance_type",

@@ -213,16 +213,13 @@ def _moved_kinds(
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, made.provenance), (RUN_IMPACTS, made.impacts)):
         changed |= set(differences.differing(stored[table], new, table, STAMPS)["run_id"])
-    old, new = (
-        frame.set_index("run_id")[ALL_PARTS].reindex(kind.index)
-        for frame in (stored[RUN_IMPACTS], made.impacts)
-    )
     before, after = (
-        frame.set_index("run_id")[TIMES].reindex(kind.index)
+        frame.set_index("run_id")[[*ALL_PARTS, *TIMES]].reindex(kind.index)
         for frame in (stored[RUN_IMPACTS], made.impacts)
     )
-    same = before.eq(after) | (before.isna() & after.isna())
-    ratio = (new / old.where(old > 0)).fillna(1.0)
+    same = (before.eq(after) | (before.isna() & after.isna()))[TIMES]
+    old = before[ALL_PARTS]
+    ratio = (after[ALL_PARTS] / old.where(old > 0)).fillna(1.0)
     ratio = ratio.assign(moved=kind.index.isin(changed), retimed=~same.all(axis=1))
     models = _changed_models(stored[FIELD_PROVENANCE], made.provenance)
     return ratio.set_axis(pd.Index(kind.to_numpy())), models

@@ -187,10 +187,7 @@ def _restate_rollups(warehouse: str | Path, days: pd.DatetimeIndex, choices: Cho
 
 
 def causes_by_factors(
-    warehouse: str | Path,
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    of_runs: pd.DataFrame | None = None,
+    warehouse: str | Path, old: pd.DataFrame, new: pd.DataFrame, of_runs: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return why versions moved, as far as factors are why.
 

@@ -20,9 +20,7 @@ REPORTED = (
 )  # fmt: skip
 """Columns of `inference_impacts` whose movement is a restatement."""
 
-
 KEY = list(INFERENCE_IMPACTS.key)
-
 
 SAME = 1e-12
 """Relative difference below which a value has not moved: the noise of adding in another order."""

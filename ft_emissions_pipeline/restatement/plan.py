@@ -62,10 +62,7 @@ def plan(warehouse: str | Path, choices: Choices) -> Plan:
     """
     found = affected(warehouse, choices)
     return Plan(
-        found.rows,
-        found.runs,
-        _days(warehouse, found, choices),
-        _expected(warehouse, found),
+        found.rows, found.runs, _days(warehouse, found, choices), _expected(warehouse, found)
     )
 
 

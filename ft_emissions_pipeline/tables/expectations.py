@@ -18,7 +18,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import pandas as pd
 
 from ft_emissions_pipeline import tables
-from ft_emissions_pipeline.tables import Column, RowRule, Table
+from ft_emissions_pipeline.tables import Column, Table
 from ft_emissions_pipeline.tables.schema import limits
 
 Expectation = tuple[str, dict[str, Any]]
@@ -128,9 +129,9 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
     if frame.empty and not in_full:
         # Without a row only the columns can be wrong, and they were looked at above.
         return CheckResult(True, [], len(declared))
-    with _Crash(table):
+    with _crash_told(table):
         rules = pd.DataFrame(
-            {RULE_PREFIX + rule.code: _held(frame, rule) for rule in table.row_rules},
+            {RULE_PREFIX + r.code: r.holds(frame).astype(bool) for r in table.row_rules},
             index=frame.index,
         )
         whole = pd.concat([frame, rules], axis=1)
@@ -144,11 +145,8 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
     masks = {_identity(e): mask for e, mask in held}
     for expectation in doubtful[1:]:
         if masks[_identity(expectation)].all() == (expectation in bad):
-            msg = (
-                f"check of {table.name} crashed: Great Expectations and the package differ on "
-                f"{expectation[0]} of {_column(expectation)}; the data were not judged"
-            )
-            raise CheckCrashed(msg)
+            which = f"{expectation[0]} of {_column(expectation)}"
+            raise _crashed(table.name, f"Great Expectations and the package differ on {which}")
     failed = [
         _failure(frame, table, expectation, detail["result"], masks[_identity(expectation)])
         for expectation, detail in zip(bad, details, strict=True)
@@ -229,10 +227,6 @@ def _entry(expectation: str, column: str, expected: str, bad_rows: int) -> dict[
         "examples": [],
         "keys": [],
     }
-
-
-def _held(frame: pd.DataFrame, rule: RowRule) -> pd.Series:
-    return rule.holds(frame).astype(bool)
 
 
 def _holds(frame: pd.DataFrame, name: str, options: dict[str, Any]) -> pd.Series:
@@ -317,22 +311,19 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-class _Crash:
+def _crashed(what: str, why: str) -> CheckCrashed:
+    return CheckCrashed(f"check of {what} crashed: {why}; the data were not judged")
+
+
+@contextmanager
+def _crash_told(table: Table) -> Iterator[None]:
     """Turn what goes wrong inside a check into `CheckCrashed`."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, CheckCrashed):
-            msg = (
-                f"check of {self.table.name} crashed: {type(error).__name__}: {error}; "
-                "the data were not judged"
-            )
-            raise CheckCrashed(msg) from error
+    try:
+        yield
+    except CheckCrashed:
+        raise
+    except Exception as error:
+        raise _crashed(table.name, f"{type(error).__name__}: {error}") from error
 
 
 def _ask(
@@ -344,7 +335,9 @@ def _ask(
     suite = gx.ExpectationSuite(
         name=title,
         expectations=[
-            _class(gx, name)(**options, meta={"number": number})
+            getattr(gx.expectations, name.title().replace("_", ""))(
+                **options, meta={"number": number}
+            )
             for number, (name, options) in enumerate(asked)
         ],
     )
@@ -353,23 +346,14 @@ def _ask(
     verdicts: dict[int, dict[str, Any]] = {}
     for result in outcome.results:
         for cause in _exceptions(result.exception_info):
-            msg = f"check of {title} crashed: {cause}; the data were not judged"
-            raise CheckCrashed(msg)
+            raise _crashed(title, cause)
         verdicts[result.expectation_config.meta["number"]] = {
             "success": bool(result.success),
             "result": result.result,
         }
     if len(verdicts) != len(asked):
-        msg = f"check of {title} crashed: {len(asked) - len(verdicts)} expectations gave no verdict"
-        raise CheckCrashed(msg)
+        raise _crashed(title, f"{len(asked) - len(verdicts)} expectations gave no verdict")
     return [verdicts[number] for number in range(len(asked))]
-
-
-def _class(gx: Any, name: str) -> Callable[..., Any]:
-    made: Callable[..., Any] = getattr(
-        gx.expectations, "".join(part.capitalize() for part in name.split("_"))
-    )
-    return made
 
 
 def _exceptions(info: dict[str, Any] | None) -> list[str]:

@@ -71,14 +71,7 @@ _OF_FACTORS = {
     "gpu_embodied_water_l": f"{_CARD} gpu_water.embodied_water_l hardware_classes.embodied_water_l",
     **{
         name: f"{_SERVER} servers.{name}"
-        for name in (
-            "cpu_count",
-            "cpu_max_w",
-            "cpu_idle_w",
-            "host_idle_w",
-            "gpu_fan_w",
-            "memory_w",
-        )
+        for name in ("cpu_count", "cpu_max_w", "cpu_idle_w", "host_idle_w", "gpu_fan_w", "memory_w")
     },
     "server_embodied_kgco2e": f"{_SERVER} servers.embodied_kgco2e",
     "server_embodied_water_l": f"{_SERVER} servers.embodied_water_l",

@@ -21,14 +21,6 @@ from ft_emissions_pipeline.token_time.daily import (
 from ft_emissions_pipeline.token_time.model import Model, packaged, predict, to_json
 
 __all__ = [
-    "MODEL_ID",
-    "Model",
-    "days_resting_on",
-    "fits",
-    "models_by_day",
-    "packaged",
-    "parameters",
-    "predict",
-    "prior_of",
-    "to_json",
-]
+    "MODEL_ID", "Model", "days_resting_on", "fits", "models_by_day", "packaged", "parameters",
+    "predict", "prior_of", "to_json",
+]  # fmt: skip

@@ -64,7 +64,10 @@ def parameters(
         known = own[own["date"] <= day] if own is not None else pd.DataFrame()
         if len(known) != count:
             count, fitted = len(known), fits(reference, known)
-        frames += [_rows(model, status).assign(date=day) for status, model in fitted]
+        frames += [
+            to_rows(model).assign(date=day, status=status, factor_id=MODEL_ID + model.version)
+            for status, model in fitted
+        ]
     return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
 
 
@@ -77,10 +80,6 @@ def fits(reference: Reference, known: pd.DataFrame) -> list[tuple[str, Model]]:
     if better:
         return [(IN_FORCE, taught)]
     return [(IN_FORCE, model), (CANDIDATE, taught)]
-
-
-def _rows(model: Model, status: str) -> pd.DataFrame:
-    return to_rows(model).assign(status=status, factor_id=MODEL_ID + model.version)
 
 
 def days_resting_on(prior: Model, table: pd.DataFrame) -> pd.DatetimeIndex:

@@ -177,7 +177,6 @@ def energy_errors(held: dict[str, HeldOut], reference: Reference) -> list[dict[s
 
 TRIALS = 10
 
-
 LEAST_OTHERS = 5
 """Rows of a laboratory that must be left to judge what its others taught."""
 
@@ -242,75 +241,55 @@ def _whole(value: float) -> str:
 
 def own_runs_markdown(trials: pd.DataFrame) -> str:
     """Return trials as a table of Markdown, and how many had too few rows."""
-    heads = ["laboratory", "own rows", "other rows", "in force"]
     figures = ("median_error", "p90_error", "bias")
+    heads = ["laboratory", "own rows", "other rows", "in force"]
     heads += [f"{name.replace('_', ' ')} without, with" for name in figures]
-    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
-    told = trials.dropna(subset=["in_force"])
-    for row in told.to_dict("records"):
-        cells = [
-            row["laboratory"],
-            str(row["given"]),
-            str(row["left"]),
-            f"{100 * row['in_force']:.0f} %",
-        ]
-        cells += [
+    rows = []
+    for row in trials.dropna(subset=["in_force"]).to_dict("records"):
+        in_force = f"{100 * row['in_force']:.0f} %"
+        told = (
             f"{_whole(row[f'without_{name}_percent'])} %, {_whole(row[f'with_{name}_percent'])} %"
             for name in figures
-        ]
-        lines.append(" | ".join(cells))
+        )
+        rows.append([row["laboratory"], str(row["given"]), str(row["left"]), in_force, *told])
     few = trials[trials["in_force"].isna()]
     enough = (few["given"] == ENOUGH).sum()
     return (
-        "\n".join(f"| {line} |" for line in lines)
-        + f"\n\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
+        _table(heads, rows) + f"\nLeft out for fewer than {LEAST_OTHERS} other rows: {enough} of"
         f" {trials['laboratory'].nunique()} laboratories with {ENOUGH} own rows, "
         f"{len(few) - enough} with half of them.\n"
     )
 
 
+_SHOWN = (
+    ("rows", "rows", "{:.0f}"),
+    ("laboratories", "laboratories", "{:.0f}"),
+    ("median_error_percent", "median error", "{:.0f} %"),
+    ("balanced_median_error_percent", "balanced median", "{:.0f} %"),
+    ("mean_of_laboratories_error_percent", "mean of laboratories", "{:.0f} %"),
+    ("p90_error_percent", "p90 error", "{:.0f} %"),
+    ("median_factor", "median factor", "{:.2f} x"),
+    ("bias_percent", "bias", "{:.0f} %"),
+    ("coverage_percent", "90 % coverage", "{:.0f} %"),
+    ("coverage_by_laboratory_percent", "coverage, laboratories equal", "{:.0f} %"),
+    ("mean_width_factor", "mean width", "{:.1f} x"),
+)
+"""Figures of `prior.errors`, with head and form of their column."""
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Return the errors as a table of Markdown."""
-    heads = [
-        "what",
-        "predictor",
-        "rows",
-        "laboratories",
-        "median error",
-        "balanced median",
-        "mean of laboratories",
-        "p90 error",
-        "median factor",
-        "bias",
-        "90 % coverage",
-        "coverage, laboratories equal",
-        "mean width",
-    ]
-    forms = (
-        {"rows": "{:.0f}", "laboratories": "{:.0f}"}
-        | {
-            f"{name}_percent": "{:.0f} %"
-            for name in (
-                "median_error",
-                "balanced_median_error",
-                "mean_of_laboratories_error",
-                "p90_error",
-            )
-        }
-        | {
-            "median_factor": "{:.2f} x",
-            "bias_percent": "{:.0f} %",
-            "coverage_percent": "{:.0f} %",
-            "coverage_by_laboratory_percent": "{:.0f} %",
-            "mean_width_factor": "{:.1f} x",
-        }
-    )
-    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    heads = ["what", "predictor", *(head for _, head, _ in _SHOWN)]
+    rows = []
     for row in table.to_dict("records"):
-        cells = [row["quantity"], row["predictor"]]
-        cells += [
+        told = (
             "" if np.isnan(row[name]) else form.format(row[name]).replace("-0 %", "0 %")
-            for name, form in forms.items()
-        ]
-        lines.append(" | ".join(cells))
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
+            for name, _, form in _SHOWN
+        )
+        rows.append([row["quantity"], row["predictor"], *told])
+    return _table(heads, rows)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = (heads, ["---"] * len(heads), *rows)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -306,16 +306,4 @@ def from_rows(rows: pd.DataFrame, version: str) -> Model:
         offsets=offsets,
         own_width=values.get("own_width", {}).get(""),
         stated_version=version,
-    )
-
-
-def with_offsets(
-    model: Model,
-    offsets: Mapping[str, Mapping[str, float]],
-    own_width: float,
-    training: Mapping[str, object],
-) -> Model:
-    """Return the model with what own runs taught it."""
-    return replace(
-        model, offsets=offsets, own_width=own_width, training={**model.training, **training}
     )

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.token_time.fit import RESIDUAL_SD, added, offsets, quantile_of
-from ft_emissions_pipeline.token_time.model import Model, predict, with_offsets
+from ft_emissions_pipeline.token_time.fit import added, offsets, quantile_of
+from ft_emissions_pipeline.token_time.model import Model, predict
 from ft_emissions_pipeline.token_time.workload import workload
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -68,6 +69,7 @@ def teach(model: Model, own: pd.DataFrame, reference: Reference) -> tuple[Model,
     rows = own.sort_values("run_id")
     text = rows[["run_id", "active_s", "tokens"]].to_csv(index=False)
     training = {
+        **model.training,
         "own_runs": len(own),
         "own_runs_hash": hashlib.sha256(text.encode()).hexdigest()[:12],
         "own_median_error_percent": _error(rest),
@@ -78,7 +80,8 @@ def teach(model: Model, own: pd.DataFrame, reference: Reference) -> tuple[Model,
         for name, by in offsets(residual, groups).items()
     }
     better = float(np.mean(np.abs(rest))) <= float(np.mean(np.abs(residual)))
-    return with_offsets(model, rounded, float(f"{width:.5g}"), training), better
+    own_width = float(f"{width:.5g}")
+    return replace(model, offsets=rounded, own_width=own_width, training=training), better
 
 
 def _fold(own: pd.DataFrame) -> np.ndarray:
@@ -88,6 +91,3 @@ def _fold(own: pd.DataFrame) -> np.ndarray:
 
 def _error(residual: Floats) -> float:
     return round(100.0 * float(np.median(np.abs(np.expm1(-residual)))), 1)
-
-
-__all__ = ["ENOUGH", "RESIDUAL_SD", "teach", "training_rates_hash"]

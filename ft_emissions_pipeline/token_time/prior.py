@@ -54,7 +54,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Variants of the model among which held-out laboratories choose, by the coefficients that each
 leaves out."""
 
-
 MAD_TO_SD = 1.4826
 """Standard deviation over median absolute deviation of a normal distribution."""
 

@@ -28,7 +28,6 @@ TYPICAL_PARAMETERS = 7e9
 TYPICAL_SHARE_OF_PEAK = 0.5
 TUNED_FORMATS = ("fp8", "nvfp4")
 
-
 OFFSET_SD = 0.2
 """How far generations of accelerators, and software, are believed to lie apart, makers twice as
 far: offsets are shrunk by it."""

@@ -14,18 +14,8 @@ import pandas as pd
 from ft_emissions_pipeline.reference import Reference, default, take
 from ft_emissions_pipeline.token_time import fit, power
 from ft_emissions_pipeline.token_time.throughput import rate
-from ft_emissions_pipeline.token_time.workload import (
-    FORMATS,
-    Workload,
-    of_training_rates,
-    peak,
-    workload,
-)
+from ft_emissions_pipeline.token_time.workload import Workload, of_training_rates, workload
 from ft_emissions_pipeline.uncertainty import Floats
-
-PLAUSIBLE_SHARE = 0.9
-"""No training reaches more of an accelerator's peak: a row above it has another length or count
-than stated."""
 
 SHARES = ("share_32bit_below_1b", "share_8bit")
 
@@ -57,13 +47,6 @@ def seconds_per_token(table: pd.DataFrame) -> Floats:
     """Return an accelerator's seconds per token: by rate, else by time and tokens of all. [s]."""
     by_time = table["wall_time_s"] * table["gpu_count"] / table["tokens"]
     return np.asarray((1.0 / table["tokens_per_s_per_gpu"]).fillna(by_time), dtype=float)
-
-
-def above_peak(work: Workload, log_s: Floats) -> np.ndarray:
-    """Say which rows computed more than an accelerator can: in the format named, else in 8 bits."""
-    made = (work.flop_parameters + work.flop_attention) / np.exp(log_s)
-    fastest = np.where(work.format_unknown, "fp8", work.format)
-    return np.asarray(made > PLAUSIBLE_SHARE * peak(work, fastest))
 
 
 def rated_rows(reference: Reference) -> Rows:
@@ -116,9 +99,3 @@ def power_w(law: Floats, rows: pd.DataFrame, theta: Floats, reference: Reference
     _, busy, idle = power_inputs(rows, theta, reference)
     tdp = take(reference, "gpus", rows["gpu_id"], ["tdp_w"])["tdp_w"].to_numpy(dtype=float)
     return np.asarray(tdp * power.share_of_tdp(law, busy, idle))
-
-
-__all__ = [
-    "FORMATS", "PLAUSIBLE_SHARE", "Rows", "above_peak", "fit_power", "power_inputs", "power_rows",
-    "power_w", "rated_rows", "seconds_per_token", "shares",
-]  # fmt: skip

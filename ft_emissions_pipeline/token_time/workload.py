@@ -33,12 +33,9 @@ its own."""
 ATTAINED_BY_A100 = 0.87
 """Share of its printed peak at which an A100 multiplies large matrices (`matmul_16bit_tflops`)."""
 
-FORMATS = ("16", "tf32", "fp32", "fp8", "nvfp4")
-"""Number formats of the arithmetic; weights of 4 bits are unpacked to 16 before they are
-multiplied."""
-
 FORMAT_OF = {"fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp8": "fp8", "nvfp4": "nvfp4"}
-
+"""Precision as logged -> number format of the arithmetic, where that is not one of 16 bits; weights
+of 4 bits are unpacked to 16 before they are multiplied."""
 
 GENERATIONS = ("nvidia_16bit", "nvidia_int8", "nvidia_fp8", "nvidia_fp4", "amd", "intel", "other")
 """Of accelerators: NVIDIA's by the narrowest format that its matrix units know (Volta; Turing and

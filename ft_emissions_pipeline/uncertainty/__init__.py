@@ -28,7 +28,6 @@ from ft_emissions_pipeline.uncertainty.steps import Step, Values, Worked
 from ft_emissions_pipeline.uncertainty.sums import (
     Members,
     Moves,
-    Parts,
     interval_of_sums,
     kinds,
     members,
@@ -37,25 +36,7 @@ from ft_emissions_pipeline.uncertainty.sums import (
 )
 
 __all__ = [
-    "MOST_LEANING",
-    "Z_95",
-    "Floats",
-    "Members",
-    "Moves",
-    "Parts",
-    "Spread",
-    "Step",
-    "Values",
-    "Worked",
-    "interval",
-    "interval_of_sums",
-    "kinds",
-    "log_sd_of_interval",
-    "members",
-    "moves_of_sums",
-    "parts_of_sums",
-    "propagate",
-    "propagate_steps",
-    "skew_of_interval",
-    "widened",
-]
+    "MOST_LEANING", "Z_95", "Floats", "Members", "Moves", "Spread", "Step", "Values",
+    "Worked", "interval", "interval_of_sums", "kinds", "log_sd_of_interval", "members",
+    "moves_of_sums", "parts_of_sums", "propagate", "propagate_steps", "skew_of_interval", "widened",
+]  # fmt: skip

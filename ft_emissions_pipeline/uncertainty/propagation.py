@@ -41,7 +41,8 @@ class Spread:
     @property
     def log_sd(self) -> Floats:
         """Standard deviation of the output's logarithm: the inputs are independent."""
-        return np.sqrt(_squares(self.contributions, self.shift))
+        squares = (part**2 for part in self.contributions.values())
+        return np.sqrt(sum(squares, np.zeros_like(self.shift)))
 
     def interval(self, value: ArrayLike) -> tuple[Floats, Floats]:
         """Return the 5th and 95th percentile of an output; its value is never left outside."""
@@ -266,10 +267,6 @@ def _of_sides(skew: Floats) -> Floats:
 
 def _quotient(part: Floats | float, whole: Floats, otherwise: float) -> Floats:
     return np.divide(part, whole, out=np.full_like(whole, otherwise), where=whole > 0)
-
-
-def _squares(contributions: Mapping[str, Floats], like: Floats) -> Floats:
-    return sum((part**2 for part in contributions.values()), np.zeros_like(like))
 
 
 def _slope_and_bend(ends: Floats, value: Floats) -> Floats:

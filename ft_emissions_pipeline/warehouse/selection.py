@@ -11,13 +11,13 @@ from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import ColumnProperties, DeltaTable, QueryBuilder, WriterProperties
 
 from ft_emissions_pipeline import tables
+from ft_emissions_pipeline.calendar_days import ranges
 from ft_emissions_pipeline.tables import Table
 
 Days = tuple[date, date]
@@ -181,14 +181,8 @@ def refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
 
 def on_days(table: Table, days: pd.DatetimeIndex) -> str:
     """Return the condition for just these days, in as few ranges as there are."""
-    ordered = days.unique().sort_values()
-    breaks = np.flatnonzero(np.diff(ordered) > np.timedelta64(1, "D"))
-    starts, ends = ordered[np.r_[0, breaks + 1]], ordered[np.r_[breaks, len(ordered) - 1]]
-    spans = [
-        on_range(table, (first.date(), last.date()))
-        for first, last in zip(starts, ends, strict=True)
-    ]
-    return " OR ".join(f"({span})" for span in spans)
+    spans = ((first.date(), last.date()) for first, last in ranges(days.unique(), gap=1))
+    return " OR ".join(f"({on_range(table, span)})" for span in spans)
 
 
 def outdated(place: str | Path, table: Table, error: Exception) -> str:

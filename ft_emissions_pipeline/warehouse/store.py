@@ -454,21 +454,10 @@ def history(warehouse: str | Path, table: Table) -> pd.DataFrame:
     with opening.clear_errors(warehouse, table):
         delta = opening.to_read(warehouse, table)
         commits = [] if delta is None else delta.history()
-    found = (
-        pd.DataFrame(
-            {
-                "version": pd.Series([commit["version"] for commit in commits], dtype="int64"),
-                "timestamp": pd.to_datetime(
-                    pd.Series([commit["timestamp"] for commit in commits], dtype="int64"),
-                    unit="ms",
-                    utc=True,
-                ),
-            }
-        )
-        .sort_values("version")
-        .reset_index(drop=True)
-    )
-    return found.assign(timestamp=found["timestamp"].cummax())
+    found = pd.DataFrame(commits, columns=["version", "timestamp"]).astype("int64")
+    found = found.sort_values("version", ignore_index=True)
+    committed = pd.to_datetime(found["timestamp"], unit="ms", utc=True)
+    return found.assign(timestamp=committed.cummax())
 
 
 def _open_or_create(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bool]:

@@ -261,7 +261,7 @@ def test_pre_training_in_fine_tunings():
 
 def test_a_meter_over_software():
     valid = pd.DataFrame({"host": ["h"], "meter_energy_kwh": [1.3], "it_energy_kwh": [1.0],
-                          **dict.fromkeys(study._COMPONENTS, np.nan)})  # fmt: skip
+                          **dict.fromkeys(study.COMPONENTS, np.nan)})  # fmt: skip
     row = study.meters(valid).iloc[0]
     assert (row["subject"], row["value"], row["runs"]) == ("h", pytest.approx(1.3), 1)
 

@@ -42,7 +42,7 @@ def test_every_command_that_prints_rows_takes_the_same_formats():
         for name, command in every.items()
         if any("--format" in option.opts for option in command.params)
     }
-    assert set(taken.values()) == {"Form"}
+    assert set(taken.values()) == {"options.Form"}
     assert every.keys() == taken.keys() | NO_ROWS
 
 

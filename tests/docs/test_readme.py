@@ -28,7 +28,7 @@ def test_the_readme_prints_the_table_of_the_examples(warehouse):
     heads = ("contract-", "intent-", "support-", "ticket-")
     printed = [line.split() for line in README.splitlines() if line.strip().startswith(heads)]
     latest = newest_served(store.read(warehouse, INFERENCE_IMPACTS))
-    told = map(cells, latest.itertuples(index=False))
+    told = map(cells, latest.to_dict("records"))
     assert printed == [" ".join(row).split() for row in told]
 
 

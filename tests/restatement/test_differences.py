@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline import calendar_days
+from ft_emissions_pipeline import calendar_days, ledger
 from ft_emissions_pipeline.ledger import life_days
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS, MODEL_VERSIONS, conform, empty
@@ -119,13 +119,17 @@ def versions(*rows: dict[str, object]) -> pd.DataFrame:
     return conform(pd.DataFrame(list(rows)), MODEL_VERSIONS)
 
 
+def moved_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
+    return life_days.life_days(pd.concat(ledger.changed(old, new)), pd.Timestamp("2026-01-15"))
+
+
 def test_moved_days_are_the_life_of_the_changed_versions_alone() -> None:
     same = version("a", "2026-01-01T06:00", "2026-01-03T06:00")
     old = versions(same, version("b", "2026-01-10", "2026-01-20", "open"))
     new = versions(same, version("b", "2026-01-10", "2026-01-12"))
-    days = life_days.moved_days(old, new, pd.Timestamp("2026-01-15"))
+    days = moved_days(old, new)
     assert [f"{day:%m-%d}" for day in days] == [f"01-{n}" for n in range(10, 16)]
-    assert life_days.moved_days(old, old, pd.Timestamp("2026-01-15")).empty
+    assert moved_days(old, old).empty
 
 
 def test_open_days_end_with_the_last_day_asked_for() -> None:

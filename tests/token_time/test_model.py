@@ -251,7 +251,10 @@ def test_flags_of_the_calibration_are_those_of_the_rules(factors):
         factors.version, factors.folder,
     )  # fmt: skip
     rows = training_rates.rated_rows(plain)
-    above = rows.table["row_id"][training_rates.above_peak(rows.work, rows.log_s)]
+    made = (rows.work.flop_parameters + rows.work.flop_attention) / np.exp(rows.log_s)
+    fastest = np.where(rows.work.format_unknown, "fp8", rows.work.format)
+    # No training reaches 90 % of a peak: such a row has another length or count than stated.
+    above = rows.table["row_id"][made > 0.9 * peak(rows.work, fastest)]
     assert set(above) == set(table["row_id"][table["flag"] == "above_peak"])
 
 

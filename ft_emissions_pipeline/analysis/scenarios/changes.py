@@ -111,10 +111,7 @@ def with_origins(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def changed(
-    now: Side,
-    changes: Mapping[str, Any],
-    reference: Reference,
-    profile: methodology.Profile,
+    now: Side, changes: Mapping[str, Any], reference: Reference, profile: methodology.Profile
 ) -> pd.DataFrame:
     """Return the runs as the scenario would have logged them; unchanged ones untouched."""
     frame = now.runs.copy()
@@ -135,11 +132,7 @@ def changed(
 
 
 def _moved(
-    frame: pd.DataFrame,
-    now: Side,
-    name: str,
-    reference: Reference,
-    profile: methodology.Profile,
+    frame: pd.DataFrame, now: Side, name: str, reference: Reference, profile: methodology.Profile
 ) -> pd.DataFrame:
     kind, identity = _place(name, reference)
     if kind == "cloud_regions":

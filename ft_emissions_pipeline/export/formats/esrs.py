@@ -67,7 +67,6 @@ _POINTS = (
     _Point("water of the hardware's making", (lines.EMBODIED_WATER,), *_OUTSIDE, "m3"),
 )  # fmt: skip
 
-
 _METHODS = ("methods and assumptions", ("E1-6", "E1-6_15"), ("E1-8", "par. 30(b)"))
 _PRIMARY = ("share of Scope 3 category 1 whose energy was metered or counted", ("E1-6", "E1-6_25"))
 _KEPT = ("entity", "period_start", "period_end", "status", "restated", "methodology",
