@@ -9,12 +9,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.normalize import duration, tokens
 from ft_emissions_pipeline.normalize.kinds import is_timed
-from ft_emissions_pipeline.tables import (
-    QUARANTINE,
-    RUNS,
-    conform,
-    empty,
-)
+from ft_emissions_pipeline.tables import QUARANTINE, RUNS, conform, empty
 from ft_emissions_pipeline.tables import rows as row_rules
 
 UNCOMPUTABLE = {

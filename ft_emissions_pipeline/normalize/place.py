@@ -17,13 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.normalize.columns import Frame
-from ft_emissions_pipeline.normalize.filling import (
-    Answer,
-    Context,
-    Offer,
-    Rule,
-    unknown_names,
-)
+from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
 from ft_emissions_pipeline.reference import (
     Reference,
     alternatives_log_sd,

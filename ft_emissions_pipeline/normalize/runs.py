@@ -16,11 +16,7 @@ from ft_emissions_pipeline.normalize.identities import guessed_identities
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.normalize.unknown import with_unknown_names
 from ft_emissions_pipeline.reference import Reference, default, take
-from ft_emissions_pipeline.tables import (
-    NORMALIZED_RUNS,
-    TOKEN_TIME_MODEL,
-    empty,
-)
+from ft_emissions_pipeline.tables import NORMALIZED_RUNS, TOKEN_TIME_MODEL, empty
 from ft_emissions_pipeline.tables.frames import framed
 
 RULES: tuple[Rule, ...] = (

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ft_emissions_pipeline.reference.declaration import (
-    SHIPPED,
-    TABLES,
-    VERIFICATIONS,
-    Reference,
-)
+from ft_emissions_pipeline.reference.declaration import SHIPPED, TABLES, VERIFICATIONS, Reference
 
 
 def verified(reference: Reference) -> pd.DataFrame:

@@ -17,12 +17,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from ft_emissions_pipeline.reference.declaration import (
-    SHIPPED,
-    YOURS,
-    Reference,
-    ReferenceRefused,
-)
+from ft_emissions_pipeline.reference.declaration import SHIPPED, YOURS, Reference, ReferenceRefused
 from ft_emissions_pipeline.reference.loading import HOURS_FOLDER, PACKAGE, load, own_folder
 
 KEPT = "reference_in_force"

@@ -30,11 +30,7 @@ from ft_emissions_pipeline.readers.reading import (
     trimmed,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
-from ft_emissions_pipeline.readers.shared.inferences import (
-    OTHER_CALLS,
-    are_inferences,
-    repeated,
-)
+from ft_emissions_pipeline.readers.shared.inferences import OTHER_CALLS, are_inferences, repeated
 from ft_emissions_pipeline.readers.shared.requests import CACHED, MISFIT
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
 from ft_emissions_pipeline.tables import rows as row_rules

@@ -24,13 +24,7 @@ from ft_emissions_pipeline.readers.documents import (
     sheets_in,
     text_of,
 )
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    of_each,
-    one_text,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, of_each, one_text
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
     MISFIT,

@@ -19,12 +19,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.documents import json_of
 from ft_emissions_pipeline.readers.formats import wandb_metrics, wandb_run
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.shared.protobuf import fields_in
 from ft_emissions_pipeline.readers.shared.run_folders import wandb_id
 from ft_emissions_pipeline.tables.words import Content

@@ -29,11 +29,7 @@ from ft_emissions_pipeline.readers.reading import (
     refused_rows,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
-from ft_emissions_pipeline.readers.shared.samples import (
-    host_in,
-    telemetry_reading,
-    times,
-)
+from ft_emissions_pipeline.readers.shared.samples import host_in, telemetry_reading, times
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

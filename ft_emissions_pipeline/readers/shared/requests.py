@@ -13,13 +13,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    instant,
-    read_each,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, instant, read_each
 from ft_emissions_pipeline.readers.shared.usage_days import (
     BUCKET_COLUMNS,
     buckets_of,
