@@ -33,6 +33,8 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        # Frames go with their last reference; only rings of objects wait for the collector.
+        gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -92,10 +92,34 @@ PRIOR = np.array([c.prior for c in COEFFICIENTS.values()])
 PRIOR_SD = np.array([c.prior_sd for c in COEFFICIENTS.values()])
 
 
-def _parts(
-    theta: Floats, work: Workload, number_format: NDArray[np.str_], tokens: Floats
-) -> tuple[Floats, Floats]:
-    """Return seconds of computing, and of a pass in all; for many sets of coefficients as rows."""
+class _Pass(NamedTuple):
+    """What a pass takes, whatever its tokens; for many sets of coefficients as rows.
+
+    `flop` of a token at `flop_per_s`, `latency` and `memory` in seconds, and `k`, how sharp the
+    larger of compute and latency wins.
+    """
+
+    flop: Floats
+    flop_per_s: Floats
+    latency: Floats
+    memory: Floats
+    k: Floats
+
+    def of(self, at: NDArray[np.intp]) -> _Pass:
+        """Return that of some runs."""
+        flop, flop_per_s, latency, memory = (each[..., at] for each in self[:-1])
+        return _Pass(flop, flop_per_s, latency, memory, self.k)
+
+    def seconds(self, tokens: Floats) -> tuple[Floats, Floats]:
+        """Return seconds of computing so many tokens, and of the pass in all."""
+        compute = tokens * self.flop / self.flop_per_s
+        larger, smaller = np.maximum(compute, self.latency), np.minimum(compute, self.latency)
+        whole = larger * (1.0 + (smaller / larger) ** self.k) ** (1.0 / self.k) + self.memory
+        return compute, whole
+
+
+def _pass(theta: Floats, work: Workload, number_format: NDArray[np.str_]) -> _Pass:
+    """Return what of a pass does not hang on its tokens."""
     c = dict(zip(NAMES, np.moveaxis(theta, -1, 0)[..., None], strict=True))
     log_share = work.attained + _offsets(theta, work)
     for name, at in (
@@ -107,7 +131,6 @@ def _parts(
     flop = work.flop_parameters + work.recomputed * work.forward_parameters
     attention = work.flop_attention + work.recomputed * work.forward_attention
     flop = flop + np.exp(c["attention"]) * attention
-    compute = tokens * flop / (peak(work, number_format) * np.exp(log_share))
     latency = work.layers * np.exp(
         c["latency"]
         + c["latency_frozen"] * work.frozen
@@ -120,9 +143,8 @@ def _parts(
     # Of a mixture's experts a pass with few tokens reads some only; an update changes all.
     read = read * np.where(work.sparsity > 0, 0.1, 1.0)
     memory = token_s * (read + np.where(work.frozen, 0.0, updates))
-    k = 1.0 + np.exp(c["sharpness"])
-    larger, smaller = np.maximum(compute, latency), np.minimum(compute, latency)
-    return compute, larger * (1.0 + (smaller / larger) ** k) ** (1.0 / k) + memory
+    flop_per_s = peak(work, number_format) * np.exp(log_share)
+    return _Pass(flop, flop_per_s, latency, memory, 1.0 + np.exp(c["sharpness"]))
 
 
 def _raises_share(work: Workload) -> dict[str, np.ndarray | float]:
@@ -233,16 +255,17 @@ def rate(theta: Floats, work: Workload, shares: dict[str, float]) -> Rate:
 def _over_tokens(
     theta: Floats, work: Workload, number_format: NDArray[np.str_]
 ) -> tuple[Floats, Floats, Floats]:
-    compute, whole = _parts(theta, work, number_format, work.tokens)
+    each = _pass(theta, work, number_format)
+    compute, whole = each.seconds(work.tokens)
     mean, busy = np.log(whole / work.tokens), compute / whole
     variance = np.zeros_like(mean)
     vague = np.flatnonzero(work.tokens_log_sd > 0)
     if len(vague):
-        some = work.rows(vague)
+        some, usual, log_sd = each.of(vague), work.tokens[vague], work.tokens_log_sd[vague]
         points = [mean[..., vague]]
         for sign in (1.0, -1.0):
-            tokens = some.tokens * np.exp(sign * np.sqrt(3.0) * some.tokens_log_sd)
-            points.append(np.log(_parts(theta, some, number_format[vague], tokens)[1] / tokens))
+            tokens = usual * np.exp(sign * np.sqrt(3.0) * log_sd)
+            points.append(np.log(some.seconds(tokens)[1] / tokens))
         middle = (4.0 * points[0] + points[1] + points[2]) / 6.0
         mean[..., vague] = middle
         weights = (2 / 3, 1 / 6, 1 / 6)
