@@ -18,10 +18,11 @@ from ft_emissions_pipeline.equations import training_flop
 from ft_emissions_pipeline.normalize.columns import AnyFrame, Frame
 from ft_emissions_pipeline.normalize.energy import COUNTED_TOTAL
 from ft_emissions_pipeline.normalize.filling import (
-    Answer,
     Context,
     Offer,
     Rule,
+    by_default,
+    by_name,
     by_run,
     ranged,
     unknown_names,
@@ -52,26 +53,9 @@ LONGEST_S = DAYS_PER_YEAR * SECONDS_PER_DAY
 """A predicted time above it is doubted in its note."""
 
 
-def _default(parameter: str) -> Answer:
-    def offer(frame: Frame, context: Context) -> Offer:
-        row = default(context.reference, parameter, frame["date"])
-        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
-
-    return offer
-
-
 def _cpu_alone(frame: Frame, context: Context) -> Offer:
-    offer = _default("cpu_utilization_without_gpu")(frame, context)
+    offer = by_default("cpu_utilization_without_gpu")(frame, context)
     return replace(offer, values=offer.values.where(frame["gpu_count"] == 0))
-
-
-def _model_named(*, ambiguous: bool) -> Answer:
-    def offer(frame: Frame, context: Context) -> Offer:
-        found = resolve(context.reference, "models", frame["base_model"])
-        wanted = found["id"].notna() & (found["assumed"] == ambiguous)
-        return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
-
-    return offer
 
 
 def _parameters_of_model(frame: Frame, context: Context) -> Offer:
@@ -124,7 +108,7 @@ def _log_sd_of_family(reference: Reference) -> pd.Series:
 
 def _parameters_default(frame: Frame, context: Context) -> Offer:
     """Fill only where the size decides something: a time to predict, or a service's hardware."""
-    offer = _default("model_parameters")(frame, context)
+    offer = by_default("model_parameters")(frame, context)
     needed = ~frame[TIMED] | frame["managed_service"].notna()
     note = unknown_names(frame["base_model"].where(frame["model_id"].isna()), "models", context)
     return replace(offer, values=offer.values.where(needed), note=note)
@@ -370,10 +354,10 @@ MODEL = (
          "the log tells of one run; no others are assumed",
          lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
     Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model",
-         _model_named(ambiguous=False), needs=("base_model",)),
+         by_name("models", "base_model", ambiguous=False), needs=("base_model",)),
     Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED,
-         "the name means several sizes; the usual one is taken", _model_named(ambiguous=True),
-         needs=("base_model",)),
+         "the name means several sizes; the usual one is taken",
+         by_name("models", "base_model", ambiguous=True), needs=("base_model",)),
     Rule("model_parameters", "parameters_of_model", Basis.REFERENCE,
          "parameters of the base model in models.csv", _parameters_of_model, needs=("model_id",)),
     Rule("model_parameters", SIZE_IN_NAME, Basis.DISCLOSED,
@@ -385,7 +369,8 @@ MODEL = (
          "carbon of the base model's pre-training, as its maker published it; in no total",
          _pretraining, needs=("model_id",)),
     Rule("expected_use_life_days", "use_life_default", Basis.DEFAULT,
-         "use life of a model that nobody re-tunes or limits", _default("expected_use_life_days")),
+         "use life of a model that nobody re-tunes or limits",
+         by_default("expected_use_life_days")),
 )  # fmt: skip
 """The models before and after."""
 
@@ -420,12 +405,12 @@ UTILIZATION = (
          "the utilisation that stands for the power model's power", _utilization_from_model,
          amounts=OF_A_STEP),
     Rule("gpu_utilization", "utilization_default", Basis.DEFAULT,
-         "typical utilisation in fine-tuning", _default("gpu_utilization")),
+         "typical utilisation in fine-tuning", by_default("gpu_utilization")),
     Rule("cpu_utilization", "cpu_utilization_without_gpu", Basis.DEFAULT,
          "a CPU that has no accelerator to wait for computes itself", _cpu_alone,
          needs=("gpu_count",)),
     Rule("cpu_utilization", "cpu_utilization_default", Basis.DEFAULT,
-         "typical utilisation in fine-tuning", _default("cpu_utilization")),
+         "typical utilisation in fine-tuning", by_default("cpu_utilization")),
 )  # fmt: skip
 """How busy."""
 

@@ -20,13 +20,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.columns import Columns, Frame
-from ft_emissions_pipeline.normalize.kinds import (
-    SHARED,
-    TIMED,
-    Kinds,
-    is_timed,
-    parts_of_kinds,
-)
+from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, Kinds, is_timed, parts_of_kinds
 from ft_emissions_pipeline.normalize.memory import memory_of
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
@@ -36,12 +30,9 @@ from ft_emissions_pipeline.reference import (
     holds_for_a_time,
     nearest,
     period_note,
+    resolve,
 )
-from ft_emissions_pipeline.tables import (
-    NORMALIZED_RUNS,
-    RUN_FIELDS,
-    TEXT,
-)
+from ft_emissions_pipeline.tables import NORMALIZED_RUNS, RUN_FIELDS, TEXT
 from ft_emissions_pipeline.tables.frames import cells_of
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.daily import models_by_day, prior_of
@@ -216,6 +207,30 @@ def _origins(cells: pd.Series) -> list[origins.Origins | None]:
     for at, cell in zip(np.flatnonzero(joined), cells[joined], strict=True):
         found[at] = origins.from_json(cell)
     return found
+
+
+def by_default(parameter: str) -> Answer:
+    """Return the answer of a rule that takes a default for every run."""
+
+    def offer(frame: Frame, context: Context) -> Offer:
+        row = default(context.reference, parameter, frame["date"])
+        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
+
+    return offer
+
+
+def by_name(kind: str, column: str, *, ambiguous: bool) -> Answer:
+    """Return the answer of a rule that takes the row for which a name stands.
+
+    A name is ambiguous where it stands for several, of which the usual one is taken.
+    """
+
+    def offer(frame: Frame, context: Context) -> Offer:
+        found = resolve(context.reference, kind, frame[column])
+        wanted = found["id"].notna() & (found["assumed"] == ambiguous)
+        return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
+
+    return offer
 
 
 def unknown_names(names: pd.Series, kind: str, context: Context) -> pd.Series:

@@ -20,6 +20,8 @@ from ft_emissions_pipeline.normalize.filling import (
     Context,
     Offer,
     Rule,
+    by_default,
+    by_name,
     ranged,
     unknown_names,
     widened_to,
@@ -39,24 +41,18 @@ from ft_emissions_pipeline.reference import (
 from ft_emissions_pipeline.tables.words import Basis
 
 
-def _named(kind: str, column: str, *, ambiguous: bool) -> Answer:
+def _of_instance(column: str) -> Answer:
     def offer(frame: Frame, context: Context) -> Offer:
-        found = resolve(context.reference, kind, frame[column])
-        wanted = found["id"].notna() & (found["assumed"] == ambiguous)
-        return Offer(found["id"].where(wanted), factor_id=found["alias_factor_id"])
+        found = resolve(context.reference, "instances", frame["instance_type"])
+        columns = [column] if column == "gpu_count" else [column, "gpu_count"]
+        row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
+        values = row[column]
+        if column in ("gpu_count", "server_share"):  # of another size than the row's, or of several
+            values = values * (found["count"] / row["gpu_count"]).fillna(1.0)
+            values = values * frame[INSTANCES].fillna(1.0)
+        return Offer(values, row["factor_id"], note=found["why"].where(found["assumed"]))
 
     return offer
-
-
-def _instance(frame: Frame, context: Context, column: str) -> Offer:
-    found = resolve(context.reference, "instances", frame["instance_type"])
-    columns = [column] if column == "gpu_count" else [column, "gpu_count"]
-    row = take(context.reference, "instances", found["id"], columns, on=frame["date"])
-    values = row[column]
-    if column in ("gpu_count", "server_share"):  # of another size than the row's, or of several
-        values = values * (found["count"] / row["gpu_count"]).fillna(1.0)
-        values = values * frame[INSTANCES].fillna(1.0)
-    return Offer(values, row["factor_id"], note=found["why"].where(found["assumed"]))
 
 
 def _gpu_in_instance_name(*, ambiguous: bool) -> Answer:
@@ -120,10 +116,6 @@ def counts_set_aside(runs: AnyFrame, reference: Reference) -> AnyFrame:
             "gpu_count": np.where(sliced, np.nan, gpus),
         }
     )
-
-
-def _of_instance(column: str) -> Answer:
-    return lambda frame, context: _instance(frame, context, column)
 
 
 _MANAGED = (
@@ -283,22 +275,18 @@ def _that_hold_the_work(frame: Frame, context: Context, method: str, headroom: f
 
     `method` stands where none is named.
     """
-    row = take(context.reference, "gpus", frame["gpu_id"], ["memory_gb"], on=frame["date"])
-    kind = take(
-        context.reference, "hardware_classes", frame["gpu_id"], ["memory_gb"], on=frame["date"]
+    card, kind = (
+        take(context.reference, table, frame["gpu_id"], ["memory_gb"], on=frame["date"])
+        for table in ("gpus", "hardware_classes")
     )
-    memory = row["memory_gb"].fillna(kind["memory_gb"])
+    memory = card["memory_gb"].fillna(kind["memory_gb"])
     known = ~context.imputed("model_parameters", frame.index)
     parameters = frame["model_parameters"].astype("float64").where(known)
-    each = (
-        frame["method"]
-        .fillna(method)
-        .map(
-            lambda name: (
-                default(context.reference, BYTES_OF_METHOD.get(name, BYTES_OF_METHOD["full"])).value
-            )
-        )
-    )
+    bytes_each = {
+        name: default(context.reference, parameter).value
+        for name, parameter in BYTES_OF_METHOD.items()
+    }
+    each = frame["method"].fillna(method).map(lambda name: bytes_each.get(name, bytes_each["full"]))
     needed = training_memory(parameters, each, headroom) / BYTES_PER_GB / memory
     return np.exp2(np.ceil(np.log2(needed.clip(lower=1.0))))
 
@@ -431,13 +419,8 @@ def _power(table: str, column: str, target: str) -> Rule:
         return ranged(value, low, high, factor)
 
     what = {"gpus": "accelerator", "servers": "server"}[table]
-    return Rule(
-        target,
-        f"{target}_of_{device}",
-        Basis.REFERENCE,
-        f"{column} of the {what} in {table}.csv",
-        offer,
-    )
+    description = f"{column} of the {what} in {table}.csv"
+    return Rule(target, f"{target}_of_{device}", Basis.REFERENCE, description, offer)
 
 
 def _sockets(frame: Frame, context: Context) -> Offer:
@@ -445,14 +428,8 @@ def _sockets(frame: Frame, context: Context) -> Offer:
     return Offer(row["cpu_count"] * frame["server_count"], factor_id=row["factor_id"])
 
 
-def _without_gpu(target: str) -> Rule:
-    return Rule(
-        target,
-        "no_gpu",
-        Basis.MEASURED,
-        "the log says that no accelerator was used",
-        lambda frame, _: Offer((frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64")),
-    )
+def _nothing(frame: Frame, _: Context) -> Offer:
+    return Offer((frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64"))
 
 
 def _fans(frame: Frame, context: Context) -> Offer:
@@ -462,18 +439,10 @@ def _fans(frame: Frame, context: Context) -> Offer:
     return ranged(power.where(row["factor_id"].notna()), low, high, row["factor_id"])
 
 
-def _constant(parameter: str) -> Answer:
-    def offer(frame: Frame, context: Context) -> Offer:
-        row = default(context.reference, parameter, frame["date"])
-        return ranged(pd.Series(row.value, index=frame.index), row.p05, row.p95, row.factor_id)
-
-    return offer
-
-
 IDENTITY = (
     Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
-         _named("gpus", "gpu_model", ambiguous=False), needs=("gpu_model",)),
+         by_name("gpus", "gpu_model", ambiguous=False), needs=("gpu_model",)),
     Rule("gpu_id", "card_of_slices", Basis.DISCLOSED, "the card of which the run held slices",
          _card_of_slices, needs=("gpu_model",)),
     Rule("gpu_id", "gpu_of_instance", Basis.REFERENCE, "the accelerator of the instance type",
@@ -483,7 +452,7 @@ IDENTITY = (
          needs=("instance_type",)),
     Rule("gpu_id", "gpu_name_ambiguous", Basis.DISCLOSED,
          "the name means several variants; the usual one is taken",
-         _named("gpus", "gpu_model", ambiguous=True), needs=("gpu_model",)),
+         by_name("gpus", "gpu_model", ambiguous=True), needs=("gpu_model",)),
     Rule("gpu_id", "gpu_in_instance_name_ambiguous", Basis.DISCLOSED,
          "the instance type names several variants; the usual one is taken",
          _gpu_in_instance_name(ambiguous=True), needs=("instance_type",)),
@@ -504,10 +473,10 @@ IDENTITY = (
          _name_from("gpu_id")),
     *machine.CLASS_OF_HOST,
     Rule("server_id", "server_named", Basis.DISCLOSED, "the name means one server",
-         _named("servers", "server_model", ambiguous=False), needs=("server_model",)),
+         by_name("servers", "server_model", ambiguous=False), needs=("server_model",)),
     Rule("server_id", "server_name_ambiguous", Basis.DISCLOSED,
          "the name means several variants; the usual one is taken",
-         _named("servers", "server_model", ambiguous=True), needs=("server_model",)),
+         by_name("servers", "server_model", ambiguous=True), needs=("server_model",)),
     Rule("server_id", "server_of_instance", Basis.REFERENCE, "the platform of the instance type",
          _of_instance("server_id"), needs=("instance_type",)),
     Rule("server_id", "server_of_managed_service", Basis.DEFAULT,
@@ -556,8 +525,8 @@ IDENTITY = (
 
 FACTORS = (
     *machine.FACTORS[-4:],
-    *(_without_gpu(name) for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e",
-                                      "gpu_embodied_water_l")),
+    *(Rule(name, "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _nothing)
+      for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
     _power("gpus", "tdp_w", "gpu_max_w"),
     _power("gpus", "idle_w", "gpu_idle_w"),
     *machine.FACTORS[:-4],
@@ -583,8 +552,8 @@ FACTORS = (
          "water used in making one server's chips",
          _making("servers", "server_id", "embodied_water_l", "water_p05", "water_p95")),
     Rule("hardware_use_life_h", "hardware_use_life", Basis.DEFAULT,
-         "use life of AI hardware (cluster page)", _constant("hardware_use_life_h")),
+         "use life of AI hardware (cluster page)", by_default("hardware_use_life_h")),
     Rule("share_reserved", "share_reserved", Basis.DEFAULT,
-         "share of the use life that is reserved (cluster page)", _constant("share_reserved")),
+         "share of the use life that is reserved (cluster page)", by_default("share_reserved")),
 )  # fmt: skip
 """Power and making of the hardware."""
