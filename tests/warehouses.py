@@ -129,10 +129,11 @@ def shared(
     versions = ledger.model_versions(footprints, usage, LAST, events)
     schedule = ledger.monthly_schedule(versions, usage, LAST, events)
     spread = stored_rollups.expected_log_sd(factors)
+    # With impossible factors no run has a footprint.
+    first = LAST if footprints.empty else footprints["date"].min()
     days = ledger.inference_impacts(
-        versions, usage, footprints["date"].min(), LAST, expected_log_sd=spread, events=events,
-        schedule=schedule,
-    )  # fmt: skip
+        versions, usage, first, LAST, expected_log_sd=spread, events=events, schedule=schedule
+    )
     return {
         tables.MODEL_VERSIONS: versions, tables.AMORTISATION_SCHEDULE: schedule,
         tables.INFERENCE_IMPACTS: days,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import warehouses
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from warehouses import COMPUTED
 
@@ -145,6 +145,7 @@ ADDED = {
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(drawn=[("scale", "host_overheads/data_centre", 1.1)])  # supplies that give more than take
 @given(drawn=st.lists(st.deferred(edits), min_size=1, max_size=3, unique=True))
 def test_the_affected_set_is_what_a_full_recomputation_shows(stored: Path, drawn: list) -> None:
     factors = FACTORS
