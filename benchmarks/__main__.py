@@ -61,8 +61,17 @@ process which started the others.
   once either way. A kind that comes again is known: what rests on the kind alone is not asked
   again, and the rest is pandas on one row. A faster one would ask the rules in an engine of its
   own; then two would have to agree.
+- Of a fleet's runs, half is intervals: each of some twenty inputs moves up and down, what rests on
+  it is worked out again, and the logarithm of each result is taken. What is left is mostly reading
+  what was logged into columns, and writing them.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
-  same DAG with empty assets beside it.
+  same DAG with empty assets beside it. A table without days, `model_versions` above all, is
+  one file: a further day computes only the versions that it moves, and writes them all.
+- A roll-up reads a row of spreads for each run and input. Where no two runs have equal ones, as in
+  the benchmark, no sums can be kept for them.
+- A restatement reads a file a day of several tables, and writes those that move; plain pandas holds
+  all in memory, and neither checks nor stores. A file a month would be read in less time, but each
+  night would write that month anew.
 - Samples are paired, checked for gaps, clocks and duplicates, and given to runs; the baseline of
   `telemetry` only scans and sums.
 
