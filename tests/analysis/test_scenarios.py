@@ -174,6 +174,13 @@ def test_on_another_accelerator_time_and_energy_go_by_the_models_scaled_to_the_l
     assert without["then"] == pytest.approx(energy[1], rel=1e-6)
 
 
+def test_a_limit_of_power_stays_with_the_accelerator_for_which_it_was_set():
+    limited = {**WITHOUT_ENERGY, "gpu_max_w": 250}
+    rows = [of(asked(run, gpu=H100)).loc["it_energy_kwh"] for run in (limited, WITHOUT_ENERGY)]
+    assert rows[0]["then"] == pytest.approx(rows[1]["then"], rel=1e-6)
+    assert rows[0]["now"] < rows[1]["now"]
+
+
 def test_logged_utilisation_stays():
     run = {**WITHOUT_ENERGY, "gpu_utilization": 0.7}
     there = {**run, **on_h100s()}

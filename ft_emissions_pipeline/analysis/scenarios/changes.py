@@ -183,8 +183,8 @@ def _on_gpu(frame: pd.DataFrame, now: Side, name: str, reference: Reference) -> 
     frame["server_count"] = frame["server_count"].where(
         ~other, (old["server_count"] * share).where(~by_service)
     )
-    frame["server_model"] = frame["server_model"].where(~other)
-    frame["instance_type"] = frame["instance_type"].where(~other)
+    for of_the_old in ("server_model", "instance_type", "gpu_max_w"):
+        frame[of_the_old] = frame[of_the_old].where(~other)
     frame.loc[other & by_service, "server_model"] = usual
     frame.loc[other, "gpu_model"] = name
     return frame
