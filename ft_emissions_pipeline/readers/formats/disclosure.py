@@ -45,7 +45,7 @@ from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "disclosure"
-LOG = "disclosure as Markdown table of one run, or of one in each row or column; YAML, JSON, CSV"
+LOG = "disclosure as Markdown or HTML table of one run, or of one a row or column; YAML, JSON, CSV"
 TELLS = "whatever it states"
 LACKS = "whatever it leaves out"
 CONTENT: Content = "runs"

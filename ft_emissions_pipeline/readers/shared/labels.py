@@ -274,8 +274,8 @@ def _gives_way(label: str) -> bool:
     return field_of(label) is None
 
 
-def _is_of_anything(label: str, field: str) -> bool:
-    """Say whether the power that a label names is of one accelerator only beside GPU hours."""
+def _needs_gpu_hours(label: str, field: str) -> bool:
+    """Say whether a label names a power that is one accelerator's only beside GPU hours."""
     return field == "gpu_max_w" and not re.search(r"gpu|tdp", label, re.IGNORECASE)
 
 
@@ -304,13 +304,13 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
     """
     fields: dict[str, object] = {}
     unknown = []
-    of_each_gpu = any(understood(str(label)) == GPU_HOURS for label in disclosed)
+    tells_gpu_hours = any(understood(str(label)) == GPU_HOURS for label in disclosed)
     for label, value in sorted(disclosed.items(), key=lambda item: _gives_way(str(item[0]))):
         meaning = _meaning(str(label))
         if (
             meaning is None
             or (meaning[0] in fields and _gives_way(str(label)))
-            or (_is_of_anything(str(label), meaning[0]) and not of_each_gpu)
+            or (_needs_gpu_hours(str(label), meaning[0]) and not tells_gpu_hours)
         ):
             unknown.append(str(label))
             continue
