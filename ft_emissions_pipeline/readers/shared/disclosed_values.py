@@ -37,10 +37,11 @@ _W = {"w": 1.0, "watt": 1.0, "kw": 1e3, "kilowatt": 1e3}
 _NUMBER = r"[+-]?(?:\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+|\d+)?(?:\.\d+|\.)?(?:[eE][+-]?\d+)?"
 _ABOUT = re.compile(
     r"^\s*(?:[~≈\u223c]|(?:about|approx|approximately|around|roughly|circa|ca|c)\b\.?)\s*"
-    r"|\s*\((?:approx\w*|assumed|average|default|estimated?|measured|total|wall[ -]clock)\.?\)\s*$",
+    r"|\s*\((?:approx\w*|assumed|average|default|estimated?|measured|total|wall[ -]clock)\.?\)\s*$"
+    r"|(?<=\w)\s*[*†‡]+\s*$",
     re.IGNORECASE,
 )
-"""What people write around a number that changes nothing of it: "~10 h", "1.2 (assumed)"."""
+"""What people write around a number that changes nothing of it: "~10 h", "1.2 (assumed)", "31*"."""
 _DECIMAL_COMMA = re.compile(r"^(\s*[+-]?\d+),(?=(?:\d{1,2}|\d{4,})(?![\d,]))")
 """A comma that parts no thousands. In a bare count, "48,12", it may be a slip of either."""
 _THINGS = re.compile(
@@ -87,8 +88,9 @@ def is_unit(word: str, style: str) -> bool:
 
 def with_unit(value: object, unit: str) -> object:
     """Return a plain number with the unit that its label states; any other value as it is."""
-    bare = not isinstance(value, bool) and re.fullmatch(rf"\s*{_NUMBER}\s*", str(value))
-    return f"{str(value).strip()} {unit}" if unit and bare else value
+    text = _ABOUT.sub("", str(value)).strip()
+    bare = not isinstance(value, bool) and re.fullmatch(_NUMBER, text)
+    return f"{text} {unit}" if unit and bare else value
 
 
 def plain(label: str) -> str:
@@ -220,7 +222,7 @@ _DAYS = {unit: seconds / SECONDS_PER_DAY for unit, seconds in _SECONDS.items() i
 
 def _intensity(value: object) -> float:
     amount, unit = _amount(value)
-    unit = re.sub(r"[\s₂]|eq|e(?=/)|co2", "", unit.replace("per", "/"))
+    unit = re.sub(r"\s|eq|e(?=/)|co[2₂]", "", unit.replace("per", "/"))
     factor = {"kg/kwh": 1.0, "g/kwh": 1e-3, "t/mwh": 1.0, "kg/mwh": 1e-3}.get(unit)
     if factor is None:
         msg = "give the unit, like 475 gCO2e/kWh or 0.475 kgCO2e/kWh"

@@ -136,7 +136,7 @@ _COMMON = {
     ("it_energy_kwh", "energy"):
         "electricity, electricity consumption, electricity used, energy, energy consumed, "
         "energy consumption, energy use, energy used, total energy",
-    ("gpu_energy_kwh", "energy"): "gpu energy, gpu power consumption",
+    ("gpu_energy_kwh", "energy"): "gpu energy, gpu power consumption, power consumption from gpus",
     ("cpu_energy_kwh", "energy"): "cpu energy",
     ("ram_energy_kwh", "energy"): "memory energy, ram energy",
     ("gpu_max_w", "power"):
@@ -232,7 +232,7 @@ _LONGEST_NAMED = 60
 _LONGEST = 80
 """Characters above which nothing is a label."""
 _UNIT_BEHIND = re.compile(
-    r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12}(?: co[2₂][a-z]{0,3})?)[\])]?$"
+    r"(.+?)[ ,]*(?: |\[|\()(?:in )?([a-z0-9%/₂]{1,12}(?: co[2₂][a-z/]{0,8})?)[\])]?$"
 )
 """A label that states the unit of its value: "Training time (hours)", `duration_h`."""
 _NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -333,7 +333,7 @@ def parsed(disclosed: Mapping[str, object], timezone: str) -> tuple[dict[str, ob
 
 def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
     """Take apart what is said of hardware, "4 x A100"; turn GPU hours into reserved time."""
-    text = str(fields.pop("gpu_model", ""))
+    text = _without_remark(str(fields.pop("gpu_model", "")))
     fields = {**hardware_words.told_by(text), **fields}
     named = gpu_names.parse(text)
     hours = fields.pop(GPU_HOURS, None)
@@ -343,6 +343,17 @@ def _with_gpus(fields: dict[str, object]) -> dict[str, object]:
             return {**fields, GPU_HOURS: hours}
         fields["reserved_s"] = hours * SECONDS_PER_HOUR / count
     return fields
+
+
+def _without_remark(text: str) -> str:
+    """Return the name of hardware without what stands in brackets behind it, where that says none.
+
+    `A100-40GB (MosaicML)` is an A100; `A100 (40 GB)` needs its brackets.
+    """
+    bare = re.sub(r"\s*\([^)]*\)\s*$", "", text)
+    whole, named = gpu_names.parse(text), gpu_names.parse(bare)
+    understood_alone = named and not named[0].unread
+    return bare if understood_alone and not (whole and not whole[0].unread) else text
 
 
 _LONGEST_RUN_H = 30 * HOURS_PER_DAY

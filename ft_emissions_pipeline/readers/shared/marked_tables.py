@@ -31,6 +31,7 @@ def tables_of(text: str) -> Iterator[Grid]:
             yield header, rows
 
 
+_LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*\)")
 _RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 
 
@@ -52,7 +53,7 @@ def _row(line: str) -> list[str]:
     if inner.endswith("|") and not inner.endswith("\\|"):
         inner = inner[:-1]
     return [
-        cell.replace("\\|", "|").replace("**", "").replace("`", "").strip()
+        _LINK.sub(r"\1", cell.replace("\\|", "|").replace("**", "").replace("`", "")).strip()
         for cell in re.split(r"(?<!\\)\|", inner)
     ]
 

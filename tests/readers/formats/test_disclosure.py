@@ -307,6 +307,33 @@ def test_a_table_of_gpu_hours_and_power_names_no_hardware(
     assert reading.quarantine["reason_code"].tolist() == ["sum_of_runs"]
 
 
+OLMO = (
+    "| | GPU Type | Power Consumption From GPUs | Carbon Intensity (kg CO₂e/KWh) | "
+    "Carbon Emissions (tCO₂eq) |\n|---|---|---|---|---|\n"
+    "| OLMo 7B | A100-40GB ([MosaicML](https://www.mosaicml.com)) | 104 MWh | 0.656 | 75.05* |\n"
+)
+"""As in the model card of OLMo (Allen Institute for AI, 2024), with one row of two, and a footnote."""
+
+
+def test_a_table_of_energy_with_links_brackets_and_footnotes(read):
+    (run,) = read("README.md", OLMO).runs.to_dict("records")
+    assert (run["model_name"], run["gpu_model"]) == ("OLMo 7B", "A100-40GB")
+    assert run["gpu_energy_kwh"] == pytest.approx(104_000)
+    assert run["grid_kgco2e_per_kwh"] == pytest.approx(0.656)
+    assert run["disclosed_kgco2e"] == pytest.approx(75_050)
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("A100 (80GB)", "A100 (80GB)"), ("4x A100-40GB (MosaicML)", "A100-40GB"),
+        ("Foo 9000 (Bar)", "Foo 9000 (Bar)"),
+    ],
+)  # fmt: skip
+def test_brackets_behind_a_card_count_where_they_say_something_of_it(text, model):
+    assert from_mapping({"GPU": text}, "d")["gpu_model"] == model
+
+
 def test_a_power_is_of_one_accelerator_only_beside_gpu_hours(one_run):
     run = one_run("d.yaml", "GPU: A100\nTraining time: 2 h\nPower consumption: 2.4 kW\n")
     assert "gpu_max_w" not in run
