@@ -312,7 +312,7 @@ OLMO = (
     "Carbon Emissions (tCO₂eq) |\n|---|---|---|---|---|\n"
     "| OLMo 7B | A100-40GB ([MosaicML](https://www.mosaicml.com)) | 104 MWh | 0.656 | 75.05* |\n"
 )
-"""As in the model card of OLMo (Allen Institute for AI, 2024), with one row of two, and a footnote."""
+"""As in the model card of OLMo (Allen Institute for AI, 2024): one row of two, with a footnote."""
 
 
 def test_a_table_of_energy_with_links_brackets_and_footnotes(read):
