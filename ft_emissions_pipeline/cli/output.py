@@ -156,7 +156,7 @@ def figure(value: float, digits: int = 3) -> str:
         return ""
     # A value just below the bound is rounded up to it, and would get an exponent.
     if value == 0 or (abs(value) >= 1e-4 and abs(float(f"{value:.{digits}g}")) < 10**digits):
-        return f"{value:.{digits}g}"
+        return f"{value + 0.0:.{digits}g}"  # no "-0"
     return f"{value:,.0f}" if abs(value) >= 1 else f"{value:.{digits - 1}e}"
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ft_emissions_pipeline.readers.documents import Sheet, Types
 from ft_emissions_pipeline.readers.reading import RefusalError
+from ft_emissions_pipeline.readers.sheets import Sheet, Types
 
 MAGIC = b"PAR1"
 _BLOCK = 1 << 16

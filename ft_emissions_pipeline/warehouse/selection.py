@@ -180,7 +180,10 @@ def refuse_rows_outside(rows: pa.Table, table: Table, days: Days) -> None:
 
 
 def on_days(table: Table, days: pd.DatetimeIndex) -> str:
-    """Return the condition for just these days, in as few ranges as there are."""
+    """Return the condition for just these days, at least one, in as few ranges as there are."""
+    if days.empty:
+        msg = "no days; a condition on none would let all rows pass"
+        raise ValueError(msg)
     spans = ((first.date(), last.date()) for first, last in ranges(days.unique(), gap=1))
     return " OR ".join(f"({on_range(table, span)})" for span in spans)
 

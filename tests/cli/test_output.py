@@ -86,6 +86,7 @@ def test_rows_are_printed_in_the_form_asked_for(capsys):
     ("value", "text"),
     [
         (0.0, "0"),
+        (-0.0, "0"),
         (0.159432, "0.159"),
         (12.345, "12.3"),
         (1234.5, "1,234"),

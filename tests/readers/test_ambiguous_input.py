@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline.readers.documents import sheet_of, sheets_of
 from ft_emissions_pipeline.readers.reading import instants
+from ft_emissions_pipeline.readers.sheets import sheet_of, sheets_of
 
 USAGE = "date,model,inferences\n"
 ODD_ENDS = ["\v", "\f", "\x85", "\u2028", "\u2029"]

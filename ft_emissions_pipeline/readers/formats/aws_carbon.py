@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_emissions_pipeline.readers import parquet
-from ft_emissions_pipeline.readers.documents import header_of
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.cloud_carbon import (
     Row,
@@ -21,6 +20,7 @@ from ft_emissions_pipeline.readers.shared.cloud_carbon import (
     reading_of_reports,
 )
 from ft_emissions_pipeline.readers.shared.requests import rows_of, text_of_cell
+from ft_emissions_pipeline.readers.sheets import header_of
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "aws_carbon"

@@ -24,7 +24,6 @@ import pyarrow.compute as pc
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Reading,
@@ -45,6 +44,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.shared import energy_parts
 from ft_emissions_pipeline.readers.shared.glued_rows import unglued
 from ft_emissions_pipeline.readers.shared.tracked_gpus import tracked
+from ft_emissions_pipeline.readers.sheets import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content

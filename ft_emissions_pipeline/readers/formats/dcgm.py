@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import Item, blocks_of, text_of
+from ft_emissions_pipeline.readers.documents import Item, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -38,6 +38,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     telemetry_reading,
     times,
 )
+from ft_emissions_pipeline.readers.sheets import blocks_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -12,14 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import (
-    Item,
-    header_of,
-    json_items,
-    sheet_of,
-    text_of,
-    yaml_documents,
-)
+from ft_emissions_pipeline.readers.documents import Item, json_items, text_of, yaml_documents
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -41,6 +34,7 @@ from ft_emissions_pipeline.readers.shared.labels import (
     with_fewest_gpus,
 )
 from ft_emissions_pipeline.readers.shared.marked_tables import holds_tables, tables_of
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import Basis, Content
 
@@ -281,13 +275,14 @@ def markdown_tables(text: str) -> Iterator[list[tuple[str, str]]]:
 
 def _lists_runs(labels: list[str]) -> bool:
     """Say whether labels of a table tell of each run which it was, on what, and what it took."""
-    told = {field for label in labels if (field := understood(label))}
+    fields = [field for label in labels if (field := understood(label))]
+    told = set(fields)
     by_name = {"model_name", "base_model", "run_id"} & told
     # Many makers of models tell GPU hours, power and carbon in a table, and the card in a sentence.
     of_gpus = HARDWARE & told or (GPU_HOURS in told and {"gpu_max_w", "disclosed_kgco2e"} & told)
     return (
         len(labels) > 2
-        and 2 * sum(understood(label) is not None for label in labels) > len(labels)
+        and 2 * len(fields) > len(labels)
         and bool(by_name and of_gpus and WORK & told)
     )
 

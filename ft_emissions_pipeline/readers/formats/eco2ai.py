@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     Refused,
@@ -23,6 +22,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_frame,
 )
 from ft_emissions_pipeline.readers.shared import energy_parts
+from ft_emissions_pipeline.readers.sheets import Sheet, header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -33,6 +33,7 @@ from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.inferences import OTHER_CALLS, are_inferences, repeated
 from ft_emissions_pipeline.readers.shared.requests import CACHED, MISFIT
 from ft_emissions_pipeline.readers.shared.usage_days import FAILED
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

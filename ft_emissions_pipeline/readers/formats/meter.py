@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import Sheet, Types, header_of, sheet_of, sheets_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -35,6 +34,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     telemetry_reading,
     times_of,
 )
+from ft_emissions_pipeline.readers.sheets import Sheet, Types, header_of, sheet_of, sheets_of
 from ft_emissions_pipeline.tables import rows
 from ft_emissions_pipeline.tables.words import Basis, Content, Instrument
 

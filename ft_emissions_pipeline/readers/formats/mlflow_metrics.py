@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import header_of, json_items, sheet_of, text_of
+from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -31,6 +31,7 @@ from ft_emissions_pipeline.readers.shared.samples import (
     telemetry_reading,
     times,
 )
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

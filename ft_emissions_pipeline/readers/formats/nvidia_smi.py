@@ -15,15 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import (
-    Sheet,
-    Types,
-    blocks_of,
-    header_of,
-    sheet_of,
-    sheets_in,
-    text_of,
-)
+from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, of_each, one_text
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
@@ -36,6 +28,14 @@ from ft_emissions_pipeline.readers.shared.samples import (
     telemetry_reading,
     times,
     with_units,
+)
+from ft_emissions_pipeline.readers.sheets import (
+    Sheet,
+    Types,
+    blocks_of,
+    header_of,
+    sheet_of,
+    sheets_in,
 )
 from ft_emissions_pipeline.tables import rows
 from ft_emissions_pipeline.tables.words import Basis, Content

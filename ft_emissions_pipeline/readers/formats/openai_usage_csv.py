@@ -7,7 +7,6 @@ kept.
 
 from __future__ import annotations
 
-from ft_emissions_pipeline.readers.documents import header_of
 from ft_emissions_pipeline.readers.formats.openai_usage import GROUPS
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -23,6 +22,7 @@ from ft_emissions_pipeline.readers.shared.usage_days import (
     reading_of_buckets,
     series_of,
 )
+from ft_emissions_pipeline.readers.sheets import header_of
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "openai_usage_csv"

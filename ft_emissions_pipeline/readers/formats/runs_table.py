@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.formats import wandb_run
 from ft_emissions_pipeline.readers.formats.mlflow_run import parameters_of
 from ft_emissions_pipeline.readers.reading import (
@@ -29,6 +28,7 @@ from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.service_jobs import span
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of
 from ft_emissions_pipeline.readers.shared.training_settings import positive
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables.words import Content
 
 FORMAT = "runs_table"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -18,6 +17,7 @@ from ft_emissions_pipeline.readers.reading import (
     numbers,
     reading_of_frame,
 )
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "snowflake"

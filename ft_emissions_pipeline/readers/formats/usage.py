@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_emissions_pipeline.readers import parquet
-from ft_emissions_pipeline.readers.documents import header_of, json_items, objects_of, sheet_of
+from ft_emissions_pipeline.readers.documents import json_items, objects_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -27,6 +27,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.usage_days import with_hours
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import header_of, json_items, objects_of, sheet_of
+from ft_emissions_pipeline.readers.documents import json_items, objects_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
@@ -30,6 +30,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.samples import host_in, telemetry_reading, times
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

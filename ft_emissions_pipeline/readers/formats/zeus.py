@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.documents import header_of, sheet_of
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Reading,
@@ -24,6 +23,7 @@ from ft_emissions_pipeline.readers.reading import (
     reading_of_frame,
 )
 from ft_emissions_pipeline.readers.shared.samples import MISFIT, rows_without
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables import rows as row_rules
 from ft_emissions_pipeline.tables.words import Basis, Content
 

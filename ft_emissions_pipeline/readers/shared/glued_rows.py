@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ft_emissions_pipeline.readers.documents import Misfit, Sheet
+from ft_emissions_pipeline.readers.sheets import Misfit, Sheet
 
 _SEAM = re.compile(r"^(.*?)(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}.*)$")
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import Item, header_of, json_items, sheet_of
+from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, instant, read_each
 from ft_emissions_pipeline.readers.shared.usage_days import (
     BUCKET_COLUMNS,
     buckets_of,
     reading_of_buckets,
 )
+from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 
 CACHED = "cached_answers_left_out"
 MISFIT = "has another number of cells than the header's {columns}; export it again"

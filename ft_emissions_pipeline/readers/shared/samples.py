@@ -26,7 +26,6 @@ import pyarrow as pa
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
-from ft_emissions_pipeline.readers.documents import Sheet
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     TELEMETRY_COLUMNS,
@@ -43,6 +42,7 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.gpu_columns import zone_in
+from ft_emissions_pipeline.readers.sheets import Sheet
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables.words import EnergyFrom, Instrument
 

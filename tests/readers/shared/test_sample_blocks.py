@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 
 from ft_emissions_pipeline import readers
 from ft_emissions_pipeline.readers import Settings, read_bytes, read_file
-from ft_emissions_pipeline.readers.documents import sheets_of
 from ft_emissions_pipeline.readers.formats import gpu_log, nvidia_smi
 from ft_emissions_pipeline.readers.shared import sample_blocks
 from ft_emissions_pipeline.readers.shared.sample_blocks import read_in_blocks
 from ft_emissions_pipeline.readers.shared.samples import Samples, telemetry_reading
+from ft_emissions_pipeline.readers.sheets import sheets_of
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
 NIGHT = pd.Timestamp("2026-03-01T23:58Z")
