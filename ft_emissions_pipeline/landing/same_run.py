@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -28,6 +28,8 @@ _ALIKE = 0.01
 """Share by which what trackers of one machine measured at one time may differ."""
 _OVERLAP = 0.8
 """Share of the shorter time from which on two trackers ran beside each other."""
+_MOST = 16
+"""GPUs of the largest server, so trackers of one machine at one time."""
 
 Found = tuple[dict[str, str], dict[str, set[str]]]
 """Run id -> run id that it becomes, and run id -> others of which it is to be told."""
@@ -194,75 +196,99 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
     perhaps : Found
         The second part names, for each run, others that may have measured the same machine.
     """
-    marks = records["mark"].fillna("").str.extract(rf"^{MACHINE} (\S+) (\S+) (\S+)$")
+    marks = records["mark"].fillna("").str.extract(rf"^{MACHINE} (\S+) (\S+) (\S+) (\S+)$")
     known = free & marks[0].notna() & records["started_at"].notna() & records["ended_at"].notna()
-    once: Found = ({}, {})
-    perhaps: Found = ({}, {})
-    if known.sum() < 2:
-        return once, perhaps
-    frame = pd.DataFrame(
+    trackers = pd.DataFrame(
         {
-            "run_id": run_ids[known], "host": records.loc[known, "host"].fillna(""),
-            "machine": marks.loc[known, 0], "gpus": marks.loc[known, 1],
-            "kwh": marks.loc[known, 2].astype("float64"),
+            "format": records.loc[known, "source_format"],
+            "machine": marks.loc[known, 0], "host": records.loc[known, "host"].fillna(""),
+            "run_id": run_ids[known], "gpus": marks.loc[known, 1], "project": marks.loc[known, 2],
+            "kwh": marks.loc[known, 3].astype("float64"),
             "low": _seconds(records.loc[known, "started_at"]),
             "high": _seconds(records.loc[known, "ended_at"]),
-            "format": records.loc[known, "source_format"],
             "file": records.loc[known, "source_uri"],
         }
     )  # fmt: skip
-    for _, group in frame.groupby(["format", "machine", "host"], sort=True):
-        for one, other in _beside(group.drop_duplicates("run_id").sort_values(["low", "run_id"])):
-            kept = once[0].get(one.run_id, one.run_id)
-            if _alike(one, other):
-                if other.run_id not in once[0]:
-                    once[0][other.run_id] = kept
-                    once[1].setdefault(kept, set()).add(other.run_id)
-            else:
-                perhaps[1].setdefault(one.run_id, set()).add(other.run_id)
-                perhaps[1].setdefault(other.run_id, set()).add(one.run_id)
-    return once, perhaps
+    machine = ["format", "machine", "host"]
+    trackers = trackers.drop_duplicates([*machine, "run_id"])
+    trackers = trackers.sort_values([*machine, "low", "run_id"], ignore_index=True)
+    alike, beside = _pairs(trackers, trackers.groupby(machine).ngroup().to_numpy())
+    names = trackers["run_id"].tolist()
+    stands_for: dict[int, int] = {}
+    for one, other in alike.tolist():
+        stands_for.setdefault(other, stands_for.get(one, one))
+    ranks: dict[int, set[str]] = defaultdict(set)
+    for other, one in stands_for.items():
+        ranks[one].add(names[other])
+    for one in [one for one, others in ranks.items() if len(others) >= _MOST]:
+        del ranks[one]
+    once = (
+        {names[other]: names[one] for other, one in stands_for.items() if one in ranks},
+        {names[one]: others for one, others in ranks.items()},
+    )
+    perhaps: dict[str, set[str]] = defaultdict(set)
+    for one, other in beside.tolist():
+        perhaps[names[one]].add(names[other])
+        perhaps[names[other]].add(names[one])
+    return once, ({}, dict(perhaps))
 
 
-def _beside(group: pd.DataFrame) -> Iterator[tuple[_Tracked, _Tracked]]:
-    """Yield pairs of trackers that ran at one time."""
-    rows: Iterable[_Tracked] = list(group.itertuples(index=False))
-    ordered = list(rows)
-    lows = group["low"].to_numpy()
-    for n, one in enumerate(ordered):
-        for other in ordered[n + 1 : int(np.searchsorted(lows, one.high))]:
-            shorter = min(one.high - one.low, other.high - other.low)
-            if min(one.high, other.high) - other.low >= _OVERLAP * shorter:
-                yield one, other
+def _pairs(trackers: pd.DataFrame, machine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of trackers of one machine that saw the same, and others that ran at one time.
+
+    Trackers come by machine and start. Where no host is named, more than `_MOST` at one time are
+    of several machines, of which the description is the same; then nothing tells which shared one.
+    """
+    low, high = (trackers[name].to_numpy() for name in ("low", "high"))
+    # Instants as whole numbers, of one machine after the other, so that one search finds all.
+    instants = np.unique(np.concatenate([low, high, low + _AT_ONCE_S]))
+    starts, ends, soon = (
+        machine * len(instants) + np.searchsorted(instants, each)
+        for each in (low, high, low + _AT_ONCE_S)
+    )
+    place = np.arange(len(trackers))
+    at_once = place + 1 - np.searchsorted(np.sort(ends), starts, "right")
+    apart = (at_once > _MOST) & trackers["host"].eq("").to_numpy()
+    until = np.searchsorted(starts, ends)
+    near = np.minimum(np.minimum(until, np.searchsorted(starts, soon, "right")), place + 1 + _MOST)
+    alike = _each(place + 1, near)
+    alike = alike[_alike(trackers, alike)]
+    calm = np.flatnonzero(~apart)
+    beside = _each(np.searchsorted(calm, place + 1), np.searchsorted(calm, until))
+    beside[:, 1] = calm[beside[:, 1]]
+    one, other = beside.T
+    shorter = np.minimum(high[one] - low[one], high[other] - low[other])
+    beside = beside[np.minimum(high[one], high[other]) - low[other] >= _OVERLAP * shorter]
+    return alike, beside[~_alike(trackers, beside)]
 
 
-def _alike(one: _Tracked, other: _Tracked) -> bool:
-    """Say whether two trackers measured the same.
+def _each(first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return each place with those of its own from the first to before the end."""
+    count = np.maximum(end - first, 0)
+    one = np.repeat(np.arange(len(first)), count)
+    step = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
+    return np.column_stack([one, first[one] + step])
+
+
+def _alike(trackers: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
+    """Say of which pairs both trackers measured the same.
 
     Two that append to one file differ in some digit. Its rows that are the same to the last one
     were written by a script or by hand, and whether they are two runs is for people to say.
     """
-    copied = (one.file, one.low, one.high, one.kwh) == (
-        other.file, other.low, other.high, other.kwh
-    )  # fmt: skip
-    return (
-        not copied
-        and one.gpus == other.gpus != "part"
-        and abs(one.low - other.low) <= _AT_ONCE_S
-        and abs(one.high - other.high) <= _AT_ONCE_S
-        and abs(one.kwh - other.kwh) <= _ALIKE * max(one.kwh, other.kwh)
+    one, other = pairs.T
+    low, high, kwh = (trackers[name].to_numpy() for name in ("low", "high", "kwh"))
+    file, gpus, project = (pd.factorize(trackers[name])[0] for name in ("file", "gpus", "project"))
+    copied = [each[one] == each[other] for each in (file, low, high, kwh)]
+    return np.asarray(
+        ~np.logical_and.reduce(copied)
+        & (gpus[one] == gpus[other])
+        & (project[one] == project[other])
+        & trackers["gpus"].ne("part").to_numpy()[one]
+        & (np.abs(low[one] - low[other]) <= _AT_ONCE_S)
+        & (np.abs(high[one] - high[other]) <= _AT_ONCE_S)
+        & (np.abs(kwh[one] - kwh[other]) <= _ALIKE * np.maximum(kwh[one], kwh[other]))
     )
-
-
-class _Tracked:
-    """A row of what a tracker saw."""
-
-    run_id: str
-    file: str
-    gpus: str
-    kwh: float
-    low: float
-    high: float
 
 
 def _seconds(instants: pd.Series) -> pd.Series:

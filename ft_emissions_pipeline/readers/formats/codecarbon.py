@@ -411,20 +411,25 @@ def _runs(
 
 
 def _marks(cells: pd.DataFrame, kwh: pd.Series, gpus: pd.Series, in_part: np.ndarray) -> pd.Series:
-    """Return what shows that trackers share a machine: a hash of its description, GPUs, energy."""
-    described = pc.binary_join_element_wise(
-        *(arrow_text(cells[name].fillna("")) for name in _MACHINE),
-        pa.scalar("|", pa.large_string()),
-    )
-    encoded = described.dictionary_encode()
-    hashes = [
-        # A machine that names no CPU is not described.
-        hashlib.sha256(text.encode()).hexdigest()[:8] if text.partition("|")[0] else None
-        for text in encoded.dictionary.to_pylist()
-    ]
-    machine = text_series(pa.array(hashes, pa.large_string()).take(encoded.indices), cells.index)
+    """Return what shows that trackers share a machine: its hash, GPUs, the project's hash, energy.
+
+    A machine that names no CPU is not described.
+    """
+    described = (arrow_text(cells[name].fillna("")) for name in _MACHINE)
+    joined = pc.binary_join_element_wise(*described, pa.scalar("|", pa.large_string()))
+    machine = _hashes(joined, cells.index)
+    machine = machine.where(cells["cpu_model"].fillna("").ne(""))
     count = _as_words(gpus).mask(in_part, "part")
-    return "machine " + machine + " " + count + " " + _as_words(kwh)
+    project = _hashes(arrow_text(cells["project_name"].fillna("")), cells.index)
+    return "machine " + machine + " " + count + " " + project + " " + _as_words(kwh)
+
+
+def _hashes(texts: pa.Array, index: pd.Index) -> pd.Series:
+    encoded = texts.dictionary_encode()
+    distinct = [
+        hashlib.sha256(text.encode()).hexdigest()[:8] for text in encoded.dictionary.to_pylist()
+    ]
+    return text_series(pa.array(distinct, pa.large_string()).take(encoded.indices), index)
 
 
 def _as_words(values: pd.Series) -> pd.Series:
