@@ -11,11 +11,14 @@ import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline import stages
+from ft_emissions_pipeline.impacts.inputs import ASKED
 from ft_emissions_pipeline.landing.engines import over_chunks
-from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS
+from ft_emissions_pipeline.normalize.provenance import NEEDED
+from ft_emissions_pipeline.tables import FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS
+from ft_emissions_pipeline.warehouse import store
 
 from .checks import check_spec
-from .partitions import DAILY, ONE_RUN
+from .partitions import DAILY, ONE_RUN, days
 from .reference import key
 from .resources import Pipeline, Workers
 from .table_asset import checked, outs
@@ -34,21 +37,30 @@ MADE = {
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    deps=[key("defaults")],
+    deps=[key("defaults"), FIELD_PROVENANCE.name],
     outs=outs(MADE),
     check_specs=[check_spec(table) for table in MADE],
 )
 def run_impacts(
+    context: dg.AssetExecutionContext,
     pipeline: Pipeline,
     workers: Workers,
     normalized_runs: pd.DataFrame,
-    field_provenance: pd.DataFrame,
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
+    first, last = days(context)
+    provenance = store.read(
+        pipeline.warehouse,
+        FIELD_PROVENANCE,
+        (first.date(), last.date()),
+        columns=NEEDED,
+        where=("field", ASKED),
+        ordered=False,
+    )
     impacts, spreads = stages.sound(
         (RUN_IMPACTS, RUN_SPREADS),
         over_chunks(
-            stages.impacts, workers.engine, pipeline.choices(), normalized_runs, field_provenance
+            stages.impacts, workers.engine, pipeline.choices(), normalized_runs, provenance
         ),
     )
     yield from checked(zip(MADE, (spreads, impacts), strict=True))

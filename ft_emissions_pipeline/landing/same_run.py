@@ -20,7 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, run_folder
 
-HISTORY, MACHINE, RESULTS = "history", "machine", "results"
+HISTORY, TRACKED, RESULTS = "history", "tracked", "results"
 """First words of marks."""
 _AT_ONCE_S = 60.0
 """Start and end of trackers of one job lie closer together than this."""
@@ -196,7 +196,7 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
     perhaps : Found
         The second part names, for each run, others that may have measured the same machine.
     """
-    marks = records["mark"].fillna("").str.extract(rf"^{MACHINE} (\S+) (\S+) (\S+) (\S+)$")
+    marks = records["mark"].fillna("").str.extract(rf"^{TRACKED} (\S+) (\S+) (\S+) (\S+)$")
     known = free & marks[0].notna() & records["started_at"].notna() & records["ended_at"].notna()
     trackers = pd.DataFrame(
         {

@@ -138,6 +138,8 @@ def _in_service(
 
 
 def _of_events(versions: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    if events.empty:
+        return empty(QUARANTINE)
     known = events["model_name"].isin(versions["model_name"])
     named = events["model_version"].notna()
     own = pd.MultiIndex.from_frame(versions[["model_name", "model_version"]])

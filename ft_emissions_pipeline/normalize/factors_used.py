@@ -151,24 +151,27 @@ def _named(
     provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: Reference
 ) -> pd.DataFrame:
     """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
-    logged = provenance["rule"] == "as_logged"
-    spread = provenance[logged].drop_duplicates(["run_id", "field"])
-    spread = spread[spread["field"].isin(LOGGED_GSD)]
+    run, run_ids = pd.factorize(provenance["run_id"])
+    key, distinct = pd.factorize(keys.reindex(run_ids))
+    factor, factor_ids = pd.factorize(provenance["factor_id"])
+    named = factor >= 0
+    pairs = np.unique(key[run[named]] * max(len(factor_ids), 1) + factor[named])
+    texts = pd.DataFrame(
+        {
+            "factors_key": distinct.take(pairs // max(len(factor_ids), 1)),
+            "factor_id": factor_ids.take(pairs % max(len(factor_ids), 1)).str.split(" "),
+        }
+    )
+    logged = provenance["rule"].eq("as_logged") & provenance["field"].isin(LOGGED_GSD)
+    spread = provenance.loc[logged, ["field", "basis"]].assign(key=key[run[logged]])
+    spread = spread.drop_duplicates()
     gsd = [
         "defaults/" + LOGGED_GSD[field][0 if basis == Basis.MEASURED else 1]
         for field, basis in zip(spread["field"], spread["basis"], strict=True)
     ]
-    named = provenance.dropna(subset=["factor_id"])
-    texts = pd.DataFrame(
-        {
-            "factors_key": named["run_id"].map(keys),
-            "factor_id": named["factor_id"],
-        }
-    ).drop_duplicates()
-    texts["factor_id"] = texts["factor_id"].str.split(" ")
     pieces = [
         texts.explode("factor_id"),
-        pd.DataFrame({"factors_key": spread["run_id"].map(keys), "factor_id": gsd}),
+        pd.DataFrame({"factors_key": distinct.take(spread["key"]), "factor_id": gsd}),
         pd.DataFrame({"factors_key": keys.unique(), "factor_id": OF_ALLOCATION}),
     ]
     # A peak or a count of active parameters is read where only the identity is written down.

@@ -13,8 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, conform, empty
+from ft_emissions_pipeline.tables.frames import TEXT
+
+NEEDED = ("run_id", "field", "basis", "rule", "p05", "p95", "factor_id")
+"""Columns of table `field_provenance` that `Provenance.of_table` reads."""
 
 AS_LOGGED = "as_logged"
 """Stands for a rule where the log gave the value."""
@@ -59,17 +65,28 @@ class Provenance:
         cls, table: pd.DataFrame, normalized: pd.DataFrame, fields: Collection[str]
     ) -> Provenance:
         """Return what table `field_provenance` says of some fields of normalized runs."""
-        position = pd.Index(normalized["run_id"])
-        wanted = table[table["field"].isin(fields) & table["run_id"].isin(position)]
+        wanted = table[table["field"].isin(fields)]
+        found = pc.index_in(_arrow(wanted["run_id"]), value_set=_arrow(normalized["run_id"]))
+        at = found.fill_null(-1).to_numpy().astype("int64")
+        words = {name: _coded(wanted[name]) for name in ("field", "rule", "basis", "factor_id")}
+        (field, fields_of), (rule, rules) = words["field"], words["rule"]
+        given = field * len(rules) + rule
+        order = np.lexsort((at, given))
+        order = order[at[order] >= 0]
+        p05, p95 = (wanted[name].to_numpy()[order] for name in ("p05", "p95"))
+        basis, factor_id = (
+            words[name][1][words[name][0][order]] for name in ("basis", "factor_id")
+        )
+        at, given = at[order], given[order]
         pieces = []
-        for (name, rule), rows in wanted.groupby(["field", "rule"], sort=False):
-            at = position.get_indexer(rows["run_id"])
-            rows, at = rows.iloc[np.argsort(at)], np.sort(at)
+        begins = np.flatnonzero(np.diff(given, prepend=-1))
+        for first, end in zip(begins, np.append(begins[1:], len(given)), strict=False):
+            name, rows = fields_of[given[first] // len(rules)], slice(first, end)
             pieces.append(
                 Piece(
-                    name, rule, rows["basis"].to_numpy(dtype="object"), at, np.arange(len(at)),
-                    normalized[name].array[at], 0.0, 0.0, rows["p05"].to_numpy(),
-                    rows["p95"].to_numpy(), rows["factor_id"].to_numpy(dtype="object"),
+                    name, rules[given[first] % len(rules)], basis[rows], at[rows],
+                    np.arange(end - first), normalized[name].array[at[rows]], 0.0, 0.0,
+                    p05[rows], p95[rows], factor_id[rows],
                 )
             )  # fmt: skip
         each = np.arange(len(normalized))
@@ -109,31 +126,53 @@ class Provenance:
 
 
 def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
-    """Return pieces as table `field_provenance`, made by column: there are a hundred of them."""
+    """Return pieces as table `field_provenance`, ordered by run and field.
+
+    It is made by column, and of texts each answer's once: a fleet has millions of rows.
+    """
     if not pieces:
         return empty(FIELD_PROVENANCE)
-    of_runs = runs.take(np.concatenate([piece.rows for piece in pieces]))
+    sizes = [len(piece.value) for piece in pieces]
+    starts = np.cumsum([0, *sizes[:-1]])
+    at = np.concatenate([piece.rows for piece in pieces])
+    answer = np.concatenate([start + piece.of for start, piece in zip(starts, pieces, strict=True)])
+    of_field = np.unique([piece.field for piece in pieces], return_inverse=True)[1]
+    rank = np.repeat(of_field, [len(piece.rows) for piece in pieces])
+    of_run = np.argsort(np.argsort(runs["run_id"].array, kind="stable"), kind="stable")
+    order = np.argsort(of_run[at] * len(pieces) + rank, kind="stable")
+    at, answer = at[order], answer[order]
 
-    def told(part: Callable[[Piece], Any], kind: str = "object") -> np.ndarray:
-        parts = [
-            np.broadcast_to(np.asarray(part(piece), dtype=kind), len(piece.value))[piece.of]
-            for piece in pieces
-        ]
-        return np.concatenate(parts)
+    def told(part: Callable[[Piece], Any], kind: str = "float64") -> np.ndarray:
+        parts = [np.asarray(part(piece), dtype=kind) for piece in pieces]
+        wide = zip(parts, sizes, strict=True)
+        return np.concatenate([np.broadcast_to(part, size) for part, size in wide])
+
+    def texts(part: Callable[[Piece], Any]) -> Any:
+        return pd.array(told(part, "object"), dtype=TEXT).take(answer)
 
     columns = {
-        "date": of_runs["date"].array,
-        "run_id": of_runs["run_id"].array,
-        "field": told(lambda piece: piece.field),
-        "value": told(lambda piece: _as_text(pd.Series(piece.value))),
-        "basis": told(lambda piece: piece.basis),
-        "rule": told(lambda piece: piece.rule),
-        "p05": told(lambda piece: piece.p05, "float64"),
-        "p95": told(lambda piece: piece.p95, "float64"),
-        "factor_id": told(lambda piece: piece.factor_id),
-        "source": told(lambda piece: piece.source),
+        "date": runs["date"].array.take(at),
+        "run_id": runs["run_id"].array.take(at),
+        "field": texts(lambda piece: piece.field),
+        "value": texts(lambda piece: _as_text(pd.Series(piece.value))),
+        "basis": texts(lambda piece: piece.basis),
+        "rule": texts(lambda piece: piece.rule),
+        "p05": told(lambda piece: piece.p05)[answer],
+        "p95": told(lambda piece: piece.p95)[answer],
+        "factor_id": texts(lambda piece: piece.factor_id),
+        "source": texts(lambda piece: piece.source),
     }
     return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE)
+
+
+def _arrow(texts: pd.Series) -> pa.Array:
+    return pa.array(texts, pa.large_string(), from_pandas=True)
+
+
+def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each text among the distinct ones, and these, with None after them."""
+    code, distinct = pd.factorize(texts)
+    return code, np.array([*distinct, None], dtype="object")
 
 
 def _as_text(values: pd.Series) -> pd.Series:

@@ -33,6 +33,8 @@ _HINT = "|".join(dict.fromkeys([*(secret.hint for secret in SECRETS), HIDDEN]))
 """Cheap enough to be looked for in a million cells; only cells that have it are searched for
 secrets."""
 _HINTED = re.compile(_HINT, re.ASCII)
+_SHAPED = tuple(secret for secret in SECRETS if not secret.signs)
+_SIGNED = re.compile("|".join(re.escape(s) for secret in SECRETS for s in secret.signs))
 
 
 def scrubbed(text: str) -> str:
@@ -48,7 +50,7 @@ def scrubbed(text: str) -> str:
     # one.
     while text != before:
         before, small = text, text.casefold()
-        for secret in SECRETS:
+        for secret in SECRETS if _SIGNED.search(small) else _SHAPED:
             given_away = not secret.signs or any(sign in small for sign in secret.signs)
             if given_away and secret.form.search(text) is not None:
                 parts = _MARK.split(text)

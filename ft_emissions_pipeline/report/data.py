@@ -6,7 +6,7 @@ selects (`figures.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -40,7 +40,7 @@ from ft_emissions_pipeline.tables import (
     Table,
 )
 from ft_emissions_pipeline.tables.words import EnergyRoute
-from ft_emissions_pipeline.warehouse import selection, store
+from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
@@ -49,9 +49,6 @@ SHOWN: tuple[Table, ...] = (
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
-
-RUNS_AT_ONCE = 5000
-"""Runs whose provenance is in memory at a time; each has some fifty rows of it."""
 
 RUNS_DETAILED, MODELS_DETAILED = 50, 200
 """The latest runs, and the models with the most carbon, of whose newest version each step is told
@@ -196,9 +193,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         disclosed=run_notes.loc[run_notes["disclosed_kgco2e"].notna(), list(COMPARED)],
         usage_notes=whole(USAGE, ("repairs",)),
         landed=whole(LANDING_INDEX, LANDED),
-        basis_counts=_basis_counts(
-            warehouse, run_impacts["date"], pinned.get(FIELD_PROVENANCE.name)
-        ),
+        basis_counts=store.counts(
+            warehouse, FIELD_PROVENANCE, BASIS_COUNTS[:-1], pinned.get(FIELD_PROVENANCE.name)
+        ).rename(columns={"rows": BASIS_COUNTS[-1]}),
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
@@ -307,24 +304,3 @@ def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:
     """
     counted = provenance.groupby(["field", "basis", "rule"], as_index=False).size()
     return counted.rename(columns={"size": "runs"})[list(BASIS_COUNTS)]
-
-
-def _basis_counts(warehouse: str | Path, run_days: pd.Series, version: int | None) -> pd.DataFrame:
-    columns = ("field", "basis", "rule")
-    counts = [
-        count_bases(
-            store.read(warehouse, FIELD_PROVENANCE, days=days, columns=columns, version=version)
-        )
-        for days in _windows(run_days)
-    ]
-    if not counts:
-        return count_bases(_empty(FIELD_PROVENANCE))
-    return pd.concat(counts).groupby(list(columns), as_index=False)["runs"].sum()
-
-
-def _windows(run_days: pd.Series) -> Iterator[selection.Days]:
-    """Return ranges of days that hold `RUNS_AT_ONCE` runs or, where one day has more, that day."""
-    per_day = run_days.value_counts().sort_index()
-    window = (per_day.cumsum() - 1) // RUNS_AT_ONCE
-    for _, days in per_day.groupby(window):
-        yield days.index[0].date(), days.index[-1].date()

@@ -6,8 +6,7 @@ writing (`store.py`).
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -71,6 +70,22 @@ def query(
     return pa.table(QueryBuilder().register("stored", delta).execute(query))
 
 
+def counts(
+    delta: DeltaTable, over: DeltaTable | None, table: Table, columns: Sequence[str]
+) -> pa.Table:
+    """Return columns with the count `rows` of each combination, where another table lies over."""
+    names = ", ".join(map(_name, columns))
+    reader, rows = QueryBuilder().register("stored", delta), "stored"
+    if over is not None:
+        reader, by = reader.register("restated", over), _name(table.key[0])
+        rows = (
+            f"(SELECT {names} FROM stored LEFT ANTI JOIN restated ON stored.{by} = restated.{by} "
+            f"UNION ALL SELECT {names} FROM restated)"
+        )
+    query = f"SELECT {names}, count(*) AS rows FROM {rows} GROUP BY {names}"
+    return pa.table(reader.execute(query))
+
+
 def _name(column: str) -> str:
     return f'"{column}"'
 
@@ -115,8 +130,10 @@ def canonical(rows: pa.Table, table: Table) -> pa.Table:
     keys = [name for name in table.key if name in rows.column_names]
     if keys:
         # The other columns decide only where a key comes twice.
+        if _ascends(rows, keys):
+            return rows
         ordered = _sorted(rows, keys)
-        if not _comes_twice(ordered, keys):
+        if _ascends(ordered, keys):
             return ordered
     return _sorted(rows, [*keys, *(name for name in rows.column_names if name not in keys)])
 
@@ -133,11 +150,16 @@ def _sorted(rows: pa.Table, names: list[str]) -> pa.Table:
     return rows.take(pc.sort_indices(keyed, sort_keys=order)).combine_chunks()
 
 
-def _comes_twice(ordered: pa.Table, keys: list[str]) -> bool:
-    """Return whether two rows that follow each other have, or may have, the same key."""
-    above, below = ordered.slice(0, max(len(ordered) - 1, 0)), ordered.slice(1)
-    same = [pc.fill_null(pc.equal(above[name], below[name]), True) for name in keys]
-    return bool(pc.any(functools.reduce(pc.and_, same), min_count=0).as_py())
+def _ascends(rows: pa.Table, keys: list[str]) -> bool:
+    """Return whether each row's key is greater than the one before it; with empty cells, False."""
+    above, below = rows.slice(0, max(len(rows) - 1, 0)), rows.slice(1)
+    greater: pa.ChunkedArray = pa.scalar(False)
+    for name in reversed(keys):
+        if rows[name].null_count:
+            return False
+        further = pc.and_(pc.equal(above[name], below[name]), greater)
+        greater = pc.or_(pc.less(above[name], below[name]), further)
+    return bool(pc.all(greater, min_count=0).as_py())
 
 
 def on_range(table: Table, days: Days | None) -> str | None:

@@ -142,6 +142,33 @@ def read(
     return tables.from_arrow(rows, table, set(names))[names]
 
 
+def counts(
+    warehouse: str | Path, table: Table, columns: Sequence[str], version: int | None = None
+) -> pd.DataFrame:
+    """Return how many rows of a table have each combination of cells in some columns.
+
+    Parameters
+    ----------
+    warehouse, table, version
+        As for `read`.
+    columns : sequence of str
+        Columns of text.
+
+    Returns
+    -------
+    DataFrame
+        These columns and `rows`, ordered by them; the rows themselves are never held.
+    """
+    with _of_history(warehouse, table, version), opening.clear_errors(warehouse, table):
+        delta = opening.to_read(warehouse, table, version)
+        if delta is None:
+            return tables.empty(table)[list(columns)].assign(rows=0)
+        over = overlay.lying_over(warehouse, delta, table)
+        found = selection.counts(delta, over, table, columns)
+    told = tables.from_arrow(found.select(columns), table, columns).assign(rows=found["rows"])
+    return told.sort_values(list(columns), ignore_index=True)
+
+
 def write(
     warehouse: str | Path, table: Table, frame: pd.DataFrame, days: Days | None = None
 ) -> Written:

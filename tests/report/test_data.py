@@ -74,11 +74,20 @@ def test_an_object_store_puts_the_page_under_the_current_folder(tmp_path, monkey
     assert "out_of_range" in path.read_text("utf-8")
 
 
-def test_provenance_is_counted_window_by_window(warehouse, monkeypatch):
-    monkeypatch.setattr("ft_emissions_pipeline.report.data.RUNS_AT_ONCE", 1)
-    pieced = report.read(warehouse).basis_counts
-    whole = count_bases(store.read(warehouse, FIELD_PROVENANCE))
-    pd.testing.assert_frame_equal(pieced, whole)
+def test_provenance_is_counted_as_it_reads_restated_rows_among_it(warehouse):
+    stored = store.read(warehouse, FIELD_PROVENANCE)
+    told = stored[stored["run_id"] == stored["run_id"].iloc[0]].assign(basis="disclosed")
+    for restated in (None, told):
+        if restated is not None:
+            days, ids = pd.DatetimeIndex(restated["date"]), set(restated["run_id"])
+            store.lay_over(warehouse, FIELD_PROVENANCE, restated, days, "run_id", ids)
+        counted = report.read(warehouse).basis_counts
+        whole = count_bases(store.read(warehouse, FIELD_PROVENANCE))
+        pd.testing.assert_frame_equal(counted, whole)
+    assert counted["runs"].sum() == len(stored)
+    assert "disclosed" in set(counted["basis"])
+    first = store.counts(warehouse, FIELD_PROVENANCE, ["basis"], version=0)
+    assert first["rows"].sum() == 0
 
 
 def test_every_table_shown_counts_for_the_digest():

@@ -421,7 +421,7 @@ def _marks(cells: pd.DataFrame, kwh: pd.Series, gpus: pd.Series, in_part: np.nda
     machine = machine.where(cells["cpu_model"].fillna("").ne(""))
     count = _as_words(gpus).mask(in_part, "part")
     project = _hashes(arrow_text(cells["project_name"].fillna("")), cells.index)
-    return "machine " + machine + " " + count + " " + project + " " + _as_words(kwh)
+    return "tracked " + machine + " " + count + " " + project + " " + _as_words(kwh)
 
 
 def _hashes(texts: pa.Array, index: pd.Index) -> pd.Series:
