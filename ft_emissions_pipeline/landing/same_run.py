@@ -251,15 +251,18 @@ def _pairs(trackers: pd.DataFrame, machine: np.ndarray) -> tuple[np.ndarray, np.
     apart = (at_once > _MOST) & trackers["host"].eq("").to_numpy()
     until = np.searchsorted(starts, ends)
     near = np.minimum(np.minimum(until, np.searchsorted(starts, soon, "right")), place + 1 + _MOST)
-    alike = _each(place + 1, near)
-    alike = alike[_alike(trackers, alike)]
     calm = np.flatnonzero(~apart)
-    beside = _each(np.searchsorted(calm, place + 1), np.searchsorted(calm, until))
-    beside[:, 1] = calm[beside[:, 1]]
-    one, other = beside.T
-    shorter = np.minimum(high[one] - low[one], high[other] - low[other])
-    beside = beside[np.minimum(high[one], high[other]) - low[other] >= _OVERLAP * shorter]
-    return alike, beside[~_alike(trackers, beside)]
+    after = _each(np.searchsorted(calm, place + 1), np.searchsorted(calm, until))
+    after[:, 1] = calm[after[:, 1]]
+
+    def overlapping(pairs: np.ndarray) -> np.ndarray:
+        one, other = pairs.T
+        shorter = np.minimum(high[one] - low[one], high[other] - low[other])
+        shared = np.minimum(high[one], high[other]) - low[other]
+        return np.asarray(pairs[shared >= _OVERLAP * shorter])
+
+    alike, beside = overlapping(_each(place + 1, near)), overlapping(after)
+    return alike[_alike(trackers, alike)], beside[~_alike(trackers, beside)]
 
 
 def _each(first: np.ndarray, end: np.ndarray) -> np.ndarray:

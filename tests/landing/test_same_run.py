@@ -1,12 +1,15 @@
 """States of a run, runs of a folder, trackers of a machine: told apart by what they hold."""
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ft_emissions_pipeline import api
-from ft_emissions_pipeline.landing import days, index
+from ft_emissions_pipeline.landing import days, index, same_run
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.reference import load
 from ft_emissions_pipeline.tables import LANDING_INDEX, empty
@@ -252,3 +255,65 @@ def test_what_somebody_keeps_apart_stays_apart(runs_in):
         {"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b"), "runs.yaml": mapping}
     )
     assert sorted(runs.index) == ["one", "two"]
+
+
+def test_trackers_of_two_projects_are_two_runs_however_alike(runs_in):
+    runs = runs_in(
+        {"a.csv": emissions(run_id="a"), "b.csv": emissions(run_id="b", project_name="other")}
+    )
+    assert runs["it_energy_kwh"].tolist() == [1.07, 1.07]
+    assert runs["repairs"].str.contains("perhaps_one_machine:").all()
+
+
+def test_more_trackers_at_once_than_a_server_has_gpus_are_of_several_machines(runs_in):
+    # No machine is named, so that one description stands for all of a kind.
+    rows = [
+        emissions(run_id=f"run-{n:02d}", timestamp=f"2026-03-02T12:00:{n:02d}").split("\n")[1]
+        for n in range(40)
+    ]
+    head = emissions().split("\n")[0]
+    runs = runs_in({"e.csv": "\n".join([head, *rows, ""])})
+    assert len(runs) == 40
+    assert runs["repairs"].isna()[20:].all()
+
+
+instants = st.integers(0, 600)
+trackers = st.lists(
+    st.tuples(
+        instants, st.integers(1, 300), st.sampled_from(["part", "1", "2"]),
+        st.sampled_from(["demo", "other"]), st.sampled_from([1.0, 1.005, 1.5]),
+        st.sampled_from(["one", "two"]), st.sampled_from(["e.csv", "f.csv"]),
+    ),
+    min_size=2, max_size=12,
+)  # fmt: skip
+
+
+@given(trackers)
+def test_every_two_trackers_of_a_machine_are_compared(told):
+    records = pd.DataFrame(
+        {
+            "run_id": [f"r{n:02d}" for n in range(len(told))],
+            "mark": [f"tracked {machine} {gpus} {project} {kwh}"
+                     for _, _, gpus, project, kwh, machine, _ in told],
+            "host": None, "source_format": "codecarbon",
+            "source_uri": [each[-1] for each in told],
+            "started_at": pd.to_datetime([each[0] for each in told], unit="s", utc=True),
+            "ended_at": pd.to_datetime([each[0] + each[1] for each in told], unit="s", utc=True),
+        }
+    )  # fmt: skip
+    once, perhaps = same_run.machines(records, records["run_id"], pd.Series(True, records.index))
+    expected, merged = {}, set()
+    for (n, one), (m, other) in itertools.permutations(enumerate(told), 2):
+        (low, length, gpus, project, kwh, machine, file), (start, *_) = one, other
+        shared = min(low + length, start + other[1]) - max(low, start)
+        near = abs(low - start) <= 60 and abs(low + length - start - other[1]) <= 60
+        copied = (file, *one[:2], kwh) == (other[-1], *other[:2], other[4])
+        alike = near and gpus == other[2] != "part" and project == other[3] and not copied
+        alike &= abs(kwh - other[4]) <= 0.01 * max(kwh, other[4])
+        if machine == other[5] and shared >= 0.8 * min(length, other[1]):
+            if alike:
+                merged |= {f"r{n:02d}", f"r{m:02d}"}
+            else:
+                expected.setdefault(f"r{n:02d}", set()).add(f"r{m:02d}")
+    assert perhaps[1] == expected
+    assert merged == set(once[0]) | set(once[1])
