@@ -19,7 +19,7 @@ from benchmarks.timing import alone, table
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
 
 NOW = Settings(now=pd.Timestamp("2026-10-10", tz="UTC"))
-_ROW = {
+TRACKED = {
     "timestamp": "", "project_name": "support-bot", "run_id": "", "experiment_id": "",
     "duration": "", "emissions": "0.06", "emissions_rate": "0.00001", "cpu_power": "42.5",
     "gpu_power": "300.0", "ram_power": "10.0", "cpu_energy": "0.25", "gpu_energy": "",
@@ -38,10 +38,10 @@ _ROW = {
 def write_rows(path: Path, rows: int) -> None:
     """Write an emissions.csv of different runs, in the shape of CodeCarbon 3.2."""
     with path.open("w", encoding="utf-8") as stream:
-        stream.write(",".join(_ROW) + "\n")
+        stream.write(",".join(TRACKED) + "\n")
         for n in range(rows):
             row = {
-                **_ROW,
+                **TRACKED,
                 "timestamp": f"2026-03-{1 + n % 28:02d}T12:{n % 60:02d}:{n * 7 % 60:02d}",
                 "run_id": f"{n:08x}-aaaa-bbbb-cccc-1234567890ab",
                 "duration": f"{3600 + n % 100}.{n % 1000:03d}",

@@ -149,14 +149,16 @@ def explain(
     draws, seed : int
         Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
     """
-    profile = methodology.profile(str(normalized["methodology"]))
-    values = _values(normalized, reference, profile)
-    steps = _steps(normalized, profile)
+    # A cell of a Series costs fifty times that of a mapping, and a page explains hundreds of runs.
+    run, made = normalized.to_dict(), impacts.to_dict()
+    profile = methodology.profile(str(run["methodology"]))
+    values = _values(run, reference, profile)
+    steps = _steps(run, profile)
     lines = [
-        f"Run {normalized['run_id']} of model {normalized['model_name']}",
-        f"  profile {profile.name}, reference tables {impacts['reference_version']}, "
-        f"quality tier {impacts['quality_tier']}, "
-        f"{impacts['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields",
+        f"Run {run['run_id']} of model {run['model_name']}",
+        f"  profile {profile.name}, reference tables {made['reference_version']}, "
+        f"quality tier {made['quality_tier']}, "
+        f"{made['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields",
         "",
         "Steps",
     ]
@@ -164,21 +166,21 @@ def explain(
     for name, unit, template in steps:
         lines += _step(name, unit, template, values)
         used |= set(_PLACEHOLDER.findall(template))
-    if pd.notna(normalized["market_kgco2e_per_kwh"]):
-        values["market_kgco2e_per_kwh"] = float(normalized["market_kgco2e_per_kwh"])
-        values["operational_market_kgco2e"] = float(impacts["operational_market_kgco2e"])
+    if pd.notna(run["market_kgco2e_per_kwh"]):
+        values["market_kgco2e_per_kwh"] = float(run["market_kgco2e_per_kwh"])
+        values["operational_market_kgco2e"] = float(made["operational_market_kgco2e"])
         lines += ["", "Market-based, by your contracts; no part of the totals"]
         lines += _step(*MARKET_STEP, values)
         used.add("market_kgco2e_per_kwh")
     lines += ["", "Interval (5th to 95th percentile)"]
     drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
     lines += [
-        f"  {name} = {number(impacts[name])} ({number(impacts[f'{name}_p05'])} to "
-        f"{number(impacts[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        f"  {name} = {number(made[name])} ({number(made[f'{name}_p05'])} to "
+        f"{number(made[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
         for name, unit in TOTALS.items()
     ]
-    lines += _beside_the_source(normalized, impacts)
-    lines += _amortisation(impacts)
+    lines += _beside_the_source(run, made)
+    lines += _amortisation(made)
     for name, reason in methodology.switches(profile).items():
         lines += ["", f"Quirk {name} of the profile: {reason}"]
     lines += ["", "Where the values come from"]
@@ -208,7 +210,7 @@ def _drawn(
     }
 
 
-def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str, Any]:
+def _values(row: Mapping[str, Any], reference: Reference, profile: Profile) -> dict[str, Any]:
     inputs = {name: float(row[name]) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
     modelled = row["energy_route"] == EnergyRoute.POWER_MODEL
@@ -231,7 +233,7 @@ def _values(row: pd.Series, reference: Reference, profile: Profile) -> dict[str,
     return values
 
 
-def _steps(row: pd.Series, profile: Profile) -> Steps:
+def _steps(row: Mapping[str, Any], profile: Profile) -> Steps:
     energy: Steps
     if row["energy_route"] != EnergyRoute.POWER_MODEL:
         energy = _counted_steps(row) + LOGGED_STEPS + FACILITY_STEPS
@@ -252,7 +254,7 @@ def _with(steps: Steps, old: str, new: str) -> Steps:
     return tuple((name, unit, template.replace(old, new)) for name, unit, template in steps)
 
 
-def _counted_steps(row: pd.Series) -> Steps:
+def _counted_steps(row: Mapping[str, Any]) -> Steps:
     """Return the steps from the parts read to the plug; none where a total stands as logged."""
     if pd.isna(row["counted_energy_kwh"]):
         return ()
@@ -289,39 +291,38 @@ def number(value: Any) -> str:
     return f"{told:.0f}" if abs(told) >= 1e7 else f"{told:.7g}"
 
 
-def _beside_the_source(normalized: pd.Series, impacts: pd.Series) -> list[str]:
-    theirs = normalized["disclosed_kgco2e"]
+def _beside_the_source(run: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    theirs = run["disclosed_kgco2e"]
     if pd.isna(theirs):
         return []
-    ours = impacts["total_kgco2e"]
+    ours = made["total_kgco2e"]
     ratio = f" = {number(ours / theirs)}" if theirs > 0 else ""
-    run = normalized[list(disclosed.COMPARED)]
-    run["embodied_kgco2e"] = impacts["embodied_kgco2e"]
     return [
         "",
         "Beside the total that the source itself disclosed",
         f"  disclosed_kgco2e = {number(theirs)} kgCO2e",
         f"  total_kgco2e / disclosed_kgco2e = {number(ours)} / {number(theirs)}{ratio}",
-        *(f"    {reason}" for reason in disclosed.reasons(run)),
+        *(
+            f"    {reason}"
+            for reason in disclosed.reasons({**run, "embodied_kgco2e": made["embodied_kgco2e"]})
+        ),
     ]
 
 
-def _amortisation(impacts: pd.Series) -> list[str]:
-    per_day, days = impacts["expected_inferences_per_day"], impacts["expected_use_life_days"]
+def _amortisation(made: Mapping[str, Any]) -> list[str]:
+    per_day, days = made["expected_inferences_per_day"], made["expected_use_life_days"]
     if pd.isna(per_day) or per_day <= 0:
         return ["", "Per inference: unknown until inferences are disclosed or counted"]
-    grams = impacts["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
-    water = impacts["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
+    grams = made["total_kgco2e"] / (per_day * days) * equations.GRAMS_PER_KG
+    water = made["total_water_l"] / (per_day * days) * equations.MILLILITRES_PER_LITRE
     life = f"({number(per_day)} x {number(days)}) x 1000"
-    market = impacts["operational_market_kgco2e"] + impacts["embodied_kgco2e"]
+    market = made["operational_market_kgco2e"] + made["embodied_kgco2e"]
     by_contract = market / (per_day * days) * equations.GRAMS_PER_KG
     lines = [
         "",
         "Per inference, by expected inferences per day and use life in days",
-        f"  gco2e_per_inference = {number(impacts['total_kgco2e'])} / {life} = {number(grams)} "
-        "gCO2e",
-        f"  water_ml_per_inference = {number(impacts['total_water_l'])} / {life} = "
-        f"{number(water)} mL",
+        f"  gco2e_per_inference = {number(made['total_kgco2e'])} / {life} = {number(grams)} gCO2e",
+        f"  water_ml_per_inference = {number(made['total_water_l'])} / {life} = {number(water)} mL",
     ]
     if pd.notna(market):
         lines.append(
