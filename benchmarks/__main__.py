@@ -65,6 +65,9 @@ process which started the others.
 - Of a fleet's runs, half is intervals: each of some twenty inputs moves up and down, what rests on
   it is worked out again, and the logarithm of each result is taken. What is left is mostly reading
   what was logged into columns, and writing them.
+- A fleet's day is mostly its provenance: some 46 rows of text a run are made, checked, stored, and
+  read again for impacts, as each step of the DAG stands on stored tables. The page of a fleet
+  explains 250 runs, however many there are.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
   same DAG with empty assets beside it. A table without days, `model_versions` above all, is
   one file: a further day computes only the versions that it moves, and writes them all.
