@@ -96,6 +96,39 @@ def test_a_run_connects_to_each_file_of_its_history_once(tmp_path):
     assert not list(tmp_path.rglob("*-wal"))
 
 
+def test_what_a_store_keeps_in_mind_is_what_stands_in_its_files(tmp_path):
+    whole = dg.AssetKey("whole")
+
+    def read_by(*instances):
+        return [
+            (each.get_latest_materialization_event(whole), each.has_asset_key(whole))
+            for each in instances
+        ]
+
+    with (
+        in_files(tmp_path / "history") as kept,
+        event_log.kept_open(kept),
+        dg.DagsterInstance.from_ref(kept.get_ref()) as other,
+    ):
+        told(kept)
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].dagster_event.step_key == "whole"
+        other.report_runless_asset_event(dg.AssetMaterialization("whole", "told by another"))
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].asset_materialization.description == "told by another"
+        other.wipe_assets([whole])
+        assert read_by(kept, other) == [(None, False)] * 2
+        told(kept)
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].dagster_event.step_key == "whole"
+        other.wipe_assets([whole])
+        other.report_runless_asset_event(dg.AssetObservation("whole"))
+        assert read_by(kept, other) == [(None, True)] * 2
+
+
 def test_a_planned_check_has_the_rows_that_dagster_writes():
     days = ["2026-05-01", "2026-05-02", "2026-05-03"]
     planned = AssetCheckEvaluationPlanned(
