@@ -128,8 +128,8 @@ def figures_by_day(table: Table, frame: pd.DataFrame) -> dict[str, dict[str, flo
 
 def preview(frame: pd.DataFrame) -> str:
     """Return the first rows as a Markdown table, long cells shortened, empty columns left out."""
-    head = frame.head(PREVIEW_ROWS).dropna(axis="columns", how="all")
-    if head.empty:
+    head = frame.head(PREVIEW_ROWS)
+    if head.empty or (head := head.dropna(axis="columns", how="all")).empty:
         return "no rows"
     rows = [list(head.columns), *head.to_numpy(dtype=object).tolist()]
     return markdown([[_cell(value) for value in row] for row in rows])

@@ -12,7 +12,7 @@ import dagster as dg
 
 from ft_emissions_pipeline.reference import TABLES
 
-from .io_manager import preview
+from .io_manager import PREVIEW_ROWS, preview
 from .resources import Pipeline
 from .table_asset import column_schema
 
@@ -58,7 +58,7 @@ def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
                 "dagster/row_count": len(frame),
                 "sources": frame["source"].nunique(),
                 "reference_version": reference.version,
-                "preview": preview(frame.drop(columns=["row_hash"])),
+                "preview": preview(frame.head(PREVIEW_ROWS).drop(columns="row_hash")),
                 **refused,
             },
             check_results=[_held(name, wrong)],

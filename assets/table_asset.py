@@ -6,6 +6,7 @@ out: anything about one table.
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -131,6 +132,7 @@ def column_schema(table: Table | FactorTable) -> dg.TableSchema:
     )
 
 
+@cache
 def column_lineage(table: Table) -> dg.TableColumnLineage:
     """Return of which columns of other tables each column is made."""
     return dg.TableColumnLineage(
