@@ -18,7 +18,7 @@ from .checks import check_spec
 from .partitions import DAILY, ONE_RUN
 from .reference import key
 from .resources import Pipeline, Workers
-from .table_asset import checked, outs
+from .table_asset import checked, outs, without_rows
 
 GROUP = "impacts"
 
@@ -45,6 +45,9 @@ def run_impacts(
     field_provenance: pd.DataFrame,
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
+    if normalized_runs.empty:
+        yield from without_rows(MADE)
+        return
     impacts, spreads = stages.sound(
         (RUN_IMPACTS, RUN_SPREADS),
         over_chunks(
