@@ -39,6 +39,7 @@ BATCH_SIZE = "DAGSTER_EVENT_BATCH_SIZE"
 EVENTS = 1000
 """Events of a batch."""
 
+PLANNED_ASSET = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 PLANNED_CHECK = DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
 
 AT_ONCE = {*ASSET_EVENTS, PLANNED_CHECK}
@@ -182,7 +183,7 @@ def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
             storage.store_event(event)
     if not at_once:
         return
-    rows = [storage._event_to_row(event) for event in at_once]
+    rows = _rows(storage, at_once)
     connections = [storage.run_connection(at_once[0].run_id)]
     if isinstance(storage, SqliteEventLogStorage):
         # What spans runs is read from another file.
@@ -193,6 +194,7 @@ def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
             last = conn.execute(db.select(db.func.max(SqlEventLogStorageTable.c.id))).scalar_one()
     with_ids = list(zip(range(last - len(rows) + 1, last + 1), at_once, strict=True))
     of_assets = [each for each in with_ids if each[1].dagster_event_type in ASSET_EVENTS]
+    tagged = [each for each in of_assets if each[1].dagster_event_type != PLANNED_ASSET]
     newest = {event.get_dagster_event().asset_key: (event, id_) for id_, event in of_assets}
     planned = [
         row
@@ -202,12 +204,57 @@ def _store(storage: Stores, events: Sequence[dg.EventLogEntry]) -> None:
     ]
     with storage.index_transaction() as conn:
         storage._store_asset_event_tags(
-            conn, [event for _, event in of_assets], [id_ for id_, _ in of_assets]
+            conn, [event for _, event in tagged], [id_ for id_, _ in tagged]
         )
         for event, id_ in newest.values():
             storage._store_asset_event(conn, event, id_)
         if planned:
             conn.execute(AssetCheckExecutionsTable.insert(), planned)
+
+
+def _rows(storage: Stores, events: Sequence[dg.EventLogEntry]) -> list[dict[str, Any]]:
+    """Return the rows of events; what is planned for many days is put into words for the first."""
+    rows: list[dict[str, Any]] = []
+    model, row = None, dict[str, Any]()
+    for event in events:
+        words = None if model is None else _words(model, row["event"], event)
+        if words is None:
+            model, row = event, storage._event_to_row(event)
+            rows.append(row)
+        else:
+            day, at = event.get_dagster_event().partition, storage._event_insert_timestamp(event)
+            rows.append({**row, "event": words, "partition": day, "timestamp": at})
+    return rows
+
+
+def _words(model: dg.EventLogEntry, words: str, event: dg.EventLogEntry) -> str | None:
+    """Return a planned event in words, where it differs from another in its day and time alone."""
+    if (
+        event.dagster_event_type != PLANNED_ASSET
+        or model.dagster_event_type != PLANNED_ASSET
+        or not _differ(model, event) <= {"timestamp", "dagster_event"}
+    ):
+        return None
+    one, other = model.get_dagster_event(), event.get_dagster_event()
+    planned, also = one.event_specific_data, other.event_specific_data
+    if _differ(one, other) != {"event_specific_data"} or _differ(planned, also) != {"partition"}:
+        return None
+    for old, new in (
+        (f'"partition": "{planned.partition}"', f'"partition": "{also.partition}"'),
+        (f'"timestamp": {model.timestamp!r}', f'"timestamp": {event.timestamp!r}'),
+    ):
+        if words.count(old) != 1:
+            return None
+        words = words.replace(old, new)
+    return words
+
+
+def _differ(one: Any, other: Any) -> set[str]:
+    return {
+        name
+        for name, mine, its in zip(one._fields, one, other, strict=True)
+        if mine is not its and mine != its
+    }
 
 
 def _planned_check(

@@ -10,7 +10,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.events import DagsterEventType
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._serdes import deserialize_value
 
 from assets import event_log
 from assets.partitions import DAILY, ONE_RUN, range_tags
@@ -78,6 +82,20 @@ def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
         assert told(batched) == expected
     assert max(written) == 3
     assert expected[3] == {"2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"}
+
+
+def test_events_stand_in_the_words_and_cells_that_dagster_gives_them():
+    with dg.DagsterInstance.ephemeral() as instance, event_log.kept_open(instance):
+        event_log.in_batches(instance)
+        told(instance)
+        store = instance.event_log_storage
+        with store.index_connection() as connection:
+            rows = connection.execute(db.select(SqlEventLogStorageTable)).mappings().all()
+        for row in rows:
+            written = store._event_to_row(deserialize_value(row["event"], dg.EventLogEntry))
+            assert {name: row[name] for name in written} == written
+    planned = [row for row in rows if row["dagster_event_type"] == "ASSET_MATERIALIZATION_PLANNED"]
+    assert len(planned) == 5
 
 
 def test_a_run_connects_to_each_file_of_its_history_once(tmp_path):
