@@ -21,7 +21,7 @@ from .checks import check_spec
 from .partitions import DAILY, ONE_RUN, days
 from .reference import key
 from .resources import Pipeline, Workers
-from .table_asset import checked, outs
+from .table_asset import checked, outs, without_rows
 
 GROUP = "impacts"
 
@@ -48,6 +48,9 @@ def run_impacts(
     normalized_runs: pd.DataFrame,
 ) -> Iterator[Any]:
     """Compute each run's footprint, and what makes its interval wide."""
+    if normalized_runs.empty:
+        yield from without_rows(MADE)
+        return
     first, last = days(context)
     provenance = store.read(
         pipeline.warehouse,

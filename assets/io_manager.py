@@ -6,6 +6,7 @@ Keep out: reading and writing themselves (`ft_emissions_pipeline/warehouse/store
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 import dagster as dg
@@ -126,12 +127,14 @@ def figures_by_day(table: Table, frame: pd.DataFrame) -> dict[str, dict[str, flo
     }
 
 
-def preview(frame: pd.DataFrame) -> str:
+def preview(frame: pd.DataFrame, without: Collection[str] = ()) -> str:
     """Return the first rows as a Markdown table, long cells shortened, empty columns left out."""
-    head = frame.head(PREVIEW_ROWS).dropna(axis="columns", how="all")
-    if head.empty:
+    head = frame.head(PREVIEW_ROWS)
+    cells = head.to_numpy(dtype=object)
+    told = ~(pd.isna(cells).all(axis=0) | head.columns.isin(without))
+    if not told.any():
         return "no rows"
-    rows = [list(head.columns), *head.to_numpy(dtype=object).tolist()]
+    rows = [list(head.columns[told]), *cells[:, told].tolist()]
     return markdown([[_cell(value) for value in row] for row in rows])
 
 

@@ -136,6 +136,8 @@ def validated_runs(
     `quarantine` says what was left out, and why. The energy of a run over midnight is in the
     telemetry of both days.
     """
+    if runs.empty:
+        return empty(VALIDATED_RUNS)
     owners = landing_index.loc[landing_index["run_id"].notna(), ["source_uri", "run_id"]]
     measured, report = measurements.measured(
         runs, _telemetry_of(runs, pipeline), windows(landing_index), owners

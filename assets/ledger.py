@@ -59,7 +59,7 @@ def model_versions(
     usage: pd.DataFrame,
     landing_index: pd.DataFrame,
     model_events: pd.DataFrame,
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """Find out which version serves when, and over how many inferences.
 
     A version serves until the next fine-tuning of its model; while there is none, until its
@@ -72,6 +72,12 @@ def model_versions(
     moved = stored_versions.moved(warehouse, before, run_impacts, usage, as_of, model_events)
     unshared = life_days.unshared_days(before, moved, reported, as_of)
     pending.note(warehouse, ALLOCATION, unshared)
+    if (
+        moved[0].empty
+        and moved[1].empty
+        and unmoved.stands(warehouse, MODEL_VERSIONS, stored_versions.rests_on(warehouse))
+    ):
+        return None
     return pd.concat([before.drop(moved[0].index), moved[1]])
 
 

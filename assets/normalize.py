@@ -32,7 +32,7 @@ from .checks import check_spec
 from .partitions import DAILY, ONE_RUN, days
 from .reference import key
 from .resources import Pipeline, Workers
-from .table_asset import checked, outs, table_asset
+from .table_asset import checked, outs, table_asset, without_rows
 
 GROUP = "normalize"
 
@@ -111,6 +111,9 @@ def normalized_runs(
     token_time_model: pd.DataFrame,
 ) -> Iterator[Any]:
     """Fill the gaps of the day's runs, and write down where each value comes from."""
+    if validated_runs.empty:
+        yield from without_rows(MADE)
+        return
     choices = pipeline.choices(token_time_model)
     filled = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
     normalized, provenance = stages.sound((NORMALIZED_RUNS, FIELD_PROVENANCE), filled)

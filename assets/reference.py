@@ -50,7 +50,7 @@ def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
     wrong = reference.refused.splitlines() if reference.refused else []
     refused = {"refused": dg.MetadataValue.text(reference.refused)} if reference.refused else {}
     for name, frame in reference.tables.items():
-        version = hashlib.sha256("".join(frame["row_hash"]).encode()).hexdigest()[:12]
+        version = hashlib.sha256("".join(frame["row_hash"].tolist()).encode()).hexdigest()[:12]
         yield dg.MaterializeResult(
             asset_key=key(name),
             data_version=dg.DataVersion(version),
@@ -58,7 +58,7 @@ def reference_tables(pipeline: Pipeline) -> Iterator[dg.MaterializeResult]:
                 "dagster/row_count": len(frame),
                 "sources": frame["source"].nunique(),
                 "reference_version": reference.version,
-                "preview": preview(frame.drop(columns=["row_hash"])),
+                "preview": preview(frame, without=["row_hash"]),
                 **refused,
             },
             check_results=[_held(name, wrong)],

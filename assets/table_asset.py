@@ -6,13 +6,14 @@ out: anything about one table.
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from ft_emissions_pipeline.reference.declaration import FactorTable
-from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Table, lineage
+from ft_emissions_pipeline.tables import ARROW_TYPES, TABLES, Table, empty, lineage
 from ft_emissions_pipeline.tables.schema import limits
 from ft_emissions_pipeline.warehouse import unmoved
 
@@ -36,6 +37,11 @@ def out(table: Table, description: str) -> dict[str, Any]:
 def outs(described: Mapping[Table, str]) -> dict[str, dg.AssetOut]:
     """Return the outputs of a step that makes several tables, by what is said of each."""
     return {table.name: dg.AssetOut(**out(table, words)) for table, words in described.items()}
+
+
+def without_rows(tables: Iterable[Table]) -> Iterator[Any]:
+    """Yield what such a step makes of no runs."""
+    yield from checked((table, empty(table)) for table in tables)
 
 
 def checked(made: Iterable[tuple[Table, pd.DataFrame]]) -> Iterator[Any]:
@@ -131,6 +137,7 @@ def column_schema(table: Table | FactorTable) -> dg.TableSchema:
     )
 
 
+@cache
 def column_lineage(table: Table) -> dg.TableColumnLineage:
     """Return of which columns of other tables each column is made."""
     return dg.TableColumnLineage(

@@ -14,7 +14,7 @@ import dagster as dg
 import pandas as pd
 
 from assets import build_defs
-from assets.event_log import in_batches
+from assets.home import instance_of
 from assets.partitions import range_tags
 from benchmarks.timing import Timed, best_of, hold_equal, table
 from ft_emissions_pipeline.tables import INFERENCE_IMPACTS
@@ -36,8 +36,7 @@ class Runs:
 
     def run(self, first: pd.Timestamp, last: pd.Timestamp) -> None:
         """Run everything over some days, as the command line does."""
-        with dg.DagsterInstance.ephemeral() as instance:
-            in_batches(instance)
+        with instance_of(None) as instance:
             tags = range_tags(first, last)
             self.result = self._job.execute_in_process(tags=tags, instance=instance)
 

@@ -72,6 +72,8 @@ def runs_of(
     """
     needed = index["run_id"].notna() | index["content"].isin(["token_lengths", "configuration"])
     wanted = index[index["date"].between(first, last) & needed]
+    if wanted.empty:
+        return empty(RUNS)
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
     readings = list(_read(folder, index, {*wanted["source_uri"], *mappings}, settings, engine))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.

@@ -67,6 +67,8 @@ def inference_impacts(
     """
     versions, usage, _ = with_original_names(versions, usage, events)
     versions = serving(versions, first, last).reset_index(drop=True)
+    if versions.empty:
+        return empty(INFERENCE_IMPACTS)
     days = served_days(versions, usage, (first, last))
     days = days[~unused_versions(versions)[days["position"]]].assign(share=np.nan)
     rest = empty(AMORTISATION_SCHEDULE) if schedule is None else schedule

@@ -205,6 +205,8 @@ def causes_by_factors(
     DataFrame
         As `factors_used.causes`.
     """
+    if old.empty or new.empty:
+        return causes.no_causes()
     columns = ["model_version", "methodology", "reference_version"]
     pairs = old[columns].merge(
         new[columns].drop_duplicates(), on=columns[:2], suffixes=("_old", "_new")

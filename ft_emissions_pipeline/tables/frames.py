@@ -26,6 +26,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 }
 
 
+@cache
 def arrow_schema(table: Table) -> pa.Schema:
     """Return a table's Arrow schema: types, nullability and, as metadata, unit and description."""
     return pa.schema(
@@ -63,6 +64,8 @@ def conform(
         msg = f"table {table.name} does not declare {', '.join(extra)}; declare it in tables/"
         raise ValueError(msg)
     wanted = [column for column in table.columns if columns is None or column.name in columns]
+    if not len(frame):
+        return empty(table)[[column.name for column in wanted]]
     cells = {each.name: cells_of(frame[each.name]) for each in wanted if each.name in found}
     return _framed(cells, table, wanted, len(frame))
 
@@ -152,6 +155,8 @@ def to_arrow(frame: pd.DataFrame, table: Table, *, ordered: bool = True) -> pa.T
         If a column is missing its declaration, its type or, where required, a value.
     """
     rows = conform(frame, table)
+    if rows.empty:
+        return arrow_schema(table).empty_table()
     if ordered:
         rows = rows.sort_values(list(table.key), kind="stable", na_position="first")
     unfilled = [c.name for c in table.columns if c.required and rows[c.name].isna().any()]
@@ -166,6 +171,8 @@ def from_arrow(
     arrow: pa.Table, table: Table, columns: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Return an Arrow table, or some columns of it, as a DataFrame in the declared types."""
+    if not arrow.num_rows:
+        return conform(pd.DataFrame(columns=arrow.column_names), table, columns)
     return conform(arrow.to_pandas(date_as_object=False), table, columns)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.tables import TOKEN_TIME_MODEL, conform, empty
+from ft_emissions_pipeline.tables import NORMALIZED_RUNS, TOKEN_TIME_MODEL, conform, empty
 from ft_emissions_pipeline.token_time import own_runs
 from ft_emissions_pipeline.token_time.model import Model, from_rows, packaged, to_rows
 
@@ -59,15 +60,19 @@ def parameters(
         A fit that did worse on held-out runs than the prior stands beside it with status
         `candidate`.
     """
-    frames, count, fitted = [], -1, []
-    for day in sorted(days):
-        known = own[own["date"] <= day] if own is not None else pd.DataFrame()
-        if len(known) != count:
-            count, fitted = len(known), fits(reference, known)
-        frames += [
-            to_rows(model).assign(date=day, status=status, factor_id=MODEL_ID + model.version)
-            for status, model in fitted
-        ]
+    own = empty(NORMALIZED_RUNS) if own is None else own
+    days = days.sort_values()
+    known = np.searchsorted(np.sort(own["date"]), days, side="right")
+    frames = []
+    for count in np.unique(known):
+        # On the days between two own runs, the same was known.
+        alike = days[known == count]
+        of_day = pd.concat(
+            to_rows(model).assign(status=status, factor_id=MODEL_ID + model.version)
+            for status, model in fits(reference, own[own["date"] <= alike[0]])
+        )
+        rows = pd.concat([of_day] * len(alike))
+        frames.append(rows.assign(date=alike.repeat(len(of_day))))
     return conform(pd.concat(frames), TOKEN_TIME_MODEL) if frames else empty(TOKEN_TIME_MODEL)
 
 

@@ -100,12 +100,18 @@ def scan(
     names: set[str],
     predicate: str | None,
     where: tuple[str, Collection[str]] | None = None,
+    days: Days | None = None,
 ) -> pa.Table:
-    """Read columns in the declared types; a column that an older version lacks is left out."""
+    """Read columns in the declared types; a column that an older version lacks is left out.
+
+    Where `days` are those of the predicate, the log tells without a question that none has a file.
+    """
     stored = stored_names(delta)
     fields = [f for f in schema(table) if f.name in names and f.name in stored]
     # A stored column may allow nulls where today's declaration no longer does.
     loose = pa.schema([field.with_nullable(True) for field in fields])
+    if days is not None and not _hold_files(delta, table, days):
+        return loose.empty_table()
     rows = query(delta, set(loose.names), predicate, where)
     try:
         return rows.select(loose.names).cast(loose)
@@ -113,20 +119,24 @@ def scan(
         raise StoreOutdated(outdated(delta.table_uri, table, error)) from error
 
 
+def _hold_files(delta: DeltaTable, table: Table, days: Days) -> bool:
+    first, last = (f"{day:%Y-%m-%d}" for day in days)
+    return any(first <= each[str(table.partition)] <= last for each in delta.partitions())
+
+
 def scan_sorted(
-    delta: DeltaTable,
-    table: Table,
-    predicate: str | None,
-    where: tuple[str, Collection[str]] | None = None,
+    delta: DeltaTable, table: Table, predicate: str | None, days: Days | None = None
 ) -> pa.Table:
-    """Read all columns in the order in which a table is written."""
-    rows = canonical(scan(delta, table, set(table.names), predicate, where), table)
+    """Read all columns in the order in which a table is written; `days` are as for `scan`."""
+    rows = canonical(scan(delta, table, set(table.names), predicate, days=days), table)
     return rows.select(table.names)
 
 
 def canonical(rows: pa.Table, table: Table) -> pa.Table:
     """Sort by the key, empty cells first, then by the other columns: one order for one content."""
     rows = rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+    if rows.num_rows < 2:
+        return rows.combine_chunks()
     keys = [name for name in table.key if name in rows.column_names]
     if keys:
         # The other columns decide only where a key comes twice.

@@ -133,7 +133,8 @@ def read(
             keeps = version is None and holds(warehouse)
             rows = gathered.whole(warehouse, delta, table, needed, where, writes=keeps)
         else:
-            rows = selection.scan(delta, table, needed, predicate, where)
+            span = days if isinstance(days, tuple) else None
+            rows = selection.scan(delta, table, needed, predicate, where, span)
         over = overlay.lying_over(warehouse, delta, table)
         if over is not None:
             rows = overlay.laid_over(rows, over, table, predicate, where)
@@ -204,10 +205,11 @@ def write(
     if days is not None:
         selection.refuse_rows_outside(rows, table, days)
     with opening.clear_errors(warehouse, table):
-        delta, created = _open_or_create(warehouse, table)
+        delta, created = _open_to_compare(warehouse, table)
         complete = set(table.names) == selection.stored_names(delta)
-        if complete and selection.scan_sorted(delta, table, predicate).equals(rows):
+        if complete and selection.scan_sorted(delta, table, predicate, days).equals(rows):
             return Written(delta.version(), created, rows.num_rows)
+        delta, _ = _open_or_create(warehouse, table)
         # A range can only add a column to the table; the whole table can lose one, too.
         mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
         deltalake.write_deltalake(
@@ -222,6 +224,15 @@ def write(
             commit_properties=None if predicate else _ONCE,
         )
     return _told(table, Written(delta.version(), True, rows.num_rows))
+
+
+def _open_to_compare(warehouse: str | Path, table: Table) -> tuple[DeltaTable, bool]:
+    """Return a table as its readers have it open, unless it is new or rows lie over it."""
+    not_replaced(warehouse)
+    delta = opening.to_read(warehouse, table)
+    if delta is None or overlay.version_over(delta) is not None:
+        return _open_or_create(warehouse, table)
+    return delta, False
 
 
 def _rows(frame: pd.DataFrame, table: Table) -> pa.Table:
@@ -400,6 +411,8 @@ def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:
         If the stored table cannot take the declared columns.
     """
     fresh = tables.from_arrow(tables.to_arrow(frame, table), table)
+    if fresh.empty and (before := version(warehouse, table)) is not None:
+        return Written(before, False, 0)
     days = _span(fresh, table)
     for _ in range(APPEND_ATTEMPTS):
         try:

@@ -58,8 +58,12 @@ def upkeep(warehouse: str | Path) -> list[Upkeep]:
     found = []
     for table in TABLES.values():
         days = reported if table is INFERENCE_IMPACTS else others
-        delta = overlay.settle(warehouse, table)
-        if days is not None and delta is not None and _commits_since(delta) >= DUE_AFTER:
+        with opening.clear_errors(warehouse, table):
+            delta = opening.to_read(warehouse, table)
+        due = days is not None and delta is not None and _commits_since(delta) >= DUE_AFTER
+        if due or overlay.version_over(delta) is not None:
+            delta = overlay.settle(warehouse, table)
+        if due and days is not None and delta is not None:
             with opening.clear_errors(warehouse, table):
                 found.append(_kept_up(delta, table, round(days * HOURS_PER_DAY)))
     return found

@@ -10,7 +10,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.events import DagsterEventType
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._serdes import deserialize_value
 
 from assets import event_log
 from assets.partitions import DAILY, ONE_RUN, range_tags
@@ -80,6 +84,20 @@ def test_batches_hold_what_single_events_hold(kept, tmp_path, monkeypatch):
     assert expected[3] == {"2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"}
 
 
+def test_events_stand_in_the_words_and_cells_that_dagster_gives_them():
+    with dg.DagsterInstance.ephemeral() as instance, event_log.kept_open(instance):
+        event_log.in_batches(instance)
+        told(instance)
+        store = instance.event_log_storage
+        with store.index_connection() as connection:
+            rows = connection.execute(db.select(SqlEventLogStorageTable)).mappings().all()
+        for row in rows:
+            written = store._event_to_row(deserialize_value(row["event"], dg.EventLogEntry))
+            assert {name: row[name] for name in written} == written
+    planned = [row for row in rows if row["dagster_event_type"] == "ASSET_MATERIALIZATION_PLANNED"]
+    assert len(planned) == 5
+
+
 def test_a_run_connects_to_each_file_of_its_history_once(tmp_path):
     reached = Counter()
 
@@ -94,6 +112,39 @@ def test_a_run_connects_to_each_file_of_its_history_once(tmp_path):
         assert list(tmp_path.rglob("*-wal"))
     # Whoever reads the history afterwards finds it all in its files.
     assert not list(tmp_path.rglob("*-wal"))
+
+
+def test_what_a_store_keeps_in_mind_is_what_stands_in_its_files(tmp_path):
+    whole = dg.AssetKey("whole")
+
+    def read_by(*instances):
+        return [
+            (each.get_latest_materialization_event(whole), each.has_asset_key(whole))
+            for each in instances
+        ]
+
+    with (
+        in_files(tmp_path / "history") as kept,
+        event_log.kept_open(kept),
+        dg.DagsterInstance.from_ref(kept.get_ref()) as other,
+    ):
+        told(kept)
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].dagster_event.step_key == "whole"
+        other.report_runless_asset_event(dg.AssetMaterialization("whole", "told by another"))
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].asset_materialization.description == "told by another"
+        other.wipe_assets([whole])
+        assert read_by(kept, other) == [(None, False)] * 2
+        told(kept)
+        mine, theirs = read_by(kept, other)
+        assert mine == theirs
+        assert mine[0].dagster_event.step_key == "whole"
+        other.wipe_assets([whole])
+        other.report_runless_asset_event(dg.AssetObservation("whole"))
+        assert read_by(kept, other) == [(None, True)] * 2
 
 
 def test_a_planned_check_has_the_rows_that_dagster_writes():
