@@ -95,5 +95,7 @@ def log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:
     over, under = np.asarray(high, dtype=float), np.asarray(low, dtype=float)
     both = (over > 0) & (under > 0)
     if both.all():
-        return np.asarray(np.log(over / under))
-    return np.asarray(np.log(np.divide(over, under, out=np.ones(both.shape), where=both)))
+        ratio = over / under
+    else:
+        ratio = np.divide(over, under, out=np.ones(both.shape), where=both)
+    return np.log(ratio, out=np.asarray(ratio))
