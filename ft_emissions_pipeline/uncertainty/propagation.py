@@ -208,7 +208,9 @@ def _spreads(
     moves: dict[str, dict[str, Floats]] = {output: {} for output in middle}
     for name, each in far.items():
         outer = np.exp(each * (_SIDES + skews[name]))
-        for output, ends in again({name: np.multiply(outer, inputs[name], out=outer)}, middle).items():
+        for output, ends in again(
+            {name: np.multiply(outer, inputs[name], out=outer)}, middle
+        ).items():
             moves[output][name] = log_ratio(ends, middle[output])
     for output, moved in moves.items():
         if not moved:
