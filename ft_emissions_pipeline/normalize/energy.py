@@ -29,6 +29,7 @@ from ft_emissions_pipeline.normalize.filling import (
 )
 from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
 from ft_emissions_pipeline.reference import Reference, default, take
+from ft_emissions_pipeline.tables.frames import words
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
@@ -416,26 +417,16 @@ def route(frame: Frame, profile: Profile) -> pd.Series:
     in_part = read.any(axis=0) & (not profile.flat_gpu_power)
     gpus_alone = in_part & frame["gpu_energy_kwh"].notna() & (read.sum(axis=0) == 1)
     by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
-    chosen = np.select(
-        [
-            frame["meter_energy_kwh"].notna(),
-            by_meter,
-            frame["it_energy_kwh"].notna(),
-            read.all(axis=0),
-            gpus_alone,
-            in_part,
-        ],
-        [
-            EnergyRoute.METER,
-            EnergyRoute.CALIBRATED,
-            EnergyRoute.LOGGED_TOTAL,
-            EnergyRoute.LOGGED_COMPONENTS,
-            EnergyRoute.GPU_MEASURED,
-            EnergyRoute.PARTLY_MEASURED,
-        ],
-        default=EnergyRoute.POWER_MODEL,
-    )
-    return pd.Series(chosen, index=frame.index, dtype="str")
+    told = {
+        EnergyRoute.METER: frame["meter_energy_kwh"].notna(),
+        EnergyRoute.CALIBRATED: by_meter,
+        EnergyRoute.LOGGED_TOTAL: frame["it_energy_kwh"].notna(),
+        EnergyRoute.LOGGED_COMPONENTS: read.all(axis=0),
+        EnergyRoute.GPU_MEASURED: gpus_alone,
+        EnergyRoute.PARTLY_MEASURED: in_part,
+    }
+    chosen = np.select(list(told.values()), range(len(told)), default=len(told))
+    return pd.Series(words([*told, EnergyRoute.POWER_MODEL], chosen), index=frame.index)
 
 
 _COUNTED = by_run(

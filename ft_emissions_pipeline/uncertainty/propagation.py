@@ -6,8 +6,9 @@ that err together (`sums.py`), and which steps rest on an input (`steps.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +39,7 @@ class Spread:
     shift: Floats
     bend: Floats
 
-    @property
+    @cached_property
     def log_sd(self) -> Floats:
         """Standard deviation of the output's logarithm: the inputs are independent."""
         squares = (part**2 for part in self.contributions.values())
@@ -80,33 +81,25 @@ def propagate_steps(
     spreads : dict of str to Spread
         By output.
     """
-    found, spreads = [], []
-    for start in range(0, max(*map(len, log_sds.values()), 1), BLOCK):
+    rows = max(map(len, log_sds.values()), default=0)
+    spreads = {
+        name: Spread({each: np.zeros(rows) for each in log_sds}, *np.zeros((2, rows)))
+        for name in outputs
+    }
+    found = []
+    for start in range(0, max(rows, 1), BLOCK):
+        block = slice(start, start + BLOCK)
         given, *widths = (
-            {name: each[start : start + BLOCK] for name, each in of.items()}
-            for of in (inputs, log_sds, skews)
+            {name: each[block] for name, each in of.items()} for of in (inputs, log_sds, skews)
         )
         worked = Worked(steps, given)
         found.append(worked.values)
         middle = {name: worked.values[name] for name in outputs}
-        spreads.append(_spreads(middle, worked.again, given, *widths))
-    return (
-        {name: np.concatenate([each[name] for each in found]) for name in steps},
-        {name: _joined([each[name] for each in spreads], log_sds) for name in outputs},
-    )
-
-
-def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
-    """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
-    shift, bend = (
-        np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")
-    )
-    contributions = dict.fromkeys(names, np.zeros_like(shift))
-    for name in set().union(*(each.contributions for each in spreads)):
-        contributions[name] = np.concatenate(
-            [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
-        )
-    return Spread(contributions, shift, bend)
+        for name, spread in _spreads(middle, worked.again, given, *widths).items():
+            spreads[name].shift[block], spreads[name].bend[block] = spread.shift, spread.bend
+            for each, part in spread.contributions.items():
+                spreads[name].contributions[each][block] = part
+    return {name: np.concatenate([each[name] for each in found]) for name in steps}, spreads
 
 
 def propagate(
