@@ -18,12 +18,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.impacts.inputs import (
-    held,
-    imputed,
-    shared_rows,
-    uncertain_inputs,
-)
+from ft_emissions_pipeline.impacts.inputs import held, imputed, shared_rows, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.energy import DRAWN, flat_gpu_power_w, power_steps
 from ft_emissions_pipeline.normalize.provenance import Piece, Provenance

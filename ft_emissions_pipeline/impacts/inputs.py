@@ -47,8 +47,7 @@ class UncertainInputs:
     @cached_property
     def imputed(self) -> dict[str, np.ndarray]:
         """By input, of which runs it was predicted or taken from a default."""
-        found = {name: imputed(self.origins, _MADE_OF.get(name, name)) for name in self.values}
-        return found | {"power_model": np.zeros(len(self.linear), dtype=bool)}
+        return {name: imputed(self.origins, _MADE_OF.get(name, name)) for name in self.values}
 
     @cached_property
     def shared(self) -> dict[str, np.ndarray]:
@@ -58,6 +57,9 @@ class UncertainInputs:
 
 _MADE_OF = {"pace": "reserved_s", "scale": "server_count", "hosts": "server_count"}
 """Field whose origin stands for what several have in common."""
+
+_IN_COMMON = {"pace": ("reserved_s", "active_s"), "scale": ("gpu_count", "server_count")}
+"""Two fields that err together in part; where they are as wide, that part leans as the first."""
 
 
 def uncertain_inputs(
@@ -74,16 +76,15 @@ def uncertain_inputs(
     """
     origins = held(provenance, normalized)
     log_sd, skew = ({name: origins.of(name, of, 0.0) for name in INPUTS} for of in (_log_sd, _skew))
-    for common, *names in (("pace", "reserved_s", "active_s"), ("scale", "gpu_count", SERVERS)):
-        log_sd[common] = np.minimum(*(log_sd[name] for name in names))
-        for name in names:
+    for common, (first, second) in _IN_COMMON.items():
+        log_sd[common] = np.minimum(log_sd[first], log_sd[second])
+        for name in (first, second):
             log_sd[name] = np.sqrt(log_sd[name] ** 2 - log_sd[common] ** 2)
         # What is common leans as the narrower of the two; a part of a spread leans as the whole.
-        narrower, wider = names
-        of_first = log_sd[narrower] <= log_sd[wider]
-        skew[common] = np.where(of_first, skew[narrower], skew[wider])
+        skew[common] = np.where(log_sd[first] <= log_sd[second], skew[first], skew[second])
     nothing, whole = np.zeros(len(normalized)), np.ones(len(normalized))
-    log_sd["hosts"], skew["hosts"], log_sd[SERVERS] = log_sd[SERVERS], skew[SERVERS], nothing
+    log_sd["hosts"], skew["hosts"] = log_sd["server_count"], skew["server_count"]
+    log_sd["server_count"] = nothing
     predicted = origins.of("gpu_utilization", _is_predicted, False)
     linear = ~predicted & (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
@@ -91,9 +92,6 @@ def uncertain_inputs(
     values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
     values |= dict.fromkeys((*_MADE_OF, "power_model"), whole)
     return UncertainInputs(values, log_sd, skew, origins, linear)
-
-
-SERVERS = "server_count"
 
 
 def shared_rows(origins: Provenance, linear: np.ndarray) -> dict[str, np.ndarray]:

@@ -353,14 +353,16 @@ def counters_set_aside(runs: AnyFrame, routes: pd.Series, profile: Profile) -> A
         With `energy_route`, and without the logged total where the step will answer. What a person
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
-    counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
+    counted = (routes == EnergyRoute.LOGGED_TOTAL).to_numpy() & (not profile.counters_as_plug)
     if counted.any():
-        counted[counted] = logged_basis(runs, "it_energy_kwh", counted) == Basis.MEASURED
+        stated = logged_basis(runs, "it_energy_kwh", counted)
+        counted[counted] = stated == Basis.MEASURED
+    total = runs["it_energy_kwh"].to_numpy()
     return runs.assign(
         **{
             "energy_route": routes,
-            COUNTED_TOTAL: runs["it_energy_kwh"].where(counted),
-            "it_energy_kwh": runs["it_energy_kwh"].mask(counted),
+            COUNTED_TOTAL: np.where(counted, total, np.nan),
+            "it_energy_kwh": np.where(counted, np.nan, total),
         }
     )
 
@@ -413,16 +415,17 @@ def _calibrated(frame: Frame, context: Context) -> Offer:
 
 def route(frame: Frame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    read = np.array([frame[name].notna() for name in COMPONENTS])
-    in_part = read.any(axis=0) & (not profile.flat_gpu_power)
-    gpus_alone = in_part & frame["gpu_energy_kwh"].notna() & (read.sum(axis=0) == 1)
-    by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
+    meter, total, *parts = (
+        frame[name].notna().to_numpy()
+        for name in ("meter_energy_kwh", "it_energy_kwh", *COMPONENTS)
+    )
+    in_part = np.any(parts, axis=0) & (not profile.flat_gpu_power)
     told = {
-        EnergyRoute.METER: frame["meter_energy_kwh"].notna(),
-        EnergyRoute.CALIBRATED: by_meter,
-        EnergyRoute.LOGGED_TOTAL: frame["it_energy_kwh"].notna(),
-        EnergyRoute.LOGGED_COMPONENTS: read.all(axis=0),
-        EnergyRoute.GPU_MEASURED: gpus_alone,
+        EnergyRoute.METER: meter,
+        EnergyRoute.CALIBRATED: CALIBRATED in frame and frame[CALIBRATED].notna().to_numpy(),
+        EnergyRoute.LOGGED_TOTAL: total,
+        EnergyRoute.LOGGED_COMPONENTS: np.all(parts, axis=0),
+        EnergyRoute.GPU_MEASURED: in_part & parts[0] & ~(parts[1] | parts[2]),
         EnergyRoute.PARTLY_MEASURED: in_part,
     }
     chosen = np.select(list(told.values()), range(len(told)), default=len(told))

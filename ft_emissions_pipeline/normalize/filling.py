@@ -99,8 +99,7 @@ class Context:
         for piece in self.pieces.get(name, ()):
             told = np.asarray(getattr(piece, part))
             if np.array_equal(piece.rows, rows):
-                found[:] = told[piece.of] if told.ndim else told
-                continue
+                return told[piece.of] if told.ndim else np.full_like(found, told)
             at = np.minimum(np.searchsorted(piece.rows, rows), len(piece.rows) - 1)
             there = piece.rows[at] == rows
             found[there] = told[piece.of[at[there]]] if told.ndim else told
@@ -187,7 +186,7 @@ def by_run(*rules: Rule) -> tuple[Rule, ...]:
     return tuple(replace(rule, by_run=True) for rule in rules)
 
 
-def logged_basis(runs: Frame, name: str, wanted: pd.Series) -> pd.Series:
+def logged_basis(runs: Frame, name: str, wanted: np.ndarray) -> pd.Series:
     """Return the basis of a logged field of some runs: of the log it was joined from, or format."""
     told, formats = (runs[column][wanted] for column in ("origins", "source_format"))
     known = _origins(told)
@@ -208,6 +207,11 @@ def _origins(cells: pd.Series) -> dict[int, origins.Origins]:
         return {}
     rows = np.flatnonzero(joined).tolist()
     return {at: origins.from_json(cell) for at, cell in zip(rows, cells[joined], strict=True)}
+
+
+def by_itself(figure: Callable[[Frame], pd.Series]) -> Answer:
+    """Return the answer of a rule that looks at nothing but the runs."""
+    return lambda frame, _: Offer(figure(frame))
 
 
 def by_default(parameter: str) -> Answer:
@@ -462,7 +466,7 @@ def _as_logged(
         gaps = missing[name]
         if name == "run_id" or gaps.all():
             continue
-        at, values, sources = whole, columns[name], source
+        at, values, sources = whole, columns[name].copy(), source
         if gaps.any():
             at = np.flatnonzero(~gaps)
             values, sources = values[at], source[at]

@@ -55,8 +55,9 @@ SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, INSTANCES, SLICES, "source_format", R
 
 def is_timed(frame: Frame) -> pd.Series:
     """Say which runs log how long they took, so that nothing need be predicted from tokens."""
-    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
-    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
+    started, ended = (frame[name].to_numpy("datetime64[us]") for name in ("started_at", "ended_at"))
+    reserved, active = (frame[name].to_numpy("float64") for name in ("reserved_s", "active_s"))
+    return pd.Series(~np.isnan(reserved) | (active > 0) | (ended > started), frame.index)
 
 
 def codes_of(*parts: Any) -> np.ndarray:
@@ -122,18 +123,9 @@ class Kinds:
         known: Mapping[int, Origins],
         memory: Memory,
     ) -> Kinds:
-        """Return the kinds of runs.
+        """Return the kinds of runs, by their columns and where these are missing.
 
-        Parameters
-        ----------
-        columns : mapping of str to array
-            Those of table `runs`.
-        missing : mapping of str to array of bool
-            In which runs each is missing.
-        known : mapping
-            Column `origins` of the runs that have it, parsed, by row.
-        memory : Memory
-            Knows kinds again; the periods of its reference tables part the days.
+        `known` are the origins of runs that have their own, by row.
         """
         rows = len(columns["date"])
         parts = {name: columns[name] for name in SHARED[1:] if name in columns}
@@ -141,12 +133,14 @@ class Kinds:
         parts["bases"] = _bases(known, rows)
         gaps = np.array([missing[name] for name in RUN_FIELDS])
         mixed = gaps[gaps.any(axis=1) & ~gaps.all(axis=1)]
-        code = codes_of(*parts.values(), *mixed)
+        empty = {name for name, gap in missing.items() if gap.all()}
+        told = (part for name, part in parts.items() if name not in empty)
+        code = codes_of(*told, *mixed)
         first = first_of(code)
         cells = [_cells(part, missing.get(name), first) for name, part in parts.items()]
         bits = np.packbits(gaps[:, first], axis=0).T
-        told = zip(map(bytes, bits), *cells, strict=True)
-        return cls(code, first, tuple(memory.number((*parts, *kind)) for kind in told), memory)
+        each = zip(map(bytes, bits), *cells, strict=True)
+        return cls(code, first, tuple(memory.number((*parts, *kind)) for kind in each), memory)
 
     def numbered(self, at: np.ndarray) -> tuple[int, ...]:
         """Return the numbers of some of the kinds."""

@@ -200,10 +200,8 @@ def _spreads(
     far = {name: _STEP * log_sd for name, log_sd in log_sds.items() if np.any(log_sd > 0)}
     moves: dict[str, dict[str, Floats]] = {output: {} for output in middle}
     for name, each in far.items():
-        outer = np.exp(each * (_SIDES + skews[name]))
-        for output, ends in again(
-            {name: np.multiply(outer, inputs[name], out=outer)}, middle
-        ).items():
+        outer = inputs[name] * np.exp(each * (_SIDES + skews[name]))
+        for output, ends in again({name: outer}, middle).items():
             moves[output][name] = log_ratio(ends, middle[output])
     for output, moved in moves.items():
         if not moved:
