@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ import pandas as pd
 
 from ft_emissions_pipeline import equations, uncertainty
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
-from ft_emissions_pipeline.impacts.inputs import held, imputed, uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import held, imputed, shared_rows, uncertain_inputs
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.energy import DRAWN, flat_gpu_power_w, power_steps
-from ft_emissions_pipeline.normalize.provenance import Provenance
+from ft_emissions_pipeline.normalize.provenance import Piece, Provenance
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
-from ft_emissions_pipeline.tables.frames import cells_of, framed
-from ft_emissions_pipeline.tables.words import EnergyRoute
+from ft_emissions_pipeline.tables.frames import cells_of, framed, words
+from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -180,13 +181,13 @@ def _whole_if_scaled(values: Any, multiplier: Any) -> Any:
 class Spreads:
     """How far each total of some runs scatters, and what each input has in it.
 
-    `runs` are their `date` and `run_id`, `totals` the spread of each total, `shared` the factor
-    that runs share in an input.
+    `runs` are their `date` and `run_id`, `totals` the spread of each total; `shared` tells the
+    factor that runs share in each input, when it is asked for.
     """
 
     runs: pd.DataFrame
     totals: Mapping[str, uncertainty.Spread]
-    shared: Mapping[str, np.ndarray]
+    shared: Callable[[], Mapping[str, np.ndarray]]
 
     def table(self) -> pd.DataFrame:
         """Return table `run_spreads`: inputs that move a total, and where the middles lie."""
@@ -195,31 +196,33 @@ class Spreads:
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `run_spreads` of the runs in which a part is not finite."""
         # A sum is finite where all of its parts are.
-        return self._table(~np.isfinite(sum(part for of in self._parts().values() for part in of)))
+        parts = sum(each.log_sd + each.shift + each.bend for each in self.totals.values())
+        return self._table(~np.isfinite(parts))
 
     def _parts(self) -> dict[str, list[np.ndarray]]:
         """Return by input, and for the middles, the part of each total."""
         of_totals = self.totals.values()
+        names = self.totals[TOTALS[0]].contributions
         return {
-            **{name: [each.contributions[name] for each in of_totals] for name in self.shared},
+            **{name: [each.contributions[name] for each in of_totals] for name in names},
             **{name: [getattr(each, name) for each in of_totals] for name in ("shift", "bend")},
         }
 
     def _table(self, wanted: np.ndarray) -> pd.DataFrame:
         if not wanted.any():
             return empty(RUN_SPREADS)
-        parts = self._parts()
+        parts, shared = self._parts(), self.shared()
         # Each run has a row for its middle, and for each input that moves it.
         moved = {
-            name: np.flatnonzero(wanted & np.any(of, axis=0) if name in self.shared else wanted)
+            name: np.flatnonzero(wanted & np.any(of, axis=0) if name in shared else wanted)
             for name, of in parts.items()
         }
         frame = self.runs.take(np.concatenate(list(moved.values())))
         rows = [len(at) for at in moved.values()]
         frame["input"] = pd.array(list(parts), dtype="str").repeat(rows)
-        nothing = np.full(len(self.runs), None)
+        nothing = np.full(len(wanted), None)
         frame["factor_id"] = np.concatenate(
-            [self.shared.get(name, nothing)[at] for name, at in moved.items()]
+            [shared.get(name, nothing)[at] for name, at in moved.items()]
         )
         for number, total in enumerate(TOTALS):
             column = [parts[name][number][at] for name, at in moved.items()]
@@ -268,11 +271,13 @@ def impacts_and_spreads(
     for name in TOTALS:
         made[f"{name}_p05"], made[f"{name}_p95"] = spreads[name].interval(found[name])
     made["share_imputed"] = _share_imputed(spreads["total_kgco2e"], inputs.imputed)
-    made["expected_use_life_basis"] = origins.of("expected_use_life_days", lambda of: of.basis)
+    of_basis = origins.of("expected_use_life_days", _number_of_basis, -1)
+    made["expected_use_life_basis"] = words(list(Basis), of_basis)
     made["quality_tier"] = _quality_tier(normalized, origins)
     kept = {name: cells_of(normalized[name]) for name in _KEPT}
+    shared = partial(shared_rows, origins, inputs.linear)
     runs = normalized[["date", "run_id"]]
-    return framed({**kept, **made}, RUN_IMPACTS), Spreads(runs, spreads, inputs.shared)
+    return framed({**kept, **made}, RUN_IMPACTS), Spreads(runs, spreads, shared)
 
 
 _BESIDE = (
@@ -335,14 +340,16 @@ TOGETHER: dict[str, Step] = {
 def _share_imputed(spread: uncertainty.Spread, imputed: Mapping[str, np.ndarray]) -> np.ndarray:
     everything, guessed = np.zeros((2, *spread.shift.shape))
     for name, part in spread.contributions.items():
-        everything += part**2
-        guessed += np.where(imputed[name], part**2, 0.0)
+        if part.any():
+            square = part**2
+            everything += square
+            guessed += np.where(imputed[name], square, 0.0)
     return np.asarray(
         np.divide(guessed, everything, out=np.zeros_like(guessed), where=everything > 0)
     )
 
 
-def _quality_tier(normalized: pd.DataFrame, origins: Provenance) -> np.ndarray:
+def _quality_tier(normalized: pd.DataFrame, origins: Provenance) -> Any:
     """Grade a run by what had to be imputed of hardware, time and place."""
     hardware, time, place = (
         imputed(origins, name) for name in ("gpu_id", "reserved_s", "country_iso3")
@@ -351,8 +358,9 @@ def _quality_tier(normalized: pd.DataFrame, origins: Provenance) -> np.ndarray:
     metered = (normalized["energy_route"] == EnergyRoute.METER).to_numpy()
     logged = (normalized["energy_route"] != EnergyRoute.POWER_MODEL).to_numpy()
     placed = ~place
-    return np.select(
-        [metered & placed, (guesses == 0) | (logged & placed), guesses == 1],
-        ["A", "B", "C"],
-        default="D",
-    )
+    ways = [metered & placed, (guesses == 0) | (logged & placed), guesses == 1]
+    return words(list("ABCD"), np.select(ways, [0, 1, 2], default=3))
+
+
+def _number_of_basis(piece: Piece) -> Any:
+    return pd.Index(list(Basis)).get_indexer(np.array(piece.basis, ndmin=1))

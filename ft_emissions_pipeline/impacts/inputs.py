@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,33 @@ INPUTS = (
 
 @dataclass(frozen=True)
 class UncertainInputs:
-    """By input, an array over the runs: value, spread and skew, if it was imputed, and its factor.
+    """By input, an array over the runs: value, spread and skew; `origins` knows what made them.
 
-    `shared` names the row behind the spread, missing where the run errs alone.
+    `linear` are the runs whose powers the linear formula may miss.
     """
 
     values: dict[str, np.ndarray]
     log_sd: dict[str, np.ndarray]
     skew: dict[str, np.ndarray]
-    imputed: dict[str, np.ndarray]
-    shared: dict[str, np.ndarray]
+    origins: Provenance
+    linear: np.ndarray
+
+    @cached_property
+    def imputed(self) -> dict[str, np.ndarray]:
+        """By input, of which runs it was predicted or taken from a default."""
+        return {name: imputed(self.origins, _MADE_OF.get(name, name)) for name in self.values}
+
+    @cached_property
+    def shared(self) -> dict[str, np.ndarray]:
+        """By input, the row behind the spread; missing where the run errs alone."""
+        return shared_rows(self.origins, self.linear)
+
+
+_MADE_OF = {"pace": "reserved_s", "scale": "server_count", "hosts": "server_count"}
+"""Field whose origin stands for what several have in common."""
+
+_IN_COMMON = {"pace": ("reserved_s", "active_s"), "scale": ("gpu_count", "server_count")}
+"""Two fields that err together in part; where they are as wide, that part leans as the first."""
 
 
 def uncertain_inputs(
@@ -57,51 +75,29 @@ def uncertain_inputs(
     the error of its power along.
     """
     origins = held(provenance, normalized)
-    inputs = UncertainInputs(
-        {name: normalized[name].to_numpy(dtype=float) for name in INPUTS},
-        {name: origins.of(name, _log_sd, 0.0) for name in INPUTS},
-        {name: origins.of(name, _skew, 0.0) for name in INPUTS},
-        {name: imputed(origins, name) for name in INPUTS},
-        {name: origins.of(name, _shared) for name in INPUTS},
-    )
-    active, reserved = inputs.log_sd["active_s"], inputs.log_sd["reserved_s"]
-    pace = np.minimum(active, reserved)
-    # What is common leans as the narrower of the two; a part of a spread leans as the whole.
-    inputs.skew["pace"] = np.where(
-        active < reserved, inputs.skew["active_s"], inputs.skew["reserved_s"]
-    )
-    for name in ("active_s", "reserved_s"):
-        inputs.log_sd[name] = np.sqrt(inputs.log_sd[name] ** 2 - pace**2)
-    inputs.values["pace"], inputs.log_sd["pace"] = np.ones(len(normalized)), pace
-    for each in (inputs.imputed, inputs.shared):
-        each["pace"] = each["reserved_s"]
-    scale = np.minimum(inputs.log_sd["gpu_count"], inputs.log_sd["server_count"])
-    hosts = np.sqrt(inputs.log_sd["server_count"] ** 2 - scale**2)
-    inputs.log_sd["gpu_count"] = np.sqrt(inputs.log_sd["gpu_count"] ** 2 - scale**2)
-    inputs.log_sd["server_count"] = np.zeros(len(normalized))
-    # A part of a spread leans as the whole does.
-    narrower = inputs.log_sd["gpu_count"] <= hosts
-    leans = {
-        "scale": np.where(narrower, inputs.skew["gpu_count"], inputs.skew["server_count"]),
-        "hosts": inputs.skew["server_count"],
-    }
-    for name, log_sd in (("scale", scale), ("hosts", hosts)):
-        inputs.values[name], inputs.log_sd[name] = np.ones(len(normalized)), log_sd
-        inputs.skew[name] = leans[name]
-        inputs.imputed[name] = inputs.imputed["server_count"]
-        inputs.shared[name] = inputs.shared["server_count"]
-    of_utilization = origins.of("gpu_utilization", lambda piece: piece.basis)
-    linear = (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
-    linear = linear & (of_utilization != Basis.PREDICTED)
+    log_sd, skew = ({name: origins.of(name, of, 0.0) for name in INPUTS} for of in (_log_sd, _skew))
+    for common, (first, second) in _IN_COMMON.items():
+        log_sd[common] = np.minimum(log_sd[first], log_sd[second])
+        for name in (first, second):
+            log_sd[name] = np.sqrt(log_sd[name] ** 2 - log_sd[common] ** 2)
+        # What is common leans as the narrower of the two; a part of a spread leans as the whole.
+        skew[common] = np.where(log_sd[first] <= log_sd[second], skew[first], skew[second])
+    nothing, whole = np.zeros(len(normalized)), np.ones(len(normalized))
+    log_sd["hosts"], skew["hosts"] = log_sd["server_count"], skew["server_count"]
+    log_sd["server_count"] = nothing
+    predicted = origins.of("gpu_utilization", _is_predicted, False)
+    linear = ~predicted & (normalized["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     gsd = default(reference, POWER_MODEL, normalized["date"]).value
-    inputs.values["power_model"] = np.ones(len(normalized))
-    inputs.log_sd["power_model"] = np.where(linear, np.log(gsd), 0.0)
-    inputs.skew["power_model"] = np.zeros(len(normalized))
-    inputs.imputed["power_model"] = np.zeros(len(normalized), dtype=bool)
-    shared = np.full(len(normalized), None, dtype="object")
-    shared[linear] = f"defaults/{POWER_MODEL}"
-    inputs.shared["power_model"] = shared
-    return inputs
+    log_sd["power_model"], skew["power_model"] = np.where(linear, np.log(gsd), 0.0), nothing
+    values = {name: normalized[name].to_numpy(dtype=float) for name in INPUTS}
+    values |= dict.fromkeys((*_MADE_OF, "power_model"), whole)
+    return UncertainInputs(values, log_sd, skew, origins, linear)
+
+
+def shared_rows(origins: Provenance, linear: np.ndarray) -> dict[str, np.ndarray]:
+    """Return by input the reference row behind each run's spread, as `UncertainInputs.shared`."""
+    found = {name: origins.of(_MADE_OF.get(name, name), _shared) for name in (*INPUTS, *_MADE_OF)}
+    return found | {"power_model": np.where(linear, f"defaults/{POWER_MODEL}", np.array(None))}
 
 
 ASKED = (*INPUTS, "gpu_id", "country_iso3", "expected_use_life_days", "expected_inferences_per_day")
@@ -125,6 +121,10 @@ def imputed(origins: Provenance, name: str) -> np.ndarray:
 def _imputed(piece: Piece) -> Any:
     one = isinstance(piece.basis, str)
     return piece.basis in IMPUTED if one else np.isin(piece.basis, IMPUTED)
+
+
+def _is_predicted(piece: Piece) -> Any:
+    return np.asarray(piece.basis) == Basis.PREDICTED
 
 
 def _log_sd(piece: Piece) -> np.ndarray:

@@ -22,6 +22,7 @@ from ft_emissions_pipeline.normalize.filling import (
     Offer,
     Rule,
     by_default,
+    by_itself,
     by_name,
     by_run,
     ranged,
@@ -212,10 +213,11 @@ def _doubts(bits: int, time_s: float) -> str:
 
 
 def _active_predicted(frame: Frame, context: Context) -> Offer:
+    """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
     times = _predicted(frame, context)
     values = pd.Series(times.active_s, index=frame.index)
-    values = values.where(np.isfinite(values))
-    return Offer(values, times.version, times.log_sd, times.note, times.skew)
+    told = np.isfinite(values) & frame["reserved_s"].isna()
+    return Offer(values.where(told), times.version, times.log_sd, times.note, times.skew)
 
 
 def _reserved_predicted(frame: Frame, context: Context) -> Offer:
@@ -248,16 +250,9 @@ def _reserved_predicted(frame: Frame, context: Context) -> Offer:
     return ranged(values.where(np.isfinite(values)), low, high, factor_id, times.note)
 
 
-def _active_where_no_time_was_logged(frame: Frame, context: Context) -> Offer:
-    """Leave logged reservations alone: how much of one was busy is not for the tokens to say."""
-    offer = _active_predicted(frame, context)
-    missing = frame["reserved_s"].isna()
-    return replace(offer, values=offer.values.where(missing))
-
-
-def _reserved_from_dates(frame: Frame, _: Context) -> Offer:
+def _from_start_to_end(frame: Frame) -> pd.Series:
     seconds = (frame["ended_at"] - frame["started_at"]).dt.total_seconds()
-    return Offer(seconds.where(seconds > 0))
+    return seconds.where(seconds > 0)
 
 
 def _reserved_from_active(frame: Frame, context: Context) -> Offer:
@@ -298,29 +293,9 @@ def _time_from_energy(frame: Frame, context: Context) -> Offer:
     return Offer(seconds, gpu["factor_id"], log_sd)
 
 
-def _active_is_reserved(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["reserved_s"])
-
-
 def _reserved(frame: Frame) -> pd.Series:
     # Instants reach no further than some centuries; an absurd time is doubted in its note.
     return pd.to_timedelta(frame["reserved_s"].clip(upper=10 * LONGEST_S), unit="s").dt.floor("us")
-
-
-def _start_from_end(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["ended_at"] - _reserved(frame))
-
-
-def _start_from_publication(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["published_at"] - _reserved(frame))
-
-
-def _start_on_day(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["date"].dt.tz_localize("UTC"))
-
-
-def _end_from_start(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["started_at"] + _reserved(frame))
 
 
 def _utilization_from_model(frame: Frame, context: Context) -> Offer:
@@ -348,11 +323,11 @@ def _utilization_from_model(frame: Frame, context: Context) -> Offer:
 
 MODEL = (
     Rule("model_name", "model_named_after_run", Basis.DEFAULT,
-         "no name was logged; the run's id stands for it", lambda frame, _: Offer(frame["run_id"]),
+         "no name was logged; the run's id stands for it", by_itself(lambda frame: frame["run_id"]),
          by_run=True),
     Rule("development_multiplier", "final_run_only", Basis.DEFAULT,
          "the log tells of one run; no others are assumed",
-         lambda frame, _: Offer(pd.Series(1.0, index=frame.index))),
+         by_itself(lambda frame: pd.Series(1.0, index=frame.index))),
     Rule("model_id", "model_named", Basis.DISCLOSED, "the name means one base model",
          by_name("models", "base_model", ambiguous=False), needs=("base_model",)),
     Rule("model_id", "model_name_ambiguous", Basis.DISCLOSED,
@@ -385,12 +360,11 @@ WORK = by_run(
 
 DURATION = by_run(
     Rule("reserved_s", "reserved_from_start_and_end", Basis.DISCLOSED, "end - start",
-         _reserved_from_dates, needs=("started_at", "ended_at")),
+         by_itself(_from_start_to_end), needs=("started_at", "ended_at")),
     Rule("reserved_s", "reserved_from_active", Basis.DEFAULT, "active time x the usual ratio",
          _reserved_from_active, needs=("active_s",)),
     Rule("active_s", "time_from_tokens", Basis.PREDICTED,
-         "tokens x seconds per token by the token-time model", _active_where_no_time_was_logged,
-         needs=WORKED),
+         "tokens x seconds per token by the token-time model", _active_predicted, needs=WORKED),
     Rule("reserved_s", "time_from_tokens", Basis.PREDICTED,
          "tokens x seconds per token by the token-time model, plus start-up", _reserved_predicted,
          needs=WORKED),
@@ -416,16 +390,18 @@ UTILIZATION = (
 
 TIME = by_run(
     Rule("active_s", "active_is_reserved", Basis.DEFAULT,
-         "no idle time was logged; the whole reservation counts as active", _active_is_reserved,
-         needs=("reserved_s",)),
-    Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time", _start_from_end,
+         "no idle time was logged; the whole reservation counts as active",
+         by_itself(lambda frame: frame["reserved_s"]), needs=("reserved_s",)),
+    Rule("started_at", "start_from_end", Basis.DISCLOSED, "end - reserved time",
+         by_itself(lambda frame: frame["ended_at"] - _reserved(frame)),
          needs=("ended_at", "reserved_s")),
     Rule("started_at", "start_from_publication", Basis.DEFAULT,
-         "publication of the model - reserved time (fine-tuning page)", _start_from_publication,
+         "publication of the model - reserved time (fine-tuning page)",
+         by_itself(lambda frame: frame["published_at"] - _reserved(frame)),
          needs=("published_at", "reserved_s")),
     Rule("started_at", "start_on_day", Basis.DEFAULT, "the day to which the run was counted",
-         _start_on_day),
-    Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time", _end_from_start,
-         needs=("reserved_s",)),
+         by_itself(lambda frame: frame["date"].dt.tz_localize("UTC"))),
+    Rule("ended_at", "end_from_start", Basis.DISCLOSED, "start + reserved time",
+         by_itself(lambda frame: frame["started_at"] + _reserved(frame)), needs=("reserved_s",)),
 )  # fmt: skip
 """Active for how long, and when."""

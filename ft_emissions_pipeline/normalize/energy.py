@@ -29,6 +29,7 @@ from ft_emissions_pipeline.normalize.filling import (
 )
 from ft_emissions_pipeline.normalize.machine import DATA_CENTRE, NO_GPU, OUTSIDE, on_cloud
 from ft_emissions_pipeline.reference import Reference, default, take
+from ft_emissions_pipeline.tables.frames import words
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
@@ -352,14 +353,16 @@ def counters_set_aside(runs: AnyFrame, routes: pd.Series, profile: Profile) -> A
         With `energy_route`, and without the logged total where the step will answer. What a person
         or a scheduler states stays as it is: nobody knows where it was measured.
     """
-    counted = (routes == EnergyRoute.LOGGED_TOTAL) & (not profile.counters_as_plug)
+    counted = (routes == EnergyRoute.LOGGED_TOTAL).to_numpy() & (not profile.counters_as_plug)
     if counted.any():
-        counted[counted] = logged_basis(runs, "it_energy_kwh", counted) == Basis.MEASURED
+        stated = logged_basis(runs, "it_energy_kwh", counted)
+        counted[counted] = stated == Basis.MEASURED
+    total = runs["it_energy_kwh"].to_numpy()
     return runs.assign(
         **{
             "energy_route": routes,
-            COUNTED_TOTAL: runs["it_energy_kwh"].where(counted),
-            "it_energy_kwh": runs["it_energy_kwh"].mask(counted),
+            COUNTED_TOTAL: np.where(counted, total, np.nan),
+            "it_energy_kwh": np.where(counted, np.nan, total),
         }
     )
 
@@ -412,30 +415,21 @@ def _calibrated(frame: Frame, context: Context) -> Offer:
 
 def route(frame: Frame, profile: Profile) -> pd.Series:
     """Return what each run's energy rests on, judged before the gaps are filled."""
-    read = np.array([frame[name].notna() for name in COMPONENTS])
-    in_part = read.any(axis=0) & (not profile.flat_gpu_power)
-    gpus_alone = in_part & frame["gpu_energy_kwh"].notna() & (read.sum(axis=0) == 1)
-    by_meter = frame.get(CALIBRATED, pd.Series(np.nan, index=frame.index)).notna()
-    chosen = np.select(
-        [
-            frame["meter_energy_kwh"].notna(),
-            by_meter,
-            frame["it_energy_kwh"].notna(),
-            read.all(axis=0),
-            gpus_alone,
-            in_part,
-        ],
-        [
-            EnergyRoute.METER,
-            EnergyRoute.CALIBRATED,
-            EnergyRoute.LOGGED_TOTAL,
-            EnergyRoute.LOGGED_COMPONENTS,
-            EnergyRoute.GPU_MEASURED,
-            EnergyRoute.PARTLY_MEASURED,
-        ],
-        default=EnergyRoute.POWER_MODEL,
+    meter, total, *parts = (
+        frame[name].notna().to_numpy()
+        for name in ("meter_energy_kwh", "it_energy_kwh", *COMPONENTS)
     )
-    return pd.Series(chosen, index=frame.index, dtype="str")
+    in_part = np.any(parts, axis=0) & (not profile.flat_gpu_power)
+    told = {
+        EnergyRoute.METER: meter,
+        EnergyRoute.CALIBRATED: CALIBRATED in frame and frame[CALIBRATED].notna().to_numpy(),
+        EnergyRoute.LOGGED_TOTAL: total,
+        EnergyRoute.LOGGED_COMPONENTS: np.all(parts, axis=0),
+        EnergyRoute.GPU_MEASURED: in_part & parts[0] & ~(parts[1] | parts[2]),
+        EnergyRoute.PARTLY_MEASURED: in_part,
+    }
+    chosen = np.select(list(told.values()), range(len(told)), default=len(told))
+    return pd.Series(words([*told, EnergyRoute.POWER_MODEL], chosen), index=frame.index)
 
 
 _COUNTED = by_run(

@@ -20,7 +20,7 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.columns import Columns, Frame
-from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, Kinds, is_timed, parts_of_kinds
+from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, Kinds, is_timed
 from ft_emissions_pipeline.normalize.memory import memory_of
 from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
@@ -97,13 +97,12 @@ class Context:
     def _of(self, name: str, part: str, index: pd.Index, found: np.ndarray) -> np.ndarray:
         rows = index.to_numpy()
         for piece in self.pieces.get(name, ()):
-            parts = np.broadcast_to(getattr(piece, part), len(piece.value))
+            told = np.asarray(getattr(piece, part))
             if np.array_equal(piece.rows, rows):
-                found[:] = parts[piece.of]
-                continue
+                return told[piece.of] if told.ndim else np.full_like(found, told)
             at = np.minimum(np.searchsorted(piece.rows, rows), len(piece.rows) - 1)
             there = piece.rows[at] == rows
-            found[there] = parts[piece.of[at[there]]]
+            found[there] = told[piece.of[at[there]]] if told.ndim else told
         return found
 
 
@@ -187,26 +186,32 @@ def by_run(*rules: Rule) -> tuple[Rule, ...]:
     return tuple(replace(rule, by_run=True) for rule in rules)
 
 
-def logged_basis(runs: Frame, name: str, wanted: pd.Series) -> pd.Series:
+def logged_basis(runs: Frame, name: str, wanted: np.ndarray) -> pd.Series:
     """Return the basis of a logged field of some runs: of the log it was joined from, or format."""
     told, formats = (runs[column][wanted] for column in ("origins", "source_format"))
+    known = _origins(told)
     return pd.Series(
         [
-            each[name].basis if each and name in each else basis_of(kind, name)
-            for each, kind in zip(_origins(told), formats, strict=True)
+            known[at][name].basis if name in known.get(at, ()) else basis_of(kind, name)
+            for at, kind in enumerate(formats)
         ],
         index=told.index,
         dtype=TEXT,
     )
 
 
-def _origins(cells: pd.Series) -> list[origins.Origins | None]:
-    """Return the origins of each run that has some of its own."""
-    found: list[origins.Origins | None] = [None] * len(cells)
+def _origins(cells: pd.Series) -> dict[int, origins.Origins]:
+    """Return the origins of each run that has some of its own, by row."""
     joined = cells.notna().to_numpy()
-    for at, cell in zip(np.flatnonzero(joined), cells[joined], strict=True):
-        found[at] = origins.from_json(cell)
-    return found
+    if not joined.any():
+        return {}
+    rows = np.flatnonzero(joined).tolist()
+    return {at: origins.from_json(cell) for at, cell in zip(rows, cells[joined], strict=True)}
+
+
+def by_itself(figure: Callable[[Frame], pd.Series]) -> Answer:
+    """Return the answer of a rule that looks at nothing but the runs."""
+    return lambda frame, _: Offer(figure(frame))
 
 
 def by_default(parameter: str) -> Answer:
@@ -317,7 +322,7 @@ def apply(
     missing = {name: np.array(pd.isna(cells)) for name, cells in columns.items()}
     pieces = _as_logged(columns, missing, known, context)
     memory = memory_of(context.reference, context.profile, (*rules, widened))
-    kinds = Kinds.of(parts_of_kinds(columns, missing, known, context.reference), memory)
+    kinds = Kinds.of(columns, missing, known, memory)
     visible = [name for name in SHARED if name in columns]
     index, whole = pd.RangeIndex(len(runs)), np.arange(len(runs))
     # Where a run has an amount of its own: logged, or from a rule that was asked by run.
@@ -329,30 +334,34 @@ def apply(
             visible.append(rule.field)
         if not rule.applies(context):
             continue
-        wanted = missing[rule.field] & _tells(missing, rule.needs)
+        # What is missing, and what is a run's own, is the same in all runs of a kind.
+        wanted = missing[rule.field][kinds.first] & _tells(missing, rule.needs, kinds.first)
         if not wanted.any():
             continue
-        alone = np.any([own[name] for name in rule.amounts], axis=0) | rule.by_run
+        alone = np.any([own[name][kinds.first] for name in rule.amounts], axis=0) | rule.by_run
         for by_run in (False, True) if rule.amounts else (rule.by_run,):
+            asked = wanted & (alone == by_run)
             each, names = (whole, columns) if by_run else (kinds.first, (*visible, *rule.amounts))
-            at = np.flatnonzero((wanted & (alone == by_run))[each])
+            at = np.flatnonzero(asked[kinds.code] if by_run else asked)
             if not len(at):
                 continue
             shown = {name: columns[name] for name in names}
             seen = Columns(shown, index, None if len(at) == len(whole) else each[at])
             ask = partial(_answer, rule, seen, context, widened)
-            numbers = () if by_run else tuple(kinds.numbers[kind] for kind in at)
-            told, answer = memory.answer((place, *numbers), ask) if numbers else ask()
+            told, answer = ask() if by_run else memory.answer((place, *kinds.numbered(at)), ask)
             if answer is None:
                 continue
-            taken = np.full(len(each), -1)
-            taken[at[told]] = np.arange(len(answer.value))
-            of = taken if by_run else taken[kinds.code]
-            rows = np.flatnonzero(of >= 0)
-            piece = replace(answer, rows=rows, of=of[rows])
+            rows, of = whole, each if by_run else kinds.code
+            if not (len(at) == len(each) and told.all()):
+                taken = np.full(len(each), -1)
+                taken[at[told]] = np.arange(len(answer.value))
+                of = taken if by_run else taken[kinds.code]
+                rows = np.flatnonzero(of >= 0)
+                of = of[rows]
+            piece = replace(answer, rows=rows, of=of)
             pieces.append(piece)
             context.pieces.setdefault(rule.field, []).append(piece)
-            columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece, of)
+            columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece)
             missing[rule.field][rows] = False
             if by_run:
                 if rule.field in visible:
@@ -380,19 +389,23 @@ def _answer(
     return told, widened(seen, context, piece) if widened else piece
 
 
-def _tells(missing: Mapping[str, np.ndarray], needs: Needs) -> Any:
-    """Say which runs have the fields that a rule needs, by which each field is missing in."""
+def _tells(missing: Mapping[str, np.ndarray], needs: Needs, rows: np.ndarray) -> Any:
+    """Say which of some runs have the fields that a rule needs, by which each is missing in."""
     told: Any = True
     for names in needs:
         one_of = (names,) if isinstance(names, str) else names
-        lacks = [missing[name] for name in one_of if name in missing]
-        told = told & ~(lacks[0] if len(lacks) == 1 else np.all(lacks, axis=0))
+        lacks = [missing[name][rows] for name in one_of if name in missing]
+        told = told & ~np.all(lacks, axis=0)
     return told
 
 
-def _filled(cells: Any, missing: np.ndarray, piece: Piece, of: np.ndarray) -> Any:
-    """Return a column with what a rule gave; `of` is the answer of each run, -1 for none."""
+def _filled(cells: Any, missing: np.ndarray, piece: Piece) -> Any:
+    """Return a column with what a rule gave."""
+    if piece.of is piece.rows:  # each run an answer of its own
+        return piece.value
     if missing.all():
+        of = np.full(len(missing), -1)
+        of[piece.rows] = piece.of
         return pd.api.extensions.take(piece.value, of, allow_fill=True)
     column = pd.Series(cells, copy=True)
     column.iloc[piece.rows] = np.asarray(piece.value)[piece.of]
@@ -440,47 +453,44 @@ def _part(value: object, told: np.ndarray) -> Any:
 def _as_logged(
     columns: Mapping[str, Any],
     missing: Mapping[str, np.ndarray],
-    known: list[origins.Origins | None],
+    known: Mapping[int, origins.Origins],
     context: Context,
 ) -> list[Piece]:
     days, repaired = (pd.Series(columns[name], copy=False) for name in ("date", "repairs"))
     uri, record = (pd.Series(columns[name], dtype=TEXT) for name in ("source_uri", "source_record"))
-    source = origins.place(uri, record).to_numpy(dtype="object")
+    source = origins.place(uri, record).array
     format_codes, formats = pd.factorize(columns["source_format"])
-    joined = ~missing["origins"]
-    gsds = {gsd for pair in LOGGED_GSD.values() for gsd in pair}
-    gsds |= {gsd for _, gsd, _ in DOUBTED_GSD.values()}
-    log_gsd = {gsd: np.broadcast_to(context.log_gsd(gsd, days), len(days)) for gsd in gsds}
-    doubts = {
-        number: (word, log_gsd[gsd], measured_too)
-        for word, (number, gsd, measured_too) in DOUBTED_GSD.items()
-    }
+    whole = np.arange(len(days))
     pieces = []
     for name in RUN_FIELDS:
-        at = np.flatnonzero(~missing[name])
-        if name == "run_id" or not len(at):
+        gaps = missing[name]
+        if name == "run_id" or gaps.all():
             continue
+        at, values, sources = whole, columns[name].copy(), source
+        if gaps.any():
+            at = np.flatnonzero(~gaps)
+            values, sources = values[at], source[at]
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
-        basis, sources = of_format[0], source[at]
-        if joined.any() or len(formats) > 1:
+        basis = of_format[0]
+        if known or len(formats) > 1:
             basis = of_format[format_codes[at]]
-            of_joined = [known[row][name] for row in at[joined[at]]]
-            basis[joined[at]] = [each.basis for each in of_joined]
-            sources[joined[at]] = [each.record for each in of_joined]
+        if known:
+            sources = sources.to_numpy(dtype="object")
+            for place, row in enumerate(at.tolist()):
+                if row in known:
+                    basis[place], sources[place] = known[row][name]
         log_sd: float | np.ndarray = 0.0
         if name in LOGGED_GSD:
-            measured, other = (log_gsd[gsd][at] for gsd in LOGGED_GSD[name])
+            measured, other = (context.log_gsd(gsd, days[at]) for gsd in LOGGED_GSD[name])
             log_sd = np.where(basis == Basis.MEASURED, measured, other)
-        if name in doubts:
-            word, wider, measured_too = doubts[name]
-            touched = repairs.has_word(repaired, word)[at] & (
-                measured_too | (basis != Basis.MEASURED)
-            )
-            log_sd = np.where(touched, wider[at], log_sd)
-        values = columns[name][at]
+        for word, (doubted, gsd, measured_too) in DOUBTED_GSD.items():
+            if name == doubted:
+                touched = repairs.has_word(repaired, word)[at]
+                touched &= measured_too | (basis != Basis.MEASURED)
+                log_sd = np.where(touched, context.log_gsd(gsd, days[at]), log_sd)
         low, high = _interval(name, values, log_sd)
         piece = Piece(
-            name, AS_LOGGED, basis, at, np.arange(len(at)), values, log_sd, 0.0, low, high, None,
+            name, AS_LOGGED, basis, at, whole[: len(at)], values, log_sd, 0.0, low, high, None,
             sources,
         )  # fmt: skip
         context.pieces[name] = [piece]

@@ -21,6 +21,7 @@ from ft_emissions_pipeline.normalize.filling import (
     Offer,
     Rule,
     by_default,
+    by_itself,
     by_name,
     ranged,
     unknown_names,
@@ -237,9 +238,9 @@ def _server_of_gpu(frame: Frame, context: Context) -> Offer:
     return Offer(row["usual_server_id"], factor_id=row["factor_id"], note=note)
 
 
-def _no_gpu(frame: Frame, _: Context) -> Offer:
+def _no_gpu(frame: Frame) -> pd.Series:
     none = pd.Series(NO_GPU, index=frame.index, dtype="str")
-    return Offer(none.where(frame["gpu_count"] == 0))
+    return none.where(frame["gpu_count"] == 0)
 
 
 def _slots(frame: Frame, context: Context) -> pd.DataFrame:
@@ -301,10 +302,6 @@ BYTES_OF_METHOD = {
 """Method -> default that says how many bytes a parameter takes in training."""
 
 
-def _gpus_of_world(frame: Frame, _: Context) -> Offer:
-    return Offer(frame["world_size"].where(frame["gpu_id"] != NO_GPU))
-
-
 def _gpus_fill_servers(frame: Frame, context: Context) -> Offer:
     """Fill the servers.
 
@@ -361,10 +358,6 @@ def _managed_share(frame: Frame, context: Context) -> Offer:
     managed = frame["managed_service"].notna() & (row["slots"] > 0)
     offer = Offer((frame["gpu_count"] / row["slots"]).where(managed), row["factor_id"])
     return _as_wide_as_gpus(offer, frame, context)
-
-
-def _name_from(column: str) -> Answer:
-    return lambda frame, _: Offer(frame[column])
 
 
 def _making(table: str, id_column: str, value: str, low: str, high: str) -> Answer:
@@ -428,8 +421,8 @@ def _sockets(frame: Frame, context: Context) -> Offer:
     return Offer(row["cpu_count"] * frame["server_count"], factor_id=row["factor_id"])
 
 
-def _nothing(frame: Frame, _: Context) -> Offer:
-    return Offer((frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64"))
+def _nothing(frame: Frame) -> pd.Series:
+    return (frame["gpu_id"] == NO_GPU).map({True: 0.0}).astype("float64")
 
 
 def _fans(frame: Frame, context: Context) -> Offer:
@@ -440,7 +433,8 @@ def _fans(frame: Frame, context: Context) -> Offer:
 
 
 IDENTITY = (
-    Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _no_gpu),
+    Rule("gpu_id", "no_gpu", Basis.MEASURED, "the log says that no accelerator was used",
+         by_itself(_no_gpu)),
     Rule("gpu_id", "gpu_named", Basis.DISCLOSED, "the name means one accelerator",
          by_name("gpus", "gpu_model", ambiguous=False), needs=("gpu_model",)),
     Rule("gpu_id", "card_of_slices", Basis.DISCLOSED, "the card of which the run held slices",
@@ -470,7 +464,7 @@ IDENTITY = (
     Rule("gpu_id", "gpu_common_in_year", Basis.DEFAULT,
          "the most common accelerator of the year (fine-tuning page)", _common("gpu_id")),
     Rule("gpu_model", "gpu_model_of_id", Basis.DEFAULT, "named after the accelerator taken",
-         _name_from("gpu_id")),
+         by_itself(lambda frame: frame["gpu_id"])),
     *machine.CLASS_OF_HOST,
     Rule("server_id", "server_named", Basis.DISCLOSED, "the name means one server",
          by_name("servers", "server_model", ambiguous=False), needs=("server_model",)),
@@ -488,7 +482,7 @@ IDENTITY = (
     Rule("server_id", "server_common_in_year", Basis.DEFAULT,
          "the most common server of the year (fine-tuning page)", _common("server_id")),
     Rule("server_model", "server_model_of_id", Basis.DEFAULT, "named after the server taken",
-         _name_from("server_id")),
+         by_itself(lambda frame: frame["server_id"])),
     Rule("gpu_count", "gpu_count_in_name", Basis.DISCLOSED,
          "the number that stands beside the accelerator's name",
          _count_in_name("gpus", "gpu_model", SLICES), needs=("gpu_model",)),
@@ -498,7 +492,8 @@ IDENTITY = (
          "the number that stands in the instance type",
          _count_in_name("instances", "instance_type", INSTANCES), needs=("instance_type",)),
     Rule("gpu_count", "gpus_that_took_batches", Basis.DISCLOSED,
-         "as many accelerators as devices took batches of their own", _gpus_of_world,
+         "as many accelerators as devices took batches of their own",
+         by_itself(lambda frame: frame["world_size"].where(frame["gpu_id"] != NO_GPU)),
          needs=("world_size",)),
     Rule("gpu_count", "gpu_count_of_managed_service", Basis.DEFAULT,
          "accelerators of the service's execution profile", _gpus_of_managed,
@@ -525,7 +520,8 @@ IDENTITY = (
 
 FACTORS = (
     *machine.FACTORS[-4:],
-    *(Rule(name, "no_gpu", Basis.MEASURED, "the log says that no accelerator was used", _nothing)
+    *(Rule(name, "no_gpu", Basis.MEASURED, "the log says that no accelerator was used",
+           by_itself(_nothing))
       for name in ("gpu_max_w", "gpu_idle_w", "gpu_embodied_kgco2e", "gpu_embodied_water_l")),
     _power("gpus", "tdp_w", "gpu_max_w"),
     _power("gpus", "idle_w", "gpu_idle_w"),

@@ -55,8 +55,9 @@ SHARED = ("date", *_NAMES, *ASKED_BY_SIZE, INSTANCES, SLICES, "source_format", R
 
 def is_timed(frame: Frame) -> pd.Series:
     """Say which runs log how long they took, so that nothing need be predicted from tokens."""
-    dated = frame["started_at"].notna() & (frame["ended_at"] > frame["started_at"])
-    return frame["reserved_s"].notna() | (frame["active_s"] > 0) | dated
+    started, ended = (frame[name].to_numpy("datetime64[us]") for name in ("started_at", "ended_at"))
+    reserved, active = (frame[name].to_numpy("float64") for name in ("reserved_s", "active_s"))
+    return pd.Series(~np.isnan(reserved) | (active > 0) | (ended > started), frame.index)
 
 
 def codes_of(*parts: Any) -> np.ndarray:
@@ -64,7 +65,7 @@ def codes_of(*parts: Any) -> np.ndarray:
     found = np.zeros(len(parts[0]), dtype="int64")
     for part in parts if len(found) > 1 else ():
         codes, values = pd.factorize(part)
-        if len(values):
+        if len(values) > codes.min() + 1:  # else all rows have the same, or nothing
             found, _ = pd.factorize(found * (len(values) + 1) + codes + 1)
     return found
 
@@ -76,44 +77,28 @@ def first_of(codes: np.ndarray) -> np.ndarray:
     return first
 
 
-def parts_of_kinds(
-    columns: Mapping[str, Any],
-    missing: Mapping[str, np.ndarray],
-    known: list[Origins | None],
-    reference: Reference,
-) -> dict[str, Any]:
-    """Return what makes the kind of each run, by name.
-
-    Parameters
-    ----------
-    columns : mapping of str to array
-        Those of table `runs`.
-    missing : mapping of str to array of bool
-        In which runs each is missing.
-    known : list
-        Column `origins`, parsed.
-    reference : Reference
-        Its rows' periods part the days.
-    """
-    bases = np.full(len(known), None)
-    for at, each in enumerate(known):
-        if each:
-            bases[at] = (*each, *(origin.basis for origin in each.values()))
-    days = columns["date"].astype("datetime64[D]")
-    bits = np.packbits([missing[name] for name in RUN_FIELDS], axis=0)
-    return {
-        **{name: columns[name] for name in SHARED[1:] if name in columns},
-        **{f"missing {number}": part for number, part in enumerate(bits)},
-        "year": days.astype("datetime64[Y]").astype("int64"),
-        "period": np.searchsorted(period_starts(reference), days, side="right"),
-        "bases": bases,
-    }
+def _spans(days: np.ndarray, reference: Reference) -> np.ndarray:
+    """Return a number by day: equal within a year, where no row of a table begins or ends."""
+    of, known = pd.factorize(days)
+    starts = period_starts(reference)
+    period = np.searchsorted(starts, known.astype("datetime64[D]"), side="right")
+    year = known.astype("datetime64[Y]").astype("int64")
+    return np.asarray((year * (len(starts) + 1) + period)[of])
 
 
-def _cells(part: Any, rows: np.ndarray) -> list[object]:
+def _bases(known: Mapping[int, Origins], rows: int) -> np.ndarray:
+    """Return on which bases the fields of each run stand that has origins of its own."""
+    bases = np.full(rows, None)
+    for at, each in known.items():
+        bases[at] = (*each, *(origin.basis for origin in each.values()))
+    return bases
+
+
+def _cells(part: Any, missing: np.ndarray | None, rows: np.ndarray) -> list[object]:
     """Return some cells; all that is missing is one and the same."""
-    taken = part if len(rows) == len(part) else part.take(rows)
-    cells = np.array(taken, dtype="object")
+    if missing is not None and missing[rows].all():
+        return [None] * len(rows)
+    cells = np.array(part.take(rows), dtype="object")
     cells[pd.isna(cells)] = None
     return list(cells)
 
@@ -127,17 +112,41 @@ class Kinds:
 
     code: np.ndarray
     first: np.ndarray
-    numbers: list[int]
+    numbers: tuple[int, ...]
     memory: Memory
 
     @classmethod
-    def of(cls, parts: dict[str, Any], memory: Memory) -> Kinds:
-        """Return the kinds of runs by what makes them."""
-        code = codes_of(*parts.values())
+    def of(
+        cls,
+        columns: Mapping[str, Any],
+        missing: Mapping[str, np.ndarray],
+        known: Mapping[int, Origins],
+        memory: Memory,
+    ) -> Kinds:
+        """Return the kinds of runs, by their columns and where these are missing.
+
+        `known` are the origins of runs that have their own, by row.
+        """
+        rows = len(columns["date"])
+        parts = {name: columns[name] for name in SHARED[1:] if name in columns}
+        parts["span"] = _spans(columns["date"], memory.reference)
+        parts["bases"] = _bases(known, rows)
+        gaps = np.array([missing[name] for name in RUN_FIELDS])
+        mixed = gaps[gaps.any(axis=1) & ~gaps.all(axis=1)]
+        empty = {name for name, gap in missing.items() if gap.all()}
+        told = (part for name, part in parts.items() if name not in empty)
+        code = codes_of(*told, *mixed)
         first = first_of(code)
-        told = zip(*(_cells(part, first) for part in parts.values()), strict=True)
-        numbers = [memory.number((*parts, *kind)) for kind in told]
-        return cls(code, first, numbers, memory)
+        cells = [_cells(part, missing.get(name), first) for name, part in parts.items()]
+        bits = np.packbits(gaps[:, first], axis=0).T
+        each = zip(map(bytes, bits), *cells, strict=True)
+        return cls(code, first, tuple(memory.number((*parts, *kind)) for kind in each), memory)
+
+    def numbered(self, at: np.ndarray) -> tuple[int, ...]:
+        """Return the numbers of some of the kinds."""
+        if len(at) == len(self.numbers):
+            return self.numbers
+        return tuple(self.numbers[kind] for kind in at.tolist())
 
     def parted(self, rule: int, rows: np.ndarray, factor_id: np.ndarray | str | None) -> Kinds:
         """Part the runs that a rule answered from the others of their kind, by factor."""
@@ -149,10 +158,10 @@ class Kinds:
         if marks.min() < marks.max():
             code = codes_of(code, marks)
             first = first_of(code)
-        numbers = [
+        numbers = tuple(
             self.memory.number((self.numbers[old], rule, factors[mark - 1]))
             if mark
             else self.numbers[old]
             for old, mark in zip(self.code[first].tolist(), marks[first].tolist(), strict=True)
-        ]
+        )
         return Kinds(code, first, numbers, self.memory)

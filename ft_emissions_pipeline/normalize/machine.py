@@ -8,14 +8,21 @@ itself, and whether it stands in a data centre. Keep out: accelerators and serve
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.columns import Frame
-from ft_emissions_pipeline.normalize.filling import Answer, Context, Offer, Rule, unknown_names
-from ft_emissions_pipeline.reference import default, resolve, take
+from ft_emissions_pipeline.normalize.filling import (
+    Answer,
+    Context,
+    Offer,
+    Rule,
+    by_itself,
+    unknown_names,
+)
+from ft_emissions_pipeline.reference import resolve, take
 from ft_emissions_pipeline.reference.declaration import HOST_CLASSES
 from ft_emissions_pipeline.tables.words import Basis
 
@@ -111,16 +118,11 @@ def _class_of_machine(frame: Frame, _: Context) -> Offer:
 
 def _class_of_gpu(frame: Frame, context: Context) -> Offer:
     row = take(context.reference, "gpus", frame["gpu_id"], ["host_class"], on=frame["date"])
-    itself = frame["gpu_id"].where(frame["gpu_id"].isin(HOST_CLASSES))
-    return Offer(row["host_class"].fillna(itself), factor_id=row["factor_id"])
+    return Offer(row["host_class"].fillna(_as_accelerator(frame)), factor_id=row["factor_id"])
 
 
-def _class_by_words(frame: Frame, _: Context) -> Offer:
-    return Offer(_kind_by_words(frame), note=_told(frame))
-
-
-def _data_centre(frame: Frame, _: Context) -> Offer:
-    return Offer(pd.Series(DATA_CENTRE, index=frame.index, dtype="str"))
+def _data_centre(frame: Frame) -> pd.Series:
+    return pd.Series(DATA_CENTRE, index=frame.index, dtype="str")
 
 
 def _server_of_class(frame: Frame, context: Context) -> Offer:
@@ -136,46 +138,34 @@ def _server_of_class(frame: Frame, context: Context) -> Offer:
     return Offer(host.where(wanted), factor_id=row["factor_id"])
 
 
-def _by_class(column: str) -> Answer:
-    """Take a figure of the kind for an accelerator that no row has."""
-
-    def offer(frame: Frame, context: Context) -> Offer:
-        kind = frame["gpu_id"].where(frame["gpu_id"].isin(HOST_CLASSES))
-        return _figure_of_class(column, kind, frame, context)
-
-    return offer
-
-
-def _of_class_outside(column: str) -> Answer:
-    """Take a figure of the kind for a machine that stands outside data centres."""
-
-    def offer(frame: Frame, context: Context) -> Offer:
-        kind = frame["host_class"].where(outside_data_centres(frame))
-        return _figure_of_class(column, kind, frame, context)
-
-    return offer
-
-
-def _figure_of_class(column: str, kind: pd.Series, frame: Frame, context: Context) -> Offer:
-    columns = [column, f"{column}_p05", f"{column}_p95"]
-    row = take(context.reference, "hardware_classes", kind, columns, on=frame["date"])
-    log_sd = uncertainty.log_sd_of_interval(row[f"{column}_p05"], row[f"{column}_p95"])
-    return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd)
-
-
 def outside_data_centres(frame: Frame) -> pd.Series:
     """Say which runs were on a workstation, PC, laptop or Mac that no log places on a cloud."""
     return frame["host_class"].isin(OUTSIDE) & ~on_cloud(frame)
 
 
-def _overhead(column: str, gsd: str) -> Answer:
+def _of_class(column: str, kind_of: Callable[[Frame], pd.Series], gsd: str | None = None) -> Answer:
+    """Take a figure of a machine's kind, as wide as its row says, or as a default does."""
+
     def offer(frame: Frame, context: Context) -> Offer:
-        kind = frame["host_class"].where(outside_data_centres(frame))
-        row = take(context.reference, "hardware_classes", kind, [column], on=frame["date"])
-        log_sd = np.asarray(np.log(default(context.reference, gsd, frame["date"]).value))
-        return Offer(row[column], factor_id=row["factor_id"], log_sd=log_sd)
+        ends = [] if gsd else [f"{column}_p05", f"{column}_p95"]
+        columns = [column, *ends]
+        kind = kind_of(frame)
+        row = take(context.reference, "hardware_classes", kind, columns, on=frame["date"])
+        if gsd:
+            return Offer(row[column], row["factor_id"], context.log_gsd(gsd, frame["date"]))
+        log_sd = uncertainty.log_sd_of_interval(*(row[end] for end in ends))
+        return Offer(row[column], row["factor_id"], log_sd)
 
     return offer
+
+
+def _as_accelerator(frame: Frame) -> pd.Series:
+    """Return the kind that stands for an accelerator that no row has."""
+    return frame["gpu_id"].where(frame["gpu_id"].isin(HOST_CLASSES))
+
+
+def _outside(frame: Frame) -> pd.Series:
+    return frame["host_class"].where(outside_data_centres(frame))
 
 
 CLASS_OF_ACCELERATOR = (
@@ -192,10 +182,10 @@ CLASS_OF_HOST = (
     Rule("host_class", "class_of_gpu", Basis.REFERENCE, "the kind of the accelerator",
          _class_of_gpu, needs=("gpu_id",)),
     Rule("host_class", "class_by_words", Basis.PREDICTED,
-         "the kind of machine that CPU and operating system stand for", _class_by_words,
-         needs=(WORDS,)),
+         "the kind of machine that CPU and operating system stand for",
+         lambda frame, _: Offer(_kind_by_words(frame), note=_told(frame)), needs=(WORDS,)),
     Rule("host_class", "class_default", Basis.DEFAULT, "a server, where nothing tells the machine",
-         _data_centre),
+         by_itself(_data_centre)),
 )  # fmt: skip
 
 HOST = (
@@ -206,7 +196,7 @@ HOST = (
 FACTORS = (
     *(
         Rule(target, f"{target}_of_class", Basis.DEFAULT,
-             f"{column} of the kind in hardware_classes.csv", _by_class(column))
+             f"{column} of the kind in hardware_classes.csv", _of_class(column, _as_accelerator))
         for column, target in (
             ("tdp_w", "gpu_max_w"), ("idle_w", "gpu_idle_w"),
             ("embodied_kgco2e", "gpu_embodied_kgco2e"),
@@ -214,12 +204,12 @@ FACTORS = (
         )
     ),
     Rule("hardware_use_life_h", "use_life_of_class", Basis.DEFAULT,
-         "use life of a machine outside data centres", _of_class_outside("use_life_h")),
+         "use life of a machine outside data centres", _of_class("use_life_h", _outside)),
     Rule("share_reserved", "share_reserved_of_class", Basis.DEFAULT,
          "share of its use life in which such a machine is taken for jobs",
-         _of_class_outside("share_reserved")),
+         _of_class("share_reserved", _outside)),
     Rule("pue", "pue_outside", Basis.DEFAULT, "no data centre around the machine",
-         _overhead("pue", "gsd_pue_outside")),
+         _of_class("pue", _outside, "gsd_pue_outside")),
     Rule("wue_l_per_kwh", "wue_outside", Basis.DEFAULT, "no cooling with water around the machine",
-         _overhead("wue_l_per_kwh", "gsd_pue_outside")),
+         _of_class("wue_l_per_kwh", _outside, "gsd_pue_outside")),
 )  # fmt: skip

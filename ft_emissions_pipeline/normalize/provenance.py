@@ -96,11 +96,11 @@ class Provenance:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
         found = np.full(len(self.runs), otherwise)
         for piece in self._of_field.get(name, ()):
-            parts = np.asarray(part(piece), dtype=found.dtype)
-            taken = parts[piece.of] if parts.size > 1 else parts
-            if taken.shape == found.shape:
-                return taken
-            found[piece.rows] = taken
+            told = np.asarray(part(piece), dtype=found.dtype)
+            told = told[piece.of] if told.size > 1 else told
+            if told.shape == found.shape:
+                return told
+            found[piece.rows if len(piece.rows) < len(found) else slice(None)] = told
         return found
 
     @cached_property
@@ -118,9 +118,9 @@ class Provenance:
         """Return the rows of table `field_provenance` whose interval has no end."""
         pieces = []
         for piece in self.pieces:
-            bad = np.broadcast_to(np.isinf(piece.p05) | np.isinf(piece.p95), len(piece.value))
-            taken = bad[piece.of]
-            if taken.any():
+            bad = np.isinf(piece.p05) | np.isinf(piece.p95)
+            if bad.any():
+                taken = np.broadcast_to(bad, len(piece.value))[piece.of]
                 pieces.append(replace(piece, rows=piece.rows[taken], of=piece.of[taken]))
         return _table(pieces, self.runs)
 

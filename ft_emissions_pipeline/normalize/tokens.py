@@ -21,7 +21,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.normalize.columns import Frame
-from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, by_run, ranged
+from ft_emissions_pipeline.normalize.filling import Context, Offer, Rule, by_itself, by_run, ranged
 from ft_emissions_pipeline.reference import default
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time.padding import (
@@ -168,20 +168,20 @@ def _from_unpadded(frame: Frame, context: Context) -> Offer:
     return ranged(padded, low, high, row.factor_id)
 
 
-def _from_packed(frame: Frame, _: Context) -> Offer:
+def _from_packed(frame: Frame) -> pd.Series:
     """Take packed sequences for full: what is left at their ends is a small share of the limit."""
-    return Offer(frame["tokens_unpadded"].where(frame["packing"].eq(True)))
+    return frame["tokens_unpadded"].where(frame["packing"].eq(True))
 
 
-def _from_samples(frame: Frame, _: Context) -> Offer:
+def _from_samples(frame: Frame) -> pd.Series:
     epochs = frame["epochs"].fillna(1.0)
-    return Offer(tokens_from_samples(frame["samples"], epochs, frame["sequence_length"]))
+    return tokens_from_samples(frame["samples"], epochs, frame["sequence_length"])
 
 
 def _from_usual_length(frame: Frame, context: Context) -> Offer:
     """Take sequences of usual length where their number is known, but nothing of their length."""
     length = default(context.reference, "sequence_length", frame["date"])
-    tokens = _from_samples(frame.assign(sequence_length=length.value), context).values
+    tokens = _from_samples(frame.assign(sequence_length=length.value))
     steps = _from_steps(frame.assign(sequence_length=length.value), context).values
     padded = steps.fillna(tokens)
     low, high = (padded * bound / length.value for bound in (length.p05, length.p95))
@@ -206,12 +206,13 @@ TOKENS = by_run(
          "optimiser steps x sequences per step over all devices x sequence length", _from_steps,
          needs=(*PER_STEP, "sequence_length")),
     Rule("tokens_padded", "padded_from_packed", Basis.PREDICTED,
-         "packed sequences hold hardly any padding: unpadded tokens", _from_packed,
+         "packed sequences hold hardly any padding: unpadded tokens", by_itself(_from_packed),
          needs=("tokens_unpadded", "packing")),
     Rule("tokens_padded", "padded_from_unpadded", Basis.PREDICTED,
          "unpadded tokens x the usual padding", _from_unpadded, needs=("tokens_unpadded",)),
     Rule("tokens_padded", "padded_from_samples", Basis.PREDICTED,
-         "samples x epochs x sequence length", _from_samples, needs=("samples", "sequence_length")),
+         "samples x epochs x sequence length", by_itself(_from_samples),
+         needs=("samples", "sequence_length")),
     Rule("tokens_padded", USUAL_LENGTH, Basis.DEFAULT, "sequences x the usual sequence length",
          _from_usual_length, needs=(("samples", "steps"),)),
 )  # fmt: skip

@@ -6,7 +6,7 @@ Put here: conversion by declaration. Keep out: declarations, and the storage of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -128,6 +128,11 @@ def _nothing(kind: str) -> Any:
 def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
     """Return Arrow text in the pandas type of text columns, without a copy."""
     return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=TEXT)
+
+
+def words(known: Sequence[str], codes: np.ndarray) -> Any:
+    """Return a column of text by the place of each cell's word among some, -1 for none."""
+    return pd.array(known, dtype=TEXT).take(codes, allow_fill=True)
 
 
 def _typed(cells: Any, table: Table, column: Column) -> Any:

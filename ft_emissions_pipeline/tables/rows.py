@@ -128,20 +128,20 @@ def _fitting_numbers(frame: pd.DataFrame, columns: Collection[Column]) -> set[st
     if not numeric or frame.empty:
         return set()
     values = frame[[column.name for column in numeric]].to_numpy(dtype="float64")
-    given = ~np.isnan(values)
-    least, most = (np.min(values, axis=0, initial=np.inf, where=given),
-                   np.max(values, axis=0, initial=-np.inf, where=given))  # fmt: skip
-    # The least above 0 can be as small as a column allows, but 0 itself stands beside it.
-    tiny = np.min(values, axis=0, initial=np.inf, where=given & (values > 0))
-    whole = given.all(axis=0)
+    least, most = np.fmin.reduce(values, initial=np.inf), np.fmax.reduce(values, initial=-np.inf)
+    whole = ~np.isnan(values).any(axis=0)
     return {
         column.name
-        for column, low, above, high, full in zip(numeric, least, tiny, most, whole, strict=True)
+        for column, low, high, full, each in zip(numeric, least, most, whole, values.T, strict=True)
         if (full or not column.required)
         and low > (0.0 if column.above_zero else -np.inf)
         and low >= (-np.inf if column.minimum is None else column.minimum)
-        and above >= (column.smallest or 0.0)
         and high <= (np.finfo(float).max if column.maximum is None else column.maximum)
+        # The least above 0 can be as small as a column allows, but 0 itself stands beside it.
+        and (
+            low >= (column.smallest or -np.inf)
+            or each[each > 0].min(initial=np.inf) >= column.smallest
+        )
     }
 
 
@@ -159,22 +159,23 @@ def unsound(frame: pd.DataFrame, table: Table) -> pd.Series:
     table : Table
         Their table.
     """
-    numbers = [column for column in table.columns if column.kind == "float"]
-    place = {column.name: number for number, column in enumerate(numbers)}
-    cells = frame[list(place)].to_numpy(dtype="float64", na_value=np.nan)
-    endless = np.isinf(cells) | (np.isnan(cells) & [column.required for column in numbers])
-    outside = np.zeros_like(endless)
-    for name, number in place.items():
-        if {f"{name}_p05", f"{name}_p95"} <= place.keys():
-            low, high = (cells[:, place[f"{name}_{end}"]] for end in ("p05", "p95"))
-            outside[:, number] = (cells[:, number] < low) | (cells[:, number] > high)
-    faults = endless | outside
-    rows = np.flatnonzero(faults.any(axis=1))
-    found = [
-        f"{numbers[at].name} {'is not finite' if endless[row, at] else 'lies outside its interval'}"
-        for row, at in zip(rows, faults[rows].argmax(axis=1), strict=True)
-    ]
-    return pd.Series(found, index=frame.index[rows], dtype="str")
+    found = first_refusals(len(frame), _impossible(frame, table))["reason"]
+    return found.set_axis(frame.index[found.index])
+
+
+def _impossible(frame: pd.DataFrame, table: Table) -> Iterator[Check]:
+    numbers = {column.name: column for column in table.columns if column.kind == "float"}
+    cells = frame[list(numbers)].to_numpy(dtype="float64", na_value=np.nan)
+    figures = dict(zip(numbers, cells.T, strict=True))
+    whole = np.isfinite(cells).all(axis=0)
+    for (name, values), finite in zip(figures.items(), whole, strict=True):
+        if not finite:
+            missing = np.isnan(values) if numbers[name].required else False
+            yield np.isinf(values) | missing, "", _constant(f"{name} is not finite")
+        low, high = (figures.get(f"{name}_{end}") for end in ("p05", "p95"))
+        if low is not None and high is not None:
+            outside = (values < low) | (values > high)
+            yield outside, "", _constant(f"{name} lies outside its interval")
 
 
 def out_of_range(frame: pd.DataFrame, table: Table) -> pd.Series:

@@ -94,6 +94,6 @@ def log_ratio(high: ArrayLike, low: ArrayLike) -> Floats:
     """Return the logarithm of a ratio, 0 where one of the two is 0."""
     over, under = np.asarray(high, dtype=float), np.asarray(low, dtype=float)
     both = (over > 0) & (under > 0)
-    if both.all():
-        return np.asarray(np.log(over / under))
-    return np.asarray(np.log(np.divide(over, under, out=np.ones(both.shape), where=both)))
+    # All of an array are divided several times faster than some of it.
+    ratio = np.divide(over, under, out=np.ones(both.shape), where=bool(both.all()) or both)
+    return np.asarray(np.log(ratio, out=ratio))

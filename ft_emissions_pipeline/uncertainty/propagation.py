@@ -6,8 +6,9 @@ that err together (`sums.py`), and which steps rest on an input (`steps.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +39,7 @@ class Spread:
     shift: Floats
     bend: Floats
 
-    @property
+    @cached_property
     def log_sd(self) -> Floats:
         """Standard deviation of the output's logarithm: the inputs are independent."""
         squares = (part**2 for part in self.contributions.values())
@@ -80,33 +81,25 @@ def propagate_steps(
     spreads : dict of str to Spread
         By output.
     """
-    found, spreads = [], []
-    for start in range(0, max(*map(len, log_sds.values()), 1), BLOCK):
+    rows = max(map(len, log_sds.values()), default=0)
+    spreads = {
+        name: Spread({each: np.zeros(rows) for each in log_sds}, *np.zeros((2, rows)))
+        for name in outputs
+    }
+    found = []
+    for start in range(0, max(rows, 1), BLOCK):
+        block = slice(start, start + BLOCK)
         given, *widths = (
-            {name: each[start : start + BLOCK] for name, each in of.items()}
-            for of in (inputs, log_sds, skews)
+            {name: each[block] for name, each in of.items()} for of in (inputs, log_sds, skews)
         )
         worked = Worked(steps, given)
         found.append(worked.values)
         middle = {name: worked.values[name] for name in outputs}
-        spreads.append(_spreads(middle, worked.again, given, *widths))
-    return (
-        {name: np.concatenate([each[name] for each in found]) for name in steps},
-        {name: _joined([each[name] for each in spreads], log_sds) for name in outputs},
-    )
-
-
-def _joined(spreads: Sequence[Spread], names: Iterable[str]) -> Spread:
-    """Return the spreads of several blocks as one; an input that moves no block moves nothing."""
-    shift, bend = (
-        np.concatenate([getattr(each, part) for each in spreads]) for part in ("shift", "bend")
-    )
-    contributions = dict.fromkeys(names, np.zeros_like(shift))
-    for name in set().union(*(each.contributions for each in spreads)):
-        contributions[name] = np.concatenate(
-            [each.contributions.get(name, np.zeros_like(each.shift)) for each in spreads]
-        )
-    return Spread(contributions, shift, bend)
+        for name, spread in _spreads(middle, worked.again, given, *widths).items():
+            spreads[name].shift[block], spreads[name].bend[block] = spread.shift, spread.bend
+            for each, part in spread.contributions.items():
+                spreads[name].contributions[each][block] = part
+    return {name: np.concatenate([each[name] for each in found]) for name in steps}, spreads
 
 
 def propagate(
@@ -185,7 +178,7 @@ def propagate(
     )
 
 
-_SIDES = np.array([[[1.0]], [[-1.0]]])
+_SIDES = np.array([[1.0], [-1.0]])
 """Above and below the median."""
 
 _MOST = 1 - 1e-9
@@ -204,53 +197,59 @@ def _spreads(
     What has moved has two rows, one above and one below. What `again` leaves out has not moved.
     """
     spreads = {name: Spread({}, *np.zeros((2, *np.shape(of)))) for name, of in middle.items()}
-    names = [name for name, log_sd in log_sds.items() if np.any(log_sd > 0)]
-    if not names:
-        return spreads
-    width, lean = (np.array([of[name] for name in names]) for of in (log_sds, skews))
-    far = _STEP * width
-    outer = np.exp(far * (_SIDES + lean))
-    moves: dict[str, dict[int, Floats]] = {output: {} for output in middle}
-    for number, name in enumerate(names):
-        for output, ends in again({name: inputs[name] * outer[:, number]}, middle).items():
-            moves[output][number] = _slope_and_bend(ends, middle[output])
+    far = {name: _STEP * log_sd for name, log_sd in log_sds.items() if np.any(log_sd > 0)}
+    moves: dict[str, dict[str, Floats]] = {output: {} for output in middle}
+    for name, each in far.items():
+        outer = inputs[name] * np.exp(each * (_SIDES + skews[name]))
+        for output, ends in again({name: outer}, middle).items():
+            moves[output][name] = log_ratio(ends, middle[output])
     for output, moved in moves.items():
         if not moved:
             continue
-        at, movers = list(moved), [names[number] for number in moved]
-        slope, bend = np.array(list(moved.values())).swapaxes(0, 1)
-        ways, leaning = _steepest(slope, bend), lean[at]
-        steps = np.exp(far[at] * (_SIDES * ways + leaning * np.abs(ways)))
-        together = {name: inputs[name] * steps[:, each] for each, name in enumerate(movers)}
-        along = _slope_and_bend(again(together, [output])[output], middle[output])
-        parts, *shape = _scatter(slope, bend, along, ways.mean(axis=0), leaning)
-        spreads[output] = Spread(dict(zip(movers, parts, strict=True)), *shape)
+        slope, bend = _slope_and_bend(np.array(list(moved.values())).swapaxes(0, 1))
+        wide, lean = (np.array([of[name] for name in moved]) for of in (far, skews))
+        ways = _steepest(slope, bend)
+        steps = lean * np.abs(ways)
+        steps[0] += ways[0]
+        steps[1] -= ways[1]
+        np.exp(np.multiply(steps, wide, out=steps), out=steps)
+        together = {name: inputs[name] * steps[:, each] for each, name in enumerate(moved)}
+        along = _slope_and_bend(log_ratio(again(together, [output])[output], middle[output]))
+        parts, *shape = _scatter(slope, bend, along, ways, lean)
+        spreads[output] = Spread(dict(zip(moved, parts, strict=True)), *shape)
     return spreads
 
 
 def _steepest(slope: Floats, bend: Floats) -> Floats:
     """Return each input's move, of one standard deviation in all, as the output rises or falls."""
-    ways = slope + _SIDES * (np.sign(slope) * bend * (_STEP * _MOST))
+    more = np.sign(slope)
+    more *= bend
+    more *= _STEP * _MOST
+    ways = np.array([slope + more, slope - more])
     norm = np.sqrt(_sum(ways * ways))[:, None]
-    return ways * _quotient(1.0, norm, 0.0)
+    ways *= _quotient(1.0, norm, 0.0)
+    return ways
 
 
 def _scatter(
-    slope: Floats, bend: Floats, along: Floats, way: Floats, lean: Floats
+    slope: Floats, bend: Floats, along: tuple[Floats, Floats], ways: Floats, lean: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return contributions, shift and bend, from those of each input and `along` the steepest."""
     steepest, bent = along
     parts = slope * _quotient(steepest, np.sqrt(_sum(slope * slope)), 1.0)
-    folds, length = parts * lean, np.abs(way)
+    folds, way = parts * lean, ways.mean(axis=0)
+    length = np.abs(way)
     folded = folds * length
-    fold, tail = _sum(folded), _FOLD_BEND * _sum(folded * length)
+    fold, tail = _sum(folded), _FOLD_BEND * _sum(np.multiply(folded, length, out=folded))
     bent = bent - fold / _STEP
-    curves = bend - folds / _STEP
+    curves = bend - np.divide(folds, _STEP, out=length)
     shift = _sum(curves) + _FOLD_MEAN * _sum(folds) - tail - bent
-    apart = _sum(curves * _of_sides(lean) * np.sign(way))
+    curves *= _of_sides(lean)
+    curves *= np.sign(way, out=way)
+    apart = _sum(curves)
     apart = apart - bent * _of_sides(_quotient(fold, steepest, 0.0))
-    wider = _quotient(steepest + apart / Z_95, steepest, 1.0)
-    return parts * wider, shift, bent + tail
+    parts *= _quotient(steepest + apart / Z_95, steepest, 1.0)
+    return parts, shift, bent + tail
 
 
 def _sum(rows: Floats) -> Floats:
@@ -262,14 +261,21 @@ def _sum(rows: Floats) -> Floats:
 
 def _of_sides(skew: Floats) -> Floats:
     """Return half of what a bend is more above than below at such widths, over the bend."""
-    return np.asarray(2 * skew / (1 + skew**2))
+    square = skew * skew
+    square += 1
+    return np.divide(2 * skew, square, out=square)
 
 
 def _quotient(part: Floats | float, whole: Floats, otherwise: float) -> Floats:
+    if (whole > 0).all():
+        return np.asarray(part / whole)
     return np.divide(part, whole, out=np.full_like(whole, otherwise), where=whole > 0)
 
 
-def _slope_and_bend(ends: Floats, value: Floats) -> Floats:
-    """Return slope and bend of an output's logarithm from its values at the outer points."""
-    rise, fall = log_ratio(ends, value)
-    return np.array([(rise - fall) / (2 * _STEP), (rise + fall) / (2 * _STEP**2)])
+def _slope_and_bend(moved: Floats) -> tuple[Floats, Floats]:
+    """Return slope and bend of an output's logarithm from its moves to the outer points."""
+    rise, fall = moved
+    slope, bend = rise - fall, rise + fall
+    slope /= 2 * _STEP
+    bend /= 2 * _STEP**2
+    return slope, bend

@@ -224,9 +224,8 @@ def spreads_of(first, second):
     runs = pd.DataFrame({"date": pd.to_datetime(["2026-01-01"] * 2), "run_id": ["a", "b"]})
     share, nothing = np.array([first, second]), np.zeros(2)
     of_total = uncertainty.Spread({"it_energy_kwh": share}, nothing, nothing)
-    return Spreads(
-        runs, dict.fromkeys(TOTALS, of_total), {"it_energy_kwh": np.array(["a row", None])}
-    )
+    shared = {"it_energy_kwh": np.array(["a row", None])}
+    return Spreads(runs, dict.fromkeys(TOTALS, of_total), lambda: shared)
 
 
 def test_inputs_that_move_a_total_and_middles_are_the_rows_of_spreads():

@@ -14,7 +14,7 @@ from ft_emissions_pipeline.normalize.duration import OF_A_STEP
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 
-def tells_nothing(missing, needs):
+def tells_nothing(missing, needs, _):
     """Ask every run, of columns that there are."""
     names = [(each,) if isinstance(each, str) else each for each in needs]
     return all(any(name in missing for name in each) for each in names)
