@@ -220,14 +220,15 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
     ranks: dict[int, set[str]] = defaultdict(set)
     for other, one in stands_for.items():
         ranks[one].add(names[other])
-    for one in [one for one, others in ranks.items() if len(others) >= _MOST]:
-        del ranks[one]
+    named = trackers["host"].ne("").tolist()
+    crowds = {one for one, of in ranks.items() if len(of) >= _MOST and not named[one]}
     once = (
-        {names[other]: names[one] for other, one in stands_for.items() if one in ranks},
-        {names[one]: others for one, others in ranks.items()},
+        {names[other]: names[one] for other, one in stands_for.items() if one not in crowds},
+        {names[one]: of for one, of in ranks.items() if one not in crowds},
     )
     perhaps: dict[str, set[str]] = defaultdict(set)
-    for one, other in beside.tolist():
+    doubtful = [pair for pair in alike.tolist() if stands_for[pair[1]] in crowds]
+    for one, other in [*beside.tolist(), *doubtful]:
         perhaps[names[one]].add(names[other])
         perhaps[names[other]].add(names[one])
     return once, ({}, dict(perhaps))

@@ -265,16 +265,23 @@ def test_trackers_of_two_projects_are_two_runs_however_alike(runs_in):
     assert runs["repairs"].str.contains("perhaps_one_machine:").all()
 
 
-def test_more_trackers_at_once_than_a_server_has_gpus_are_of_several_machines(runs_in):
+@pytest.mark.parametrize("alike", [True, False])
+def test_more_trackers_at_once_than_a_server_has_gpus_are_of_several_machines(runs_in, alike):
     # No machine is named, so that one description stands for all of a kind.
     rows = [
-        emissions(run_id=f"run-{n:02d}", timestamp=f"2026-03-02T12:00:{n:02d}").split("\n")[1]
+        emissions(
+            run_id=f"run-{n:02d}", timestamp=f"2026-03-02T12:00:{n:02d}",
+            gpu_energy=f"{1 if alike else 1 + n / 10}",
+            energy_consumed=f"{1.07 if alike else 1.07 + n / 10}",
+        ).split("\n")[1]
         for n in range(40)
-    ]
+    ]  # fmt: skip
     head = emissions().split("\n")[0]
     runs = runs_in({"e.csv": "\n".join([head, *rows, ""])})
     assert len(runs) == 40
-    assert runs["repairs"].isna()[20:].all()
+    # Of those that say the same, nothing tells a sweep from ranks; of the others, none is a copy.
+    doubted = runs["repairs"].str.contains("perhaps_one_machine:", na=False)
+    assert doubted.all() if alike else not doubted[20:].any()
 
 
 instants = st.integers(0, 600)
