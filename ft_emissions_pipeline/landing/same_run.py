@@ -22,6 +22,8 @@ from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, 
 
 HISTORY, TRACKED, RESULTS = "history", "tracked", "results"
 """First words of marks."""
+_MARK = rf"^(?:{TRACKED}|machine) (\S+) (\S+)(?: (\S+))? (\S+)$"
+"""Machine, GPUs, project and energy; an index that stands from before tells `machine`, no project."""
 _AT_ONCE_S = 60.0
 """Start and end of trackers of one job lie closer together than this."""
 _ALIKE = 0.01
@@ -196,7 +198,7 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
     perhaps : Found
         The second part names, for each run, others that may have measured the same machine.
     """
-    marks = records["mark"].fillna("").str.extract(rf"^{TRACKED} (\S+) (\S+) (\S+) (\S+)$")
+    marks = records["mark"].fillna("").str.extract(_MARK)
     known = free & marks[0].notna() & records["started_at"].notna() & records["ended_at"].notna()
     trackers = pd.DataFrame(
         {

@@ -284,6 +284,19 @@ def test_more_trackers_at_once_than_a_server_has_gpus_are_of_several_machines(ru
     assert doubted.all() if alike else not doubted[20:].any()
 
 
+def test_an_index_that_was_made_before_projects_were_told_still_joins_ranks():
+    records = pd.DataFrame(
+        {
+            "run_id": ["a", "b"], "mark": "machine 1a2b 2 1.07", "host": None,
+            "source_format": "codecarbon", "source_uri": ["a.csv", "b.csv"],
+            "started_at": pd.to_datetime([0, 1], unit="s", utc=True),
+            "ended_at": pd.to_datetime([3600, 3601], unit="s", utc=True),
+        }
+    )  # fmt: skip
+    once, _ = same_run.machines(records, records["run_id"], pd.Series(True, records.index))
+    assert once == ({"b": "a"}, {"a": {"b"}})
+
+
 instants = st.integers(0, 600)
 trackers = st.lists(
     st.tuples(
