@@ -23,7 +23,7 @@ from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, 
 HISTORY, TRACKED, RESULTS = "history", "tracked", "results"
 """First words of marks."""
 _MARK = rf"^(?:{TRACKED}|machine) (\S+) (\S+)(?: (\S+))? (\S+)$"
-"""Machine, GPUs, project and energy; an index that stands from before tells `machine`, no project."""
+"""Machine, GPUs, project, energy; an index that stands from before tells `machine`, no project."""
 _AT_ONCE_S = 60.0
 """Start and end of trackers of one job lie closer together than this."""
 _ALIKE = 0.01
