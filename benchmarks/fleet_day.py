@@ -95,7 +95,7 @@ def main() -> None:
         against = f"{each.cpu_s / goal_s:.1f} x the goal of {goal_s:g} s" if goal_s else ""
         times = f"{each.cpu_s / bare.cpu_s:.1f}"
         rows.append((name, f"{each.wall_s:.2f}", f"{each.cpu_s:.2f}", times, against))
-    title = f"{len(made):,} runs of {MODELS:,} models; {peak:,.0f} MB at most, goal {GOAL_MB:,.0f}"
+    title = f"{len(made):,} runs of {made['model_name'].nunique():,} models; {peak:,.0f} MB at most, goal {GOAL_MB:,.0f}"
     table(title, rows)
 
 
