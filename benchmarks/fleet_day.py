@@ -95,8 +95,9 @@ def main() -> None:
         against = f"{each.cpu_s / goal_s:.1f} x the goal of {goal_s:g} s" if goal_s else ""
         times = f"{each.cpu_s / bare.cpu_s:.1f}"
         rows.append((name, f"{each.wall_s:.2f}", f"{each.cpu_s:.2f}", times, against))
-    title = f"{len(made):,} runs of {made['model_name'].nunique():,} models; {peak:,.0f} MB at most, goal {GOAL_MB:,.0f}"
-    table(title, rows)
+    models = made["model_name"].nunique()
+    at_most = f"{peak:,.0f} MB at most, goal {GOAL_MB:,.0f}"
+    table(f"{len(made):,} runs of {models:,} models; {at_most}", rows)
 
 
 if __name__ == "__main__":
