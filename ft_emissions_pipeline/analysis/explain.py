@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -405,11 +405,26 @@ _DESCRIBED = {(rule.field, rule.name): rule.description for rule in RULES}
 _ORDER = {name: place for place, name in enumerate(NORMALIZED_RUNS.names)}
 
 
+class _Origin(NamedTuple):
+    """What is told of a row of `field_provenance`."""
+
+    field: str
+    value: str
+    p05: float
+    p95: float
+    basis: str
+    rule: str
+    factor_id: str
+    source: str
+
+
 def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
     keys = used | {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3",
             "tokens_padded", "train_flop", "model_parameters", "it_energy_kwh",
             "counted_energy_kwh", "token_lengths"}  # fmt: skip
-    for row in sorted(provenance.itertuples(index=False), key=lambda row: _ORDER[row.field]):
+    cells = (provenance[name].tolist() for name in _Origin._fields)
+    rows = map(_Origin._make, zip(*cells, strict=True))
+    for row in sorted(rows, key=lambda row: _ORDER[row.field]):
         if row.field not in keys and unknown_in(row.rule, row.source) is None:
             continue
         yield f"  {row.field} = {_shown(row)}".rstrip()
@@ -419,7 +434,7 @@ def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> 
             yield f"    {factor_id}" + _source_of(factor_id, reference)
 
 
-def _shown(row: Any) -> str:
+def _shown(row: _Origin) -> str:
     unit = NORMALIZED_RUNS.column(row.field).unit
     if pd.isna(row.p05) or row.p05 == row.p95:
         return f"{row.value} {unit}"
