@@ -30,7 +30,7 @@ WORK: dict[str, tuple[str, str | None]] = {
     "ledger": ("--models 2000", "--models 20 --days 60"),
     "rollup": ("--models 2000", "--models 20 --days 60"),
     "restatement": ("--models 200 --days 1095", "--models 4 --days 40 --places 4"),
-    "dask_cluster": ("--runs 1000000", "--runs 3000 --piece 1000"),
+    "dask_cluster": ("--runs 10000000", "--runs 3000 --piece 1000"),
     "fleet_day": ("--runs 100000", "--runs 300"),
     "pipeline_day": ("--days 30", None),
 }
