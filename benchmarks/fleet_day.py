@@ -10,13 +10,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-import dagster as dg
 import pandas as pd
 
 import ft_emissions_pipeline as fte
 from assets import build_defs
-from assets.event_log import in_batches
-from assets.partitions import range_tags
+from benchmarks.pipeline_day import Runs
 from benchmarks.readers import TRACKED
 from benchmarks.timing import best_of, hold_equal, peak_mb, table
 from ft_emissions_pipeline import methodology, reference, stages
@@ -61,27 +59,22 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as landing, tempfile.TemporaryDirectory() as warehouse:
         files = [Path(landing) / f"{day:%d}" / "emissions.csv" for day in DAYS[:2]]
-        job = build_defs(landing=landing, warehouse=warehouse).resolve_job_def("everything")
-
-        def run(day: pd.Timestamp) -> None:
-            with dg.DagsterInstance.ephemeral() as instance:
-                in_batches(instance)
-                job.execute_in_process(tags=range_tags(day, day), instance=instance)
+        runs = Runs(build_defs(landing=landing, warehouse=warehouse))
 
         write_day(files[0], 100, DAYS[0])
-        run(DAYS[0])
+        runs.run(DAYS[0], DAYS[0])
         write_day(files[1], count, DAYS[1])
-        spent = best_of(1, lambda: run(DAYS[1]))
+        spent = best_of(1, lambda: runs.run(DAYS[1], DAYS[1]))
         peak = peak_mb()
-        empty = best_of(1, lambda: run(DAYS[2]))
+        empty = best_of(1, lambda: runs.run(DAYS[2], DAYS[2]))
         day = DAYS[1].date(), DAYS[1].date()
         made = store.read(warehouse, RUN_IMPACTS, day)
         choices = stages.Choices(reference.load(), methodology.profile("default"))
         found: list[pd.DataFrame] = []
 
         def alone() -> None:
-            runs, _ = fte.read_runs(files[1])
-            found.append(stages.footprints(runs, choices).impacts)
+            read, _ = fte.read_runs(files[1])
+            found.append(stages.footprints(read, choices).impacts)
 
         bare = best_of(1, alone)
         names = ["total_kgco2e", "total_water_l"]

@@ -24,7 +24,7 @@ from ft_emissions_pipeline.api import read_logs
 from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference
-from ft_emissions_pipeline.report.data import COMPARED, RUN_NOTES, count_bases
+from ft_emissions_pipeline.report.data import COMPARED, RUN_NOTES
 from ft_emissions_pipeline.tables import Column, Table, rows
 from ft_emissions_pipeline.tables.words import HAND_ON, METHODS_OF_SHARING
 
@@ -144,7 +144,9 @@ def page_of(made: Mapping[Table, pd.DataFrame], reference: Reference) -> str:
             rollups=made[tables.ROLLUPS],
             run_notes=normalized[list(RUN_NOTES)],
             disclosed=normalized.loc[normalized["disclosed_kgco2e"].notna(), list(COMPARED)],
-            basis_counts=count_bases(made[tables.FIELD_PROVENANCE]),
+            basis_counts=made[tables.FIELD_PROVENANCE]
+            .value_counts(["field", "basis", "rule"])
+            .reset_index(name="runs"),
         )
     )
 

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_DAY
+from ft_emissions_pipeline.tables import frames
 from ft_emissions_pipeline.tables.words import Inferences, Status
 from ft_emissions_pipeline.uncertainty import Floats
 
@@ -73,28 +72,9 @@ def instants(values: pd.Series) -> NDArray[np.datetime64]:
     return np.asarray(values.dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
 
 
-def places(held: pd.Series | pd.Index, wanted: pd.Series | pd.Index) -> Ints:
-    """Return where each wanted text stands among distinct ones, -1 for one that does not.
-
-    Arrow's hash tables take a quarter of the time and memory of an index of Python's strings.
-    """
-    texts, among = (pa.array(pd.Series(each, dtype="str")) for each in (wanted, held))
-    if 4 * len(texts) < len(among):
-        # To pick out of many the few that are wanted is quicker than to make a table of them all.
-        picked = pc.is_in(among, value_set=texts, skip_nulls=True)
-        at = np.append(np.flatnonzero(picked.to_numpy(zero_copy_only=False)), -1)
-        return np.asarray(at[_index_in(texts, among.filter(picked))])
-    return _index_in(texts, among)
-
-
-def _index_in(texts: pa.Array, among: pa.Array) -> Ints:
-    found = pc.index_in(texts, value_set=among, skip_nulls=True)
-    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype="int64")
-
-
 def labelled(code: Ints, labels: Sequence[str]) -> pd.Series:
     """Return a text column from codes of its few words."""
-    return pd.Series(pd.array(list(labels), dtype="str").take(code), copy=False)
+    return pd.Series(frames.words(labels, code), copy=False)
 
 
 def served_days(
@@ -196,7 +176,7 @@ def _counts(
     count = usage["inferences"].to_numpy(dtype=float)
     day = usage["date"].to_numpy().astype("datetime64[D]").astype("int64")
     named = usage["model_version"].notna().to_numpy()
-    model = places(models, usage["model_name"])
+    model = frames.places(models, usage["model_name"])
     plain = ~named & (model >= 0)
     shared = _Shared(model[plain] * SPAN + day[plain], count[plain], usage["hours"][plain])
     if not named.any():
@@ -214,7 +194,7 @@ def _counts(
 
 def position_of(versions: pd.DataFrame, names: pd.Series) -> Ints:
     """Return the position of each named version, -1 for one that is not known."""
-    return places(versions["model_version"], names)
+    return frames.places(versions["model_version"], names)
 
 
 def _shared_out(

@@ -16,8 +16,9 @@ import pandas as pd
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import families
-from ft_emissions_pipeline.ledger.days import expectations, places
+from ft_emissions_pipeline.ledger.days import expectations
 from ft_emissions_pipeline.tables import GROUPS, PERIODS, ROLLUPS, conform, empty
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.ledger import PARTS
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 

@@ -19,7 +19,6 @@ from ft_emissions_pipeline.ledger.days import (
     Ints,
     instants,
     labelled,
-    places,
     position_of,
     served_days,
     total_inferences,
@@ -34,6 +33,7 @@ from ft_emissions_pipeline.ledger.lifecycle import (
     with_original_names,
 )
 from ft_emissions_pipeline.tables import MODEL_VERSIONS, conform
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Basis, Event, HandOn, Life, Sharing, UseLifeRule
 
 _DAY = np.timedelta64(1, "D")

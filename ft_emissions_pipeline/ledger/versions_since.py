@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.ledger import lineage
-from ft_emissions_pipeline.ledger.days import Ints, instants, places, position_of
+from ft_emissions_pipeline.ledger.days import Ints, instants, position_of
 from ft_emissions_pipeline.ledger.lifecycle import Instants, with_original_names
 from ft_emissions_pipeline.ledger.versions import (
     Habits,
@@ -28,6 +28,7 @@ from ft_emissions_pipeline.ledger.versions import (
     model_versions,
     use_lives,
 )
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Event, HandOn, Life, UseLifeRule
 
 _NEVER = np.datetime64("9999-12-31", "us")

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, conform, empty
-from ft_emissions_pipeline.tables.frames import TEXT
+from ft_emissions_pipeline.tables.frames import TEXT, places
 
 NEEDED = ("run_id", "field", "basis", "rule", "p05", "p95", "factor_id")
 """Columns of table `field_provenance` that `Provenance.of_table` reads."""
@@ -66,8 +64,7 @@ class Provenance:
     ) -> Provenance:
         """Return what table `field_provenance` says of some fields of normalized runs."""
         wanted = table[table["field"].isin(fields)]
-        found = pc.index_in(_arrow(wanted["run_id"]), value_set=_arrow(normalized["run_id"]))
-        at = found.fill_null(-1).to_numpy().astype("int64")
+        at = places(normalized["run_id"], wanted["run_id"])
         words = {name: _coded(wanted[name]) for name in ("field", "rule", "basis", "factor_id")}
         (field, fields_of), (rule, rules) = words["field"], words["rule"]
         given = field * len(rules) + rule
@@ -163,10 +160,6 @@ def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
         "source": texts(lambda piece: piece.source),
     }
     return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE)
-
-
-def _arrow(texts: pd.Series) -> pa.Array:
-    return pa.array(texts, pa.large_string(), from_pandas=True)
 
 
 def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:

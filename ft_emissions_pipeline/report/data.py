@@ -130,7 +130,7 @@ class ReportData:
     usage_notes: pd.DataFrame = field(default_factory=lambda: _empty(USAGE, ("repairs",)))
     landed: pd.DataFrame = field(default_factory=lambda: _empty(LANDING_INDEX, LANDED))
     basis_counts: pd.DataFrame = field(
-        default_factory=lambda: count_bases(_empty(FIELD_PROVENANCE))
+        default_factory=lambda: _empty(FIELD_PROVENANCE)[list(BASIS_COUNTS[:-1])].assign(runs=0)
     )
     study: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(study.FINDINGS)))
     advice: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ADVICE)))
@@ -292,15 +292,3 @@ def _detailed(
             of_models[of_models["run_id"].isin(serving["model_version"])],
         ]
     ).drop_duplicates("run_id")
-
-
-def count_bases(provenance: pd.DataFrame) -> pd.DataFrame:
-    """Return over how many runs each field has each basis and rule.
-
-    Parameters
-    ----------
-    provenance : DataFrame
-        Columns field, basis and rule of table `field_provenance`.
-    """
-    counted = provenance.groupby(["field", "basis", "rule"], as_index=False).size()
-    return counted.rename(columns={"size": "runs"})[list(BASIS_COUNTS)]

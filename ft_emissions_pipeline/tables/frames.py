@@ -1,7 +1,7 @@
 """Frames held to their declarations: types, order, required cells; Arrow and pandas both ways.
 
-Put here: conversion by declaration. Keep out: declarations, and the storage of tables
-(`warehouse/`).
+Put here: conversion by declaration, and texts by their places. Keep out: declarations, and the
+storage of tables (`warehouse/`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ft_emissions_pipeline.tables.schema import Column, Table
 
@@ -48,7 +50,7 @@ def conform(
     """Return the frame with exactly the table's columns, in order and in their pandas types.
 
     Missing columns become empty ones; columns that the table does not declare are an error.
-    With `columns`, only these are returned.
+    With `columns`, only these are returned. Of a frame without rows only the names count.
 
     Raises
     ------
@@ -133,6 +135,25 @@ def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
 def words(known: Sequence[str], codes: np.ndarray) -> Any:
     """Return a column of text by the place of each cell's word among some, -1 for none."""
     return pd.array(known, dtype=TEXT).take(codes, allow_fill=True)
+
+
+def places(held: pd.Series | pd.Index, wanted: pd.Series | pd.Index) -> NDArray[np.int64]:
+    """Return where each wanted text stands among distinct ones, -1 for one that does not.
+
+    Arrow's hash tables take a quarter of the time and memory of an index of Python's strings.
+    """
+    texts, among = (pa.array(pd.Series(each, dtype="str")) for each in (wanted, held))
+    if 4 * len(texts) < len(among):
+        # To pick out of many the few that are wanted is quicker than to make a table of them all.
+        picked = pc.is_in(among, value_set=texts, skip_nulls=True)
+        at = np.append(np.flatnonzero(picked.to_numpy(zero_copy_only=False)), -1)
+        return np.asarray(at[_index_in(texts, among.filter(picked))])
+    return _index_in(texts, among)
+
+
+def _index_in(texts: pa.Array, among: pa.Array) -> NDArray[np.int64]:
+    found = pc.index_in(texts, value_set=among, skip_nulls=True)
+    return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype="int64")
 
 
 def _typed(cells: Any, table: Table, column: Column) -> Any:
