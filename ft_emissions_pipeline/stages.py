@@ -161,17 +161,17 @@ def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenan
 
 
 def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `normalized_runs` and `field_provenance` of accepted runs."""
+    """Return tables `normalized_runs` and `field_provenance` (texts coded) of accepted runs."""
     frame, origins = filled(runs, choices)
-    return frame, origins.table()
+    return frame, origins.coded()
 
 
 def impacts(
     normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `run_impacts` and `run_spreads` of normalized runs."""
+    """Return tables `run_impacts` and `run_spreads` (texts coded) of normalized runs."""
     made, shares = impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
-    return made, shares.table()
+    return made, shares.coded()
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:

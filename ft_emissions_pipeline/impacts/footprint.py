@@ -24,7 +24,7 @@ from ft_emissions_pipeline.normalize.energy import DRAWN, flat_gpu_power_w, powe
 from ft_emissions_pipeline.normalize.provenance import Piece, Provenance
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import RUN_IMPACTS, RUN_SPREADS, conform, empty
-from ft_emissions_pipeline.tables.frames import cells_of, framed, words
+from ft_emissions_pipeline.tables.frames import categories, cells_of, framed, in_words, words
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Step, Values, Worked
 
@@ -191,13 +191,17 @@ class Spreads:
 
     def table(self) -> pd.DataFrame:
         """Return table `run_spreads`: inputs that move a total, and where the middles lie."""
+        return in_words(self.coded())
+
+    def coded(self) -> pd.DataFrame:
+        """Return table `run_spreads` with its texts as categories."""
         return self._table(np.ones(len(self.runs), dtype=bool))
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `run_spreads` of the runs in which a part is not finite."""
         # A sum is finite where all of its parts are.
         parts = sum(each.log_sd + each.shift + each.bend for each in self.totals.values())
-        return self._table(~np.isfinite(parts))
+        return in_words(self._table(~np.isfinite(parts)))
 
     def _parts(self) -> dict[str, list[np.ndarray]]:
         """Return by input, and for the middles, the part of each total."""
@@ -217,17 +221,26 @@ class Spreads:
             name: np.flatnonzero(wanted & np.any(of, axis=0) if name in shared else wanted)
             for name, of in parts.items()
         }
-        frame = self.runs.take(np.concatenate(list(moved.values())))
         rows = [len(at) for at in moved.values()]
-        frame["input"] = pd.array(list(parts), dtype="str").repeat(rows)
+        at = np.concatenate(list(moved.values()))
+        of_input = np.argsort(np.argsort(np.array(list(parts)))).repeat(rows)
+        ids, of_run = np.unique(self.runs["run_id"], return_inverse=True)
+        order = np.argsort(of_run[at] * len(parts) + of_input, kind="stable")
         nothing = np.full(len(wanted), None)
-        frame["factor_id"] = np.concatenate(
-            [shared.get(name, nothing)[at] for name, at in moved.items()]
-        )
-        for number, total in enumerate(TOTALS):
-            column = [parts[name][number][at] for name, at in moved.items()]
-            frame[f"{total}_log_sd"] = np.concatenate(column)
-        return conform(frame, RUN_SPREADS)
+        factor_id = np.concatenate([shared.get(name, nothing)[at] for name, at in moved.items()])
+        codes, factors = pd.factorize(factor_id)
+
+        def of_total(number: int) -> np.ndarray:
+            return np.concatenate([parts[name][number][at] for name, at in moved.items()])[order]
+
+        columns = {
+            "date": self.runs["date"].array.take(at[order]),
+            "run_id": categories(of_run[at[order]], ids),
+            "input": categories(of_input[order], sorted(parts)),
+            "factor_id": categories(codes[order], factors),
+            **{f"{total}_log_sd": of_total(number) for number, total in enumerate(TOTALS)},
+        }
+        return conform(pd.DataFrame(columns, copy=False), RUN_SPREADS, coded=True)
 
 
 def impacts_and_spreads(

@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from ft_emissions_pipeline.tables.frames import joined
+
 Engine: TypeAlias = Callable[..., Iterator[Any]]
 
 ON_THIS_MACHINE = "local"
@@ -114,7 +116,7 @@ def over_chunks(
         for start in range(0, max(len(runs), 1), CHUNK_RUNS)
     )  # fmt: skip
     made = engine(partial(_of_chunk, stage), chunks, choices)
-    return tuple(pd.concat(parts, ignore_index=True) for parts in zip(*made, strict=True))
+    return tuple(joined(parts) for parts in zip(*made, strict=True))
 
 
 def _of_chunk(

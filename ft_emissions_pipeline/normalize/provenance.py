@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, conform, empty
-from ft_emissions_pipeline.tables.frames import TEXT, places
+from ft_emissions_pipeline.tables.frames import TEXT, categories, in_words, places
 
 NEEDED = ("run_id", "field", "basis", "rule", "p05", "p95", "factor_id")
 """Columns of table `field_provenance` that `Provenance.of_table` reads."""
@@ -109,6 +109,10 @@ class Provenance:
 
     def table(self) -> pd.DataFrame:
         """Return table `field_provenance`, a row per run and field."""
+        return in_words(self.coded())
+
+    def coded(self) -> pd.DataFrame:
+        """Return table `field_provenance` with its texts as categories."""
         return _table(self.pieces, self.runs)
 
     def endless(self) -> pd.DataFrame:
@@ -119,47 +123,52 @@ class Provenance:
             if bad.any():
                 taken = np.broadcast_to(bad, len(piece.value))[piece.of]
                 pieces.append(replace(piece, rows=piece.rows[taken], of=piece.of[taken]))
-        return _table(pieces, self.runs)
+        return in_words(_table(pieces, self.runs))
 
 
 def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
-    """Return pieces as table `field_provenance`, ordered by run and field.
+    """Return pieces as table `field_provenance`, ordered by run and field, texts as categories.
 
     It is made by column, and of texts each answer's once: a fleet has millions of rows.
     """
     if not pieces:
         return empty(FIELD_PROVENANCE)
-    sizes = [len(piece.value) for piece in pieces]
-    starts = np.cumsum([0, *sizes[:-1]])
-    at = np.concatenate([piece.rows for piece in pieces])
-    answer = np.concatenate([start + piece.of for start, piece in zip(starts, pieces, strict=True)])
+    at, of = (np.concatenate([getattr(piece, part) for piece in pieces]) for part in ("rows", "of"))
+    number = np.repeat(np.arange(len(pieces)), [len(piece.rows) for piece in pieces])
+    ids, rank = np.unique(runs["run_id"], return_inverse=True)
     of_field = np.unique([piece.field for piece in pieces], return_inverse=True)[1]
-    rank = np.repeat(of_field, [len(piece.rows) for piece in pieces])
-    of_run = np.argsort(np.argsort(runs["run_id"].array, kind="stable"), kind="stable")
-    order = np.argsort(of_run[at] * len(pieces) + rank, kind="stable")
-    at, answer = at[order], answer[order]
+    order = np.argsort(rank[at] * len(pieces) + of_field[number], kind="stable")
+    at, of, number = at[order], of[order], number[order]
 
-    def told(part: Callable[[Piece], Any], kind: str = "float64") -> np.ndarray:
-        parts = [np.asarray(part(piece), dtype=kind) for piece in pieces]
-        wide = zip(parts, sizes, strict=True)
-        return np.concatenate([np.broadcast_to(part, size) for part, size in wide])
+    def told(part: Callable[[Piece], Any], kind: str = "float64") -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells of all pieces, of some one for all answers, and each row's place."""
+        cells = [np.array(part(piece), dtype=kind, ndmin=1) for piece in pieces]
+        sizes = np.array([len(each) for each in cells])
+        starts = np.cumsum(sizes) - sizes
+        return np.concatenate(cells), starts[number] + np.where(sizes[number] > 1, of, 0)
 
-    def texts(part: Callable[[Piece], Any]) -> Any:
-        return pd.array(told(part, "object"), dtype=TEXT).take(answer)
+    def numbers(part: Callable[[Piece], Any]) -> np.ndarray:
+        cells, place = told(part)
+        return np.asarray(cells[place])
+
+    def texts(part: Callable[[Piece], Any]) -> pd.Categorical:
+        cells, place = told(part, "object")
+        codes, words = pd.factorize(pd.array(cells, dtype=TEXT))
+        return categories(codes[place], words)
 
     columns = {
         "date": runs["date"].array.take(at),
-        "run_id": runs["run_id"].array.take(at),
+        "run_id": categories(rank[at], ids),
         "field": texts(lambda piece: piece.field),
-        "value": texts(lambda piece: _as_text(pd.Series(piece.value))),
+        "value": texts(lambda piece: _as_text(piece.value)),
+        "p05": numbers(lambda piece: piece.p05),
+        "p95": numbers(lambda piece: piece.p95),
         "basis": texts(lambda piece: piece.basis),
         "rule": texts(lambda piece: piece.rule),
-        "p05": told(lambda piece: piece.p05)[answer],
-        "p95": told(lambda piece: piece.p95)[answer],
         "factor_id": texts(lambda piece: piece.factor_id),
         "source": texts(lambda piece: piece.source),
     }
-    return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE)
+    return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE, coded=True)
 
 
 def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -168,9 +177,21 @@ def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return code, np.array([*distinct, None], dtype="object")
 
 
-def _as_text(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return values.map(lambda instant: instant.isoformat()).astype("str")
-    if pd.api.types.is_float_dtype(values):
-        return values.map("{:.12g}".format).astype("str")
-    return values.astype("str")
+def _as_text(values: Any) -> np.ndarray:
+    """Return each cell as text."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return _in_iso(np.asarray(values.tz_localize(None)))
+    write = "{:.12g}".format if values.dtype == "float64" else str
+    return np.array(list(map(write, values.tolist())), dtype="object")
+
+
+def _in_iso(instants: np.ndarray) -> np.ndarray:
+    """Return instants of UTC as Python's `isoformat` does, in as few digits as each needs."""
+    texts = np.full(len(instants), None)
+    left = np.arange(len(instants))
+    for unit in ("s", "us", "ns"):
+        rounded = instants[left].astype(f"datetime64[{unit}]")
+        fits = rounded == instants[left]
+        texts[left[fits]] = np.char.add(np.datetime_as_string(rounded[fits]), "+00:00")
+        left = left[~fits]
+    return texts

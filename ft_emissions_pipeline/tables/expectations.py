@@ -122,7 +122,7 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
     if wrong is not None:
         return CheckResult(False, [wrong], 1)
     try:
-        frame = tables.conform(frame, table)
+        frame = tables.conform(frame, table, coded=True)
     except ValueError as error:
         wrong = _entry("declared_type", str(error).split(" ")[0], str(error), len(frame))
         return CheckResult(False, [wrong], 1)

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 from ft_emissions_pipeline.tables.schema import Column, Table
 
@@ -45,19 +46,25 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def conform(
-    frame: pd.DataFrame, table: Table, columns: Collection[str] | None = None
+    frame: pd.DataFrame,
+    table: Table,
+    columns: Collection[str] | None = None,
+    *,
+    coded: bool = False,
 ) -> pd.DataFrame:
     """Return the frame with exactly the table's columns, in order and in their pandas types.
 
     Missing columns become empty ones; columns that the table does not declare are an error.
     With `columns`, only these are returned. Of a frame without rows only the names count.
+    Texts held as categories stay so where `coded` are wanted: of millions of rows few differ.
 
     Raises
     ------
     ValueError
         If the frame has an undeclared column, or a column cannot be read as its declared type.
     """
-    found = dict(zip(frame.columns, frame.dtypes, strict=True))
+    types = (TEXT if coded and is_coded(dtype) else dtype for dtype in frame.dtypes)
+    found = dict(zip(frame.columns, types, strict=True))
     if columns is None and list(found.items()) == _declared(table):
         return frame.reset_index(drop=True)
     declared = set(table.names)
@@ -68,6 +75,7 @@ def conform(
     wanted = [column for column in table.columns if columns is None or column.name in columns]
     if not len(frame):
         return empty(table)[[column.name for column in wanted]]
+    frame = frame if coded else in_words(frame)
     cells = {each.name: cells_of(frame[each.name]) for each in wanted if each.name in found}
     return _framed(cells, table, wanted, len(frame))
 
@@ -127,6 +135,35 @@ def _nothing(kind: str) -> Any:
     return cells_of(pd.Series(dtype=_PANDAS_TYPES.get(kind, "int64")).reindex([0]))
 
 
+def categories(codes: np.ndarray, known: Sequence[str] | np.ndarray) -> pd.Categorical:
+    """Return a column of texts held as categories: the place of each among distinct ones."""
+    return pd.Categorical.from_codes(codes, pd.array(known, dtype=TEXT))
+
+
+def is_coded(dtype: Any) -> bool:
+    """Say whether a column holds texts as categories."""
+    return isinstance(dtype, pd.CategoricalDtype) and dtype.categories.dtype == TEXT
+
+
+def in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose texts are held as texts, none as categories."""
+    coded = {
+        name: words(frame[name].cat.categories, frame[name].cat.codes.to_numpy())
+        for name, dtype in frame.dtypes.items()
+        if is_coded(dtype)
+    }
+    return frame.assign(**coded) if coded else frame
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of frames one after the other; texts that all hold as categories stay so."""
+    coded = [name for name in frames[0] if all(is_coded(frame[name].dtype) for frame in frames)]
+    rest = pd.concat([frame.drop(columns=coded) for frame in frames], ignore_index=True)
+    for name in coded:
+        rest[name] = union_categoricals([frame[name] for frame in frames])
+    return rest[list(frames[0].columns)]
+
+
 def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
     """Return Arrow text in the pandas type of text columns, without a copy."""
     return pd.arrays.ArrowStringArray(pa.chunked_array([values]), dtype=TEXT)
@@ -157,7 +194,9 @@ def _index_in(texts: pa.Array, among: pa.Array) -> NDArray[np.int64]:
 
 
 def _typed(cells: Any, table: Table, column: Column) -> Any:
-    if cells.dtype == _PANDAS_TYPES.get(column.kind):
+    if cells.dtype == _PANDAS_TYPES.get(column.kind) or (
+        column.kind == "string" and is_coded(cells.dtype)
+    ):
         return cells
     values = pd.Series(cells, copy=False)
     try:
@@ -175,21 +214,27 @@ def _typed(cells: Any, table: Table, column: Column) -> Any:
 def to_arrow(frame: pd.DataFrame, table: Table, *, ordered: bool = True) -> pa.Table:
     """Return the frame as an Arrow table with the declared schema, sorted by the key if asked to.
 
+    Texts held as categories are so in Arrow, too, unless sorted.
+
     Raises
     ------
     ValueError
         If a column is missing its declaration, its type or, where required, a value.
     """
-    rows = conform(frame, table)
+    rows = conform(frame, table, coded=True)
     if rows.empty:
         return arrow_schema(table).empty_table()
     if ordered:
-        rows = rows.sort_values(list(table.key), kind="stable", na_position="first")
+        rows = in_words(rows).sort_values(list(table.key), kind="stable", na_position="first")
     unfilled = [c.name for c in table.columns if c.required and rows[c.name].isna().any()]
     if unfilled:
         msg = f"table {table.name}: required column(s) {', '.join(unfilled)} have empty cells"
         raise ValueError(msg)
-    arrow = pa.Table.from_pandas(rows, schema=arrow_schema(table), preserve_index=False, safe=True)
+    schema = arrow_schema(table)
+    for at, field in enumerate(schema):
+        if is_coded(rows[field.name].dtype):
+            schema = schema.set(at, field.with_type(pa.dictionary(pa.int32(), field.type)))
+    arrow = pa.Table.from_pandas(rows, schema=schema, preserve_index=False, safe=True)
     return arrow.replace_schema_metadata(None)
 
 

@@ -33,15 +33,19 @@ def schema(table: Table) -> pa.Schema:
 
 
 def encoding(table: Table) -> WriterProperties:
-    """Return how a table is written: one of many days without a list of each file's numbers.
+    """Return how a table is written: compressed, as it would not be unless told.
 
-    Numbers seldom repeat in a day; the lists of a year of days, made side by side, took most of a
-    restatement's memory.
+    One of many days has no list of each file's numbers. Numbers seldom repeat in a day; the lists
+    of a year of days, made side by side, took most of a restatement's memory.
     """
     fields = schema(table) if table.partition else ()
     plain = ColumnProperties(dictionary_enabled=False)
     floats = (field.name for field in fields if pa.types.is_floating(field.type))
-    return WriterProperties(column_properties=dict.fromkeys(floats, plain))
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        column_properties=dict.fromkeys(floats, plain),
+    )
 
 
 def stored_names(delta: DeltaTable) -> set[str]:
@@ -148,9 +152,19 @@ def canonical(rows: pa.Table, table: Table) -> pa.Table:
     return _sorted(rows, [*keys, *(name for name in rows.column_names if name not in keys)])
 
 
+def in_words(rows: pa.Table) -> pa.Table:
+    """Return rows whose texts are texts, none a place in a dictionary."""
+    for at, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            plain = field.with_type(field.type.value_type)
+            rows = rows.set_column(at, plain, rows[at].cast(plain.type))
+    return rows
+
+
 def _sorted(rows: pa.Table, names: list[str]) -> pa.Table:
     # The sort's own option for empty cells changed between Arrow releases; a column for them did
     # not.
+    rows = in_words(rows)
     keyed, order = rows, list[tuple[str, str]]()
     for name in names:
         if rows[name].null_count:
@@ -162,6 +176,7 @@ def _sorted(rows: pa.Table, names: list[str]) -> pa.Table:
 
 def _ascends(rows: pa.Table, keys: list[str]) -> bool:
     """Return whether each row's key is greater than the one before it; with empty cells, False."""
+    rows = in_words(rows.select(keys))
     above, below = rows.slice(0, max(len(rows) - 1, 0)), rows.slice(1)
     greater: pa.ChunkedArray = pa.scalar(False)
     for name in reversed(keys):

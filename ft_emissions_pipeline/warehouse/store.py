@@ -207,7 +207,7 @@ def write(
     with opening.clear_errors(warehouse, table):
         delta, created = _open_to_compare(warehouse, table)
         complete = set(table.names) == selection.stored_names(delta)
-        if complete and selection.scan_sorted(delta, table, predicate, days).equals(rows):
+        if complete and _same(selection.scan_sorted(delta, table, predicate, days), rows):
             return Written(delta.version(), created, rows.num_rows)
         delta, _ = _open_or_create(warehouse, table)
         # A range can only add a column to the table; the whole table can lose one, too.
@@ -238,6 +238,10 @@ def _open_to_compare(warehouse: str | Path, table: Table) -> tuple[DeltaTable, b
 def _rows(frame: pd.DataFrame, table: Table) -> pa.Table:
     """Return rows in the types and the order in which they are stored."""
     return selection.canonical(tables.to_arrow(frame, table, ordered=False), table)
+
+
+def _same(stored: pa.Table, rows: pa.Table) -> bool:
+    return len(stored) == len(rows) and stored.equals(selection.in_words(rows))
 
 
 def _told(table: Table, written: Written) -> Written:
@@ -331,7 +335,7 @@ def replace(
         before = before or held(warehouse, table, days)
         delta, goes = before.delta, before.of(column, gone)
         complete = set(table.names) == selection.stored_names(delta)
-        if complete and selection.canonical(before.rows.filter(goes), table).equals(new):
+        if complete and _same(selection.canonical(before.rows.filter(goes), table), new):
             return Written(delta.version(), before.created, new.num_rows)
         rows = [before.rows.filter(pc.invert(goes)), new]
         predicate = None if days is None else selection.on_days(table, days)
