@@ -42,6 +42,9 @@ SchemaMode = Literal["merge", "overwrite"] | None
 
 APPEND_ATTEMPTS = 10
 
+WRITTEN_AT_A_TIME = 65_536
+"""Rows that are handed to Delta at a time; of all at once it would make three copies."""
+
 _LOG = logging.getLogger(__name__)
 
 _ONCE = CommitProperties(max_commit_retries=0)
@@ -214,7 +217,7 @@ def write(
         mode: SchemaMode = None if complete else "merge" if predicate else "overwrite"
         deltalake.write_deltalake(
             delta,
-            rows,
+            rows.to_reader(WRITTEN_AT_A_TIME),
             mode="overwrite",
             predicate=predicate,
             schema_mode=mode,
