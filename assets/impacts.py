@@ -59,6 +59,7 @@ def run_impacts(
         columns=NEEDED,
         where=("field", ASKED),
         ordered=False,
+        coded=True,
     )
     impacts, spreads = stages.sound(
         (RUN_IMPACTS, RUN_SPREADS),

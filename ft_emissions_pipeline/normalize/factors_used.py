@@ -35,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     RUN_FACTORS,
     RUN_FIELDS,
     RUNS,
+    TEXT,
     conform,
     empty,
 )
@@ -152,7 +153,7 @@ def _named(
 ) -> pd.DataFrame:
     """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
     run, run_ids = pd.factorize(provenance["run_id"])
-    key, distinct = pd.factorize(keys.reindex(run_ids))
+    key, distinct = pd.factorize(keys.reindex(pd.Index(run_ids, dtype=TEXT)))
     factor, factor_ids = pd.factorize(provenance["factor_id"])
     named = factor >= 0
     pairs = np.unique(key[run[named]] * max(len(factor_ids), 1) + factor[named])

@@ -63,14 +63,14 @@ class Provenance:
         cls, table: pd.DataFrame, normalized: pd.DataFrame, fields: Collection[str]
     ) -> Provenance:
         """Return what table `field_provenance` says of some fields of normalized runs."""
-        wanted = table[table["field"].isin(fields)]
-        at = places(normalized["run_id"], wanted["run_id"])
-        words = {name: _coded(wanted[name]) for name in ("field", "rule", "basis", "factor_id")}
+        words = {name: _coded(table[name]) for name in ("field", "rule", "basis", "factor_id")}
         (field, fields_of), (rule, rules) = words["field"], words["rule"]
         given = field * len(rules) + rule
-        order = np.lexsort((at, given))
-        order = order[at[order] >= 0]
-        p05, p95 = (wanted[name].to_numpy()[order] for name in ("p05", "p95"))
+        run, ids = pd.factorize(table["run_id"])
+        at = places(normalized["run_id"], pd.Series(ids, dtype=TEXT))[run]
+        wanted = np.flatnonzero(np.isin(fields_of, list(fields))[field] & (at >= 0))
+        order = wanted[np.argsort(given[wanted] * len(normalized) + at[wanted])]
+        p05, p95 = (table[name].to_numpy()[order] for name in ("p05", "p95"))
         basis, factor_id = (
             words[name][1][words[name][0][order]] for name in ("basis", "factor_id")
         )

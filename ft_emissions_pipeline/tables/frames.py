@@ -239,12 +239,16 @@ def to_arrow(frame: pd.DataFrame, table: Table, *, ordered: bool = True) -> pa.T
 
 
 def from_arrow(
-    arrow: pa.Table, table: Table, columns: Collection[str] | None = None
+    arrow: pa.Table,
+    table: Table,
+    columns: Collection[str] | None = None,
+    *,
+    coded: bool = False,
 ) -> pd.DataFrame:
-    """Return an Arrow table, or some columns of it, as a DataFrame in the declared types."""
+    """Return an Arrow table, or some columns of it, as a DataFrame; `coded` as for `conform`."""
     if not arrow.num_rows:
         return conform(pd.DataFrame(columns=arrow.column_names), table, columns)
-    return conform(arrow.to_pandas(date_as_object=False), table, columns)
+    return conform(arrow.to_pandas(date_as_object=False), table, columns, coded=coded)
 
 
 def empty(table: Table) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from docs import pages
 from ft_emissions_pipeline import tables
 from ft_emissions_pipeline.reference import TABLES as FACTOR_TABLES
 from ft_emissions_pipeline.tables import TABLES, Column, Table
+from ft_emissions_pipeline.tables import frames as frames_
 from ft_emissions_pipeline.tables.schema import limits
 
 UNIT_OF_SUFFIX = {
@@ -282,3 +283,19 @@ def test_a_table_without_rows_is_its_callers_own():
     second = tables.empty(tables.RUNS)
     assert second.empty
     assert second["run_id"].dtype == "str"
+
+
+def test_texts_of_a_user_that_are_categories_become_texts():
+    frame = tables.empty(tables.RUNS).reindex([0]).assign(gpu_model=pd.Categorical(["A100"]))
+    assert tables.conform(frame, tables.RUNS)["gpu_model"].dtype == "str"
+
+
+def test_rows_of_frames_are_joined_with_their_categories_or_as_texts():
+    def coded(*texts):
+        return pd.DataFrame({"x": pd.Categorical(pd.array(texts, "str")), "y": len(texts)})
+
+    both = frames_.joined([coded("a", "b"), coded("c", "a")])
+    assert frames_.is_coded(both["x"].dtype)
+    assert both["x"].tolist() == ["a", "b", "c", "a"]
+    mixed = frames_.joined([coded("a", "b"), frames_.in_words(coded("c"))])
+    assert mixed.values.tolist() == [["a", 2], ["b", 2], ["c", 1]]
