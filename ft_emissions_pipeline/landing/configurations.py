@@ -50,6 +50,8 @@ def ties(records: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns `TIES`, the nearest configuration of a run first; distance counts folders.
     """
+    if configurations.empty:
+        return pd.DataFrame(columns=list(TIES))
     beside: dict[str, set[str]] = defaultdict(set)
     for uri, ids in records.groupby("source_uri")["run_id"]:
         beside[home(str(uri))].update(ids)

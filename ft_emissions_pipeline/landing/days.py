@@ -18,7 +18,7 @@ from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetr
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
 from ft_emissions_pipeline.readers.files import File
-from ft_emissions_pipeline.readers.reading import one_text
+from ft_emissions_pipeline.readers.reading import among, one_text
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
@@ -86,7 +86,7 @@ def runs_of(
     )
     # A run of runs.yaml whose logs were left unread would stand on another day than the index
     # knows.
-    of_days = runs["run_id"].isin(wanted["run_id"]) & runs["date"].between(first, last)
+    of_days = among(runs["run_id"], wanted["run_id"]) & runs["date"].between(first, last)
     return runs[of_days].reset_index(drop=True)
 
 
@@ -272,9 +272,12 @@ def _read(
         If a file is gone or can no longer be opened: its records would vanish from their days, and
         come back with no later run, as the index knows the file.
     """
+    if not uris:
+        return
     # Looked up, not put together: a uri lacks the secrets that the file's name may hold.
-    located = {uri: path for path, uri in files_in([folder])} if uris else {}
-    hashes = dict(zip(index["source_uri"], index["content_hash"], strict=True))
+    located = {uri: path for path, uri in files_in([folder])}
+    files = index.drop_duplicates("source_uri")
+    hashes = dict(zip(files["source_uri"], files["content_hash"], strict=True))
     read = engine(_of_file, [(located[uri], uri) for uri in sorted(uris & set(located))], settings)
     for uri in sorted(uris):
         log = f"log {uri}"

@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.engines import Engine, local
 from ft_emissions_pipeline.landing.join import join, linked
 from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
 from ft_emissions_pipeline.readers.files import File
-from ft_emissions_pipeline.readers.reading import NamedLengths
+from ft_emissions_pipeline.readers.reading import NamedLengths, among, arrow_text, text_series
 from ft_emissions_pipeline.reference import Reference, default, take, told_of
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, conform, empty
 
@@ -69,8 +71,9 @@ def scan(
     DataFrame
         Table `landing_index`; `previous` itself where nothing moved.
     """
-    known = dict(zip(previous["source_uri"], previous["content_hash"], strict=True))
-    content = dict(zip(previous["source_uri"], previous["content"], strict=True))
+    files = previous.drop_duplicates("source_uri")
+    known = dict(zip(files["source_uri"], files["content_hash"], strict=True))
+    content = dict(zip(files["source_uri"], files["content"], strict=True))
     found = files_in([folder])
     same = {
         uri
@@ -88,15 +91,16 @@ def scan(
     pairs: list[tuple[str, str]] = []
     named: list[NamedLengths] = []
 
-    files = [file for file in found if file[1] not in kept]
-    for few, many, mapped, lengths in engine(_indexed, files, settings):
+    moved = [file for file in found if file[1] not in kept]
+    for few, many, mapped, lengths in engine(_indexed, moved, settings):
         rows += few
         frames += many
         pairs += mapped
         named += lengths
     for uri in sorted({each.uri for each in named} - uris):
         rows += _index_rows(token_lengths.absent(uri), uri, token_lengths.ABSENT_HASH, None)[0]
-    unchanged = previous[previous["source_uri"].isin(kept)].drop(columns=["run_id", "join_note"])
+    unchanged = previous[among(previous["source_uri"], list(kept))]
+    unchanged = unchanged.drop(columns=["run_id", "join_note"])
     frames = [frame for frame in (unchanged, pd.DataFrame(rows), *frames) if len(frame)]
     if not frames:
         return empty(LANDING_INDEX)
@@ -108,7 +112,7 @@ def _days_stand(index: pd.DataFrame, reference: Reference) -> bool:
     """Say whether runs that the reference tables date still belong to the days of the index."""
     runs = index[index["run_id"].notna()]
     told = runs[["ended_at", "started_at", "published_at"]].notna().any(axis=1)
-    undated = runs[~runs["run_id"].isin(runs.loc[told, "run_id"])]
+    undated = runs[~among(runs["run_id"], runs.loc[told, "run_id"])]
     if undated.empty:
         return True
     joined, _ = join(_as_runs(undated.drop(columns="run_id")), links=undated)
@@ -174,14 +178,9 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: Reference) -> pd.DataFra
     if len(records):
         as_runs = _as_runs(records.drop(columns="run_id"))
         links = linked(as_runs, pairs)
-        joined, merged = join(as_runs, pairs, links)
-        joined = conform(joined, RUNS)
+        joined = conform(join(as_runs, pairs, links)[0], RUNS)
         index.loc[of_runs, "join_note"] = links["join_note"].to_numpy()
-        place = ["source_uri", "source_record"]
-        owner = pd.concat([joined[[*place, "run_id"]], merged[[*place, "run_id"]]])
-        owner = owner.set_index(place)["run_id"]
-        at = pd.MultiIndex.from_frame(records[place])
-        index.loc[of_runs, "run_id"] = owner.reindex(at).to_numpy()
+        index.loc[of_runs, "run_id"] = links["run_id"].to_numpy()
         days = _day_of_run(joined, index, reference)
         index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
     return conform(index, LANDING_INDEX)
@@ -192,8 +191,8 @@ def _day_of_run(joined: pd.DataFrame, index: pd.DataFrame, reference: Reference)
     if (index["content"] == "configuration").any():
         found = configurations.tied(index)
         joined["base_model"] = configurations.base_models(joined, index, found)
-    joined["date"], _ = run_day(joined, reference)
-    return joined.set_index("run_id")["date"]
+    days, _ = run_day(joined, reference)
+    return days.set_axis(joined["run_id"])
 
 
 def _as_runs(records: pd.DataFrame) -> pd.DataFrame:
@@ -228,7 +227,7 @@ def run_day(runs: pd.DataFrame, reference: Reference) -> tuple[pd.Series, pd.Ser
         "published_at": runs["published_at"],
     }
     candidates = {name: each.to_numpy("datetime64[us]") for name, each in instants.items()} | {
-        "base_model_release": np.array([_release(text) for text in released], "datetime64[us]"),
+        "base_model_release": _releases(released),
         "undated_default": np.full(len(runs), np.datetime64(f"{year}-12-31", "us")),
     }
     told = np.array(list(candidates.values()))
@@ -236,6 +235,13 @@ def run_day(runs: pd.DataFrame, reference: Reference) -> tuple[pd.Series, pd.Ser
     day = told[first, np.arange(len(runs))].astype("datetime64[D]").astype("datetime64[us]")
     rule = np.array(list(candidates), dtype="object")[first]
     return pd.Series(day, runs.index), pd.Series(rule, runs.index, dtype="str")
+
+
+def _releases(texts: pd.Series) -> np.ndarray:
+    """Return the first instants of releases, none where none is known."""
+    code, different = pd.factorize(texts)
+    told = np.array([*map(_release, different), np.datetime64("NaT")], "datetime64[us]")
+    return np.asarray(told[code])
 
 
 @lru_cache(maxsize=4096)
@@ -248,14 +254,26 @@ def touched_days(old: pd.DataFrame, new: pd.DataFrame) -> pd.DatetimeIndex:
     """Return the days whose records came, changed or went between two states of the index."""
     if new is old:
         return pd.DatetimeIndex([])
-    marks = ["source_uri", "content_hash", "source_record", "run_id", "join_note", "date"]
-    kept = [*marks, "content", "host", "started_at", "ended_at"]
-    sides = old[kept].merge(new[marks], on=marks, how="outer", indicator="side")
-    gone = sides[sides["side"] == "left_only"]
-    sides = old[marks].merge(new[kept], on=marks, how="outer", indicator="side")
-    changed = pd.concat([gone, sides[sides["side"] == "right_only"]])
+    before, after = _marks(old), _marks(new)
+    changed = pd.concat(
+        [
+            side[~among(marks, others)]
+            for side, marks, others in ((old, before, after), (new, after, before))
+        ]
+    )
     days = pd.concat([changed["date"], _measured_days(changed, new)]).dropna()
     return pd.DatetimeIndex(days.unique()).sort_values()
+
+
+def _marks(index: pd.DataFrame) -> pd.Series:
+    """Return what tells a row from what it was, as one text."""
+    marks = ("source_uri", "content_hash", "source_record", "run_id", "join_note")
+    day = pa.array(index["date"].to_numpy("datetime64[D]").astype("int64"))
+    texts = (*(arrow_text(index[name]) for name in marks), pc.cast(day, pa.large_string()))
+    joined = pc.binary_join_element_wise(
+        *texts, pa.scalar("\n", pa.large_string()), null_handling="replace", null_replacement="\0"
+    )
+    return text_series(joined, index.index)
 
 
 def _measured_days(changed: pd.DataFrame, index: pd.DataFrame) -> pd.Series:

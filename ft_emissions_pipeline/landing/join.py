@@ -152,14 +152,16 @@ def linked(records: pd.DataFrame, mapping: Iterable[tuple[str, str]] = ()) -> Li
     links["run_id"], of_several = same_run.histories(records, links["run_id"])
     _note(links, AMBIGUOUS, of_several)
     # Trackers of several ranks are one log of the run in whose folder they lie.
-    once, _ = same_run.machines(records, links["run_id"], free)
-    links["run_id"] = links["run_id"].replace(once[0]) if once[0] else links["run_id"]
+    apart = links["run_id"]
+    once, perhaps = same_run.machines(records, apart, free)
+    links["run_id"] = same_run.with_names(apart, once[0])
     _note(links, ONE_MACHINE, once[1])
     for find in (_of_one_job, _of_one_folder, _of_one_project, _at_one_time):
         names, doubtful = find(records, links["run_id"])
-        links["run_id"] = links["run_id"].replace(names) if names else links["run_id"]
+        links["run_id"] = same_run.with_names(links["run_id"], names)
         _note(links, AMBIGUOUS, {names.get(run_id, run_id): c for run_id, c in doubtful.items()})
-    _, perhaps = same_run.machines(records, links["run_id"], free)
+    if not links["run_id"].equals(apart):
+        _, perhaps = same_run.machines(records, links["run_id"], free)
     _note(links, PERHAPS, perhaps[1])
     return links
 

@@ -17,12 +17,16 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, run_folder
+from ft_emissions_pipeline.readers.reading import arrow_text, text_series
 
 HISTORY, TRACKED, RESULTS = "history", "tracked", "results"
 """First words of marks."""
-_MARK = rf"^(?:{TRACKED}|machine) (\S+) (\S+)(?: (\S+))? (\S+)$"
+_MARK = (
+    rf"^(?:{TRACKED}|machine) (?P<machine>\S+) (?P<gpus>\S+)(?: (?P<project>\S+))? (?P<kwh>\S+)$"
+)
 """Machine, GPUs, project, energy; an index that stands from before tells `machine`, no project."""
 _AT_ONCE_S = 60.0
 """Start and end of trackers of one job lie closer together than this."""
@@ -103,7 +107,12 @@ def histories(records: pd.DataFrame, run_ids: pd.Series) -> tuple[pd.Series, dic
         if name not in furthest or state.step > furthest[name].step:
             furthest[name] = state
     renamed = _folders_of_one_run(furthest)
-    return (found.replace(renamed) if renamed else found), doubtful
+    return with_names(found, renamed), doubtful
+
+
+def with_names(run_ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    """Return run ids of which some become others; of thousands pandas' `replace` asks each."""
+    return run_ids.map(names).astype("str").fillna(run_ids) if names else run_ids
 
 
 def _of_as_many_steps(mark: object, planned: Mapping[str, str]) -> list[str]:
@@ -198,51 +207,61 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
     perhaps : Found
         The second part names, for each run, others that may have measured the same machine.
     """
-    marks = records["mark"].fillna("").str.extract(_MARK)
-    known = free & marks[0].notna() & records["started_at"].notna() & records["ended_at"].notna()
+    marks = _parts(records["mark"])
+    known = free & marks["machine"].notna()
+    known &= records["started_at"].notna() & records["ended_at"].notna()
+    if not known.any():
+        return ({}, {}), ({}, {})
+    told, marks = records[known], marks[known]
+    of_one = [told["source_format"], marks["machine"], told["host"].fillna("")]
     trackers = pd.DataFrame(
         {
-            "format": records.loc[known, "source_format"],
-            "machine": marks.loc[known, 0], "host": records.loc[known, "host"].fillna(""),
-            "run_id": run_ids[known], "gpus": marks.loc[known, 1], "project": marks.loc[known, 2],
-            "kwh": marks.loc[known, 3].astype("float64"),
-            "low": _seconds(records.loc[known, "started_at"]),
-            "high": _seconds(records.loc[known, "ended_at"]),
-            "file": records.loc[known, "source_uri"],
+            "machine": marks.groupby(of_one, sort=False).ngroup(), "run_id": run_ids[known],
+            "low": _seconds(told["started_at"]), "high": _seconds(told["ended_at"]),
+            "kwh": marks["kwh"].astype("float64"), "named": of_one[-1] != "",
+            "whole": marks["gpus"] != "part", "gpus": pd.factorize(marks["gpus"])[0],
+            "project": pd.factorize(marks["project"])[0],
+            "file": pd.factorize(told["source_uri"])[0],
         }
     )  # fmt: skip
-    machine = ["format", "machine", "host"]
-    trackers = trackers.drop_duplicates([*machine, "run_id"])
-    trackers = trackers.sort_values([*machine, "low", "run_id"], ignore_index=True)
-    alike, beside = _pairs(trackers, trackers.groupby(machine).ngroup().to_numpy())
+    trackers = trackers.drop_duplicates(["machine", "run_id"])
+    trackers = trackers.sort_values(["machine", "low", "run_id"], ignore_index=True)
+    alike, beside = _pairs(trackers)
     names = trackers["run_id"].tolist()
     stands_for: dict[int, int] = {}
-    for one, other in alike.tolist():
+    for one, other in alike.T.tolist():
         stands_for.setdefault(other, stands_for.get(one, one))
     ranks: dict[int, set[str]] = defaultdict(set)
     for other, one in stands_for.items():
         ranks[one].add(names[other])
-    named = trackers["host"].ne("").tolist()
+    named = trackers["named"].tolist()
     crowds = {one for one, of in ranks.items() if len(of) >= _MOST and not named[one]}
     once = (
         {names[other]: names[one] for other, one in stands_for.items() if one not in crowds},
         {names[one]: of for one, of in ranks.items() if one not in crowds},
     )
     perhaps: dict[str, set[str]] = defaultdict(set)
-    doubtful = [pair for pair in alike.tolist() if stands_for[pair[1]] in crowds]
-    for one, other in [*beside.tolist(), *doubtful]:
+    doubtful = [pair for pair in alike.T.tolist() if stands_for[pair[1]] in crowds]
+    for one, other in [*beside.T.tolist(), *doubtful]:
         perhaps[names[one]].add(names[other])
         perhaps[names[other]].add(names[one])
     return once, ({}, dict(perhaps))
 
 
-def _pairs(trackers: pd.DataFrame, machine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _parts(marks: pd.Series) -> pd.DataFrame:
+    """Return what the marks of trackers tell; nothing of other marks."""
+    parts = pc.extract_regex(arrow_text(marks), _MARK)
+    told = zip((field.name for field in parts.type), parts.flatten(), strict=True)
+    return pd.DataFrame({name: text_series(cells, marks.index) for name, cells in told}, copy=False)
+
+
+def _pairs(trackers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of trackers of one machine that saw the same, and others that ran at one time.
 
     Trackers come by machine and start. Where no host is named, more than `_MOST` at one time are
     of several machines, of which the description is the same; then nothing tells which shared one.
     """
-    low, high = (trackers[name].to_numpy() for name in ("low", "high"))
+    machine, low, high = (trackers[name].to_numpy() for name in ("machine", "low", "high"))
     # Instants as whole numbers, of one machine after the other, so that one search finds all.
     instants = np.unique(np.concatenate([low, high, low + _AT_ONCE_S]))
     starts, ends, soon = (
@@ -251,21 +270,21 @@ def _pairs(trackers: pd.DataFrame, machine: np.ndarray) -> tuple[np.ndarray, np.
     )
     place = np.arange(len(trackers))
     at_once = place + 1 - np.searchsorted(np.sort(ends), starts, "right")
-    apart = (at_once > _MOST) & trackers["host"].eq("").to_numpy()
+    apart = (at_once > _MOST) & ~trackers["named"].to_numpy()
     until = np.searchsorted(starts, ends)
     near = np.minimum(np.minimum(until, np.searchsorted(starts, soon, "right")), place + 1 + _MOST)
     calm = np.flatnonzero(~apart)
     after = _each(np.searchsorted(calm, place + 1), np.searchsorted(calm, until))
-    after[:, 1] = calm[after[:, 1]]
+    after[1] = calm[after[1]]
 
     def overlapping(pairs: np.ndarray) -> np.ndarray:
-        one, other = pairs.T
+        one, other = pairs
         shorter = np.minimum(high[one] - low[one], high[other] - low[other])
         shared = np.minimum(high[one], high[other]) - low[other]
-        return np.asarray(pairs[shared >= _OVERLAP * shorter])
+        return np.asarray(pairs[:, shared >= _OVERLAP * shorter])
 
-    alike, beside = overlapping(_each(place + 1, near)), overlapping(after)
-    return alike[_alike(trackers, alike)], beside[~_alike(trackers, beside)]
+    alike, beside = _each(place + 1, near), overlapping(after)
+    return overlapping(alike[:, _alike(trackers, alike)]), beside[:, ~_alike(trackers, beside)]
 
 
 def _each(first: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -273,7 +292,7 @@ def _each(first: np.ndarray, end: np.ndarray) -> np.ndarray:
     count = np.maximum(end - first, 0)
     one = np.repeat(np.arange(len(first)), count)
     step = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
-    return np.column_stack([one, first[one] + step])
+    return np.stack([one, first[one] + step])
 
 
 def _alike(trackers: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
@@ -282,19 +301,19 @@ def _alike(trackers: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
     Two that append to one file differ in some digit. Its rows that are the same to the last one
     were written by a script or by hand, and whether they are two runs is for people to say.
     """
-    one, other = pairs.T
-    low, high, kwh = (trackers[name].to_numpy() for name in ("low", "high", "kwh"))
-    file, gpus, project = (pd.factorize(trackers[name])[0] for name in ("file", "gpus", "project"))
-    copied = [each[one] == each[other] for each in (file, low, high, kwh)]
-    return np.asarray(
-        ~np.logical_and.reduce(copied)
-        & (gpus[one] == gpus[other])
-        & (project[one] == project[other])
-        & trackers["gpus"].ne("part").to_numpy()[one]
+    gpus, project, whole = (trackers[name].to_numpy() for name in ("gpus", "project", "whole"))
+    one, other = pairs
+    alike = (gpus[one] == gpus[other]) & (project[one] == project[other]) & whole[one]
+    one, other = pairs[:, alike]
+    low, high, kwh, file = (trackers[name].to_numpy() for name in ("low", "high", "kwh", "file"))
+    copied = np.logical_and.reduce([each[one] == each[other] for each in (file, low, high, kwh)])
+    alike[alike] = (
+        ~copied
         & (np.abs(low[one] - low[other]) <= _AT_ONCE_S)
         & (np.abs(high[one] - high[other]) <= _AT_ONCE_S)
         & (np.abs(kwh[one] - kwh[other]) <= _ALIKE * np.maximum(kwh[one], kwh[other]))
     )
+    return np.asarray(alike)
 
 
 def _seconds(instants: pd.Series) -> pd.Series:

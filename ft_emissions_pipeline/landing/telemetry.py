@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
+from ft_emissions_pipeline.readers.reading import among
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S, devices_of
 from ft_emissions_pipeline.tables import BASES
@@ -357,7 +358,7 @@ def _windows(runs: pd.DataFrame, windows: pd.DataFrame | None) -> pd.DataFrame:
     own = _times(runs).assign(host=runs["host"])
     if windows is None:
         return own
-    other = windows[~windows["run_id"].isin(own["run_id"])]
+    other = windows[~among(windows["run_id"], own["run_id"])]
     return pd.concat(
         [
             own,

@@ -36,7 +36,7 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
-from ft_emissions_pipeline.tables.frames import text_array
+from ft_emissions_pipeline.tables.frames import places, text_array
 from ft_emissions_pipeline.tables.words import Content
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "mark", "source_record")
@@ -430,6 +430,11 @@ def arrow_text(cells: pd.Series) -> pa.Array:
     if not isinstance(found, pa.ChunkedArray):
         return found
     return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
+
+
+def among(texts: pd.Series, others: pd.Series | list[str]) -> np.ndarray:
+    """Say which texts are among others; pandas' `isin` makes an object of each of these."""
+    return places(pd.Series(others, dtype="str"), texts) >= 0
 
 
 def numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:

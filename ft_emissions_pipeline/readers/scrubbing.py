@@ -181,6 +181,9 @@ def _replaced(cells: pd.Series, where: pa.Array, by: Callable[[str], str]) -> pd
     hits = pc.fill_null(where, False).to_numpy(zero_copy_only=False)
     if not hits.any():
         return cells
+    new = {text: by(text) for text in cells[hits].unique()}
+    if all(text == other for text, other in new.items()):
+        return cells
     clean = cells.copy()
-    clean[hits] = cells[hits].map({text: by(text) for text in cells[hits].unique()})
+    clean[hits] = cells[hits].map(new)
     return clean

@@ -18,7 +18,9 @@ from ft_emissions_pipeline.readers.reading import (
     Reading,
     Refused,
     Settings,
+    arrow_text,
     of_each,
+    text_series,
     with_refused,
 )
 from ft_emissions_pipeline.readers.scrubbing import (
@@ -87,9 +89,16 @@ def _clean(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cleaned(name: str, before: pd.Series) -> pd.Series:
-    cells = _CLEANED.get(name, scrubbed_cells)(before)
+    """Return a column of text cleaned, each different text once; itself if all were clean."""
+    encoded = arrow_text(before).dictionary_encode()
+    different = text_series(encoded.dictionary, pd.RangeIndex(len(encoded.dictionary)))
+    cells = _CLEANED.get(name, scrubbed_cells)(different)
     blank = cells == ""
-    return cells if name == "source_record" or not blank.any() else cells.mask(blank)
+    if name != "source_record" and blank.any():
+        cells = cells.mask(blank)
+    if cells is different:
+        return before
+    return text_series(arrow_text(cells).take(encoded.indices), before.index)
 
 
 def _checked(

@@ -20,6 +20,7 @@ from ft_emissions_pipeline.tables import (
     MODEL_VERSIONS,
     QUARANTINE,
     USAGE,
+    conform,
     empty,
 )
 from ft_emissions_pipeline.warehouse.faults import MachineFault
@@ -72,6 +73,32 @@ def test_a_file_that_came_late_touches_exactly_its_days(tmp_path: Path) -> None:
     after = scan(write(tmp_path, b_csv=codecarbon(("2025-12-24T05:00:00", "r0"))), before)
     assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, after)] == ["2025-12-24"]
     assert landing.touched_days(after, scan(tmp_path, after)).empty
+
+
+@pytest.mark.parametrize(
+    ("changed", "touched"),
+    [
+        ({"source_uri": "b.csv"}, ["2026-01-02"]),
+        ({"content_hash": "1"}, ["2026-01-02"]),
+        ({"source_record": "4"}, ["2026-01-02"]),
+        ({"run_id": "r9"}, ["2026-01-02"]),
+        ({"run_id": None}, ["2026-01-02"]),
+        ({"join_note": "join_ambiguous:r9"}, ["2026-01-02"]),
+        ({"date": pd.Timestamp("2026-02-01")}, ["2026-01-02", "2026-02-01"]),
+        ({"records": 7}, []),
+    ],
+    ids=str,
+)
+def test_a_record_that_changed_touches_its_days(changed, touched) -> None:
+    """What is missing on both sides is the same, and the order of records is no matter."""
+    rows = [
+        {"source_uri": "a.csv", "content_hash": "0", "content": "runs", "source_record": f"{n}",
+         "run_id": f"r{n}", "date": pd.Timestamp(f"2026-01-0{n}")}
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    before = conform(pd.DataFrame(rows), LANDING_INDEX)
+    after = conform(pd.DataFrame([rows[2], {**rows[1], **changed}, rows[0]]), LANDING_INDEX)
+    assert [f"{d:%Y-%m-%d}" for d in landing.touched_days(before, after)] == touched
 
 
 @pytest.mark.parametrize(

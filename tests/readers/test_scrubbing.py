@@ -43,6 +43,17 @@ def test_each_kind_is_taken_out_wherever_it_stands(kind):
             assert cells.iloc[0] == clean
 
 
+@pytest.mark.parametrize(
+    "number", ["+49 30 901820", "+4930901820", "+1 (415) 5552671", "0049 30 901820",
+               "0044-20-79460958", "06 12 34 56 78", "06.12.34.56.78", "(030) 901820",
+               "030/901820", "0301 901820"]
+)  # fmt: skip
+def test_a_telephone_number_is_taken_out_however_people_write_it(number):
+    assert scrubbed(f"call {number}").startswith("call [removed ")
+    cells = pd.Series([number] * 300, dtype="str")
+    assert scrubbed_cells(cells).str.startswith("[removed ").all()
+
+
 def test_quotes_that_a_csv_file_doubles_are_quotes():
     assert "ada" not in scrubbed('"{""hostname"": ""ada-laptop"", ""user"": ""ada""}"')
     assert scrubbed('{"password": "", "gpus": "8"}') == '{"password": "", "gpus": "8"}'
