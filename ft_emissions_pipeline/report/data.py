@@ -18,6 +18,7 @@ from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger import families
+from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
 from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
@@ -75,10 +76,12 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine : DataFrame
+    run_impacts, model_versions, inference_impacts, rollups, quarantine : DataFrame
         Tables of the same name.
     restatements, pipeline_footprint : DataFrame
         Tables of the same name.
+    spreads : Scatter
+        How runs scatter.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
@@ -117,7 +120,7 @@ class ReportData:
     """
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
-    run_spreads: pd.DataFrame = field(default_factory=lambda: _empty(RUN_SPREADS))
+    spreads: Scatter = field(default_factory=lambda: scatter(_empty(RUN_SPREADS)))
     expected_log_sd: float = 0.0
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
     inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
@@ -161,15 +164,18 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         versions = {table.name: store.version(warehouse, table) for table in SHOWN}
     pinned = dict(versions)
 
-    def whole(table: Table, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
-        return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
+    def whole(
+        table: Table, columns: tuple[str, ...] | None = None, *, ordered: bool = True
+    ) -> pd.DataFrame:
+        version = pinned.get(table.name)
+        return store.read(warehouse, table, columns=columns, version=version, ordered=ordered)
 
     run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
     run_notes = whole(
         NORMALIZED_RUNS,
         tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
     )
-    run_spreads = whole(RUN_SPREADS)
+    spreads = scatter(whole(RUN_SPREADS, OF_SPREADS, ordered=False))
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
     advised, steps = _details(
@@ -180,9 +186,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     rooted = families.rooted(model_versions, run_impacts, run_notes, reference.tables["models"])
     return ReportData(
         run_impacts=run_impacts,
-        run_spreads=run_spreads,
+        spreads=spreads,
         expected_log_sd=log_sd,
-        base_models=of_base_models(rooted, inference_impacts, run_spreads, log_sd),
+        base_models=of_base_models(rooted, inference_impacts, spreads, log_sd),
         model_versions=model_versions,
         inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),
@@ -199,7 +205,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
-        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, run_spreads),
+        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, spreads),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
         commits=commits[INFERENCE_IMPACTS.name],

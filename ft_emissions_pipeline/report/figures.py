@@ -16,6 +16,7 @@ import pandas as pd
 
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.ledger import families, rollups
+from ft_emissions_pipeline.ledger.scatter import Scatter
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -36,7 +37,7 @@ def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[
 
 
 def per_inference(
-    rows: pd.DataFrame, keys: list[str], run_spreads: pd.DataFrame, expected_log_sd: float
+    rows: pd.DataFrame, keys: list[str], spreads: Scatter, expected_log_sd: float
 ) -> pd.DataFrame:
     """Return carbon and water per inference of groups: sums over sums, as roll-ups make them.
 
@@ -47,7 +48,7 @@ def per_inference(
         the division; a version that served none counts on the side of the amounts.
     keys : list of str
         Columns that name a group.
-    run_spreads, expected_log_sd
+    spreads, expected_log_sd
         As `rollups.summed` takes them.
 
     Returns
@@ -57,15 +58,15 @@ def per_inference(
         percentiles.
     """
     known = rows[rows["inferences"].notna()]
-    found = rollups.summed(known, known[keys], run_spreads, expected_log_sd=expected_log_sd)
+    found = rollups.summed(known, known[keys], spreads, expected_log_sd=expected_log_sd)
     ratios = [ratio + suffix for ratio in RATIOS for suffix in ("", "_p05", "_p95")]
     return found[[*keys, "inferences", *SHARED, *MARKET, *ratios]]
 
 
-def daily(rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float) -> pd.DataFrame:
+def daily(rows: pd.DataFrame, spreads: Scatter, expected_log_sd: float) -> pd.DataFrame:
     """Return `per_inference` of each model on each day, with the day's status."""
     keys = ["model_name", "date"]
-    found = per_inference(rows, keys, run_spreads, expected_log_sd)
+    found = per_inference(rows, keys, spreads, expected_log_sd)
     provisional = (rows["status"] == Status.PROVISIONAL).groupby([rows[key] for key in keys]).any()
     return found.merge(provisional.rename("provisional").reset_index(), on=keys, how="left")
 
@@ -80,7 +81,7 @@ def newest_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def models(
     rows: pd.DataFrame,
     run_impacts: pd.DataFrame,
-    run_spreads: pd.DataFrame,
+    spreads: Scatter,
     expected_log_sd: float,
     by_day: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -88,9 +89,9 @@ def models(
 
     Parameters
     ----------
-    rows, run_impacts, run_spreads : DataFrame
-        Tables `inference_impacts`, `run_impacts` and `run_spreads`.
-    expected_log_sd : float
+    rows, run_impacts : DataFrame
+        Tables `inference_impacts` and `run_impacts`.
+    spreads, expected_log_sd
         As for `rollups.summed`.
     by_day : DataFrame
         What `daily` returns.
@@ -113,7 +114,7 @@ def models(
     frame["latest_status"] = frame.pop("latest_provisional").map(
         {True: Status.PROVISIONAL, False: Status.FINAL}
     )
-    mean = per_inference(rows, ["model_name"], run_spreads, expected_log_sd)
+    mean = per_inference(rows, ["model_name"], spreads, expected_log_sd)
     frame = frame.join(mean.set_index("model_name").add_prefix("mean_"))
     served_most = newest_rows(rows).drop_duplicates("model_name", keep="last")
     frame["latest_version"] = served_most.set_index("model_name")["model_version"]
@@ -138,7 +139,7 @@ def models(
 
 
 def series(
-    rows: pd.DataFrame, by_day: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
+    rows: pd.DataFrame, by_day: pd.DataFrame, spreads: Scatter, expected_log_sd: float
 ) -> tuple[pd.DataFrame, int]:
     """Return figures of all models by day, or by weeks where the days are too many for a page.
 
@@ -148,7 +149,7 @@ def series(
         Table `inference_impacts`.
     by_day : DataFrame
         What `daily` returns of them.
-    run_spreads, expected_log_sd
+    spreads, expected_log_sd
         As for `rollups.summed`.
 
     Returns
@@ -163,7 +164,7 @@ def series(
         step_days = 7 if step_days == 1 else 2 * step_days
         weeks = (rows["date"] - MONDAY).dt.days // step_days
         first = MONDAY + pd.to_timedelta(weeks * step_days, unit="D")
-        by_day = daily(rows.assign(date=first), run_spreads, expected_log_sd)
+        by_day = daily(rows.assign(date=first), spreads, expected_log_sd)
     return by_day, step_days
 
 
@@ -264,7 +265,7 @@ def lineages(
 
 
 def of_base_models(
-    rooted: pd.DataFrame, rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
+    rooted: pd.DataFrame, rows: pd.DataFrame, spreads: Scatter, expected_log_sd: float
 ) -> pd.DataFrame:
     """Return what the days of each base model's versions carry, beside its own pre-training.
 
@@ -272,7 +273,7 @@ def of_base_models(
     ----------
     rooted : DataFrame
         What `families.rooted` returns.
-    rows, run_spreads, expected_log_sd
+    rows, spreads, expected_log_sd
         As for `per_inference`.
 
     Returns
@@ -283,7 +284,7 @@ def of_base_models(
     """
     roots = rooted.set_index("model_version")["base_model"]
     named = rows.assign(base_model=rows["model_version"].map(roots)).dropna(subset=["base_model"])
-    sums = per_inference(named, ["base_model"], run_spreads, expected_log_sd)
+    sums = per_inference(named, ["base_model"], spreads, expected_log_sd)
     sources = rooted.groupby("base_model")["pretraining_source"].first().reset_index()
     told = families.told(rooted, "base_model").merge(sources, on="base_model")
     return sums.merge(told, on="base_model").sort_values("inferences", ascending=False)
