@@ -18,10 +18,11 @@ from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger import families
+from ft_emissions_pipeline.ledger.rollups import NEEDED
 from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
-from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
+from ft_emissions_pipeline.report.figures import BY_AGE, newest_rows, newest_runs, of_base_models
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
     FACTORS_USED,
@@ -76,8 +77,10 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, model_versions, inference_impacts, rollups, quarantine : DataFrame
+    run_impacts, model_versions, rollups, quarantine : DataFrame
         Tables of the same name.
+    inference_impacts : DataFrame
+        Columns `rollups.NEEDED` of the table of this name.
     restatements, pipeline_footprint : DataFrame
         Tables of the same name.
     spreads : Scatter
@@ -123,7 +126,9 @@ class ReportData:
     spreads: Scatter = field(default_factory=lambda: scatter(_empty(RUN_SPREADS)))
     expected_log_sd: float = 0.0
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
-    inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
+    inference_impacts: pd.DataFrame = field(
+        default_factory=lambda: _empty(INFERENCE_IMPACTS, NEEDED)
+    )
     rollups: pd.DataFrame = field(default_factory=lambda: _empty(ROLLUPS))
     quarantine: pd.DataFrame = field(default_factory=lambda: _empty(QUARANTINE))
     restatements: pd.DataFrame = field(default_factory=lambda: _empty(RESTATEMENTS))
@@ -170,7 +175,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         version = pinned.get(table.name)
         return store.read(warehouse, table, columns=columns, version=version, ordered=ordered)
 
-    run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
+    run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS, NEEDED)
     run_notes = whole(
         NORMALIZED_RUNS,
         tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
@@ -271,12 +276,8 @@ def _details(
         choices = stages.Choices(reference, used, models, calibration)
         outcomes = advice.of_footprints(runs, normalized, provenance, rows, choices)
         found.append(advice.best(advice.ranked(outcomes)))
-    of_run = dict(list(provenance.groupby("run_id")))
-    values = normalized.set_index("run_id", drop=False)
-    steps = {
-        row["run_id"]: explain(values.loc[row["run_id"]], of_run[row["run_id"]], row, reference)
-        for _, row in chosen.iterrows()
-    }
+    explained = normalized[normalized["run_id"].isin(chosen["run_id"])]
+    steps = explain(explained, provenance, chosen, reference)
     return pd.concat(found, ignore_index=True)[list(ADVICE)], steps
 
 
@@ -287,13 +288,13 @@ def _detailed(
     known = run_impacts[
         (run_impacts["reference_version"] == reference.version)
         & run_impacts["methodology"].isin(list(methodology.PROFILES))
-    ].sort_values(["date", "ended_at", "run_id"])
+    ]
     carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_DETAILED)
-    of_models = known[known["model_name"].isin(carbon.index)]
+    of_models = known[known["model_name"].isin(carbon.index)].sort_values(BY_AGE)
     serving = newest_rows(inference_impacts).drop_duplicates("model_name", keep="last")
     return pd.concat(
         [
-            known.tail(RUNS_DETAILED),
+            newest_runs(known, RUNS_DETAILED).sort_values(BY_AGE).tail(RUNS_DETAILED),
             of_models.drop_duplicates("model_name", keep="last"),
             of_models[of_models["run_id"].isin(serving["model_version"])],
         ]

@@ -23,6 +23,7 @@ TOTALS = ("total_kgco2e", "total_water_l")
 CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
 WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
 RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
+BY_AGE = ["date", "ended_at", "run_id"]
 SHARED = ("allocated_kgco2e", "allocated_water_l")
 MARKET = ("allocated_market_kgco2e", "uncontracted_kgco2e")
 """Market-based carbon, and the location-based carbon of what no contract's factor is known for."""
@@ -290,19 +291,26 @@ def of_base_models(
     return sums.merge(told, on="base_model").sort_values("inferences", ascending=False)
 
 
+def newest_runs(run_impacts: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return the newest runs, at least as many as the limit where those at its edge are as old.
+
+    They are in no order: sorting a year of many models by their ids would take seconds.
+    """
+    return run_impacts.nlargest(limit, BY_AGE[:2], keep="all")
+
+
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:
     """Return the latest runs with what was noted when they were read."""
-    # A cut by day first: sorting a year of many models by their ids takes seconds.
-    recent = run_impacts[run_impacts["date"] >= run_impacts["date"].nlargest(limit).min()]
-    ordered = recent.sort_values(["date", "ended_at", "run_id"], ascending=[False, False, True])
-    notes = run_notes.drop_duplicates("run_id")
-    return ordered.head(limit).merge(notes, on="run_id", how="left")
+    recent = newest_runs(run_impacts, limit)
+    shown = recent.sort_values(BY_AGE, ascending=[False, False, True]).head(limit)
+    notes = run_notes[run_notes["run_id"].isin(shown["run_id"])].drop_duplicates("run_id")
+    return shown.merge(notes, on="run_id", how="left")
 
 
 def advice_by_model(advice: pd.DataFrame, run_impacts: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return what to disclose next for each model: what is advised for its latest run."""
-    ordered = run_impacts.sort_values(["date", "ended_at", "run_id"])
-    latest = ordered.drop_duplicates("model_name", keep="last")["run_id"]
+    of_models = run_impacts[run_impacts["model_name"].isin(advice["model_name"])]
+    latest = of_models.sort_values(BY_AGE).drop_duplicates("model_name", keep="last")["run_id"]
     rows = advice[advice["run_id"].isin(latest)]
     return {str(row["model_name"]): row for row in rows.to_dict("records")}
 
