@@ -17,6 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, per_inference
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.ledger.days import instants
+from ft_emissions_pipeline.tables.frames import places
 
 KEYS = ("base_model", "family")
 OF_RUNS = ("run_id", "base_model", "pretraining_kgco2e")
@@ -57,8 +58,11 @@ def rooted(
     """
     told = pd.concat(
         [
-            runs.set_index("run_id").reindex(versions["model_version"]).reset_index(drop=True)
-            for runs in (run_impacts[list(OF_RUNS)], normalized_runs[["run_id", "model_id"]])
+            runs[names]
+            .reset_index(drop=True)
+            .reindex(places(runs["run_id"], versions["model_version"]))
+            .reset_index(drop=True)
+            for runs, names in ((run_impacts, list(OF_RUNS[1:])), (normalized_runs, ["model_id"]))
         ],
         axis=1,
     )

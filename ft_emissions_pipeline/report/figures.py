@@ -8,7 +8,7 @@ Intervals of sums are those of the roll-ups: runs err together as far as they sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.ledger import families, rollups
 from ft_emissions_pipeline.ledger.scatter import Scatter
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
@@ -247,22 +248,23 @@ def lineages(
     table = table.sort_values(["use_life_start", "model_version"], ascending=False)
     latest = table.groupby("model_name").head(shown)
     family = ledger.family(model_versions, latest["model_version"].tolist())
-    bases = run_impacts.groupby("model_name")["base_model"].unique()
+    runs = run_impacts[run_impacts["model_name"].isin(names)]
+    bases = runs.groupby("model_name")["base_model"].unique()
     counted = table["model_name"].value_counts()
-    found = []
-    for name in names:
-        rows = family[family["model_name"] == name]
-        if len(rows) and (len(rows) > 1 or rows["parents"].map(bool).any()):
-            found.append(
-                {
-                    "model_name": name,
-                    "versions": int(counted[name]),
-                    "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
-                    "base_gco2e_per_inference": rows["base_gco2e_per_inference"].iloc[0],
-                    "rows": rows.to_dict("records"),
-                }
-            )
-    return found
+    of_model: dict[str, list[dict[Hashable, Any]]] = {name: [] for name in names}
+    for row in family.to_dict("records"):
+        of_model[row["model_name"]].append(row)
+    return [
+        {
+            "model_name": name,
+            "versions": int(counted[name]),
+            "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
+            "base_gco2e_per_inference": rows[0]["base_gco2e_per_inference"],
+            "rows": rows,
+        }
+        for name, rows in of_model.items()
+        if len(rows) > 1 or any(row["parents"] for row in rows)
+    ]
 
 
 def of_base_models(
@@ -283,8 +285,9 @@ def of_base_models(
         base_model, what `per_inference` returns, `families.TOLD`, pretraining_source; the base
         model with most inferences first, versions whose base model nobody names left out.
     """
-    roots = rooted.set_index("model_version")["base_model"]
-    named = rows.assign(base_model=rows["model_version"].map(roots)).dropna(subset=["base_model"])
+    known = rooted.dropna(subset=["base_model"])
+    at = places(known["model_version"], rows["model_version"])
+    named = rows[at >= 0].assign(base_model=known["base_model"].array.take(at[at >= 0]))
     sums = per_inference(named, ["base_model"], spreads, expected_log_sd)
     sources = rooted.groupby("base_model")["pretraining_source"].first().reset_index()
     told = families.told(rooted, "base_model").merge(sources, on="base_model")

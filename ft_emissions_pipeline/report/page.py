@@ -149,7 +149,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         "refusals": notices.refusals(data.quarantine, REASON_EXAMPLES),
         "landed": notices.landed_records(data.landed),
         "other_files": notices.other_files(data.landed),
-        "lacking": lacking(set(data.landed["content"]), len(data.run_impacts))
+        "lacking": lacking(set(data.landed["content"].unique()), len(data.run_impacts))
         if len(data.landed)
         else [],
         "repairs": notices.repairs(data.run_notes, data.usage_notes),
