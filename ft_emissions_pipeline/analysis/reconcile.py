@@ -125,6 +125,7 @@ def reconcile(
     places = normalized_runs[list(OF_RUNS)].rename(
         columns={f"cloud_{name}": name for name in ("provider", *PLACES)}
     )
+    places = places[places["provider"].isin(cloud_reports["provider"])]
     runs = run_impacts.merge(places, on="run_id").fillna(dict.fromkeys(PLACES, ""))
     month = runs["date"].to_numpy("datetime64[M]").astype("datetime64[us]")
     runs = runs.assign(month=month)
