@@ -260,9 +260,10 @@ def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
         return np.asarray(total / weights.shape[1])
 
     ma, mb = mean(a), mean(b)
-    va, vb = (mean(v * v) - m * m for v, m in ((a, ma), (b, mb)))
+    squares = mean(a * a), mean(b * b)
+    va, vb = squares[0] - ma * ma, squares[1] - mb * mb
     spread = np.sqrt(np.maximum(va, 0) * np.maximum(vb, 0))
-    enough = spread > 1e-12 * np.sqrt(mean(a * a) * mean(b * b))
+    enough = spread > 1e-12 * np.sqrt(squares[0] * squares[1])
     nothing = np.full(len(weights), np.nan)
     return np.asarray(np.divide(mean(a * b) - ma * mb, spread, out=nothing, where=enough))
 

@@ -126,8 +126,8 @@ def told(rooted_versions: pd.DataFrame, key: str) -> pd.DataFrame:
         covered=of_base[0].notna() | of_base[1].notna(),
     ).dropna(subset=["ancestor"])  # fmt: skip
     names = frame["parent_version"].dropna().str.split(lineage.BETWEEN, regex=True).explode()
-    known = pd.concat([frame["model_version"], frame["model_name"]]).unique()
-    parents = frame.loc[names.index].assign(ancestor=names, covered=names.isin(known))
+    known = pd.Series(pd.concat([frame["model_version"], frame["model_name"]]).unique())
+    parents = frame.loc[names.index].assign(ancestor=names, covered=places(known, names) >= 0)
     bases, parents = (each.drop_duplicates([key, "ancestor"]) for each in (bases, parents))
     every = pd.concat([bases, parents]).groupby(key, dropna=False)
     pretraining = bases.groupby(key)["pretraining_kgco2e"].agg(lambda each: each.sum(skipna=False))
@@ -139,6 +139,7 @@ def told(rooted_versions: pd.DataFrame, key: str) -> pd.DataFrame:
     found["pretraining_gco2e_per_inference"] = per_inference(
         found["pretraining_kgco2e"] * GRAMS_PER_KG, served.where(served > 0)
     )
-    newest = frame.sort_values("use_life_start").groupby(key, dropna=False)
+    lived = frame[[key, "use_life_start", "base_gco2e_per_inference"]]
+    newest = lived.sort_values("use_life_start").groupby(key, dropna=False)
     found["base_gco2e_per_inference"] = newest["base_gco2e_per_inference"].last()
     return found.rename_axis(key).reset_index()
