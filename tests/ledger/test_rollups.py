@@ -13,6 +13,7 @@ from ledger_rows import FIRST, counts, impacts, told
 from ft_emissions_pipeline import ledger as ledger_of
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.ledger import rollups, stored_rollups
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.tables import (
     GROUPS,
     INFERENCE_IMPACTS,
@@ -118,6 +119,22 @@ def test_no_digit_of_an_interval_rests_on_the_order_of_the_spreads():
     for seed in range(20):
         mixed = scatter.sample(frac=1.0, random_state=seed)
         pd.testing.assert_frame_equal(of(TWO, mixed), expected, check_exact=True)
+
+
+def test_runs_taken_out_of_many_scatter_as_they_do_alone():
+    random = np.random.default_rng(2)
+    many = spreads(
+        *((f"r{run}", name, sizes and f"{name}/{run % sizes}", random.uniform(0.1, 0.3))
+          for run in range(6)
+          for name, sizes in (("pue", 3), ("memory_w", 2), ("it_energy_kwh", None)))
+    )  # fmt: skip
+    days = ledger(*(("2026-01-01", "a", run, 10, 3.0) for run in ("r5", "r2", "r3")))
+    alone = many[many["run_id"].isin(days["model_version"])]
+    of_many, of_few = (
+        rollups.summed(days, days[["model_name"]], scatter(table), expected_log_sd=0.0)
+        for table in (many, alone)
+    )
+    pd.testing.assert_frame_equal(of_many, of_few, check_exact=True)
 
 
 def test_one_column_of_a_row_is_one_variable_and_two_columns_are_two():
