@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from ft_emissions_pipeline import report
 from ft_emissions_pipeline.pipeline_footprint import FootprintFailed
@@ -89,7 +88,13 @@ def daily_report(
     due = pending.days(pipeline.warehouse, ALLOCATION)
     later = until is not None and (due <= until)[(due < first) | (due > last)].any()
     path = (report.page_of if later else report.write)(pipeline.warehouse)
-    first_rows = store.read(pipeline.warehouse, INFERENCE_IMPACTS, (last.date(), last.date()))
+    inferences = store.read(
+        pipeline.warehouse,
+        INFERENCE_IMPACTS,
+        (last.date(), last.date()),
+        columns=("inferences",),
+        ordered=False,
+    )["inferences"]
     pending.settle(pipeline.warehouse, context.run.job_name, first, last)
     kept_up = upkeep.upkeep(pipeline.warehouse)
     return dg.MaterializeResult(
@@ -99,7 +104,7 @@ def daily_report(
             "old_runs_forgotten": forget_old_runs(context.instance),
             "report": dg.MetadataValue.path(str(path)),
             "last_day": f"{last:%Y-%m-%d}",
-            "versions_on_last_day": len(first_rows),
-            "inferences_on_last_day": float(pd.Series(first_rows["inferences"]).sum()),
+            "versions_on_last_day": len(inferences),
+            "inferences_on_last_day": float(inferences.sum()),
         }
     )

@@ -21,6 +21,7 @@ from ft_emissions_pipeline.impacts.footprint import Spreads
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
 from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers import Settings, files_in, read_file
@@ -86,7 +87,7 @@ class Estimate:
     @property
     def total(self) -> dict[str, float]:
         """Carbon and water of all runs together; their interval knows which factors runs share."""
-        return rollups.sum_of_runs(self.runs, self.spreads)
+        return rollups.sum_of_runs(self.runs, scatter(self.spreads))
 
     def summary(self) -> pd.DataFrame:
         """Return sums by model, with a last row for all: what `export.notebook.summary` says."""

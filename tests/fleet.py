@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.report import ReportData
 from ft_emissions_pipeline.report.data import BASIS_COUNTS, RUN_NOTES
 from ft_emissions_pipeline.tables import (
@@ -70,6 +71,10 @@ def spreads(runs):
         total_water_l_log_sd=log_sd,
     )
     return conform(rows, RUN_SPREADS)
+
+
+def scattered(runs):
+    return scatter(spreads(runs))
 
 
 def versions(runs, **changes):
@@ -238,7 +243,7 @@ OWN = conform(
 
 FULL = ReportData(
     run_impacts=RUNS,
-    run_spreads=spreads(RUNS),
+    spreads=scattered(RUNS),
     model_versions=versions(RUNS),
     inference_impacts=DAYS,
     quarantine=REFUSED,

@@ -49,6 +49,9 @@ _IN_COMMON = {
 }
 """Input -> the parts of its spread that stand under another name in `uncertain_inputs`."""
 
+_OF_SHARING = {"expected_inferences_per_day", "expected_use_life_days"}
+"""Fields over which a footprint is shared; they move no total, so nothing is to be tried."""
+
 MOVED = 1e-3
 """Share of the total by which a statement of what is taken for true anyway may move it."""
 
@@ -343,9 +346,8 @@ def _missing(provenance: pd.DataFrame) -> pd.DataFrame:
     missing = missing.assign(
         disclose=missing["field"].replace(NAMED_BY), tier=missing["basis"].map(TIER_OF_BASIS)
     )
-    missing = missing.loc[
-        missing["disclose"].isin(RUN_FIELDS), ["run_id", "disclose", "field", "value", "tier"]
-    ]
+    tried = missing["disclose"].isin(set(RUN_FIELDS) - _OF_SHARING)
+    missing = missing.loc[tried, ["run_id", "disclose", "field", "value", "tier"]]
     # An identity stands before the name that was made after it.
     missing = missing.sort_values(
         "field", key=lambda field: ~field.isin(list(NAMED_BY)), kind="stable"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,112 +129,129 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def explain(
-    normalized: pd.Series,
+    normalized: pd.DataFrame,
     provenance: pd.DataFrame,
-    impacts: pd.Series,
+    impacts: pd.DataFrame,
     reference: Reference,
     *,
     draws: int = 0,
     seed: int = 0,
-) -> str:
-    """Return the text that explains one run.
+) -> dict[str, str]:
+    """Return the text that explains each run, by its id.
 
     Parameters
     ----------
-    normalized, impacts : Series
-        The run's rows of `normalized_runs` and `run_impacts`.
-    provenance : DataFrame
-        The run's rows of `field_provenance`.
+    normalized, provenance, impacts : DataFrame
+        The runs' rows of `normalized_runs`, `field_provenance` and `run_impacts`.
     reference : Reference
         Reference tables, for the sources of factors.
     draws, seed : int
         Draws of a Monte Carlo whose interval stands beside the closed form's; none by default.
     """
-    # A cell of a Series costs fifty times that of a mapping, and a page explains hundreds of runs.
-    run, made = normalized.to_dict(), impacts.to_dict()
-    profile = methodology.profile(str(run["methodology"]))
-    values = _values(run, reference, profile)
-    steps = _steps(run, profile)
-    lines = [
-        f"Run {run['run_id']} of model {run['model_name']}",
+    made = {str(row["run_id"]): row for row in impacts.to_dict("records")}
+    origins = _by_run(provenance)
+    found = {}
+    for name, rows in normalized.groupby("methodology"):
+        profile = methodology.profile(str(name))
+        drawn = _drawn(rows, provenance, reference, profile, draws, seed) if draws else {}
+        values = _values(rows, reference, profile)
+        for run, inputs in zip(rows.to_dict("records"), values, strict=True):
+            run_id = str(run["run_id"])
+            lines = _told(run, inputs, made[run_id], profile, drawn.get(run_id, {}))
+            used = _used(run, profile)
+            found[run_id] = "\n".join([*lines, *_origins(origins[run_id], used, reference)])
+    return found
+
+
+def _told(
+    run: Mapping[Hashable, Any],
+    values: Mapping[str, float],
+    made: Mapping[Hashable, Any],
+    profile: Profile,
+    drawn: Mapping[str, str],
+) -> Iterator[str]:
+    yield f"Run {run['run_id']} of model {run['model_name']}"
+    yield (
         f"  profile {profile.name}, reference tables {made['reference_version']}, "
         f"quality tier {made['quality_tier']}, "
-        f"{made['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields",
-        "",
-        "Steps",
-    ]
-    used: set[str] = set()
-    for name, unit, template in steps:
-        lines += _step(name, unit, template, values)
-        used |= set(_PLACEHOLDER.findall(template))
+        f"{made['share_imputed']:.0%} of the carbon's uncertainty rests on imputed fields"
+    )
+    yield from ("", "Steps")
+    for step in _steps(run, profile):
+        yield from _step(*step, values)
     if pd.notna(run["market_kgco2e_per_kwh"]):
-        values["market_kgco2e_per_kwh"] = float(run["market_kgco2e_per_kwh"])
-        values["operational_market_kgco2e"] = float(made["operational_market_kgco2e"])
-        lines += ["", "Market-based, by your contracts; no part of the totals"]
-        lines += _step(*MARKET_STEP, values)
-        used.add("market_kgco2e_per_kwh")
-    lines += ["", "Interval (5th to 95th percentile)"]
-    drawn = _drawn(normalized, provenance, reference, profile, draws, seed) if draws else {}
-    lines += [
-        f"  {name} = {number(made[name])} ({number(made[f'{name}_p05'])} to "
-        f"{number(made[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
-        for name, unit in TOTALS.items()
-    ]
-    lines += _beside_the_source(run, made)
-    lines += _amortisation(made)
+        yield from ("", "Market-based, by your contracts; no part of the totals")
+        market = float(made["operational_market_kgco2e"])
+        yield from _step(*MARKET_STEP, {**values, MARKET_STEP[0]: market})
+    yield from ("", "Interval (5th to 95th percentile)")
+    for name, unit in TOTALS.items():
+        yield (
+            f"  {name} = {number(made[name])} ({number(made[f'{name}_p05'])} to "
+            f"{number(made[f'{name}_p95'])}{drawn.get(name, '')}) {unit}"
+        )
+    yield from _beside_the_source(run, made)
+    yield from _amortisation(made)
     for name, reason in methodology.switches(profile).items():
-        lines += ["", f"Quirk {name} of the profile: {reason}"]
-    lines += ["", "Where the values come from"]
-    lines += list(_origins(provenance, used, reference))
-    return "\n".join(lines)
+        yield from ("", f"Quirk {name} of the profile: {reason}")
+    yield from ("", "Where the values come from")
 
 
 TOTALS = {"total_kgco2e": "kgCO2e", "total_water_l": "L"}
 
 
 def _drawn(
-    normalized: pd.Series,
+    normalized: pd.DataFrame,
     provenance: pd.DataFrame,
     reference: Reference,
     profile: Profile,
     draws: int,
     seed: int,
-) -> dict[str, str]:
-    """Return, by total, the interval that draws of the run's inputs give."""
-    found = simulate(
-        normalized.to_frame().T, provenance, reference, profile, draws=draws, seed=seed
-    )
-    ends = {name: np.percentile(found[name][0], [5, 95]) for name in TOTALS}
+) -> dict[str, dict[str, str]]:
+    """Return, by run and total, the interval that draws of the run's inputs give."""
+    found = simulate(normalized, provenance, reference, profile, draws=draws, seed=seed)
+    ends = {name: np.percentile(found[name], [5, 95], axis=1).T for name in TOTALS}
     return {
-        name: f"; by {draws} draws with seed {seed} {number(low)} to {number(high)}"
-        for name, (low, high) in ends.items()
+        str(run_id): {
+            name: f"; by {draws} draws with seed {seed} {number(low)} to {number(high)}"
+            for name, (low, high) in ((name, each[at]) for name, each in ends.items())
+        }
+        for at, run_id in enumerate(normalized["run_id"])
     }
 
 
-def _values(row: Mapping[str, Any], reference: Reference, profile: Profile) -> dict[str, Any]:
-    inputs = {name: float(row[name]) for name in INPUTS}
+def _values(
+    runs: pd.DataFrame, reference: Reference, profile: Profile
+) -> Iterator[dict[str, float]]:
+    """Yield of each run the numbers that its steps name."""
+    inputs = {name: runs[name].to_numpy(dtype=float) for name in INPUTS}
     flat = flat_gpu_power_w(reference)
-    modelled = row["energy_route"] == EnergyRoute.POWER_MODEL
+    modelled = (runs["energy_route"] == EnergyRoute.POWER_MODEL).to_numpy()
     parts = footprint(inputs, profile, flat_gpu_power_w=flat, modelled=modelled)
-    values: dict[str, Any] = {**inputs, **{name: float(part) for name, part in parts.items()}}
-    values |= {
-        "flat_gpu_power_w": flat,
-        "logged_it_energy_kwh": inputs["it_energy_kwh"],
-        **{name: float(row[name]) for name in COMPONENTS},
-        **{name: float(row[name]) for name in STEP_INPUTS},
-        **{PART_STEPS[name][0]: float(energy) for name, energy in part_energies(inputs).items()},
-        "active_h": inputs["active_s"] / SECONDS_PER_HOUR,
-        "reservation_h": max(inputs["reserved_s"], inputs["active_s"]) / SECONDS_PER_HOUR,
-        "water_reserved_h": inputs["reserved_s"] / SECONDS_PER_HOUR
-        if profile.embodied_water_of_final_run_only
-        else values["reserved_h"],
-    }
+    logged = (*COMPONENTS, *STEP_INPUTS, "market_kgco2e_per_kwh")
+    values = (
+        inputs
+        | parts
+        | {
+            "flat_gpu_power_w": flat,
+            "logged_it_energy_kwh": inputs["it_energy_kwh"],
+            **{name: runs[name].to_numpy(dtype=float) for name in logged},
+            **{PART_STEPS[name][0]: energy for name, energy in part_energies(inputs).items()},
+            "active_h": inputs["active_s"] / SECONDS_PER_HOUR,
+            "reservation_h": np.maximum(inputs["reserved_s"], inputs["active_s"])
+            / SECONDS_PER_HOUR,
+            "water_reserved_h": inputs["reserved_s"] / SECONDS_PER_HOUR
+            if profile.embodied_water_of_final_run_only
+            else parts["reserved_h"],
+        }
+    )
     if profile.embodied_water_of_gpus_only:
         values["server_embodied_water_l"] = 0.0
-    return values
+    columns = (np.broadcast_to(each, len(runs)).tolist() for each in values.values())
+    for row in zip(*columns, strict=True):
+        yield dict(zip(values, row, strict=True))
 
 
-def _steps(row: Mapping[str, Any], profile: Profile) -> Steps:
+def _steps(row: Mapping[Hashable, Any], profile: Profile) -> Steps:
     energy: Steps
     if row["energy_route"] != EnergyRoute.POWER_MODEL:
         energy = _counted_steps(row) + LOGGED_STEPS + FACILITY_STEPS
@@ -254,7 +272,7 @@ def _with(steps: Steps, old: str, new: str) -> Steps:
     return tuple((name, unit, template.replace(old, new)) for name, unit, template in steps)
 
 
-def _counted_steps(row: Mapping[str, Any]) -> Steps:
+def _counted_steps(row: Mapping[Hashable, Any]) -> Steps:
     """Return the steps from the parts read to the plug; none where a total stands as logged."""
     if pd.isna(row["counted_energy_kwh"]):
         return ()
@@ -269,20 +287,30 @@ def _counted_steps(row: Mapping[str, Any]) -> Steps:
     return HOUR_STEPS + modelled + summed + ((as_counted if left else PLUG_STEP),)
 
 
-def _step(name: str, unit: str, template: str, values: Mapping[str, Any]) -> list[str]:
-    formula = _PLACEHOLDER.sub(r"\1", template)
-    numbers = _PLACEHOLDER.sub(lambda match: number(values[match[1]]), template)
-    exact, carried = _evaluated(template, values), float(values[name])
+def _step(name: str, unit: str, template: str, values: Mapping[str, float]) -> list[str]:
+    formula, names, expression = _parsed(template)
+    numbers = template.format_map({each: number(values[each]) for each in names})
+    # The printed formula is worked out, so that what is printed is what was done.
+    exact, carried = float(eval(expression, {"__builtins__": {}}, values)), values[name]
     lines = [f"  {name} = {formula}", f"    = {numbers} = {number(exact)} {unit}"]
     if not math.isclose(exact, carried, rel_tol=1e-9):
         lines += [f"    carried on rounded, as the profile does: {number(carried)} {unit}"]
     return lines
 
 
-def _evaluated(template: str, values: Mapping[str, Any]) -> float:
-    """Work the printed formula out, so that what is printed is what was done."""
-    expression = _PLACEHOLDER.sub(r"\1", template).replace(" x ", " * ")
-    return float(eval(expression, {"__builtins__": {}}, dict(values)))
+@lru_cache(maxsize=256)
+def _parsed(template: str) -> tuple[str, tuple[str, ...], CodeType]:
+    """Return a formula as it is printed, the names in it, and how it is worked out."""
+    formula = _PLACEHOLDER.sub(r"\1", template)
+    names = tuple(_PLACEHOLDER.findall(template))
+    return formula, names, compile(formula.replace(" x ", " * "), "<formula>", "eval")
+
+
+def _used(run: Mapping[Hashable, Any], profile: Profile) -> set[str]:
+    """Return what the steps of a run are made of."""
+    by_contract = (MARKET_STEP,) if pd.notna(run["market_kgco2e_per_kwh"]) else ()
+    steps = _steps(run, profile) + by_contract
+    return {name for _, _, template in steps for name in _parsed(template)[1]}
 
 
 def number(value: Any) -> str:
@@ -291,7 +319,7 @@ def number(value: Any) -> str:
     return f"{told:.0f}" if abs(told) >= 1e7 else f"{told:.7g}"
 
 
-def _beside_the_source(run: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+def _beside_the_source(run: Mapping[Hashable, Any], made: Mapping[Hashable, Any]) -> list[str]:
     theirs = run["disclosed_kgco2e"]
     if pd.isna(theirs):
         return []
@@ -309,7 +337,7 @@ def _beside_the_source(run: Mapping[str, Any], made: Mapping[str, Any]) -> list[
     ]
 
 
-def _amortisation(made: Mapping[str, Any]) -> list[str]:
+def _amortisation(made: Mapping[Hashable, Any]) -> list[str]:
     per_day, days = made["expected_inferences_per_day"], made["expected_use_life_days"]
     if pd.isna(per_day) or per_day <= 0:
         return ["", "Per inference: unknown until inferences are disclosed or counted"]
@@ -418,13 +446,22 @@ class _Origin(NamedTuple):
     source: str
 
 
-def _origins(provenance: pd.DataFrame, used: set[str], reference: Reference) -> Iterator[str]:
+def _by_run(provenance: pd.DataFrame) -> dict[str, list[_Origin]]:
+    """Return of each run what is told of its fields, in their order."""
+    cells = (provenance[name].astype("object") for name in ("run_id", *_Origin._fields))
+    found: dict[str, list[_Origin]] = {}
+    for run_id, *row in zip(*cells, strict=True):
+        found.setdefault(run_id, []).append(_Origin(*row))
+    return {
+        run_id: sorted(rows, key=lambda row: _ORDER[row.field]) for run_id, rows in found.items()
+    }
+
+
+def _origins(rows: list[_Origin], used: set[str], reference: Reference) -> Iterator[str]:
     keys = used | {"gpu_id", "gpu_model", "server_id", "server_model", "model_id", "country_iso3",
             "tokens_padded", "train_flop", "model_parameters", "it_energy_kwh",
             "counted_energy_kwh", "token_lengths"}  # fmt: skip
-    cells = (provenance[name].tolist() for name in _Origin._fields)
-    rows = map(_Origin._make, zip(*cells, strict=True))
-    for row in sorted(rows, key=lambda row: _ORDER[row.field]):
+    for row in rows:
         if row.field not in keys and unknown_in(row.rule, row.source) is None:
             continue
         yield f"  {row.field} = {_shown(row)}".rstrip()
@@ -501,11 +538,7 @@ def explain_row(
         If no run has the id.
     """
     run_id = run_named(run_id, normalized["run_id"])
-    return explain(
-        normalized[normalized["run_id"] == run_id].iloc[0],
-        provenance[provenance["run_id"] == run_id],
-        impacts[impacts["run_id"] == run_id].iloc[0],
-        reference,
-        draws=draws,
-        seed=seed,
+    run, fields, made = (
+        each[each["run_id"] == run_id] for each in (normalized, provenance, impacts)
     )
+    return explain(run, fields, made, reference, draws=draws, seed=seed)[run_id]

@@ -20,6 +20,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
+from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
 from ft_emissions_pipeline.tables import CLOUD_REPORTS, NORMALIZED_RUNS, RUN_IMPACTS, RUN_SPREADS
 from ft_emissions_pipeline.warehouse import store
 
@@ -96,15 +97,17 @@ def reconcile(
     cloud_reports: pd.DataFrame,
     run_impacts: pd.DataFrame,
     normalized_runs: pd.DataFrame,
-    run_spreads: pd.DataFrame,
+    spreads: Scatter,
     by: Sequence[str] = ("region",),
 ) -> pd.DataFrame:
     """Set the runs of each region and month beside what the provider reports of it.
 
     Parameters
     ----------
-    cloud_reports, run_impacts, normalized_runs, run_spreads : DataFrame
+    cloud_reports, run_impacts, normalized_runs : DataFrame
         Tables of these names.
+    spreads : Scatter
+        How these runs scatter.
     by : sequence of str
         Of `PLACES`, at least one.
 
@@ -122,6 +125,7 @@ def reconcile(
     places = normalized_runs[list(OF_RUNS)].rename(
         columns={f"cloud_{name}": name for name in ("provider", *PLACES)}
     )
+    places = places[places["provider"].isin(cloud_reports["provider"])]
     runs = run_impacts.merge(places, on="run_id").fillna(dict.fromkeys(PLACES, ""))
     month = runs["date"].to_numpy("datetime64[M]").astype("datetime64[us]")
     runs = runs.assign(month=month)
@@ -132,7 +136,7 @@ def reconcile(
     rows = [
         row
         for kind, lines in ((~water, _CARBON), (water, _WATER))
-        for row in _beside(_standing(reports[kind], by), runs, run_spreads, lines, by)
+        for row in _beside(_standing(reports[kind], by), runs, spreads, lines, by)
     ]
     found = pd.DataFrame(rows, columns=[*key, *_COLUMNS])
     return found.sort_values(key, kind="stable", ignore_index=True)
@@ -156,7 +160,8 @@ def of_warehouse(
         first, last = (day.to_period("M") for day in days)
         span = first.start_time.date(), last.end_time.date()
         reports = reports[reports["month_start"].between(first.start_time, last.end_time)]
-    impacts, spreads = (store.read(warehouse, each, span) for each in (RUN_IMPACTS, RUN_SPREADS))
+    impacts = store.read(warehouse, RUN_IMPACTS, span)
+    spreads = scatter(store.read(warehouse, RUN_SPREADS, span, OF_SPREADS, ordered=False))
     places = store.read(warehouse, NORMALIZED_RUNS, span, columns=OF_RUNS)
     return reconcile(reports, impacts, places, spreads, by)
 
@@ -164,7 +169,7 @@ def of_warehouse(
 def _beside(
     reports: pd.DataFrame,
     runs: pd.DataFrame,
-    spreads: pd.DataFrame,
+    spreads: Scatter,
     lines: Mapping[str, _Line],
     by: Sequence[str],
 ) -> Iterator[dict[str, object]]:
@@ -189,11 +194,11 @@ def _beside(
 def _compared(
     reports: pd.DataFrame,
     runs: pd.DataFrame,
-    spreads: pd.DataFrame,
+    spreads: Scatter,
     lines: Mapping[str, _Line],
     by: Sequence[str],
 ) -> Iterator[dict[str, object]]:
-    whole = sum_of_runs(runs, spreads[spreads["run_id"].isin(runs["run_id"])]) if len(runs) else {}
+    whole = sum_of_runs(runs, spreads) if len(runs) else {}
     for line, (unit, of_run, columns) in lines.items():
         theirs = reports[list(columns)].sum(min_count=1).sum(skipna=False)
         if reports.empty:

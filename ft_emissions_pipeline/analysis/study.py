@@ -33,6 +33,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Floats
 from ft_emissions_pipeline.warehouse import store
@@ -105,11 +106,7 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
         does not count, since nobody knows whether it is power times time; nor does a total of which
         a component was predicted, as CodeCarbon's memory (watts per GB times time).
     """
-    basis = provenance.drop_duplicates(["run_id", "field"]).pivot(
-        index="run_id", columns="field", values="basis"
-    )
-    basis = basis.reindex(index=normalized["run_id"], columns=list(_FIELDS))
-    basis.index = normalized.index
+    basis = _bases(provenance, normalized["run_id"])
     kept = normalized[["run_id", *_IDENTITIES, *_NUMBERS, *ENERGIES]].copy()
     for name in (*_IDENTITIES, *_NUMBERS):
         kept[name] = kept[name].where(basis[name].isin(_LOGGED))
@@ -127,6 +124,23 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     kept["examples"] = kept["samples"] * kept["epochs"]
     kept["method"] = kept["method"].fillna("not told")
     return kept[["run_id", *_IDENTITIES, *QUANTITIES, *ENERGIES]]
+
+
+def _bases(provenance: pd.DataFrame, runs: pd.Series) -> pd.DataFrame:
+    """Return by run and field on which basis a value stands; missing where there is none."""
+    run = places(runs, provenance["run_id"])
+    field = places(pd.Index(_FIELDS), provenance["field"])
+    told = (run >= 0) & (field >= 0)
+    code, words = pd.factorize(provenance["basis"])
+    codes = np.full((len(_FIELDS), len(runs)), -1)
+    codes[field[told], run[told]] = code[told]
+    return pd.DataFrame(
+        {
+            name: pd.Categorical.from_codes(row, words)
+            for name, row in zip(_FIELDS, codes, strict=True)
+        },
+        index=runs.index,
+    )
 
 
 def explained(runs: pd.DataFrame, scale: Scale = "log", seed: int = SEED) -> pd.DataFrame:
@@ -150,18 +164,19 @@ def explained(runs: pd.DataFrame, scale: Scale = "log", seed: int = SEED) -> pd.
     """
     rows: list[dict[str, Any]] = []
     for subject, group in _by_hardware(runs.dropna(subset=list(ENERGIES), how="all")):
+        of = {name: group[name].to_numpy(dtype=float) for name in (*ENERGIES, *QUANTITIES)}
         for energy in ENERGIES:
             for quantity in QUANTITIES:
-                known = group[(group[energy] > 0) & (group[quantity] > 0)]
-                if known.empty:
+                known = (of[energy] > 0) & (of[quantity] > 0)
+                if not known.any():
                     continue
-                x, y = (known[name].to_numpy(dtype=float) for name in (quantity, energy))
+                x, y = of[quantity][known], of[energy][known]
                 told = {
                     "finding": "explained",
                     "subject": subject,
                     "energy": energy,
                     "quantity": quantity,
-                    "runs": len(known),
+                    "runs": len(x),
                     "note": _too_few(x),
                 }
                 found = _fit(x, y, scale, seed) if not told["note"] else {"r2": (np.nan,) * 3}
@@ -245,9 +260,10 @@ def _correlation(a: Floats, b: Floats, weights: Floats) -> Floats:
         return np.asarray(total / weights.shape[1])
 
     ma, mb = mean(a), mean(b)
-    va, vb = (mean(v * v) - m * m for v, m in ((a, ma), (b, mb)))
+    squares = mean(a * a), mean(b * b)
+    va, vb = squares[0] - ma * ma, squares[1] - mb * mb
     spread = np.sqrt(np.maximum(va, 0) * np.maximum(vb, 0))
-    enough = spread > 1e-12 * np.sqrt(mean(a * a) * mean(b * b))
+    enough = spread > 1e-12 * np.sqrt(squares[0] * squares[1])
     nothing = np.full(len(weights), np.nan)
     return np.asarray(np.divide(mean(a * b) - ma * mb, spread, out=nothing, where=enough))
 
@@ -295,7 +311,10 @@ def distilled(runs: pd.DataFrame, models: pd.DataFrame, seed: int = SEED) -> pd.
         teacher.
     """
     rows: list[dict[str, Any]] = []
+    tuned = set(runs["model_id"].dropna().unique())
     for student, teacher, source in distillations(models):
+        if not {student, teacher} <= tuned:
+            continue
         pairs = _at_equal_work(
             runs[runs["model_id"] == student],
             runs[runs["model_id"] == teacher],
@@ -506,7 +525,10 @@ def of_warehouse(
     def of(table: Table, *columns: str, fields: tuple[str, ...] = ()) -> pd.DataFrame:
         where = ("field", fields) if fields else None
         version = pinned.get(table.name)
-        return store.read(warehouse, table, columns=columns, version=version, where=where)
+        ordered = not fields
+        return store.read(
+            warehouse, table, columns=columns, version=version, where=where, ordered=ordered
+        )
 
     return studied(
         of(NORMALIZED_RUNS, *READ),

@@ -22,6 +22,7 @@ import pandas as pd
 from ft_emissions_pipeline.export.figures import READ_AS_ENERGY, Figures, inside, iso, tool
 from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
+from ft_emissions_pipeline.ledger.scatter import Scatter, scatter
 from ft_emissions_pipeline.methodology import PROFILES
 from ft_emissions_pipeline.tables import RUN_SPREADS
 from ft_emissions_pipeline.tables.words import Status
@@ -65,7 +66,7 @@ def inventory(figures: Figures, *, by_team: bool) -> pd.DataFrame:
         restated, methodology, reference_version, made_at, tool, inside.
     """
     versions = figures.versions.assign(hardware=hardware_of(figures.versions))
-    spreads = figures.table(RUN_SPREADS)
+    spreads = scatter(figures.table(RUN_SPREADS))
     teams = (
         versions["team"] if by_team else pd.Series(None, versions.index, name="team", dtype="str")
     )
@@ -80,8 +81,7 @@ def inventory(figures: Figures, *, by_team: bool) -> pd.DataFrame:
             "hardware": hardware,
         }
         rests = _rests_on(group, figures)
-        of_runs = spreads[spreads["run_id"].isin(group["run_id"])]
-        for line, value, p05, p95 in _lines(group, of_runs, str(hardware)):
+        for line, value, p05, p95 in _lines(group, spreads, str(hardware)):
             rows.append({**named, "line": line, "value": value, "p05": p05, "p95": p95, **rests})
     return pd.DataFrame(rows)
 
@@ -117,7 +117,7 @@ def _as_published(group: pd.DataFrame) -> bool:
 _Line = tuple[str, float, float, float]
 
 
-def _lines(group: pd.DataFrame, spreads: pd.DataFrame, hardware: str) -> Iterator[_Line]:
+def _lines(group: pd.DataFrame, spreads: Scatter, hardware: str) -> Iterator[_Line]:
     def summed(name: str) -> float:
         """Return the sum of a column, empty where one run lacks it."""
         return float(group[name].sum(skipna=False))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ft_emissions_pipeline.ledger.rollups import sum_of_runs
+from ft_emissions_pipeline.ledger.scatter import Scatter, scatter
 from ft_emissions_pipeline.report import formatting
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def summary(rows: pd.DataFrame, spreads: pd.DataFrame) -> pd.DataFrame:
         and water [L] with p05 and p95, and what one inference of its newest version carries.
     """
     groups = [*rows.groupby("model_name"), (ALL, rows)]
-    return pd.DataFrame([_sum(str(name), group, spreads) for name, group in groups])
+    every = scatter(spreads)
+    return pd.DataFrame([_sum(str(name), group, every) for name, group in groups])
 
 
-def _sum(name: str, rows: pd.DataFrame, spreads: pd.DataFrame) -> dict[str, Any]:
+def _sum(name: str, rows: pd.DataFrame, spreads: Scatter) -> dict[str, Any]:
     carried = [f"{column}{end}" for column in _CARRIED[1:] for end in ("", "_p05", "_p95")]
     newest = {} if name == ALL else rows.iloc[-1][[_CARRIED[0], *carried]].to_dict()
     return {
@@ -69,7 +71,7 @@ def _sum(name: str, rows: pd.DataFrame, spreads: pd.DataFrame) -> dict[str, Any]
         "first_day": rows["date"].min(),
         "last_day": rows["date"].max(),
         "it_energy_kwh": rows["it_energy_kwh"].sum(),
-        **sum_of_runs(rows, spreads[spreads["run_id"].isin(rows["run_id"])]),
+        **sum_of_runs(rows, spreads),
         **newest,
     }
 

@@ -10,6 +10,7 @@
                       knows since when
     per_inference.py  the table `inference_impacts`
     families.py       base models at the root of lineages, and how many ancestors are covered
+    scatter.py        how runs scatter, and what they share, for intervals of sums
     rollups.py        sums over periods, models and labels; `stored_rollups.py` refreshes them
     life_days.py      the days that must be shared anew when use lives move
     unused.py         counts and events that the ledger cannot use, and why

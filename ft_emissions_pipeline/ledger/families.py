@@ -17,6 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, per_inference
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.ledger.days import instants
+from ft_emissions_pipeline.tables.frames import places
 
 KEYS = ("base_model", "family")
 OF_RUNS = ("run_id", "base_model", "pretraining_kgco2e")
@@ -57,8 +58,11 @@ def rooted(
     """
     told = pd.concat(
         [
-            runs.set_index("run_id").reindex(versions["model_version"]).reset_index(drop=True)
-            for runs in (run_impacts[list(OF_RUNS)], normalized_runs[["run_id", "model_id"]])
+            runs[names]
+            .reset_index(drop=True)
+            .reindex(places(runs["run_id"], versions["model_version"]))
+            .reset_index(drop=True)
+            for runs, names in ((run_impacts, list(OF_RUNS[1:])), (normalized_runs, ["model_id"]))
         ],
         axis=1,
     )
@@ -122,8 +126,8 @@ def told(rooted_versions: pd.DataFrame, key: str) -> pd.DataFrame:
         covered=of_base[0].notna() | of_base[1].notna(),
     ).dropna(subset=["ancestor"])  # fmt: skip
     names = frame["parent_version"].dropna().str.split(lineage.BETWEEN, regex=True).explode()
-    known = pd.concat([frame["model_version"], frame["model_name"]]).unique()
-    parents = frame.loc[names.index].assign(ancestor=names, covered=names.isin(known))
+    known = pd.Series(pd.concat([frame["model_version"], frame["model_name"]]).unique())
+    parents = frame.loc[names.index].assign(ancestor=names, covered=places(known, names) >= 0)
     bases, parents = (each.drop_duplicates([key, "ancestor"]) for each in (bases, parents))
     every = pd.concat([bases, parents]).groupby(key, dropna=False)
     pretraining = bases.groupby(key)["pretraining_kgco2e"].agg(lambda each: each.sum(skipna=False))
@@ -135,6 +139,7 @@ def told(rooted_versions: pd.DataFrame, key: str) -> pd.DataFrame:
     found["pretraining_gco2e_per_inference"] = per_inference(
         found["pretraining_kgco2e"] * GRAMS_PER_KG, served.where(served > 0)
     )
-    newest = frame.sort_values("use_life_start").groupby(key, dropna=False)
+    lived = frame[[key, "use_life_start", "base_gco2e_per_inference"]]
+    newest = lived.sort_values("use_life_start").groupby(key, dropna=False)
     found["base_gco2e_per_inference"] = newest["base_gco2e_per_inference"].last()
     return found.rename_axis(key).reset_index()

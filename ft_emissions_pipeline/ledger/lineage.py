@@ -156,7 +156,7 @@ def family(versions: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
         `handed_on_kgco2e`, what others carry of a version's own and inherited footprint.
     """
     names = versions["model_version"].to_numpy()
-    positions = pd.Index(names).get_indexer(pd.Index(chosen))
+    positions = position_of(versions, pd.Series(chosen, dtype="str"))
     rows = versions.take(positions).reset_index(drop=True)
     child, parent, _, _ = parents(versions)
     by_age = np.argsort(instants(versions["use_life_start"])[child], kind="stable")

@@ -1,8 +1,8 @@
 """Sums of the per-inference table: by model, team, tag, base model and its family, and fleet.
 
 Put here: adding up what can be added up, intensities from these sums, and the interval of a sum
-whose parts err together. Keep out: the per-inference table itself (`ledger/`), how far a run
-scatters (`impacts/`), and the arithmetic of intervals (`uncertainty/`).
+whose parts err together. Keep out: the per-inference table itself (`ledger/`), how runs scatter
+(`scatter.py`), and the arithmetic of intervals (`uncertainty/`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
 from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.days import expectations
+from ft_emissions_pipeline.ledger.scatter import Scatter, scatter
 from ft_emissions_pipeline.tables import GROUPS, PERIODS, ROLLUPS, conform, empty
 from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.ledger import PARTS
@@ -48,12 +49,9 @@ ADDITIVE = (
 )  # fmt: skip
 
 _METRICS = (
-    ("kgco2e", "total_kgco2e_log_sd", "gco2e_per_inference", GRAMS_PER_KG),
-    ("water_l", "total_water_l_log_sd", "water_ml_per_inference", MILLILITRES_PER_LITRE),
+    ("kgco2e", "gco2e_per_inference", GRAMS_PER_KG),
+    ("water_l", "water_ml_per_inference", MILLILITRES_PER_LITRE),
 )
-
-OF_SPREADS = ("run_id", "input", "factor_id", *(column for _, column, *_ in _METRICS))
-"""Columns of `run_spreads` from which intervals follow; in any order of rows."""
 
 NEEDED = (
     "date", "model_name", "model_version", "inferences", "inferences_basis", "allocated_kgco2e",
@@ -111,7 +109,7 @@ def roll_up(
     ledger, position, runs = _with_runs(inference_impacts)
     known = _known(versions, runs)
     keys = _keys(_labelled(ledger, position, known), by, year_begins)[columns]
-    members = _members(run_spreads, runs)
+    members = scatter(run_spreads).of(runs)
     kept = _kept(ledger, keys, position, known).by(keys, members[0].kind)
     return _rolled_up(kept, kept.keys, members, expected_log_sd)
 
@@ -119,7 +117,7 @@ def roll_up(
 def summed(
     inference_impacts: pd.DataFrame,
     keys: pd.DataFrame,
-    run_spreads: pd.DataFrame,
+    spreads: Scatter,
     *,
     expected_log_sd: float,
 ) -> pd.DataFrame:
@@ -127,10 +125,12 @@ def summed(
 
     Parameters
     ----------
-    inference_impacts, run_spreads, expected_log_sd
+    inference_impacts, expected_log_sd
         As for `roll_up`.
     keys : DataFrame
         Columns that name a group, one row per row of `inference_impacts`.
+    spreads : Scatter
+        How at least the runs behind these versions scatter.
 
     Returns
     -------
@@ -138,19 +138,21 @@ def summed(
         As `roll_up` returns it, with these keys.
     """
     ledger, position, runs = _with_runs(inference_impacts)
-    members = _members(run_spreads, runs)
+    members = spreads.of(runs)
     keys = keys.reset_index(drop=True)
     kept = _kept(ledger, keys, position).by(keys, members[0].kind)
     return _rolled_up(kept, kept.keys, members, expected_log_sd)
 
 
-def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[str, float]:
+def sum_of_runs(run_impacts: pd.DataFrame, spreads: Scatter) -> dict[str, float]:
     """Return carbon and water of whole runs together, with percentiles as in the roll-ups.
 
     Parameters
     ----------
-    run_impacts, run_spreads : DataFrame
-        Tables of these names.
+    run_impacts : DataFrame
+        Table of this name.
+    spreads : Scatter
+        How at least these runs scatter.
 
     Returns
     -------
@@ -167,7 +169,7 @@ def sum_of_runs(run_impacts: pd.DataFrame, run_spreads: pd.DataFrame) -> dict[st
             **{f"allocated_{metric}": run_impacts[f"total_{metric}"] for metric, *_ in _METRICS},
         }
     )
-    found = summed(whole, pd.DataFrame(index=whole.index), run_spreads, expected_log_sd=0.0)
+    found = summed(whole, pd.DataFrame(index=whole.index), spreads, expected_log_sd=0.0)
     return {
         f"total_{metric}{suffix}": float(found[f"allocated_{metric}{suffix}"].sum())
         for metric, *_ in _METRICS
@@ -294,7 +296,7 @@ def _rolled_up(
     doubt = expected_log_sd * _over(sums["doubted"], sums["inferences"]).to_numpy()
     parts = uncertainty.parts_of_sums(kept.run, number[kept.cell], members[0])
     served = sums["inferences"].where(sums["inferences"] > 0)
-    for (metric, _, ratio, factor), member in zip(_METRICS, members, strict=True):
+    for (metric, ratio, factor), member in zip(_METRICS, members, strict=True):
         whole, counted = kept.carried[f"allocated_{metric}"], kept.carried[f"counted_{metric}"]
         low, high = uncertainty.interval_of_sums(whole, parts, member)
         # Runs are added up in another order there, which may differ in the last digit.
@@ -372,58 +374,6 @@ def _additive(ledger: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(parts, index=ledger.index)
 
 
-def _members(run_spreads: pd.DataFrame, runs: pd.Index) -> list[uncertainty.Members]:
-    """Return how runs scatter, by metric.
-
-    What runs share is the same for all metrics; how far it moves them differs.
-    """
-    at = _run_of_rows(run_spreads["run_id"], runs)
-    missing = np.bincount(at + 1, minlength=len(runs) + 1)[1:] == 0
-    if missing.any():
-        msg = (
-            f"{missing.sum()} run(s) have no row in run_spreads, for instance {runs[missing][0]}; "
-            "run their days again with `ft-emissions run --from DAY --to DAY`"
-        )
-        raise ValueError(msg)
-    wanted = at >= 0
-    if not wanted.all():
-        at, run_spreads = at[wanted], run_spreads[wanted]
-    # Sorted inputs, so that nothing rests on the order of the rows.
-    inputs, names = pd.factorize(run_spreads["input"], sort=True)
-    factors, rows = pd.factorize(run_spreads["factor_id"])
-    cell, shape = inputs * len(runs) + at, (len(names), len(runs))
-    joint = ~names.isin(["shift", "bend"])
-
-    def spread_out(values: np.ndarray, nothing: float) -> np.ndarray:
-        """Return values of rows by input and run."""
-        found = np.full(shape, nothing, values.dtype)
-        found.ravel()[cell] = values
-        return found
-
-    variable = spread_out(np.where(factors < 0, -1, inputs * len(rows) + factors), -1)[joint]
-    kinds = uncertainty.kinds(variable)
-    lone = variable < 0
-    some = lone.any(axis=1)
-    found = []
-    for _, column, _, _ in _METRICS:
-        moves = spread_out(run_spreads[column].to_numpy(), 0.0)
-        shift, bend = (moves[names == name].sum(axis=0) for name in ("shift", "bend"))
-        shared = moves[joint]
-        alone = np.where(lone[some], shared[some], 0.0)
-        shared[some] -= alone
-        own = np.sqrt((alone**2).sum(axis=0))
-        found.append(uncertainty.Members(shared, *kinds, own, shift, bend))
-    return found
-
-
-def _run_of_rows(names: pd.Series, runs: pd.Index) -> np.ndarray:
-    """Return where the run of each row stands, -1 for others; rows of a run mostly follow."""
-    values = names.array
-    begins = np.ones(len(values), dtype=bool)
-    begins[1:] = np.asarray(values[1:] != values[:-1], dtype=bool)
-    return np.asarray(places(runs, names[begins])[np.cumsum(begins) - 1])
-
-
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
     return (part / whole.where(whole > 0)).fillna(0.0)
 
@@ -447,7 +397,7 @@ def rollups(
     """
     ledger, position, runs = _with_runs(inference_impacts)
     known = _known(versions, runs)
-    members = _members(run_spreads, runs)
+    members = scatter(run_spreads).of(runs)
     keys = _labelled(ledger, position, known)[["model_name", *LABELS, "date"]]
     kept = _kept(ledger, keys, position, known)
     frames = []

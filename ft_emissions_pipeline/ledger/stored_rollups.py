@@ -17,13 +17,13 @@ from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.rollups import (
     CHECKED,
     NEEDED,
-    OF_SPREADS,
     OF_VERSIONS,
     differences,
     period_start,
     roll_up,
     rollups,
 )
+from ft_emissions_pipeline.ledger.scatter import OF_SPREADS
 from ft_emissions_pipeline.reference import Reference, default, in_force
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,

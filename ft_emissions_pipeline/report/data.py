@@ -18,9 +18,11 @@ from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger import families
+from ft_emissions_pipeline.ledger.rollups import NEEDED
+from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
-from ft_emissions_pipeline.report.figures import newest_rows, of_base_models
+from ft_emissions_pipeline.report.figures import BY_AGE, newest_rows, newest_runs, of_base_models
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
     FACTORS_USED,
@@ -75,10 +77,14 @@ class ReportData:
 
     Attributes
     ----------
-    run_impacts, run_spreads, model_versions, inference_impacts, rollups, quarantine : DataFrame
+    run_impacts, model_versions, rollups, quarantine : DataFrame
         Tables of the same name.
+    inference_impacts : DataFrame
+        Columns `rollups.NEEDED` of the table of this name.
     restatements, pipeline_footprint : DataFrame
         Tables of the same name.
+    spreads : Scatter
+        How runs scatter.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
@@ -117,10 +123,12 @@ class ReportData:
     """
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
-    run_spreads: pd.DataFrame = field(default_factory=lambda: _empty(RUN_SPREADS))
+    spreads: Scatter = field(default_factory=lambda: scatter(_empty(RUN_SPREADS)))
     expected_log_sd: float = 0.0
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
-    inference_impacts: pd.DataFrame = field(default_factory=lambda: _empty(INFERENCE_IMPACTS))
+    inference_impacts: pd.DataFrame = field(
+        default_factory=lambda: _empty(INFERENCE_IMPACTS, NEEDED)
+    )
     rollups: pd.DataFrame = field(default_factory=lambda: _empty(ROLLUPS))
     quarantine: pd.DataFrame = field(default_factory=lambda: _empty(QUARANTINE))
     restatements: pd.DataFrame = field(default_factory=lambda: _empty(RESTATEMENTS))
@@ -161,15 +169,18 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         versions = {table.name: store.version(warehouse, table) for table in SHOWN}
     pinned = dict(versions)
 
-    def whole(table: Table, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
-        return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
+    def whole(
+        table: Table, columns: tuple[str, ...] | None = None, *, ordered: bool = True
+    ) -> pd.DataFrame:
+        version = pinned.get(table.name)
+        return store.read(warehouse, table, columns=columns, version=version, ordered=ordered)
 
-    run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS)
+    run_impacts, inference_impacts = whole(RUN_IMPACTS), whole(INFERENCE_IMPACTS, NEEDED)
     run_notes = whole(
         NORMALIZED_RUNS,
         tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
     )
-    run_spreads = whole(RUN_SPREADS)
+    spreads = scatter(whole(RUN_SPREADS, OF_SPREADS, ordered=False))
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
     advised, steps = _details(
@@ -180,9 +191,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     rooted = families.rooted(model_versions, run_impacts, run_notes, reference.tables["models"])
     return ReportData(
         run_impacts=run_impacts,
-        run_spreads=run_spreads,
+        spreads=spreads,
         expected_log_sd=log_sd,
-        base_models=of_base_models(rooted, inference_impacts, run_spreads, log_sd),
+        base_models=of_base_models(rooted, inference_impacts, spreads, log_sd),
         model_versions=model_versions,
         inference_impacts=inference_impacts,
         rollups=whole(ROLLUPS),
@@ -199,7 +210,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
-        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, run_spreads),
+        reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, spreads),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
         commits=commits[INFERENCE_IMPACTS.name],
@@ -265,12 +276,8 @@ def _details(
         choices = stages.Choices(reference, used, models, calibration)
         outcomes = advice.of_footprints(runs, normalized, provenance, rows, choices)
         found.append(advice.best(advice.ranked(outcomes)))
-    of_run = dict(list(provenance.groupby("run_id")))
-    values = normalized.set_index("run_id", drop=False)
-    steps = {
-        row["run_id"]: explain(values.loc[row["run_id"]], of_run[row["run_id"]], row, reference)
-        for _, row in chosen.iterrows()
-    }
+    explained = normalized[normalized["run_id"].isin(chosen["run_id"])]
+    steps = explain(explained, provenance, chosen, reference)
     return pd.concat(found, ignore_index=True)[list(ADVICE)], steps
 
 
@@ -281,13 +288,13 @@ def _detailed(
     known = run_impacts[
         (run_impacts["reference_version"] == reference.version)
         & run_impacts["methodology"].isin(list(methodology.PROFILES))
-    ].sort_values(["date", "ended_at", "run_id"])
+    ]
     carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_DETAILED)
-    of_models = known[known["model_name"].isin(carbon.index)]
+    of_models = known[known["model_name"].isin(carbon.index)].sort_values(BY_AGE)
     serving = newest_rows(inference_impacts).drop_duplicates("model_name", keep="last")
     return pd.concat(
         [
-            known.tail(RUNS_DETAILED),
+            newest_runs(known, RUNS_DETAILED).sort_values(BY_AGE).tail(RUNS_DETAILED),
             of_models.drop_duplicates("model_name", keep="last"),
             of_models[of_models["run_id"].isin(serving["model_version"])],
         ]

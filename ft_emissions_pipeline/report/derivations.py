@@ -6,7 +6,7 @@ Put here: the sums over versions and days in words. Keep out: the steps of a run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -41,7 +41,8 @@ def of_models(
     steps : mapping
         Run id -> each step of it in words.
     """
-    logs = run_notes.drop_duplicates("run_id").set_index("run_id")
+    notes = run_notes[run_notes["run_id"].isin(models["latest_version"])]
+    logs = notes.drop_duplicates("run_id").set_index("run_id").to_dict("index")
     serving: dict[str, list[dict[str, Any]]] = {}
     for row in newest_rows(inference_impacts).to_dict("records"):
         serving.setdefault(row["model_name"], []).append(row)
@@ -57,7 +58,7 @@ def of_models(
     ]
 
 
-def of_run(run_id: str, log: Mapping[str, Any], text: str) -> str:
+def of_run(run_id: str, log: Mapping[Hashable, Any], text: str) -> str:
     """Return the steps of one run, and where its log lies."""
     record = f"#{log['source_record']}" if known(log.get("source_record")) else ""
     where = [f"Log: {log['source_uri']}{record}", ""] if known(log.get("source_uri")) else []
@@ -143,8 +144,9 @@ def _division(
     ]
 
 
-def _version(version: Any, logs: pd.DataFrame, steps: Mapping[str, str]) -> list[str]:
+def _version(
+    version: Any, logs: Mapping[Hashable, Mapping[Hashable, Any]], steps: Mapping[str, str]
+) -> list[str]:
     if not known(version):
         return []
-    log = logs.loc[version].to_dict() if version in logs.index else {}
-    return [of_run(version, log, steps.get(version, ""))]
+    return [of_run(version, logs.get(version, {}), steps.get(version, ""))]

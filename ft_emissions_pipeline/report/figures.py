@@ -8,7 +8,7 @@ Intervals of sums are those of the roll-ups: runs err together as far as they sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,15 @@ import pandas as pd
 
 from ft_emissions_pipeline import ledger
 from ft_emissions_pipeline.ledger import families, rollups
+from ft_emissions_pipeline.ledger.scatter import Scatter
+from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Group, Inferences, Period, Status
 
 TOTALS = ("total_kgco2e", "total_water_l")
 CARBON_PARTS = ("operational_kgco2e", "embodied_kgco2e")
 WATER_PARTS = ("onsite_water_l", "electricity_water_l", "embodied_water_l")
 RATIOS = ("gco2e_per_inference", "water_ml_per_inference")
+BY_AGE = ["date", "ended_at", "run_id"]
 SHARED = ("allocated_kgco2e", "allocated_water_l")
 MARKET = ("allocated_market_kgco2e", "uncontracted_kgco2e")
 """Market-based carbon, and the location-based carbon of what no contract's factor is known for."""
@@ -36,7 +39,7 @@ def period(inference_impacts: pd.DataFrame, run_impacts: pd.DataFrame) -> tuple[
 
 
 def per_inference(
-    rows: pd.DataFrame, keys: list[str], run_spreads: pd.DataFrame, expected_log_sd: float
+    rows: pd.DataFrame, keys: list[str], spreads: Scatter, expected_log_sd: float
 ) -> pd.DataFrame:
     """Return carbon and water per inference of groups: sums over sums, as roll-ups make them.
 
@@ -47,7 +50,7 @@ def per_inference(
         the division; a version that served none counts on the side of the amounts.
     keys : list of str
         Columns that name a group.
-    run_spreads, expected_log_sd
+    spreads, expected_log_sd
         As `rollups.summed` takes them.
 
     Returns
@@ -57,15 +60,15 @@ def per_inference(
         percentiles.
     """
     known = rows[rows["inferences"].notna()]
-    found = rollups.summed(known, known[keys], run_spreads, expected_log_sd=expected_log_sd)
+    found = rollups.summed(known, known[keys], spreads, expected_log_sd=expected_log_sd)
     ratios = [ratio + suffix for ratio in RATIOS for suffix in ("", "_p05", "_p95")]
     return found[[*keys, "inferences", *SHARED, *MARKET, *ratios]]
 
 
-def daily(rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float) -> pd.DataFrame:
+def daily(rows: pd.DataFrame, spreads: Scatter, expected_log_sd: float) -> pd.DataFrame:
     """Return `per_inference` of each model on each day, with the day's status."""
     keys = ["model_name", "date"]
-    found = per_inference(rows, keys, run_spreads, expected_log_sd)
+    found = per_inference(rows, keys, spreads, expected_log_sd)
     provisional = (rows["status"] == Status.PROVISIONAL).groupby([rows[key] for key in keys]).any()
     return found.merge(provisional.rename("provisional").reset_index(), on=keys, how="left")
 
@@ -80,7 +83,7 @@ def newest_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def models(
     rows: pd.DataFrame,
     run_impacts: pd.DataFrame,
-    run_spreads: pd.DataFrame,
+    spreads: Scatter,
     expected_log_sd: float,
     by_day: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -88,9 +91,9 @@ def models(
 
     Parameters
     ----------
-    rows, run_impacts, run_spreads : DataFrame
-        Tables `inference_impacts`, `run_impacts` and `run_spreads`.
-    expected_log_sd : float
+    rows, run_impacts : DataFrame
+        Tables `inference_impacts` and `run_impacts`.
+    spreads, expected_log_sd
         As for `rollups.summed`.
     by_day : DataFrame
         What `daily` returns.
@@ -113,7 +116,7 @@ def models(
     frame["latest_status"] = frame.pop("latest_provisional").map(
         {True: Status.PROVISIONAL, False: Status.FINAL}
     )
-    mean = per_inference(rows, ["model_name"], run_spreads, expected_log_sd)
+    mean = per_inference(rows, ["model_name"], spreads, expected_log_sd)
     frame = frame.join(mean.set_index("model_name").add_prefix("mean_"))
     served_most = newest_rows(rows).drop_duplicates("model_name", keep="last")
     frame["latest_version"] = served_most.set_index("model_name")["model_version"]
@@ -138,7 +141,7 @@ def models(
 
 
 def series(
-    rows: pd.DataFrame, by_day: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
+    rows: pd.DataFrame, by_day: pd.DataFrame, spreads: Scatter, expected_log_sd: float
 ) -> tuple[pd.DataFrame, int]:
     """Return figures of all models by day, or by weeks where the days are too many for a page.
 
@@ -148,7 +151,7 @@ def series(
         Table `inference_impacts`.
     by_day : DataFrame
         What `daily` returns of them.
-    run_spreads, expected_log_sd
+    spreads, expected_log_sd
         As for `rollups.summed`.
 
     Returns
@@ -163,7 +166,7 @@ def series(
         step_days = 7 if step_days == 1 else 2 * step_days
         weeks = (rows["date"] - MONDAY).dt.days // step_days
         first = MONDAY + pd.to_timedelta(weeks * step_days, unit="D")
-        by_day = daily(rows.assign(date=first), run_spreads, expected_log_sd)
+        by_day = daily(rows.assign(date=first), spreads, expected_log_sd)
     return by_day, step_days
 
 
@@ -245,26 +248,27 @@ def lineages(
     table = table.sort_values(["use_life_start", "model_version"], ascending=False)
     latest = table.groupby("model_name").head(shown)
     family = ledger.family(model_versions, latest["model_version"].tolist())
-    bases = run_impacts.groupby("model_name")["base_model"].unique()
+    runs = run_impacts[run_impacts["model_name"].isin(names)]
+    bases = runs.groupby("model_name")["base_model"].unique()
     counted = table["model_name"].value_counts()
-    found = []
-    for name in names:
-        rows = family[family["model_name"] == name]
-        if len(rows) and (len(rows) > 1 or rows["parents"].map(bool).any()):
-            found.append(
-                {
-                    "model_name": name,
-                    "versions": int(counted[name]),
-                    "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
-                    "base_gco2e_per_inference": rows["base_gco2e_per_inference"].iloc[0],
-                    "rows": rows.to_dict("records"),
-                }
-            )
-    return found
+    of_model: dict[str, list[dict[Hashable, Any]]] = {name: [] for name in names}
+    for row in family.to_dict("records"):
+        of_model[row["model_name"]].append(row)
+    return [
+        {
+            "model_name": name,
+            "versions": int(counted[name]),
+            "base_models": [base for base in bases.get(name, []) if isinstance(base, str)],
+            "base_gco2e_per_inference": rows[0]["base_gco2e_per_inference"],
+            "rows": rows,
+        }
+        for name, rows in of_model.items()
+        if len(rows) > 1 or any(row["parents"] for row in rows)
+    ]
 
 
 def of_base_models(
-    rooted: pd.DataFrame, rows: pd.DataFrame, run_spreads: pd.DataFrame, expected_log_sd: float
+    rooted: pd.DataFrame, rows: pd.DataFrame, spreads: Scatter, expected_log_sd: float
 ) -> pd.DataFrame:
     """Return what the days of each base model's versions carry, beside its own pre-training.
 
@@ -272,7 +276,7 @@ def of_base_models(
     ----------
     rooted : DataFrame
         What `families.rooted` returns.
-    rows, run_spreads, expected_log_sd
+    rows, spreads, expected_log_sd
         As for `per_inference`.
 
     Returns
@@ -281,27 +285,35 @@ def of_base_models(
         base_model, what `per_inference` returns, `families.TOLD`, pretraining_source; the base
         model with most inferences first, versions whose base model nobody names left out.
     """
-    roots = rooted.set_index("model_version")["base_model"]
-    named = rows.assign(base_model=rows["model_version"].map(roots)).dropna(subset=["base_model"])
-    sums = per_inference(named, ["base_model"], run_spreads, expected_log_sd)
+    known = rooted.dropna(subset=["base_model"])
+    at = places(known["model_version"], rows["model_version"])
+    named = rows[at >= 0].assign(base_model=known["base_model"].array.take(at[at >= 0]))
+    sums = per_inference(named, ["base_model"], spreads, expected_log_sd)
     sources = rooted.groupby("base_model")["pretraining_source"].first().reset_index()
     told = families.told(rooted, "base_model").merge(sources, on="base_model")
     return sums.merge(told, on="base_model").sort_values("inferences", ascending=False)
 
 
+def newest_runs(run_impacts: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Return the newest runs, at least as many as the limit where those at its edge are as old.
+
+    They are in no order: sorting a year of many models by their ids would take seconds.
+    """
+    return run_impacts.nlargest(limit, BY_AGE[:2], keep="all")
+
+
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:
     """Return the latest runs with what was noted when they were read."""
-    # A cut by day first: sorting a year of many models by their ids takes seconds.
-    recent = run_impacts[run_impacts["date"] >= run_impacts["date"].nlargest(limit).min()]
-    ordered = recent.sort_values(["date", "ended_at", "run_id"], ascending=[False, False, True])
-    notes = run_notes.drop_duplicates("run_id")
-    return ordered.head(limit).merge(notes, on="run_id", how="left")
+    recent = newest_runs(run_impacts, limit)
+    shown = recent.sort_values(BY_AGE, ascending=[False, False, True]).head(limit)
+    notes = run_notes[run_notes["run_id"].isin(shown["run_id"])].drop_duplicates("run_id")
+    return shown.merge(notes, on="run_id", how="left")
 
 
 def advice_by_model(advice: pd.DataFrame, run_impacts: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return what to disclose next for each model: what is advised for its latest run."""
-    ordered = run_impacts.sort_values(["date", "ended_at", "run_id"])
-    latest = ordered.drop_duplicates("model_name", keep="last")["run_id"]
+    of_models = run_impacts[run_impacts["model_name"].isin(advice["model_name"])]
+    latest = of_models.sort_values(BY_AGE).drop_duplicates("model_name", keep="last")["run_id"]
     rows = advice[advice["run_id"].isin(latest)]
     return {str(row["model_name"]): row for row in rows.to_dict("records")}
 

@@ -51,7 +51,7 @@ def page(data: ReportData) -> str:
     data : ReportData
         What `data.read` returns.
     """
-    shared_errors = (data.run_spreads, data.expected_log_sd)
+    shared_errors = (data.spreads, data.expected_log_sd)
     by_day = figures.daily(data.inference_impacts, *shared_errors)
     points, step_days = figures.series(data.inference_impacts, by_day, *shared_errors)
     models = figures.models(data.inference_impacts, data.run_impacts, *shared_errors, by_day)
@@ -82,7 +82,7 @@ def page(data: ReportData) -> str:
 
 def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the first screen tells, and the sums below it."""
-    fleet = rollups.sum_of_runs(data.run_impacts, data.run_spreads)
+    fleet = rollups.sum_of_runs(data.run_impacts, data.spreads)
     profiles = sorted(data.run_impacts["methodology"].unique())
     last_moves = notices.last_moves(data.restatements, data.commits)
     newest = {row["period"]: row for row in sums if row["grouped_by"] == Group.FLEET}
@@ -149,7 +149,7 @@ def _evidence(data: ReportData) -> dict[str, Any]:
         "refusals": notices.refusals(data.quarantine, REASON_EXAMPLES),
         "landed": notices.landed_records(data.landed),
         "other_files": notices.other_files(data.landed),
-        "lacking": lacking(set(data.landed["content"]), len(data.run_impacts))
+        "lacking": lacking(set(data.landed["content"].unique()), len(data.run_impacts))
         if len(data.landed)
         else [],
         "repairs": notices.repairs(data.run_notes, data.usage_notes),

@@ -40,6 +40,14 @@ class Members:
         """Variance of each member's logarithm."""
         return np.asarray(self.own**2 + (self.shared**2).sum(axis=0))
 
+    def take(self, at: NDArray[np.intp]) -> Members:
+        """Return some of the members, in this order."""
+        kind, held = pd.factorize(self.kind[at])
+        shared, own, shift, bend = (
+            each.take(at, axis=-1) for each in (self.shared, self.own, self.shift, self.bend)
+        )
+        return Members(shared, self.variable.take(held, axis=-1), kind, own, shift, bend)
+
 
 def members(spread: Spread, variables: Mapping[str, NDArray[np.intp]]) -> Members:
     """Return the rows of an output as members of sums.

@@ -47,6 +47,14 @@ def widths(runs, total="total_kgco2e"):
     return (found[f"{total}_p95"] - found[f"{total}_p05"]).to_numpy(), found["total_kgco2e"]
 
 
+def test_how_a_footprint_is_shared_out_is_not_tried_for_it_moves_no_total():
+    use = {"expected_inferences_per_day": 10, "expected_use_life_days": 30}
+    (now, then), carbon = widths([BARE, {**BARE, **use}])
+    assert now == then
+    assert carbon.nunique() == 1
+    assert not set(advice.try_fields(BARE, reference=FACTORS).tried["field"]) & set(use)
+
+
 def with_disclosed(run, row):
     """Return the run with the advised field stated as it stands in for now."""
     names, values = row["field"].split(), row["value"]

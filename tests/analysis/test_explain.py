@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import cli, ledger, methodology
-from ft_emissions_pipeline.analysis.explain import ancestry
+from ft_emissions_pipeline.analysis.explain import ancestry, explain
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     MODEL_VERSIONS,
@@ -52,6 +52,13 @@ def estimates():
 @pytest.fixture(scope="module")
 def texts(estimates):
     return {(profile, name): estimates[profile].explain(name) for profile, name in TEXTS}
+
+
+@pytest.mark.parametrize("profile", methodology.PROFILES)
+def test_runs_are_explained_together_as_they_are_alone(profile, estimates, texts):
+    of = estimates[profile]
+    together = explain(of.normalized, of.provenance, of.runs, of.reference)
+    assert together == {name: texts[profile, name] for name in CASES}
 
 
 def calculated(text):

@@ -21,6 +21,7 @@ from ft_emissions_pipeline.analysis.reconcile import (
     of_warehouse,
     reconcile,
 )
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.readers import Settings, read_bytes
 from ft_emissions_pipeline.tables import CLOUD_REPORTS, RUN_IMPACTS, RUN_SPREADS, conform
 from ft_emissions_pipeline.warehouse import store
@@ -38,7 +39,7 @@ def landed(*names: str, edit=lambda text: text) -> pd.DataFrame:
 
 
 def runs(*rows: dict[str, object]) -> tuple[pd.DataFrame, ...]:
-    """Return impacts, places and spreads of runs of 10 kg by default, 8 of them operational."""
+    """Return impacts, places and scatter of runs of 10 kg by default, 8 of them operational."""
     figures = {
         "operational_kgco2e": 8.0, "operational_direct_kgco2e": 6.0, "embodied_kgco2e": 2.0,
         "operational_market_kgco2e": 1.0, "total_kgco2e": 10.0, "onsite_water_l": 5.0,
@@ -57,7 +58,7 @@ def runs(*rows: dict[str, object]) -> tuple[pd.DataFrame, ...]:
         ]
     )  # fmt: skip
     columns = [name for name in frame if name in RUN_IMPACTS.names]
-    return frame[columns], places, conform(spreads, RUN_SPREADS)
+    return frame[columns], places, scatter(conform(spreads, RUN_SPREADS))
 
 
 def lines(found: pd.DataFrame) -> pd.DataFrame:

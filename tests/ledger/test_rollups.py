@@ -13,6 +13,7 @@ from ledger_rows import FIRST, counts, impacts, told
 from ft_emissions_pipeline import ledger as ledger_of
 from ft_emissions_pipeline import uncertainty
 from ft_emissions_pipeline.ledger import rollups, stored_rollups
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.tables import (
     GROUPS,
     INFERENCE_IMPACTS,
@@ -118,6 +119,25 @@ def test_no_digit_of_an_interval_rests_on_the_order_of_the_spreads():
     for seed in range(20):
         mixed = scatter.sample(frac=1.0, random_state=seed)
         pd.testing.assert_frame_equal(of(TWO, mixed), expected, check_exact=True)
+
+
+def test_runs_taken_out_of_many_scatter_as_they_do_alone():
+    random = np.random.default_rng(2)
+    many = spreads(
+        *((f"r{run}", name, sizes and f"{name}/{run % sizes}", random.uniform(0.1, 0.3))
+          for run in range(6)
+          for name, sizes in (("pue", 3), ("memory_w", 2), ("it_energy_kwh", None)))
+    )  # fmt: skip
+    few = ["r5", "r2", "r3"]
+    alone = scatter(pd.concat([many[many["run_id"] == run] for run in few])).members
+    for members, expected in zip(scatter(many).of(pd.Index(few)), alone, strict=True):
+        np.testing.assert_array_equal(interval_of_one_sum(members), interval_of_one_sum(expected))
+
+
+def interval_of_one_sum(members):
+    runs = np.arange(len(members.own))
+    parts = uncertainty.parts_of_sums(runs, np.zeros_like(runs), members)
+    return uncertainty.interval_of_sums(np.ones(len(runs)), parts, members)
 
 
 def test_one_column_of_a_row_is_one_variable_and_two_columns_are_two():

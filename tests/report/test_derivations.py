@@ -1,15 +1,15 @@
 """How figures were made, in words: the numbers of `fleet`, worked out by hand there."""
 
 import pandas as pd
-from fleet import DAYS, NOTES, RUNS, inference_impacts, spreads
+from fleet import DAYS, NOTES, RUNS, inference_impacts, scattered
 
 from ft_emissions_pipeline.report import derivations, figures
 from ft_emissions_pipeline.tables import ROLLUPS, conform
 
 
 def told(days, steps):
-    by_day = figures.daily(days, spreads(RUNS), 0.0)
-    models = figures.models(days, RUNS, spreads(RUNS), 0.0, by_day)
+    by_day = figures.daily(days, scattered(RUNS), 0.0)
+    models = figures.models(days, RUNS, scattered(RUNS), 0.0, by_day)
     texts = derivations.of_models(models, days, NOTES, steps)
     return dict(zip(models["model_name"], texts, strict=True))
 

@@ -2,14 +2,14 @@
 
 import pandas as pd
 import pytest
-from fleet import DAYS, RUNS, inference_impacts, run_impacts, spreads
+from fleet import DAYS, RUNS, inference_impacts, run_impacts, scattered
 
 from ft_emissions_pipeline.report import figures
 
 
 def models_of(days, runs):
-    by_day = figures.daily(days, spreads(runs), 0.0)
-    return figures.models(days, runs, spreads(runs), 0.0, by_day)
+    by_day = figures.daily(days, scattered(runs), 0.0)
+    return figures.models(days, runs, scattered(runs), 0.0, by_day)
 
 
 def test_period_mean_is_a_ratio_of_sums():
@@ -66,8 +66,8 @@ def test_two_versions_of_a_day_are_one_figure_by_their_sums():
     model = models_of(days, runs).iloc[0]
     assert model["latest_gco2e_per_inference"] == pytest.approx(1.0, rel=1e-12)
     assert model["latest_status"] == "provisional"
-    by_day = figures.daily(days, spreads(runs), 0.0)
-    points, step_days = figures.series(days, by_day, spreads(runs), 0.0)
+    by_day = figures.daily(days, scattered(runs), 0.0)
+    points, step_days = figures.series(days, by_day, scattered(runs), 0.0)
     assert points["gco2e_per_inference"].tolist() == pytest.approx([1.0], rel=1e-12)
     assert step_days == 1
 
@@ -79,8 +79,8 @@ def test_days_that_are_too_many_for_a_page_become_weeks_from_sums(monkeypatch):
     days = inference_impacts(
         *((f"{day:%Y-%m-%d}", "router", "run-a", 100.0, 0.1, "actual", "final") for day in first)
     )
-    by_day = figures.daily(days, spreads(RUNS), 0.0)
-    found, step_days = figures.series(days, by_day, spreads(RUNS), 0.0)
+    by_day = figures.daily(days, scattered(RUNS), 0.0)
+    found, step_days = figures.series(days, by_day, scattered(RUNS), 0.0)
 
     assert step_days == 7
     assert len(found) == 58

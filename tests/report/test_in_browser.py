@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fleet import FULL, inference_impacts, run_impacts, spreads, versions
+from fleet import FULL, inference_impacts, run_impacts, scattered, versions
 
 from docs.browser import PROGRAMS, browser
 from ft_emissions_pipeline import report
@@ -50,7 +50,7 @@ def grown():
     return replace(
         FULL,
         run_impacts=runs,
-        run_spreads=spreads(runs),
+        spreads=scattered(runs),
         model_versions=versions(runs),
         inference_impacts=days,
         steps={"run-15": "it_energy_kwh = power_w x active_h\n  gpus/A100: NVIDIA, 2020"},

@@ -25,7 +25,7 @@ from fleet import (
     Page,
     inference_impacts,
     run_impacts,
-    spreads,
+    scattered,
     versions,
 )
 from ledger_rows import branched_merged_and_rolled_back, counts, impacts
@@ -317,7 +317,7 @@ def test_hostile_text_stays_text(hostile):
     data = replace(
         FULL,
         run_impacts=runs,
-        run_spreads=spreads(runs),
+        spreads=scattered(runs),
         model_versions=versions(runs),
         inference_impacts=days,
         run_notes=NOTES.assign(run_id=runs["run_id"], source_uri=hostile, repairs=hostile),
@@ -350,7 +350,7 @@ def test_nothing_but_quarantine_makes_a_page():
 
 
 def test_runs_without_inferences_make_a_page():
-    data = ReportData(run_impacts=RUNS, run_spreads=spreads(RUNS), model_versions=versions(RUNS))
+    data = ReportData(run_impacts=RUNS, spreads=scattered(RUNS), model_versions=versions(RUNS))
     found = Page(report.render(data))
     assert found.row("router", 9)[1:5] == ["unknown"] * 4
     assert "No day has a figure per inference yet" in found.text
@@ -361,7 +361,7 @@ def test_zero_carbon_makes_a_page():
     days = inference_impacts(("2026-01-05", "router", "run-a", 100.0, 0.0, "actual", "final"))
     data = ReportData(
         run_impacts=runs,
-        run_spreads=spreads(runs),
+        spreads=scattered(runs),
         model_versions=versions(runs),
         inference_impacts=days,
     )
@@ -386,7 +386,7 @@ def test_many_models_and_runs_are_cut_and_it_is_said(monkeypatch):
     )
     data = ReportData(
         run_impacts=runs,
-        run_spreads=spreads(runs),
+        spreads=scattered(runs),
         model_versions=versions(runs),
         inference_impacts=days,
     )
@@ -421,7 +421,7 @@ def test_sums_of_the_latest_year_by_team_and_tag():
 def test_lineage_of_a_branch_a_merge_and_a_roll_back():
     runs, made = branched_merged_and_rolled_back()
     page = Page(
-        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+        report.render(ReportData(run_impacts=runs, spreads=scattered(runs), model_versions=made))
     )
     # By hand: run-0 served 2,000 of 10,000 inferences, so 80 % of its 12.8 kg passes to run-2.
     assert page.row("run-0", 7)[1:] == [
@@ -442,7 +442,7 @@ def test_of_a_year_of_daily_versions_the_latest_few_are_shown():
     runs = impacts(*({"parent_version": f"run-{n - 1}" if n else None} for n in range(365)))
     made = ledger.model_versions(runs, counts(), runs["date"].max())
     page = Page(
-        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+        report.render(ReportData(run_impacts=runs, spreads=scattered(runs), model_versions=made))
     )
     assert page.row("m", 1)[0].startswith("m 365 versions, 360 earlier ones not shown")
     shown = [row[0] for row in page.rows if len(row) == 7 and row[0].startswith("run-")]
@@ -453,7 +453,7 @@ def test_a_parent_that_no_run_made_is_named_as_logged():
     runs = impacts({"parent_version": "hub/model"}, {"parent_version": "run-0"})
     made = ledger.model_versions(runs, counts(), runs["date"].max())
     page = Page(
-        report.render(ReportData(run_impacts=runs, run_spreads=spreads(runs), model_versions=made))
+        report.render(ReportData(run_impacts=runs, spreads=scattered(runs), model_versions=made))
     )
     assert page.row("run-0", 7)[1] == "hub/model, of which no run is known"
 
@@ -464,7 +464,7 @@ def test_base_models_stand_beside_what_was_made_of_them():
         base_model=["Llama 2 7B", "Unheard 8B"], family="a", parent_version=None,
         pretraining_kgco2e=[1000.0, np.nan], pretraining_source=["its card", None],
     )  # fmt: skip
-    made = figures.of_base_models(rooted, DAYS, spreads(RUNS), 0.0)
+    made = figures.of_base_models(rooted, DAYS, scattered(RUNS), 0.0)
     page = Page(report.render(replace(FULL, base_models=made)))
     assert page.row("Llama 2 7B its card", 8)[1:] == [
         "1", "1 of 1", "400", "1.50 0.750 to 3.00", "1,000", "2,500", "unknown"

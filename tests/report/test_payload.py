@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fleet import inference_impacts, run_impacts, spreads
+from fleet import inference_impacts, run_impacts, scattered
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -74,7 +74,7 @@ def test_a_year_of_200_models_fits_into_a_page_of_3_mb():
         )  # fmt: skip
         runs = run_impacts(*((f"run-{model}", f"model-{model}", "2026-01-01", 1.0, 0.1)
                              for model in range(models)))  # fmt: skip
-        data = ReportData(inference_impacts=rows, run_impacts=runs, run_spreads=spreads(runs))
+        data = ReportData(inference_impacts=rows, run_impacts=runs, spreads=scattered(runs))
         return len(report.render(data).encode())
 
     alone, few, many = size(1, 1), size(20, 20), size(20, 60)
