@@ -468,7 +468,7 @@ def _text_numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
     finite = pc.fill_null(pc.is_finite(values), False)
     bad = pc.and_(pc.is_valid(text), pc.invert(finite)).to_numpy(zero_copy_only=False)
     read = pd.Series(values.to_numpy(zero_copy_only=False), index=cells.index)
-    return read.mask(bad), bad
+    return read.mask(bad) if bad.any() else read, bad
 
 
 def _number_or_none(cell: object) -> tuple[float, bool]:

@@ -24,6 +24,7 @@ import pyarrow.csv as arrow_csv
 
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.reading import RefusalError, Refused, refused_rows
+from ft_emissions_pipeline.tables.frames import TEXT, text_array
 from ft_emissions_pipeline.tables.rows import Check
 
 _LONGEST_CELL = 1 << 16
@@ -203,7 +204,7 @@ def _sheet(
             header, delimiter, clean[chosen].set_axis(clean.index + offset), [], piece, start
         )
     columns, rows, misfits = _cells(body, len(header), places, delimiter)
-    frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, dtype="str")
+    frame = pd.DataFrame(dict(zip(chosen, columns, strict=True)), index=rows + offset, copy=False)
     found = [Misfit(line + offset, cells, text) for line, cells, text in misfits]
     return Sheet(header, delimiter, frame, found, piece, start)
 
@@ -262,7 +263,7 @@ def _is_utf8(stream: BinaryIO) -> bool:
     return True
 
 
-_Parsed = tuple[list[object], np.ndarray, list[tuple[int, int, str]]]
+_Parsed = tuple[list[pd.api.extensions.ExtensionArray], np.ndarray, list[tuple[int, int, str]]]
 
 
 def _cells(body: bytes, width: int, places: list[int], delimiter: str) -> _Parsed:
@@ -356,13 +357,14 @@ def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> 
     keep = np.ones(count, dtype=bool)
     keep[seen] = False
     rows = np.flatnonzero(keep)
-    columns = [table.column(name).to_pandas().astype("str") for name in wanted]
+    cells = (table.column(name).combine_chunks().cast(pa.large_string()) for name in wanted)
+    columns = [text_array(each) for each in cells]
     if body.startswith(b"\n") or b"\n\n" in body:
         ends = np.flatnonzero(np.frombuffer(body, dtype="uint8") == ord("\n"))
         filled = (np.diff(ends, prepend=-1) > 1)[rows]
         columns = [column[filled] for column in columns]
         rows = rows[filled]
-    return [column.array for column in columns], rows, invalid
+    return columns, rows, invalid
 
 
 def _plain_cells(body: list[str], width: int, places: list[int], delimiter: str) -> _Parsed:
@@ -376,7 +378,7 @@ def _plain_cells(body: list[str], width: int, places: list[int], delimiter: str)
         else:
             misfits.append((n, len(cells), text))
     index = np.array(rows, dtype="int64")
-    columns: list[object] = [[row[n] for row in good] for n in range(len(places))]
+    columns = [pd.array([row[n] for row in good], dtype=TEXT) for n in range(len(places))]
     return columns, index, misfits
 
 

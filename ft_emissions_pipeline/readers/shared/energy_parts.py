@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
@@ -74,26 +75,27 @@ def without_unread(runs: pd.DataFrame) -> pd.DataFrame:
         stays where the log tells no part at all, and where an empty part lies in it: it is more
         than the parts read.
     """
-    lasted = runs["active_s"] > 0
-    parts = runs[list(PARTS)]
-    read = parts.where(parts > 0)
-    parts_are_told = read.notna().any(axis=1)
-    holds_more = runs[TOTAL] > read.sum(axis=1) * ROUNDING
-    named = runs["gpu_model"].notna() & (runs["gpu_count"] != 0)
-    with_gpu = named | (runs["gpu_count"] > 0) | (parts["gpu_energy_kwh"] > 0)
-    there = {name: with_gpu if name == "gpu_energy_kwh" else True for name in PARTS}
-    found, words = runs.copy(), runs["repairs"]
-    lost = lasted & (runs[TOTAL] == 0)
+    total, lasted = runs[TOTAL].to_numpy("float64"), (runs["active_s"] > 0).to_numpy()
+    parts = {name: runs[name].to_numpy("float64") for name in PARTS}
+    read = {name: energy > 0 for name, energy in parts.items()}
+    parts_are_told = np.any(list(read.values()), axis=0)
+    sum_read = sum(np.where(read[name], energy, 0.0) for name, energy in parts.items())
+    holds_more = total > sum_read * ROUNDING
+    count = runs["gpu_count"].to_numpy("float64")
+    named = runs["gpu_model"].notna().to_numpy() & (count != 0)
+    with_gpu = named | (count > 0) | read["gpu_energy_kwh"]
+    changed, words = {}, runs["repairs"]
+    lost = lasted & (total == 0)
     for name, word in PARTS.items():
-        in_total = parts[name].isna() & holds_more
-        unread = lasted & there[name] & read[name].isna() & ~in_total
-        found[name] = parts[name].mask(unread)
+        in_total = np.isnan(parts[name]) & holds_more
+        unread = lasted & ~read[name] & ~in_total
+        if name == "gpu_energy_kwh":
+            unread &= with_gpu
+        changed[name] = np.where(unread, np.nan, parts[name])
         words = repairs.with_words(words, word, unread & parts_are_told)
         lost |= unread & (parts_are_told | ~holds_more)
-    found["gpu_energy_kwh"] = found["gpu_energy_kwh"].mask(
-        ~with_gpu & parts_are_told & ~holds_more, 0.0
-    )
-    found[TOTAL] = runs[TOTAL].mask(lost)
-    nothing = lost & ~parts_are_told & (runs[TOTAL] == 0)
-    found["repairs"] = repairs.with_words(words, "energy_unread", nothing)
-    return found
+    without_gpu = ~with_gpu & parts_are_told & ~holds_more
+    changed["gpu_energy_kwh"] = np.where(without_gpu, 0.0, changed["gpu_energy_kwh"])
+    changed[TOTAL] = np.where(lost, np.nan, total)
+    nothing = lost & ~parts_are_told & (total == 0)
+    return runs.assign(**changed, repairs=repairs.with_words(words, "energy_unread", nothing))
