@@ -5,6 +5,7 @@ Put here: the stage from normalized runs to impacts. Keep out: how a footprint i
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -61,10 +62,7 @@ def run_impacts(
         ordered=False,
         coded=True,
     )
-    impacts, spreads = stages.sound(
-        (RUN_IMPACTS, RUN_SPREADS),
-        over_chunks(
-            stages.impacts, workers.engine, pipeline.choices(), normalized_runs, provenance
-        ),
-    )
+    stage = partial(stages.impacts, coded=True)
+    made = over_chunks(stage, workers.engine, pipeline.choices(), normalized_runs, provenance)
+    impacts, spreads = stages.sound((RUN_IMPACTS, RUN_SPREADS), made)
     yield from checked(zip(MADE, (spreads, impacts), strict=True))

@@ -6,6 +6,7 @@ Put here: the token-time model in force and the normalized runs. Keep out: the r
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -115,7 +116,8 @@ def normalized_runs(
         yield from without_rows(MADE)
         return
     choices = pipeline.choices(token_time_model)
-    filled = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
+    stage = partial(stages.normalized, coded=True)
+    filled = over_chunks(stage, workers.engine, choices, validated_runs)
     normalized, provenance = stages.sound((NORMALIZED_RUNS, FIELD_PROVENANCE), filled)
     stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
     yield from checked(zip(MADE, (normalized, provenance, *stamps), strict=True))

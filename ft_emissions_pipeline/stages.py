@@ -160,18 +160,27 @@ def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenan
     )
 
 
-def normalized(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `normalized_runs` and `field_provenance` (texts coded) of accepted runs."""
+def normalized(
+    runs: pd.DataFrame, choices: Choices, *, coded: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs` and `field_provenance` of accepted runs.
+
+    `coded` is for storage alone: texts of the second are categories then.
+    """
     frame, origins = filled(runs, choices)
-    return frame, origins.coded()
+    return frame, origins.coded() if coded else origins.table()
 
 
 def impacts(
-    normalized: pd.DataFrame, provenance: pd.DataFrame | Provenance, choices: Choices
+    normalized: pd.DataFrame,
+    provenance: pd.DataFrame | Provenance,
+    choices: Choices,
+    *,
+    coded: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `run_impacts` and `run_spreads` (texts coded) of normalized runs."""
+    """Return tables `run_impacts` and `run_spreads` of normalized runs; `coded` as before."""
     made, shares = impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
-    return made, shares.coded()
+    return made, shares.coded() if coded else shares.table()
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:

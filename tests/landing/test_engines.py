@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,9 @@ def landed(engine):
 def made(engine, runs):
     """Return the tables of runs, as they are stored."""
     choices = stages.Choices(reference.load(), methodology.profile("default"))
-    filled = engines.over_chunks(stages.normalized, engine, choices, runs)
-    impacts = engines.over_chunks(stages.impacts, engine, choices, *filled)
+    normalized, impacts_of = (partial(f, coded=True) for f in (stages.normalized, stages.impacts))
+    filled = engines.over_chunks(normalized, engine, choices, runs)
+    impacts = engines.over_chunks(impacts_of, engine, choices, *filled)
     names = ("normalized_runs", "field_provenance", "run_impacts", "run_spreads")
     return [to_arrow(f, TABLES[n]) for f, n in zip((*filled, *impacts), names, strict=True)]
 
