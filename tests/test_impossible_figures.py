@@ -22,6 +22,7 @@ import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import report, stages, tables
 from ft_emissions_pipeline.api import read_logs
 from ft_emissions_pipeline.ledger import rollups
+from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.report.data import COMPARED, RUN_NOTES
@@ -137,7 +138,7 @@ def page_of(made: Mapping[Table, pd.DataFrame], reference: Reference) -> str:
     return report.render(
         report.ReportData(
             run_impacts=made[tables.RUN_IMPACTS],
-            run_spreads=made[tables.RUN_SPREADS],
+            spreads=scatter(made[tables.RUN_SPREADS]),
             expected_log_sd=expected_log_sd(reference),
             model_versions=made[tables.MODEL_VERSIONS],
             inference_impacts=made[tables.INFERENCE_IMPACTS],
