@@ -66,9 +66,10 @@ process which started the others.
   it is worked out again, and the logarithm of each result is taken. What is left is mostly reading
   what was logged into columns, and writing them.
 - A fleet's day is mostly its provenance: some 46 rows of text a run are made, checked, stored, and
-  read again for impacts, as each step of the DAG stands on stored tables; they are most of its
-  memory, too. The page explains 250 runs each night, however many there are; and each model that
-  serves has a row of a further day in the ledger and in sums: that is the empty day of 2,000.
+  read again for impacts, as each step of the DAG stands on stored tables. Up to the file its texts
+  are codes, there they are plain rows for every reader of Parquet. The page explains 250 runs each
+  night, however many there are, and reads how all of them scatter; and each model that serves has a
+  row of a further day in the ledger and in sums: that is the empty day of 2,000.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
   same DAG with empty assets beside it. A table without days, `model_versions` above all, is
   one file: a further day computes only the versions that it moves, and writes them all.
