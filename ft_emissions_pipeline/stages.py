@@ -178,7 +178,7 @@ def impacts(
     *,
     coded: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `run_impacts` and `run_spreads` of normalized runs; `coded` as before."""
+    """Return tables `run_impacts` and `run_spreads`; `coded` as for `normalized`."""
     made, shares = impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
     return made, shares.coded() if coded else shares.table()
 

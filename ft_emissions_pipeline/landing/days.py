@@ -17,8 +17,8 @@ from ft_emissions_pipeline.landing.engines import Engine, local
 from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
 from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers.cells import one_text
 from ft_emissions_pipeline.readers.files import File
-from ft_emissions_pipeline.readers.reading import among, one_text
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
@@ -32,6 +32,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.frames import among
 from ft_emissions_pipeline.tables.words import Content
 from ft_emissions_pipeline.warehouse.faults import fault
 

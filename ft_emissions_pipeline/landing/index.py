@@ -22,10 +22,12 @@ from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.engines import Engine, local
 from ft_emissions_pipeline.landing.join import join, linked
 from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
+from ft_emissions_pipeline.readers.cells import arrow_text, text_series
 from ft_emissions_pipeline.readers.files import File
-from ft_emissions_pipeline.readers.reading import NamedLengths, among, arrow_text, text_series
+from ft_emissions_pipeline.readers.reading import NamedLengths
 from ft_emissions_pipeline.reference import Reference, default, take, told_of
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, conform, empty
+from ft_emissions_pipeline.tables.frames import among
 
 Folder = str | Path
 

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
+from ft_emissions_pipeline.readers.cells import arrow_text, text_series
 from ft_emissions_pipeline.readers.formats.hugging_face import is_state_folder, run_folder
-from ft_emissions_pipeline.readers.reading import arrow_text, text_series
 
 HISTORY, TRACKED, RESULTS = "history", "tracked", "results"
 """First words of marks."""

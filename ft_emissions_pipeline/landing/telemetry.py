@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import origins, repairs
-from ft_emissions_pipeline.readers.reading import among
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
 from ft_emissions_pipeline.readers.shared.samples import SHORTEST_GAP_S, devices_of
 from ft_emissions_pipeline.tables import BASES
+from ft_emissions_pipeline.tables.frames import among
 from ft_emissions_pipeline.tables.words import Basis, EnergyFrom, Instrument
 
 WHOLE = 0.98

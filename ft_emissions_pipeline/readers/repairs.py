@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ft_emissions_pipeline.readers.reading import text_series
+from ft_emissions_pipeline.readers.cells import text_series
 
 REPAIRS: dict[str, str] = {
     "before_last_step": "the log was written before the training's last planned step",

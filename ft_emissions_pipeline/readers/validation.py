@@ -12,15 +12,13 @@ from functools import partial
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import arrow_text, of_each, text_series
 from ft_emissions_pipeline.readers.reading import (
     FILLED_LATER,
     FRAMES,
     Reading,
     Refused,
     Settings,
-    arrow_text,
-    of_each,
-    text_series,
     with_refused,
 )
 from ft_emissions_pipeline.readers.scrubbing import (

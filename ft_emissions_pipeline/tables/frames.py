@@ -188,6 +188,11 @@ def places(held: pd.Series | pd.Index, wanted: pd.Series | pd.Index) -> NDArray[
     return _index_in(texts, among)
 
 
+def among(texts: pd.Series, others: pd.Series | list[str]) -> NDArray[np.bool_]:
+    """Say which texts are among others; pandas' `isin` makes an object of each of these."""
+    return places(pd.Series(others, dtype="str"), texts) >= 0
+
+
 def _index_in(texts: pa.Array, among: pa.Array) -> NDArray[np.int64]:
     found = pc.index_in(texts, value_set=among, skip_nulls=True)
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype="int64")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_emissions_pipeline.readers.reading import instants
+from ft_emissions_pipeline.readers.cells import instants
 from ft_emissions_pipeline.readers.sheets import sheet_of, sheets_of
 
 USAGE = "date,model,inferences\n"

@@ -6,7 +6,8 @@ from copy import deepcopy
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline.readers.reading import RefusalError, number
+from ft_emissions_pipeline.readers.cells import number
+from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 
 OPENAI = {

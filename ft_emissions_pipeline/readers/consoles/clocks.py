@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.consoles import Fields
-from ft_emissions_pipeline.readers.reading import RefusalError, instant
+from ft_emissions_pipeline.readers.reading import RefusalError
 
 STAMP = r"(?:\d{4}-\d{2}-\d{2}[ T]|\d{2}/\d{2}/\d{4} )\d{2}:\d{2}:\d{2}"
 """Time of a line: as Python's logging writes it, or with the month first, as Hugging Face's

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.consoles import Told, known
 from ft_emissions_pipeline.readers.documents import json_of
-from ft_emissions_pipeline.readers.reading import instant
 from ft_emissions_pipeline.readers.shared.training_settings import positive
 
 MARKS = (rb":::MLLOG \{",)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, instant, number
+from ft_emissions_pipeline.readers.cells import instant, number
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.parts import part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (

@@ -23,15 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import Item, json_items, text_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    instant,
-    number,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed, shown
 from ft_emissions_pipeline.readers.shared.service_jobs import last_part
 from ft_emissions_pipeline.readers.shared.usage_days import (

@@ -12,13 +12,12 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
-    instant,
-    number,
     read_each,
     reading_of_runs,
 )

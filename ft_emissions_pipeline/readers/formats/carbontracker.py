@@ -15,14 +15,9 @@ import re
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.documents import text_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.shared.training_settings import positive
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -18,15 +18,9 @@ from itertools import pairwise
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    instant,
-    number,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.parts import objects, part
 from ft_emissions_pipeline.readers.shared.usage_days import (
     FAILED,

@@ -24,21 +24,23 @@ import pyarrow.compute as pc
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import (
+    arrow_text,
+    as_text,
+    instants,
+    numbers,
+    stacked,
+    text_series,
+    trimmed,
+)
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Reading,
     RefusalError,
     Refused,
     Settings,
-    arrow_text,
-    as_text,
     by_rules,
-    instants,
-    numbers,
     quarantine_rows,
-    stacked,
-    text_series,
-    trimmed,
     typed,
 )
 from ft_emissions_pipeline.readers.shared import energy_parts

@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
+from ft_emissions_pipeline.readers.cells import numbers, of_each
 from ft_emissions_pipeline.readers.documents import Item, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Refused,
     Settings,
-    numbers,
-    of_each,
     read_each,
     refused_rows,
 )

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instants, numbers
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     Refused,
     Settings,
     by_rules,
-    instants,
-    numbers,
     reading_of_frame,
 )
 from ft_emissions_pipeline.readers.shared import energy_parts

@@ -17,15 +17,8 @@ from operator import or_
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    numbers,
-    of_each,
-    one_text,
-)
+from ft_emissions_pipeline.readers.cells import numbers, of_each, one_text
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.gpu_columns import (
     INDICES,
     MODELS,

@@ -22,14 +22,9 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import number
 from ft_emissions_pipeline.readers.documents import json_items
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    number,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.shared.clocks import sessions
 from ft_emissions_pipeline.readers.shared.labels import not_understood, parsed, understood
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields

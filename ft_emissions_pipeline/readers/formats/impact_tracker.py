@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
+from ft_emissions_pipeline.readers.cells import number
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Settings,
-    number,
     read_each,
     reading_of_runs,
 )

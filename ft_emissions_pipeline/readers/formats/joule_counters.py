@@ -14,13 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    numbers,
-    refused_rows,
-)
+from ft_emissions_pipeline.readers.cells import numbers
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, refused_rows
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.prometheus import samples_of
 from ft_emissions_pipeline.readers.shared.samples import (

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instants, numbers, trimmed
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -23,11 +24,8 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     as_usage,
-    instants,
-    numbers,
     quarantine_rows,
     refused_rows,
-    trimmed,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared.inferences import OTHER_CALLS, are_inferences, repeated

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import number
 from ft_emissions_pipeline.readers.documents import Item, json_items
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.reading import (
@@ -22,7 +23,6 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Refused,
     Settings,
-    number,
     reading_of_runs,
 )
 from ft_emissions_pipeline.readers.scrubbing import shown

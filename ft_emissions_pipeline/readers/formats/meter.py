@@ -16,14 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    numbers,
-    of_each,
-    one_text,
-)
+from ft_emissions_pipeline.readers.cells import numbers, of_each, one_text
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.gpu_columns import names_a_gpu, rows_under, time_in
 from ft_emissions_pipeline.readers.shared.samples import (
     MISFIT,

@@ -14,13 +14,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import numbers
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Refused,
     Settings,
-    numbers,
     of_no_use,
     refused_rows,
 )

@@ -13,16 +13,10 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import document_of, text_of
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    number,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.shared.run_folders import MLFLOW
 from ft_emissions_pipeline.readers.shared.service_jobs import span
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of

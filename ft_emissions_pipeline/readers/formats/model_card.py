@@ -15,15 +15,10 @@ from pathlib import PurePosixPath
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_HOUR
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import number
 from ft_emissions_pipeline.readers.documents import text_of
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    number,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.shared import hardware_words
 from ft_emissions_pipeline.readers.shared.cards import (

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import yaml_documents
 from ft_emissions_pipeline.readers.reading import (
     EVENT_COLUMNS,
@@ -30,8 +31,6 @@ from ft_emissions_pipeline.readers.reading import (
     RefusalError,
     Refused,
     Settings,
-    instant,
-    number,
     quarantine_rows,
     typed,
 )

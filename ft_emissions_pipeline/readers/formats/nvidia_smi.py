@@ -15,8 +15,9 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import of_each, one_text
 from ft_emissions_pipeline.readers.documents import text_of
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, of_each, one_text
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.shared.gpu_columns import by_place
 from ft_emissions_pipeline.readers.shared.samples import (
     MISFIT,

@@ -17,16 +17,10 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import json_items
 from ft_emissions_pipeline.readers.formats.vllm import differences
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    instant,
-    number,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.requests import reading_of_requests
 from ft_emissions_pipeline.readers.shared.usage_days import (
     FAILED,

@@ -10,15 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import Item, json_items
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    instant,
-    number,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.usage_days import (
     buckets_of,
     reading_of_buckets,

@@ -7,15 +7,9 @@ kept.
 
 from __future__ import annotations
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.formats.openai_usage import GROUPS
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    number,
-    read_each,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, read_each
 from ft_emissions_pipeline.readers.shared.requests import Row, rows_of, text_of_cell
 from ft_emissions_pipeline.readers.shared.usage_days import (
     buckets_of,

@@ -10,14 +10,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    Refused,
-    Settings,
-    instant,
-    number,
-    read_each,
-)
+from ft_emissions_pipeline.readers.cells import instant, number
+from ft_emissions_pipeline.readers.reading import Reading, Refused, Settings, read_each
 from ft_emissions_pipeline.readers.shared.requests import (
     Row,
     keys_of,

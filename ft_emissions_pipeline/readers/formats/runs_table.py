@@ -15,15 +15,10 @@ import re
 from collections.abc import Mapping
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.formats import wandb_run
 from ft_emissions_pipeline.readers.formats.mlflow_run import parameters_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown
 from ft_emissions_pipeline.readers.shared.service_jobs import span
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import json_of
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, instant, number
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.parts import objects, part, text
 from ft_emissions_pipeline.readers.shared.service_jobs import (

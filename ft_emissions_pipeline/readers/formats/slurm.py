@@ -26,6 +26,7 @@ import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instants, numbers
 from ft_emissions_pipeline.readers.documents import json_items, text_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -33,8 +34,6 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     by_rules,
-    instants,
-    numbers,
     reading_of_frame,
     refused_rows,
 )

@@ -9,14 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instants,
-    numbers,
-    reading_of_frame,
-)
+from ft_emissions_pipeline.readers.cells import instants, numbers
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_frame
 from ft_emissions_pipeline.readers.sheets import header_of, sheet_of
 from ft_emissions_pipeline.tables.words import Basis, Content
 

@@ -19,17 +19,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.documents import json_of
 from ft_emissions_pipeline.readers.formats.hugging_face import run_folder
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Settings,
-    instant,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.protobuf import fields_in
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of

@@ -18,8 +18,9 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import numbers
 from ft_emissions_pipeline.readers.documents import json_of, text_of
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings, numbers
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Settings
 from ft_emissions_pipeline.readers.scrubbing import shown
 from ft_emissions_pipeline.readers.sheets import sheet_of
 from ft_emissions_pipeline.tables import RUNS

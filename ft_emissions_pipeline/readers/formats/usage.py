@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ft_emissions_pipeline.readers import parquet
+from ft_emissions_pipeline.readers.cells import numbers
 from ft_emissions_pipeline.readers.documents import json_items, objects_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
@@ -21,7 +22,6 @@ from ft_emissions_pipeline.readers.reading import (
     Refused,
     Settings,
     as_usage,
-    numbers,
     quarantine_rows,
     refused_rows,
 )

@@ -24,15 +24,9 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import json_items, text_of
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    Refused,
-    Settings,
-    instant,
-    number,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.usage_days import (
     BUCKET_COLUMNS,
     FAILED,

@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
+from ft_emissions_pipeline.readers.cells import numbers
 from ft_emissions_pipeline.readers.documents import json_items, objects_of
 from ft_emissions_pipeline.readers.reading import (
     Reading,
     RefusalError,
     Refused,
     Settings,
-    numbers,
     refused_rows,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host, shown

@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.documents import document_of
 from ft_emissions_pipeline.readers.formats import wandb_metrics
 from ft_emissions_pipeline.readers.formats.model_config import fields_of
 from ft_emissions_pipeline.readers.formats.training_args import software_of
-from ft_emissions_pipeline.readers.reading import Reading, Settings, instant, reading_of_runs
+from ft_emissions_pipeline.readers.reading import Reading, Settings, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import hashed_host
 from ft_emissions_pipeline.readers.shared.run_folders import home, wandb_id
 from ft_emissions_pipeline.readers.shared.trainer_figures import figures_of

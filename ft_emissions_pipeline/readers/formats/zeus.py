@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
+from ft_emissions_pipeline.readers.cells import numbers
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     Reading,
     RefusalError,
     Settings,
-    numbers,
     reading_of_frame,
 )
 from ft_emissions_pipeline.readers.shared.samples import MISFIT, rows_without

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.reading import (
     CLOUD_COLUMNS,
     Reading,
     RefusalError,
     Refused,
-    instant,
-    number,
     quarantine_rows,
     typed,
 )

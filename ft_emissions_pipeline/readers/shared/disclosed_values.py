@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from ft_emissions_pipeline.calendar_days import DAYS_PER_MEAN_YEAR, DAYS_PER_MONTH, SECONDS_PER_DAY
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.formats.token_lengths import as_field, lengths_of
-from ft_emissions_pipeline.readers.reading import RefusalError, instant
+from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.tables import METHODS
 
 _COUNT_SUFFIX = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12,

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import instant
 from ft_emissions_pipeline.readers.documents import Item, json_items
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, instant, read_each
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, read_each
 from ft_emissions_pipeline.readers.shared.usage_days import (
     BUCKET_COLUMNS,
     buckets_of,

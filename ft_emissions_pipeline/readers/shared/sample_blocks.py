@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings, as_text
+from ft_emissions_pipeline.readers.cells import as_text
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, Refused, Settings
 from ft_emissions_pipeline.readers.shared.samples import (
     DEVICE,
     SHORTEST_GAP_S,

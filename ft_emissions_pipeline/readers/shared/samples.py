@@ -26,18 +26,20 @@ import pyarrow as pa
 
 from ft_emissions_pipeline.equations import JOULES_PER_KWH
 from ft_emissions_pipeline.readers import repairs
+from ft_emissions_pipeline.readers.cells import (
+    arrow_text,
+    instants,
+    localized,
+    numbers,
+    text_series,
+)
 from ft_emissions_pipeline.readers.reading import (
     RUN_COLUMNS,
     TELEMETRY_COLUMNS,
     Reading,
     Refused,
-    arrow_text,
-    instants,
-    localized,
     no_rows,
-    numbers,
     quarantine_rows,
-    text_series,
     typed,
 )
 from ft_emissions_pipeline.readers.scrubbing import hashed_host

@@ -12,15 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers.cells import instant, number
 from ft_emissions_pipeline.readers.documents import Item, json_items
-from ft_emissions_pipeline.readers.reading import (
-    Reading,
-    RefusalError,
-    instant,
-    number,
-    read_each,
-    reading_of_runs,
-)
+from ft_emissions_pipeline.readers.reading import Reading, RefusalError, read_each, reading_of_runs
 from ft_emissions_pipeline.readers.scrubbing import scrubbed
 from ft_emissions_pipeline.readers.shared.odd_fields import without_odd_fields
 
