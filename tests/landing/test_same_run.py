@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ft_emissions_pipeline import api
@@ -308,8 +308,13 @@ trackers = st.lists(
 )  # fmt: skip
 
 
+TWICE_IN_A_FILE = (0, 2, "1", "demo", 1.0, "one", "e.csv")
+
+
 @given(trackers)
+@example([TWICE_IN_A_FILE, TWICE_IN_A_FILE, (0, 1, *TWICE_IN_A_FILE[2:])])
 def test_every_two_trackers_of_a_machine_are_compared(told):
+    """A tracker stands for those that saw the same; of several, the first of all counts."""
     records = pd.DataFrame(
         {
             "run_id": [f"r{n:02d}" for n in range(len(told))],
@@ -322,8 +327,9 @@ def test_every_two_trackers_of_a_machine_are_compared(told):
         }
     )  # fmt: skip
     once, perhaps = same_run.machines(records, records["run_id"], pd.Series(True, records.index))
-    expected, merged = {}, set()
-    for (n, one), (m, other) in itertools.permutations(enumerate(told), 2):
+    expected, first = {}, {}
+    in_order = sorted(enumerate(told), key=lambda each: (each[1][0], each[0]))
+    for (n, one), (m, other) in itertools.permutations(in_order, 2):
         (low, length, gpus, project, kwh, machine, file), (start, *_) = one, other
         shared = min(low + length, start + other[1]) - max(low, start)
         near = abs(low - start) <= 60 and abs(low + length - start - other[1]) <= 60
@@ -331,9 +337,15 @@ def test_every_two_trackers_of_a_machine_are_compared(told):
         alike = near and gpus == other[2] != "part" and project == other[3] and not copied
         alike &= abs(kwh - other[4]) <= 0.01 * max(kwh, other[4])
         if machine == other[5] and shared >= 0.8 * min(length, other[1]):
-            if alike:
-                merged |= {f"r{n:02d}", f"r{m:02d}"}
-            else:
+            if not alike:
                 expected.setdefault(f"r{n:02d}", set()).add(f"r{m:02d}")
+            elif (low, n) < (start, m):
+                first.setdefault(f"r{m:02d}", f"r{n:02d}")
     assert perhaps[1] == expected
-    assert merged == set(once[0]) | set(once[1])
+    counts = {}
+    for n, _ in in_order:
+        name = f"r{n:02d}"
+        if name in first:
+            counts[name] = counts.get(first[name], first[name])
+    assert once[0] == counts
+    assert once[1] == {one: {n for n, of in counts.items() if of == one} for one in counts.values()}
