@@ -14,8 +14,12 @@ import pandas as pd
 from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.impacts.inputs import ASKED
 from ft_emissions_pipeline.landing.engines import over_chunks
-from ft_emissions_pipeline.normalize.provenance import NEEDED
-from ft_emissions_pipeline.tables import FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    KIND_PROVENANCE,
+    RUN_IMPACTS,
+    RUN_SPREADS,
+)
 from ft_emissions_pipeline.warehouse import store
 
 from .checks import check_spec
@@ -38,7 +42,7 @@ MADE = {
     group_name=GROUP,
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
-    deps=[key("defaults"), FIELD_PROVENANCE.name],
+    deps=[key("defaults"), KIND_PROVENANCE.name, FIELD_PROVENANCE.name],
     outs=outs(MADE),
     check_specs=[check_spec(table) for table in MADE],
 )
@@ -53,16 +57,14 @@ def run_impacts(
         yield from without_rows(MADE)
         return
     first, last = days(context)
-    provenance = store.read(
+    own = store.read(
         pipeline.warehouse,
         FIELD_PROVENANCE,
         (first.date(), last.date()),
-        columns=NEEDED,
         where=("field", ASKED),
         ordered=False,
         coded=True,
     )
-    stage = partial(stages.impacts, coded=True)
-    made = over_chunks(stage, workers.engine, pipeline.choices(), normalized_runs, provenance)
-    impacts, spreads = stages.sound((RUN_IMPACTS, RUN_SPREADS), made)
+    stage = partial(stages.impacts, kinds=store.read(pipeline.warehouse, KIND_PROVENANCE))
+    impacts, spreads = over_chunks(stage, workers.engine, pipeline.choices(), normalized_runs, own)
     yield from checked(zip(MADE, (spreads, impacts), strict=True))

@@ -24,6 +24,7 @@ APPENDED = frozenset(
     for table in (
         tables.RESTATEMENTS,
         tables.PIPELINE_FOOTPRINT,
+        tables.KIND_PROVENANCE,
         tables.FACTORS_USED,
         tables.FACTOR_ROWS,
     )

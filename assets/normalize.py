@@ -6,7 +6,6 @@ Put here: the token-time model in force and the normalized runs. Keep out: the r
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -14,12 +13,13 @@ import pandas as pd
 
 from ft_emissions_pipeline import methodology, normalize, stages, token_time
 from ft_emissions_pipeline.landing.engines import over_chunks
-from ft_emissions_pipeline.normalize import factors_used
+from ft_emissions_pipeline.normalize import factors_used, stored_provenance
 from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
     FIELD_PROVENANCE,
+    KIND_PROVENANCE,
     NORMALIZED_RUNS,
     RUN_FACTORS,
     TOKEN_TIME_MODEL,
@@ -39,7 +39,8 @@ GROUP = "normalize"
 
 MADE = {
     NORMALIZED_RUNS: "Every gap is filled by the first rule that has an answer.",
-    FIELD_PROVENANCE: "Value, interval, basis, rule, factor and source of each field.",
+    KIND_PROVENANCE: "Basis, rule, factor, source and spread of each field, by kind of run.",
+    FIELD_PROVENANCE: "Value, interval, basis, rule, factor and source of what is a run's own.",
     RUN_FACTORS: "From a run to its kind, and from there to its factor rows.",
     FACTORS_USED: "Ids and hashes; what a changed row touches is read off here.",
     FACTOR_ROWS: "Kept when a row changes, so that one can say from what to what.",
@@ -116,8 +117,7 @@ def normalized_runs(
         yield from without_rows(MADE)
         return
     choices = pipeline.choices(token_time_model)
-    stage = partial(stages.normalized, coded=True)
-    filled = over_chunks(stage, workers.engine, choices, validated_runs)
-    normalized, provenance = stages.sound((NORMALIZED_RUNS, FIELD_PROVENANCE), filled)
-    stamps = factors_used.stamps(validated_runs, normalized, provenance, choices.reference)
-    yield from checked(zip(MADE, (normalized, provenance, *stamps), strict=True))
+    normalized, kinds, own = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
+    kinds = stored_provenance.without_repeats(kinds)
+    stamps = factors_used.stamps(validated_runs, normalized, kinds, own, choices.reference)
+    yield from checked(zip(MADE, (normalized, kinds, own, *stamps), strict=True))

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike
 
 from ft_emissions_pipeline import equations, ledger, methodology, normalize, token_time, uncertainty
 from ft_emissions_pipeline.impacts.footprint import Spreads, impacts_and_spreads
-from ft_emissions_pipeline.impacts.inputs import held
+from ft_emissions_pipeline.impacts.inputs import ASKED, held
 from ft_emissions_pipeline.landing.days import joined_runs
 from ft_emissions_pipeline.ledger.inheritance import own_amount
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import meters
+from ft_emissions_pipeline.normalize import meters, stored_provenance
 from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import reading_of_runs
@@ -89,6 +89,11 @@ class Footprints:
     def provenance(self) -> pd.DataFrame:
         """Table `field_provenance`."""
         return self.origins.table()
+
+    @cached_property
+    def stored(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Tables `normalized_runs`, `kind_provenance` and `field_provenance` as a warehouse has."""
+        return stored_provenance.parted(self.normalized, self.origins)
 
     @cached_property
     def spreads(self) -> pd.DataFrame:
@@ -161,26 +166,29 @@ def filled(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, Provenan
 
 
 def normalized(
-    runs: pd.DataFrame, choices: Choices, *, coded: bool = False
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `normalized_runs` and `field_provenance` of accepted runs.
+    runs: pd.DataFrame, choices: Choices
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return tables `normalized_runs`, `kind_provenance` and `field_provenance` of accepted runs.
 
-    `coded` is for storage alone: texts of the second are categories then.
+    Those with an impossible figure (`impossible`) are left out; texts of the last are categories.
     """
     frame, origins = filled(runs, choices)
-    return frame, origins.coded() if coded else origins.table()
+    faulty = _faults((NORMALIZED_RUNS, FIELD_PROVENANCE), (frame, origins.endless())).index
+    if len(faulty):
+        frame, origins = filled(runs[~runs["run_id"].isin(faulty)], choices)
+    return stored_provenance.parted(frame, origins)
 
 
 def impacts(
-    normalized: pd.DataFrame,
-    provenance: pd.DataFrame | Provenance,
-    choices: Choices,
-    *,
-    coded: bool = False,
+    normalized: pd.DataFrame, own: pd.DataFrame, choices: Choices, kinds: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return tables `run_impacts` and `run_spreads`; `coded` as for `normalized`."""
-    made, shares = impacts_and_spreads(normalized, provenance, choices.reference, choices.profile)
-    return made, shares.coded() if coded else shares.table()
+    """Return tables `run_impacts` and `run_spreads` of what `normalized` returns.
+
+    Those with an impossible figure are left out; texts of the second are categories.
+    """
+    origins = stored_provenance.held(normalized, kinds, own, ASKED)
+    made, shares = impacts_and_spreads(normalized, origins, choices.reference, choices.profile)
+    return sound((RUN_IMPACTS, RUN_SPREADS), (made, shares.coded()))
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:

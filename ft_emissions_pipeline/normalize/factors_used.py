@@ -27,6 +27,7 @@ from ft_emissions_pipeline.normalize.kinds import (
     first_of,
     is_timed,
 )
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference, take
 from ft_emissions_pipeline.tables import (
@@ -35,10 +36,10 @@ from ft_emissions_pipeline.tables import (
     RUN_FACTORS,
     RUN_FIELDS,
     RUNS,
-    TEXT,
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.frames import in_words
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time import MODEL_ID
 
@@ -106,7 +107,8 @@ def _hash(text: str) -> str:
 def stamps(
     runs: pd.DataFrame,
     normalized: pd.DataFrame,
-    provenance: pd.DataFrame,
+    kinds: pd.DataFrame,
+    own: pd.DataFrame,
     reference: Reference,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return what leads from runs to their factor rows.
@@ -115,8 +117,8 @@ def stamps(
     ----------
     runs : DataFrame
         Table `validated_runs`.
-    normalized, provenance : DataFrame
-        Tables `normalized_runs` and `field_provenance` of these runs.
+    normalized, kinds, own : DataFrame
+        Tables `normalized_runs`, `kind_provenance` and `field_provenance` of these runs.
     reference : Reference
         Reference tables with which they were made.
 
@@ -131,10 +133,11 @@ def stamps(
     of_runs = normalized[["date", "run_id", "model_name", *KIND[1:]]].assign(
         factors_key=normalized["run_id"].map(keys)
     )
-    kinds = of_runs[KIND].drop_duplicates()
-    pairs = _named(provenance, keys, normalized, reference).merge(kinds, on="factors_key")
+    made = of_runs[KIND].drop_duplicates()
+    pairs = _named(_told(normalized, kinds, own, keys), normalized, keys, reference)
+    pairs = pairs.merge(made, on="factors_key")
     every = reference.tables["defaults"][["factor_id"]].merge(
-        kinds[KIND[1:]].drop_duplicates().assign(factors_key=EVERY_RUN), how="cross"
+        made[KIND[1:]].drop_duplicates().assign(factors_key=EVERY_RUN), how="cross"
     )
     used = pd.concat([pairs, every], ignore_index=True)
     used["row_hash"] = (
@@ -148,31 +151,34 @@ def stamps(
     )
 
 
+def _told(
+    normalized: pd.DataFrame, kinds: pd.DataFrame, own: pd.DataFrame, keys: pd.Series
+) -> pd.DataFrame:
+    """Return by factors_key what provenance tells of a field, each combination once."""
+    words = ["factors_key", "field", "basis", "rule", "factor_id"]
+    of_kinds = normalized[["run_id", "provenance_key"]].assign(
+        factors_key=normalized["run_id"].map(keys)
+    )
+    of_kinds = of_kinds[["factors_key", "provenance_key"]].drop_duplicates()
+    run, ids = pd.factorize(own["run_id"])
+    of_own = own[words[1:]].assign(factors_key=keys.reindex(ids).array.take(run))
+    both = [of_kinds.merge(kinds, on="provenance_key")[words], of_own[words].drop_duplicates()]
+    return pd.concat([in_words(each) for each in both]).drop_duplicates()
+
+
 def _named(
-    provenance: pd.DataFrame, keys: pd.Series, normalized: pd.DataFrame, reference: Reference
+    told: pd.DataFrame, normalized: pd.DataFrame, keys: pd.Series, reference: Reference
 ) -> pd.DataFrame:
     """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
-    run, run_ids = pd.factorize(provenance["run_id"])
-    key, distinct = pd.factorize(keys.reindex(pd.Index(run_ids, dtype=TEXT)))
-    factor, factor_ids = pd.factorize(provenance["factor_id"])
-    named = factor >= 0
-    pairs = np.unique(key[run[named]] * max(len(factor_ids), 1) + factor[named])
-    texts = pd.DataFrame(
-        {
-            "factors_key": distinct.take(pairs // max(len(factor_ids), 1)),
-            "factor_id": factor_ids.take(pairs % max(len(factor_ids), 1)).str.split(" "),
-        }
-    )
-    logged = provenance["rule"].eq("as_logged") & provenance["field"].isin(LOGGED_GSD)
-    spread = provenance.loc[logged, ["field", "basis"]].assign(key=key[run[logged]])
-    spread = spread.drop_duplicates()
+    named = told[["factors_key", "factor_id"]].dropna().drop_duplicates()
+    spread = told[told["rule"].eq(AS_LOGGED) & told["field"].isin(LOGGED_GSD)]
     gsd = [
         "defaults/" + LOGGED_GSD[field][0 if basis == Basis.MEASURED else 1]
         for field, basis in zip(spread["field"], spread["basis"], strict=True)
     ]
     pieces = [
-        texts.explode("factor_id"),
-        pd.DataFrame({"factors_key": distinct.take(spread["key"]), "factor_id": gsd}),
+        named.assign(factor_id=named["factor_id"].str.split(" ")).explode("factor_id"),
+        pd.DataFrame({"factors_key": spread["factors_key"], "factor_id": gsd}),
         pd.DataFrame({"factors_key": keys.unique(), "factor_id": OF_ALLOCATION}),
     ]
     # A peak or a count of active parameters is read where only the identity is written down.

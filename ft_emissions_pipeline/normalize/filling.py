@@ -22,7 +22,7 @@ from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize.columns import Columns, Frame
 from ft_emissions_pipeline.normalize.kinds import SHARED, TIMED, Kinds, is_timed
 from ft_emissions_pipeline.normalize.memory import memory_of
-from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, OF_RUNS, Piece, Provenance, Told
 from ft_emissions_pipeline.readers import basis_of, origins, repairs
 from ft_emissions_pipeline.reference import (
     Reference,
@@ -358,7 +358,8 @@ def apply(
                 of = taken if by_run else taken[kinds.code]
                 rows = np.flatnonzero(of >= 0)
                 of = of[rows]
-            piece = replace(answer, rows=rows, of=of)
+            common = _in_common(answer) if by_run else Told.KIND
+            piece = replace(answer, rows=rows, of=of, told=common)
             pieces.append(piece)
             context.pieces.setdefault(rule.field, []).append(piece)
             columns[rule.field] = _filled(columns[rule.field], missing[rule.field], piece)
@@ -371,7 +372,14 @@ def apply(
                 kinds = kinds.parted(place, rows, piece.factor_id)
     del columns[TIMED]
     filled = Columns(columns, index)
-    return filled, Provenance(filled[["date", "run_id"]], pieces, kinds.code, kinds.first)
+    return filled, Provenance(filled[list(OF_RUNS)], pieces, kinds.code, kinds.first)
+
+
+def _in_common(answer: Piece) -> Told:
+    """Say what runs of a kind have in common of an answer to each of them."""
+    parts = (answer.basis, answer.log_sd, answer.factor_id, answer.source)
+    one_for_all = all(np.ndim(part) == 0 for part in parts)
+    return Told.WIDTH if one_for_all and np.all(np.equal(answer.skew, 0)) else Told.RUN
 
 
 def _answer(
@@ -423,7 +431,7 @@ def _piece(
         factor_id = _part(offer.factor_id, told)
         if holds_for_a_time(reference, pd.unique(np.array(factor_id, dtype="object", ndmin=1))):
             source = _with_period(source, factor_id, days[told], reference)
-    low, high = _interval(rule.field, value, log_sd, skew)
+    low, high = interval_of(rule.field, value, log_sd, skew)
     rows = np.flatnonzero(told)
     return Piece(
         rule.field, rule.name, rule.basis, rows, np.arange(len(rows)), value, log_sd, skew, low,
@@ -457,48 +465,50 @@ def _as_logged(
     context: Context,
 ) -> list[Piece]:
     days, repaired = (pd.Series(columns[name], copy=False) for name in ("date", "repairs"))
-    uri, record = (pd.Series(columns[name], dtype=TEXT) for name in ("source_uri", "source_record"))
-    source = origins.place(uri, record).array
     format_codes, formats = pd.factorize(columns["source_format"])
-    whole = np.arange(len(days))
+    whole, joined = np.arange(len(days)), np.isin(np.arange(len(days)), list(known))
     pieces = []
     for name in RUN_FIELDS:
-        gaps = missing[name]
-        if name == "run_id" or gaps.all():
+        if name == "run_id" or missing[name].all():
             continue
-        at, values, sources = whole, columns[name].copy(), source
-        if gaps.any():
-            at = np.flatnonzero(~gaps)
-            values, sources = values[at], source[at]
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
-        basis = of_format[0]
-        if known or len(formats) > 1:
-            basis = of_format[format_codes[at]]
-        if known:
-            sources = sources.to_numpy(dtype="object")
-            for place, row in enumerate(at.tolist()):
-                if row in known:
-                    basis[place], sources[place] = known[row][name]
-        log_sd: float | np.ndarray = 0.0
-        if name in LOGGED_GSD:
-            measured, other = (context.log_gsd(gsd, days[at]) for gsd in LOGGED_GSD[name])
-            log_sd = np.where(basis == Basis.MEASURED, measured, other)
-        for word, (doubted, gsd, measured_too) in DOUBTED_GSD.items():
-            if name == doubted:
-                touched = repairs.has_word(repaired, word)[at]
-                touched &= measured_too | (basis != Basis.MEASURED)
-                log_sd = np.where(touched, context.log_gsd(gsd, days[at]), log_sd)
-        low, high = _interval(name, values, log_sd)
-        piece = Piece(
-            name, AS_LOGGED, basis, at, whole[: len(at)], values, log_sd, 0.0, low, high, None,
-            sources,
-        )  # fmt: skip
-        context.pieces[name] = [piece]
-        pieces.append(piece)
+        for told, rows in ((Told.WIDTH, ~joined), (Told.RUN, joined)):
+            at = whole[rows & ~missing[name]]
+            if not len(at):
+                continue
+            # Of a run that was joined from several logs, each field tells its own.
+            found = [known[row][name] for row in at.tolist()] if told is Told.RUN else []
+            one = len(formats) == 1
+            basis = [each.basis for each in found] or of_format[0 if one else format_codes[at]]
+            values, basis = columns[name][at], np.array(basis, dtype="object")
+            log_sd = _logged_log_sd(name, basis, days[at], repaired[at], context)
+            low, high = interval_of(name, values, log_sd)
+            pieces.append(
+                Piece(
+                    name, AS_LOGGED, basis, at, whole[: len(at)], values, log_sd, 0.0, low, high,
+                    source=np.array([each.record for each in found]) if found else None, told=told,
+                )
+            )  # fmt: skip
+            context.pieces.setdefault(name, []).append(pieces[-1])
     return pieces
 
 
-def _interval(name: str, values: Any, log_sd: object, skew: object = 0.0) -> tuple[Any, Any]:
+def _logged_log_sd(
+    name: str, basis: np.ndarray, days: pd.Series, repaired: pd.Series, context: Context
+) -> float | np.ndarray:
+    """Return the log standard deviation of values of a logged field."""
+    log_sd: float | np.ndarray = 0.0
+    if name in LOGGED_GSD:
+        measured, other = (context.log_gsd(gsd, days) for gsd in LOGGED_GSD[name])
+        log_sd = np.where(basis == Basis.MEASURED, measured, other)
+    for word, (doubted, gsd, measured_too) in DOUBTED_GSD.items():
+        if name == doubted:
+            touched = repairs.has_word(repaired, word) & (measured_too | (basis != Basis.MEASURED))
+            log_sd = np.where(touched, context.log_gsd(gsd, days), log_sd)
+    return log_sd
+
+
+def interval_of(name: str, values: Any, log_sd: object, skew: object = 0.0) -> tuple[Any, Any]:
     """Return the percentiles of numbers, kept within what the column's declaration allows."""
     column = NORMALIZED_RUNS.column(name)
     if column.kind != "float":

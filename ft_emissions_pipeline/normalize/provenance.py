@@ -1,27 +1,44 @@
 """Where the fields of runs come from, held once per kind of run.
 
 Put here: what one rule gave to one field, and table `field_provenance` as a view of all of them.
-Keep out: how fields are filled (`filling.py`).
+Keep out: how fields are filled (`filling.py`), and how this is stored (`stored_provenance.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
+from enum import Enum, auto
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.tables import FIELD_PROVENANCE, conform, empty
 from ft_emissions_pipeline.tables.frames import TEXT, categories, in_words, places
 
-NEEDED = ("run_id", "field", "basis", "rule", "p05", "p95", "factor_id")
-"""Columns of table `field_provenance` that `Provenance.of_table` reads."""
+WORDS = ("field", "basis", "rule", "factor_id", "source")
+"""Texts of a row of provenance."""
+
+OF_RUNS = ("date", "run_id", "source_uri", "source_record")
+"""Columns of `normalized_runs` from which each row of provenance has its day, run and record."""
 
 AS_LOGGED = "as_logged"
 """Stands for a rule where the log gave the value."""
+
+
+class Told(Enum):
+    """What of an answer the runs of a kind have in common.
+
+    By `KIND` all of it, by `WIDTH` all but the value, whose interval follows from its spread; by
+    `RUN` nothing.
+    """
+
+    KIND = auto()
+    WIDTH = auto()
+    RUN = auto()
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,9 @@ class Piece:
     """What one rule, or the logs, gave to one field: some answers, and the runs that took each.
 
     `rows` are the runs, in order, `of` the answer of each: runs of one kind share one. Value,
-    spread, interval, factor and words stand once per answer; a basis for all is one word.
+    spread, interval, factor and words stand once per answer; what is one for all may stand once.
+    The source of a logged value is the run's own record, and `source` a word beside it, unless
+    the value is told by run.
     """
 
     field: str
@@ -44,13 +63,15 @@ class Piece:
     p95: np.ndarray | float
     factor_id: np.ndarray | str | None = None
     source: np.ndarray | str | None = None
+    told: Told = Told.KIND
 
 
 @dataclass(frozen=True)
 class Provenance:
     """Where every field of some runs comes from, once per kind of run and not once per run.
 
-    `kind` is the kind of each run, `first` the first run of each kind.
+    `runs` has the columns `OF_RUNS`, `kind` is the kind of each run, `first` the first run of each
+    kind.
     """
 
     runs: pd.DataFrame
@@ -63,7 +84,7 @@ class Provenance:
         cls, table: pd.DataFrame, normalized: pd.DataFrame, fields: Collection[str]
     ) -> Provenance:
         """Return what table `field_provenance` says of some fields of normalized runs."""
-        words = {name: _coded(table[name]) for name in ("field", "rule", "basis", "factor_id")}
+        words = {name: _coded(table[name]) for name in WORDS}
         (field, fields_of), (rule, rules) = words["field"], words["rule"]
         given = field * len(rules) + rule
         run, ids = pd.factorize(table["run_id"])
@@ -71,8 +92,8 @@ class Provenance:
         wanted = np.flatnonzero(np.isin(fields_of, list(fields))[field] & (at >= 0))
         order = wanted[np.argsort(given[wanted] * len(normalized) + at[wanted])]
         p05, p95 = (table[name].to_numpy()[order] for name in ("p05", "p95"))
-        basis, factor_id = (
-            words[name][1][words[name][0][order]] for name in ("basis", "factor_id")
+        basis, factor_id, source = (
+            words[name][1][words[name][0][order]] for name in ("basis", "factor_id", "source")
         )
         at, given = at[order], given[order]
         pieces = []
@@ -83,11 +104,11 @@ class Provenance:
                 Piece(
                     name, rules[given[first] % len(rules)], basis[rows], at[rows],
                     np.arange(end - first), normalized[name].array[at[rows]], 0.0, 0.0,
-                    p05[rows], p95[rows], factor_id[rows],
+                    p05[rows], p95[rows], factor_id[rows], source[rows], Told.RUN,
                 )
             )  # fmt: skip
         each = np.arange(len(normalized))
-        return cls(normalized[["date", "run_id"]], pieces, each, each)
+        return cls(normalized[list(OF_RUNS)], pieces, each, each)
 
     def of(self, name: str, part: Callable[[Piece], Any], otherwise: Any = None) -> np.ndarray:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
@@ -113,7 +134,7 @@ class Provenance:
 
     def coded(self) -> pd.DataFrame:
         """Return table `field_provenance` with its texts as categories."""
-        return _table(self.pieces, self.runs)
+        return table_of(self.pieces, self.runs)
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `field_provenance` whose interval has no end."""
@@ -123,10 +144,10 @@ class Provenance:
             if bad.any():
                 taken = np.broadcast_to(bad, len(piece.value))[piece.of]
                 pieces.append(replace(piece, rows=piece.rows[taken], of=piece.of[taken]))
-        return in_words(_table(pieces, self.runs))
+        return in_words(table_of(pieces, self.runs))
 
 
-def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
+def table_of(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
     """Return pieces as table `field_provenance`, ordered by run and field, texts as categories.
 
     It is made by column, and of texts each answer's once: a fleet has millions of rows.
@@ -156,6 +177,7 @@ def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
         codes, words = pd.factorize(pd.array(cells, dtype=TEXT))
         return categories(codes[place], words)
 
+    records = origins.place(runs["source_uri"], runs["source_record"])
     columns = {
         "date": runs["date"].array.take(at),
         "run_id": categories(rank[at], ids),
@@ -166,9 +188,22 @@ def _table(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
         "basis": texts(lambda piece: piece.basis),
         "rule": texts(lambda piece: piece.rule),
         "factor_id": texts(lambda piece: piece.factor_id),
-        "source": texts(lambda piece: piece.source),
+        "source": texts(partial(_source, records)),
     }
     return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE, coded=True)
+
+
+def _source(records: pd.Series, piece: Piece) -> Any:
+    """Return the source of each answer: of a logged value its record, with the word beside it."""
+    if piece.rule != AS_LOGGED or piece.told is Told.RUN:
+        return piece.source
+    of_answer = np.empty(len(piece.value), dtype="int64")
+    of_answer[piece.of] = piece.rows
+    record = records.array.take(of_answer)
+    if piece.source is None:
+        return record
+    word = pd.array(np.broadcast_to(piece.source, len(record)), dtype=TEXT)
+    return (record + "; " + word).fillna(record)
 
 
 def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ import pandas as pd
 from ft_emissions_pipeline.normalize.columns import Columns
 from ft_emissions_pipeline.normalize.filling import Context, unknown_names
 from ft_emissions_pipeline.normalize.place import region_id
-from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance
+from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance, Told
 from ft_emissions_pipeline.reference import Reference, places
 from ft_emissions_pipeline.reference.names import named
 
@@ -61,8 +61,10 @@ def _with_word(piece: Piece, frame: Columns, context: Context, of: Provenance) -
         return piece
     note = unknown_names(names.mask(known), _TABLES[piece.field], context)
     word = pd.Series(note.array.take(of.kind[piece.rows]), dtype="str")
-    logged = pd.Series(piece.source, dtype="str")
-    return replace(piece, source=(logged + "; " + word).fillna(logged))
+    if piece.told is Told.RUN:
+        logged = pd.Series(piece.source, dtype="str")
+        word = (logged + "; " + word).fillna(logged)
+    return replace(piece, source=word.astype("object").where(word.notna(), None).to_numpy())
 
 
 def _known(frame: Columns, name: str, context: Context) -> pd.Series:

@@ -16,6 +16,7 @@ TAKES_OVER: dict[str, tuple[str, ...]] = {
     "telemetry": ("landing_index",),
     "validated_runs": ("runs",),
     "normalized_runs": ("validated_runs",),
+    "kind_provenance": ("normalized_runs",),
     "field_provenance": ("normalized_runs",),
     "run_factors": ("normalized_runs",),
     "factors_used": ("run_factors",),

@@ -84,10 +84,42 @@ NORMALIZED_RUNS = Table(
         *SOURCE_OF_RUNS,
         text("methodology", "Profile of the methodology.", required=True),
         text("reference_version", "Hash over the reference tables.", required=True),
+        text("provenance_key", "Kind of run, as in kind_provenance; empty in older rows."),
     ),
     key=("run_id",),
     partition="date",
 )
+
+
+_DEFAULT_WITHOUT_FACTOR = RowRule(
+    "default_without_factor",
+    "a default lacks its factor id",
+    lambda f: (f["basis"] != Basis.DEFAULT) | f["factor_id"].notna(),
+)
+
+
+KIND_PROVENANCE = Table(
+    "kind_provenance",
+    "one field of all runs of a kind: where their values come from",
+    (
+        text("provenance_key", "Kind of run, a hash over its rows, as in normalized_runs.",
+             required=True),
+        text("field", "Column of normalized_runs.", required=True),
+        number("p05", "", "5th percentile, where the kind's runs have one value."),
+        number("p95", "", "95th percentile, where the kind's runs have one value."),
+        number("log_sd", "",
+               "Where each run has a value of its own: standard deviation of its logarithm; p05 "
+               "and p95 are value x exp(-+1.645 log_sd), within the bounds of the column."),
+        text("basis", "Kind of evidence.", required=True, allowed=BASES),
+        text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
+        text("factor_id",
+             "Rows of the reference tables that the value rests on, separated by spaces."),
+        text("source",
+             "The source of the factor; of a logged value a word beside the run's record."),
+    ),
+    key=("provenance_key", "field"),
+    row_rules=(_DEFAULT_WITHOUT_FACTOR,),
+)  # fmt: skip
 
 
 FIELD_PROVENANCE = Table(
@@ -108,10 +140,7 @@ FIELD_PROVENANCE = Table(
     ),
     key=("run_id", "field"),
     partition="date",
-    row_rules=(
-        RowRule("default_without_factor", "a default lacks its factor id",
-                lambda f: (f["basis"] != Basis.DEFAULT) | f["factor_id"].notna()),
-    ),
+    row_rules=(_DEFAULT_WITHOUT_FACTOR,),
 )  # fmt: skip
 
 

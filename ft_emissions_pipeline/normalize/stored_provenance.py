@@ -1,0 +1,251 @@
+"""Provenance as a warehouse holds it: once per kind of run, and by run what is a run's own.
+
+Put here: the way from provenance to its tables and back, and what is read of it. Keep out: what
+provenance is (`provenance.py`), and where tables lie (`warehouse/`).
+
+A fleet's runs are of a few kinds, whose fields come from the same rules and factors; a run has its
+values. So table `normalized_runs` names the kind of each run, `kind_provenance` says of each kind
+where its fields come from, and `field_provenance` holds the fields of which a run tells something
+of its own: what counters of several logs saw, say, or a spread that rests on its amounts. Whoever
+asks here gets a row per run and field, as if all lay in the last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ft_emissions_pipeline.normalize.filling import interval_of
+from ft_emissions_pipeline.normalize.kinds import codes_of, first_of
+from ft_emissions_pipeline.normalize.provenance import (
+    OF_RUNS,
+    WORDS,
+    Piece,
+    Provenance,
+    Told,
+    table_of,
+)
+from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
+    KIND_PROVENANCE,
+    NORMALIZED_RUNS,
+    Table,
+    conform,
+)
+from ft_emissions_pipeline.tables.frames import places
+from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse.selection import Days
+
+Versions = Mapping[str, int | None]
+"""Name of a table -> its version, the newest where none is named."""
+
+_NUMBERS = ("p05", "p95", "log_sd")
+
+_KEY_LENGTH = 16
+
+
+def parted(
+    normalized: pd.DataFrame, origins: Provenance
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return what is stored of runs and where their fields come from.
+
+    Parameters
+    ----------
+    normalized : DataFrame
+        Table `normalized_runs` but for `provenance_key`.
+    origins : Provenance
+        Of these runs.
+
+    Returns
+    -------
+    normalized_runs, kind_provenance, field_provenance : DataFrame
+        The tables of these names; texts of the last are categories. What is said of a run is the
+        same in whatever company it is.
+    """
+    common = [piece for piece in origins.pieces if piece.told is not Told.RUN]
+    code, first, answers = origins.kind, origins.first, []
+    for piece in common:
+        answer = np.full(len(code), -1)
+        answer[piece.rows] = piece.of
+        answers.append(answer)
+        # Of one kind are runs of which all the same is told; those that ask alike nearly are.
+        told = np.append(_codes(piece), -1)[answer]
+        if (told != told[first][code]).any():
+            code = codes_of(code, told)
+            first = first_of(code)
+    said = pd.concat(
+        [_of_kinds(piece, answer[first]) for piece, answer in zip(common, answers, strict=True)]
+    ).sort_values(["kind", "field"], kind="stable")
+    keys = _keys(said, len(first))
+    kinds = said.assign(provenance_key=keys.take(said["kind"])).drop(columns="kind")
+    own = table_of([piece for piece in origins.pieces if piece.told is Told.RUN], origins.runs)
+    return (
+        normalized.assign(provenance_key=pd.array(keys, dtype="str").take(code)),
+        without_repeats(conform(kinds, KIND_PROVENANCE)),
+        own,
+    )
+
+
+def without_repeats(kinds: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `kind_provenance` with each kind once."""
+    return kinds.drop_duplicates(list(KIND_PROVENANCE.key), ignore_index=True)
+
+
+def _parts(piece: Piece) -> dict[str, Any]:
+    """Return what is told of an answer, by column of `kind_provenance`."""
+    whole = piece.told is Told.KIND
+    spread = {"p05": piece.p05, "p95": piece.p95} if whole else {"log_sd": piece.log_sd}
+    return {"basis": piece.basis, "factor_id": piece.factor_id, "source": piece.source, **spread}
+
+
+def _codes(piece: Piece) -> np.ndarray:
+    """Return a code by answer: equal where the same is told."""
+    arrays = [part for part in _parts(piece).values() if np.ndim(part)]
+    return codes_of(*arrays) if arrays else np.zeros(len(piece.value), dtype="int64")
+
+
+def _of_kinds(piece: Piece, answers: np.ndarray) -> pd.DataFrame:
+    """Return what is told of kinds, by the answer of each; -1 for those without one."""
+    kind = np.flatnonzero(answers >= 0)
+    cells = {
+        name: np.asarray(part)[answers[kind]] if np.ndim(part) else part
+        for name, part in _parts(piece).items()
+    }
+    return pd.DataFrame({"kind": kind, "field": piece.field, "rule": piece.rule, **cells})
+
+
+def _keys(said: pd.DataFrame, kinds: int) -> np.ndarray:
+    """Return the hash of what is told of each kind."""
+    rows = said.reindex(columns=["kind", *WORDS, *_NUMBERS])
+    texts: list[list[str]] = [[] for _ in range(kinds)]
+    for kind, *cells in rows.itertuples(index=False):
+        texts[kind].append(repr([None if pd.isna(cell) else cell for cell in cells]))
+    return np.array(
+        [hashlib.sha256("\n".join(each).encode()).hexdigest()[:_KEY_LENGTH] for each in texts],
+        dtype="object",
+    )
+
+
+def held(
+    normalized: pd.DataFrame,
+    kinds: pd.DataFrame,
+    own: pd.DataFrame,
+    fields: Collection[str] | None = None,
+) -> Provenance:
+    """Return where fields of runs come from, out of what `parted` returns.
+
+    Parameters
+    ----------
+    normalized, kinds, own : DataFrame
+        Tables `normalized_runs`, `kind_provenance` and `field_provenance`; of a run whose kind is
+        not named, all is in the last.
+    fields : collection of str, optional
+        Which fields; all by default.
+    """
+    wanted = list(NORMALIZED_RUNS.names if fields is None else fields)
+    known = kinds["provenance_key"].drop_duplicates().reset_index(drop=True)
+    kind = places(known, normalized["provenance_key"])
+    said = kinds[kinds["field"].isin(wanted)]
+    pieces = []
+    for (field, rule), rows in said.groupby(["field", "rule"], sort=True):
+        answer = np.full(len(known) + 1, -1)
+        answer[places(known, rows["provenance_key"])] = np.arange(len(rows))
+        at = np.flatnonzero(answer[kind] >= 0)
+        if len(at):
+            of = answer[kind[at]]
+            pieces.append(_piece(str(field), str(rule), rows, at, of, normalized))
+    pieces += Provenance.of_table(own, normalized, wanted).pieces
+    each = np.arange(len(normalized))
+    return Provenance(normalized[list(OF_RUNS)], pieces, each, each)
+
+
+def _piece(
+    field: str, rule: str, rows: pd.DataFrame, at: np.ndarray, of: np.ndarray,
+    normalized: pd.DataFrame,
+) -> Piece:  # fmt: skip
+    """Return a field of runs by a rule; `of` is the row of each among those of its kinds."""
+    told = {name: rows[name].to_numpy(dtype=float)[of] for name in _NUMBERS}
+    words = {
+        name: rows[name].astype("object").where(rows[name].notna(), None).to_numpy()[of]
+        for name in ("basis", "factor_id", "source")
+    }
+    value = normalized[field].array[at]
+    by_width = ~np.isnan(told["log_sd"])
+    low, high = told["p05"], told["p95"]
+    if by_width.any():
+        p05, p95 = interval_of(field, value, told["log_sd"])
+        low, high = np.where(by_width, p05, low), np.where(by_width, p95, high)
+    return Piece(
+        field, rule, words["basis"], at, np.arange(len(at)), value, told["log_sd"], 0.0, low, high,
+        words["factor_id"], words["source"],
+    )  # fmt: skip
+
+
+def stored(
+    warehouse: str | Path,
+    days: Days | pd.DatetimeIndex | None = None,
+    *,
+    runs: Collection[str] | None = None,
+    fields: Collection[str] | None = None,
+    versions: Versions | None = None,
+) -> Provenance:
+    """Return where fields of a warehouse's runs come from.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Folder or URL of the tables.
+    days : (date, date) or DatetimeIndex, optional
+        As for `store.read`.
+    runs : collection of str, optional
+        Ids of the runs; all by default.
+    fields : collection of str, optional
+        Which fields; all by default.
+    versions : mapping, optional
+        Versions of the tables.
+    """
+    where = None if runs is None else ("run_id", runs)
+
+    def read(table: Table, columns: Collection[str], *, ordered: bool) -> pd.DataFrame:
+        version = (versions or {}).get(table.name)
+        return store.read(warehouse, table, days, list(columns), version, where, ordered=ordered)
+
+    wanted = NORMALIZED_RUNS.names
+    if fields is not None:
+        needed = {*OF_RUNS, *fields, "provenance_key"}
+        wanted = [name for name in wanted if name in needed]
+    normalized = read(NORMALIZED_RUNS, wanted, ordered=True)
+    own = read(FIELD_PROVENANCE, FIELD_PROVENANCE.names, ordered=False)
+    return held(normalized, store.read(warehouse, KIND_PROVENANCE), own, fields)
+
+
+def counts(
+    warehouse: str | Path, columns: Collection[str], versions: Versions | None = None
+) -> pd.DataFrame:
+    """Return how many fields of runs have each combination of cells of `field_provenance`.
+
+    Parameters
+    ----------
+    warehouse, versions
+        As for `stored`.
+    columns : collection of str
+        Some of field, basis, rule and factor_id.
+
+    Returns
+    -------
+    DataFrame
+        These columns and `rows`, ordered by them.
+    """
+    names, pinned = list(columns), versions or {}
+    own = store.counts(warehouse, FIELD_PROVENANCE, names, pinned.get(FIELD_PROVENANCE.name))
+    of_kinds = store.counts(
+        warehouse, NORMALIZED_RUNS, ["provenance_key"], pinned.get(NORMALIZED_RUNS.name)
+    )
+    kinds = store.read(warehouse, KIND_PROVENANCE).merge(of_kinds, on="provenance_key")
+    both = pd.concat([own, kinds[[*names, "rows"]]])
+    return both.groupby(names, dropna=False, as_index=False)["rows"].sum()
