@@ -173,7 +173,8 @@ def of_footprints(
     copies = _with_one_field_disclosed(
         accepted, normalized, missing[missing["run"] == missing["kind"]]
     )
-    filled, of_copies = stages.normalized(copies.drop(columns=["of", "field"]), choices)
+    filled, origins = stages.filled(copies.drop(columns=["of", "field"]), choices)
+    of_copies = origins.table()
     stated = uncertain_inputs(filled, of_copies, reference)
     copies["decides"] = _decided(copies, inputs, stated)
     copies["copy"] = np.arange(len(copies))

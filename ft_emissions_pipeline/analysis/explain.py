@@ -25,7 +25,7 @@ from ft_emissions_pipeline.impacts.footprint import footprint
 from ft_emissions_pipeline.impacts.inputs import INPUTS
 from ft_emissions_pipeline.impacts.monte_carlo import simulate
 from ft_emissions_pipeline.methodology import Profile
-from ft_emissions_pipeline.normalize import RULES, unknown_in
+from ft_emissions_pipeline.normalize import RULES, stored_provenance, unknown_in
 from ft_emissions_pipeline.normalize.energy import (
     COMPONENTS,
     COUNTED_IN_PART,
@@ -36,7 +36,6 @@ from ft_emissions_pipeline.normalize.energy import (
 from ft_emissions_pipeline.reference import Reference, describe, in_force
 from ft_emissions_pipeline.stages import run_named
 from ft_emissions_pipeline.tables import (
-    FIELD_PROVENANCE,
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
     RUN_IMPACTS,
@@ -493,6 +492,13 @@ def values_of(provenance: pd.DataFrame, run_id: str) -> pd.DataFrame:
     return rows
 
 
+def values_stored(run_id: str, warehouse: str | Path) -> pd.DataFrame:
+    """Return `values_of` of a run of a warehouse."""
+    ids = store.read(warehouse, NORMALIZED_RUNS, columns=["run_id"])["run_id"]
+    run_id = run_named(run_id, ids)
+    return values_of(stored_provenance.stored(warehouse, runs={run_id}).table(), run_id)
+
+
 @lru_cache(maxsize=4096)
 def _source_of(factor_id: str, reference: Reference) -> str:
     if factor_id.startswith("methodology/"):
@@ -511,11 +517,10 @@ def explain_stored(run_id: str, warehouse: str | Path, *, draws: int = 0, seed: 
     UnknownRun
         If no run has the id.
     """
-    normalized, provenance, impacts = (
-        store.read(warehouse, table) for table in (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
-    )
+    normalized, impacts = (store.read(warehouse, table) for table in (NORMALIZED_RUNS, RUN_IMPACTS))
     reference = in_force(warehouse, keep=False)
     run_id = run_named(run_id, normalized["run_id"])
+    provenance = stored_provenance.stored(warehouse, runs={run_id}).table()
     text = explain_row(run_id, normalized, provenance, impacts, reference, draws, seed)
     versions = store.read(warehouse, MODEL_VERSIONS)
     return f"{text}\n\n{ancestry(versions, impacts, run_id)}".rstrip()

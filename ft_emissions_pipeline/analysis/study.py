@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.meters import calibration
 from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import (
-    FIELD_PROVENANCE,
     MODEL_EVENTS,
     NORMALIZED_RUNS,
     RUN_IMPACTS,
@@ -522,17 +522,13 @@ def of_warehouse(
     """
     pinned = versions or {}
 
-    def of(table: Table, *columns: str, fields: tuple[str, ...] = ()) -> pd.DataFrame:
-        where = ("field", fields) if fields else None
-        version = pinned.get(table.name)
-        ordered = not fields
-        return store.read(
-            warehouse, table, columns=columns, version=version, where=where, ordered=ordered
-        )
+    def of(table: Table, *columns: str) -> pd.DataFrame:
+        return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
+    origins = stored_provenance.stored(warehouse, fields=_FIELDS, versions=pinned)
     return studied(
         of(NORMALIZED_RUNS, *READ),
-        of(FIELD_PROVENANCE, "run_id", "field", "basis", fields=_FIELDS),
+        origins.table(("run_id", "field", "basis")),
         of(VALIDATED_RUNS, *_METERED),
         of(RUN_IMPACTS, "model_name", "total_kgco2e", "pretraining_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),

@@ -25,9 +25,7 @@ def explain(
     As JSON or CSV: each value that the run was given, with its unit, interval, basis and source.
     """
     from ft_emissions_pipeline import api
-    from ft_emissions_pipeline.analysis.explain import explain_stored, values_of
-    from ft_emissions_pipeline.tables import FIELD_PROVENANCE
-    from ft_emissions_pipeline.warehouse import store
+    from ft_emissions_pipeline.analysis.explain import explain_stored, values_of, values_stored
 
     with output.refusals():
         if file:
@@ -37,8 +35,11 @@ def explain(
         else:
             options.need_warehouse(warehouse)
         if form is not output.Format.table:
-            kept = found.provenance if file else store.read(warehouse, FIELD_PROVENANCE)
-            output.show(values_of(kept, run_id), form, [])
+            output.show(
+                values_of(found.provenance, run_id) if file else values_stored(run_id, warehouse),
+                form,
+                [],
+            )
         elif file:
             typer.echo(found.explain(run_id, draws=draws, seed=seed))
         else:

@@ -99,8 +99,8 @@ def _summary(
 ) -> None:
     from ft_emissions_pipeline import report
     from ft_emissions_pipeline.landing.index import outcomes
+    from ft_emissions_pipeline.normalize import NAMES, stored_provenance
     from ft_emissions_pipeline.tables import (
-        FIELD_PROVENANCE,
         INFERENCE_IMPACTS,
         LANDING_INDEX,
         QUARANTINE,
@@ -125,8 +125,8 @@ def _summary(
     output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"], err=err)
     output.tell_of_notes(index.dropna(subset=["join_note"]), "join_note")
     for span in ranges:
-        named = store.read(warehouse, FIELD_PROVENANCE, span, columns=("rule", "source"))
-        output.tell_of_unknown_names(named)
+        named = stored_provenance.stored(warehouse, span, fields=NAMES)
+        output.tell_of_unknown_names(named.table(("rule", "source")))
     runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
     output.tell_of_what_is_missing(set(index["content"]), len(runs), err=err)
     latest = newest_served(store.read(warehouse, INFERENCE_IMPACTS))

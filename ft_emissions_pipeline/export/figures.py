@@ -19,6 +19,7 @@ import pandas as pd
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline.methodology import PROFILES
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
@@ -188,6 +189,8 @@ def of_warehouse(
     """Gather the figures of a warehouse, as `figures` does."""
 
     def read(table: Table, runs: Collection[str] | None = None) -> pd.DataFrame:
+        if table is FIELD_PROVENANCE:
+            return stored_provenance.stored(warehouse, runs=runs).table()
         return store.read(warehouse, table, where=None if runs is None else ("run_id", runs))
 
     return figures(read, choice, made_at=made_at, entity=entity)

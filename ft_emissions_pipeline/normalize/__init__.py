@@ -13,9 +13,9 @@ from ft_emissions_pipeline.normalize.accepted import UNCOMPUTABLE, accepted
 from ft_emissions_pipeline.normalize.filling import IMPUTED
 from ft_emissions_pipeline.normalize.identities import IDENTITY_OF
 from ft_emissions_pipeline.normalize.runs import RULES, filled, normalize, timed_work
-from ft_emissions_pipeline.normalize.unknown import unknown_in, unknown_of
+from ft_emissions_pipeline.normalize.unknown import NAMES, unknown_in, unknown_of
 
 __all__ = [
-    "IDENTITY_OF", "IMPUTED", "RULES", "UNCOMPUTABLE", "accepted", "filled", "normalize",
+    "IDENTITY_OF", "IMPUTED", "NAMES", "RULES", "UNCOMPUTABLE", "accepted", "filled", "normalize",
     "timed_work", "unknown_in", "unknown_of",
 ]  # fmt: skip

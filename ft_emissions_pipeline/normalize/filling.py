@@ -377,7 +377,7 @@ def apply(
 
 def _in_common(answer: Piece) -> Told:
     """Say what runs of a kind have in common of an answer to each of them."""
-    parts = (answer.basis, answer.log_sd, answer.factor_id, answer.source)
+    parts: tuple[Any, ...] = (answer.basis, answer.log_sd, answer.factor_id, answer.source)
     one_for_all = all(np.ndim(part) == 0 for part in parts)
     return Told.WIDTH if one_for_all and np.all(np.equal(answer.skew, 0)) else Told.RUN
 

@@ -128,13 +128,9 @@ class Provenance:
             by_field.setdefault(piece.field, []).append(piece)
         return by_field
 
-    def table(self) -> pd.DataFrame:
-        """Return table `field_provenance`, a row per run and field."""
-        return in_words(self.coded())
-
-    def coded(self) -> pd.DataFrame:
-        """Return table `field_provenance` with its texts as categories."""
-        return table_of(self.pieces, self.runs)
+    def table(self, columns: Collection[str] | None = None) -> pd.DataFrame:
+        """Return table `field_provenance`, or some of its columns, a row per run and field."""
+        return in_words(table_of(self.pieces, self.runs, columns))
 
     def endless(self) -> pd.DataFrame:
         """Return the rows of table `field_provenance` whose interval has no end."""
@@ -147,13 +143,16 @@ class Provenance:
         return in_words(table_of(pieces, self.runs))
 
 
-def table_of(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
+def table_of(
+    pieces: list[Piece], runs: pd.DataFrame, columns: Collection[str] | None = None
+) -> pd.DataFrame:
     """Return pieces as table `field_provenance`, ordered by run and field, texts as categories.
 
     It is made by column, and of texts each answer's once: a fleet has millions of rows.
     """
+    wanted = FIELD_PROVENANCE.names if columns is None else columns
     if not pieces:
-        return empty(FIELD_PROVENANCE)
+        return empty(FIELD_PROVENANCE)[list(wanted)]
     at, of = (np.concatenate([getattr(piece, part) for piece in pieces]) for part in ("rows", "of"))
     number = np.repeat(np.arange(len(pieces)), [len(piece.rows) for piece in pieces])
     ids, rank = np.unique(runs["run_id"], return_inverse=True)
@@ -178,19 +177,20 @@ def table_of(pieces: list[Piece], runs: pd.DataFrame) -> pd.DataFrame:
         return categories(codes[place], words)
 
     records = origins.place(runs["source_uri"], runs["source_record"])
-    columns = {
-        "date": runs["date"].array.take(at),
-        "run_id": categories(rank[at], ids),
-        "field": texts(lambda piece: piece.field),
-        "value": texts(lambda piece: _as_text(piece.value)),
-        "p05": numbers(lambda piece: piece.p05),
-        "p95": numbers(lambda piece: piece.p95),
-        "basis": texts(lambda piece: piece.basis),
-        "rule": texts(lambda piece: piece.rule),
-        "factor_id": texts(lambda piece: piece.factor_id),
-        "source": texts(partial(_source, records)),
+    cells: dict[str, Callable[[], Any]] = {
+        "date": lambda: runs["date"].array.take(at),
+        "run_id": lambda: categories(rank[at], ids),
+        "field": lambda: texts(lambda piece: piece.field),
+        "value": lambda: texts(lambda piece: _as_text(piece.value)),
+        "p05": lambda: numbers(lambda piece: piece.p05),
+        "p95": lambda: numbers(lambda piece: piece.p95),
+        "basis": lambda: texts(lambda piece: piece.basis),
+        "rule": lambda: texts(lambda piece: piece.rule),
+        "factor_id": lambda: texts(lambda piece: piece.factor_id),
+        "source": lambda: texts(partial(_source, records)),
     }
-    return conform(pd.DataFrame(columns, copy=False), FIELD_PROVENANCE, coded=True)
+    made = pd.DataFrame({name: cells[name]() for name in wanted}, copy=False)
+    return conform(made, FIELD_PROVENANCE, wanted, coded=True)
 
 
 def _source(records: pd.Series, piece: Piece) -> Any:

@@ -34,7 +34,6 @@ from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     KIND_PROVENANCE,
     NORMALIZED_RUNS,
-    Table,
     conform,
 )
 from ft_emissions_pipeline.tables.frames import places
@@ -209,18 +208,21 @@ def stored(
     versions : mapping, optional
         Versions of the tables.
     """
-    where = None if runs is None else ("run_id", runs)
-
-    def read(table: Table, columns: Collection[str], *, ordered: bool) -> pd.DataFrame:
-        version = (versions or {}).get(table.name)
-        return store.read(warehouse, table, days, list(columns), version, where, ordered=ordered)
-
-    wanted = NORMALIZED_RUNS.names
-    if fields is not None:
-        needed = {*OF_RUNS, *fields, "provenance_key"}
-        wanted = [name for name in wanted if name in needed]
-    normalized = read(NORMALIZED_RUNS, wanted, ordered=True)
-    own = read(FIELD_PROVENANCE, FIELD_PROVENANCE.names, ordered=False)
+    pinned = versions or {}
+    of_runs = None if runs is None else ("run_id", runs)
+    of_fields = None if fields is None else ("field", fields)
+    columns = None if fields is None else [*{*OF_RUNS, *fields, "provenance_key"}]
+    normalized = store.read(
+        warehouse, NORMALIZED_RUNS, days, columns, pinned.get(NORMALIZED_RUNS.name), of_runs
+    )
+    own = store.read(
+        warehouse,
+        FIELD_PROVENANCE,
+        days,
+        version=pinned.get(FIELD_PROVENANCE.name),
+        where=of_runs or of_fields,
+        ordered=False,
+    )
     return held(normalized, store.read(warehouse, KIND_PROVENANCE), own, fields)
 
 

@@ -31,6 +31,9 @@ _TABLES = {
 }
 """Field with a name -> the table that should know it."""
 
+NAMES = tuple(_TABLES)
+"""Fields with a name that some table should know."""
+
 _SAID = re.compile(r"(?P<name>(?:" + "|".join(_TABLES) + r") '.*' is not known in .*)$")
 
 

@@ -21,6 +21,7 @@ from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.rollups import NEEDED
 from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
 from ft_emissions_pipeline.report.figures import BY_AGE, newest_rows, newest_runs, of_base_models
 from ft_emissions_pipeline.tables import (
@@ -28,6 +29,7 @@ from ft_emissions_pipeline.tables import (
     FACTORS_USED,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
+    KIND_PROVENANCE,
     LANDING_INDEX,
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
@@ -45,9 +47,9 @@ from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import store
 
 SHOWN: tuple[Table, ...] = (
-    LANDING_INDEX, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, MODEL_VERSIONS,
-    INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE, FACTORS_USED,
-    CLOUD_REPORTS,
+    LANDING_INDEX, NORMALIZED_RUNS, KIND_PROVENANCE, FIELD_PROVENANCE, RUN_IMPACTS,
+    MODEL_VERSIONS, INFERENCE_IMPACTS, ROLLUPS, RUN_SPREADS, QUARANTINE, RESTATEMENTS, USAGE,
+    FACTORS_USED, CLOUD_REPORTS,
 )  # fmt: skip
 """Tables whose change makes a new page. The pipeline's own footprint is shown too, but grows with
 every run of it; a page that changed for that alone would never be the same twice."""
@@ -204,9 +206,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         disclosed=run_notes.loc[run_notes["disclosed_kgco2e"].notna(), list(COMPARED)],
         usage_notes=whole(USAGE, ("repairs",)),
         landed=whole(LANDING_INDEX, LANDED),
-        basis_counts=store.counts(
-            warehouse, FIELD_PROVENANCE, BASIS_COUNTS[:-1], pinned.get(FIELD_PROVENANCE.name)
-        ).rename(columns={"rows": BASIS_COUNTS[-1]}),
+        basis_counts=stored_provenance.counts(warehouse, BASIS_COUNTS[:-1], pinned).rename(
+            columns={"rows": BASIS_COUNTS[-1]}
+        ),
         study=study.of_warehouse(warehouse, versions=pinned),
         advice=advised,
         steps=steps,
@@ -258,10 +260,11 @@ def _details(
         return nothing, {}
     days = pd.DatetimeIndex(chosen["date"].unique())
     ids = ("run_id", set(chosen["run_id"]))
-    runs, normalized, provenance = (
+    runs, normalized = (
         store.read(warehouse, table, days, where=ids, version=versions.get(table.name))
-        for table in (VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE)
+        for table in (VALIDATED_RUNS, NORMALIZED_RUNS)
     )
+    provenance = stored_provenance.stored(warehouse, days, runs=ids[1], versions=versions).table()
     # Of a run that is being computed again, not every table may be there yet.
     whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
     chosen = chosen[chosen["run_id"].isin(whole)]

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline.normalize import factors_used, grid
+from ft_emissions_pipeline.normalize import factors_used, grid, stored_provenance
 from ft_emissions_pipeline.normalize.factors_used import KIND, is_of_token_time
 from ft_emissions_pipeline.normalize.filling import Context
 from ft_emissions_pipeline.reference import Reference, ReferenceRefused
@@ -207,8 +207,11 @@ def _moved_kinds(
     kind = first.set_index("run_id")["kind"]
     stored = {
         table: recompute.rows_of_runs(warehouse, table, first)
-        for table in (VALIDATED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS)
+        for table in (VALIDATED_RUNS, RUN_IMPACTS)
     }
+    days = pd.DatetimeIndex(first["date"].unique())
+    origins = stored_provenance.stored(warehouse, days, runs=set(first["run_id"]))
+    stored[FIELD_PROVENANCE] = origins.table()
     _, made = recompute.computed(warehouse, stored[VALIDATED_RUNS], choices)
     changed = set(kind.index) - set(stored[RUN_IMPACTS]["run_id"])
     for table, new in ((FIELD_PROVENANCE, made.provenance), (RUN_IMPACTS, made.impacts)):

@@ -24,6 +24,7 @@ from ft_emissions_pipeline.tables import (
     FACTORS_USED,
     FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
+    KIND_PROVENANCE,
     MODEL_VERSIONS,
     NORMALIZED_RUNS,
     PENDING_RESTATEMENT,
@@ -103,19 +104,19 @@ def _restate_runs(
     days, ids = pd.DatetimeIndex(runs["date"].unique()), set(runs["run_id"])
     validated = recompute.rows_of_runs(warehouse, VALIDATED_RUNS, runs)
     fitted, made = recompute.computed(warehouse, validated, choices)
-    of_runs, used, rows = factors_used.stamps(
-        validated, made.normalized, made.provenance, choices.reference
-    )
+    normalized, kinds, own = made.stored
+    of_runs, used, rows = factors_used.stamps(validated, normalized, kinds, own, choices.reference)
     of_days = (
-        (NORMALIZED_RUNS, made.normalized), (FIELD_PROVENANCE, made.provenance),
+        (NORMALIZED_RUNS, normalized), (FIELD_PROVENANCE, own),
         (RUN_FACTORS, of_runs), (RUN_SPREADS, made.spreads), (RUN_IMPACTS, made.impacts),
     )  # fmt: skip
     progress("checks")
-    for table, frame in ((TOKEN_TIME_MODEL, fitted), *of_days):
+    for table, frame in ((TOKEN_TIME_MODEL, fitted), (KIND_PROVENANCE, kinds), *of_days):
         _check(frame, table)
     # What a run rests on is written before it, so that no figure stands without its factors.
     store.append(warehouse, FACTOR_ROWS, rows)
     store.append(warehouse, FACTORS_USED, used)
+    store.append(warehouse, KIND_PROVENANCE, kinds)
     of_models = pd.DatetimeIndex(fitted["date"].unique())
     store.replace(warehouse, TOKEN_TIME_MODEL, fitted, of_models, "status", {IN_FORCE, CANDIDATE})
     progress("runs")

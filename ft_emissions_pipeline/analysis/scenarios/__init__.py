@@ -167,7 +167,8 @@ def compare(
     chosen = stages.selected(accepted, only).reset_index(drop=True)
 
     def filled(frame: pd.DataFrame) -> Side:
-        return Side(frame, *stages.normalized(change.with_origins(frame), choices))
+        normalized, origins = stages.filled(change.with_origins(frame), choices)
+        return Side(frame, normalized, origins.table())
 
     now = filled(chosen)
     other = change.changed(now, changes, choices.reference, choices.profile)
