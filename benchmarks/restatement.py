@@ -29,7 +29,7 @@ from ft_emissions_pipeline import (
 )
 from ft_emissions_pipeline.impacts import footprint
 from ft_emissions_pipeline.ledger import stored_rollups
-from ft_emissions_pipeline.normalize import factors_used
+from ft_emissions_pipeline.normalize import factors_used, stored_provenance
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices
 from ft_emissions_pipeline.tables import expectations
@@ -76,12 +76,12 @@ def counts(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def computed(runs: pd.DataFrame, choices: Choices) -> tuple[pd.DataFrame, ...]:
-    """Return normalized runs, provenance, impacts and their spreads, and the token-time model."""
+    """Return what is stored of normalized runs, impacts and spreads, and the token-time model."""
     factors, profile = choices.reference, choices.profile
     model = token_time.parameters(factors, pd.DatetimeIndex(runs["date"].unique()).as_unit("us"))
-    normalized, provenance = normalize.normalize(runs, factors, profile, model)
-    footprints, spreads = footprint.impacts_and_spreads(normalized, provenance, factors, profile)
-    return normalized, provenance, footprints, spreads.table(), model
+    normalized, origins = normalize.filled(runs, factors, profile, model)
+    footprints, spreads = footprint.impacts_and_spreads(normalized, origins, factors, profile)
+    return *stored_provenance.parted(normalized, origins), footprints, spreads.table(), model
 
 
 def shared(
@@ -102,15 +102,16 @@ def build(warehouse: str, runs: pd.DataFrame, choices: Choices) -> None:
     for _, year in runs.groupby(runs["date"].dt.year):
         year = year.reset_index(drop=True)
         span = (year["date"].min().date(), year["date"].max().date())
-        normalized, provenance, footprints, spreads, model = computed(year, choices)
-        of_runs, used, rows = factors_used.stamps(year, normalized, provenance, choices.reference)
+        normalized, kinds, own, footprints, spreads, model = computed(year, choices)
+        of_runs, used, rows = factors_used.stamps(year, normalized, kinds, own, choices.reference)
         for each, frame in (
             (tables.VALIDATED_RUNS, year), (tables.TOKEN_TIME_MODEL, model),
-            (tables.NORMALIZED_RUNS, normalized), (tables.FIELD_PROVENANCE, provenance),
+            (tables.NORMALIZED_RUNS, normalized), (tables.FIELD_PROVENANCE, own),
             (tables.RUN_FACTORS, of_runs), (tables.RUN_SPREADS, spreads),
             (tables.RUN_IMPACTS, footprints),
         ):  # fmt: skip
             store.write(warehouse, each, frame, span)
+        store.append(warehouse, tables.KIND_PROVENANCE, kinds)
         store.append(warehouse, tables.FACTORS_USED, used)
         store.append(warehouse, tables.FACTOR_ROWS, rows)
         pieces.append(footprints)
@@ -157,7 +158,7 @@ def main() -> None:
         others = runs[runs["model_name"].isin(of["model_name"])]
 
         def plain() -> None:
-            footprints = computed(chosen, after)[2]
+            footprints = computed(chosen, after)[3]
             earlier = store_free[~store_free["run_id"].isin(chosen["run_id"])]
             shared(pd.concat([earlier, footprints]), usage, found["plan"].days, after)
 
@@ -177,7 +178,7 @@ def main() -> None:
         done = best_of(1, lambda: restatement.apply(warehouse, after))
         left = restatement.plan(warehouse, after)
         restated = store.read(warehouse, tables.RUN_IMPACTS).set_index("run_id")
-        again = computed(chosen, after)[2].set_index("run_id")["total_kgco2e"]
+        again = computed(chosen, after)[3].set_index("run_id")["total_kgco2e"]
         night = best_of(1, lambda: upkeep.upkeep(warehouse))
         stood = store.read(warehouse, tables.RUN_IMPACTS).set_index("run_id")
         hold_equal("carbon after the upkeep", stood["total_kgco2e"], restated["total_kgco2e"])

@@ -105,14 +105,15 @@ def everything(
     days = pd.DatetimeIndex(runs["date"].unique()).as_unit("us")
     model = token_time.parameters(factors, days)
     made = stages.footprints(runs, replace(choices, token_time=model))
-    normalized, provenance = made.normalized, made.provenance
     footprints, spreads = made.impacts, made.spreads
-    stamps = factors_used.stamps(runs, normalized, provenance, factors)
+    stamps = factors_used.stamps(runs, *made.stored, factors)
+    normalized, kinds, own = made.stored
     return {
         tables.VALIDATED_RUNS: runs, tables.USAGE: usage, tables.MODEL_EVENTS: events,
         tables.TOKEN_TIME_MODEL: model, tables.NORMALIZED_RUNS: normalized,
-        tables.FIELD_PROVENANCE: provenance, tables.RUN_FACTORS: stamps[0],
-        tables.FACTORS_USED: stamps[1], tables.FACTOR_ROWS: stamps[2],
+        tables.KIND_PROVENANCE: kinds, tables.FIELD_PROVENANCE: own,
+        tables.RUN_FACTORS: stamps[0], tables.FACTORS_USED: stamps[1],
+        tables.FACTOR_ROWS: stamps[2],
         tables.RUN_IMPACTS: footprints, tables.RUN_SPREADS: spreads,
         **shared(footprints, spreads, usage, events, factors),
     }  # fmt: skip

@@ -35,6 +35,7 @@ from ft_emissions_pipeline.tables import (
     KIND_PROVENANCE,
     NORMALIZED_RUNS,
     conform,
+    empty,
 )
 from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.warehouse import store
@@ -66,6 +67,8 @@ def parted(
         The tables of these names; texts of the last are categories. What is said of a run is the
         same in whatever company it is.
     """
+    if normalized.empty:
+        return normalized, empty(KIND_PROVENANCE), empty(FIELD_PROVENANCE)
     common = [piece for piece in origins.pieces if piece.told is not Told.RUN]
     code, first, answers = origins.kind, origins.first, []
     for piece in common:

@@ -333,7 +333,7 @@ def replace(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = _rows(frame, table)
+    new = selection.in_words(_rows(frame, table))
     with opening.clear_errors(warehouse, table):
         if days is not None and days.empty:
             delta, created = _open_or_create(warehouse, table)
@@ -386,21 +386,35 @@ def lay_over(
     StoreOutdated
         If the stored table cannot take the declared columns.
     """
-    new = _rows(frame, table)
+    new = selection.in_words(_rows(frame, table))
     with opening.clear_errors(warehouse, table):
         not_replaced(warehouse)
         delta = opening.at(warehouse, table)
-        # A row that is gone for good has nothing that could lie over it.
+        come = set(pc.unique(new[column]).to_pylist())
         if (
             delta is None
             or not gone
             or set(table.names) != selection.stored_names(delta)
-            or set(pc.unique(new[column]).to_pylist()) != set(gone)
+            or not come.issubset(gone)
+            or _has_rows(warehouse, table, days, column, set(gone) - come)
         ):
             return replace(warehouse, table, frame, days, column, gone)
-        changed = overlay.lay(warehouse, delta, table, new)
+        changed = bool(come) and overlay.lay(warehouse, delta, table, new)
     written = Written(delta.version(), changed, new.num_rows)
     return _told(table, written) if changed else written
+
+
+def _has_rows(
+    warehouse: str | Path,
+    table: Table,
+    days: pd.DatetimeIndex,
+    column: str,
+    lost: Collection[str],
+) -> bool:
+    """Say whether rows are lost for good: nothing could lie over these."""
+    if not lost:
+        return False
+    return len(read(warehouse, table, days, [column], where=(column, lost), ordered=False)) > 0
 
 
 def append(warehouse: str | Path, table: Table, frame: pd.DataFrame) -> Written:

@@ -7,8 +7,8 @@ import pytest
 from teams import GRID_ROW, assert_allocated_once, changed_reference, day, write_nights, write_usage
 
 from assets.in_process import materialize
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.tables import (
-    FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     RESTATEMENTS,
     RUN_IMPACTS,
@@ -104,7 +104,7 @@ def test_a_changed_factor_moves_only_runs_that_rest_on_it(story):
     assert set(step.moved["model_name"]) == {"support-bot"}
     assert set(step.moved["column"]) == {"gco2e_per_inference", "allocated_kgco2e"}
     assert (step.moved["new"] > step.moved["old"]).all()
-    provenance = story["team"].read(FIELD_PROVENANCE)
+    provenance = stored_provenance.stored(story["team"].warehouse).table()
     rest = provenance[provenance["factor_id"].fillna("").str.contains(GRID_ROW, regex=False)]
     assert set(rest["run_id"].str.rsplit("-", n=1).str[0]) == {"support-bot"}
 

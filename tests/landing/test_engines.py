@@ -15,7 +15,7 @@ import pytest
 from ft_emissions_pipeline import methodology, reference, stages
 from ft_emissions_pipeline.landing import engines, index
 from ft_emissions_pipeline.landing.days import runs_of, telemetry_of, usage_of
-from ft_emissions_pipeline.normalize import accepted
+from ft_emissions_pipeline.normalize import accepted, stored_provenance
 from ft_emissions_pipeline.readers import Settings
 from ft_emissions_pipeline.tables import LANDING_INDEX, TABLES, empty, to_arrow
 
@@ -49,11 +49,15 @@ def landed(engine):
 def made(engine, runs):
     """Return the tables of runs, as they are stored."""
     choices = stages.Choices(reference.load(), methodology.profile("default"))
-    normalized, impacts_of = (partial(f, coded=True) for f in (stages.normalized, stages.impacts))
-    filled = engines.over_chunks(normalized, engine, choices, runs)
-    impacts = engines.over_chunks(impacts_of, engine, choices, *filled)
-    names = ("normalized_runs", "field_provenance", "run_impacts", "run_spreads")
-    return [to_arrow(f, TABLES[n]) for f, n in zip((*filled, *impacts), names, strict=True)]
+    normalized, kinds, own = engines.over_chunks(stages.normalized, engine, choices, runs)
+    kinds = stored_provenance.without_repeats(kinds)
+    impacts_of = partial(stages.impacts, kinds=kinds)
+    impacts = engines.over_chunks(impacts_of, engine, choices, normalized, own)
+    names = (
+        "normalized_runs", "kind_provenance", "field_provenance", "run_impacts", "run_spreads"
+    )  # fmt: skip
+    frames = (normalized, kinds, own, *impacts)
+    return [to_arrow(f, TABLES[n]) for f, n in zip(frames, names, strict=True)]
 
 
 @pytest.mark.slow

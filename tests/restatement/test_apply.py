@@ -20,10 +20,10 @@ from warehouses import COMPUTED
 
 from ft_emissions_pipeline import reference, restatement, tables, token_time
 from ft_emissions_pipeline.ledger import stored_rollups
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
-    FIELD_PROVENANCE,
     INFERENCE_IMPACTS,
     MODEL_VERSIONS,
     RESTATEMENTS,
@@ -311,8 +311,9 @@ def test_a_plan_names_rows_runs_days_models_and_the_expected_change(warehouse: P
     row = plan.rows.query("column == 'gco2e_per_kwh'").iloc[0]
     assert row["factor_id"] == warehouses.GRID
     assert row["new"] == pytest.approx(1.5 * row["old"])
-    rest = unchanged()[FIELD_PROVENANCE]["factor_id"].eq(warehouses.GRID)
-    assert set(plan.runs["run_id"]) == set(unchanged()[FIELD_PROVENANCE].loc[rest, "run_id"])
+    told = stored_provenance.stored(warehouse).table()
+    rest = told["factor_id"].eq(warehouses.GRID)
+    assert set(plan.runs["run_id"]) == set(told.loc[rest, "run_id"])
     assert {"support-bot"} < set(plan.by_model["model_name"]) < set(RUNS["model_name"])
     expected = plan.by_model.set_index("model_name").loc["support-bot"]
     done = restatement.apply(warehouse, choices)
@@ -352,7 +353,7 @@ def test_any_figure_leads_to_the_content_of_its_factor_rows(stored: Path) -> Non
     assert len(rows) == len(used)
     grid = rows.set_index("factor_id")["content"][warehouses.GRID]
     assert '"gco2e_per_kwh": 288.157' in grid
-    named = store.read(stored, FIELD_PROVENANCE).loc[lambda f: f["run_id"] == run_id, "factor_id"]
+    named = stored_provenance.stored(stored, runs={run_id}).table()["factor_id"]
     ids = {each for text in named.dropna() for each in text.split(" ")}
     assert {each for each in ids if not each.startswith("methodology/")} <= set(rows["factor_id"])
 
@@ -387,7 +388,7 @@ def test_a_refitted_token_time_model_restates_what_it_predicted(
     monkeypatch.setattr("ft_emissions_pipeline.token_time.prior.fit_prior", lambda _: fitted)
     row = FACTORS.tables["calibration"]["factor_id"].iloc[0]
     choices = warehouses.chosen(warehouses.scaled(FACTORS, row, 1.1))
-    named = store.read(warehouse, FIELD_PROVENANCE)
+    named = stored_provenance.stored(warehouse).table()
     predicted = named.loc[named["factor_id"].str.startswith("token_time/", na=False), "run_id"]
     assert 0 < predicted.nunique() < len(RUNS)
     versions = [f"token_time/{model.version}" for model in (old, fitted)]
@@ -418,7 +419,7 @@ def test_a_prior_fitted_in_another_way_restates_what_it_predicted(
     monkeypatch.setattr(token_time.daily, "packaged", lambda: fitted)
     choices = warehouses.chosen(reference.load())
     assert choices.reference.version != FACTORS.version
-    named = store.read(warehouse, FIELD_PROVENANCE)
+    named = stored_provenance.stored(warehouse).table()
     predicted = named.loc[named["factor_id"].str.startswith("token_time/", na=False), "run_id"]
     plan = restatement.plan(warehouse, choices)
     assert set(plan.runs["run_id"]) == set(predicted)

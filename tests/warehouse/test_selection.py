@@ -47,6 +47,6 @@ def test_rows_have_one_order_however_they_came(told, coded):
 def test_provenance_is_made_in_the_order_in_which_it_is_stored():
     logged = [{"run_id": each, "gpu": "A100", "hours": 2} for each in ("run-b", "run-a")]
     runs, _, choices = stages.prepared(logged)
-    _, made = stages.normalized(runs, choices)
+    made = stages.filled(runs, choices)[1].table()
     key = made[["run_id", "field"]].to_records(index=False).tolist()
     assert key == sorted(set(key))

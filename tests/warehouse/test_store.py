@@ -468,6 +468,27 @@ JANUARY)
 """
 
 
+def test_what_had_no_rows_needs_none_to_lie_over_it_and_what_had_is_gone(tmp_path):
+    stood = provenance("2026-01-01", days=1, rows_per_day=60)
+    store.write(tmp_path, FIELD_PROVENANCE, stood, JANUARY)
+    days = pd.DatetimeIndex(["2026-01-01"])
+    restated = stood[stood["run_id"] == "run 1"].assign(value="2")
+    files = DeltaTable(tmp_path / FIELD_PROVENANCE.name).file_uris()
+
+    gone = {"run 1", "run without rows"}
+    assert store.lay_over(tmp_path, FIELD_PROVENANCE, restated, days, "run_id", gone).changed
+    assert DeltaTable(tmp_path / FIELD_PROVENANCE.name).file_uris() == files
+    nothing = restated.head(0), days, "run_id", {"run without rows"}
+    assert not store.lay_over(tmp_path, FIELD_PROVENANCE, *nothing).changed
+    values = store.read(tmp_path, FIELD_PROVENANCE).groupby("run_id")["value"].unique()
+    assert list(values["run 1"]) == ["2"]
+    assert "run 0" in values
+
+    lost = {"run 0", "run 1"}
+    assert store.lay_over(tmp_path, FIELD_PROVENANCE, restated, days, "run_id", lost).changed
+    assert set(store.read(tmp_path, FIELD_PROVENANCE)["run_id"]) == {"run 1"}
+
+
 @pytest.mark.parametrize("after_s", [0.05, 0.12])
 def test_a_writer_killed_at_any_moment_leaves_a_readable_table(tmp_path, after_s):
     code = WRITER.format(path=[str(Path(__file__).parent)], warehouse=str(tmp_path))
