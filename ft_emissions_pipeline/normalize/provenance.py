@@ -173,7 +173,7 @@ def table_of(
 
     def texts(part: Callable[[Piece], Any]) -> pd.Categorical:
         cells, place = told(part, "object")
-        codes, words = pd.factorize(pd.array(cells, dtype=TEXT))
+        codes, words = pd.factorize(cells)
         return categories(codes[place], words)
 
     records = origins.place(runs["source_uri"], runs["source_record"])

@@ -37,7 +37,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.frames import places
+from ft_emissions_pipeline.tables.frames import among, places
 from ft_emissions_pipeline.warehouse import store
 from ft_emissions_pipeline.warehouse.selection import Days
 
@@ -150,42 +150,46 @@ def held(
         Which fields; all by default.
     """
     wanted = list(NORMALIZED_RUNS.names if fields is None else fields)
-    known = kinds["provenance_key"].drop_duplicates().reset_index(drop=True)
+    known = normalized["provenance_key"].dropna().drop_duplicates().reset_index(drop=True)
     kind = places(known, normalized["provenance_key"])
-    said = kinds[kinds["field"].isin(wanted)]
+    said = kinds[among(kinds["provenance_key"], known) & kinds["field"].isin(wanted)]
     pieces = []
-    for (field, rule), rows in said.groupby(["field", "rule"], sort=True):
+    for (field, rule, _), rows in said.groupby(["field", "rule", said["log_sd"].isna()]):
         answer = np.full(len(known) + 1, -1)
         answer[places(known, rows["provenance_key"])] = np.arange(len(rows))
-        at = np.flatnonzero(answer[kind] >= 0)
-        if len(at):
-            of = answer[kind[at]]
-            pieces.append(_piece(str(field), str(rule), rows, at, of, normalized))
+        of = answer[kind]
+        pieces.append(_piece(str(field), str(rule), rows, of, normalized))
     pieces += Provenance.of_table(own, normalized, wanted).pieces
     each = np.arange(len(normalized))
     return Provenance(normalized[list(OF_RUNS)], pieces, each, each)
 
 
 def _piece(
-    field: str, rule: str, rows: pd.DataFrame, at: np.ndarray, of: np.ndarray,
-    normalized: pd.DataFrame,
-) -> Piece:  # fmt: skip
-    """Return a field of runs by a rule; `of` is the row of each among those of its kinds."""
-    told = {name: rows[name].to_numpy(dtype=float)[of] for name in _NUMBERS}
-    words = {
-        name: rows[name].astype("object").where(rows[name].notna(), None).to_numpy()[of]
-        for name in ("basis", "factor_id", "source")
-    }
-    value = normalized[field].array[at]
-    by_width = ~np.isnan(told["log_sd"])
-    low, high = told["p05"], told["p95"]
-    if by_width.any():
-        p05, p95 = interval_of(field, value, told["log_sd"])
-        low, high = np.where(by_width, p05, low), np.where(by_width, p95, high)
+    field: str, rule: str, rows: pd.DataFrame, of: np.ndarray, normalized: pd.DataFrame
+) -> Piece:
+    """Return what a rule gave to a field; `of` is each run's row among those of kinds, or -1."""
+    at = np.flatnonzero(of >= 0)
+    of, value = of[at], normalized[field].array
+    told = {name: _one_or_each(rows[name]) for name in ("basis", "factor_id", "source", *_NUMBERS)}
+    if np.isnan(told["log_sd"]).any():
+        common, value = Told.KIND, value[at[first_of(of)]]
+        low, high = told["p05"], told["p95"]
+    else:
+        told = {name: part[of] if np.ndim(part) else part for name, part in told.items()}
+        common, value, of = Told.WIDTH, value[at], np.arange(len(at))
+        low, high = interval_of(field, value, told["log_sd"])
     return Piece(
-        field, rule, words["basis"], at, np.arange(len(at)), value, told["log_sd"], 0.0, low, high,
-        words["factor_id"], words["source"],
+        field, rule, told["basis"], at, of, value, told["log_sd"], 0.0, low, high,
+        told["factor_id"], told["source"], common,
     )  # fmt: skip
+
+
+def _one_or_each(cells: pd.Series) -> Any:
+    """Return the cell that stands in all rows, else all of them; None for an empty text."""
+    if cells.dtype != "float64":
+        cells = cells.astype("object").where(cells.notna(), None)
+    distinct = cells.drop_duplicates()
+    return distinct.iloc[0] if len(distinct) == 1 else cells.to_numpy()
 
 
 def stored(
