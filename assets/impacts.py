@@ -63,7 +63,6 @@ def run_impacts(
         (first.date(), last.date()),
         where=("field", ASKED),
         ordered=False,
-        coded=True,
     )
     stage = partial(stages.impacts, kinds=store.read(pipeline.warehouse, KIND_PROVENANCE))
     impacts, spreads = over_chunks(stage, workers.engine, pipeline.choices(), normalized_runs, own)

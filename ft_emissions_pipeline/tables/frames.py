@@ -247,13 +247,11 @@ def from_arrow(
     arrow: pa.Table,
     table: Table,
     columns: Collection[str] | None = None,
-    *,
-    coded: bool = False,
 ) -> pd.DataFrame:
-    """Return an Arrow table, or some columns of it, as a DataFrame; `coded` as for `conform`."""
+    """Return an Arrow table, or some columns of it, as a DataFrame."""
     if not arrow.num_rows:
         return conform(pd.DataFrame(columns=arrow.column_names), table, columns)
-    return conform(arrow.to_pandas(date_as_object=False), table, columns, coded=coded)
+    return conform(arrow.to_pandas(date_as_object=False), table, columns)
 
 
 def empty(table: Table) -> pd.DataFrame:

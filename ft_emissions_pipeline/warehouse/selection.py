@@ -58,14 +58,9 @@ def query(
     names: set[str],
     predicate: str | None,
     where: tuple[str, Collection[str]] | None = None,
-    coded: Collection[str] = (),
 ) -> pa.Table:
-    """Read columns of the rows whose cell is among the given values; some as dictionaries."""
-    asked = (
-        f"arrow_cast({_name(name)}, '{_CODED}') AS {_name(name)}" if name in coded else _name(name)
-        for name in sorted(names)
-    )
-    query = f"SELECT {', '.join(asked)} FROM stored"
+    """Read columns of the rows whose cell is among the given values."""
+    query = f"SELECT {', '.join(map(_name, sorted(names)))} FROM stored"
     if where is not None:
         column, values = where
         # A join looks each cell up once, where a list of thousands of values would be gone through.
@@ -95,9 +90,6 @@ def counts(
     return pa.table(reader.execute(query))
 
 
-_CODED = "Dictionary(Int32, Utf8)"
-
-
 def _name(column: str) -> str:
     return f'"{column}"'
 
@@ -113,13 +105,10 @@ def scan(
     predicate: str | None,
     where: tuple[str, Collection[str]] | None = None,
     days: Days | None = None,
-    *,
-    coded: bool = False,
 ) -> pa.Table:
     """Read columns in the declared types; a column that an older version lacks is left out.
 
     Where `days` are those of the predicate, the log tells without a question that none has a file.
-    Texts come as dictionaries if asked.
     """
     stored = stored_names(delta)
     fields = [f for f in schema(table) if f.name in names and f.name in stored]
@@ -127,11 +116,7 @@ def scan(
     loose = pa.schema([field.with_nullable(True) for field in fields])
     if days is not None and not _hold_files(delta, table, days):
         return loose.empty_table()
-    texts = [field for field in loose if coded and pa.types.is_string(field.type)]
-    rows = query(delta, set(loose.names), predicate, where, {field.name for field in texts})
-    for field in texts:
-        dictionary = pa.dictionary(pa.int32(), field.type)
-        loose = loose.set(loose.get_field_index(field.name), field.with_type(dictionary))
+    rows = query(delta, set(loose.names), predicate, where)
     try:
         return rows.select(loose.names).cast(loose)
     except pa.ArrowInvalid as error:

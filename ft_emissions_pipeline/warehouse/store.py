@@ -72,7 +72,6 @@ def read(
     where: tuple[str, Collection[str]] | None = None,
     *,
     ordered: bool = True,
-    coded: bool = False,
 ) -> pd.DataFrame:
     """Read a table, or a range of its days.
 
@@ -94,8 +93,6 @@ def read(
     ordered : bool
         Whether to sort, which of millions of rows costs most; else they come as they were found,
         in another order each time.
-    coded : bool
-        Whether texts of some days may come as categories: of millions of rows few differ.
 
     Returns
     -------
@@ -140,13 +137,13 @@ def read(
             rows = gathered.whole(warehouse, delta, table, needed, where, writes=keeps)
         else:
             span = days if isinstance(days, tuple) else None
-            rows = selection.scan(delta, table, needed, predicate, where, span, coded=coded)
+            rows = selection.scan(delta, table, needed, predicate, where, span)
         over = overlay.lying_over(warehouse, delta, table)
         if over is not None:
-            rows = overlay.laid_over(selection.in_words(rows), over, table, predicate, where)
+            rows = overlay.laid_over(rows, over, table, predicate, where)
         if ordered:
             rows = selection.canonical(rows, table)
-    return tables.from_arrow(rows, table, set(names), coded=coded)[names]
+    return tables.from_arrow(rows, table, set(names))[names]
 
 
 def counts(
