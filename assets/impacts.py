@@ -14,6 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline import stages
 from ft_emissions_pipeline.impacts.inputs import ASKED
 from ft_emissions_pipeline.landing.engines import over_chunks
+from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     KIND_PROVENANCE,
@@ -64,6 +65,7 @@ def run_impacts(
         where=("field", ASKED),
         ordered=False,
     )
-    stage = partial(stages.impacts, kinds=store.read(pipeline.warehouse, KIND_PROVENANCE))
+    kinds = stored_provenance.kinds_of(pipeline.warehouse, normalized_runs)
+    stage = partial(stages.impacts, kinds=kinds)
     impacts, spreads = over_chunks(stage, workers.engine, pipeline.choices(), normalized_runs, own)
     yield from checked(zip(MADE, (spreads, impacts), strict=True))

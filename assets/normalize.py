@@ -38,8 +38,8 @@ from .table_asset import checked, outs, table_asset, without_rows
 GROUP = "normalize"
 
 MADE = {
-    NORMALIZED_RUNS: "Every gap is filled by the first rule that has an answer.",
     KIND_PROVENANCE: "Basis, rule, factor, source and spread of each field, by kind of run.",
+    NORMALIZED_RUNS: "Every gap is filled by the first rule that has an answer.",
     FIELD_PROVENANCE: "Value, interval, basis, rule, factor and source of what is a run's own.",
     RUN_FACTORS: "From a run to its kind, and from there to its factor rows.",
     FACTORS_USED: "Ids and hashes; what a changed row touches is read off here.",
@@ -120,4 +120,4 @@ def normalized_runs(
     normalized, kinds, own = over_chunks(stages.normalized, workers.engine, choices, validated_runs)
     kinds = stored_provenance.without_repeats(kinds)
     stamps = factors_used.stamps(validated_runs, normalized, kinds, own, choices.reference)
-    yield from checked(zip(MADE, (normalized, kinds, own, *stamps), strict=True))
+    yield from checked(zip(MADE, (kinds, normalized, own, *stamps), strict=True))

@@ -150,7 +150,7 @@ def held(
         Which fields; all by default.
     """
     wanted = list(NORMALIZED_RUNS.names if fields is None else fields)
-    known = normalized["provenance_key"].dropna().drop_duplicates().reset_index(drop=True)
+    known = normalized["provenance_key"].dropna().drop_duplicates()
     kind = places(known, normalized["provenance_key"])
     said = kinds[among(kinds["provenance_key"], known) & kinds["field"].isin(wanted)]
     pieces = []
@@ -230,7 +230,13 @@ def stored(
         where=of_runs or of_fields,
         ordered=False,
     )
-    return held(normalized, store.read(warehouse, KIND_PROVENANCE), own, fields)
+    return held(normalized, kinds_of(warehouse, normalized), own, fields)
+
+
+def kinds_of(warehouse: str | Path, normalized: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `kind_provenance` of some runs; no kind's rows ever change."""
+    keys = set(normalized["provenance_key"].dropna().unique())
+    return store.read(warehouse, KIND_PROVENANCE, where=("provenance_key", keys))
 
 
 def counts(
