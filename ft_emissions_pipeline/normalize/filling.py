@@ -189,15 +189,12 @@ def by_run(*rules: Rule) -> tuple[Rule, ...]:
 def logged_basis(runs: Frame, name: str, wanted: np.ndarray) -> pd.Series:
     """Return the basis of a logged field of some runs: of the log it was joined from, or format."""
     told, formats = (runs[column][wanted] for column in ("origins", "source_format"))
-    known = _origins(told)
-    return pd.Series(
-        [
-            known[at][name].basis if name in known.get(at, ()) else basis_of(kind, name)
-            for at, kind in enumerate(formats)
-        ],
-        index=told.index,
-        dtype=TEXT,
-    )
+    codes, distinct = pd.factorize(formats)
+    basis = np.array([basis_of(each, name) for each in distinct], dtype="object")[codes]
+    for at, own in _origins(told).items():
+        if name in own:
+            basis[at] = own[name].basis
+    return pd.Series(basis, told.index, dtype=TEXT)
 
 
 def _origins(cells: pd.Series) -> dict[int, origins.Origins]:
