@@ -99,8 +99,9 @@ def _summary(
 ) -> None:
     from ft_emissions_pipeline import report
     from ft_emissions_pipeline.landing.index import outcomes
-    from ft_emissions_pipeline.normalize import NAMES, stored_provenance
+    from ft_emissions_pipeline.normalize import NAMES
     from ft_emissions_pipeline.tables import (
+        FIELD_PROVENANCE,
         INFERENCE_IMPACTS,
         LANDING_INDEX,
         QUARANTINE,
@@ -125,8 +126,11 @@ def _summary(
     output.tell_of_other_files(index.loc[index["content"] == "other", "source_format"], err=err)
     output.tell_of_notes(index.dropna(subset=["join_note"]), "join_note")
     for span in ranges:
-        named = stored_provenance.stored(warehouse, span, fields=NAMES)
-        output.tell_of_unknown_names(named.table(("rule", "source")))
+        # An unknown name is a run's own, so that it stands there.
+        named = store.read(
+            warehouse, FIELD_PROVENANCE, span, ("rule", "source"), where=("field", NAMES)
+        )
+        output.tell_of_unknown_names(named)
     runs = store.read(warehouse, VALIDATED_RUNS, columns=("run_id",))
     output.tell_of_what_is_missing(set(index["content"]), len(runs), err=err)
     latest = newest_served(store.read(warehouse, INFERENCE_IMPACTS))

@@ -47,8 +47,7 @@ class Piece:
 
     `rows` are the runs, in order, `of` the answer of each: runs of one kind share one. Value,
     spread, interval, factor and words stand once per answer; what is one for all may stand once.
-    The source of a logged value is the run's own record, and `source` a word beside it, unless
-    the value is told by run.
+    The source of a logged value is the run's own record, unless the value is told by run.
     """
 
     field: str
@@ -176,7 +175,7 @@ def table_of(
         codes, words = pd.factorize(cells)
         return categories(codes[place], words)
 
-    records = origins.place(runs["source_uri"], runs["source_record"])
+    records = records_of(runs)
     cells: dict[str, Callable[[], Any]] = {
         "date": lambda: runs["date"].array.take(at),
         "run_id": lambda: categories(rank[at], ids),
@@ -187,23 +186,30 @@ def table_of(
         "basis": lambda: texts(lambda piece: piece.basis),
         "rule": lambda: texts(lambda piece: piece.rule),
         "factor_id": lambda: texts(lambda piece: piece.factor_id),
-        "source": lambda: texts(partial(_source, records)),
+        "source": lambda: texts(partial(source_of, records)),
     }
     made = pd.DataFrame({name: cells[name]() for name in wanted}, copy=False)
     return conform(made, FIELD_PROVENANCE, wanted, coded=True)
 
 
-def _source(records: pd.Series, piece: Piece) -> Any:
-    """Return the source of each answer: of a logged value its record, with the word beside it."""
+def records_of(runs: pd.DataFrame) -> pd.Series:
+    """Return how the record of each run is named."""
+    return origins.place(runs["source_uri"], runs["source_record"])
+
+
+def source_of(records: pd.Series, piece: Piece) -> Any:
+    """Return the source of each answer; that of a logged value is the run's record, unless told."""
     if piece.rule != AS_LOGGED or piece.told is Told.RUN:
         return piece.source
-    of_answer = np.empty(len(piece.value), dtype="int64")
-    of_answer[piece.of] = piece.rows
-    record = records.array.take(of_answer)
-    if piece.source is None:
-        return record
-    word = pd.array(np.broadcast_to(piece.source, len(record)), dtype=TEXT)
-    return (record + "; " + word).fillna(record)
+    return records.array.take(piece.rows)
+
+
+def among(piece: Piece, wanted: np.ndarray) -> Piece:
+    """Return what was given to some of the runs of a piece, each an answer of its own."""
+    parts = ("value", "basis", "log_sd", "skew", "p05", "p95", "factor_id", "source")
+    cells = {name: getattr(piece, name) for name in parts}
+    kept = {name: part[piece.of[wanted]] if np.ndim(part) else part for name, part in cells.items()}
+    return replace(piece, rows=piece.rows[wanted], of=np.arange(wanted.sum()), **kept)
 
 
 def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,6 @@ from ft_emissions_pipeline.normalize.filling import interval_of
 from ft_emissions_pipeline.normalize.kinds import codes_of, first_of
 from ft_emissions_pipeline.normalize.provenance import (
     OF_RUNS,
-    WORDS,
     Piece,
     Provenance,
     Told,
@@ -70,26 +69,24 @@ def parted(
     if normalized.empty:
         return normalized, empty(KIND_PROVENANCE), empty(FIELD_PROVENANCE)
     common = [piece for piece in origins.pieces if piece.told is not Told.RUN]
-    code, first, answers = origins.kind, origins.first, []
-    for piece in common:
-        answer = np.full(len(code), -1)
+    answers = np.full((len(common), len(normalized)), -1)
+    for piece, answer in zip(common, answers, strict=True):
         answer[piece.rows] = piece.of
-        answers.append(answer)
-        # Of one kind are runs of which all the same is told; those that ask alike nearly are.
-        told = np.append(_codes(piece), -1)[answer]
-        if (told != told[first][code]).any():
-            code = codes_of(code, told)
-            first = first_of(code)
+    code = codes_of(
+        *(np.append(_codes(piece), -1)[answer]
+          for piece, answer in zip(common, answers, strict=True))
+    )  # fmt: skip
+    first = first_of(code)
     said = pd.concat(
         [_of_kinds(piece, answer[first]) for piece, answer in zip(common, answers, strict=True)]
-    ).sort_values(["kind", "field"], kind="stable")
-    keys = _keys(said, len(first))
-    kinds = said.assign(provenance_key=keys.take(said["kind"])).drop(columns="kind")
-    own = table_of([piece for piece in origins.pieces if piece.told is Told.RUN], origins.runs)
+    ).sort_values(["provenance_key", "field"])
+    kinds = conform(said.astype({"provenance_key": "str"}), KIND_PROVENANCE)
+    keys = _keys(kinds)
+    places_of_kinds = kinds["provenance_key"].astype("int64")
     return (
-        normalized.assign(provenance_key=pd.array(keys, dtype="str").take(code)),
-        without_repeats(conform(kinds, KIND_PROVENANCE)),
-        own,
+        normalized.assign(provenance_key=keys.array.take(code)),
+        kinds.assign(provenance_key=keys.array.take(places_of_kinds)),
+        table_of([piece for piece in origins.pieces if piece.told is Told.RUN], origins.runs),
     )
 
 
@@ -118,19 +115,18 @@ def _of_kinds(piece: Piece, answers: np.ndarray) -> pd.DataFrame:
         name: np.asarray(part)[answers[kind]] if np.ndim(part) else part
         for name, part in _parts(piece).items()
     }
-    return pd.DataFrame({"kind": kind, "field": piece.field, "rule": piece.rule, **cells})
+    words = {"provenance_key": kind, "field": piece.field, "rule": piece.rule}
+    return pd.DataFrame({**words, **cells})
 
 
-def _keys(said: pd.DataFrame, kinds: int) -> np.ndarray:
-    """Return the hash of what is told of each kind."""
-    rows = said.reindex(columns=["kind", *WORDS, *_NUMBERS])
-    texts: list[list[str]] = [[] for _ in range(kinds)]
-    for kind, *cells in rows.itertuples(index=False):
-        texts[kind].append(repr([None if pd.isna(cell) else cell for cell in cells]))
-    return np.array(
-        [hashlib.sha256("\n".join(each).encode()).hexdigest()[:_KEY_LENGTH] for each in texts],
-        dtype="object",
-    )
+def _keys(kinds: pd.DataFrame) -> pd.Series:
+    """Return the hash of what is told of each kind, whose keys are still their numbers."""
+    texts: dict[str, list[str]] = {}
+    for number, *cells in kinds.itertuples(index=False):
+        texts.setdefault(number, []).append(repr(cells))
+    hashes = (hashlib.sha256("\n".join(each).encode()).hexdigest() for each in texts.values())
+    keys = pd.Series([each[:_KEY_LENGTH] for each in hashes], [int(each) for each in texts])
+    return keys.sort_index().astype("str")
 
 
 def held(

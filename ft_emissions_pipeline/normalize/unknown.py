@@ -11,12 +11,21 @@ import re
 from dataclasses import replace
 from functools import lru_cache, partial
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.normalize.columns import Columns
 from ft_emissions_pipeline.normalize.filling import Context, unknown_names
 from ft_emissions_pipeline.normalize.place import region_id
-from ft_emissions_pipeline.normalize.provenance import AS_LOGGED, Piece, Provenance, Told
+from ft_emissions_pipeline.normalize.provenance import (
+    AS_LOGGED,
+    Piece,
+    Provenance,
+    Told,
+    among,
+    records_of,
+    source_of,
+)
 from ft_emissions_pipeline.reference import Reference, places
 from ft_emissions_pipeline.reference.names import named
 
@@ -47,27 +56,29 @@ def with_unknown_names(frame: Columns, context: Context, provenance: Provenance)
     context : Context
         Holds the reference tables.
     """
-    pieces = [
-        _with_word(piece, frame, context, provenance)
-        if piece.rule == AS_LOGGED and piece.field in _TABLES
-        else piece
-        for piece in provenance.pieces
-    ]
+    pieces: list[Piece] = []
+    for piece in provenance.pieces:
+        named = piece.rule == AS_LOGGED and piece.field in _TABLES
+        pieces += _with_word(piece, frame, context, provenance) if named else [piece]
     return replace(provenance, pieces=pieces)
 
 
-def _with_word(piece: Piece, frame: Columns, context: Context, of: Provenance) -> Piece:
+def _with_word(piece: Piece, frame: Columns, context: Context, of: Provenance) -> list[Piece]:
+    """Return the logged name of some runs, apart from that of runs whose name no table knows."""
     one_of_kind = frame.rows(of.first)
     names = one_of_kind[piece.field]
     known = names.isna() | _known(one_of_kind, piece.field, context)
     if known.all():
-        return piece
+        return [piece]
     note = unknown_names(names.mask(known), _TABLES[piece.field], context)
-    word = pd.Series(note.array.take(of.kind[piece.rows]), dtype="str")
-    if piece.told is Told.RUN:
-        logged = pd.Series(piece.source, dtype="str")
-        word = (logged + "; " + word).fillna(logged)
-    return replace(piece, source=word.astype("object").where(word.notna(), None).to_numpy())
+    word = note.array.take(of.kind[piece.rows])
+    source = pd.array(source_of(records_of(of.runs), piece), dtype="str") + "; " + word
+    unknown = ~np.asarray(word.isna())
+    if not unknown.any():
+        return [piece]
+    words = np.array(source[unknown], dtype="object")
+    said = replace(among(piece, unknown), source=words, told=Told.RUN)
+    return [said] if unknown.all() else [among(piece, ~unknown), said]
 
 
 def _known(frame: Columns, name: str, context: Context) -> pd.Series:

@@ -120,3 +120,20 @@ def test_rows_of_an_older_warehouse_hold_each_field_by_run(tmp_path):
 def test_a_day_without_runs_has_no_provenance(tmp_path):
     assert stored_provenance.stored(tmp_path).table().empty
     assert stored_provenance.counts(tmp_path, ("rule",)).empty
+
+
+def test_names_that_no_table_knows_make_no_kinds(tmp_path):
+    told = [{**SAME_KIND[0], "run_id": each, "base_model": f"/scratch/{each}/checkpoint"}
+            for each in ("one", "two", "three")]  # fmt: skip
+    runs, _, _ = stages.prepared(told)
+    found = made(runs)
+    normalized, _, own = found.stored
+
+    assert normalized["provenance_key"].nunique() == 1
+    named = in_words(own)[own["field"] == "base_model"].set_index("run_id")["source"]
+    assert sorted(named.index) == ["one", "three", "two"]
+    assert named["two"].startswith(
+        "disclosure#2; base_model '/scratch/two/checkpoint' is not known"
+    )
+    read = stored_provenance.stored(warehouse_of(found, tmp_path)).table()
+    pd.testing.assert_frame_equal(read, found.provenance, check_exact=True)
