@@ -180,7 +180,7 @@ def table_of(
         "date": lambda: runs["date"].array.take(at),
         "run_id": lambda: categories(rank[at], ids),
         "field": lambda: texts(lambda piece: piece.field),
-        "value": lambda: texts(lambda piece: _as_text(piece.value)),
+        "value": lambda: texts(lambda piece: as_text(piece.value)),
         "p05": lambda: numbers(lambda piece: piece.p05),
         "p95": lambda: numbers(lambda piece: piece.p95),
         "basis": lambda: texts(lambda piece: piece.basis),
@@ -218,7 +218,7 @@ def _coded(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return code, np.array([*distinct, None], dtype="object")
 
 
-def _as_text(values: Any) -> np.ndarray:
+def as_text(values: Any) -> np.ndarray:
     """Return each cell as text."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return _in_iso(np.asarray(values.tz_localize(None)))

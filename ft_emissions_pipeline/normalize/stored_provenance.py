@@ -27,6 +27,7 @@ from ft_emissions_pipeline.normalize.provenance import (
     Piece,
     Provenance,
     Told,
+    as_text,
     table_of,
 )
 from ft_emissions_pipeline.tables import (
@@ -97,9 +98,10 @@ def without_repeats(kinds: pd.DataFrame) -> pd.DataFrame:
 
 def _parts(piece: Piece) -> dict[str, Any]:
     """Return what is told of an answer, by column of `kind_provenance`."""
-    whole = piece.told is Told.KIND
-    spread = {"p05": piece.p05, "p95": piece.p95} if whole else {"log_sd": piece.log_sd}
-    return {"basis": piece.basis, "factor_id": piece.factor_id, "source": piece.source, **spread}
+    words = {"basis": piece.basis, "factor_id": piece.factor_id, "source": piece.source}
+    if piece.told is Told.WIDTH:
+        return {**words, "log_sd": piece.log_sd}
+    return {**words, "value": as_text(piece.value), "p05": piece.p05, "p95": piece.p95}
 
 
 def _codes(piece: Piece) -> np.ndarray:

@@ -105,8 +105,9 @@ KIND_PROVENANCE = Table(
         text("provenance_key", "Kind of run, a hash over its rows, as in normalized_runs.",
              required=True),
         text("field", "Column of normalized_runs.", required=True),
-        number("p05", "", "5th percentile, where the kind's runs have one value."),
-        number("p95", "", "95th percentile, where the kind's runs have one value."),
+        text("value", "The value, as text, where the kind's runs have one."),
+        number("p05", "", "5th percentile of a number that the kind's runs have in common."),
+        number("p95", "", "95th percentile of a number that the kind's runs have in common."),
         number("log_sd", "",
                "Where each run has a value of its own: standard deviation of its logarithm; p05 "
                "and p95 are value x exp(-+1.645 log_sd), within the bounds of the column."),

@@ -1,13 +1,16 @@
 """Provenance as a warehouse holds it: by kind of run, and read as a row per run and field."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline import methodology, normalize, reference, stages
 from ft_emissions_pipeline.normalize import stored_provenance
+from ft_emissions_pipeline.normalize.provenance import Piece
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     KIND_PROVENANCE,
@@ -102,6 +105,21 @@ def test_what_is_told_of_another_kind_has_another_key(other):
     runs, _, _ = stages.prepared([SAME_KIND[0], another])
     normalized, _, _ = made(runs).stored
     assert normalized["provenance_key"].nunique() == 2
+
+
+def test_runs_of_another_value_are_of_another_kind_though_all_else_is_told_alike():
+    runs, _, _ = stages.prepared(SAME_KIND)
+    found = made(runs)
+    each, values = np.arange(2), np.array(["a", "b"], dtype="object")
+    piece = Piece("host_class", "by_hand", "default", each, each, values,
+                  0.0, 0.0, np.nan, np.nan, "methodology/by_hand")  # fmt: skip
+    origins = replace(found.origins, pieces=[*found.origins.pieces, piece])
+    normalized = found.normalized.assign(host_class=["a", "b"])
+
+    read = stored_provenance.held(*stored_provenance.parted(normalized, origins)).table()
+
+    told = read[read["rule"] == "by_hand"].set_index("run_id")["value"]
+    assert told.to_dict() == dict(zip(normalized["run_id"], ["a", "b"], strict=True))
 
 
 def test_rows_of_an_older_warehouse_hold_each_field_by_run(tmp_path):
