@@ -495,6 +495,9 @@ def studied(
     return _findings([*found.to_dict("records"), *missing])
 
 
+TABLES = (NORMALIZED_RUNS, FIELD_PROVENANCE, VALIDATED_RUNS, RUN_IMPACTS, MODEL_EVENTS)
+"""What `of_warehouse` reads, beside the reference table `models`."""
+
 _UNANSWERED = {
     "explained": "not known: no run has a measured energy beside a logged time, tokens or examples",
     "distilled": "not known: no distilled model and its teacher were tuned on the same hardware at "
