@@ -24,6 +24,7 @@ from pyarrow import parquet
 import ft_emissions_pipeline as fte
 from ft_emissions_pipeline.tables import Table
 from ft_emissions_pipeline.warehouse import opening
+from ft_emissions_pipeline.warehouse.faults import said
 from ft_emissions_pipeline.warehouse.lock import holds
 
 FOLDER = ".kept"
@@ -57,7 +58,8 @@ def frame(
     if rows is None:
         rows = pa.Table.from_pandas(made(), preserve_index=False)
         if path is not None and holds(warehouse):
-            _keep(path, rows, told)
+            with said(f"the warehouse {warehouse}"):
+                _keep(path, rows, told)
     # Made or kept, it comes the same way, and so in the same types.
     return rows.to_pandas()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ft_emissions_pipeline.tables import RUN_FACTORS, conform
 from ft_emissions_pipeline.warehouse import kept, store
+from ft_emissions_pipeline.warehouse.faults import MachineFault
 from ft_emissions_pipeline.warehouse.lock import locked
 
 FRAME = pd.DataFrame(
@@ -104,3 +106,14 @@ def test_a_damaged_file_counts_for_none(asked, tmp_path):
 def test_the_sources_are_those_of_the_package():
     assert kept.sources() == kept.sources()
     assert len(kept.sources()) == 64
+
+
+def test_a_disk_without_room_is_a_sentence_and_leaves_no_draft(asked, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kept.parquet, "write_table", full)
+    with locked(tmp_path, "a test"):
+        with pytest.raises(MachineFault, match="the warehouse"):
+            asked()
+        assert list((tmp_path / kept.FOLDER).iterdir()) == []
