@@ -27,6 +27,7 @@ from ft_emissions_pipeline.normalize.energy import COMPONENTS
 from ft_emissions_pipeline.normalize.meters import calibration
 from ft_emissions_pipeline.reference import in_force
 from ft_emissions_pipeline.tables import (
+    FIELD_PROVENANCE,
     MODEL_EVENTS,
     NORMALIZED_RUNS,
     RUN_IMPACTS,
@@ -494,6 +495,9 @@ def studied(
     ]
     return _findings([*found.to_dict("records"), *missing])
 
+
+TABLES = (NORMALIZED_RUNS, FIELD_PROVENANCE, VALIDATED_RUNS, RUN_IMPACTS, MODEL_EVENTS)
+"""What `of_warehouse` reads, beside the reference table `models`."""
 
 _UNANSWERED = {
     "explained": "not known: no run has a measured energy beside a logged time, tokens or examples",

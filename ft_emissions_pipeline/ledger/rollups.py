@@ -162,7 +162,8 @@ def sum_of_runs(run_impacts: pd.DataFrame, spreads: Scatter) -> dict[str, float]
     whole = pd.DataFrame(
         {
             "model_version": run_impacts["run_id"],
-            "inferences": np.nan,
+            # Known to be none: what nobody counted would be summed up a second time.
+            "inferences": 0.0,
             "inferences_basis": "none",
             "status": "final",
             "allocated_market_kgco2e": np.nan,
@@ -239,6 +240,17 @@ class _Kept:
             self.run[here],
             number[self.cell[here]],
             {name: amount[here] for name, amount in self.carried.items()},
+        )
+
+    def holds_only(self, shorter: _Kept) -> bool:
+        """Say whether one longer period holds just the rows of one shorter period."""
+        return (
+            all(each.keys["date"].nunique() == 1 for each in (self, shorter))
+            and self.keys.drop(columns="date").equals(shorter.keys.drop(columns="date"))
+            and self.sums.equals(shorter.sums)
+            and np.array_equal(self.run, shorter.run)
+            and np.array_equal(self.cell, shorter.cell)
+            and all(np.array_equal(each, shorter.carried[n]) for n, each in self.carried.items())
         )
 
 
@@ -380,7 +392,7 @@ def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
 
 def rollups(
     inference_impacts: pd.DataFrame,
-    run_spreads: pd.DataFrame,
+    run_spreads: pd.DataFrame | Scatter,
     versions: pd.DataFrame,
     *,
     expected_log_sd: float,
@@ -390,17 +402,21 @@ def rollups(
 
     Parameters
     ----------
-    inference_impacts, run_spreads, versions, expected_log_sd
+    inference_impacts, versions, expected_log_sd
         As for `roll_up`; the days must fill the periods.
+    run_spreads : DataFrame or Scatter
+        As for `roll_up`, or how at least these runs scatter.
     due : mapping of str to Series of datetime, optional
         First days of the months, quarters and years wanted; by default all of these days.
     """
     ledger, position, runs = _with_runs(inference_impacts)
     known = _known(versions, runs)
-    members = scatter(run_spreads).of(runs)
+    spreads = run_spreads if isinstance(run_spreads, Scatter) else scatter(run_spreads)
+    members = spreads.of(runs)
     keys = _labelled(ledger, position, known)[["model_name", *LABELS, "date"]]
     kept = _kept(ledger, keys, position, known)
-    frames = []
+    frames: list[pd.DataFrame] = []
+    before = None
     for period in PERIODS:
         # From days to months, and on to quarters and years: a longer period sums few rows.
         begun = kept.keys.assign(date=period_start(kept.keys["date"], period))
@@ -408,23 +424,38 @@ def rollups(
         here = kept.of(kept.keys["date"].isin(due[period]).to_numpy()) if due else kept
         if here.keys.empty:
             continue
-        fleet = _rolled_up(here, here.keys[["date"]], members, expected_log_sd)
-        for grouped_by in GROUPS:
-            label = GROUP_KEYS.get(grouped_by)
-            # Where nothing has the label all stand in one row, the fleet's.
-            one_row = label is None or here.keys[label].isna().all()
-            sums = (
-                fleet.assign(name=pd.Series(dtype="str"))
-                if one_row
-                else _rolled_up(here, here.keys[[label, "date"]], members, expected_log_sd).rename(
-                    columns={label: "name"}
-                )
-            )
-            frames.append(sums.assign(period=period, grouped_by=grouped_by))
+        if before is not None and here.holds_only(before):
+            # In a quarter's first month both have the same sums, and so with a year.
+            sums = frames[-1].assign(date=here.keys["date"].iloc[0])
+        else:
+            sums = _by_group(here, members, expected_log_sd)
+        frames.append(sums.assign(period=period))
+        before = here
     if not frames:
         return empty(ROLLUPS)
     ordered = pd.concat(frames, ignore_index=True).sort_values(list(ROLLUPS.key))
     return conform(ordered, ROLLUPS)
+
+
+def _by_group(
+    kept: _Kept, members: list[uncertainty.Members], expected_log_sd: float
+) -> pd.DataFrame:
+    """Return the sums of every group over the periods of some cells."""
+    fleet = _rolled_up(kept, kept.keys[["date"]], members, expected_log_sd)
+    frames = []
+    for grouped_by in GROUPS:
+        label = GROUP_KEYS.get(grouped_by)
+        # Where nothing has the label all stand in one row, the fleet's.
+        one_row = label is None or kept.keys[label].isna().all()
+        sums = (
+            fleet.assign(name=pd.Series(dtype="str"))
+            if one_row
+            else _rolled_up(kept, kept.keys[[label, "date"]], members, expected_log_sd).rename(
+                columns={label: "name"}
+            )
+        )
+        frames.append(sums.assign(grouped_by=grouped_by))
+    return pd.concat(frames, ignore_index=True)
 
 
 def differences(rollups: pd.DataFrame, inference_impacts: pd.DataFrame) -> pd.DataFrame:

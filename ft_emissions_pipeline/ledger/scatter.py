@@ -82,6 +82,43 @@ def scatter(run_spreads: pd.DataFrame) -> Scatter:
     return Scatter(runs, tuple(found))
 
 
+_OF_MEMBER = ("own", "shift", "bend")
+
+
+def as_frame(spreads: Scatter) -> pd.DataFrame:
+    """Return how runs scatter as a table to be kept, with a row per run."""
+    what_they_share = spreads.members[0]
+    cells = {"run_id": spreads.runs, "kind": what_they_share.kind}
+    for at, codes in enumerate(what_they_share.variable):
+        cells[f"variable {at}"] = codes[what_they_share.kind]
+    for name, of in zip(LOG_SD, spreads.members, strict=True):
+        cells |= {f"{name} {part}": getattr(of, part) for part in _OF_MEMBER}
+        cells |= {f"{name} shared {at}": moves for at, moves in enumerate(of.shared)}
+    return pd.DataFrame(cells)
+
+
+def of_frame(frame: pd.DataFrame) -> Scatter:
+    """Return what `as_frame` was told."""
+
+    def by_input(prefix: str) -> np.ndarray:
+        rows = [frame[name].to_numpy() for name in frame if name.startswith(f"{prefix} ")]
+        return np.stack(rows) if rows else np.empty((0, len(frame)), dtype=np.intp)
+
+    kind = frame["kind"].to_numpy()
+    _, first = np.unique(kind, return_index=True)
+    variable = by_input("variable")[:, first]
+    members = (
+        uncertainty.Members(
+            by_input(f"{name} shared"),
+            variable,
+            kind,
+            *(frame[f"{name} {part}"].to_numpy() for part in _OF_MEMBER),
+        )
+        for name in LOG_SD
+    )
+    return Scatter(pd.Index(frame["run_id"]), tuple(members))
+
+
 def _run_of_rows(names: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Return which run each row is of, and the runs; rows of a run mostly follow."""
     values = names.array

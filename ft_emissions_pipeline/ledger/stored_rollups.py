@@ -23,7 +23,7 @@ from ft_emissions_pipeline.ledger.rollups import (
     roll_up,
     rollups,
 )
-from ft_emissions_pipeline.ledger.scatter import OF_SPREADS
+from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, as_frame, of_frame, scatter
 from ft_emissions_pipeline.reference import Reference, default, in_force
 from ft_emissions_pipeline.tables import (
     INFERENCE_IMPACTS,
@@ -36,7 +36,7 @@ from ft_emissions_pipeline.tables import (
     RUN_SPREADS,
     conform,
 )
-from ft_emissions_pipeline.warehouse import selection, store
+from ft_emissions_pipeline.warehouse import kept, selection, store
 
 
 def refreshed(
@@ -136,10 +136,37 @@ def _anew(
         held = held[(held["period"] != period) | ~held["date"].isin(starts)]
     rows = rows[touched]
     if len(rows):
-        spreads, versions = of_versions(warehouse, rows["model_version"])
+        spreads, versions = stored_scatter(warehouse), _versions(warehouse)
         made = rollups(rows, spreads, versions, expected_log_sd=expected_log_sd, due=due)
         held = pd.concat([held, made])
     return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
+
+
+def stored_scatter(
+    warehouse: str | Path, versions: Mapping[str, int | None] | None = None
+) -> Scatter:
+    """Return how all runs of a warehouse scatter, which is worked out once while none moves.
+
+    Parameters
+    ----------
+    warehouse : str or Path
+        Local folder, or URL of an object store.
+    versions : mapping, optional
+        Name of a table -> its version; the newest by default.
+    """
+    version = (versions or {}).get(RUN_SPREADS.name)
+    return of_frame(
+        kept.frame(
+            warehouse,
+            "scatter",
+            kept.of_tables(warehouse, RUN_SPREADS, versions=versions),
+            lambda: as_frame(
+                scatter(
+                    store.read(warehouse, RUN_SPREADS, None, OF_SPREADS, version, ordered=False)
+                )
+            ),
+        )
+    )
 
 
 def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -148,10 +175,14 @@ def of_versions(warehouse: str | Path, versions: pd.Series) -> tuple[pd.DataFram
     made = pc.is_in(pa.array(runs["run_id"]), pa.array(versions.unique()))
     days = pd.DatetimeIndex(runs.loc[made.to_numpy(zero_copy_only=False), "date"].unique())
     spreads = store.read(warehouse, RUN_SPREADS, days, OF_SPREADS, ordered=False)
+    return spreads, _versions(warehouse)
+
+
+def _versions(warehouse: str | Path) -> pd.DataFrame:
     known = store.read(
         warehouse, MODEL_VERSIONS, columns=["model_version", *OF_VERSIONS], ordered=False
     )
-    return spreads, known.set_index("model_version")
+    return known.set_index("model_version")
 
 
 def of_warehouse(

@@ -4,8 +4,9 @@ Put here: which versions a further day touches, and what their rows rest on besi
 a row follows (`versions.py`).
 
 A version stands as it was if it closed before that day and is not the last of a model that was used
-or tuned since. The others are made anew, of each model all from the first that can move; beside
-them those that served on the first one's first day, with which they share its counts.
+or tuned since. The others are made anew, of each model all from the first that can move; where it
+has counts since, beside them those that served on the first one's first day, with which they share
+these.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def _tail(
         np.append(model[can_move], tuned), np.append(opens[can_move], ended), len(names)
     )
     moving, days = opens >= begins[model], begins.astype("datetime64[D]")
-    shares = closes >= days[model]
+    due = _due(usage, used, days)
+    shares = (closes >= days[model]) & _asked(due, names)[model]
     beside = (opens >= _earliest(model[shares], opens[shares], len(names))[model]) & ~moving
 
     runs = runs[fresh | _is_in(runs["run_id"], before["model_version"][moving | beside])]
@@ -124,9 +126,7 @@ def _tail(
     tunings = _with_later(
         model[others], opens[others], places(names, runs["model_name"]), instants(runs["ended_at"])
     )
-    return _Tail(
-        moving, beside, runs, _due(usage, used, days), Habits.of(names, *tunings, usage, used)
-    )
+    return _Tail(moving, beside, runs, due, Habits.of(names, *tunings, usage, used))
 
 
 def _unsettled(before: pd.DataFrame) -> NDArray[np.bool_]:
@@ -149,6 +149,13 @@ def _due(usage: pd.DataFrame, used: Ints, days: Instants) -> pd.DataFrame:
     days = np.append(days, _NEVER)
     named = usage["model_version"].notna().to_numpy()
     return usage[(date >= days[used]) | (named & (date >= days.min()))]
+
+
+def _asked(due: pd.DataFrame, names: pd.Index) -> NDArray[np.bool_]:
+    """Say which models some counts may be of; those that name a version, of any."""
+    if due["model_version"].notna().any():
+        return np.ones(len(names), dtype=bool)
+    return np.isin(np.arange(len(names)), places(names, due["model_name"]))
 
 
 def _with_later(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.report.data import SHOWN, ReportData, read
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import kept, store
 
 __all__ = ["ReportData", "page_of", "read", "render", "write"]
 
@@ -73,17 +73,15 @@ def render(data: ReportData) -> str:
 
 
 def _digest(warehouse: str | Path, versions: dict[str, int | None]) -> str:
-    """Return a hash over where the data lie, their versions, and the sources of the report."""
+    """Return a hash over where the data lie, which they are, and the sources of this package."""
     parts = hashlib.sha256()
-    for name, version in sorted(versions.items()):
-        parts.update(f"{name} {version}\n".encode())
+    for name, known in sorted(kept.of_tables(warehouse, *SHOWN, versions=versions).items()):
+        parts.update(f"{name} {known}\n".encode())
     parts.update(
         str(Path(warehouse).absolute() if "://" not in str(warehouse) else warehouse).encode()
     )
     parts.update(reference.refusal(warehouse).encode())
-    for source in sorted(Path(__file__).parent.rglob("*.*")):
-        if source.suffix in {".py", ".html", ".css", ".js", ".gz"}:
-            parts.update(source.read_bytes())
+    parts.update(kept.sources().encode())
     return parts.hexdigest()
 
 

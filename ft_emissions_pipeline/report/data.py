@@ -19,8 +19,8 @@ from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger import families
 from ft_emissions_pipeline.ledger.rollups import NEEDED
-from ft_emissions_pipeline.ledger.scatter import OF_SPREADS, Scatter, scatter
-from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
+from ft_emissions_pipeline.ledger.scatter import Scatter, scatter
+from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd, stored_scatter
 from ft_emissions_pipeline.normalize import stored_provenance
 from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
 from ft_emissions_pipeline.report.figures import BY_AGE, newest_rows, newest_runs, of_base_models
@@ -44,7 +44,7 @@ from ft_emissions_pipeline.tables import (
     Table,
 )
 from ft_emissions_pipeline.tables.words import EnergyRoute
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import kept, store
 
 SHOWN: tuple[Table, ...] = (
     LANDING_INDEX, NORMALIZED_RUNS, KIND_PROVENANCE, FIELD_PROVENANCE, RUN_IMPACTS,
@@ -182,12 +182,10 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         NORMALIZED_RUNS,
         tuple(dict.fromkeys(("model_id", *RUN_NOTES, *COMPARED, *reconcile.OF_RUNS))),
     )
-    spreads = scatter(whole(RUN_SPREADS, OF_SPREADS, ordered=False))
+    spreads = stored_scatter(warehouse, pinned)
     reference = in_force(warehouse, keep=False)
     commits = _commits(warehouse, pinned)
-    advised, steps = _details(
-        warehouse, run_impacts, inference_impacts, run_notes, reference, pinned
-    )
+    told = _details(warehouse, run_impacts, inference_impacts, run_notes, reference, pinned)
     log_sd = expected_log_sd(reference)
     model_versions = whole(MODEL_VERSIONS)
     rooted = families.rooted(model_versions, run_impacts, run_notes, reference.tables["models"])
@@ -209,9 +207,9 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
         basis_counts=stored_provenance.counts(warehouse, BASIS_COUNTS[:-1], pinned).rename(
             columns={"rows": BASIS_COUNTS[-1]}
         ),
-        study=study.of_warehouse(warehouse, versions=pinned),
-        advice=advised,
-        steps=steps,
+        study=_study(warehouse, reference, pinned),
+        advice=told[list(ADVICE)],
+        steps=told.set_index("run_id")["steps"].dropna().to_dict(),
         reconciled=reconcile.reconcile(whole(CLOUD_REPORTS), run_impacts, run_notes, spreads),
         factors=_factors(whole(FACTORS_USED, ("factor_id",)), reference),
         token_time=cast("Mapping[str, float]", token_time.packaged().training["held_out"]),
@@ -245,6 +243,18 @@ def _factors(used: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(FACTORS))
 
 
+def _study(
+    warehouse: str | Path, reference: Reference, versions: Mapping[str, int | None]
+) -> pd.DataFrame:
+    read_from = kept.of_tables(warehouse, *study.TABLES, versions=versions)
+    return kept.frame(
+        warehouse,
+        "study",
+        {**read_from, "reference": reference.version},
+        lambda: study.of_warehouse(warehouse, versions=versions),
+    )
+
+
 def _details(
     warehouse: str | Path,
     run_impacts: pd.DataFrame,
@@ -252,12 +262,40 @@ def _details(
     run_notes: pd.DataFrame,
     reference: Reference,
     versions: Mapping[str, int | None],
-) -> tuple[pd.DataFrame, dict[str, str]]:
+) -> pd.DataFrame:
     """Return what to disclose next, and each step; of runs that rest on the tables in force."""
-    nothing = pd.DataFrame(columns=list(ADVICE))
     chosen = _detailed(run_impacts, inference_impacts, reference)
     if chosen.empty:
-        return nothing, {}
+        return pd.DataFrame(columns=[*ADVICE, "steps"])
+    models = stages.stored_token_time(warehouse, chosen, reference)
+    read_from = kept.of_tables(
+        warehouse, VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, versions=versions
+    )
+    rests_on = {
+        **read_from,
+        "reference": reference.version,
+        "runs": kept.digest(chosen["run_id"]),
+        "token_time": kept.digest(models),
+    }
+    calibrated = (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any()
+    return kept.frame(
+        warehouse,
+        "details",
+        rests_on,
+        lambda: _told(warehouse, chosen, models, reference, versions, calibrated=calibrated),
+    )
+
+
+def _told(
+    warehouse: str | Path,
+    chosen: pd.DataFrame,
+    models: pd.DataFrame,
+    reference: Reference,
+    versions: Mapping[str, int | None],
+    *,
+    calibrated: bool,
+) -> pd.DataFrame:
+    """Return advice and steps of chosen rows of `run_impacts`, by a token-time model."""
     days = pd.DatetimeIndex(chosen["date"].unique())
     ids = ("run_id", set(chosen["run_id"]))
     runs, normalized = (
@@ -269,10 +307,8 @@ def _details(
     whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
     chosen = chosen[chosen["run_id"].isin(whole)]
     if chosen.empty:
-        return nothing, {}
-    calibrated = (run_notes["energy_route"] == EnergyRoute.CALIBRATED).any()
+        return pd.DataFrame(columns=[*ADVICE, "steps"])
     calibration = stages.stored_calibration(warehouse) if calibrated else None
-    models = stages.stored_token_time(warehouse, runs, reference)
     found = []
     for profile, rows in chosen.groupby("methodology"):
         used = methodology.profile(str(profile))
@@ -281,7 +317,8 @@ def _details(
         found.append(advice.best(advice.ranked(outcomes)))
     explained = normalized[normalized["run_id"].isin(chosen["run_id"])]
     steps = explain(explained, provenance, chosen, reference)
-    return pd.concat(found, ignore_index=True)[list(ADVICE)], steps
+    advised = pd.concat(found, ignore_index=True)[list(ADVICE)]
+    return advised.assign(steps=advised["run_id"].map(steps))
 
 
 def _detailed(

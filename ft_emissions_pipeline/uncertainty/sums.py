@@ -7,7 +7,7 @@ factor, which their stamps say, and which sums are asked for (`ledger/rollups.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -226,10 +226,14 @@ def interval_of_sums(value: Floats, parts: Parts, members: Members) -> tuple[Flo
     if not len(value):
         return np.zeros(0), np.zeros(0)
     total = parts.summed(value)
+    moving = members.shared.any(axis=1)
+    parts = replace(parts, slots=parts.slots[moving])
     shared, own, square, shift, bend = (
         each.take(parts.member, axis=-1)
-        for each in (members.shared, members.own, members.square, members.shift, members.bend)
-    )
+        for each in (
+            members.shared[moving], members.own, members.square, members.shift, members.bend,
+        )
+    )  # fmt: skip
 
     middle, curve = shift + bend, _over(bend, square)
 

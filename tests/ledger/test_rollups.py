@@ -347,6 +347,24 @@ def test_periods_made_of_months_are_what_each_run_s_whole_period_gives(history, 
     pd.testing.assert_frame_equal(held, whole, rtol=1e-12, atol=0.0)
 
 
+@pytest.mark.parametrize("others_day", ["2026-03-31", "2026-04-01"])
+def test_a_quarter_and_a_year_of_one_month_have_its_sums_under_their_own_day(others_day):
+    frame = ledger(
+        ("2026-03-01", "a", "r1", 10, 6.0), ("2026-03-02", "a", "r1", 5, 1.0),
+        (others_day, "b", "r2", None, 2.0),
+    )  # fmt: skip
+    scatter = spreads(("r1", *GRID, 0.3), ("r2", *GRID, 0.1), runs=["r1", "r2"])
+    named = labels({"r1": "search"})
+    found = rollups.rollups(frame, scatter, named, expected_log_sd=0.1)
+    for period in PERIODS:
+        rows = found[(found["period"] == period) & (found["grouped_by"] == "model")]
+        alone = of(frame, scatter, ["model", period], 0.1, versions=named)
+        alone = alone.rename(columns={"model_name": "name"})[["date", *ROLLUPS.names[3:]]]
+        alone = alone.sort_values(["date", "name"], ignore_index=True)
+        rows = rows[list(alone)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, alone, check_dtype=False, rtol=1e-12)
+
+
 def test_without_any_team_the_sums_of_no_team_are_the_fleets():
     frame = ledger(("2026-01-01", "a", "r1", 10, 6.0), ("2026-02-01", "b", "r2", 10, 2.0))
     named = labels({}, {"r1": "chat"})

@@ -128,3 +128,30 @@ def test_a_model_that_slept_is_awake_where_the_last_known_day_is_earlier() -> No
     _, new = ledger.moved_versions(before, runs, none, earlier, later)
     assert list(new["model_version"]) == ["m-1"]
     assert list(new["status"]) == ["open"]
+
+
+def test_where_nothing_is_counted_no_version_beside_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hours = (6, 12, 18)
+    made = [
+        {
+            **nightly(model, 0),
+            "run_id": f"{model}-{hour}",
+            "ended_at": FIRST + pd.Timedelta(hours=hour),
+        }
+        for model in "mn"
+        for hour in hours
+    ]
+    usage = of_usage({("m", 0, None): 100.0})
+    before = ledger.model_versions(impacts(*made), usage, FIRST)
+    looked_at = []
+
+    def use_lives(versions: pd.DataFrame, *rest: object) -> pd.DataFrame:
+        looked_at.extend(versions["model_version"])
+        return ledger.versions.use_lives(versions, *rest)
+
+    monkeypatch.setattr(versions_since, "use_lives", use_lives)
+    second = FIRST + pd.Timedelta(days=1)
+    ledger.moved_versions(before, impacts(*made), usage, second, second)
+    assert sorted(looked_at) == ["m-12", "m-18", "m-6", "n-18"]
