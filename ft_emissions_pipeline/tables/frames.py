@@ -6,7 +6,7 @@ storage of tables (`warehouse/`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -162,6 +162,15 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in coded:
         rest[name] = union_categoricals([frame[name] for frame in frames])
     return rest[list(frames[0].columns)]
+
+
+def parted(rows: pd.DataFrame, owner: NDArray[np.int64]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the rows of each owner as a frame, by the owner of each row; these must be in order."""
+    owners, starts = np.unique(owner, return_index=True)
+    for each, start, end in zip(owners.tolist(), starts, [*starts[1:], len(owner)], strict=True):
+        own = rows.iloc[start:end]
+        own.index = pd.RangeIndex(end - start)
+        yield each, own
 
 
 def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
