@@ -99,6 +99,7 @@ ALONE = {
     "no_row": log(),
     "header_alone": NAMES.encode(),
     "pue_twice": log(line(55) + ",1", names=NAMES + ",pue"),
+    "pue_twice_again": log(line(56) + ",1", names=NAMES + ",pue"),
     "empty": b"",
     "zeros": b"\0\0\0",
     "prose": b"It went well.\n",
@@ -115,7 +116,7 @@ def folder(tmp_path):
     """Write every file of this module into a folder of its own."""
     for number, (name, data) in enumerate((*TOGETHER.items(), *ALONE.items())):
         # Good and broken ones lie between one another.
-        path = tmp_path / f"{number * 17 % 56:02d}" / (name if "." in name else f"{name}.csv")
+        path = tmp_path / f"{number * 17 % 59:02d}" / (name if "." in name else f"{name}.csv")
         path.parent.mkdir()
         path.write_bytes(data)
     return tmp_path

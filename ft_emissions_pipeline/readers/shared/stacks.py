@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ft_emissions_pipeline.readers.cells import as_text
+from ft_emissions_pipeline.readers.reading import RefusalError
 from ft_emissions_pipeline.readers.sheets import Sheet, blocks_of, header_of, sheet_of
 
 
@@ -63,7 +64,12 @@ def stacks(contents: Sequence[bytes], wanted: Sequence[str]) -> Iterator[Stack]:
             alike[header].append((place, body if body.endswith(b"\n") else body + b"\n"))
     for header, files in alike.items():
         if len(files) > 1:
-            yield _stack(header, files, wanted)
+            try:
+                stack = _stack(header, files, wanted)
+            except RefusalError:
+                # Each is refused for itself, and no file of another header with them.
+                continue
+            yield stack
 
 
 def _stack(header: bytes, files: list[tuple[int, bytes]], wanted: Sequence[str]) -> Stack:
