@@ -26,6 +26,7 @@ WORK: dict[str, tuple[str, str | None]] = {
     "readers": ("--rows 1000000 --states 2000", "--rows 5000 --states 50"),
     "telemetry": ("--samples 10000000", "--samples 700000"),
     "landing_index": ("--files 5000", "--files 200"),
+    "small_files": ("--files 1500", "--files 60"),
     "store": ("", "--models 20"),
     "ledger": ("--models 2000", "--models 20 --days 60"),
     "rollup": ("--models 2000", "--models 20 --days 60"),
@@ -80,6 +81,10 @@ process which started the others.
   night would write that month anew.
 - Samples are paired, checked for gaps, clocks and duplicates, and given to runs; the baseline of
   `telemetry` only scans and sums.
+- A frame of one row costs pandas nearly what one of a thousand rows does. So small files are read
+  by hundreds: CodeCarbon files of one header as one sheet, and what any reader found of runs is
+  checked together. What is left per file is to open and hash it, to find its reader, and to cut its
+  rows out; of a document of JSON or YAML, its reader and a frame as well.
 
 ## Why the arithmetic stays in NumPy
 

@@ -20,11 +20,12 @@ from ft_emissions_pipeline.export import notebook, sheets
 from ft_emissions_pipeline.impacts.footprint import Spreads
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing.days import counted, happened, measured_runs
+from ft_emissions_pipeline.landing.engines import local, over_files
 from ft_emissions_pipeline.ledger import rollups
 from ft_emissions_pipeline.ledger.scatter import scatter
 from ft_emissions_pipeline.normalize import meters
 from ft_emissions_pipeline.normalize.provenance import Provenance
-from ft_emissions_pipeline.readers import Settings, files_in, read_file
+from ft_emissions_pipeline.readers import Settings, files_in, read_files
 from ft_emissions_pipeline.reference import Reference, load
 from ft_emissions_pipeline.stages import Given
 from ft_emissions_pipeline.tables import (
@@ -236,10 +237,12 @@ def read_logs(paths: Paths, *, timezone: str = "UTC", reference: Reference | Non
     """
     settings = Settings(timezone=timezone)
     readings, refused = [], []
-    for path, uri in files_in(paths):
-        reading, content_hash, source_format = read_file(path, uri, settings)
+    found = files_in(paths)
+    read = over_files(read_files, local, found, settings)
+    for (_, uri), (reading, content_hash, source_format) in zip(found, read, strict=True):
         readings.append((uri, source_format, reading))
-        refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
+        if len(reading.quarantine):
+            refused.append(reading.quarantine.assign(source_uri=uri, content_hash=content_hash))
     joined, samples, unused = measured_runs(readings, reference or load())
     of_no_run = ((uri, configurations.of_no_run()) for uri in sorted(unused))
     for uri, reading in (*token_lengths.unused(readings), *of_no_run):

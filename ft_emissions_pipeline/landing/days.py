@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pandas as pd
 
 from ft_emissions_pipeline.landing import configurations, token_lengths
 from ft_emissions_pipeline.landing import telemetry as measurements
-from ft_emissions_pipeline.landing.engines import Engine, local
+from ft_emissions_pipeline.landing.engines import Engine, local, over_files
 from ft_emissions_pipeline.landing.index import Folder, Pairs, run_day, telemetry_days
 from ft_emissions_pipeline.landing.join import Links, join, mapped_ids
-from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_file
+from ft_emissions_pipeline.readers import Reading, Settings, files_in, read_files
 from ft_emissions_pipeline.readers.cells import one_text
-from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.shared.usage_days import whole_days
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.tables import (
@@ -32,7 +32,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.frames import among
+from ft_emissions_pipeline.tables.frames import among, words
 from ft_emissions_pipeline.tables.words import Content
 from ft_emissions_pipeline.warehouse.faults import fault
 
@@ -147,26 +147,18 @@ def _joined(
     Links and ties are what the index knows of all files; without it they are found among these.
     """
     readings = token_lengths.filled(readings)
-    told = [
-        (
-            reading.content == "configuration",
-            reading.runs.assign(source_uri=uri, source_format=source_format),
-        )
-        for uri, source_format, reading in readings
-        if len(reading.runs)
-    ]
-    frames = [frame for configured, frame in told if not configured]
-    settings = [frame for configured, frame in told if configured]
+    logs = _rows("runs", (each for each in readings if each[2].content != "configuration"))
+    settings = _rows("runs", (each for each in readings if each[2].content == "configuration"))
     place = ["source_uri", "source_record", "run_id"]
     no_ties = pd.DataFrame(columns=list(configurations.TIES))
-    if not frames:
+    if logs.empty:
         return empty(RUNS), empty(RUNS)[place], no_ties
-    records = conform(pd.concat(frames) if len(frames) > 1 else frames[0], RUNS)
+    records = conform(logs, RUNS)
     landed = [*landed, *(uri for uri, *_ in readings)]
     joined, merged = join(records, _mapping(readings), links, landed)
     owners = pd.concat([joined[place], merged[place]]) if len(merged) else joined[place]
-    if settings:
-        given = conform(pd.concat(settings, ignore_index=True), RUNS)
+    if len(settings):
+        given = conform(settings, RUNS)
         mappings = {uri for uri, _, reading in readings if reading.content == "mapping"}
         if ties is None:
             ties = configurations.ties(owners[~owners["source_uri"].isin(mappings)], given)
@@ -279,7 +271,8 @@ def _read(
     located = {uri: path for path, uri in files_in([folder])}
     files = index.drop_duplicates("source_uri")
     hashes = dict(zip(files["source_uri"], files["content_hash"], strict=True))
-    read = engine(_of_file, [(located[uri], uri) for uri in sorted(uris & set(located))], settings)
+    there = [(located[uri], uri) for uri in sorted(uris & set(located))]
+    read = over_files(read_files, engine, there, settings)
     for uri in sorted(uris):
         log = f"log {uri}"
         if uri in located:
@@ -332,14 +325,9 @@ def counted(
     days: tuple[pd.Timestamp, pd.Timestamp] | None = None,
 ) -> pd.DataFrame:
     """Return table `usage` of what some files count, on all days or on those given."""
-    frames = [
-        reading.usage.assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in readings
-        if len(reading.usage)
-    ]
-    if not frames:
+    usage = _rows("usage", readings)
+    if usage.empty:
         return empty(USAGE)
-    usage = pd.concat(frames, ignore_index=True)
     if days is not None:
         usage = usage[usage["date"].between(*days)]
     return conform(whole_days(usage), USAGE)
@@ -388,12 +376,20 @@ def _together(
     readings: Iterable[tuple[str, str | None, Reading]], content: Content, table: Table
 ) -> pd.DataFrame:
     """Return a table without days; a reading holds its rows under the name of their content."""
-    frames = [
-        getattr(reading, content).assign(source_uri=uri, source_format=source_format)
-        for uri, source_format, reading in readings
-    ]
-    frames = [frame for frame in frames if len(frame)]
-    return conform(pd.concat(frames), table) if frames else empty(table)
+    rows = _rows(content, readings)
+    return conform(rows, table) if len(rows) else empty(table)
+
+
+def _rows(name: str, readings: Iterable[tuple[str, str | None, Reading]]) -> pd.DataFrame:
+    """Return the rows of a frame of readings, with their file and its format."""
+    told = [(getattr(said, name), uri, source_format) for uri, source_format, said in readings]
+    told = [each for each in told if len(each[0])]
+    if not told:
+        return pd.DataFrame()
+    frames, uris, formats = zip(*told, strict=True)
+    owner = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    place = {"source_uri": words(uris, owner), "source_format": words(formats, owner)}
+    return pd.concat(frames, ignore_index=True).assign(**place)
 
 
 def refused_of(
@@ -426,7 +422,3 @@ def refused_of(
     if not frames:
         return empty(QUARANTINE)
     return conform(pd.concat(frames, ignore_index=True), QUARANTINE)
-
-
-def _of_file(file: tuple[File, str], settings: Settings) -> tuple[Reading, str, str | None]:
-    return read_file(*file, settings)

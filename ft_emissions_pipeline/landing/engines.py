@@ -13,13 +13,16 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
 import pandas as pd
 
+from ft_emissions_pipeline.readers import is_small
+from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.tables.frames import joined
 
 Engine: TypeAlias = Callable[..., Iterator[Any]]
@@ -38,6 +41,39 @@ class NoCluster(ValueError):
 def local(function: Callable[..., Any], items: Iterable[Any], *shared: Any) -> Iterator[Any]:
     """Apply a function to items in this process, one after the other."""
     return (function(item, *shared) for item in items)
+
+
+def over_files(
+    read: Callable[..., Sequence[Any]],
+    engine: Engine,
+    files: Sequence[tuple[File, str]],
+    *shared: Any,
+) -> Iterator[Any]:
+    """Yield what a function returns of files, in their order; small ones are given to it together.
+
+    Parameters
+    ----------
+    read : callable
+        `read(files, *shared)` returns a result for each of some files.
+    engine : Engine
+        Where that happens.
+    files : sequence of (path, uri)
+        As `files_in` returns them.
+    *shared : object
+        What it takes besides.
+    """
+    small = [file for file in files if is_small(file[0])]
+    few = {uri for _, uri in small}
+    groups = [small[n : n + TOGETHER] for n in range(0, len(small), TOGETHER)]
+    # The small ones first, as they lie between large ones, of which one is held at a time.
+    groups += [[file] for file in files if file[1] not in few]
+    uris = (uri for group in groups for _, uri in group)
+    told = zip(uris, chain.from_iterable(engine(read, groups, *shared)), strict=True)
+    held: dict[str, Any] = {}
+    for _, uri in files:
+        while uri not in held:
+            held.update([next(told)])
+        yield held.pop(uri)
 
 
 @contextmanager
@@ -80,6 +116,9 @@ def opened(scheduler: str = "") -> Iterator[Engine]:
         with client:
             yield partial(_on_workers, client)
 
+
+TOGETHER = 512
+"""Small files that are read at a time: what all pay once is little for each then."""
 
 CHUNK_RUNS = 16_384
 """Runs that are sent to a worker at a time: some 0.3 GB there, provenance included."""

@@ -9,6 +9,7 @@ knows them is not read again to index it; one that came late or changed re-runs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_emissions_pipeline.landing import configurations, token_lengths
-from ft_emissions_pipeline.landing.engines import Engine, local
+from ft_emissions_pipeline.landing.engines import Engine, local, over_files
 from ft_emissions_pipeline.landing.join import join, linked
-from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_file
+from ft_emissions_pipeline.readers import Reading, Settings, content_hash, files_in, read_files
 from ft_emissions_pipeline.readers.cells import arrow_text, text_series
 from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.reading import NamedLengths
@@ -94,7 +95,7 @@ def scan(
     named: list[NamedLengths] = []
 
     moved = [file for file in found if file[1] not in kept]
-    for few, many, mapped, lengths in engine(_indexed, moved, settings):
+    for few, many, mapped, lengths in over_files(_indexed, engine, moved, settings):
         rows += few
         frames += many
         pairs += mapped
@@ -122,15 +123,18 @@ def _days_stand(index: pd.DataFrame, reference: Reference) -> bool:
     return bool((undated["run_id"].map(days) == undated["date"]).all())
 
 
-def _indexed(file: tuple[File, str], settings: Settings) -> tuple[Any, ...]:
-    """Return the rows of a file, and what it tells of other files."""
-    path, uri = file
-    reading, hashed, source_format = read_file(path, uri, settings)
-    return (
-        *_index_rows(reading, uri, hashed, source_format),
-        reading.mapping,
-        reading.named_lengths,
-    )
+def _indexed(files: Sequence[tuple[File, str]], settings: Settings) -> list[tuple[Any, ...]]:
+    """Return the rows of each file, and what it tells of other files."""
+    return [
+        (
+            *_index_rows(reading, uri, hashed, source_format),
+            reading.mapping,
+            reading.named_lengths,
+        )
+        for (_, uri), (reading, hashed, source_format) in zip(
+            files, read_files(files, settings), strict=True
+        )
+    ]
 
 
 def _index_rows(

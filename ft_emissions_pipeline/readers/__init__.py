@@ -15,7 +15,9 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,7 @@ from ft_emissions_pipeline.readers.reading import (
 from ft_emissions_pipeline.readers.remote import RemoteFile
 from ft_emissions_pipeline.readers.repairs import REPAIRS
 from ft_emissions_pipeline.readers.shared.sample_blocks import read_in_blocks
-from ft_emissions_pipeline.readers.validation import validated
+from ft_emissions_pipeline.readers.validation import validated, validated_together
 
 __all__ = [
     "READERS",
@@ -113,9 +115,11 @@ __all__ = [
     "basis_of",
     "content_hash",
     "files_in",
+    "is_small",
     "progress_of",
     "read_bytes",
     "read_file",
+    "read_files",
 ]
 
 GROUP = "ft_emissions_pipeline.readers"
@@ -189,6 +193,9 @@ OURS: tuple[Reader, ...] = (
 IN_BLOCKS = (nvidia_smi, gpu_log, dcgm, meter)
 """Formats of samples whose large files are read block by block, however large they are."""
 
+TOGETHER = (codecarbon,)
+"""Formats of which many small files of a row or two are read as one sheet."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -260,6 +267,67 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         `FORMAT` of the reader that recognised the file, or the kind of a file that tells nothing of
         a run (`known_files`); None if neither is known.
     """
+    return read_files([(path, uri)], settings)[0]
+
+
+def read_files(
+    files: Sequence[tuple[File, str]], settings: Settings
+) -> list[tuple[Reading, str, str | None]]:
+    """Read files as `read_file` reads each; what costs the same for one row and for many, at once.
+
+    Parameters
+    ----------
+    files : sequence of (path, uri)
+        As for `read_file`; the bytes of all are held together.
+    settings : Settings
+        Time zone and present time.
+    """
+    opened = [_opened(path, uri, settings) for path, uri in files]
+    unread = [each for each in opened if isinstance(each, _Opened)]
+    told = map(_told, unread, _read([each.file for each in unread], settings))
+    return [next(told) if isinstance(each, _Opened) else each for each in opened]
+
+
+def is_small(path: File) -> bool:
+    """Say whether a file can be read with hundreds of others: none is larger than a beginning."""
+    try:
+        return isinstance(path, Path) and path.stat().st_size <= _HEAD
+    except OSError:
+        return False
+
+
+def read_bytes(data: bytes, uri: str, settings: Settings) -> tuple[Reading, str | None]:
+    """Read the bytes of one file as `read_file` does; return what it said and its format."""
+    return _read([_known([data], uri)], settings)[0]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a file is, before it is read."""
+
+    uri: str
+    content: list[bytes]
+    """Its bytes, in a list so that a reader of large files can let go of them."""
+    reader: Reader | None = None
+    kind: str | None = None
+    start: str = ""
+    reading: Reading | None = None
+    """What is said of a file that no reader reads."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file whose bytes were taken whole."""
+
+    uri: str
+    hashed: str
+    head: bytes
+    size: int
+    file: _Known
+
+
+def _opened(path: File, uri: str, settings: Settings) -> _Opened | tuple[Reading, str, str | None]:
+    """Open a file; return what `read_file` does where nothing is left to read."""
     try:
         if isinstance(path, OutsideLink):
             if known_files.OWN_LINK.search(uri):
@@ -281,28 +349,22 @@ def read_file(path: File, uri: str, settings: Settings) -> tuple[Reading, str, s
         data = _within(size, head, limit) if size == len(head) else _bytes(path, limit)
     except RefusalError as error:
         return unreadable(error.code, str(error)), _stand_in(path, error.code), None
-    content_hash = hashlib.sha256(data).hexdigest()
-    # In a list and not in a name, so that a reader of large files can let go of the bytes.
-    only = [data]
+    hashed, content = hashlib.sha256(data).hexdigest(), [data]
     del data
-    reading, source_format = _read(only, uri, settings)
-    _LOG.info("read %s: %s, %d record(s)", uri, source_format, reading.records)
-    if reading.content == "other" and head:
+    return _Opened(uri, hashed, head, size, _known(content, uri))
+
+
+def _told(opened: _Opened, read: tuple[Reading, str | None]) -> tuple[Reading, str, str | None]:
+    reading, source_format = read
+    _LOG.info("read %s: %s, %d record(s)", opened.uri, source_format, reading.records)
+    if reading.content == "other" and opened.head:
         # Known again by its beginning, as `content_hash` looks at it.
-        content_hash = _hash_of_head(head, size)
-    return reading, content_hash, source_format
+        return reading, _hash_of_head(opened.head, opened.size), source_format
+    return reading, opened.hashed, source_format
 
 
-def read_bytes(data: bytes, uri: str, settings: Settings) -> tuple[Reading, str | None]:
-    """Read the bytes of one file as `read_file` does; return what it said and its format."""
-    return _read([data], uri, settings)
-
-
-def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, str | None]:
-    """Read the only item of a list, and empty the list."""
-    start = ""
-    reader: Reader | None = None
-    kind: str | None = None
+def _known(content: list[bytes], uri: str) -> _Known:
+    """Unpack the only item of a list, and find who reads it."""
     try:
         # Of what was unpacked on the way, the name may still say otherwise.
         uri = inner_name(uri)
@@ -315,18 +377,63 @@ def _read(content: list[bytes], uri: str, settings: Settings) -> tuple[Reading, 
         if data.startswith(parquet.MAGIC):
             uri, data = _as_known_csv(uri, data)
         reader, kind = _reader(uri, data)
-        if reader is None:
-            return of_no_use(), kind
-        start = _start(data)
-        content.append(data)
-        del data
-        reading = _checked(reader.read(content.pop(), uri, settings), settings)
     except _BAD_CONTENT as error:
-        reading = _unread(error, start)
-    if reading.content == "other":
-        # Its reader looked further than the beginning, and there was nothing.
-        kind = known_files.kind_otherwise(uri, start.encode())
-    return reading, kind or (None if reader is None else reader.FORMAT)
+        return _Known(uri, [], reading=_unread(error, ""))
+    if reader is None:
+        return _Known(uri, [], kind=kind, reading=of_no_use())
+    return _Known(uri, [data], reader, start=_start(data))
+
+
+def _read(files: Sequence[_Known], settings: Settings) -> list[tuple[Reading, str | None]]:
+    """Return what files say, and the format or kind of each; empty their content."""
+    told = {n: file.reading for n, file in enumerate(files) if file.reading is not None}
+    read = _read_together(files, settings)
+    for n, file in enumerate(files):
+        if file.reader is not None and n not in read:
+            try:
+                read[n] = file.reader.read(file.content.pop(), file.uri, settings)
+            except _BAD_CONTENT as error:
+                told[n] = _unread(error, file.start)
+    told |= _checked_together(read, settings)
+    for n in read.keys() - told.keys():
+        try:
+            told[n] = _checked(read[n], settings)
+        except _BAD_CONTENT as error:
+            told[n] = _unread(error, files[n].start)
+    return [(told[n], _kind(file, told[n])) for n, file in enumerate(files)]
+
+
+def _kind(file: _Known, reading: Reading) -> str | None:
+    if file.reader is None:
+        return file.kind
+    # Its reader looked further than the beginning, and there was nothing.
+    other = reading.content == "other"
+    kind = known_files.kind_otherwise(file.uri, file.start.encode()) if other else None
+    return kind or file.reader.FORMAT
+
+
+def _read_together(files: Sequence[_Known], settings: Settings) -> dict[int, Reading]:
+    """Return by place the readings of files that their reader reads as one sheet."""
+    found: dict[int, Reading] = {}
+    for reader in TOGETHER:
+        own = [n for n, file in enumerate(files) if file.reader is reader]
+        if len(own) > 1:
+            # Whatever one of them holds, each is read alone then.
+            with suppress(*_BAD_CONTENT):
+                read = reader.read_together([files[n].content[0] for n in own], settings)
+                found |= {own[n]: reading for n, reading in read.items()}
+    return found
+
+
+def _checked_together(read: Mapping[int, Reading], settings: Settings) -> dict[int, Reading]:
+    """Return the readings of which nothing is lost in checks."""
+    found: dict[int, Reading] = {}
+    if len(read) > 1:
+        places = list(read)
+        with suppress(*_BAD_CONTENT):
+            checked = validated_together(list(read.values()), settings)
+            found = {places[n]: reading for n, reading in checked}
+    return found
 
 
 def _checked(reading: Reading, settings: Settings) -> Reading:

@@ -31,7 +31,7 @@ from ft_emissions_pipeline.tables import (
     conform,
 )
 from ft_emissions_pipeline.tables import rows as row_rules
-from ft_emissions_pipeline.tables.frames import text_array
+from ft_emissions_pipeline.tables.frames import PANDAS_TYPES, text_array
 from ft_emissions_pipeline.tables.words import Content
 
 RUN_COLUMNS = (*RUN_FIELDS, "repairs", "mark", "source_record")
@@ -226,7 +226,7 @@ def _runs_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
         for column in RUNS.columns
         if column.name in named and column.name in RUN_COLUMNS
     }
-    return pd.DataFrame(columns, copy=False)
+    return pd.DataFrame(columns, pd.RangeIndex(len(rows)), copy=False)
 
 
 def _column_of(values: list[object], column: Column) -> object:
@@ -235,10 +235,7 @@ def _column_of(values: list[object], column: Column) -> object:
     if column.kind == "string":
         texts = [None if value is None else str(value) or None for value in values]
         return text_array(pa.array(texts, pa.large_string()))
-    return conform(
-        pd.DataFrame({column.name: pd.Series(values, dtype="object")}),
-        Table("runs", "a run", (column,), key=()),
-    )[column.name].array
+    return pd.array(values, dtype=PANDAS_TYPES[column.kind])
 
 
 def reading_of_frame(
@@ -320,8 +317,8 @@ FRAMES = {
 
 
 def no_rows(of: str) -> pd.DataFrame:
-    """Return one of the frames of a reading without rows."""
-    return _empty(of).copy(deep=False)
+    """Return one of the frames of a reading without rows; readings share it, and change none."""
+    return _empty(of)
 
 
 @cache

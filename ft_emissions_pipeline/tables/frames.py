@@ -6,7 +6,7 @@ storage of tables (`warehouse/`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -105,7 +105,7 @@ def cells_of(column: pd.Series) -> Any:
 TEXT = pd.StringDtype(na_value=np.nan)
 """Type "str" of pandas, which would look that name up anew at each column."""
 
-_PANDAS_TYPES: dict[str, Any] = {
+PANDAS_TYPES: dict[str, Any] = {
     "string": TEXT,
     "float": np.dtype("float64"),
     "boolean": pd.BooleanDtype(),
@@ -117,7 +117,7 @@ _PANDAS_TYPES: dict[str, Any] = {
 @cache
 def _declared(table: Table) -> list[tuple[str, Any]]:
     """Return names and types; a whole number's depends on its cells."""
-    return [(column.name, _PANDAS_TYPES.get(column.kind)) for column in table.columns]
+    return [(column.name, PANDAS_TYPES.get(column.kind)) for column in table.columns]
 
 
 def _missing(kind: str, rows: int) -> Any:
@@ -132,7 +132,7 @@ def _missing(kind: str, rows: int) -> Any:
 @cache
 def _nothing(kind: str) -> Any:
     """Return a single empty cell."""
-    return cells_of(pd.Series(dtype=_PANDAS_TYPES.get(kind, "int64")).reindex([0]))
+    return cells_of(pd.Series(dtype=PANDAS_TYPES.get(kind, "int64")).reindex([0]))
 
 
 def categories(codes: np.ndarray, known: Sequence[str] | np.ndarray) -> pd.Categorical:
@@ -162,6 +162,15 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in coded:
         rest[name] = union_categoricals([frame[name] for frame in frames])
     return rest[list(frames[0].columns)]
+
+
+def parted(rows: pd.DataFrame, owner: NDArray[np.int64]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the rows of each owner as a frame, by the owner of each row; these must be in order."""
+    owners, starts = np.unique(owner, return_index=True)
+    for each, start, end in zip(owners.tolist(), starts, [*starts[1:], len(owner)], strict=True):
+        own = rows.iloc[start:end]
+        own.index = pd.RangeIndex(end - start)
+        yield each, own
 
 
 def text_array(values: pa.Array) -> pd.arrays.ArrowStringArray:
@@ -199,7 +208,7 @@ def _index_in(texts: pa.Array, among: pa.Array) -> NDArray[np.int64]:
 
 
 def _typed(cells: Any, table: Table, column: Column) -> Any:
-    if cells.dtype == _PANDAS_TYPES.get(column.kind) or (
+    if cells.dtype == PANDAS_TYPES.get(column.kind) or (
         column.kind == "string" and is_coded(cells.dtype)
     ):
         return cells
@@ -209,8 +218,8 @@ def _typed(cells: Any, table: Table, column: Column) -> Any:
             return cells_of(values.astype("float64" if values.isna().any() else "int64"))
         if column.kind == "timestamp":
             instants = pd.to_datetime(values, utc=True)
-            return cells_of(instants.astype(_PANDAS_TYPES["timestamp"]))
-        return cells_of(values.astype(_PANDAS_TYPES[column.kind]))
+            return cells_of(instants.astype(PANDAS_TYPES["timestamp"]))
+        return cells_of(values.astype(PANDAS_TYPES[column.kind]))
     except (TypeError, ValueError) as error:
         msg = f"{table.name}.{column.name} cannot be read as {column.kind}: {error}"
         raise ValueError(msg) from error
@@ -261,5 +270,5 @@ def empty(table: Table) -> pd.DataFrame:
 
 @cache
 def _empty(table: Table) -> pd.DataFrame:
-    types = {column.name: _PANDAS_TYPES.get(column.kind, "int64") for column in table.columns}
+    types = {column.name: PANDAS_TYPES.get(column.kind, "int64") for column in table.columns}
     return pd.DataFrame(columns=table.names).astype(types)

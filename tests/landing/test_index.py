@@ -151,13 +151,13 @@ def test_unchanged_files_are_not_read_again(
 ) -> None:
     before = scan(write(tmp_path, a_csv=codecarbon(("2026-01-01T05:00:00", "r1"))))
     read = []
-    original = landing.read_file
+    original = landing.read_files
 
-    def watched(path: Path, uri: str, settings: Settings) -> object:
-        read.append(uri)
-        return original(path, uri, settings)
+    def watched(files: list[tuple[Path, str]], settings: Settings) -> object:
+        read.extend(uri for _, uri in files)
+        return original(files, settings)
 
-    monkeypatch.setattr(landing, "read_file", watched)
+    monkeypatch.setattr(landing, "read_files", watched)
     write(tmp_path, b_csv=codecarbon(("2026-01-02T05:00:00", "r2")))
     after = scan(tmp_path, before)
     assert read == ["b.csv"]
@@ -176,13 +176,13 @@ def test_only_files_that_hold_a_day_are_opened_for_it(
     )
     index = scan(tmp_path)
     read = []
-    original = days.read_file
+    original = days.read_files
 
-    def watched(path: Path, uri: str, settings: Settings) -> object:
-        read.append(uri)
-        return original(path, uri, settings)
+    def watched(files: list[tuple[Path, str]], settings: Settings) -> object:
+        read.extend(uri for _, uri in files)
+        return original(files, settings)
 
-    monkeypatch.setattr(days, "read_file", watched)
+    monkeypatch.setattr(days, "read_files", watched)
     day = pd.Timestamp("2026-01-02")
     days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert read == ["b.csv"]

@@ -162,7 +162,7 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path, monkeypatch):
         "out/model.safetensors": "other", "out/strange.xyz": "unreadable",
         "out/train.py": "other", "out/trainer_state.json": "runs",
     }  # fmt: skip
-    monkeypatch.setattr(index, "read_file", None)
+    monkeypatch.setattr(index, "read_files", None)
     again = index.scan(tmp_path, load(), NOW, first)
     pd.testing.assert_frame_equal(
         again.sort_values("source_uri", ignore_index=True),

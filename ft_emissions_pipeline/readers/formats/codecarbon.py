@@ -45,10 +45,12 @@ from ft_emissions_pipeline.readers.reading import (
 )
 from ft_emissions_pipeline.readers.shared import energy_parts
 from ft_emissions_pipeline.readers.shared.glued_rows import unglued
+from ft_emissions_pipeline.readers.shared.stacks import stacks
 from ft_emissions_pipeline.readers.shared.tracked_gpus import tracked
 from ft_emissions_pipeline.readers.sheets import Misfit, Sheet, header_of, sheets_of
 from ft_emissions_pipeline.tables import RUNS
 from ft_emissions_pipeline.tables import rows as row_rules
+from ft_emissions_pipeline.tables.frames import parted
 from ft_emissions_pipeline.tables.words import Basis, Content
 
 FORMAT = "codecarbon"
@@ -139,7 +141,8 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     pieces = [piece for sheet in sheets for piece in _pieces(sheet, uri, settings)]
     del data
     good = stacked([piece.runs for piece in pieces])
-    whole = _summed_tasks(good) if any(piece.tasks for piece in pieces) else _collapsed(good)
+    with_tasks = any(piece.tasks.any() for piece in pieces)
+    whole = _summed_tasks(good) if with_tasks else _collapsed(good, good["run_id"])
     collapsed = energy_parts.without_unread(whole)
     quarantine = pd.concat([piece.quarantine for piece in pieces], ignore_index=True)
     return Reading(
@@ -151,13 +154,37 @@ def read(data: bytes, uri: str, settings: Settings) -> Reading:
     )
 
 
+def read_together(contents: Sequence[bytes], settings: Settings) -> dict[int, Reading]:
+    """Return by place what `read` says of files; without those that only `read` can read."""
+    found = {}
+    for stack in stacks(contents, (*_TEXTS, *_NUMBERS)):
+        piece = _piece(stack.sheet, "", settings)
+        good = pd.DataFrame(piece.runs, copy=False)
+        owner = stack.owner(good["source_record"])
+        # A row without a key of its own is called by the name of its file.
+        keyless = good["run_id"].str.startswith("#").to_numpy()
+        refused = stack.owner(piece.quarantine["source_record"])
+        alone = {*owner[keyless | piece.tasks], *refused}
+        key = as_text(pd.Index(owner)).array + " " + good["run_id"]
+        whole = energy_parts.without_unread(_collapsed(good, key))
+        owners = stack.owner(whole["source_record"])
+        whole = whole.assign(source_record=stack.own_lines(whole["source_record"]))
+        rows = np.bincount(owner)
+        for file, runs in parted(typed(whole, RUNS, RUN_COLUMNS), owners):
+            if file not in alone:
+                records = int(rows[file])
+                merged = records - len(runs)
+                found[stack.files[file]] = Reading(CONTENT, runs, records=records, merged=merged)
+    return found
+
+
 @dataclass(frozen=True)
 class _Piece:
     runs: dict[str, pd.Series]
     quarantine: pd.DataFrame
     records: int
-    tasks: bool
-    """Whether its rows are tasks of runs rather than runs."""
+    tasks: np.ndarray
+    """Which of its rows are tasks of runs rather than runs."""
 
 
 def _pieces(sheet: Sheet, uri: str, settings: Settings) -> Iterator[_Piece]:
@@ -197,9 +224,9 @@ def _piece(
     runs = _runs(cells, values, ended, {"space_padding": padded, **mended}, uri)
     good, broken = by_rules(runs, lambda record: sheet.line(int(record)))
     refused += broken
-    tasks = cells["task_name"].iloc[good.index].notna().any()
+    tasks = cells["task_name"].iloc[good.index].notna().to_numpy()
     found = [(record + place, code, reason, raw) for record, code, reason, raw in refused]
-    return _Piece(dict(good.items()), quarantine_rows(found), records, bool(tasks))
+    return _Piece(dict(good.items()), quarantine_rows(found), records, tasks)
 
 
 def _realigned(sheet: Sheet) -> tuple[Sheet, list[int]]:
@@ -453,21 +480,22 @@ def counted_gpus(models: pd.Series) -> tuple[pd.Series, pd.Series]:
     return found, pd.Series(number, index=models.index)
 
 
-def _collapsed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Keep of each run the longest row: rows written by flush are cumulative."""
-    longest, rows = _longest(runs)
+def _collapsed(runs: pd.DataFrame, key: pd.Series) -> pd.DataFrame:
+    """Keep of each run, told by its key, the longest row: rows written by flush are cumulative."""
+    longest, rows = _longest(runs, key)
     return longest.assign(
         repairs=repairs.with_words(longest["repairs"], "flushes_collapsed", rows > 1)
     )
 
 
-def _longest(runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+def _longest(runs: pd.DataFrame, key: pd.Series) -> tuple[pd.DataFrame, np.ndarray]:
     """Return of each run the row with the longest duration, and how many rows it has."""
-    key = arrow_text(runs["run_id"]).dictionary_encode()
-    if len(key.dictionary) == len(runs):
+    coded = arrow_text(key).dictionary_encode()
+    if len(coded.dictionary) == len(runs):
         return runs, np.ones(len(runs))
     order = np.argsort(-runs["active_s"].to_numpy(), kind="stable")
-    _, first, rows = np.unique(key.indices.to_numpy()[order], return_index=True, return_counts=True)
+    ordered = coded.indices.to_numpy()[order]
+    _, first, rows = np.unique(ordered, return_index=True, return_counts=True)
     place = np.argsort(order[first])
     return runs.iloc[order[first][place]].reset_index(drop=True), rows[place]
 
@@ -476,6 +504,6 @@ def _summed_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """Add up the tasks of each run: unlike flushes, task rows stand side by side."""
     energies = [name for name in runs if name.endswith("_energy_kwh")]
     added = ["reserved_s", "active_s", *energies, "disclosed_kgco2e"]
-    whole = energy_parts.summed(runs, _longest(runs)[0], added)
+    whole = energy_parts.summed(runs, _longest(runs, runs["run_id"])[0], added)
     every = np.ones(len(whole), dtype=bool)
     return whole.assign(repairs=repairs.with_words(whole["repairs"], "tasks_summed", every))
