@@ -6,7 +6,7 @@ Put here: reading what sums need, and the periods to make anew. Keep out: the su
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -83,7 +83,7 @@ def refreshed(
         ).drop_duplicates()
         for period in PERIODS
     }
-    made = _anew(warehouse, held, due, expected_log_sd)
+    made = _anew(warehouse, held, due, expected_log_sd, lambda _: stored_scatter(warehouse))
     return made, differences(_within(made, years), ledger)
 
 
@@ -114,7 +114,12 @@ def of_days(
         As for `refreshed`, which also looks for other periods that no longer add up.
     """
     due = {period: period_start(_each(days), period).drop_duplicates() for period in PERIODS}
-    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd)
+
+    def of_these(versions: pd.Series) -> Scatter:
+        # Of the touched days alone: a restatement is no reason to read all years.
+        return scatter(of_versions(warehouse, versions)[0])
+
+    return _anew(warehouse, store.read(warehouse, ROLLUPS), due, expected_log_sd, of_these)
 
 
 def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
@@ -122,9 +127,16 @@ def _each(days: tuple[pd.Timestamp, pd.Timestamp]) -> pd.Series:
 
 
 def _anew(
-    warehouse: str | Path, held: pd.DataFrame, due: Mapping[str, pd.Series], expected_log_sd: float
+    warehouse: str | Path,
+    held: pd.DataFrame,
+    due: Mapping[str, pd.Series],
+    expected_log_sd: float,
+    scatter_of: Callable[[pd.Series], Scatter],
 ) -> pd.DataFrame:
-    """Replace the roll-ups of the periods that begin on the given days."""
+    """Replace the roll-ups of the periods that begin on the given days.
+
+    `scatter_of` tells how at least the runs of some versions scatter.
+    """
     ends = [start.to_period(p[0].upper()).end_time for p, starts in due.items() for start in starts]
     if not ends:
         return held
@@ -136,7 +148,7 @@ def _anew(
         held = held[(held["period"] != period) | ~held["date"].isin(starts)]
     rows = rows[touched]
     if len(rows):
-        spreads, versions = stored_scatter(warehouse), _versions(warehouse)
+        spreads, versions = scatter_of(rows["model_version"]), _versions(warehouse)
         made = rollups(rows, spreads, versions, expected_log_sd=expected_log_sd, due=due)
         held = pd.concat([held, made])
     return conform(held.sort_values(list(ROLLUPS.key)), ROLLUPS)
