@@ -2,9 +2,9 @@
 
 A new format is one new module with the names of `reading.Reader`, and one line in `READERS`; or a
 package of others with an entry point in the group `ft_emissions_pipeline.readers`.
-Put here: the registry, and what happens to every file whatever its format: opening it, choosing the
-reader, and turning whatever goes wrong into a row of quarantine. Keep out: finding files
-(`files.py`), checking what was read (`validation.py`), and everything about one format.
+Put here: the registry, and what happens to every file whatever its format: choosing the reader, and
+turning whatever goes wrong into a row of quarantine. Keep out: finding files (`files.py`), their
+bytes (`opening.py`), checking what was read (`validation.py`), and everything about one format.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from ft_emissions_pipeline.readers import known_files, parquet, prose
+from ft_emissions_pipeline.readers import known_files, opening, parquet, prose
 from ft_emissions_pipeline.readers.compression import inner_name, is_packed, unpacked
 from ft_emissions_pipeline.readers.files import File, OutsideLink, files_in
 from ft_emissions_pipeline.readers.formats import (
@@ -90,6 +88,17 @@ from ft_emissions_pipeline.readers.formats import (
     wandb_metrics,
     wandb_run,
     zeus,
+)
+from ft_emissions_pipeline.readers.opening import (
+    HEAD,
+    as_utf8,
+    bytes_of,
+    content_hash,
+    hash_of_head,
+    head_of,
+    limit_of,
+    stand_in,
+    within,
 )
 from ft_emissions_pipeline.readers.reading import (
     REASONS,
@@ -223,18 +232,11 @@ READERS: tuple[Reader, ...] = (*_of_others(), *OURS)
 """In order of asking: the first reader that recognises a file reads it. What somebody installed
 for a format of theirs comes before what takes much."""
 
-LIMIT = 1 << 30
-"""Largest file that is read, in bytes."""
-DOCUMENT_LIMIT = 1 << 28
-"""Largest JSON, YAML or Markdown file: parsed, it takes many times its size in memory."""
-
 _LARGE = 1 << 25
 """Bytes up to which a file of samples is read whole."""
 _MANY = 1 << 18
 """Rows up to which one in Parquet is."""
 
-_DOCUMENTS = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".md", ".markdown", ".txt")
-_HEAD = 65536
 _BAD_CONTENT = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
     MemoryError, OSError, csv.Error, re.error, yaml.YAMLError, pa.ArrowException,
@@ -291,7 +293,7 @@ def read_files(
 def is_small(path: File) -> bool:
     """Say whether a file can be read with hundreds of others: none is larger than a beginning."""
     try:
-        return isinstance(path, Path) and path.stat().st_size <= _HEAD
+        return isinstance(path, Path) and path.stat().st_size <= HEAD
     except OSError:
         return False
 
@@ -331,24 +333,24 @@ def _opened(path: File, uri: str, settings: Settings) -> _Opened | tuple[Reading
     try:
         if isinstance(path, OutsideLink):
             if known_files.OWN_LINK.search(uri):
-                return of_no_use(), _stand_in(path, "leads_outside"), "logs of programs"
+                return of_no_use(), stand_in(path, "leads_outside"), "logs of programs"
             msg = (
                 "a link that leads out of the folder, and is not followed; put a copy in its place"
             )
             raise RefusalError(msg, "leads_outside")
-        head, size = _head(path)
+        head, size = head_of(path)
         # Of what is no file, or cannot be opened, the name alone tells nothing.
         known = size >= 0 or isinstance(path, RemoteFile)
         kind = known_files.kind_of(inner_name(uri), head) if known else None
         if kind is not None:
-            return of_no_use(), _hash_of_head(head, size), kind
+            return of_no_use(), hash_of_head(head, size), kind
         in_blocks = _in_blocks(path, head, size, uri, settings) if isinstance(path, Path) else None
         if in_blocks is not None:
             return in_blocks
-        limit = _limit(uri)
-        data = _within(size, head, limit) if size == len(head) else _bytes(path, limit)
+        limit = limit_of(uri)
+        data = within(size, head, limit) if size == len(head) else bytes_of(path, limit)
     except RefusalError as error:
-        return unreadable(error.code, str(error)), _stand_in(path, error.code), None
+        return unreadable(error.code, str(error)), stand_in(path, error.code), None
     hashed, content = hashlib.sha256(data).hexdigest(), [data]
     del data
     return _Opened(uri, hashed, head, size, _known(content, uri))
@@ -359,7 +361,7 @@ def _told(opened: _Opened, read: tuple[Reading, str | None]) -> tuple[Reading, s
     _LOG.info("read %s: %s, %d record(s)", opened.uri, source_format, reading.records)
     if reading.content == "other" and opened.head:
         # Known again by its beginning, as `content_hash` looks at it.
-        return reading, _hash_of_head(opened.head, opened.size), source_format
+        return reading, hash_of_head(opened.head, opened.size), source_format
     return reading, opened.hashed, source_format
 
 
@@ -369,8 +371,8 @@ def _known(content: list[bytes], uri: str) -> _Known:
         # Of what was unpacked on the way, the name may still say otherwise.
         uri = inner_name(uri)
         if is_packed(content[0]):
-            content[0] = unpacked(content[0], _limit(uri))
-        data = _as_utf8(content.pop())
+            content[0] = unpacked(content[0], limit_of(uri))
+        data = as_utf8(content.pop())
         if not data or data.isspace():
             msg = "the file is empty; was it still being written?"
             raise RefusalError(msg, "empty_file")
@@ -458,11 +460,11 @@ def _in_blocks(
     path: Path, head: bytes, size: int, uri: str, settings: Settings
 ) -> tuple[Reading, str, str | None] | None:
     """Read a large file of samples without holding it; None for every other file."""
-    name, beginning = inner_name(uri), _as_utf8(head)
+    name, beginning = inner_name(uri), as_utf8(head)
     in_parquet = head.startswith(parquet.MAGIC)
     try:
         if in_parquet and parquet.rows(path) > _MANY:
-            name, beginning = parquet.csv_name(name), parquet.first_lines(path)[:_HEAD]
+            name, beginning = parquet.csv_name(name), parquet.first_lines(path)[:HEAD]
         elif in_parquet or size <= _LARGE or is_packed(head) or b"\0" in head:
             return None
         elif beginning.lstrip()[:1] in {b"{", b"["}:
@@ -500,8 +502,8 @@ def _as_known_csv(uri: str, data: bytes) -> tuple[str, bytes]:
     names = parquet.columns(data)
     if usage.counts(names) or aws_carbon.reports(names):
         return uri, data
-    name, text = parquet.csv_name(uri), parquet.as_csv(data, LIMIT)
-    known = any(_recognises(reader, name.casefold(), text[:_HEAD]) for reader in READERS)
+    name, text = parquet.csv_name(uri), parquet.as_csv(data, opening.LIMIT)
+    known = any(_recognises(reader, name.casefold(), text[:HEAD]) for reader in READERS)
     return (name, text) if known else (uri, data)
 
 
@@ -528,118 +530,9 @@ def _reader_of(source_format: str) -> Reader:
     raise KeyError(msg)
 
 
-def _limit(uri: str) -> int:
-    return DOCUMENT_LIMIT if inner_name(uri).casefold().endswith(_DOCUMENTS) else LIMIT
-
-
-def _head(path: Path | RemoteFile) -> tuple[bytes, int]:
-    """Return a file's first bytes and its size; whatever is no file is refused."""
-    if isinstance(path, RemoteFile):
-        # What is far away is fetched once.
-        return b"", -1
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return b"", -1
-        with path.open("rb") as stream:
-            return stream.read(_HEAD), status.st_size
-    except OSError:
-        # Reading it whole says why.
-        return b"", -1
-
-
-def _hash_of_head(head: bytes, size: int) -> str:
-    return hashlib.sha256(head + b"%d" % size).hexdigest()
-
-
-def content_hash(path: File, content: str) -> str:
-    """Return the hash by which a file is known again, empty where it must be read anew.
-
-    Parameters
-    ----------
-    path : pathlib.Path or RemoteFile
-        The file.
-    content : str
-        What it held when it was read last: of a file that tells nothing only the beginning counts.
-    """
-    try:
-        # A file that is no regular one would be waited on for ever.
-        if not isinstance(path, Path) or not stat.S_ISREG(path.stat().st_mode):
-            return ""
-        if content == "other":
-            return _hash_of_head(*_head(path))
-        if path.stat().st_size > LIMIT and content != "telemetry":
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def _bytes(path: Path | RemoteFile, limit: int) -> bytes:
-    try:
-        if isinstance(path, RemoteFile):
-            data = _remote_bytes(path, limit)
-            return _within(len(data), data, limit)
-        # A pipe or device would be waited on for ever, so the kind is asked before opening.
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            if path.is_dir():
-                path.iterdir()
-            msg = "neither a file nor a folder that can be listed; remove it or grant access"
-            raise RefusalError(msg, "not_a_file")
-        if status.st_size > limit:
-            return _within(status.st_size, b"", limit)
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
-    except OSError as error:
-        # Not the exception's own text: it would carry a path of this machine.
-        msg = (
-            f"cannot be opened: {error.strerror or type(error).__name__}; grant access or remove it"
-        )
-        raise RefusalError(msg, "cannot_open") from error
-    return _within(len(data), data, limit)
-
-
-def _within(size: int, data: bytes, limit: int) -> bytes:
-    if size > limit:
-        msg = f"larger than {limit >> 20} MiB; split the file"
-        raise RefusalError(msg, "too_large")
-    return data
-
-
-def _remote_bytes(path: RemoteFile, limit: int) -> bytes:
-    try:
-        with path.open() as stream:
-            return stream.read(limit + 1)
-    except ImportError:
-        raise
-    except Exception as error:
-        msg = f"cannot be fetched: {type(error).__name__}; check the URL and the rights to it"
-        raise RefusalError(msg, "cannot_open") from error
-
-
-def _stand_in(path: File, code: str) -> str:
-    try:
-        if isinstance(path, RemoteFile):
-            return hashlib.sha256(repr((code, str(path))).encode()).hexdigest()
-        status = os.lstat(path)
-        marks = (code, status.st_size, status.st_mtime_ns, status.st_mode)
-    except OSError:
-        marks = (code, 0, 0, 0)
-    return hashlib.sha256(repr(marks).encode()).hexdigest()
-
-
-def _as_utf8(data: bytes) -> bytes:
-    """Return data without byte-order mark; UTF-16, as Excel and PowerShell write it, as UTF-8."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
-    return data.removeprefix(b"\xef\xbb\xbf")
-
-
 def _reader(uri: str, data: bytes) -> tuple[Reader | None, str | None]:
     """Return who reads a file; without anyone, the kind of it that is left quietly."""
-    name, head = uri.casefold(), data[:_HEAD]
+    name, head = uri.casefold(), data[:HEAD]
     kind = known_files.kind_of(name, head)
     if kind is not None:
         return None, kind
@@ -684,5 +577,5 @@ def _recognises(reader: Reader, name: str, head: bytes) -> bool:
 
 
 def _start(data: bytes) -> str:
-    head = data[:_HEAD]
+    head = data[:HEAD]
     return "" if b"\0" in head else head.decode("utf-8", errors="replace")

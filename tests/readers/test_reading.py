@@ -169,7 +169,7 @@ def test_long_junk_is_scrubbed_in_no_time(filler):
 
 
 def test_too_large_links_pipes_and_closed_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "LIMIT", 10)
+    monkeypatch.setattr(readers.opening, "LIMIT", 10)
     (tmp_path / "large.csv").write_text("x" * 11)
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")

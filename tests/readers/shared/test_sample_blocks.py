@@ -178,7 +178,7 @@ def test_a_large_file_is_read_in_blocks_and_says_the_same(tmp_path, monkeypatch,
     whole, _ = read_bytes(path.read_bytes(), path.name, NOW)
     monkeypatch.setattr(readers, "_LARGE", 1 << 11)
     monkeypatch.setattr(readers, "_MANY", 30)
-    monkeypatch.setattr(readers, "LIMIT", 1 << 11)
+    monkeypatch.setattr(readers.opening, "LIMIT", 1 << 11)
     found, content_hash, own = read_file(path, path.name, NOW)
     assert own == source_format
     assert len(found.telemetry) > 1
