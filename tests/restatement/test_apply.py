@@ -36,6 +36,9 @@ from ft_emissions_pipeline.warehouse import store
 pytestmark = pytest.mark.slow
 
 BY_DAY = tuple(table for table in COMPUTED if table.partition)
+STORED = (tables.NORMALIZED_RUNS, tables.KIND_PROVENANCE, tables.FIELD_PROVENANCE)
+"""Tables in which it stands where fields come from."""
+
 RUNS, USAGE, FACTORS = warehouses.many_kinds(), warehouses.some_usage(), reference.load()
 
 
@@ -356,6 +359,25 @@ def test_any_figure_leads_to_the_content_of_its_factor_rows(stored: Path) -> Non
     named = stored_provenance.stored(stored, runs={run_id}).table()["factor_id"]
     ids = {each for text in named.dropna() for each in text.split(" ")}
     assert {each for each in ids if not each.startswith("methodology/")} <= set(rows["factor_id"])
+
+
+def test_rows_of_before_there_were_kinds_of_runs_are_restated_like_others(tmp_path: Path) -> None:
+    made = unchanged()
+    runs, kinds, own = (made[table] for table in STORED)
+    by_run = stored_provenance.held(runs, kinds, own).table()
+    old = {STORED[0]: runs.assign(provenance_key=None), STORED[1]: kinds.head(0), STORED[2]: by_run}
+    warehouse = warehouses.write(tmp_path, {**made, **old})
+    choices = warehouses.chosen(warehouses.scaled(FACTORS, warehouses.GRID, 1.5))
+    moved = set(restatement.plan(warehouse, choices).runs["run_id"])
+    assert 0 < len(moved) < len(RUNS)
+
+    restatement.apply(warehouse, choices)
+
+    read = store.read(warehouse, tables.NORMALIZED_RUNS)
+    assert set(read.loc[read["provenance_key"].notna(), "run_id"]) == moved
+    whole = warehouses.everything(RUNS, USAGE, choices)
+    expected = stored_provenance.held(*(whole[table] for table in STORED)).table()
+    pd.testing.assert_frame_equal(stored_provenance.stored(warehouse).table(), expected)
 
 
 def test_a_better_source_for_the_same_value_restates_nothing(warehouse: Path) -> None:
