@@ -82,7 +82,10 @@ class Provenance:
     def of_table(
         cls, table: pd.DataFrame, normalized: pd.DataFrame, fields: Collection[str]
     ) -> Provenance:
-        """Return what table `field_provenance` says of some fields of normalized runs."""
+        """Return what table `field_provenance` says of some fields of runs.
+
+        `normalized` are rows of `normalized_runs`, or of another table with these fields.
+        """
         words = {name: _coded(table[name]) for name in WORDS}
         (field, fields_of), (rule, rules) = words["field"], words["rule"]
         given = field * len(rules) + rule
@@ -107,7 +110,9 @@ class Provenance:
                 )
             )  # fmt: skip
         each = np.arange(len(normalized))
-        return cls(normalized[list(OF_RUNS)], pieces, each, each)
+        # Each source is told, so that the runs' own records are not asked for.
+        known = [name for name in OF_RUNS if name in normalized]
+        return cls(normalized[known], pieces, each, each)
 
     def of(self, name: str, part: Callable[[Piece], Any], otherwise: Any = None) -> np.ndarray:
         """Return a part of a field's provenance by run, and `otherwise` where it is empty."""
