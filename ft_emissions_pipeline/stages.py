@@ -188,7 +188,7 @@ def impacts(
     """
     origins = stored_provenance.held(normalized, kinds, own, ASKED)
     made, shares = impacts_and_spreads(normalized, origins, choices.reference, choices.profile)
-    return sound((RUN_IMPACTS, RUN_SPREADS), (made, shares.coded()))
+    return _sound((RUN_IMPACTS, RUN_SPREADS), (made, shares.coded()))
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
@@ -212,7 +212,7 @@ def _faults_of(made: Footprints) -> pd.Series:
 _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)
 
 
-def sound(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, ...]:
+def _sound(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, ...]:
     """Return tables of runs without the runs of which a stage made an impossible figure.
 
     One record must not stop the others; what is left out stands in quarantine, see `impossible`.

@@ -70,23 +70,16 @@ def parted(
     if normalized.empty:
         return normalized, empty(KIND_PROVENANCE), empty(FIELD_PROVENANCE)
     common = [piece for piece in origins.pieces if piece.told is not Told.RUN]
-    answers = np.full((len(common), len(normalized)), -1)
-    for piece, answer in zip(common, answers, strict=True):
-        answer[piece.rows] = piece.of
-    code = codes_of(
-        *(np.append(_codes(piece), -1)[answer]
-          for piece, answer in zip(common, answers, strict=True))
-    )  # fmt: skip
+    taken = [(piece, _answer_by_run(piece, len(normalized))) for piece in common]
+    code = codes_of(*(np.append(_codes(piece), -1)[answer] for piece, answer in taken))
     first = first_of(code)
-    said = pd.concat(
-        [_of_kinds(piece, answer[first]) for piece, answer in zip(common, answers, strict=True)]
-    ).sort_values(["provenance_key", "field"])
+    said = pd.concat([_of_kinds(piece, answer[first]) for piece, answer in taken])
+    said = said.sort_values(["provenance_key", "field"])
     kinds = conform(said.astype({"provenance_key": "str"}), KIND_PROVENANCE)
-    keys = _keys(kinds)
-    places_of_kinds = kinds["provenance_key"].astype("int64")
+    keys = _keys(kinds).array
     return (
-        normalized.assign(provenance_key=keys.array.take(code)),
-        kinds.assign(provenance_key=keys.array.take(places_of_kinds)),
+        normalized.assign(provenance_key=keys.take(code)),
+        kinds.assign(provenance_key=keys.take(kinds["provenance_key"].astype("int64"))),
         table_of([piece for piece in origins.pieces if piece.told is Told.RUN], origins.runs),
     )
 
@@ -94,6 +87,13 @@ def parted(
 def without_repeats(kinds: pd.DataFrame) -> pd.DataFrame:
     """Return rows of `kind_provenance` with each kind once."""
     return kinds.drop_duplicates(list(KIND_PROVENANCE.key), ignore_index=True)
+
+
+def _answer_by_run(piece: Piece, runs: int) -> np.ndarray:
+    """Return which answer each run took, -1 for one that took none."""
+    answer = np.full(runs, -1)
+    answer[piece.rows] = piece.of
+    return answer
 
 
 def _parts(piece: Piece) -> dict[str, Any]:

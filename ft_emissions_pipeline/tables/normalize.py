@@ -91,6 +91,13 @@ NORMALIZED_RUNS = Table(
 )
 
 
+_EVIDENCE = (
+    text("basis", "Kind of evidence.", required=True, allowed=BASES),
+    text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
+    text("factor_id", "Rows of the reference tables that the value rests on, separated by spaces."),
+)
+"""What a value rests on, of a run or of a kind of runs."""
+
 _DEFAULT_WITHOUT_FACTOR = RowRule(
     "default_without_factor",
     "a default lacks its factor id",
@@ -111,10 +118,7 @@ KIND_PROVENANCE = Table(
         number("log_sd", "",
                "Where each run has a value of its own: standard deviation of its logarithm; p05 "
                "and p95 are value x exp(-+1.645 log_sd), within the bounds of the column."),
-        text("basis", "Kind of evidence.", required=True, allowed=BASES),
-        text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
-        text("factor_id",
-             "Rows of the reference tables that the value rests on, separated by spaces."),
+        *_EVIDENCE,
         text("source", "The source of the factor; of a logged value it is the run's record."),
     ),
     key=("provenance_key", "field"),
@@ -132,10 +136,7 @@ FIELD_PROVENANCE = Table(
         text("value", "The value, as text.", required=True),
         Column("p05", "float", "5th percentile, for numbers."),
         Column("p95", "float", "95th percentile, for numbers."),
-        text("basis", "Kind of evidence.", required=True, allowed=BASES),
-        text("rule", "Rule that gave the value; as_logged where the log did.", required=True),
-        text("factor_id",
-             "Rows of the reference tables that the value rests on, separated by spaces."),
+        *_EVIDENCE,
         text("source", "File and record, or the source of the factor."),
     ),
     key=("run_id", "field"),
