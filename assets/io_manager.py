@@ -78,6 +78,9 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             told[day] = {**told.get(day, {}), **figures}
         for key, metadata in told.items():
             context.step_context.add_asset_metadata(metadata, context.asset_key, key)
+        # A run in this process would hold every table to its end, for whoever asks its result.
+        if context.step_context.output_capture:
+            context.step_context.output_capture.clear()
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the days of the upstream asset that this run needs, in one go."""

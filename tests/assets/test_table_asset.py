@@ -27,6 +27,7 @@ from ft_emissions_pipeline.tables import (
     RESTATEMENTS,
     RUN_IMPACTS,
     TELEMETRY,
+    VALIDATED_RUNS,
     conform,
 )
 from ft_emissions_pipeline.warehouse import opening, store, unmoved
@@ -96,6 +97,11 @@ def test_a_range_of_days_is_one_run_and_one_commit_per_table(started):
         )
     }
     assert started.team.versions() == {name: 0 if name in without_rows else 1 for name in TABLES}
+
+
+def test_a_run_lets_go_of_what_is_written(started):
+    with pytest.raises(dg.DagsterInvariantViolationError):
+        started.result.output_for_node(VALIDATED_RUNS.name)
 
 
 def test_materialisations_say_rows_place_version_and_show_some(started):
