@@ -39,7 +39,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.frames import in_words
+from ft_emissions_pipeline.tables.frames import in_words, places
 from ft_emissions_pipeline.tables.words import Basis
 from ft_emissions_pipeline.token_time import MODEL_ID
 
@@ -77,13 +77,12 @@ def factors_key(runs: pd.DataFrame) -> pd.Series:
     parts["year"] = runs["date"].dt.year
     parts["timed"], parts["active"] = is_timed(runs), runs["active_s"] > 0
     known = runs[list(RUN_FIELDS)].notna().to_numpy()
-    parts["known"] = pd.Series(
-        [row.tobytes() for row in np.packbits(known, axis=1)], index=runs.index
-    )
-    parts["bases"] = runs["origins"].map(_bases, na_action="ignore")
-    codes = codes_of(*parts.values())
+    bases = runs["origins"].map(_bases, na_action="ignore")
+    codes = codes_of(*parts.values(), *known.T, bases)
     first = first_of(codes)
-    texts = zip(*(each.take(first).astype("object") for each in parts.values()), strict=True)
+    fields = [row.tobytes() for row in np.packbits(known[first], axis=1)]
+    *asked, told = (part.take(first).astype("object") for part in (*parts.values(), bases))
+    texts = zip(*asked, fields, told, strict=True)
     hashes = [_hash("\x1f".join("" if _is_missing(c) else str(c) for c in row)) for row in texts]
     return pd.Series(
         pd.array(hashes, dtype="str").take(codes) if len(codes) else [],
@@ -129,13 +128,13 @@ def stamps(
     """
     if runs.empty:
         return empty(RUN_FACTORS), empty(FACTORS_USED), empty(FACTOR_ROWS)
-    keys = pd.Series(factors_key(runs).to_numpy(), index=runs["run_id"], dtype="str")
-    of_runs = normalized[["date", "run_id", "model_name", *KIND[1:]]].assign(
-        factors_key=normalized["run_id"].map(keys)
-    )
+    keys = factors_key(runs).array.take(places(runs["run_id"], normalized["run_id"]))
+    of_runs = normalized[["date", "run_id", "model_name", *KIND[1:]]].assign(factors_key=keys)
     made = of_runs[KIND].drop_duplicates()
-    pairs = _named(_told(normalized, kinds, own, keys), normalized, keys, reference)
-    pairs = pairs.merge(made, on="factors_key")
+    of_kinds = normalized[["provenance_key", "gpu_id", "model_id"]].assign(factors_key=keys)
+    of_kinds = of_kinds.drop_duplicates()
+    told = _told(of_kinds, kinds, own, of_runs)
+    pairs = _named(told, of_kinds, reference).merge(made, on="factors_key")
     every = reference.tables["defaults"][["factor_id"]].merge(
         made[KIND[1:]].drop_duplicates().assign(factors_key=EVERY_RUN), how="cross"
     )
@@ -152,23 +151,18 @@ def stamps(
 
 
 def _told(
-    normalized: pd.DataFrame, kinds: pd.DataFrame, own: pd.DataFrame, keys: pd.Series
+    of_kinds: pd.DataFrame, kinds: pd.DataFrame, own: pd.DataFrame, of_runs: pd.DataFrame
 ) -> pd.DataFrame:
     """Return by factors_key what provenance tells of a field, each combination once."""
     words = ["factors_key", "field", "basis", "rule", "factor_id"]
-    of_kinds = normalized[["run_id", "provenance_key"]].assign(
-        factors_key=normalized["run_id"].map(keys)
-    )
-    of_kinds = of_kinds[["factors_key", "provenance_key"]].drop_duplicates()
     run, ids = pd.factorize(own["run_id"])
-    of_own = own[words[1:]].assign(factors_key=keys.reindex(ids).array.take(run))
+    at = places(of_runs["run_id"], pd.Series(ids, dtype="str"))[run]
+    of_own = own[words[1:]].assign(factors_key=of_runs["factors_key"].array.take(at))
     both = [of_kinds.merge(kinds, on="provenance_key")[words], of_own[words].drop_duplicates()]
     return pd.concat([in_words(each) for each in both]).drop_duplicates()
 
 
-def _named(
-    told: pd.DataFrame, normalized: pd.DataFrame, keys: pd.Series, reference: Reference
-) -> pd.DataFrame:
+def _named(told: pd.DataFrame, of_kinds: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Return (factors_key, factor_id) of the rows that provenance names or rests on."""
     named = told[["factors_key", "factor_id"]].dropna().drop_duplicates()
     spread = told[told["rule"].eq(AS_LOGGED) & told["field"].isin(LOGGED_GSD)]
@@ -179,19 +173,12 @@ def _named(
     pieces = [
         named.assign(factor_id=named["factor_id"].str.split(" ")).explode("factor_id"),
         pd.DataFrame({"factors_key": spread["factors_key"], "factor_id": gsd}),
-        pd.DataFrame({"factors_key": keys.unique(), "factor_id": OF_ALLOCATION}),
+        of_kinds[["factors_key"]].assign(factor_id=OF_ALLOCATION),
     ]
     # A peak or a count of active parameters is read where only the identity is written down.
     for table, identity in (("gpus", "gpu_id"), ("models", "model_id")):
-        row = take(reference, table, normalized[identity], [])
-        pieces.append(
-            pd.DataFrame(
-                {
-                    "factors_key": normalized["run_id"].map(keys).to_numpy(),
-                    "factor_id": row["factor_id"].to_numpy(),
-                }
-            ).dropna()
-        )
+        row = take(reference, table, of_kinds[identity], [])
+        pieces.append(of_kinds[["factors_key"]].assign(factor_id=row["factor_id"]).dropna())
     return pd.concat(pieces, ignore_index=True).drop_duplicates()
 
 
