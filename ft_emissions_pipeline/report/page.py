@@ -107,7 +107,8 @@ def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -
 
 def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
     """Return what is told of runs and versions."""
-    compared = disclosed.compared(data.disclosed, data.run_impacts, COMPARED_SHOWN)
+    both = data.disclosed, data.run_impacts
+    totals = disclosed.totals(*both)
     explained = study.side_by_side(data.study)
     told = explained[explained["r2"].notna()]
     return {
@@ -123,9 +124,9 @@ def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[st
         ),
         "relatives_shown": RELATIVES_SHOWN,
         "base_models": data.base_models.to_dict("records"),
-        "compared": compared.head(COMPARED_SHOWN).to_dict("records"),
-        "all_compared": len(compared),
-        "compared_sums": compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
+        "compared": disclosed.compared(*both, COMPARED_SHOWN).to_dict("records"),
+        "all_compared": len(totals),
+        "compared_sums": totals[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
         "explained": told.head(EXPLAINED_SHOWN).to_dict("records"),
         "all_explained": len(told),
         "too_few": len(explained) - len(told),
