@@ -185,10 +185,13 @@ def _piece(
 
 def _one_or_each(cells: pd.Series) -> Any:
     """Return the cell that stands in all rows, else all of them; None for an empty text."""
-    if cells.dtype != "float64":
-        cells = cells.astype("object").where(cells.notna(), None)
-    distinct = cells.drop_duplicates()
-    return distinct.iloc[0] if len(distinct) == 1 else cells.to_numpy()
+    if cells.dtype == "float64":
+        values = cells.to_numpy()
+        distinct = len(np.unique(values))
+    else:
+        values = cells.to_numpy("object", na_value=None)
+        distinct = len(set(values))
+    return values[0] if distinct == 1 else values
 
 
 def stored(
