@@ -82,7 +82,7 @@ def page(data: ReportData) -> str:
 
 def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the first screen tells, and the sums below it."""
-    fleet = rollups.sum_of_runs(data.run_impacts, data.spreads)
+    fleet = data.fleet or rollups.sum_of_runs(data.run_impacts, data.spreads)
     profiles = sorted(data.run_impacts["methodology"].unique())
     last_moves = notices.last_moves(data.restatements, data.commits)
     newest = {row["period"]: row for row in sums if row["grouped_by"] == Group.FLEET}
@@ -91,8 +91,10 @@ def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -
         "profiles": profiles,
         "switches": {name: _switches(name) for name in profiles},
         "reference_versions": sorted(data.run_impacts["reference_version"].unique()),
-        "fleet": fleet
-        | {"facility_energy_kwh": float(data.run_impacts["facility_energy_kwh"].sum())},
+        "fleet": {
+            **fleet,
+            "facility_energy_kwh": float(data.run_impacts["facility_energy_kwh"].sum()),
+        },
         "shared": data.inference_impacts[list(figures.SHARED)].sum().to_dict(),
         "inferences": _by_basis(data.inference_impacts),
         "newest": [newest[period] for period in (Period.MONTH, Period.YEAR) if period in newest],
