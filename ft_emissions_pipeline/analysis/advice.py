@@ -372,10 +372,7 @@ def _with_one_field_disclosed(
 
     Beside the columns of `validated_runs`: of, the run's place among the runs; field.
     """
-    places = missing["run"].unique()
-    known = dict(
-        zip(places, map(origins.of_run, accepted.iloc[places].to_dict("records")), strict=True)
-    )
+    told = accepted["origins"].dropna().map(origins.from_json).to_dict()
     copies = [accepted.head(0).assign(of=0, field="")]
     for (disclose, source), rows in missing.groupby(["disclose", "field"]):
         at = rows["run"].to_numpy()
@@ -384,7 +381,7 @@ def _with_one_field_disclosed(
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()
         stated = dict.fromkeys(names, origins.Origin(Basis.DISCLOSED, "advise"))
-        copy["origins"] = [origins.to_json({**known[place], **stated}) for place in at]
+        copy["origins"] = [origins.to_json({**told.get(place, {}), **stated}) for place in at]
         copy["run_id"] = copy["run_id"] + _MARK + disclose
         copies.append(copy.assign(of=at, field=disclose))
     return pd.concat(copies[1:] or copies, ignore_index=True)
