@@ -16,10 +16,17 @@ import pandas as pd
 
 from ft_emissions_pipeline import methodology, stages, uncertainty
 from ft_emissions_pipeline.impacts.footprint import chain_of, footprint
-from ft_emissions_pipeline.impacts.inputs import INPUTS, UncertainInputs, uncertain_inputs
+from ft_emissions_pipeline.impacts.inputs import (
+    INPUTS,
+    UncertainInputs,
+    held,
+    imputed,
+    uncertain_inputs,
+)
 from ft_emissions_pipeline.normalize import IMPUTED, factors_used
 from ft_emissions_pipeline.normalize.energy import flat_gpu_power_w
 from ft_emissions_pipeline.normalize.kinds import codes_of, first_of
+from ft_emissions_pipeline.normalize.provenance import Provenance
 from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.reference import Reference
 from ft_emissions_pipeline.stages import Choices, Given
@@ -173,8 +180,7 @@ def of_footprints(
     copies = _with_one_field_disclosed(
         accepted, normalized, missing[missing["run"] == missing["kind"]]
     )
-    filled, origins = stages.filled(copies.drop(columns=["of", "field"]), choices)
-    of_copies = origins.table()
+    filled, of_copies = stages.filled(copies.drop(columns=["of", "field"]), choices)
     stated = uncertain_inputs(filled, of_copies, reference)
     copies["decides"] = _decided(copies, inputs, stated)
     copies["copy"] = np.arange(len(copies))
@@ -190,7 +196,7 @@ def of_footprints(
     tried["row"] = np.arange(runs, runs + len(tried))
     stays = np.abs(carbon[runs:] - carbon[run]) <= MOVED * carbon[run]
     shown = ["run_id", "model_name", "quality_tier", "share_imputed", "total_kgco2e"]
-    share = share_of_total_imputed(normalized, provenance, reference, profile)
+    share = share_of_total_imputed(normalized, inputs.origins, reference, profile)
     return Outcomes(
         run_impacts[shown].assign(share_of_total_imputed=share.to_numpy()).set_index("run_id"),
         tried.loc[stays, ["run", "row", "field", "value", "tier", "decides"]],
@@ -280,7 +286,7 @@ def _kinds(
 
 def share_of_total_imputed(
     normalized: pd.DataFrame,
-    provenance: pd.DataFrame,
+    provenance: pd.DataFrame | Provenance,
     reference: Reference,
     profile: methodology.Profile,
 ) -> pd.Series:
@@ -288,8 +294,10 @@ def share_of_total_imputed(
 
     Parameters
     ----------
-    normalized, provenance : DataFrame
-        Tables `normalized_runs` and `field_provenance`.
+    normalized : DataFrame
+        Table `normalized_runs`.
+    provenance : DataFrame or Provenance
+        Table `field_provenance` of them, or what it shows.
     reference : Reference
         Reference tables.
     profile : Profile
@@ -321,13 +329,11 @@ def share_of_total_imputed(
 
     step = dict.fromkeys(INPUTS, np.full(len(normalized), 1e-3))
     weight = uncertainty.propagate(total, values, step)["total_kgco2e"].contributions
-    imputed = provenance[provenance["basis"].isin(IMPUTED)]
-    by_field = imputed.groupby("field")["run_id"].agg(set)
+    origins = held(provenance, normalized)
     guessed = everything = np.zeros(len(normalized))
     for name, part in weight.items():
-        rests = normalized["run_id"].isin(by_field.get(name, set())).to_numpy()
         everything = everything + np.abs(part)
-        guessed = guessed + np.where(rests, np.abs(part), 0.0)
+        guessed = guessed + np.where(imputed(origins, name), np.abs(part), 0.0)
     share = np.divide(guessed, everything, out=np.zeros(len(normalized)), where=everything > 0)
     return pd.Series(share, index=normalized.index)
 
@@ -366,10 +372,7 @@ def _with_one_field_disclosed(
 
     Beside the columns of `validated_runs`: of, the run's place among the runs; field.
     """
-    places = missing["run"].unique()
-    known = dict(
-        zip(places, map(origins.of_run, accepted.iloc[places].to_dict("records")), strict=True)
-    )
+    told = accepted["origins"].dropna().map(origins.from_json).to_dict()
     copies = [accepted.head(0).assign(of=0, field="")]
     for (disclose, source), rows in missing.groupby(["disclose", "field"]):
         at = rows["run"].to_numpy()
@@ -378,7 +381,7 @@ def _with_one_field_disclosed(
         for name, present in zip(names, source.split(), strict=True):
             copy[name] = normalized[present].iloc[at].to_numpy()
         stated = dict.fromkeys(names, origins.Origin(Basis.DISCLOSED, "advise"))
-        copy["origins"] = [origins.to_json({**known[place], **stated}) for place in at]
+        copy["origins"] = [origins.to_json({**told.get(place, {}), **stated}) for place in at]
         copy["run_id"] = copy["run_id"] + _MARK + disclose
         copies.append(copy.assign(of=at, field=disclose))
     return pd.concat(copies[1:] or copies, ignore_index=True)
@@ -445,11 +448,9 @@ def ranked(outcomes: Outcomes, by: Key = "run_id") -> pd.DataFrame:
     )
     tried = outcomes.tried.assign(group=code[outcomes.tried["run"]])
     fields = tried.groupby(["group", "field"], as_index=False).agg(
-        value=("value", _common),
-        tier=("tier", "max"),
-        runs=("run", "size"),
-        decides=("decides", lambda names: " ".join(dict.fromkeys(" ".join(names).split()))),
+        tier=("tier", "max"), runs=("run", "size")
     )
+    fields = fields.assign(**_told(tried))
     # A run that has told the field already stays as it is in the sum.
     members = pd.DataFrame({"group": code, "run": np.arange(len(code))})
     parts = fields[["group", "field"]].assign(sum=fields.index).merge(members, on="group")
@@ -489,6 +490,20 @@ def _bounds(outcomes: Outcomes, rows: np.ndarray, group: np.ndarray) -> dict[str
     return found
 
 
-def _common(values: pd.Series) -> str:
-    distinct = values.unique()
-    return str(distinct[0]) if len(distinct) == 1 else f"{len(distinct)} values"
+def _told(tried: pd.DataFrame) -> dict[str, list[str]]:
+    """Return by group and field, in their order, the present value and what it decides."""
+    found: dict[tuple[int, str], tuple[dict[str, None], dict[str, None]]] = {}
+    for group, field, value, names in zip(
+        *(tried[name] for name in ("group", "field", "value", "decides")), strict=True
+    ):
+        values, decides = found.setdefault((group, field), ({}, {}))
+        values[value] = None
+        decides.update(dict.fromkeys(names.split()))
+    told = [found[key] for key in sorted(found)]
+    return {
+        "value": [
+            next(iter(values)) if len(values) == 1 else f"{len(values)} values"
+            for values, _ in told
+        ],
+        "decides": [" ".join(decides) for _, decides in told],
+    }

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ft_emissions_pipeline.tables.frames import among, places
 from ft_emissions_pipeline.tables.words import EnergyRoute
 
 COMPARED = (
@@ -43,7 +44,7 @@ def compared(
     run_impacts : DataFrame
         Table `run_impacts`.
     most : int, optional
-        Rows whose reasons are told; of all by default.
+        Rows that are told; all by default.
 
     Returns
     -------
@@ -52,20 +53,27 @@ def compared(
         ratio (ours / theirs, missing where theirs is 0), reasons (list of str); the widest apart
         first.
     """
-    stated = normalized.loc[normalized["disclosed_kgco2e"].notna(), list(COMPARED)]
-    ours = run_impacts.drop(columns=["it_energy_kwh", "disclosed_kgco2e"], errors="ignore")
-    both = stated.merge(ours, on="run_id")
+    both = totals(normalized, run_impacts)
     theirs = both["disclosed_kgco2e"]
     both["ratio"] = both["total_kgco2e"] / theirs.where(theirs > 0)
-    apart = np.abs(np.log(both["ratio"].where(both["ratio"] > 0))).fillna(math.inf)
-    both = both.assign(apart=apart).sort_values(
-        ["apart", "run_id"], ascending=[False, True], ignore_index=True
+    both["apart"] = np.abs(np.log(both["ratio"].where(both["ratio"] > 0))).fillna(math.inf)
+    widest = both.nlargest(len(both) if most is None else most, "apart", keep="all")
+    widest = widest.sort_values(["apart", "run_id"], ascending=[False, True]).head(most)
+    ours = run_impacts.drop(columns=["it_energy_kwh", "disclosed_kgco2e"], errors="ignore")
+    told = normalized.loc[widest.index, list(COMPARED)].merge(
+        ours[among(ours["run_id"], widest["run_id"])], on="run_id"
     )
-    told = [
-        reasons(row) for row in both.head(len(both) if most is None else most).to_dict("records")
-    ]
-    both["reasons"] = pd.Series(told, index=both.index[: len(told)], dtype="object")
-    return both
+    told = told.assign(**{name: widest[name].to_numpy() for name in ("ratio", "apart")})
+    said = [reasons(row) for row in told.to_dict("records")]
+    return told.assign(reasons=pd.Series(said, told.index, dtype="object"))
+
+
+def totals(normalized: pd.DataFrame, run_impacts: pd.DataFrame) -> pd.DataFrame:
+    """Return run_id, disclosed_kgco2e and total_kgco2e of the runs whose source disclosed one."""
+    stated = normalized.loc[normalized["disclosed_kgco2e"].notna(), ["run_id", "disclosed_kgco2e"]]
+    at = places(run_impacts["run_id"], stated["run_id"])
+    ours = run_impacts["total_kgco2e"].to_numpy()
+    return stated[at >= 0].assign(total_kgco2e=ours[at[at >= 0]])
 
 
 def reasons(run: pd.Series | Mapping[str, Any]) -> list[str]:

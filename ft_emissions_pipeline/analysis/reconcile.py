@@ -122,6 +122,8 @@ def reconcile(
         msg = f"reconcile by {' or '.join(PLACES)}, or both with a comma between"
         raise ValueError(msg)
     key = ["provider", *by, "month"]
+    if cloud_reports.empty:
+        return pd.DataFrame(columns=[*key, *_COLUMNS])
     places = normalized_runs[list(OF_RUNS)].rename(
         columns={f"cloud_{name}": name for name in ("provider", *PLACES)}
     )

@@ -34,7 +34,6 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
-from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Basis, EnergyRoute
 from ft_emissions_pipeline.uncertainty import Floats
 from ft_emissions_pipeline.warehouse import store
@@ -89,7 +88,9 @@ READ = ("run_id", "energy_route", *_IDENTITIES, *_NUMBERS, "counted_energy_kwh",
 """Columns of `normalized_runs` that `evidence` reads."""
 
 
-def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame:
+def evidence(
+    normalized: pd.DataFrame, provenance: pd.DataFrame, kinds: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Keep what was logged or measured, and nothing that was predicted from something else.
 
     Parameters
@@ -98,6 +99,9 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
         Columns `READ` of table `normalized_runs`.
     provenance : DataFrame
         Columns run_id, field and basis of table `field_provenance`.
+    kinds : DataFrame, optional
+        Columns provenance_key, field and basis of table `kind_provenance`, where a warehouse's runs
+        name their kind.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
         does not count, since nobody knows whether it is power times time; nor does a total of which
         a component was predicted, as CodeCarbon's memory (watts per GB times time).
     """
-    basis = _bases(provenance, normalized["run_id"])
+    basis = stored_provenance.bases(normalized, provenance, _FIELDS, kinds)
     kept = normalized[["run_id", *_IDENTITIES, *_NUMBERS, *ENERGIES]].copy()
     for name in (*_IDENTITIES, *_NUMBERS):
         kept[name] = kept[name].where(basis[name].isin(_LOGGED))
@@ -125,23 +129,6 @@ def evidence(normalized: pd.DataFrame, provenance: pd.DataFrame) -> pd.DataFrame
     kept["examples"] = kept["samples"] * kept["epochs"]
     kept["method"] = kept["method"].fillna("not told")
     return kept[["run_id", *_IDENTITIES, *QUANTITIES, *ENERGIES]]
-
-
-def _bases(provenance: pd.DataFrame, runs: pd.Series) -> pd.DataFrame:
-    """Return by run and field on which basis a value stands; missing where there is none."""
-    run = places(runs, provenance["run_id"])
-    field = places(pd.Index(_FIELDS), provenance["field"])
-    told = (run >= 0) & (field >= 0)
-    code, words = pd.factorize(provenance["basis"])
-    codes = np.full((len(_FIELDS), len(runs)), -1)
-    codes[field[told], run[told]] = code[told]
-    return pd.DataFrame(
-        {
-            name: pd.Categorical.from_codes(row, words)
-            for name, row in zip(_FIELDS, codes, strict=True)
-        },
-        index=runs.index,
-    )
 
 
 def explained(runs: pd.DataFrame, scale: Scale = "log", seed: int = SEED) -> pd.DataFrame:
@@ -458,6 +445,7 @@ def studied(
     models: pd.DataFrame,
     *,
     scale: Scale = "log",
+    kinds: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return all findings.
 
@@ -470,6 +458,8 @@ def studied(
         Reference table `models`.
     scale : {'log', 'plain'}
         As `explained` takes it.
+    kinds : DataFrame, optional
+        As `evidence` takes it.
 
     Returns
     -------
@@ -477,7 +467,7 @@ def studied(
         Columns `FINDINGS`; a question of `QUESTIONS` that nothing answers has one row that says
         why.
     """
-    runs = evidence(normalized, provenance)
+    runs = evidence(normalized, provenance, kinds)
     found = pd.concat(
         frame
         for frame in (
@@ -529,15 +519,23 @@ def of_warehouse(
     def of(table: Table, *columns: str) -> pd.DataFrame:
         return store.read(warehouse, table, columns=columns, version=pinned.get(table.name))
 
-    origins = stored_provenance.stored(warehouse, fields=_FIELDS, versions=pinned)
+    normalized = of(NORMALIZED_RUNS, *READ, "provenance_key")
     return studied(
-        of(NORMALIZED_RUNS, *READ),
-        origins.table(("run_id", "field", "basis")),
+        normalized,
+        store.read(
+            warehouse,
+            FIELD_PROVENANCE,
+            columns=("run_id", "field", "basis"),
+            version=pinned.get(FIELD_PROVENANCE.name),
+            where=("field", _FIELDS),
+            ordered=False,
+        ),
         of(VALIDATED_RUNS, *_METERED),
         of(RUN_IMPACTS, "model_name", "total_kgco2e", "pretraining_kgco2e"),
         of(MODEL_EVENTS, "model_name", "base_model_kgco2e"),
         in_force(warehouse, keep=False).tables["models"],
         scale=scale,
+        kinds=stored_provenance.kinds_of(warehouse, normalized),
     )
 
 

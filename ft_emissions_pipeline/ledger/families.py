@@ -17,7 +17,7 @@ import pandas as pd
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, per_inference
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.ledger.days import instants
-from ft_emissions_pipeline.tables.frames import places
+from ft_emissions_pipeline.tables.frames import among, places
 
 KEYS = ("base_model", "family")
 OF_RUNS = ("run_id", "base_model", "pretraining_kgco2e")
@@ -66,12 +66,12 @@ def rooted(
         ],
         axis=1,
     )
-    table = models.drop_duplicates("model_id", keep="last").set_index("model_id")
+    table = models.drop_duplicates("model_id", keep="last", ignore_index=True)
     versions = versions.reset_index(drop=True)
-    ours = versions["model_name"].unique()
+    ours = pd.Series(versions["model_name"].unique())
     logged = told["base_model"].where(told["model_id"].isna())
-    base = logged.where(logged.isin(ours), logged.str.replace(".*/", "", regex=True))
-    is_ours = base.isin(ours) & (base != versions["model_name"])
+    base = logged.where(among(logged, ours), logged.str.replace(".*/", "", regex=True))
+    is_ours = among(base, ours) & (base != versions["model_name"])
     versions["parent_version"] = versions["parent_version"].fillna(base.where(is_ours))
     child, parent, _, _ = lineage.parents(versions)
     rows = np.arange(len(versions))
@@ -85,8 +85,9 @@ def rooted(
             root[child[at]] = root[parent[at]]
     root = np.where((root < 0) & logged.notna() & ~is_ours, rows, root)
     identity = told["model_id"]
+    at = places(table["model_id"], identity)
     name, family, source = (
-        identity.map(table[column]).astype("str")
+        table[column].reindex(at).reset_index(drop=True).astype("str")
         for column in ("name", "family", "pretraining_source")
     )
     found = pd.DataFrame(

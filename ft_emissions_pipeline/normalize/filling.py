@@ -463,18 +463,22 @@ def _as_logged(
 ) -> list[Piece]:
     days, repaired = (pd.Series(columns[name], copy=False) for name in ("date", "repairs"))
     format_codes, formats = pd.factorize(columns["source_format"])
-    whole, joined = np.arange(len(days)), np.isin(np.arange(len(days)), list(known))
+    whole, own = np.arange(len(days)), np.array(list(known), dtype="int64")
     pieces = []
     for name in RUN_FIELDS:
         if name == "run_id" or missing[name].all():
             continue
         of_format = np.array([basis_of(each, name) for each in formats], dtype="object")
-        for told, rows in ((Told.WIDTH, ~joined), (Told.RUN, joined)):
-            at = whole[rows & ~missing[name]]
+        given, told_of = ~missing[name], own[~missing[name][own]]
+        # Of a run that was joined from several logs, each field tells its own; what a run does
+        # not tell apart is of its format and record.
+        origin = [each for row in told_of.tolist() if (each := known[row].get(name))]
+        if len(origin) < len(told_of):
+            told_of = told_of[[name in known[row] for row in told_of.tolist()]]
+        given[told_of] = False
+        for told, at, found in ((Told.WIDTH, whole[given], []), (Told.RUN, told_of, origin)):
             if not len(at):
                 continue
-            # Of a run that was joined from several logs, each field tells its own.
-            found = [known[row][name] for row in at.tolist()] if told is Told.RUN else []
             one = len(formats) == 1
             basis = [each.basis for each in found] or of_format[0 if one else format_codes[at]]
             values, basis = columns[name][at], np.array(basis, dtype="object")

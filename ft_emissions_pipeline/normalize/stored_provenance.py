@@ -13,7 +13,7 @@ asks here gets a row per run and field, as if all lay in the last.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from ft_emissions_pipeline.normalize.provenance import (
     table_of,
 )
 from ft_emissions_pipeline.tables import (
+    BASES,
     FIELD_PROVENANCE,
     KIND_PROVENANCE,
     NORMALIZED_RUNS,
@@ -184,10 +185,13 @@ def _piece(
 
 def _one_or_each(cells: pd.Series) -> Any:
     """Return the cell that stands in all rows, else all of them; None for an empty text."""
-    if cells.dtype != "float64":
-        cells = cells.astype("object").where(cells.notna(), None)
-    distinct = cells.drop_duplicates()
-    return distinct.iloc[0] if len(distinct) == 1 else cells.to_numpy()
+    if cells.dtype == "float64":
+        values = cells.to_numpy()
+        distinct = len(np.unique(values))
+    else:
+        values = cells.to_numpy("object", na_value=None)
+        distinct = len(set(values))
+    return values[0] if distinct == 1 else values
 
 
 def stored(
@@ -235,6 +239,41 @@ def kinds_of(warehouse: str | Path, normalized: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `kind_provenance` of some runs; no kind's rows ever change."""
     keys = set(normalized["provenance_key"].dropna().unique())
     return store.read(warehouse, KIND_PROVENANCE, where=("provenance_key", keys))
+
+
+def bases(
+    normalized: pd.DataFrame,
+    own: pd.DataFrame,
+    fields: Sequence[str],
+    kinds: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return on which basis fields of runs stand, by run and field; missing where there is none.
+
+    Parameters
+    ----------
+    normalized, own, kinds : DataFrame
+        As for `held`; of the last two, what names a run or a kind, and columns field and basis.
+        Without kinds all is in the second.
+    fields : sequence of str
+        Which fields.
+    """
+    codes = _basis_codes(own, fields, normalized["run_id"])[:, :-1]
+    if kinds is not None:
+        known = kinds["provenance_key"].drop_duplicates()
+        kind = places(known, normalized["provenance_key"])
+        codes = np.where(codes < 0, _basis_codes(kinds, fields, known)[:, kind], codes)
+    cells = (pd.Categorical.from_codes(row, list(BASES)) for row in codes)
+    return pd.DataFrame(dict(zip(fields, cells, strict=True)), index=normalized.index)
+
+
+def _basis_codes(told: pd.DataFrame, fields: Sequence[str], owners: pd.Series) -> np.ndarray:
+    """Return by field and owner the place of its basis in `BASES`, -1 for none and in the end."""
+    owner = places(owners, told[str(owners.name)])
+    field = places(pd.Index(fields), told["field"])
+    known = (owner >= 0) & (field >= 0)
+    codes = np.full((len(fields), len(owners) + 1), -1)
+    codes[field[known], owner[known]] = places(pd.Index(BASES), told["basis"])[known]
+    return codes
 
 
 def counts(

@@ -26,6 +26,8 @@ def visible(text: str) -> str:
     A blank stands for what ends a line or parts words, nothing for what takes no room, and U+FFFD
     for anything else.
     """
+    if text.isprintable():
+        return text
     return _EACH.sub(lambda found: " " if found[2] else "" if found[3] else "\ufffd", text)
 
 

@@ -18,11 +18,11 @@ from ft_emissions_pipeline.analysis import advice, reconcile, study
 from ft_emissions_pipeline.analysis.disclosed import COMPARED
 from ft_emissions_pipeline.analysis.explain import explain
 from ft_emissions_pipeline.ledger import families
-from ft_emissions_pipeline.ledger.rollups import NEEDED
+from ft_emissions_pipeline.ledger.rollups import NEEDED, sum_of_runs
 from ft_emissions_pipeline.ledger.scatter import Scatter, scatter
 from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd, stored_scatter
 from ft_emissions_pipeline.normalize import stored_provenance
-from ft_emissions_pipeline.reference import Reference, describe, in_force, refusal
+from ft_emissions_pipeline.reference import Reference, in_force, refusal
 from ft_emissions_pipeline.report.figures import BY_AGE, newest_rows, newest_runs, of_base_models
 from ft_emissions_pipeline.tables import (
     CLOUD_REPORTS,
@@ -43,6 +43,7 @@ from ft_emissions_pipeline.tables import (
     VALIDATED_RUNS,
     Table,
 )
+from ft_emissions_pipeline.tables.frames import among
 from ft_emissions_pipeline.tables.words import EnergyRoute
 from ft_emissions_pipeline.warehouse import kept, store
 
@@ -87,6 +88,9 @@ class ReportData:
         Tables of the same name.
     spreads : Scatter
         How runs scatter.
+    fleet : mapping
+        Carbon and water of all runs, as `rollups.sum_of_runs` returns them of these two; empty
+        where nobody worked them out yet.
     expected_log_sd : float
         Standard deviation of the logarithm of expected inferences.
     run_notes : DataFrame
@@ -126,6 +130,7 @@ class ReportData:
 
     run_impacts: pd.DataFrame = field(default_factory=lambda: _empty(RUN_IMPACTS))
     spreads: Scatter = field(default_factory=lambda: scatter(_empty(RUN_SPREADS)))
+    fleet: Mapping[str, float] = field(default_factory=dict)
     expected_log_sd: float = 0.0
     model_versions: pd.DataFrame = field(default_factory=lambda: _empty(MODEL_VERSIONS))
     inference_impacts: pd.DataFrame = field(
@@ -192,6 +197,7 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     return ReportData(
         run_impacts=run_impacts,
         spreads=spreads,
+        fleet=_fleet(warehouse, run_impacts, spreads, pinned),
         expected_log_sd=log_sd,
         base_models=of_base_models(rooted, inference_impacts, spreads, log_sd),
         model_versions=model_versions,
@@ -220,6 +226,21 @@ def read(warehouse: str | Path, versions: Mapping[str, int | None] | None = None
     )
 
 
+def _fleet(
+    warehouse: str | Path,
+    run_impacts: pd.DataFrame,
+    spreads: Scatter,
+    versions: Mapping[str, int | None],
+) -> dict[str, float]:
+    found = kept.frame(
+        warehouse,
+        "fleet",
+        kept.of_tables(warehouse, RUN_IMPACTS, RUN_SPREADS, versions=versions),
+        lambda: pd.DataFrame([sum_of_runs(run_impacts, spreads)]),
+    )
+    return {str(name): float(found[name].item()) for name in found}
+
+
 def _commits(warehouse: str | Path, versions: Mapping[str, int | None]) -> dict[str, pd.DataFrame]:
     """Return when each version of the tables was written, up to the ones that are shown."""
     found = {}
@@ -231,16 +252,16 @@ def _commits(warehouse: str | Path, versions: Mapping[str, int | None]) -> dict[
 
 def _factors(used: pd.DataFrame, reference: Reference) -> pd.DataFrame:
     """Return the rows of the tables in force on which figures rest; of a row that went, its id."""
-    tables_of = set(reference.tables)
-    rows = []
-    for factor_id in sorted(used["factor_id"].dropna().unique()):
-        if factor_id.split("/", 1)[0] in tables_of:
-            try:
-                row = describe(reference, factor_id)
-            except KeyError:
-                row = {"factor_id": factor_id}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=list(FACTORS))
+    ids = used["factor_id"].dropna().drop_duplicates().sort_values()
+    ids = ids[among(ids.str.split("/").str[0], list(reference.tables))]
+    rows = pd.concat(
+        [
+            frame.loc[among(frame["factor_id"], ids), list(FACTORS)]
+            for frame in reference.tables.values()
+        ]
+    )
+    known = rows.drop_duplicates("factor_id").set_index("factor_id")
+    return known.reindex(ids).reset_index()
 
 
 def _study(
@@ -298,11 +319,12 @@ def _told(
     """Return advice and steps of chosen rows of `run_impacts`, by a token-time model."""
     days = pd.DatetimeIndex(chosen["date"].unique())
     ids = ("run_id", set(chosen["run_id"]))
-    runs, normalized = (
+    runs, normalized, own = (
         store.read(warehouse, table, days, where=ids, version=versions.get(table.name))
-        for table in (VALIDATED_RUNS, NORMALIZED_RUNS)
+        for table in (VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE)
     )
-    provenance = stored_provenance.stored(warehouse, days, runs=ids[1], versions=versions).table()
+    kinds = stored_provenance.kinds_of(warehouse, normalized)
+    provenance = stored_provenance.held(normalized, kinds, own).table()
     # Of a run that is being computed again, not every table may be there yet.
     whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
     chosen = chosen[chosen["run_id"].isin(whole)]
@@ -330,12 +352,14 @@ def _detailed(
         & run_impacts["methodology"].isin(list(methodology.PROFILES))
     ]
     carbon = known.groupby("model_name")["total_kgco2e"].sum().nlargest(MODELS_DETAILED)
-    of_models = known[known["model_name"].isin(carbon.index)].sort_values(BY_AGE)
+    runs = known[["model_name", *BY_AGE]]
+    of_models = runs[runs["model_name"].isin(carbon.index)].sort_values(BY_AGE)
     serving = newest_rows(inference_impacts).drop_duplicates("model_name", keep="last")
-    return pd.concat(
+    chosen = pd.concat(
         [
-            newest_runs(known, RUNS_DETAILED).sort_values(BY_AGE).tail(RUNS_DETAILED),
+            newest_runs(runs, RUNS_DETAILED).sort_values(BY_AGE).tail(RUNS_DETAILED),
             of_models.drop_duplicates("model_name", keep="last"),
-            of_models[of_models["run_id"].isin(serving["model_version"])],
+            of_models[among(of_models["run_id"], serving["model_version"])],
         ]
-    ).drop_duplicates("run_id")
+    )
+    return known.loc[chosen.drop_duplicates("run_id").index]

@@ -14,6 +14,7 @@ import pandas as pd
 from ft_emissions_pipeline.analysis.explain import number
 from ft_emissions_pipeline.report.figures import RATIOS, SHARED, newest_rows, period_name
 from ft_emissions_pipeline.report.formatting import count, day, interval, known, shortened
+from ft_emissions_pipeline.tables.frames import among
 
 _PER_KG = dict(zip(RATIOS, zip(SHARED, ("kgCO2e", "L"), ("gCO2e", "mL"), strict=True), strict=True))
 LARGEST = 10
@@ -41,7 +42,7 @@ def of_models(
     steps : mapping
         Run id -> each step of it in words.
     """
-    notes = run_notes[run_notes["run_id"].isin(models["latest_version"])]
+    notes = run_notes[among(run_notes["run_id"], models["latest_version"])]
     logs = notes.drop_duplicates("run_id").set_index("run_id").to_dict("index")
     serving: dict[str, list[dict[str, Any]]] = {}
     for row in newest_rows(inference_impacts).to_dict("records"):

@@ -299,7 +299,9 @@ def newest_runs(run_impacts: pd.DataFrame, limit: int) -> pd.DataFrame:
 
     They are in no order: sorting a year of many models by their ids would take seconds.
     """
-    return run_impacts.nlargest(limit, BY_AGE[:2], keep="all")
+    day, instant = (run_impacts[name].to_numpy("datetime64[us]") for name in BY_AGE[:2])
+    edge = np.lexsort((instant, day))[-limit:][:1]
+    return run_impacts[(day > day[edge]) | ((day == day[edge]) & (instant >= instant[edge]))]
 
 
 def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) -> pd.DataFrame:
@@ -312,7 +314,8 @@ def latest_runs(run_impacts: pd.DataFrame, run_notes: pd.DataFrame, limit: int) 
 
 def advice_by_model(advice: pd.DataFrame, run_impacts: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return what to disclose next for each model: what is advised for its latest run."""
-    of_models = run_impacts[run_impacts["model_name"].isin(advice["model_name"])]
+    named = run_impacts["model_name"].isin(advice["model_name"])
+    of_models = run_impacts.loc[named, ["model_name", *BY_AGE]]
     latest = of_models.sort_values(BY_AGE).drop_duplicates("model_name", keep="last")["run_id"]
     rows = advice[advice["run_id"].isin(latest)]
     return {str(row["model_name"]): row for row in rows.to_dict("records")}

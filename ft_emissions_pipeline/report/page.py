@@ -82,7 +82,7 @@ def page(data: ReportData) -> str:
 
 def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the first screen tells, and the sums below it."""
-    fleet = rollups.sum_of_runs(data.run_impacts, data.spreads)
+    fleet = data.fleet or rollups.sum_of_runs(data.run_impacts, data.spreads)
     profiles = sorted(data.run_impacts["methodology"].unique())
     last_moves = notices.last_moves(data.restatements, data.commits)
     newest = {row["period"]: row for row in sums if row["grouped_by"] == Group.FLEET}
@@ -91,8 +91,10 @@ def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -
         "profiles": profiles,
         "switches": {name: _switches(name) for name in profiles},
         "reference_versions": sorted(data.run_impacts["reference_version"].unique()),
-        "fleet": fleet
-        | {"facility_energy_kwh": float(data.run_impacts["facility_energy_kwh"].sum())},
+        "fleet": {
+            **fleet,
+            "facility_energy_kwh": float(data.run_impacts["facility_energy_kwh"].sum()),
+        },
         "shared": data.inference_impacts[list(figures.SHARED)].sum().to_dict(),
         "inferences": _by_basis(data.inference_impacts),
         "newest": [newest[period] for period in (Period.MONTH, Period.YEAR) if period in newest],
@@ -107,7 +109,8 @@ def _fleet(data: ReportData, models: pd.DataFrame, sums: list[dict[str, Any]]) -
 
 def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
     """Return what is told of runs and versions."""
-    compared = disclosed.compared(data.disclosed, data.run_impacts, COMPARED_SHOWN)
+    both = data.disclosed, data.run_impacts
+    totals = disclosed.totals(*both)
     explained = study.side_by_side(data.study)
     told = explained[explained["r2"].notna()]
     return {
@@ -123,9 +126,9 @@ def _runs(data: ReportData, models: pd.DataFrame, runs: pd.DataFrame) -> dict[st
         ),
         "relatives_shown": RELATIVES_SHOWN,
         "base_models": data.base_models.to_dict("records"),
-        "compared": compared.head(COMPARED_SHOWN).to_dict("records"),
-        "all_compared": len(compared),
-        "compared_sums": compared[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
+        "compared": disclosed.compared(*both, COMPARED_SHOWN).to_dict("records"),
+        "all_compared": len(totals),
+        "compared_sums": totals[["disclosed_kgco2e", "total_kgco2e"]].sum().to_dict(),
         "explained": told.head(EXPLAINED_SHOWN).to_dict("records"),
         "all_explained": len(told),
         "too_few": len(explained) - len(told),

@@ -64,6 +64,19 @@ def test_the_furthest_apart_stand_first(a, b, c, ours):
     assert (np.diff(apart) <= 1e-12).all()
 
 
+def test_some_are_the_first_of_all():
+    """Of runs as far apart the first by id; one without a footprint has nothing beside it."""
+    theirs = (0.8, 3.2, 0.0, 0.8, 1.6, 0.8)
+    frame = pd.DataFrame(
+        [run(run_id=f"r{5 - n}", disclosed_kgco2e=x) for n, x in enumerate(theirs)]
+    )
+    impacts = frame.loc[:4, ["run_id", "embodied_kgco2e"]].assign(total_kgco2e=1.6)
+    found = compared(frame[list(COMPARED)], impacts)
+    assert found["run_id"].tolist() == ["r3", "r2", "r4", "r5", "r1"]
+    some = compared(frame[list(COMPARED)], impacts, most=2)
+    pd.testing.assert_frame_equal(some, found.head(2))
+
+
 CARD = """---
 base_model: meta-llama/Llama-2-7b-hf
 co2_eq_emissions: {emissions: 2000, source: CodeCarbon, hours_used: 2, hardware_used: 4 x A100}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import ft_emissions_pipeline as fte
-from ft_emissions_pipeline import reference, report, tables
+from ft_emissions_pipeline import reference, report, stages, tables
 from ft_emissions_pipeline.analysis import study
 from ft_emissions_pipeline.cli import app
 from ft_emissions_pipeline.report import ReportData
@@ -346,6 +346,18 @@ def test_a_warehouse_is_studied_whole(tmp_path):
         MODELS,
     )  # fmt: skip
     pd.testing.assert_frame_equal(found, whole)
+
+
+def test_what_is_said_of_kinds_of_runs_is_evidence():
+    told = {**STATED, "gpu_energy_kwh": 1.0}
+    runs, _, choices = stages.prepared([told, {**told, "samples": None}, {**told, "epochs": 2}])
+    made = stages.footprints(runs, choices)
+    normalized, kinds, own = made.stored
+    assert len(kinds)
+    assert len(own)
+    found = study.evidence(normalized, own, kinds)
+    assert found["examples"].notna().tolist() == [True, False, True]
+    pd.testing.assert_frame_equal(found, study.evidence(made.normalized, made.provenance))
 
 
 def test_command_without_a_warehouse_says_that_there_is_none(tmp_path):

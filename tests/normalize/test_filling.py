@@ -7,10 +7,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from missing_fields import CASES
 
-from ft_emissions_pipeline import methodology, normalize, token_time
+from ft_emissions_pipeline import methodology, normalize, stages, token_time
 from ft_emissions_pipeline.normalize import filling
 from ft_emissions_pipeline.normalize import runs as runs_of_rules
 from ft_emissions_pipeline.normalize.duration import OF_A_STEP
+from ft_emissions_pipeline.readers import origins
 from ft_emissions_pipeline.tables import RUN_FIELDS
 
 
@@ -61,3 +62,20 @@ def test_what_is_asked_of_kinds_and_of_runs_is_what_each_run_would_be_told(defau
         pd.testing.assert_frame_equal(
             *(each.sort_values(key, ignore_index=True) for each in (found, wanted)), rtol=1e-12
         )
+
+
+def test_a_field_that_a_run_does_not_tell_apart_is_of_its_format_and_record():
+    told = {"base_model": "bert-base-uncased", "gpu_model": "T4", "gpu_count": 1, "active_s": 600.0}
+    runs, _, choices = stages.prepared([told, told])
+    another = origins.to_json({"gpu_count": origins.Origin("measured", "b.csv#2")})
+    joined = runs.assign(origins=pd.Series([None, another], dtype="str"))
+    before, found = (
+        stages.filled(each, choices)[1].table().set_index(["run_id", "field"])
+        for each in (runs, joined)
+    )
+    run = joined["run_id"][1]
+    row = found.loc[(run, "gpu_count")]
+    assert (row["basis"], row["source"]) == ("measured", "b.csv#2")
+    rest = found.drop((run, "gpu_count"))
+    pd.testing.assert_frame_equal(rest, before.loc[rest.index])
+    assert rest.loc[(run, "active_s"), "source"] == f"{runs['source_uri'][1]}#2"

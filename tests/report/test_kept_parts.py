@@ -23,7 +23,7 @@ from ft_emissions_pipeline.warehouse.lock import locked
 
 CHOICES = warehouses.chosen()
 EDITED = warehouses.scaled(CHOICES.reference, warehouses.GRID)
-PARTS = {"details", "scatter", "study"}
+PARTS = {"details", "fleet", "scatter", "study"}
 
 
 def made(nights=3, choices=CHOICES):
@@ -140,6 +140,6 @@ def test_of_tables_that_stand_no_part_is_made_again(first, warehouse, monkeypatc
         raise AssertionError
 
     for module, name in ((advice, "of_footprints"), (study, "studied"), (data, "explain"),
-                         (stored_rollups, "scatter")):  # fmt: skip
+                         (data, "sum_of_runs"), (stored_rollups, "scatter")):  # fmt: skip
         monkeypatch.setattr(module, name, refuse)
     assert page(warehouse) != first[1]
