@@ -176,10 +176,11 @@ def _listings(
     """Return the rows behind each table of the page, by the name that the page calls it."""
     rows = {
         name: pd.DataFrame(sections[name])
-        for name in ("lineages", "compared", "remedies", "repairs", "causes", "moves", "not_joined")
+        for name in ("compared", "remedies", "repairs", "causes", "moves", "not_joined")
     }
     return rows | {
         "models": models,
+        "lineages": pd.DataFrame([row for each in sections["lineages"] for row in each["rows"]]),
         "sums": pd.DataFrame(sections["sums"]),
         "runs": runs,
         "explained": data.study,

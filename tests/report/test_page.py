@@ -6,6 +6,8 @@ Expected values are worked out in the comments beside the frames, not taken from
 import base64
 import gzip
 import hashlib
+import io
+import json
 import re
 from dataclasses import replace
 
@@ -418,11 +420,19 @@ def test_sums_of_the_latest_year_by_team_and_tag():
     ]  # fmt: skip
 
 
+def csv_behind(html, listing):
+    packed = re.search(r'id="packed">([^<]*)<', html)[1]
+    text = json.loads(gzip.decompress(base64.b64decode(packed)))["csv"][listing]
+    return pd.read_csv(io.StringIO(text))
+
+
 def test_lineage_of_a_branch_a_merge_and_a_roll_back():
     runs, made = branched_merged_and_rolled_back()
-    page = Page(
-        report.render(ReportData(run_impacts=runs, spreads=scattered(runs), model_versions=made))
-    )
+    html = report.render(ReportData(run_impacts=runs, spreads=scattered(runs), model_versions=made))
+    page, rows = Page(html), csv_behind(html, "lineages").set_index("model_version")
+    shown = ["model_name", "parents", "children", "total_kgco2e"]
+    assert rows.loc["run-2", shown].tolist() == ["m", "run-0", "run-3 run-4", 12.8]
+    assert set(rows.index) == set(made["model_version"])
     # By hand: run-0 served 2,000 of 10,000 inferences, so 80 % of its 12.8 kg passes to run-2.
     assert page.row("run-0", 7)[1:] == [
         "base model", "run-1, run-2", "2026-01-01 to 2026-01-03 superseded", "12.8", "", "10.2"
