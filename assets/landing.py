@@ -138,11 +138,11 @@ def validated_runs(
     """
     if runs.empty:
         return empty(VALIDATED_RUNS)
-    owners = landing_index.loc[landing_index["run_id"].notna(), ["source_uri", "run_id"]]
-    measured, report = measurements.measured(
-        runs, _telemetry_of(runs, pipeline), windows(landing_index), owners
-    )
-    accepted, _ = normalize.accepted(measured)
+    telemetry, report = _telemetry_of(runs, pipeline), empty(TELEMETRY)
+    if len(telemetry):
+        owners = landing_index.loc[landing_index["run_id"].notna(), ["source_uri", "run_id"]]
+        runs, report = measurements.measured(runs, telemetry, windows(landing_index), owners)
+    accepted, _ = normalize.accepted(runs)
     if len(report):
         shown = {"telemetry": dg.MetadataValue.md(_shown(report))}
         context.add_output_metadata(shown, output_name="result")
