@@ -49,16 +49,14 @@ SHOWN = 100
 @table_asset(LANDING_INDEX, group=GROUP, made_from=lambda *_: {}, deps=DATED_BY)
 def landing_index(pipeline: Pipeline, workers: Workers) -> pd.DataFrame | None:
     """Look through the landing folder; files that did not change are not read again."""
-    due.take_in(
+    index = due.take_in(
         pipeline.landing_folder,
         pipeline.warehouse,
         pipeline.settings(),
         pipeline.reference(),
         workers.engine,
     )
-    if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}):
-        return None
-    return store.read(pipeline.warehouse, LANDING_INDEX)
+    return None if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}) else index
 
 
 @table_asset(RUNS, group=GROUP, deps=DATED_BY)
