@@ -49,16 +49,14 @@ SHOWN = 100
 @table_asset(LANDING_INDEX, group=GROUP, made_from=lambda *_: {}, deps=DATED_BY)
 def landing_index(pipeline: Pipeline, workers: Workers) -> pd.DataFrame | None:
     """Look through the landing folder; files that did not change are not read again."""
-    due.take_in(
+    index = due.take_in(
         pipeline.landing_folder,
         pipeline.warehouse,
         pipeline.settings(),
         pipeline.reference(),
         workers.engine,
     )
-    if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}):
-        return None
-    return store.read(pipeline.warehouse, LANDING_INDEX)
+    return None if unmoved.stands(pipeline.warehouse, LANDING_INDEX, {}) else index
 
 
 @table_asset(RUNS, group=GROUP, deps=DATED_BY)
@@ -138,11 +136,11 @@ def validated_runs(
     """
     if runs.empty:
         return empty(VALIDATED_RUNS)
-    owners = landing_index.loc[landing_index["run_id"].notna(), ["source_uri", "run_id"]]
-    measured, report = measurements.measured(
-        runs, _telemetry_of(runs, pipeline), windows(landing_index), owners
-    )
-    accepted, _ = normalize.accepted(measured)
+    telemetry, report = _telemetry_of(runs, pipeline), empty(TELEMETRY)
+    if len(telemetry):
+        owners = landing_index.loc[landing_index["run_id"].notna(), ["source_uri", "run_id"]]
+        runs, report = measurements.measured(runs, telemetry, windows(landing_index), owners)
+    accepted, _ = normalize.accepted(runs)
     if len(report):
         shown = {"telemetry": dg.MetadataValue.md(_shown(report))}
         context.add_output_metadata(shown, output_name="result")

@@ -185,7 +185,7 @@ def rollups(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[A
         pipeline.warehouse,
         tagged_days(context.run.tags),
         expected_log_sd=stored_rollups.expected_log_sd(pipeline.reference()),
-        since=before[INFERENCE_IMPACTS.name] if before else None,
+        since=unmoved.since(before, inputs, INFERENCE_IMPACTS),
     )
     yield dg.Output(frame)
     checks = check_result(frame, ROLLUPS), sums_check(left)

@@ -19,7 +19,7 @@ from ft_emissions_pipeline.readers.remote import is_url
 from ft_emissions_pipeline.reference import Reference, in_force
 from ft_emissions_pipeline.stages import Choices, stored_calibration
 from ft_emissions_pipeline.tables import Table
-from ft_emissions_pipeline.warehouse import unmoved
+from ft_emissions_pipeline.warehouse import kept
 from ft_emissions_pipeline.warehouse.lock import locked
 
 
@@ -57,10 +57,10 @@ class Pipeline(dg.ConfigurableResource):
         profile = methodology.profile(self.profile)
         return Choices(self.reference(), profile, token_time, calibration)
 
-    def made_from(self, *tables: Table) -> dict[str, str | int | None]:
+    def made_from(self, *tables: Table) -> dict[str, str]:
         """Return what a table is made from that rests on these: their versions, and choices."""
         chosen = {"profile": self.profile, "reference": self.reference().version}
-        return {**unmoved.versions(self.warehouse, *tables), **chosen}
+        return {**kept.of_tables(self.warehouse, *tables), **chosen}
 
     def settings(self) -> Settings:
         """Return what the readers need to know."""

@@ -184,9 +184,9 @@ def dated(index: pd.DataFrame) -> pd.DataFrame:
 
 def tied(index: pd.DataFrame) -> pd.DataFrame:
     """Return which configuration completes which run, by table `landing_index`."""
-    logs = index[index["run_id"].notna() & (index["content"] != "mapping")]
     ours = index[index["content"] == "configuration"].drop_duplicates("source_uri")
-    return ties(logs, ours)
+    named = index["run_id"].notna() & (index["content"] != "mapping")
+    return ties(index.loc[named, ["source_uri", "run_id"]], ours)
 
 
 def base_models(runs: pd.DataFrame, index: pd.DataFrame, found: pd.DataFrame) -> pd.Series:

@@ -76,7 +76,8 @@ def runs_of(
     if wanted.empty:
         return empty(RUNS)
     mappings = index.loc[index["content"] == "mapping", "source_uri"]
-    readings = list(_read(folder, index, {*wanted["source_uri"], *mappings}, settings, engine))
+    uris = {*wanted["source_uri"].unique(), *mappings}
+    readings = list(_read(folder, index, uris, settings, engine))
     # What a record joins depends on every other one, so it is taken from the index, not made anew.
     runs, *_ = _joined(
         readings,

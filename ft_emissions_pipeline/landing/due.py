@@ -46,7 +46,7 @@ def take_in(
     settings: Settings,
     reference: Reference,
     engine: Engine = local,
-) -> None:
+) -> pd.DataFrame:
     """Index what landed since the last run, and note before what is due for it.
 
     Parameters
@@ -55,11 +55,16 @@ def take_in(
         As for `index.scan`.
     warehouse : str or Path
         Folder or URL of the tables.
+
+    Returns
+    -------
+    DataFrame
+        Table `landing_index` as it is now stored, in any order.
     """
     held = store.read(warehouse, LANDING_INDEX)
     found = index.scan(landing, reference, settings, held, engine)
     if found is held:
-        return
+        return held
     touched = index.touched_days(held, found)
     pending.note(warehouse, EVERYTHING, touched)
     if touched.empty and _files(held) != _files(found):
@@ -67,6 +72,7 @@ def take_in(
         # models.yaml, after which versions may serve on other days.
         pending.note(warehouse, INTAKE, pd.DatetimeIndex([_today()]))
     store.write(warehouse, LANDING_INDEX, found)
+    return found
 
 
 def anything(

@@ -28,7 +28,7 @@ from ft_emissions_pipeline.readers.files import File
 from ft_emissions_pipeline.readers.reading import NamedLengths
 from ft_emissions_pipeline.reference import Reference, default, take, told_of
 from ft_emissions_pipeline.tables import LANDING_INDEX, RUNS, conform, empty
-from ft_emissions_pipeline.tables.frames import among
+from ft_emissions_pipeline.tables.frames import among, places
 
 Folder = str | Path
 
@@ -184,11 +184,17 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: Reference) -> pd.DataFra
     if len(records):
         as_runs = _as_runs(records.drop(columns="run_id"))
         links = linked(as_runs, pairs)
-        joined = conform(join(as_runs, pairs, links)[0], RUNS)
+        run_ids = links["run_id"]
         index.loc[of_runs, "join_note"] = links["join_note"].to_numpy()
-        index.loc[of_runs, "run_id"] = links["run_id"].to_numpy()
-        days = _day_of_run(joined, index, reference)
-        index.loc[of_runs, "date"] = index.loc[of_runs, "run_id"].map(days)
+        index.loc[of_runs, "run_id"] = run_ids.to_numpy()
+        # Most records are a run by themselves, of which there is nothing to join.
+        shared = run_ids.duplicated(keep=False)
+        runs = as_runs.assign(run_id=run_ids)
+        if shared.any():
+            joined, _ = join(as_runs[shared], pairs, links[shared])
+            runs = pd.concat([runs[~shared], conform(joined, RUNS)], ignore_index=True)
+        days = _day_of_run(runs, index, reference)
+        index.loc[of_runs, "date"] = days.array[places(days.index, run_ids)]
     return conform(index, LANDING_INDEX)
 
 

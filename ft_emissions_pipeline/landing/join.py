@@ -20,6 +20,7 @@ from ft_emissions_pipeline.landing.best_evidence import AGREES, ONE_MACHINE, joi
 from ft_emissions_pipeline.readers import repairs
 from ft_emissions_pipeline.readers.formats import run_mapping
 from ft_emissions_pipeline.readers.shared.run_folders import home, parents
+from ft_emissions_pipeline.tables.frames import places
 
 MERGED_COLUMNS = ("source_uri", "source_record", "run_id")
 
@@ -100,26 +101,28 @@ def join(
     if len(records) == 1 and not mapping and links is None:  # there is nothing to join
         whole = records.assign(origins=pd.Series(np.nan, records.index, dtype="str"))
         return whole.reset_index(drop=True), records.loc[[], list(MERGED_COLUMNS)]
-    ordered = _ordered(records)
-    ordered = ordered.assign(logged_id=ordered["run_id"])
-    found = linked(ordered, mapping) if links is None else _looked_up(ordered, links)
-    _, unmatched = _mapped(ordered, mapping)
+    # Where links are known, only records of one run need an order.
+    every = _ordered(records) if links is None else records.reset_index(drop=True)
+    every = every.assign(logged_id=every["run_id"])
+    found = linked(every, mapping) if links is None else _looked_up(every, links)
+    _, unmatched = _mapped(every, mapping)
     unmatched -= _landed(mapping, landed)
-    ordered["run_id"] = found["run_id"]
+    every["run_id"] = found["run_id"]
     noted = found["join_note"].notna()
-    ordered["repairs"] = repairs.with_words(ordered["repairs"], found["join_note"], noted)
-    runs = ordered.assign(origins=pd.Series(np.nan, ordered.index, dtype="str"))
-    shared = ordered["run_id"].duplicated(keep=False)
-    if shared.any():
-        alone, several = runs[~shared], joined(ordered[shared])
-        runs = pd.concat([alone, several]) if len(alone) else several
+    every["repairs"] = repairs.with_words(every["repairs"], found["join_note"], noted)
+    shared = every["run_id"].duplicated(keep=False)
+    several = _ordered(every[shared])
+    runs = every.assign(origins=pd.Series(np.nan, every.index, dtype="str"))
+    if len(several):
+        alone = runs[~shared]
+        runs = pd.concat([alone, joined(several)]) if len(alone) else joined(several)
     if unmatched:
         lost = runs["run_id"].isin(unmatched) & (runs["source_format"] == run_mapping.FORMAT)
         runs["repairs"] = repairs.with_words(runs["repairs"], "logs_not_found", lost)
     runs = runs.drop(columns="logged_id")
     if not runs["run_id"].is_monotonic_increasing:
         runs = runs.sort_values("run_id", kind="stable")
-    merged = ordered.loc[ordered["run_id"].duplicated(), list(MERGED_COLUMNS)]
+    merged = several.loc[several["run_id"].duplicated(), list(MERGED_COLUMNS)]
     return runs.reset_index(drop=True), merged.reset_index(drop=True)
 
 
@@ -181,11 +184,17 @@ def mapped_ids(records: pd.DataFrame, mapping: Iterable[tuple[str, str]]) -> pd.
 
 
 def _looked_up(ordered: pd.DataFrame, links: Links) -> pd.DataFrame:
-    place = ["source_uri", "source_record"]
-    known = links.dropna(subset=["source_record", "run_id"]).drop_duplicates(place).set_index(place)
-    found = known.reindex(pd.MultiIndex.from_frame(ordered[place])).set_axis(ordered.index)
+    known = links.dropna(subset=["source_record", "run_id"])
+    at = places(_place(known), _place(ordered))
+    found = known[["run_id", "join_note"]].reset_index(drop=True).reindex(at)
+    found = found.set_axis(ordered.index)
     found["run_id"] = found["run_id"].fillna(ordered["run_id"])
     return found
+
+
+def _place(records: pd.DataFrame) -> pd.Series:
+    """Return where each record stands as one text; no file's name holds what stands between."""
+    return records["source_uri"] + "\0" + records["source_record"]
 
 
 def notes_of(cell: object) -> list[tuple[str, list[str], int]]:
@@ -321,6 +330,8 @@ class _Timed:
 
 def _timed(records: pd.DataFrame, run_ids: pd.Series) -> list[_Timed]:
     """Return the records of runs but those of runs.yaml; none if there is no trainer among them."""
+    if not set(records["source_format"].unique()) & set(_FOLLOWS_FOLDER):
+        return []
     folders = records["source_uri"].map({uri: home(uri) for uri in records["source_uri"].unique()})
     own = records["logged_id"] if "logged_id" in records else records["run_id"]
     trained = own.eq(folders) & records["source_format"].map(_FOLLOWS_FOLDER).eq(True)
@@ -406,7 +417,7 @@ def _chosen(ids: set[str], formats: dict[str, set[str]]) -> str:
 
 def _ordered(records: pd.DataFrame) -> pd.DataFrame:
     """Sort by file and place; shorter places first, so that line 9 goes before line 10."""
-    if len(records) == 1:
+    if len(records) < 2:
         return records.reset_index(drop=True)
     keys = records[["source_uri", "source_record", "source_format"]]
     keys = keys.assign(length=keys["source_record"].str.len()).reset_index(drop=True)

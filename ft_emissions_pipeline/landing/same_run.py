@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_emissions_pipeline.readers.cells import arrow_text, text_series
@@ -225,7 +226,9 @@ def machines(records: pd.DataFrame, run_ids: pd.Series, free: pd.Series) -> tupl
         }
     )  # fmt: skip
     trackers = trackers.drop_duplicates(["machine", "run_id"])
-    trackers = trackers.sort_values(["machine", "low", "run_id"], ignore_index=True)
+    order = [(name, "ascending") for name in ("machine", "low", "run_id")]
+    keys = pa.Table.from_pandas(trackers[[name for name, _ in order]], preserve_index=False)
+    trackers = trackers.take(pc.sort_indices(keys, order)).reset_index(drop=True)
     alike, beside = _pairs(trackers)
     names = trackers["run_id"].tolist()
     stands_for: dict[int, int] = {}

@@ -13,14 +13,14 @@ import ft_emissions_pipeline as fte
 from ft_emissions_pipeline.ledger.versions import changed, model_versions
 from ft_emissions_pipeline.ledger.versions_since import moved_versions
 from ft_emissions_pipeline.tables import MODEL_EVENTS, MODEL_VERSIONS, RUN_IMPACTS, USAGE
-from ft_emissions_pipeline.warehouse import store, unmoved
+from ft_emissions_pipeline.warehouse import kept, store, unmoved
 
 _BY_DAY = (RUN_IMPACTS, USAGE)
 
 
 def rests_on(warehouse: str | Path) -> unmoved.Inputs:
     """Return what the versions are made from, to be noted once they are checked."""
-    return {**unmoved.versions(warehouse, *_BY_DAY, MODEL_EVENTS), "release": fte.__version__}
+    return {**kept.of_tables(warehouse, *_BY_DAY, MODEL_EVENTS), "release": fte.__version__}
 
 
 def moved(
@@ -52,13 +52,13 @@ def _moved_since(warehouse: str | Path, as_of: pd.Timestamp) -> pd.Timestamp | N
     """Return the first day whose runs or counts moved since; None where anything may have."""
     now, made_from = rests_on(warehouse), unmoved.made_from(warehouse, MODEL_VERSIONS)
     if made_from is None or any(
-        made_from.get(name) != now[name] for name in (MODEL_EVENTS.name, "release")
+        made_from.get(name) != now.get(name) for name in (MODEL_EVENTS.name, "release")
     ):
         return None
     days = pd.DatetimeIndex([as_of + pd.Timedelta(days=1)])
     for table in _BY_DAY:
-        version = made_from[table.name]
-        moved = store.moved_days(warehouse, table, version) if isinstance(version, int) else None
+        version = unmoved.since(made_from, now, table)
+        moved = None if version is None else store.moved_days(warehouse, table, version)
         if moved is None:
             return None
         days = days.union(moved)

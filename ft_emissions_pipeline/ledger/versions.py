@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_emissions_pipeline.calendar_days import SECONDS_PER_DAY
 from ft_emissions_pipeline.equations import GRAMS_PER_KG, MILLILITRES_PER_LITRE, per_inference
@@ -166,18 +168,22 @@ def use_lives(
 
 
 def in_order(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs as versions, ordered by model, end and run; text is sorted where it decides."""
+    """Return runs as versions, ordered by model, end and run."""
     versions = runs.rename(columns={"run_id": "model_version", "ended_at": "use_life_start"})
     versions = versions[[name for name in versions if name in _OF_RUNS]]
-    codes, _ = pd.factorize(versions["model_name"], sort=True)
-    start = instants(versions["use_life_start"])
-    order = np.lexsort((start, codes))
-    codes, start = codes[order], start[order]
-    versions = versions.take(order).reset_index(drop=True)
-    if ((codes[1:] == codes[:-1]) & (start[1:] == start[:-1])).any():
-        key = ["model_name", "use_life_start", "model_version"]
-        versions = versions.sort_values(key, ignore_index=True)
-    return versions
+    return versions.take(order_of(versions)).reset_index(drop=True)
+
+
+def order_of(versions: pd.DataFrame) -> Ints:
+    """Return the order of versions by model, start and name, of which few names decide."""
+    key = {
+        # In order of the names, as a number.
+        "model": pd.factorize(versions["model_name"], sort=True)[0],
+        "start": instants(versions["use_life_start"]),
+        "version": pa.array(versions["model_version"]),
+    }
+    found = pc.sort_indices(pa.table(key), [(name, "ascending") for name in key])
+    return np.asarray(found, dtype="int64")
 
 
 def _last_of_each(position: Ints) -> Ints:

@@ -27,11 +27,14 @@ from ft_emissions_pipeline.ledger.versions import (
     changed,
     in_order,
     model_versions,
+    order_of,
     use_lives,
 )
 from ft_emissions_pipeline.tables.frames import places
 from ft_emissions_pipeline.tables.words import Event, HandOn, Life, UseLifeRule
 
+_OF_TREE = ["model_name", "use_life_start", "model_version", "parent_version", "generation"]
+"""Columns from which generations follow."""
 _NEVER = np.datetime64("9999-12-31", "us")
 
 
@@ -193,10 +196,10 @@ def _generations(before: pd.DataFrame, stands: NDArray[np.bool_], new: pd.DataFr
     words = pd.concat([named, named.str.split(lineage.BETWEEN, regex=True).explode()]).unique()
     of_words = (_is_in(before[name], words) for name in ("model_version", "model_name"))
     older = before[stands & np.logical_or(*of_words)].assign(parent_version=pd.Series(dtype="str"))
-    key = ["model_name", "use_life_start", "model_version"]
-    tree = pd.concat([older, new.assign(generation=1)], ignore_index=True)
-    tree = tree[[*key, "parent_version", "generation"]].sort_values(key)
+    tree = pd.concat([older[_OF_TREE], new[_OF_TREE].assign(generation=1)], ignore_index=True)
+    order = order_of(tree)
+    tree = tree.take(order)
     child, parent, _, _ = lineage.parents(tree)
     known = tree["generation"].to_numpy(dtype="int64")
     depth = lineage.generations(tree, child, parent, known)
-    return depth[np.argsort(tree.index)][len(older) :]
+    return depth[np.argsort(order)][len(older) :]

@@ -109,10 +109,11 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def _text_numbers(cells: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    text = arrow_text(trimmed(cells)[0])
+    text = arrow_text(cells)
     try:
         values = pc.cast(text, pa.float64())
     except pa.ArrowInvalid:
+        text = arrow_text(trimmed(cells)[0])
         shaped = pc.match_substring_regex(text, _NUMBER)
         values = pc.cast(pc.if_else(shaped, text, None), pa.float64())
     finite = pc.fill_null(pc.is_finite(values), False)

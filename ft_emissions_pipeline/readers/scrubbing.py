@@ -138,6 +138,8 @@ def scrubbed_places(cells: pd.Series) -> pd.Series:
     """Return a column of places in files without secrets; line numbers look like addresses."""
     values = pa.array(cells, type=pa.large_string(), from_pandas=True)
     told = pc.invert(pc.match_substring_regex(values, r"^[0-9.]*$"))
+    if not pc.any(told).as_py():
+        return cells
     return _replaced(cells, pc.and_(told, _hinted(values)), scrubbed)
 
 

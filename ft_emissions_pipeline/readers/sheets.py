@@ -345,23 +345,22 @@ def _arrow_cells(body: bytes, width: int, places: list[int], delimiter: str) -> 
                 delimiter=delimiter, invalid_row_handler=note, ignore_empty_lines=False
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), include_columns=wanted,
+                column_types=dict.fromkeys(names, pa.large_string()), include_columns=wanted,
                 strings_can_be_null=False,
             ),
         )  # fmt: skip
     except pa.ArrowInvalid:
         return None
-    count = body.count(b"\n")
+    ends = np.frombuffer(body, dtype="uint8") == ord("\n")
+    count = np.count_nonzero(ends)
     if table.num_rows + len(seen) != count:
         return None
     keep = np.ones(count, dtype=bool)
     keep[seen] = False
     rows = np.flatnonzero(keep)
-    cells = (table.column(name).combine_chunks().cast(pa.large_string()) for name in wanted)
-    columns = [text_array(each) for each in cells]
-    if body.startswith(b"\n") or b"\n\n" in body:
-        ends = np.flatnonzero(np.frombuffer(body, dtype="uint8") == ord("\n"))
-        filled = (np.diff(ends, prepend=-1) > 1)[rows]
+    columns = [text_array(table.column(name).combine_chunks()) for name in wanted]
+    if ends[0] or (ends[1:] & ends[:-1]).any():
+        filled = (np.diff(np.flatnonzero(ends), prepend=-1) > 1)[rows]
         columns = [column[filled] for column in columns]
         rows = rows[filled]
     return columns, rows, invalid

@@ -43,8 +43,9 @@ IN_SET = "expect_column_values_to_be_in_set"
 UNIQUE = "expect_column_values_to_be_unique"
 UNIQUE_TOGETHER = "expect_compound_columns_to_be_unique"
 
-EVERY = "keeps all"
-"""Column by which all that is declared of rows is checked at once, True where all of it holds."""
+EVERY, KEY = "keeps all", "number of key"
+"""Columns by which all that is declared of rows is checked at once: the first is True where all of
+it holds, the second tells keys apart."""
 
 RULE_PREFIX = "keeps:"
 """A row rule is checked through a column of this name and the rule's code, True where it holds."""
@@ -134,9 +135,9 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
             {RULE_PREFIX + r.code: r.holds(frame).astype(bool) for r in table.row_rules},
             index=frame.index,
         )
-        whole = pd.concat([frame, rules], axis=1)
-        held = [(e, _holds(whole, *e)) for e in declared if e[0] != COLUMN_SET]
-        doubtful = declared if in_full else [declared[0], *_doubtful(frame, table, held)]
+        whole, key = pd.concat([frame, rules], axis=1), _key_numbers(frame, table)
+        held = [(e, _holds(whole, key, *e)) for e in declared if e[0] != COLUMN_SET]
+        doubtful = declared if in_full else [declared[0], *_doubtful(table, key, held)]
         if len(doubtful) == 1:
             return CheckResult(True, [], len(declared))
         verdicts = _ask(whole, f"{table.name} in full", doubtful, "BOOLEAN_ONLY")
@@ -154,14 +155,26 @@ def validate(frame: pd.DataFrame, table: Table, *, in_full: bool = False) -> Che
     return CheckResult(not failed, failed, len(declared))
 
 
+def _key_numbers(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """Return a number for each row, the same where the key is, none where a lone key is empty.
+
+    Great Expectations makes a hash of all that it is asked about, which of texts takes long.
+    """
+    keys = list(table.key)
+    return frame.groupby(keys, sort=False, dropna=len(keys) == 1, observed=True).ngroup()
+
+
 def _doubtful(
-    frame: pd.DataFrame, table: Table, held: list[tuple[Expectation, pd.Series]]
+    table: Table, key: pd.Series, held: list[tuple[Expectation, pd.Series]]
 ) -> list[Expectation]:
     """Return the expectations of which Great Expectations finds a bad row, all asked as one."""
     of_rows = [mask for (name, _), mask in held if "unique" not in name]
-    every = functools.reduce(lambda a, b: a & b, of_rows, pd.Series(True, index=frame.index))
-    asked: list[Expectation] = [(IN_SET, {"column": EVERY, "value_set": [True]}), _unique(table)]
-    whole = frame[list(table.key)].assign(**{EVERY: every})
+    every = functools.reduce(lambda a, b: a & b, of_rows, pd.Series(True, index=key.index))
+    asked: list[Expectation] = [
+        (IN_SET, {"column": EVERY, "value_set": [True]}),
+        (UNIQUE, {"column": KEY}),
+    ]
+    whole = pd.DataFrame({KEY: key, EVERY: every})
     verdicts = _ask(whole, f"{table.name} as one", asked, "BOOLEAN_ONLY")
     rows, keys = (verdict["success"] for verdict in verdicts)
     return [
@@ -225,15 +238,13 @@ def _entry(expectation: str, column: str, expected: str, bad_rows: int) -> dict[
     }
 
 
-def _holds(frame: pd.DataFrame, name: str, options: dict[str, Any]) -> pd.Series:
+def _holds(frame: pd.DataFrame, key: pd.Series, name: str, options: dict[str, Any]) -> pd.Series:
     """Return for each row whether it keeps an expectation; an empty cell keeps all but one kind."""
-    if name == UNIQUE_TOGETHER:
-        return ~frame.duplicated(options["column_list"], keep=False)
+    if name in {UNIQUE, UNIQUE_TOGETHER}:
+        return key.isna() | ~key.duplicated(keep=False)
     values = frame[options["column"]]
     if name == NOT_NULL:
         return values.notna()
-    if name == UNIQUE:
-        return values.isna() | ~values.duplicated(keep=False)
     if name == IN_SET:
         return values.isna() | values.isin(options["value_set"])
     low, high = options["min_value"], options.get("max_value")

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ft_emissions_pipeline.tables import Table
-from ft_emissions_pipeline.warehouse import store
+from ft_emissions_pipeline.warehouse import kept
 from ft_emissions_pipeline.warehouse.faults import said
 
 NOTES = "made_from.json"
 """File of the notes in a local warehouse."""
 
-Inputs = Mapping[str, str | int | None]
-"""What a table is made from: versions of other tables by their names, and choices by theirs."""
+Inputs = Mapping[str, str]
+"""What a table is made from: other tables as `kept.of_tables` tells them, and choices by name."""
 
 
 def stands(warehouse: str | Path, table: Table, inputs: Inputs) -> bool:
@@ -31,30 +31,32 @@ def stands(warehouse: str | Path, table: Table, inputs: Inputs) -> bool:
     return made_from(warehouse, table) == dict(inputs)
 
 
-def made_from(warehouse: str | Path, table: Table) -> dict[str, str | int | None] | None:
+def made_from(warehouse: str | Path, table: Table) -> dict[str, str] | None:
     """Return what a table was made from when it was checked; None if it was written since."""
     note = _notes(warehouse).get(table.name)
-    if note is None or note["version"] != store.version(warehouse, table):
+    if note is None or note.get("made") != kept.of_tables(warehouse, table):
         return None
     return dict(note["inputs"])
+
+
+def since(made_from: Inputs | None, now: Inputs, table: Table) -> int | None:
+    """Return in which version a table was taken; None if it was not, or is another table now."""
+    identity, _, version = (made_from or {}).get(table.name, "").rpartition(" ")
+    is_now = now.get(table.name, "").rpartition(" ")[0]
+    return int(version) if identity and identity == is_now else None
 
 
 def note(warehouse: str | Path, table: Table, inputs: Inputs) -> None:
     """Note what a table was made from, now that it was checked."""
     if "://" in str(warehouse):
         return
-    version = store.version(warehouse, table)
-    notes = _notes(warehouse) | {table.name: {"version": version, "inputs": dict(inputs)}}
+    made = kept.of_tables(warehouse, table)
+    notes = _notes(warehouse) | {table.name: {"made": made, "inputs": dict(inputs)}}
     path = Path(warehouse) / NOTES
     draft = path.with_name(f".{NOTES}.{os.getpid()}")
     with said(f"the warehouse {warehouse}"):
         draft.write_text(json.dumps(notes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         draft.replace(path)
-
-
-def versions(warehouse: str | Path, *tables: Table) -> dict[str, str | int | None]:
-    """Return the newest versions of some tables by their names."""
-    return {table.name: store.version(warehouse, table) for table in tables}
 
 
 def _notes(warehouse: str | Path) -> dict[str, dict[str, Any]]:

@@ -1,14 +1,15 @@
 """A table stands only as it was made and checked; in doubt all is done anew."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from ft_emissions_pipeline.tables import PENDING_DAYS, RUN_FACTORS, conform
-from ft_emissions_pipeline.warehouse import store, unmoved
+from ft_emissions_pipeline.warehouse import kept, store, unmoved
 
-INPUTS = {"runs": 3, "reference": "a1b2", "usage": None}
+INPUTS = {"runs": "id-of-runs 3", "reference": "a1b2"}
 
 
 def due(*days: str) -> pd.DataFrame:
@@ -24,12 +25,27 @@ def warehouse(tmp_path: Path) -> Path:
 
 def test_a_table_stands_while_neither_it_nor_what_it_is_made_from_moved(warehouse):
     assert unmoved.stands(warehouse, PENDING_DAYS, INPUTS)
-    assert not unmoved.stands(warehouse, PENDING_DAYS, INPUTS | {"runs": 4})
-    assert not unmoved.stands(warehouse, PENDING_DAYS, {"runs": 3})
+    assert not unmoved.stands(warehouse, PENDING_DAYS, INPUTS | {"runs": "id-of-runs 4"})
+    assert not unmoved.stands(warehouse, PENDING_DAYS, {"runs": "id-of-runs 3"})
     assert not unmoved.stands(warehouse, RUN_FACTORS, INPUTS)
     store.write(warehouse, PENDING_DAYS, due("2026-01-06"))
     assert not unmoved.stands(warehouse, PENDING_DAYS, INPUTS)
     assert unmoved.made_from(warehouse, PENDING_DAYS) is None
+
+
+def test_a_table_that_was_deleted_and_written_anew_is_another_one(warehouse):
+    taken = kept.of_tables(warehouse, PENDING_DAYS)
+    assert unmoved.since(taken, kept.of_tables(warehouse, PENDING_DAYS), PENDING_DAYS) == 1
+    shutil.rmtree(warehouse / PENDING_DAYS.name)
+    assert unmoved.since(taken, kept.of_tables(warehouse, PENDING_DAYS), PENDING_DAYS) is None
+    store.write(warehouse, PENDING_DAYS, due("2026-01-06"))
+    now = kept.of_tables(warehouse, PENDING_DAYS)
+    assert taken.keys() == now.keys()
+    assert store.version(warehouse, PENDING_DAYS) == 1
+    assert not unmoved.stands(warehouse, PENDING_DAYS, INPUTS)
+    assert unmoved.since(taken, now, PENDING_DAYS) is None
+    assert unmoved.since(None, now, PENDING_DAYS) is None
+    assert unmoved.since({}, now, PENDING_DAYS) is None
 
 
 def test_notes_of_one_table_leave_those_of_others_and_broken_ones_count_for_none(warehouse):

@@ -102,6 +102,7 @@ _MACHINE = (
     "tracking_mode",
 )
 _NO_KEY = {"", "none", "nan", "null"}
+_BLANK = pa.scalar(" ", pa.large_string())
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _WORDS = rf"(?!{_NUMBER}$).*"
@@ -382,7 +383,7 @@ def _runs(
     gpus, differ = tracked(values["gpu_count"], gpu_count, gpu_model, watts)
     # Beside an energy of 0, a count left empty says that CodeCarbon found no accelerator.
     without_gpu = (energy["gpu_energy"] == 0) & gpu_model.isna() & values["gpu_count"].isna()
-    code = cells["country_iso_code"]
+    code, on_cloud = cells["country_iso_code"], cells["on_cloud"]
     iso3 = code.str.fullmatch("[A-Z]{3}", na=False)
     other_code = code.notna() & ~iso3
     country = cells["country_name"]
@@ -408,7 +409,7 @@ def _runs(
         "gpu_count": gpus.mask(without_gpu, 0.0),
         "cpu_model": cells["cpu_model"],
         "operating_system": cells["os"],
-        "on_cloud": cells["on_cloud"].map({"Y": True, "N": False}).astype("boolean"),
+        "on_cloud": on_cloud.eq("Y").astype("boolean").where(on_cloud.isin(["Y", "N"])),
         "location": (within + ", " + country).fillna(place),
         "cloud_provider": cells["cloud_provider"],
         "cloud_region": cells["cloud_region"],
@@ -450,7 +451,9 @@ def _marks(cells: pd.DataFrame, kwh: pd.Series, gpus: pd.Series, in_part: np.nda
     machine = machine.where(cells["cpu_model"].fillna("").ne(""))
     count = _as_words(gpus).mask(in_part, "part")
     project = _hashes(arrow_text(cells["project_name"].fillna("")), cells.index)
-    return "tracked " + machine + " " + count + " " + project + " " + _as_words(kwh)
+    parts = map(arrow_text, (machine, count, project, _as_words(kwh)))
+    whole = pc.binary_join_element_wise(pa.scalar("tracked", pa.large_string()), *parts, _BLANK)
+    return text_series(whole, cells.index)
 
 
 def _hashes(texts: pa.Array, index: pd.Index) -> pd.Series:
