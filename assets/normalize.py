@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import methodology, normalize, stages, token_time
+from ft_emissions_pipeline import methodology, stages, token_time
 from ft_emissions_pipeline.landing.engines import over_chunks
 from ft_emissions_pipeline.normalize import factors_used, stored_provenance
-from ft_emissions_pipeline.reference import TABLES, Reference
+from ft_emissions_pipeline.reference import TABLES
 from ft_emissions_pipeline.tables import (
     FACTOR_ROWS,
     FACTORS_USED,
@@ -64,20 +64,6 @@ def _of_the_day_before(pipeline: Pipeline, first: pd.Timestamp) -> pd.DataFrame:
     return held if len(held) and _made_from(pipeline, held) == made else held.head(0)
 
 
-WORK = ("tokens_padded", "tokens_unpadded", "token_lengths", "train_flop", "samples", "steps")
-"""Columns of a run from any of which tokens are told; without one it teaches nothing."""
-
-
-def _timed_work(pipeline: Pipeline, factors: Reference) -> pd.DataFrame:
-    """Return the runs that teach how long tokens take, of which a fleet of trackers has none."""
-    told = store.read(pipeline.warehouse, VALIDATED_RUNS, columns=WORK, ordered=False)
-    if told.isna().all(axis=None):
-        return empty(NORMALIZED_RUNS)
-    runs = store.read(pipeline.warehouse, VALIDATED_RUNS)
-    runs = runs[runs[list(WORK)].notna().any(axis=1)].reset_index(drop=True)
-    return normalize.timed_work(runs, factors, methodology.profile(pipeline.profile))
-
-
 @table_asset(
     TOKEN_TIME_MODEL,
     group=GROUP,
@@ -97,7 +83,8 @@ def token_time_model(context: dg.AssetExecutionContext, pipeline: Pipeline) -> p
         every = pd.date_range(first, last, unit="us")
         return pd.concat([held.assign(date=day) for day in every], ignore_index=True)
     factors = pipeline.reference()
-    own = _timed_work(pipeline, factors)
+    profile = methodology.profile(pipeline.profile)
+    own = stages.stored_timed_work(pipeline.warehouse, factors, profile)
     fitted = token_time.fits(factors, own[own["date"] <= last])
     metadata = {
         "artefacts": dg.MetadataValue.json([json.loads(token_time.to_json(m)) for _, m in fitted]),

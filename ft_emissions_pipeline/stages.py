@@ -28,6 +28,7 @@ from ft_emissions_pipeline.ledger.stored_rollups import expected_log_sd
 from ft_emissions_pipeline.methodology import Profile
 from ft_emissions_pipeline.normalize import meters, stored_provenance
 from ft_emissions_pipeline.normalize.provenance import Provenance
+from ft_emissions_pipeline.normalize.tokens import TELLING
 from ft_emissions_pipeline.readers.formats.disclosure import FORMAT, from_mapping
 from ft_emissions_pipeline.readers.reading import reading_of_runs
 from ft_emissions_pipeline.reference import Reference, in_force, load
@@ -44,6 +45,7 @@ from ft_emissions_pipeline.tables import (
     conform,
     empty,
 )
+from ft_emissions_pipeline.tables.frames import among
 from ft_emissions_pipeline.tables.rows import out_of_range, unsound
 from ft_emissions_pipeline.tables.words import EnergyRoute, Inferences
 from ft_emissions_pipeline.warehouse import store
@@ -306,14 +308,38 @@ def _what_did_it(runs: pd.DataFrame, choices: Choices) -> dict[str, str]:
     return found
 
 
+def stored_timed_work(
+    warehouse: str | Path, reference: Reference, profile: Profile
+) -> pd.DataFrame:
+    """Return what `normalize.timed_work` does of the runs of a warehouse.
+
+    A fleet of trackers tells no tokens, and is not read whole.
+    """
+    telling = list(TELLING)
+    told = store.read(warehouse, VALIDATED_RUNS, columns=telling, ordered=False)
+    runs = empty(VALIDATED_RUNS)
+    if told.notna().any(axis=None):
+        runs = store.read(warehouse, VALIDATED_RUNS)
+    runs = runs[runs[telling].notna().any(axis=1)].reset_index(drop=True)
+    return normalize.timed_work(runs, reference, profile)
+
+
 def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:
     """Return what `impossible` does of the runs of a warehouse."""
-    made = store.read(warehouse, RUN_IMPACTS, columns=["run_id"])
-    known = store.read(warehouse, VALIDATED_RUNS, columns=["run_id"])
-    lost = set(known["run_id"]) - set(made["run_id"])
+    lost = _runs_without(warehouse, VALIDATED_RUNS, RUN_IMPACTS)
     if not lost:
         return empty(QUARANTINE)
-    return impossible(store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost)), made, choices)
+    runs = store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost))
+    return impossible(runs, empty(RUN_IMPACTS), choices)
+
+
+def _runs_without(warehouse: str | Path, table: Table, other: Table) -> set[str]:
+    """Return the ids of runs that stand in one table and not in another."""
+    ids, others = (
+        store.read(warehouse, each, columns=["run_id"], ordered=False)["run_id"]
+        for each in (table, other)
+    )
+    return set(ids[~among(ids, others)])
 
 
 def doubtful_runs(warehouse: str | Path, versions: pd.DataFrame) -> pd.DataFrame:
@@ -326,12 +352,9 @@ def doubtful_runs(warehouse: str | Path, versions: pd.DataFrame) -> pd.DataFrame
     versions : DataFrame
         Table `model_versions`.
     """
-    landed, known = (
-        set(store.read(warehouse, table, columns=["run_id"])["run_id"])
-        for table in (RUNS, VALIDATED_RUNS)
-    )
     _, _, child, _ = ledger.lineage.parents(versions)
-    doubtful = (landed - known) | set(versions["model_version"].to_numpy()[child])
+    doubtful = _runs_without(warehouse, RUNS, VALIDATED_RUNS)
+    doubtful |= set(versions["model_version"].array[child])
     return store.read(warehouse, RUNS, where=("run_id", doubtful)) if doubtful else empty(RUNS)
 
 

@@ -36,6 +36,9 @@ from ft_emissions_pipeline.token_time.padding import (
 USUAL_LENGTH = "padded_from_usual_length"
 """Rule by which tokens are not known, only the number of sequences."""
 
+TELLING = ("tokens_padded", "tokens_unpadded", "token_lengths", "train_flop", "samples", "steps")
+"""Fields from any of which tokens are told; of a run without one nobody knows them."""
+
 PER_STEP = ("steps", "micro_batch_size", "gradient_accumulation")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, normalize, stages, token_time
+from ft_emissions_pipeline import ledger, stages, token_time
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.ledger import lineage
 from ft_emissions_pipeline.restatement import differences
@@ -25,7 +25,6 @@ from ft_emissions_pipeline.tables import (
     RUN_IMPACTS,
     TOKEN_TIME_MODEL,
     USAGE,
-    VALIDATED_RUNS,
     Table,
     conform,
     empty,
@@ -66,8 +65,7 @@ def _models(
     stored, others = stored[stored["date"].isin(kept)], days.difference(kept)
     if others.empty:
         return stored, empty(TOKEN_TIME_MODEL)
-    validated = store.read(warehouse, VALIDATED_RUNS)
-    own = normalize.timed_work(validated, choices.reference, choices.profile)
+    own = stages.stored_timed_work(warehouse, choices.reference, choices.profile)
     return stored, token_time.parameters(choices.reference, others, own)
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 import ft_emissions_pipeline as fte
-from assets.normalize import WORK
 from ft_emissions_pipeline import methodology, normalize, reference, tables, token_time
 from ft_emissions_pipeline.normalize import tokens
 from ft_emissions_pipeline.token_time import (
@@ -432,8 +431,8 @@ def test_runs_that_log_tokens_and_time_teach(factors):
     assert (taught["tokens"] > 0).all()
     assert (taught["active_s"] > 0).all()
     assert taught["gpu_id"].notna().all()
-    # The pipeline looks only at runs with a column of `WORK`.
-    told = runs[runs[list(WORK)].notna().any(axis=1)].reset_index(drop=True)
+    # The pipeline looks only at runs with a field of `TELLING`.
+    told = runs[runs[list(tokens.TELLING)].notna().any(axis=1)].reset_index(drop=True)
     assert 0 < len(told) < len(runs)
     profile = methodology.profile("default")
     pd.testing.assert_frame_equal(normalize.timed_work(told, factors, profile), taught)
@@ -442,7 +441,7 @@ def test_runs_that_log_tokens_and_time_teach(factors):
 @pytest.mark.parametrize("rule", tokens.TOKENS, ids=lambda rule: rule.name)
 def test_tokens_are_told_from_columns_by_which_runs_are_picked(rule):
     either = [{need} if isinstance(need, str) else set(need) for need in rule.needs]
-    assert any(need <= set(WORK) for need in either)
+    assert any(need <= set(tokens.TELLING) for need in either)
 
 
 def estimate(**fields):
