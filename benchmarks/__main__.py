@@ -74,6 +74,8 @@ process which started the others.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
   same DAG with empty assets beside it. A table without days, `model_versions` above all, is
   one file: a further day computes only the versions that it moves, and writes them all.
+- A further day of the ledger is some two hundred steps of pandas and Arrow over the 2,000 versions
+  that move, of which none stands out; plain pandas merges and divides all 730,000 in half of that.
 - A roll-up reads a row of spreads for each run and input. Where no two runs have equal ones, as in
   the benchmark, no sums can be kept for them.
 - A restatement reads a file a day of several tables, and writes those that move; plain pandas holds
