@@ -11,10 +11,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ft_emissions_pipeline import ledger, restatement, stages
+from ft_emissions_pipeline import ledger, restatement
 from ft_emissions_pipeline.landing import index
 from ft_emissions_pipeline.landing.days import refused_of
 from ft_emissions_pipeline.ledger import life_days, stored_rollups, stored_versions
+from ft_emissions_pipeline.quarantine import doubtful_runs, quarantined
 from ft_emissions_pipeline.restatement import differences
 from ft_emissions_pipeline.tables import (
     ALLOCATION,
@@ -220,5 +221,5 @@ def quarantine(pipeline: Pipeline) -> pd.DataFrame | None:
         for table in (LANDING_INDEX, QUARANTINE, USAGE, MODEL_VERSIONS, MODEL_EVENTS)
     )
     unread = refused_of(pipeline.landing_folder, landed, previous, pipeline.settings())
-    runs = stages.doubtful_runs(warehouse, versions)
-    return stages.quarantined(warehouse, unread, runs, usage, versions, events, pipeline.choices())
+    runs = doubtful_runs(warehouse, versions)
+    return quarantined(warehouse, unread, runs, usage, versions, events, pipeline.choices())

@@ -66,10 +66,10 @@ process which started the others.
 - Of a fleet's runs, half is intervals: each of some twenty inputs moves up and down, what rests on
   it is worked out again, and the logarithm of each result is taken. What is left is mostly reading
   what was logged into columns, and writing them.
-- A fleet's day is no longer its provenance, which is stored by kind of run. The page takes a quarter,
-  as it explains 250 runs and studies all; reading, joining and naming the runs a quarter; and each
-  table of 100,000 rows is checked, sorted, stored and read again by the steps behind it, some
-  seventy times in all. On the empty day after it what rests on runs alone is kept; yet each of
+- A fleet's day is no longer its provenance, which is stored by kind of run. The page takes a
+  quarter, as it explains 250 runs and studies all; reading, joining and naming the runs another;
+  and each table of 100,000 rows is checked, sorted, stored and read again by the steps behind it,
+  some seventy times in all. On the empty day after it what rests on runs alone is kept; yet each of
   2,000 models has a row of a further day in the ledger, in sums, and on the page.
 - A day through the DAG pays for Dagster's own events, steps and checks; `pipeline_day` shows the
   same DAG with empty assets beside it. A table without days, `model_versions` above all, is

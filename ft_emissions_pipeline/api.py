@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ft_emissions_pipeline import export, normalize, stages
+from ft_emissions_pipeline import export, normalize, quarantine, stages
 from ft_emissions_pipeline.analysis.explain import explain_row
 from ft_emissions_pipeline.export import notebook, sheets
 from ft_emissions_pipeline.impacts.footprint import Spreads
@@ -298,7 +298,7 @@ def estimate(
         runs, profile=profile, reference=reference, calibrate=calibrate
     )
     made = stages.footprints(accepted, choices)
-    impossible = stages.impossible(accepted, made.impacts, choices)
+    impossible = quarantine.impossible(accepted, made.impacts, choices)
     if len(impossible) and not isinstance(runs, pd.DataFrame):
         raise ValueError("; ".join(impossible["reason"]))
     found = [frame for frame in (refused, impossible) if len(frame)]

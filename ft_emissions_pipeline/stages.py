@@ -35,17 +35,14 @@ from ft_emissions_pipeline.reference import Reference, in_force, load
 from ft_emissions_pipeline.tables import (
     FIELD_PROVENANCE,
     NORMALIZED_RUNS,
-    QUARANTINE,
     RUN_IMPACTS,
     RUN_SPREADS,
-    RUNS,
     TOKEN_TIME_MODEL,
     VALIDATED_RUNS,
     Table,
     conform,
     empty,
 )
-from ft_emissions_pipeline.tables.frames import among
 from ft_emissions_pipeline.tables.rows import out_of_range, unsound
 from ft_emissions_pipeline.tables.words import EnergyRoute, Inferences
 from ft_emissions_pipeline.warehouse import store
@@ -172,7 +169,7 @@ def normalized(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return tables `normalized_runs`, `kind_provenance` and `field_provenance` of accepted runs.
 
-    Those with an impossible figure (`impossible`) are left out; texts of the last are categories.
+    Those with an impossible figure are left out; texts of the last are categories.
     """
     frame, origins = filled(runs, choices)
     faulty = _faults((NORMALIZED_RUNS, FIELD_PROVENANCE), (frame, origins.endless())).index
@@ -194,10 +191,15 @@ def impacts(
 
 
 def footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
-    """Return all tables of accepted runs, but of those with an impossible figure (`impossible`)."""
+    """Return all tables of accepted runs, but of those with an impossible figure."""
     made = _footprints(runs, choices)
     faulty = _faults_of(made).index
     return made if faulty.empty else _footprints(runs[~runs["run_id"].isin(faulty)], choices)
+
+
+def impossible_figures(runs: pd.DataFrame, choices: Choices) -> pd.Series:
+    """Return by accepted run the first figure that none can be, with the stage that made it."""
+    return _faults_of(_footprints(runs, choices))
 
 
 def _footprints(runs: pd.DataFrame, choices: Choices) -> Footprints:
@@ -217,7 +219,7 @@ _MADE = (NORMALIZED_RUNS, FIELD_PROVENANCE, RUN_IMPACTS, RUN_SPREADS)
 def _sound(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, ...]:
     """Return tables of runs without the runs of which a stage made an impossible figure.
 
-    One record must not stop the others; what is left out stands in quarantine, see `impossible`.
+    One record must not stop the others; what is left out stands in quarantine (`quarantine.py`).
     """
     faults = _faults(tables, made)
     if faults.empty:
@@ -247,145 +249,6 @@ def _faults(tables: Sequence[Table], made: Sequence[pd.DataFrame]) -> pd.Series:
         return pd.Series(dtype="str")
     faults = pd.concat(found)
     return faults[~faults.index.duplicated()]
-
-
-def impossible(runs: pd.DataFrame, impacts: pd.DataFrame, choices: Choices) -> pd.DataFrame:
-    """Return table `quarantine` of accepted runs that no figure was kept of, and what did it.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Accepted runs.
-    impacts : DataFrame
-        Table `run_impacts` of them; at least `run_id`.
-    choices : Choices
-        With what they were computed.
-    """
-    lost = ~runs["run_id"].isin(impacts["run_id"])
-    if not lost.any():
-        return empty(QUARANTINE)
-    missing = runs[lost].reset_index(drop=True)
-    faults = _faults_of(_footprints(missing, choices))
-    missing = missing[missing["run_id"].isin(faults.index)]
-    inputs: dict[str, str] = {}
-    for start in range(0, len(missing), _TRIED_AT_ONCE):
-        inputs |= _what_did_it(missing.iloc[start : start + _TRIED_AT_ONCE], choices)
-    reasons = [
-        f"run {run}: {faults[run]}; computed from {inputs[run]}: "
-        "correct the log, or state the right values in runs.yaml"
-        for run in missing["run_id"]
-    ]
-    return conform(
-        missing[["source_uri", "source_record"]].assign(
-            reason_code="impossible_figure", reason=reasons
-        ),
-        QUARANTINE,
-    )
-
-
-_TRIED_AT_ONCE = 500
-"""Runs of which each number is left out in turn: some twenty thousand rows."""
-
-
-def _what_did_it(runs: pd.DataFrame, choices: Choices) -> dict[str, str]:
-    """Return by run its numbers any one of which spoils its figures; else all of them."""
-    numbers = [column.name for column in RUNS.columns if column.kind == "float"]
-    without = [
-        runs[runs[name].notna()].assign(
-            **{name: np.nan}, run_id=lambda rows, name=name: f"{name} of " + rows["run_id"]
-        )
-        for name in numbers
-    ]
-    tried, _ = normalize.accepted(pd.concat(without))
-    cured = set(tried["run_id"])
-    if cured:
-        cured -= set(_faults_of(_footprints(tried, choices)).index)
-    found = {}
-    for row in runs.to_dict("records"):
-        given = [name for name in numbers if pd.notna(row[name])]
-        named = [name for name in given if f"{name} of {row['run_id']}" in cured] or given
-        found[row["run_id"]] = ", ".join(f"{name} {row[name]:g}" for name in named)
-    return found
-
-
-def stored_timed_work(
-    warehouse: str | Path, reference: Reference, profile: Profile
-) -> pd.DataFrame:
-    """Return what `normalize.timed_work` does of the runs of a warehouse.
-
-    A fleet of trackers tells no tokens, and is not read whole.
-    """
-    telling = list(TELLING)
-    told = store.read(warehouse, VALIDATED_RUNS, columns=telling, ordered=False)
-    runs = empty(VALIDATED_RUNS)
-    if told.notna().any(axis=None):
-        runs = store.read(warehouse, VALIDATED_RUNS)
-    runs = runs[runs[telling].notna().any(axis=1)].reset_index(drop=True)
-    return normalize.timed_work(runs, reference, profile)
-
-
-def stored_impossible(warehouse: str | Path, choices: Choices) -> pd.DataFrame:
-    """Return what `impossible` does of the runs of a warehouse."""
-    lost = _runs_without(warehouse, VALIDATED_RUNS, RUN_IMPACTS)
-    if not lost:
-        return empty(QUARANTINE)
-    runs = store.read(warehouse, VALIDATED_RUNS, where=("run_id", lost))
-    return impossible(runs, empty(RUN_IMPACTS), choices)
-
-
-def _runs_without(warehouse: str | Path, table: Table, other: Table) -> set[str]:
-    """Return the ids of runs that stand in one table and not in another."""
-    ids, others = (
-        store.read(warehouse, each, columns=["run_id"], ordered=False)["run_id"]
-        for each in (table, other)
-    )
-    return set(ids[~among(ids, others)])
-
-
-def doubtful_runs(warehouse: str | Path, versions: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of table `runs`: of runs that were refused, or that name an impossible parent.
-
-    Parameters
-    ----------
-    warehouse : str or Path
-        Folder or URL of the tables.
-    versions : DataFrame
-        Table `model_versions`.
-    """
-    _, _, child, _ = ledger.lineage.parents(versions)
-    doubtful = _runs_without(warehouse, RUNS, VALIDATED_RUNS)
-    doubtful |= set(versions["model_version"].array[child])
-    return store.read(warehouse, RUNS, where=("run_id", doubtful)) if doubtful else empty(RUNS)
-
-
-def quarantined(
-    warehouse: str | Path,
-    unread: pd.DataFrame,
-    runs: pd.DataFrame,
-    usage: pd.DataFrame,
-    versions: pd.DataFrame,
-    events: pd.DataFrame,
-    choices: Choices,
-) -> pd.DataFrame:
-    """Return table `quarantine`: what was refused in reading, after joining, of figures or use.
-
-    Parameters
-    ----------
-    warehouse : str or Path
-        Folder or URL of the tables.
-    unread : DataFrame
-        Rows of `quarantine` for records that could not be read.
-    runs : DataFrame
-        Rows of table `runs`, at least the doubtful ones (`doubtful_runs`).
-    usage, versions, events : DataFrame
-        Tables `usage`, `model_versions` and `model_events`, all days.
-    choices : Choices
-        With what the runs are computed.
-    """
-    _, refused = normalize.accepted(runs)
-    left = ledger.unused(versions, usage, events, runs)
-    frames = (unread, refused, stored_impossible(warehouse, choices), left)
-    return conform(pd.concat([empty(QUARANTINE), *filter(len, frames)]), QUARANTINE)
 
 
 def selected(runs: pd.DataFrame, only: str | None) -> pd.DataFrame:
@@ -610,3 +473,19 @@ def stored_token_time(
     stored = store.read(warehouse, TOKEN_TIME_MODEL, days)
     missing = days.difference(pd.DatetimeIndex(stored["date"].unique()))
     return conform(pd.concat([stored, token_time.parameters(reference, missing)]), TOKEN_TIME_MODEL)
+
+
+def stored_timed_work(
+    warehouse: str | Path, reference: Reference, profile: Profile
+) -> pd.DataFrame:
+    """Return what `normalize.timed_work` does of the runs of a warehouse.
+
+    A fleet of trackers tells no tokens, and is not read whole.
+    """
+    telling = list(TELLING)
+    told = store.read(warehouse, VALIDATED_RUNS, columns=telling, ordered=False)
+    runs = empty(VALIDATED_RUNS)
+    if told.notna().any(axis=None):
+        runs = store.read(warehouse, VALIDATED_RUNS)
+    runs = runs[runs[telling].notna().any(axis=1)].reset_index(drop=True)
+    return normalize.timed_work(runs, reference, profile)

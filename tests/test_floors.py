@@ -11,7 +11,7 @@ FLOORS = (
     {"equations", "methodology", "uncertainty", "calendar_days", "tables", "reference"},
     {"readers", "warehouse", "token_time", "pipeline_footprint"},
     {"landing", "normalize", "impacts", "ledger"},
-    {"stages"},
+    {"stages", "quarantine"},
     {"restatement", "analysis"},
     {"api", "report", "export"},
     {"assets"},

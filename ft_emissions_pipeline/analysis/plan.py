@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ft_emissions_pipeline import stages
+from ft_emissions_pipeline import quarantine, stages
 from ft_emissions_pipeline.analysis.scenarios import changes
 from ft_emissions_pipeline.calendar_days import HOURS_PER_DAY, SECONDS_PER_HOUR
 from ft_emissions_pipeline.normalize import duration, grid, hardware, place, unknown_in
@@ -307,7 +307,7 @@ def _sized_up(
     gaps = list(_gaps(fields, planned, region, reference))
     runs, choices = _runs([row.fields for row in (*rows, *gaps)], day, profile, reference)
     made = stages.footprints(runs, choices)
-    refused = stages.impossible(runs.head(1), made.impacts, choices)["reason"]
+    refused = quarantine.impossible(runs.head(1), made.impacts, choices)["reason"]
     if len(refused):
         _, _, fault = refused.iloc[0].partition("normalized_runs: ")
         msg = f"no such run: {fault.partition(': correct')[0]}; check tokens, epochs and GPUs"

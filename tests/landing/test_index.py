@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ft_emissions_pipeline import methodology, normalize, stages
+from ft_emissions_pipeline import methodology, normalize, quarantine, stages
 from ft_emissions_pipeline.landing import days
 from ft_emissions_pipeline.landing import index as landing
 from ft_emissions_pipeline.readers import Settings
@@ -292,7 +292,7 @@ def test_a_run_that_breaks_a_rule_only_once_joined_stands_in_quarantine(tmp_path
     day = index["date"][0]
     runs = days.runs_of(tmp_path, index, day, day, load(), SETTINGS)
     assert runs["run_id"].tolist() == ["r"]
-    found = stages.quarantined(
+    found = quarantine.quarantined(
         tmp_path / "no-tables",
         empty(QUARANTINE),
         runs,
