@@ -11,11 +11,11 @@ import pytest
 import yaml
 from teams import ROOT, TABLES, Team, day, small_landing
 
-from assets import build_defs
+from assets import build_defs, ledger
 from assets.io_manager import DeltaIOManager
 from assets.resources import Pipeline
 from assets.table_asset import table_asset
-from ft_emissions_pipeline import reference, stages
+from ft_emissions_pipeline import reference
 from ft_emissions_pipeline.ledger import stored_rollups
 from ft_emissions_pipeline.tables import (
     AMORTISATION_SCHEDULE,
@@ -163,7 +163,7 @@ def test_repeated_run_changes_no_byte_and_does_again_just_what_could_move(
     started, tmp_path, monkeypatch
 ):
     team = started.team.copy(tmp_path)
-    for module, name in ((stages, "quarantined"), (stored_rollups, "refreshed")):
+    for module, name in ((ledger, "quarantined"), (stored_rollups, "refreshed")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("was done again"))
     before, versions = team.data_files(), team.versions()
     again = team.run(
