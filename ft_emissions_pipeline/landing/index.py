@@ -194,7 +194,8 @@ def _dated(rows: pd.DataFrame, pairs: Pairs, reference: Reference) -> pd.DataFra
             joined, _ = join(as_runs[shared], pairs, links[shared])
             runs = pd.concat([runs[~shared], conform(joined, RUNS)], ignore_index=True)
         days = _day_of_run(runs, index, reference)
-        index.loc[of_runs, "date"] = days.array[places(days.index, run_ids)]
+        at = places(days.index, run_ids)
+        index.loc[of_runs, "date"] = pd.api.extensions.take(days.array, at, allow_fill=True)
     return conform(index, LANDING_INDEX)
 
 

@@ -201,6 +201,7 @@ def stored(
     runs: Collection[str] | None = None,
     fields: Collection[str] | None = None,
     versions: Versions | None = None,
+    normalized: pd.DataFrame | None = None,
 ) -> Provenance:
     """Return where fields of a warehouse's runs come from.
 
@@ -216,14 +217,17 @@ def stored(
         Which fields; all by default.
     versions : mapping, optional
         Versions of the tables.
+    normalized : DataFrame, optional
+        Rows of `normalized_runs` of these runs, where they were read already.
     """
     pinned = versions or {}
     of_runs = None if runs is None else ("run_id", runs)
     of_fields = None if fields is None else ("field", fields)
     columns = None if fields is None else [*{*OF_RUNS, *fields, "provenance_key"}]
-    normalized = store.read(
-        warehouse, NORMALIZED_RUNS, days, columns, pinned.get(NORMALIZED_RUNS.name), of_runs
-    )
+    if normalized is None:
+        normalized = store.read(
+            warehouse, NORMALIZED_RUNS, days, columns, pinned.get(NORMALIZED_RUNS.name), of_runs
+        )
     own = store.read(
         warehouse,
         FIELD_PROVENANCE,

@@ -319,12 +319,13 @@ def _told(
     """Return advice and steps of chosen rows of `run_impacts`, by a token-time model."""
     days = pd.DatetimeIndex(chosen["date"].unique())
     ids = ("run_id", set(chosen["run_id"]))
-    runs, normalized, own = (
+    runs, normalized = (
         store.read(warehouse, table, days, where=ids, version=versions.get(table.name))
-        for table in (VALIDATED_RUNS, NORMALIZED_RUNS, FIELD_PROVENANCE)
+        for table in (VALIDATED_RUNS, NORMALIZED_RUNS)
     )
-    kinds = stored_provenance.kinds_of(warehouse, normalized)
-    provenance = stored_provenance.held(normalized, kinds, own).table()
+    provenance = stored_provenance.stored(
+        warehouse, days, runs=ids[1], versions=versions, normalized=normalized
+    ).table()
     # Of a run that is being computed again, not every table may be there yet.
     whole = set(runs["run_id"]) & set(normalized["run_id"]) & set(provenance["run_id"])
     chosen = chosen[chosen["run_id"].isin(whole)]
